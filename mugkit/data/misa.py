@@ -1,0 +1,140 @@
+"""Reads the pickles of MISA and MAG-BERT: frames averaged over words, COVAREP 74 and Facet 47 (MOSI) or 35 (MOSEI).
+
+A split is a list of `((words or word ids, visual (T, d_v), acoustic (T, d_a), words), label (1, 1), segment id)`; where
+the first field holds the words themselves, the fourth may be absent. MISA keeps a file a split, MAG-BERT one file with
+all three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from mugkit.data.schema import SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.validate import features
+from mugkit.errors import UserError
+
+KEYS: Mapping[str, SplitName] = {"train": "train", "dev": "valid", "valid": "valid", "val": "valid", "test": "test"}
+SHARES: Mapping[SplitName, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}  # of a split that is made up
+_FIX = "an entry is ((words or ids, visual, acoustic, words), label, segment)"
+
+
+def recognises(content: Any) -> bool:
+    """Whether unpickled content is a list of MISA's entries, or a dict of such lists for train, dev and test."""
+    if isinstance(content, Mapping):
+        named = {KEYS.get(str(key)) for key, part in content.items() if _is_list(part)}
+        return named >= set(SPLITS)
+    return _is_list(content)
+
+
+def _is_list(content: Any) -> bool:
+    if not isinstance(content, list) or not content:
+        return False
+    first = content[0]
+    return isinstance(first, tuple | list) and len(first) == 3 and isinstance(first[0], tuple | list)
+
+
+def read(content: Sequence[Any] | Mapping[str, Sequence[Any]], family: str, path: Path) -> Dataset:
+    """The data set in unpickled MISA or MAG-BERT data.
+
+    One list alone is split 70/10/20 by a hash of the clip's id, and says so in its caption and caveats.
+    −∞ in acoustic frames, the logarithm of silence, becomes 0.
+
+    Args:
+        content: what `recognises` accepted; files of one split each go into a dict first.
+        family: mosi or mosei.
+        path: the file, for errors.
+
+    Raises:
+        UserError: an entry of another form, named by its position. What `validate` checks is not checked.
+    """
+    if isinstance(content, Mapping):
+        clips = {KEYS[key]: _clips(part, path, key) for key, part in content.items() if key in KEYS}
+    else:
+        clips = _made_up_split(_clips(content, path, "entry"))
+    splits = {name: _split(name, clips[name], path) for name in SPLITS}
+    train = splits["train"].sequences
+    same = np.array_equal(train["a"].lengths, train["v"].lengths)
+    about = {"reader": "misa", **features(family, (train["a"].dim, train["v"].dim), aligned=same)}
+    return Dataset(family, family, splits, about=about if isinstance(content, Mapping) else _warn(about))
+
+
+@dataclass(frozen=True)
+class _Clip:
+    id: str
+    text: str
+    label: float
+    acoustic: Float32[np.ndarray, "frames dim"]
+    visual: Float32[np.ndarray, "frames dim"]
+
+
+def _clips(part: Sequence[Any], path: Path, key: str) -> list[_Clip]:
+    return [_clip(entry, path, f"{key}[{row}]") for row, entry in enumerate(part)]
+
+
+def _clip(entry: Any, path: Path, place: str) -> _Clip:
+    try:
+        (words, visual, acoustic, *rest), label, segment = entry
+        tokens = list(rest[0] if rest else words)
+        clip = _Clip(
+            str(segment), " ".join(map(str, tokens)), float(np.asarray(label).item()), *map(_frames, (acoustic, visual))
+        )
+    except (ValueError, TypeError, IndexError) as error:
+        raise UserError("is not a MISA entry", file=path, field=place, fix=_FIX) from error
+    if not all(isinstance(token, str) for token in tokens):
+        fix = "use a pickle whose fourth field is the list of words"
+        raise UserError("has word ids but no words", file=path, field=place, fix=fix)
+    clip.acoustic[np.isneginf(clip.acoustic)] = 0
+    return clip
+
+
+def _frames(values: Any) -> Float32[np.ndarray, "frames dim"]:
+    frames = np.array(values, dtype=np.float32)
+    if frames.ndim != 2:
+        raise ValueError("frames need two axes")
+    return frames
+
+
+def _made_up_split(clips: Sequence[_Clip]) -> dict[SplitName, list[_Clip]]:
+    """Clips by a hash of their ids, so that the split does not depend on their order."""
+    bounds = np.cumsum(list(SHARES.values()))[:-1]
+    parts: dict[SplitName, list[_Clip]] = {name: [] for name in SPLITS}
+    for clip in clips:
+        share = int(hashlib.sha256(clip.id.encode("utf-8", "replace")).hexdigest()[:12], 16) / 16**12
+        parts[SPLITS[int(np.searchsorted(bounds, share, side="right"))]].append(clip)
+    return parts
+
+
+def _warn(about: dict[str, Any]) -> dict[str, Any]:
+    caveat = (
+        "the split is made up: the file holds one list of clips, divided 70/10/20 by a hash of the clip's id, so that "
+        "speakers are shared between splits; too small for claims about accuracy"
+    )
+    return about | {"caption": f"{about['caption']}, made-up split", "caveats": [*about["caveats"], caveat]}
+
+
+def _split(name: SplitName, clips: Sequence[_Clip], path: Path) -> Split:
+    return Split(
+        name=name,
+        ids=[clip.id for clip in clips],
+        text=[clip.text for clip in clips],
+        labels=np.array([clip.label for clip in clips], dtype=np.float32),
+        sequences={
+            "a": _sequences([clip.acoustic for clip in clips], f"{name}.acoustic", path),
+            "v": _sequences([clip.visual for clip in clips], f"{name}.visual", path),
+        },
+    )
+
+
+def _sequences(clips: Sequence[np.ndarray], field: str, path: Path) -> Sequences:
+    dims = sorted({clip.shape[1] for clip in clips})
+    if len(dims) != 1:
+        problem = f"has frames of {' and '.join(map(str, dims))} dims" if dims else "has no clips"
+        raise UserError(problem, file=path, field=field, fix="all clips need frames of the same features")
+    return Sequences(np.concatenate(clips), np.cumsum([0, *map(len, clips)], dtype=np.int64))

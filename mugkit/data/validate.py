@@ -1,0 +1,146 @@
+"""Is a data set sound, and is it the one the paper used?
+
+Unsound data (a NaN frame, a label off the scale, a clip in two splits) is refused with the row to look at. Sound data
+that differs from the paper's (other features, other sizes) is taken, and the difference goes into its caption and
+caveats, which every table made from it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from mugkit.data.schema import LABEL_SCALE, MODALITY_NAMES, PAPER_SPLITS, SPLITS, Dataset, Split
+from mugkit.errors import UserError
+
+# Frame dims (d′_a, d′_v) of the paper's data sets; Table 6's parameter counts confirm MOSEI's.
+PAPER_DIMS: Mapping[str, tuple[int, int]] = {
+    "reviews": (74, 47),
+    "mosi": (74, 47),
+    "mosei": (74, 35),
+    "sims": (33, 709),
+}
+# Features that circulate under these dims.
+KNOWN_DIMS: Mapping[tuple[int, int], str] = {
+    (74, 47): "74/47",  # MISA's and MAG-BERT's MOSI: COVAREP and Facet
+    (74, 35): "74/35",  # MOSEI: COVAREP and Facet
+    (5, 20): "5/20",  # MMSA's MOSI
+    (33, 709): "33/709",  # MMSA's CH-SIMS: librosa and OpenFace
+    (73, 5): "custom 73/5",  # one acoustic vector a clip, and word timing in place of vision
+}
+_ROUNDING = 1e-4  # labels stored as float32, or averaged over raters, may overshoot the scale by this much
+
+
+def features(family: str, dims: tuple[int, int], *, aligned: bool) -> dict[str, Any]:
+    """What the frames are: `variant`, the `caption` of tables, and `caveats` where they are not the paper's.
+
+    Args:
+        family: mosi, mosei, sims or reviews.
+        dims: d′_a and d′_v.
+        aligned: whether acoustic and visual frames were averaged over words, so that both have one frame a word.
+    """
+    acoustic, visual = dims
+    alignment = "aligned" if aligned else "unaligned"
+    variant = f"{KNOWN_DIMS.get(dims, f'other {acoustic}/{visual}')}, {alignment}"
+    caption = f"{family.upper()} ({variant})"
+    if dims == (73, 5):
+        caption = f"{family.upper()} text + acoustics + timing"
+    caveats = []
+    if dims != PAPER_DIMS[family]:
+        theirs = "/".join(map(str, PAPER_DIMS[family]))
+        caveats.append(f"not the paper's features: acoustic/visual dims {acoustic}/{visual} instead of {theirs}")
+    return {"variant": variant, "caption": caption, "caveats": caveats}
+
+
+def split_note(family: str, sizes: tuple[int, int, int]) -> str:
+    """How many clips there are in train/valid/test, beside the paper's number (section 4.1)."""
+    ours, theirs = ("/".join(map(str, counts)) for counts in (sizes, PAPER_SPLITS[family]))
+    return f"{ours} clips, as in the paper" if ours == theirs else f"{ours} clips; the paper has {theirs}"
+
+
+def validate(dataset: Dataset, source: Path | str) -> None:
+    """Refuses a data set that training could not use, or that would make its scores wrong.
+
+    Args:
+        dataset: as read, before it is stored.
+        source: the file it was read from, for the error.
+
+    Raises:
+        UserError: an empty split, fields of different lengths, an id twice, an empty transcript, a clip without frames,
+            frames that are not finite, dims that differ between splits, a label missing or off the scale.
+    """
+    for name in SPLITS:
+        split = dataset.splits[name]
+        if not len(split):
+            raise UserError("has no clips", file=source, field=name, fix="every split needs at least one clip")
+        _check_counts(split, source)
+        _check_text(split, source)
+        _check_labels(split, LABEL_SCALE[dataset.family], source)
+        _check_frames(split, dataset.dims, source)
+    _check_ids(dataset, source)
+
+
+def _refuse(split: Split, field: str, row: int, problem: str, fix: str, source: Path | str) -> NoReturn:
+    place = f"{split.name}.{field}[{row}] (clip {split.ids[row]!r})"
+    raise UserError(problem, file=source, field=place, fix=fix)
+
+
+def _first(wrong: np.ndarray) -> int | None:
+    """The first row where a boolean array is true."""
+    return int(wrong.argmax()) if wrong.any() else None
+
+
+def _check_counts(split: Split, source: Path | str) -> None:
+    counts = {"text": len(split.text), "labels": len(split.labels)}
+    counts |= {f"labels of {MODALITY_NAMES[m]}": len(values) for m, values in split.true_labels.items()}
+    counts |= {f"{MODALITY_NAMES[m]} frames": len(values) for m, values in split.sequences.items()}
+    for field, count in counts.items():
+        if count != len(split):
+            problem = f"{count} rows, but there are {len(split)} ids"
+            raise UserError(problem, file=source, field=f"{split.name}.{field}", fix="all fields need the same rows")
+
+
+def _check_ids(dataset: Dataset, source: Path | str) -> None:
+    seen: dict[str, str] = {}
+    for split in dataset.splits.values():
+        for row, clip in enumerate(split.ids):
+            if not clip or clip in seen:
+                problem = f"is also in {seen[clip]}" if clip else "is empty"
+                fix = "give each clip a unique id, and keep each clip in one split"
+                _refuse(split, "id", row, problem, fix, source)
+            seen[clip] = split.name
+
+
+def _check_text(split: Split, source: Path | str) -> None:
+    for row, text in enumerate(split.text):
+        if not text.strip():
+            _refuse(split, "text", row, "the transcript is empty", "transcribe the clip or leave it out", source)
+        if any("\ud800" <= letter <= "\udfff" for letter in text + split.ids[row]):
+            _refuse(split, "text", row, "is not valid text", "decode it with the right encoding", source)
+
+
+def _check_labels(split: Split, scale: float, source: Path | str) -> None:
+    for name, labels in {"labels": split.labels, **{f"labels of {m}": y for m, y in split.true_labels.items()}}.items():
+        # Written so that NaN, which compares false with everything, is wrong.
+        if (row := _first(~(np.abs(labels) <= scale + _ROUNDING))) is not None:
+            fix = f"labels lie in [−{scale:g}, {scale:g}]; is this the right data set's file?"
+            _refuse(split, name, row, f"the label {labels[row]:g} is off the scale", fix, source)
+
+
+def _check_frames(split: Split, dims: Mapping[str, int], source: Path | str) -> None:
+    for m, sequences in split.sequences.items():
+        field = f"{MODALITY_NAMES[m]} frames"
+        if sequences.dim != dims[m]:
+            problem = f"have {sequences.dim} dims, but {dims[m]} in train"
+            raise UserError(
+                problem, file=source, field=f"{split.name}.{field}", fix="all splits need the same features"
+            )
+        if (row := _first(sequences.lengths < 1)) is not None:
+            _refuse(split, field, row, "the clip has no frames", "give it at least one frame, of zeros", source)
+        if (frame := _first(~np.isfinite(sequences.frames).all(axis=1))) is not None:
+            row = int(np.searchsorted(sequences.offsets, frame, side="right")) - 1
+            fix = "replace NaN and infinite values (by 0, say), or leave the clip out"
+            _refuse(split, field, row, f"frame {frame - sequences.offsets[row]} is not finite", fix, source)

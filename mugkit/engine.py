@@ -1,0 +1,137 @@
+"""Running many specifications: in this process, or spread over processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from mugkit.config import RunSpec
+from mugkit.data.schema import Dataset
+from mugkit.data.store import load
+from mugkit.errors import UserError, unknown_name
+from mugkit.runs import Store, read_result
+from mugkit.stages.training import choose_device, progress
+from mugkit.systems import Work
+
+Part = Literal["pretrain", "labels", "train"]
+ENGINES = ("local",)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        spec: what was asked for.
+        folder: where its artifacts lie.
+        metrics: of the test split.
+        valid_metrics: of the validation split.
+        best_epoch: of the chosen weights.
+        reused: whether it was already in the store.
+    """
+
+    spec: RunSpec
+    folder: Path
+    metrics: dict[str, float | None]
+    valid_metrics: dict[str, float | None]
+    best_epoch: int
+    reused: bool
+
+
+@lru_cache(maxsize=4)
+def _dataset(name: str) -> Dataset:
+    return load(name)
+
+
+def work(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Work:
+    """A specification with its data set and store, checked."""
+    found = Work(spec, _dataset(spec.dataset), store or Store.default(), device)
+    _ = found.hp  # an unknown system, profile or field is refused here, before any work starts
+    return found
+
+
+def run(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Run:
+    """One run, in this process; stages that are stored are reused."""
+    todo = work(spec, store, device)
+    reused = todo.finished()
+    folder = todo.result()
+    result = read_result(folder)
+    return Run(spec, folder, result["metrics"], result["valid_metrics"], result["best_epoch"], reused)
+
+
+def _do(spec: RunSpec, root: Path, part: Part, device: str) -> None:
+    """One stage of one run, in a worker."""
+    todo = work(spec, Store(root), device)
+    {"pretrain": todo.representations, "labels": todo.learned_labels, "train": todo.result}[part]()
+
+
+def _missing(specs: Sequence[RunSpec], store: Store, part: Part, device: str) -> list[RunSpec]:
+    """One specification for every stored thing that is not there yet; specs that share it appear once."""
+    first: dict[str, RunSpec] = {}
+    for spec in specs:
+        todo = work(spec, store, device)
+        if part != "train" and todo.system.labels != "mucn":
+            continue
+        identity = {"pretrain": todo.pretraining, "labels": todo.learning, "train": todo.training}[part]
+        if not store.has(part, identity):
+            first.setdefault(str(store.folder(part, identity)), spec)
+    return list(first.values())
+
+
+def _spread(specs: list[RunSpec], store: Store, part: Part, device: str, workers: int) -> list[str]:
+    """Runs one stage of many runs in a pool of processes; returns what failed. The others finish all the same."""
+    context = multiprocessing.get_context("spawn")  # fork and torch's threads do not go together
+    failures = []
+    with ProcessPoolExecutor(min(workers, len(specs)), mp_context=context, initializer=_quiet) as pool:
+        futures = {pool.submit(_do, spec, store.root, part, device): spec for spec in specs}
+        try:
+            for future in progress(as_completed(futures), part, total=len(specs)):
+                if (error := future.exception()) is not None:
+                    spec = futures[future]
+                    failures.append(f"{spec.system} on {spec.dataset}, seed {spec.seed}, {part}: {error}")
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)  # what has not begun never will
+            raise
+    return failures
+
+
+def _quiet() -> None:
+    """Workers draw no bars: they would overwrite each other."""
+    os.environ["MUGKIT_PROGRESS"] = "0"
+
+
+def run_all(
+    specs: Sequence[RunSpec],
+    engine: str = "local",
+    *,
+    store: Store | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+) -> list[Run]:
+    """Many runs; shared stages 1 and 2 first, each once. Finished runs are reused, interrupted ones resume.
+
+    Args:
+        engine: 'local' spreads runs over processes of this machine (one process on a GPU).
+        workers: how many processes; by default one a core on a CPU, none on a GPU.
+
+    Raises:
+        UserError: an unknown engine; or some runs failed (all others are finished and stored by then).
+    """
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    store = store or Store.default()
+    if workers is None:
+        workers = 1 if choose_device(device).type == "cuda" else (os.cpu_count() or 1)
+    for part in ("pretrain", "labels", "train"):
+        todo = _missing(specs, store, part, device)
+        if not todo or workers == 1 or len(todo) == 1:
+            continue  # `run` below computes what is left in this process
+        if failures := _spread(todo, store, part, device, workers):
+            raise UserError("some runs failed:\n  " + "\n  ".join(failures), fix="mend the cause and run again")
+    return [run(spec, store, device) for spec in progress(specs, "runs")]

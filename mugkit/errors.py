@@ -1,0 +1,41 @@
+"""One exception for everything a user can mend: it names the file, the field and the fix."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class UserError(Exception):
+    """Bad input or a missing part, said in the user's terms; the command line prints it and exits 2.
+
+    Args:
+        problem: what is wrong, in one sentence.
+        file: the file it was found in, if any.
+        field: the field, column, row or configuration key.
+        fix: what the user can do about it.
+    """
+
+    def __init__(
+        self, problem: str, *, file: Path | str | None = None, field: str | None = None, fix: str | None = None
+    ) -> None:
+        self.problem, self.file, self.field, self.fix = problem, file, field, fix
+        where = ": ".join(str(part) for part in (file, field) if part is not None)
+        super().__init__((f"{where}: " if where else "") + problem + (f"\n  fix: {fix}" if fix else ""))
+
+    def __reduce__(self) -> tuple:
+        # Worker processes send errors back pickled; keyword arguments need to survive that.
+        return (_rebuild, (self.problem, self.file, self.field, self.fix))
+
+
+def _rebuild(problem: str, file: Path | str | None, field: str | None, fix: str | None) -> UserError:
+    return UserError(problem, file=file, field=field, fix=fix)
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not in a list, with the nearest one that is."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else "one of: " + ", ".join(names)
+    return UserError(f"unknown {kind} '{name}'", fix=hint)

@@ -1,0 +1,34 @@
+"""learn2learn's MAML, without the rest of learn2learn.
+
+`import learn2learn` pulls in its vision and reinforcement-learning subpackages, which need torchvision and gym.
+MAML needs neither. Registering the bare package first lets Python import the one submodule from its folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import types
+from pathlib import Path
+
+
+def _bare_package(name: str, folder: Path) -> None:
+    """Registers package `name` without running its `__init__`."""
+    package = types.ModuleType(name)
+    package.__path__ = [str(folder)]
+    sys.modules.setdefault(name, package)
+
+
+def _import_maml() -> type:
+    spec = importlib.util.find_spec("learn2learn")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("learn2learn is not installed: run `make setup`")
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    _bare_package("learn2learn", folder)
+    _bare_package("learn2learn.algorithms", folder / "algorithms")
+    # `learn2learn.utils` is imported normally: MAML's clone_module and update_module live there.
+    return importlib.import_module("learn2learn.algorithms.maml").MAML
+
+
+MAML = _import_maml()

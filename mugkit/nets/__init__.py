@@ -1,0 +1,1 @@
+"""The networks of MUG: one file per box of Fig. 3."""

@@ -1,0 +1,138 @@
+"""What the notebooks share: a session for profile and data set, sources shown in place, a last line that counts.
+
+session = notebook.start("06_stage3", profile, dataset, out)
+runs = session.runs("mug")
+session.figure(fig, "stage3", numbers)
+session.finish()
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mugkit import config, engine
+from mugkit.config import Hyperparameters, Profile, RunSpec
+from mugkit.data.schema import Dataset
+from mugkit.data.store import load
+from mugkit.metrics import HEADLINE
+from mugkit.results import tables
+from mugkit.results.outputs import Outputs
+from mugkit.results.style import apply_style
+from mugkit.systems import Work
+
+# The batch runner and the tests look for this line: a notebook that stopped early does not have it.
+FINISHED = "finished:"
+
+
+@dataclass
+class Session:
+    """A notebook's profile, data set and outputs."""
+
+    profile: Profile
+    dataset: Dataset
+    outputs: Outputs
+
+    @cached_property
+    def hp(self) -> Hyperparameters:
+        """The configuration of plain MUG under this profile."""
+        return config.hyperparameters(self.dataset.family, self.profile.name)
+
+    @cached_property
+    def labelled(self) -> Dataset:
+        """A data set with true unimodal labels: this one if it has them, else `reviews`."""
+        return self.dataset if self.dataset.has_true_labels else load("reviews")
+
+    def spec(self, system: str = "mug", seed: int | None = None, **changes: Any) -> RunSpec:
+        """One run of a system; the first seed of the profile unless given."""
+        seed = self.profile.seeds[0] if seed is None else seed
+        return RunSpec(system, self.dataset.name, seed, self.profile.name, changes=tuple(sorted(changes.items())))
+
+    def work(self, system: str = "mug", label_seed: int | None = None, **changes: Any) -> Work:
+        """The stages of a run one by one: `.representations()`, `.learned_labels()`, `.result()`."""
+        spec = RunSpec(
+            system,
+            self.dataset.name,
+            self.profile.seeds[0],
+            self.profile.name,
+            label_seed or self.profile.label_seeds[0],
+            tuple(sorted(changes.items())),
+        )
+        return engine.work(spec)
+
+    def runs(self, *systems: str) -> dict[str, list[engine.Run]]:
+        """Every seed of the profile of every named system; what is stored is reused."""
+        specs = [self.spec(name, seed) for name in systems for seed in self.profile.seeds]
+        done = engine.run_all(specs)
+        count = len(self.profile.seeds)
+        return {name: done[i * count : (i + 1) * count] for i, name in enumerate(systems)}
+
+    def caption(self, note: str = "") -> str:
+        """What every table says below itself: data set, encoder, profile, seeds, metric convention."""
+        about = self.dataset.about.get("caption", self.dataset.name)
+        seeds = f"{len(self.profile.seeds)} seeds, mean ± std"
+        encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
+        sims = self.dataset.family == "sims"
+        convention = "Acc2 and F1 ≤ 0 against > 0" if sims else "Acc2 and F1 without neutral clips"
+        parts = [f"Data: {about}", f"text encoder: {encoder}", f"profile: {self.profile.name}", seeds, convention, note]
+        return "; ".join(part for part in parts if part) + "."
+
+    def figure(self, figure: Figure, name: str, numbers: Any) -> None:
+        """Writes a figure and its numbers."""
+        self.outputs.figure(figure, name, numbers)
+
+    def table(self, rows: Sequence[tables.Row], name: str, note: str = "") -> pd.DataFrame:
+        """Writes a table of systems and returns it for display, ours beside the paper's."""
+        family = self.dataset.family
+        self.outputs.note(tables.write(rows, family, self.outputs.folder / "tables", name, self.caption(note)))
+        return tables.display(rows, family)
+
+    def frame(self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "") -> pd.DataFrame:
+        """Writes a table of another shape and returns its formatted version for display."""
+        folder = self.outputs.folder / "tables"
+        self.outputs.note(tables.write_frame(table, shown, folder, name, self.caption(note)))
+        return shown
+
+    def finish(self) -> None:
+        """Enters the outputs into the manifest and prints the line that says the notebook ran to its end."""
+        names = self.outputs.finish()
+        print(FINISHED, self.outputs.notebook, *(f"\n  {name}" for name in names), sep=" ")
+
+
+def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
+    """Checks the parameters, loads the data set, sets the figures' style.
+
+    Args:
+        notebook: its file name without ending.
+        profile: smoke, quick or paper.
+        dataset: a prepared data set.
+        out: where figures and tables go, relative to `notebooks/`; `$MUGKIT_OUT` overrides it.
+
+    Raises:
+        UserError: an unknown profile, or a data set that is not prepared.
+    """
+    apply_style()
+    chosen, data = config.profile(profile), load(dataset)
+    folder = Path(os.environ.get("MUGKIT_OUT") or out).absolute()
+    return Session(chosen, data, Outputs(folder, notebook, chosen, data))
+
+
+def show_source(*objects: Any) -> None:
+    """Shows library code in place: the one tested function, never a copy."""
+    from IPython.display import Markdown, display
+
+    for item in objects:
+        display(Markdown(f"```python\n{inspect.getsource(item).rstrip()}\n```"))
+
+
+def metrics_table(results: Mapping[str, Mapping[str, float | None]], family: str) -> pd.DataFrame:
+    """Metrics of several predictions as a table, in the paper's columns."""
+    return pd.DataFrame(results).T[list(HEADLINE[family])]

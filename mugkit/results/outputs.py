@@ -1,0 +1,82 @@
+"""What a notebook writes: figures with their numbers beside them, and the manifest that says how they came about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from filelock import FileLock
+from matplotlib.figure import Figure
+
+from mugkit import files
+from mugkit.config import Profile
+from mugkit.data.schema import Dataset
+from mugkit.runs import versions
+from mugkit.stages.training import choose_device
+
+
+@dataclass
+class Outputs:
+    """Collects what one notebook writes below `folder`, then enters it into `manifest.json`.
+
+    Attributes:
+        folder: where figures and tables go.
+        notebook: its file name without ending.
+    """
+
+    folder: Path
+    notebook: str
+    profile: Profile
+    dataset: Dataset
+    started: float = field(default_factory=time.perf_counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def note(self, paths: Sequence[Path]) -> None:
+        """Remembers written files and when they were done."""
+        for path in paths:
+            name = path.relative_to(self.folder).as_posix()
+            self.seconds[name] = round(time.perf_counter() - self.started, 1)
+
+    def figure(self, figure: Figure, name: str, numbers: Any) -> None:
+        """`name.png`, `name.svg` and the plotted numbers as `name.json`.
+
+        SVG is written without its date and with fixed element names, so that equal pictures are equal files.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        targets = [self.folder / f"{name}.{ending}" for ending in ("png", "svg")]
+        with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+            for target in targets:
+                _save(figure, target)
+        files.write_json(self.folder / f"{name}.json", numbers)
+        self.note([*targets, self.folder / f"{name}.json"])
+
+    def entry(self, name: str) -> dict[str, Any]:
+        """One output's line in the manifest."""
+        return {
+            "notebook": self.notebook, "dataset": self.dataset.name, "data": self.dataset.fingerprint,
+            "profile": self.profile.name, "seeds": list(self.profile.seeds), "versions": versions(),
+            "device": str(choose_device()), "seconds": self.seconds[name], "sha256": files.sha256(self.folder / name),
+        }  # fmt: skip
+
+    def finish(self) -> list[str]:
+        """Enters everything into the manifest, beside what other notebooks entered; returns the names."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / "manifest.json"
+        (files.home() / "runs").mkdir(parents=True, exist_ok=True)
+        with FileLock(files.home() / "runs" / "manifest.lock"):
+            manifest = files.read_json(path) if path.exists() else {}
+            manifest = {k: v for k, v in manifest.items() if v["notebook"] != self.notebook}
+            manifest |= {name: self.entry(name) for name in self.seconds}
+            files.write_json(path, dict(sorted(manifest.items())))
+        return sorted(self.seconds)
+
+
+def _save(figure: Figure, target: Path) -> None:
+    ending = target.suffix[1:]
+    metadata = {"Date": None} if ending == "svg" else {"Software": None}
+    with files.atomic_path(target) as temporary:
+        figure.savefig(temporary, format=ending, dpi=150, bbox_inches="tight", metadata=metadata)

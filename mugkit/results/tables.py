@@ -1,0 +1,119 @@
+"""Tables: ours (mean ± std over seeds) beside the paper's, as JSON, CSV and Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from mugkit import files
+from mugkit.engine import Run
+from mugkit.metrics import HEADLINE
+from mugkit.statistics import mean_std
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        system: the row's name in the paper, or ours where the paper has none.
+        dataset: the data set of our numbers.
+        metrics: name → mean, std and n over seeds; empty for a row that is only quoted.
+        paper: name → the paper's number, on the paper's data set.
+        origin: 'run' (computed here) or 'quoted' (the paper's number only).
+    """
+
+    system: str
+    dataset: str
+    metrics: Mapping[str, Mapping[str, float | int | None]]
+    paper: Mapping[str, float] = field(default_factory=dict)
+    origin: Literal["run", "quoted"] = "run"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"system": self.system, "dataset": self.dataset, "metrics": dict(self.metrics)} | {
+            "paper": dict(self.paper),
+            "origin": self.origin,
+        }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
+
+
+def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None = None) -> Row:
+    """A row from one system's runs over seeds; a metric undefined in any seed is undefined in the row."""
+    names = runs[0].metrics
+    metrics: dict[str, dict[str, float | int | None]] = {}
+    for name in names:
+        values = [run.metrics[name] for run in runs]
+        mean, std, n = mean_std([math.nan if v is None else v for v in values])
+        metrics[name] = {"mean": _number(mean), "std": _number(std), "n": n}
+    return Row(row, runs[0].spec.dataset, metrics, paper or {})
+
+
+def format_metric(name: str, value: Mapping[str, float | int | None]) -> str:
+    """`47.5 ± 0.6`; errors and correlations with three digits, percentages with one."""
+    digits = 3 if name in ("MAE", "Corr") else 1
+    mean, std = value["mean"], value["std"]
+    if mean is None:
+        return "undefined"
+    return f"{mean:.{digits}f}" + ("" if std is None else f" ± {std:.{digits}f}")
+
+
+def display(rows: Sequence[Row], family: str) -> pd.DataFrame:
+    """Ours and the paper's side by side, in the paper's columns."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    for name in HEADLINE[family]:
+        columns[name, "ours"] = [format_metric(name, r.metrics[name]) if name in r.metrics else "–" for r in rows]
+        columns[name, "paper"] = [f"{r.paper[name]:g}" if name in r.paper else "–" for r in rows]
+    return pd.DataFrame(columns, index=pd.Index([row.system for row in rows], name="system"))
+
+
+def flat(rows: Sequence[Row]) -> pd.DataFrame:
+    """One line a row and metric: mean, std, n, paper's value. The shape of the CSV."""
+    lines = [
+        {"system": row.system, "dataset": row.dataset, "metric": name, **value}
+        | {"paper": row.paper.get(name), "origin": row.origin}
+        for row in rows
+        for name, value in row.metrics.items()
+    ]
+    return pd.DataFrame(lines)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A GitHub table; a two-line header becomes one."""
+    header = [" ".join(c) if isinstance(c, tuple) else str(c) for c in table.columns]
+    lines = ["| " + " | ".join([str(table.index.name or ""), *header]) + " |", "|" + " --- |" * (len(header) + 1)]
+    lines += [
+        "| " + " | ".join(map(str, [index, *values])) + " |"
+        for index, values in zip(table.index, table.to_numpy(), strict=True)
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write(rows: Sequence[Row], family: str, folder: Path, name: str, caption: str) -> list[Path]:
+    """`name.json` (rows, as `mugkit` promises them), `name.csv` and `name.md`, each atomically."""
+    files.write_json(folder / f"{name}.json", [row.as_json() for row in rows])
+    return [folder / f"{name}.json", *write_text(flat(rows), markdown(display(rows, family)), folder, name, caption)]
+
+
+def write_frame(table: pd.DataFrame, shown: pd.DataFrame, folder: Path, name: str, caption: str) -> list[Path]:
+    """Like `write`, for a table of its own shape: `table` holds the numbers, `shown` their formatted version."""
+    records = table.astype(object).where(table.notna(), None).to_dict("records")
+    files.write_json(folder / f"{name}.json", records)
+    return [folder / f"{name}.json", *write_text(table, markdown(shown), folder, name, caption)]
+
+
+def write_text(table: pd.DataFrame, shown: str, folder: Path, name: str, caption: str) -> list[Path]:
+    """The CSV and the Markdown of a table."""
+    with files.atomic_path(folder / f"{name}.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    with files.atomic_path(folder / f"{name}.md") as temporary:
+        temporary.write_text(f"{shown}\n{caption}\n", encoding="utf-8")
+    return [folder / f"{name}.csv", folder / f"{name}.md"]

@@ -1,0 +1,247 @@
+"""Stage 2: meta-learning the unimodal labels (section 3.3, Eqs. 13–23).
+
+For every batch S and modality m, MUCN_m first learns to denoise the clip's label from the unimodal representation
+(unimodal denoising, Eqs. 13–18). Whether that step made it better is measured on the projected multimodal
+representations of D = S ∪ S′, whose label is known (multimodal denoising, Eqs. 19–21). If it did, the step stands
+(Eq. 22); if not, the step is not taken, and MUCN_m moves instead along the gradient of the loss *after* the step
+with respect to the parameters *before* it (Eq. 23): a gradient through a gradient step, hence learn2learn's MAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mugkit import files
+from mugkit.config import MetaLearning
+from mugkit.data.schema import MODALITIES
+from mugkit.maml import MAML
+from mugkit.nets.mucn import MUCN
+from mugkit.nets.projection import l2_normalise
+from mugkit.stages.pretrain import SavedRepresentations
+from mugkit.stages.training import Checkpoint, derive_seed, generator, l1, progress, shuffled
+
+
+@dataclass(frozen=True)
+class Task:
+    """A denoising task: representations, noisy labels, and the labels to recover."""
+
+    x: Float[Tensor, "batch d_m"]
+    noisy: Float[Tensor, "batch"]
+    target: Float[Tensor, "batch"]
+
+    def loss(self, mucn: torch.nn.Module) -> Float[Tensor, ""]:
+        """Mean absolute error of the corrected labels (Eqs. 14, 16 and 20)."""
+        return l1(mucn(self.x, self.noisy), self.target)
+
+    def clip(self, row: int) -> Task:
+        """The task made of one clip alone."""
+        return Task(self.x[row : row + 1], self.noisy[row : row + 1], self.target[row : row + 1])
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one bi-level step proposes and measured."""
+
+    parameters: list[Tensor]
+    unimodal: float
+    pre: float
+    post: float
+    gate_open: bool
+
+
+@dataclass(frozen=True)
+class ModalityData:
+    """One modality of `SavedRepresentations`, as MUCN sees it."""
+
+    x: Float[Tensor, "clips d_m"]
+    projected: Float[Tensor, "clips d_m"]
+    projected_prediction: Float[Tensor, "clips"]
+    labels: Float[Tensor, "clips"]
+
+    @classmethod
+    def of(cls, saved: SavedRepresentations, modality: str, config: MetaLearning) -> ModalityData:
+        x, projected = saved.unimodal[modality], saved.projected[modality]
+        if config.normalise_representations:
+            x, projected = l2_normalise(x), l2_normalise(projected)  # Eq. 10
+        return cls(x, projected, saved.projected_prediction[modality], saved.labels)
+
+
+def decay(lambda_init: float, epoch: int) -> float:
+    """λ = λ_init^(E+1), E counted from 0 over the whole of stage 2."""
+    return lambda_init ** (epoch + 1)  # Eq. 18
+
+
+def unimodal_targets(
+    labels: Float[Tensor, "clips"], previous: Float[Tensor, "clips"], epoch: int, config: MetaLearning
+) -> Float[Tensor, "clips"]:
+    """What the unimodal denoising task must recover: y at first (Eq. 14), later partly MUCN's own last word.
+
+    Args:
+        labels: y.
+        previous: y_mc as MUCN_m wrote it after the previous epoch; a constant, no gradient flows into it.
+        epoch: E.
+    """
+    if epoch < config.halfway * config.meta_epochs:
+        return labels  # Eq. 14
+    share = decay(config.lambda_init, epoch)
+    return share * previous.detach() + (1 - share) * labels  # Eq. 17, the target of Eq. 16
+
+
+def unimodal_task(
+    data: ModalityData, batch: Int64[Tensor, "batch"], targets: Float[Tensor, "clips"], noise: Float[Tensor, "batch"]
+) -> Task:
+    """S: the unimodal representation and the clip's label with noise on it."""
+    return Task(data.x[batch], data.labels[batch] + noise, targets[batch])  # Eq. 13
+
+
+def multimodal_set(batch: Int64[Tensor, "batch"], clips: int, ratio: int, draw: torch.Generator) -> Int64[Tensor, "D"]:
+    """D = S ∪ S′: the batch, and b·|S| other clips drawn without replacement (all of them if there are fewer)."""
+    outside = torch.ones(clips, dtype=torch.bool)
+    outside[batch] = False
+    others = outside.nonzero().squeeze(-1)
+    chosen = torch.randperm(len(others), generator=draw)[: ratio * len(batch)]
+    return torch.cat([batch, others[chosen]])
+
+
+def multimodal_task(data: ModalityData, chosen: Int64[Tensor, "D"], noise: Float[Tensor, "D"]) -> Task:
+    """D: the projected representation, a noisy prediction as the corrupted label, and the clean label."""
+    corrupted = data.projected_prediction[chosen] + noise  # Eq. 21
+    return Task(data.projected[chosen], corrupted, data.labels[chosen])  # Eq. 19
+
+
+def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: MetaLearning) -> Step:
+    """Eqs. 15, 20, 22 and 23 for one task; the parameters it proposes are not yet written.
+
+    Args:
+        maml: learn2learn's MAML around MUCN_m, with lr = α.
+        multimodal: None leaves only the unimodal denoising task (Table 5).
+    """
+    learner = maml.clone()
+    for _ in range(config.adaptation_steps):
+        loss = unimodal.loss(learner)  # Eqs. 14, 16
+        learner.adapt(loss)  # Eq. 15: θ′ = θ − α∇L, kept differentiable in θ
+    adapted = [parameter.detach() for parameter in learner.parameters()]
+    if multimodal is None:
+        return Step(adapted, loss.item(), float("nan"), float("nan"), True)
+    with torch.no_grad():
+        pre = multimodal.loss(maml)  # Eq. 20 at θ
+    post = multimodal.loss(learner)  # Eq. 20 at θ′
+    if post < pre:
+        return Step(adapted, loss.item(), pre.item(), post.item(), True)  # Eq. 22
+    gradients = torch.autograd.grad(post, list(maml.parameters()))  # through Eq. 15, back to θ
+    moved = [p.detach() - config.alpha_prime * g for p, g in zip(maml.parameters(), gradients, strict=True)]
+    return Step(moved, loss.item(), pre.item(), post.item(), False)  # Eq. 23
+
+
+@torch.no_grad()
+def write_parameters(maml: Any, proposals: list[Step]) -> None:
+    """θ ← the proposed parameters; with one task per clip, their mean."""
+    for position, parameter in enumerate(maml.parameters()):
+        parameter.copy_(torch.stack([step.parameters[position] for step in proposals]).mean(0))
+
+
+@torch.no_grad()
+def correct(mucn: torch.nn.Module, data: ModalityData, config: MetaLearning) -> Float[Tensor, "clips"]:
+    """y_mc of all clips: what MUCN_m makes of the unimodal representation and a label without noise."""
+    given = data.labels if config.label_input == "multimodal" else data.projected_prediction
+    return mucn(data.x, given)
+
+
+def train_epoch(
+    maml: Any, data: ModalityData, previous: Float[Tensor, "clips"], config: MetaLearning, seed: int, epoch: int
+) -> dict[str, float]:
+    """One pass of MUCN_m over the training split; returns means of losses and how often the gate opened."""
+    draw = generator(seed, "noise", epoch)
+    targets = unimodal_targets(data.labels, previous, epoch, config)
+    steps: list[Step] = []
+    for batch in shuffled(len(data.labels), seed, epoch).split(config.meta_batch_size):
+        unimodal = unimodal_task(data, batch, targets, config.noise_std * torch.randn(len(batch), generator=draw))
+        multimodal = None
+        if config.multimodal_denoising:
+            chosen = multimodal_set(batch, len(data.labels), config.extra_ratio, draw)
+            multimodal = multimodal_task(data, chosen, config.noise_std * torch.randn(len(chosen), generator=draw))
+        tasks = [unimodal] if config.gate == "batch" else [unimodal.clip(row) for row in range(len(batch))]
+        proposals = [bilevel_step(maml, task, multimodal, config) for task in tasks]
+        write_parameters(maml, proposals)
+        steps += proposals
+    columns = ("unimodal", "pre", "post", "gate_open")
+    return {name: float(pd.Series([float(getattr(s, name)) for s in steps]).mean()) for name in columns}
+
+
+@dataclass(frozen=True)
+class LearnedLabels:
+    """y_mc of the training split, and how they came about.
+
+    Attributes:
+        labels: y_mc by modality, after the last epoch.
+        trajectory: y_mc by modality after every epoch, for figures and the label explorer.
+        history: one row an epoch and modality: losses, share of open gates, λ.
+    """
+
+    labels: Mapping[str, Float[Tensor, "clips"]]
+    trajectory: Mapping[str, Float[Tensor, "epochs clips"]]
+    history: pd.DataFrame
+
+    def save(self, folder: Path) -> None:
+        tensors = {f"trajectory.{m}": values.contiguous() for m, values in self.trajectory.items()}
+        save_file(tensors | {f"labels.{m}": values for m, values in self.labels.items()}, folder / "labels.safetensors")
+        rows = self.history.astype(object).where(self.history.notna(), None).to_dict("records")
+        files.write_json(folder / "history.json", rows)
+
+    @classmethod
+    def load(cls, folder: Path) -> LearnedLabels:
+        tensors = load_file(folder / "labels.safetensors")
+        labels, trajectory = ({m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("labels", "trajectory"))
+        return cls(labels, trajectory, pd.DataFrame(files.read_json(folder / "history.json")))
+
+
+def learn_modality(
+    data: ModalityData, modality: str, config: MetaLearning, rho: float, seed: int, checkpoint: Checkpoint
+) -> tuple[Float[Tensor, "epochs clips"], list[dict[str, Any]]]:
+    """Trains MUCN_m over all epochs; returns y_mc after each and the history."""
+    torch.manual_seed(derive_seed(seed, "mucn"))
+    mucn = MUCN(data.x.shape[1], config.mucn_width, rho, config.residual, config.mucn_output_bias)
+    maml = MAML(mucn, lr=config.alpha, first_order=False)
+    state = checkpoint.load() or {"history": [], "trajectory": []}
+    if "mucn" in state:
+        mucn.load_state_dict(state["mucn"])
+    history, trajectory = state["history"], state["trajectory"]
+    for epoch in progress(range(len(history), config.meta_epochs), f"stage 2, {modality}"):
+        previous = trajectory[-1] if trajectory else data.labels
+        row = train_epoch(maml, data, previous, config, seed, epoch)
+        trajectory.append(correct(mucn, data, config))
+        history.append({"modality": modality, "epoch": epoch, "lambda": decay(config.lambda_init, epoch), **row})
+        checkpoint.save({"mucn": mucn.state_dict(), "history": history, "trajectory": trajectory})
+    return torch.stack(trajectory), history
+
+
+def meta_learn(
+    saved: SavedRepresentations,
+    config: MetaLearning,
+    rho: float,
+    seed: int,
+    folder: Path,
+    checkpoint: Checkpoint | None = None,
+) -> LearnedLabels:
+    """Runs stage 2 for the three modalities and leaves `labels.safetensors` and `history.json` in `folder`."""
+    trajectory, history = {}, []
+    for modality in MODALITIES:
+        path = checkpoint.path if checkpoint else None
+        own = Checkpoint(path.with_name(f"{modality}-{path.name}") if path else None)
+        data = ModalityData.of(saved, modality, config)
+        trajectory[modality], rows = learn_modality(
+            data, modality, config, rho, derive_seed(seed, "meta", modality), own
+        )
+        history += rows
+    learned = LearnedLabels({m: t[-1].clone() for m, t in trajectory.items()}, trajectory, pd.DataFrame(history))
+    learned.save(folder)
+    return learned

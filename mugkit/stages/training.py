@@ -1,0 +1,122 @@
+"""What the training loops of all stages share: seeds, order of clips, optimizer, checkpoints, progress."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from mugkit import files
+from mugkit.config import Optimization
+from mugkit.errors import UserError
+
+Item = TypeVar("Item")
+
+
+def derive_seed(seed: int, *names: str | int) -> int:
+    """A seed for one purpose, e.g. `derive_seed(1111, "meta", "a", 3)`; distinct names give unrelated streams.
+
+    Random state is never carried from one epoch to the next: every epoch starts from its own seed, so a resumed
+    run draws what an uninterrupted one would have drawn.
+    """
+    return zlib.crc32(repr((seed, *names)).encode())
+
+
+def generator(seed: int, *names: str | int) -> torch.Generator:
+    """A CPU generator for one purpose."""
+    return torch.Generator().manual_seed(derive_seed(seed, *names))
+
+
+def shuffled(clips: int, seed: int, epoch: int) -> Int64[Tensor, "clips"]:
+    """The order of clips in one epoch."""
+    return torch.randperm(clips, generator=generator(seed, "order", epoch))
+
+
+def l1(prediction: Float[Tensor, "batch"], target: Float[Tensor, "batch"]) -> Float[Tensor, ""]:
+    """Mean absolute error, the loss of Eqs. 6, 9, 14, 16, 20, 25 and 26."""
+    return (target - prediction).abs().mean()
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """`auto` is the first GPU if there is one, else the CPU."""
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
+
+
+@contextlib.contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Runs a block with a fixed number of CPU threads (0: leave as it is), so that sums add up in one order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def adamw(network: nn.Module, config: Optimization) -> torch.optim.AdamW:
+    """AdamW (section 4.4) with a group of its own for the text encoder."""
+    text: list[nn.Parameter] = []
+    other: list[nn.Parameter] = []
+    for name, parameter in network.named_parameters():
+        (text if name.startswith("language.encoder.") else other).append(parameter)
+    rate = config.learning_rate
+    groups: list[dict[str, Any]] = [{"params": other, "lr": rate}]
+    if text:
+        groups.append({"params": text, "lr": rate if config.text_learning_rate is None else config.text_learning_rate})
+    return torch.optim.AdamW(groups, lr=rate, weight_decay=config.weight_decay)
+
+
+def step(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Float[Tensor, ""], clip_norm: float) -> float:
+    """One update: θ ← θ − α∇L (Eq. 6, with AdamW for the plain step); returns the loss.
+
+    Raises:
+        UserError: the loss is not finite.
+    """
+    value = loss.item()
+    if not torch.isfinite(loss):
+        raise UserError(f"the training loss became {value}", field="learning_rate", fix="lower it, or check the data")
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
+    optimizer.step()
+    return value
+
+
+def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterable[Item]:
+    """A progress bar in terminals and notebooks, nothing in logs; `MUGKIT_PROGRESS=0` turns it off."""
+    if os.environ.get("MUGKIT_PROGRESS") == "0":
+        return items
+    from tqdm.auto import tqdm
+
+    # disable=None: only where there is no terminal, and a notebook is not a terminal.
+    hidden = False if "ipykernel" in sys.modules else None
+    bar: Iterable[Item] = tqdm(items, desc=label, total=total, leave=False, disable=hidden)
+    return bar
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where an unfinished stage keeps its state, so that an interrupted run resumes at its last epoch."""
+
+    path: Path | None = None
+
+    def load(self) -> dict[str, Any] | None:
+        """The last saved state, or None. Only tensors and plain values are ever read (`weights_only`)."""
+        if self.path is None or not self.path.exists():
+            return None
+        state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
+        return state
+
+    def save(self, state: dict[str, Any]) -> None:
+        if self.path is not None:
+            with files.atomic_path(self.path) as temporary:
+                torch.save(state, temporary)

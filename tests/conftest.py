@@ -1,0 +1,37 @@
+"""Fixtures that every test may use: a home of its own, the development data, made-up data sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_up import make_dataset
+
+from mugkit.data.schema import Dataset
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def mugkit_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty $MUGKIT_HOME for each test, so that no test sees or changes what a user prepared."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("MUGKIT_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The development data (not part of the repository): $MUGKIT_SHARED_DATA or ../shared/data."""
+    folder = Path(os.environ.get("MUGKIT_SHARED_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"the development data is not at {folder} (set MUGKIT_SHARED_DATA to its folder)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_up() -> Callable[..., Dataset]:
+    """`made_up.make_dataset`: a factory of small data sets with a signal in text and frames."""
+    return make_dataset

@@ -1,0 +1,119 @@
+"""Agreement statistics against numbers worked out by hand, scipy and scikit-learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import pearsonr
+from sklearn.linear_model import LinearRegression
+
+from mugkit.data.agreement import agreement
+from mugkit.data.simulate import sims_agreement
+from mugkit.errors import UserError
+
+# Eight clips on ±3, small enough to count by eye.
+BY_HAND = pd.DataFrame(
+    {
+        "y": [3.0, 0.0, -1.8, 0.6, -3.0, 1.2, 0.0, -0.6],
+        "y_l": [3.0, 0.6, 1.8, 0.0, -3.0, 1.2, -0.6, 0.6],
+        "y_a": [1.8, 0.0, -1.8, 0.6, -1.2, 0.0, 0.0, 0.0],
+        "y_v": [-3.0, 0.0, -1.2, -0.6, -3.0, 3.0, 1.2, -0.6],
+    }
+)
+
+
+def random_labels(clips: int = 300) -> pd.DataFrame:
+    rng = np.random.default_rng(5)
+    common = rng.normal(size=(clips, 1))
+    table = common + rng.normal(size=(clips, 4)) * [0.3, 0.9, 0.7, 0.5]
+    return pd.DataFrame(table, columns=["y", "y_l", "y_a", "y_v"])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("equal(y_l)", 3 / 8),
+        ("equal(y_a)", 4 / 8),
+        ("equal(y_v)", 3 / 8),
+        ("opposite(y_l)", 2 / 8),
+        ("opposite(y_a)", 0.0),
+        ("opposite(y_v)", 2 / 8),
+        ("neutral(y_l)", 1 / 8),
+        ("neutral(y_a)", 2 / 8),
+        ("neutral(y_v)", 0.0),
+        ("gap(y_l)", (0.6 + 3.6 + 0.6 + 0.6 + 1.2) / 8 / 3),
+        ("gap(y_a)", (1.2 + 1.8 + 1.2 + 0.6) / 8 / 3),
+        ("gap(y_v)", (6.0 + 0.6 + 1.2 + 1.8 + 1.2) / 8 / 3),
+    ],
+)
+def test_agreement_of_eight_clips_is_as_counted_by_hand(name: str, expected: float) -> None:
+    assert agreement(BY_HAND, scale=3.0)[name] == pytest.approx(expected)
+
+
+def test_agreement_correlations_match_scipy() -> None:
+    labels = random_labels()
+    found = agreement(labels, scale=1.0)
+    for p, q in [("y", "y_l"), ("y", "y_a"), ("y", "y_v"), ("y_l", "y_a"), ("y_l", "y_v"), ("y_a", "y_v")]:
+        assert found[f"corr({p}, {q})"] == pytest.approx(pearsonr(labels[p], labels[q]).statistic)
+
+
+def test_agreement_regression_matches_scikit_learn() -> None:
+    labels = random_labels()
+    parts, whole = labels[["y_l", "y_a", "y_v"]].to_numpy(), labels["y"].to_numpy()
+    reference = LinearRegression().fit(parts, whole)
+    found = agreement(labels, scale=1.0)
+    weights = [found[f"weight({m})"] for m in ("y_l", "y_a", "y_v")]
+    assert weights == pytest.approx(list(reference.coef_))
+    assert found["R²"] == pytest.approx(reference.score(parts, whole))
+
+
+def test_agreement_scaled_labels_give_the_same_numbers() -> None:
+    labels = random_labels()
+    assert agreement(labels * 3, scale=3.0).to_numpy() == pytest.approx(agreement(labels, scale=1.0).to_numpy())
+
+
+def test_agreement_float32_labels_still_count_as_equal() -> None:
+    mixed = BY_HAND.assign(y=BY_HAND["y"].astype("float32").astype("float64"))
+    pd.testing.assert_series_equal(agreement(mixed, 3.0), agreement(BY_HAND, 3.0), rtol=1e-6)
+
+
+def test_agreement_missing_column_is_named() -> None:
+    with pytest.raises(UserError, match="y_v"):
+        agreement(BY_HAND.drop(columns="y_v"), scale=3.0)
+
+
+def test_agreement_constant_labels_are_refused() -> None:
+    with pytest.raises(UserError, match=r"y_a: fewer than two"):
+        agreement(BY_HAND.assign(y_a=0.0), scale=3.0)
+
+
+def test_agreement_nan_labels_are_refused() -> None:
+    with pytest.raises(UserError, match=r"y_l: labels must be finite"):
+        agreement(BY_HAND.assign(y_l=np.nan), scale=3.0)
+
+
+@pytest.mark.shared_data
+def test_sims_agreement_stored_numbers_are_those_of_the_labels(shared_data: Path) -> None:
+    table = pd.read_csv(shared_data / "sims" / "labels.csv")
+    columns = {"label_M": "y", "label_T": "y_l", "label_A": "y_a", "label_V": "y_v"}
+    labels = table[table["is_v1"].astype(bool)].rename(columns=columns)
+    stored = sims_agreement()
+    assert stored["clips"] == len(labels) == 2281
+    found = agreement(labels, scale=1.0).to_dict()
+    assert found == pytest.approx(stored["statistics"], abs=1e-4)
+
+
+def test_sims_agreement_holds_the_published_statistics() -> None:
+    # The numbers of the project's plan, which were measured independently of this module.
+    expected = {
+        "corr(y, y_l)": 0.717, "corr(y, y_a)": 0.845, "corr(y, y_v)": 0.830, "corr(y_l, y_a)": 0.643,
+        "corr(y_l, y_v)": 0.498, "corr(y_a, y_v)": 0.778, "weight(y_l)": 0.332, "weight(y_a)": 0.337,
+        "weight(y_v)": 0.418, "equal(y_l)": 0.318, "equal(y_a)": 0.407, "equal(y_v)": 0.456,
+        "opposite(y_l)": 0.082, "opposite(y_a)": 0.060, "opposite(y_v)": 0.070, "neutral(y_l)": 0.152,
+        "neutral(y_a)": 0.085, "neutral(y_v)": 0.073, "gap(y_l)": 0.341, "gap(y_a)": 0.246, "gap(y_v)": 0.256,
+    }  # fmt: skip
+    stored = sims_agreement()["statistics"]
+    assert {name: stored[name] for name in expected} == pytest.approx(expected, abs=6e-4)

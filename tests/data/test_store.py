@@ -1,0 +1,249 @@
+"""The on-disk store: what goes in comes out, frames stay on disk, damage is noticed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import make_dataset
+
+from mugkit import files
+from mugkit.data import store
+from mugkit.data.schema import SPLITS, Dataset, Sequences
+from mugkit.errors import UserError
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    return make_dataset((6, 3, 2), seed=1)
+
+
+@pytest.fixture
+def folder(dataset: Dataset, tmp_path: Path) -> Path:
+    return store.save(dataset, tmp_path / "stored")
+
+
+def assert_same(one: Dataset, other: Dataset) -> None:
+    assert (one.name, one.family, dict(one.about)) == (other.name, other.family, dict(other.about))
+    for name in SPLITS:
+        left, right = one.splits[name], other.splits[name]
+        assert (left.ids, left.text) == (right.ids, right.text)
+        np.testing.assert_array_equal(left.labels, right.labels)
+        assert left.true_labels.keys() == right.true_labels.keys()
+        for modality, labels in left.true_labels.items():
+            np.testing.assert_array_equal(labels, right.true_labels[modality])
+        for modality, sequences in left.sequences.items():
+            np.testing.assert_array_equal(sequences.frames, right.sequences[modality].frames)
+            np.testing.assert_array_equal(sequences.offsets, right.sequences[modality].offsets)
+
+
+@pytest.mark.parametrize("true_labels", [True, False])
+def test_load_returns_what_was_saved(true_labels: bool, tmp_path: Path) -> None:
+    saved = make_dataset((6, 3, 2), true_labels=true_labels, seed=3)
+    loaded = store.load(store.save(saved, tmp_path / "stored"), verify=True)
+    assert_same(saved, loaded)
+    assert loaded.fingerprint == saved.fingerprint != ""
+    assert loaded.train.labels.dtype == np.float32
+    assert loaded.train.sequences["a"].offsets.dtype == np.int64
+
+
+def test_load_by_name_looks_in_the_data_home(dataset: Dataset, mugkit_home: Path) -> None:
+    assert store.available() == []
+    store.save(dataset, files.data_home() / "mine")
+    assert store.load("mine").train.ids == dataset.train.ids
+    assert store.available() == ["mine"]
+    assert (mugkit_home / "data" / "mine" / "dataset.json").is_file()
+
+
+def test_frames_are_read_only_memory_maps(folder: Path) -> None:
+    for split in store.load(folder).splits.values():
+        for sequences in split.sequences.values():
+            assert isinstance(sequences.frames, np.memmap)
+            assert isinstance(sequences[0], np.memmap)
+            with pytest.raises(ValueError, match="read-only"):
+                sequences.frames[0, 0] = 1
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
+def test_load_does_not_bring_frames_into_memory(dataset: Dataset, tmp_path: Path) -> None:
+    frames = np.ones((500_000, 20), dtype=np.float32)  # 40 MB
+    sequences = Sequences(frames, np.linspace(0, len(frames), 7).astype(np.int64))
+    train = dataclasses.replace(dataset.train, sequences={"a": sequences, "v": dataset.train.sequences["v"]})
+    large = dataclasses.replace(dataset, splits={**dataset.splits, "train": train})
+    store.load(folder := store.save(large, tmp_path / "large"))  # the first use of parquet loads libraries
+    before = resident_bytes()
+    loaded = store.load(folder)
+    assert resident_bytes() - before < 8e6
+    assert loaded.train.sequences["a"].frames.sum(dtype=np.float64) == 10_000_000
+    assert resident_bytes() - before > 30e6  # so that the measure above would have seen a copy
+
+
+def test_fingerprint_ignores_where_and_when(dataset: Dataset, tmp_path: Path) -> None:
+    elsewhere = dataclasses.replace(dataset, name="other", about={"origin": "/somewhere/else"}, fingerprint="")
+    folders = [store.save(dataset, tmp_path / "a"), store.save(elsewhere, tmp_path / "b")]
+    assert len({store.load(folder).fingerprint for folder in folders} | {dataset.fingerprint}) == 1
+
+
+def with_train(dataset: Dataset, **changes: object) -> Dataset:
+    return dataclasses.replace(
+        dataset, splits={**dataset.splits, "train": dataclasses.replace(dataset.train, **changes)}
+    )
+
+
+def other_frame(dataset: Dataset) -> Dataset:
+    sequences = dataset.train.sequences["a"]
+    frames = sequences.frames.copy()
+    frames[2, 1] += 1e-3
+    changed = Sequences(frames, sequences.offsets)
+    return with_train(dataset, sequences={**dataset.train.sequences, "a": changed})
+
+
+def other_offset(dataset: Dataset) -> Dataset:
+    sequences = dataset.train.sequences["v"]
+    offsets = sequences.offsets.copy()
+    offsets[1] += 1
+    changed = Sequences(sequences.frames, offsets)
+    return with_train(dataset, sequences={**dataset.train.sequences, "v": changed})
+
+
+CHANGES: dict[str, Callable[[Dataset], Dataset]] = {
+    "frame": other_frame,
+    "offset": other_offset,
+    "label": lambda d: with_train(d, labels=d.train.labels[::-1].copy()),
+    "text": lambda d: with_train(d, text=[*d.train.text[:-1], "another sentence"]),
+    "id": lambda d: with_train(d, ids=[*d.train.ids[:-1], "another"]),
+    "true label": lambda d: with_train(d, true_labels={**d.train.true_labels, "v": d.train.labels}),
+    "no true labels": lambda d: with_train(d, true_labels={}),
+    "family": lambda d: dataclasses.replace(d, family="mosei"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_fingerprint_sees_a_change_of(change: str, dataset: Dataset) -> None:
+    assert store.fingerprint(CHANGES[change](dataset)) != dataset.fingerprint
+
+
+def test_save_keeps_what_is_there_unless_replacing(dataset: Dataset, folder: Path) -> None:
+    other = make_dataset((2, 2, 2), seed=9)
+    with pytest.raises(UserError, match="stored here already"):
+        store.save(other, folder)
+    assert len(store.load(folder).train) == 6
+    store.save(other, folder, replace=True)
+    assert len(store.load(folder).train) == 2
+
+
+def test_save_refuses_to_replace_a_folder_with_other_files(dataset: Dataset, folder: Path) -> None:
+    (folder / "unaligned_50.pkl").write_bytes(b"precious")
+    with pytest.raises(UserError, match=r"unaligned_50\.pkl"):
+        store.save(dataset, folder, replace=True)
+    assert (folder / "unaligned_50.pkl").read_bytes() == b"precious"
+
+
+def test_save_that_fails_leaves_the_earlier_data(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(store, "save_file", fail)
+    with pytest.raises(OSError, match="disk full"):
+        store.save(make_dataset((2, 2, 2)), folder, replace=True)
+    assert len(store.load(folder, verify=True).train) == 6
+    assert [path.name for path in tmp_path.iterdir()] == ["stored"]
+
+
+def test_files_are_readable_by_others(folder: Path) -> None:
+    assert all(path.stat().st_mode & stat.S_IROTH for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["clips.parquet", "test.safetensors"])
+def test_load_says_which_file_is_missing(name: str, folder: Path) -> None:
+    (folder / name).unlink()
+    with pytest.raises(UserError, match="is missing") as caught:
+        store.load(folder)
+    assert caught.value.file == folder / name
+
+
+def test_load_notices_a_truncated_file(folder: Path) -> None:
+    path = folder / "train.safetensors"
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(UserError, match="bytes instead of"):
+        store.load(folder)
+
+
+def test_load_notices_changed_labels(folder: Path) -> None:
+    path = folder / "clips.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="SHA-256"):
+        store.load(folder)
+
+
+def test_verify_notices_a_changed_frame(folder: Path) -> None:
+    path = folder / "valid.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    store.load(folder)
+    with pytest.raises(UserError, match="SHA-256") as caught:
+        store.load(folder, verify=True)
+    assert caught.value.file == path
+
+
+@pytest.mark.parametrize("header", [b"\xff" * 8, b"\x10" + b"\0" * 7, b"\0" * 8])
+def test_load_notices_a_damaged_frame_header(header: bytes, folder: Path) -> None:
+    path = folder / "train.safetensors"
+    path.write_bytes(header + path.read_bytes()[8:])
+    with pytest.raises(UserError, match="not a file of frames"):
+        store.load(folder)
+
+
+def test_load_refuses_a_newer_format(folder: Path) -> None:
+    manifest = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(manifest | {"format": store.FORMAT + 1}))
+    with pytest.raises(UserError, match="newer mugkit"):
+        store.load(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', '{"format": "x"}', "null"])
+def test_load_refuses_a_damaged_manifest(text: str, folder: Path) -> None:
+    (folder / "dataset.json").write_text(text)
+    with pytest.raises(UserError, match="not a description"):
+        store.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("reviews", "mugkit prepare reviews"),
+        ("sims", "mugkit prepare sims --source PATH"),
+        ("my-data", "--store-as my-data"),
+    ],
+)
+def test_load_of_unprepared_data_says_how_to_prepare_it(name: str, fix: str) -> None:
+    with pytest.raises(UserError, match=f"'{name}' is not prepared") as caught:
+        store.load(name)
+    assert fix in str(caught.value.fix)
+
+
+def test_made_up_data_can_be_learned_from_text_and_frames() -> None:
+    """Least squares from each modality of the made-up data predicts its labels on test."""
+    made = make_dataset((200, 10, 100), seed=5)
+    for modality, sequences in made.train.sequences.items():
+        means = [
+            np.array([s[i].mean(axis=0) for i in range(len(s))]) for s in (sequences, made.test.sequences[modality])
+        ]
+        weights, *_ = np.linalg.lstsq(means[0], made.train.labels, rcond=None)
+        assert np.corrcoef(means[1] @ weights, made.test.labels)[0, 1] > 0.8
+    values = {"awful": -3, "bad": -2, "weak": -1, "okay": 0, "decent": 1, "good": 2, "superb": 3}
+    read_off = [next(values[word] for word in text.split() if word in values) for text in made.test.text]
+    assert np.corrcoef(read_off, made.test.labels)[0, 1] > 0.8
+    assert make_dataset(seed=5).fingerprint == make_dataset(seed=5).fingerprint != make_dataset(seed=6).fingerprint

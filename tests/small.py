@@ -1,0 +1,80 @@
+"""What tests of networks, stages and runs share: text encoders that cost nothing, runs that take a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from made_up import FILLERS, OPINIONS
+from torch import Tensor
+
+from mugkit import files
+from mugkit.config import Hyperparameters, hyperparameters
+
+WORDS = (*OPINIONS, *FILLERS)
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+
+def bag_of_words(text: Sequence[str], *_: object) -> Float[Tensor, "clips words"]:
+    """Stands in for `text._encode`: counts of the made-up data's words instead of a pretrained encoder's states."""
+    return torch.tensor([[float(line.split().count(word)) for word in WORDS] for line in text])
+
+
+def small(**changes: Any) -> Hyperparameters:
+    """The profile `smoke` with several batches and epochs in every stage."""
+    base = {"batch_size": 16, "meta_batch_size": 16, "pretrain_epochs": 3, "meta_epochs": 4, "max_epochs": 3}
+    return hyperparameters("mosi", "smoke", base | {"extra_ratio": 1} | changes)
+
+
+def tiny_bert(folder: Path) -> Path:
+    """A BERT of 16 dims with random weights and the made-up data's vocabulary, saved as people save theirs."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join((*SPECIAL, *WORDS)) + "\n")
+    BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=len(SPECIAL) + len(WORDS), **shape)).save_pretrained(folder)
+    return folder
+
+
+def tiny_t5(folder: Path) -> Path:
+    """The same for T5: both halves of the model are saved, as in published checkpoints."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
+    from transformers import PreTrainedTokenizerFast, T5Config, T5Model
+
+    ids = {word: i for i, word in enumerate(("<pad>", "</s>", "<unk>", *WORDS))}
+    tokenizer = Tokenizer(WordLevel(ids, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = Whitespace()
+    tokenizer.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    names = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2}
+    T5Model(T5Config(vocab_size=len(ids), decoder_start_token_id=0, **shape)).save_pretrained(folder)
+    return folder
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every artifact of a run; `done.json` holds times and is left out."""
+    return {p.name: files.sha256(p) for p in sorted(folder.iterdir()) if p.name != "done.json"}
+
+
+class StopAt:
+    """Wraps a function; its n-th call is a Ctrl-C instead."""
+
+    def __init__(self, function: Any, call: int) -> None:
+        self.function, self.left = function, call
+
+    def __call__(self, *args: Any) -> Any:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return self.function(*args)

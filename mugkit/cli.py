@@ -81,13 +81,16 @@ def run(
     label_seed: Annotated[int, typer.Option(help="of stages 1 and 2")] = 1111,
     changes: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a configuration field")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    report: Annotated[Path | None, typer.Option(help="also write a JSON file: run, data, caveats, metrics")] = None,
 ) -> None:
     """Train one system once; print its metrics and where its artifacts lie. A finished run is reused.
 
     Example: mugkit run --system mug --dataset reviews --seed 1111 --set beta=0.1
     """
-    from mugkit import engine
+    from mugkit import engine, files
     from mugkit.config import RunSpec, parse_overrides
+    from mugkit.data.store import load
+    from mugkit.results.run_report import run_report
 
     values = tuple(sorted(parse_overrides(changes or []).items()))
     done = engine.run(RunSpec(system, dataset, seed, profile, label_seed, values), device=device)
@@ -95,6 +98,8 @@ def run(
     for name, value in done.metrics.items():
         table.add_row(name, _number(value), _number(done.valid_metrics[name]))
     console.print(table)
+    if report:
+        files.write_json(report, run_report(done, load(dataset), device))
     console.print(f"best epoch {done.best_epoch}; {'reused' if done.reused else 'stored'}: {done.folder}", markup=False)
 
 

@@ -16,10 +16,12 @@ from mugkit.data.schema import Dataset
 from mugkit.data.store import load
 from mugkit.errors import UserError, unknown_name
 from mugkit.runs import Store, read_result
+from mugkit.stages.meta import LearnedLabels
 from mugkit.stages.training import choose_device, progress
 from mugkit.systems import Work
 
 Part = Literal["pretrain", "labels", "train"]
+PARTS: tuple[Part, ...] = ("pretrain", "labels", "train")
 ENGINES = ("local",)
 
 
@@ -106,6 +108,34 @@ def _quiet() -> None:
     os.environ["MUGKIT_PROGRESS"] = "0"
 
 
+def _workers(workers: int | None, device: str) -> int:
+    """One process a core on a CPU, one on a GPU, unless said otherwise."""
+    return workers or (1 if choose_device(device).type == "cuda" else (os.cpu_count() or 1))
+
+
+def _compute(specs: Sequence[RunSpec], part: Part, store: Store, workers: int, device: str) -> None:
+    """Computes what is missing of one stage; a single missing thing is left to the caller's own process."""
+    todo = _missing(specs, store, part, device)
+    if workers == 1 or len(todo) < 2:
+        return
+    if failures := _spread(todo, store, part, device, workers):
+        raise UserError("some runs failed:\n  " + "\n  ".join(failures), fix="mend the cause and run again")
+
+
+def learn_all(
+    specs: Sequence[RunSpec], *, store: Store | None = None, workers: int | None = None, device: str = "auto"
+) -> list[LearnedLabels]:
+    """Stages 1 and 2 of many runs, e.g. over label seeds; stored ones are reused.
+
+    Raises:
+        UserError: some failed (all others are finished and stored by then).
+    """
+    store, workers = store or Store.default(), _workers(workers, device)
+    for part in PARTS[:2]:
+        _compute(specs, part, store, workers, device)
+    return [LearnedLabels.load(work(spec, store, device).learned_labels()) for spec in progress(specs, "labels")]
+
+
 def run_all(
     specs: Sequence[RunSpec],
     engine: str = "local",
@@ -117,21 +147,15 @@ def run_all(
     """Many runs; shared stages 1 and 2 first, each once. Finished runs are reused, interrupted ones resume.
 
     Args:
-        engine: 'local' spreads runs over processes of this machine (one process on a GPU).
-        workers: how many processes; by default one a core on a CPU, none on a GPU.
+        engine: 'local' spreads runs over processes of this machine.
+        workers: how many processes; by default one a core on a CPU, one on a GPU.
 
     Raises:
         UserError: an unknown engine; or some runs failed (all others are finished and stored by then).
     """
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
-    store = store or Store.default()
-    if workers is None:
-        workers = 1 if choose_device(device).type == "cuda" else (os.cpu_count() or 1)
-    for part in ("pretrain", "labels", "train"):
-        todo = _missing(specs, store, part, device)
-        if not todo or workers == 1 or len(todo) == 1:
-            continue  # `run` below computes what is left in this process
-        if failures := _spread(todo, store, part, device, workers):
-            raise UserError("some runs failed:\n  " + "\n  ".join(failures), fix="mend the cause and run again")
+    store, workers = store or Store.default(), _workers(workers, device)
+    for part in PARTS:
+        _compute(specs, part, store, workers, device)
     return [run(spec, store, device) for spec in progress(specs, "runs")]

@@ -27,6 +27,7 @@ from mugkit.metrics import HEADLINE
 from mugkit.results import tables
 from mugkit.results.outputs import Outputs
 from mugkit.results.style import apply_style
+from mugkit.stages.meta import LearnedLabels
 from mugkit.systems import Work
 
 # The batch runner and the tests look for this line: a notebook that stopped early does not have it.
@@ -74,6 +75,12 @@ class Session:
         done = engine.run_all(specs)
         count = len(self.profile.seeds)
         return {name: done[i * count : (i + 1) * count] for i, name in enumerate(systems)}
+
+    def learned(self, system: str = "mug", dataset: Dataset | None = None) -> list[LearnedLabels]:
+        """Stage 2's labels for every label seed of the profile, on this data set or another; stored ones are reused."""
+        name = (dataset or self.dataset).name
+        seeds = self.profile.label_seeds
+        return engine.learn_all([RunSpec(system, name, seeds[0], self.profile.name, seed) for seed in seeds])
 
     def caption(self, note: str = "") -> str:
         """What every table says below itself: data set, encoder, profile, seeds, metric convention."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, cross_val_score
+from scipy.stats import pearsonr
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import GroupKFold, KFold, cross_val_predict, cross_val_score
 from torch import Tensor
 
 from mugkit.nets.projection import l2_normalise
@@ -61,3 +62,14 @@ def _retrieval(x: np.ndarray, projected: np.ndarray, pool: int) -> float:
         for start in range(0, len(x) - pool + 1, pool)
     ]
     return 100 * float(np.mean(hits)) if hits else float("nan")
+
+
+def label_probe(representations: Float[Tensor, "clips dim"], labels: Float[Tensor, "clips"], folds: int = 5) -> float:
+    """How much of the clip's label a representation holds: Pearson's r of a ridge probe's held-out predictions."""
+    predictions = cross_val_predict(
+        RidgeCV(np.logspace(-3, 3, 7)),
+        representations.numpy(),
+        labels.numpy(),
+        cv=KFold(folds, shuffle=True, random_state=0),
+    )
+    return float(pearsonr(predictions, labels.numpy()).statistic)

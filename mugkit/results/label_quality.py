@@ -82,8 +82,8 @@ def verdict(difference: float, seeds: tuple[float, float], clips: tuple[float, f
     Args:
         better: +1 if larger is better, −1 if smaller is.
     """
-    excludes_zero = all(low > 0 or high < 0 for low, high in (seeds, clips))
-    if not excludes_zero:
+    above, below = min(seeds[0], clips[0]) > 0, max(seeds[1], clips[1]) < 0
+    if not (above or below):
         return "undecided"
     return "closer" if difference * better > 0 else "farther"
 

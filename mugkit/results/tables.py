@@ -76,12 +76,13 @@ def display(rows: Sequence[Row], family: str) -> pd.DataFrame:
 
 
 def flat(rows: Sequence[Row]) -> pd.DataFrame:
-    """One line a row and metric: mean, std, n, paper's value. The shape of the CSV."""
+    """One line a row and metric, of ours or the paper's: mean, std, n, paper's value. The shape of the CSV."""
+    none = {"mean": None, "std": None, "n": 0}
     lines = [
-        {"system": row.system, "dataset": row.dataset, "metric": name, **value}
+        {"system": row.system, "dataset": row.dataset, "metric": name, **row.metrics.get(name, none)}
         | {"paper": row.paper.get(name), "origin": row.origin}
         for row in rows
-        for name, value in row.metrics.items()
+        for name in dict.fromkeys([*row.metrics, *row.paper])
     ]
     return pd.DataFrame(lines)
 
@@ -91,7 +92,7 @@ def markdown(table: pd.DataFrame) -> str:
     header = [" ".join(c) if isinstance(c, tuple) else str(c) for c in table.columns]
     lines = ["| " + " | ".join([str(table.index.name or ""), *header]) + " |", "|" + " --- |" * (len(header) + 1)]
     lines += [
-        "| " + " | ".join(map(str, [index, *values])) + " |"
+        "| " + " | ".join(str(value).replace("|", r"\|") for value in [index, *values]) + " |"
         for index, values in zip(table.index, table.to_numpy(), strict=True)
     ]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,358 @@
+"""Stage 3: Eq. 27 by hand, early stopping by hand, and the proof that the test split decides nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from small import StopAt, bag_of_words, hashes, small
+from torch import Tensor, nn
+
+from mugkit.config import Hyperparameters
+from mugkit.data.batching import Batch, Clips
+from mugkit.data.schema import MODALITIES, Dataset, Split
+from mugkit.labels import source as labels
+from mugkit.nets import text
+from mugkit.nets.mug import MUGNetwork, build
+from mugkit.runs import read_result
+from mugkit.stages import joint
+from mugkit.stages.joint import EarlyStop, JointResult, train_jointly
+from mugkit.stages.training import Checkpoint
+
+HP = small()
+
+
+@pytest.fixture(autouse=True)
+def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+
+
+@pytest.fixture(scope="module")
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((40, 10, 12))
+
+
+@pytest.fixture
+def parts(dataset: Dataset) -> tuple[MUGNetwork, Batch]:
+    clips = Clips(dataset.train, HP.network)
+    torch.manual_seed(0)
+    return build(HP.network, dataset.dims, clips.text_width), clips.batch(torch.tensor([5, 1, 8, 30]))
+
+
+# --- Eqs. 24–27
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.01, 0.7])
+def test_joint_loss_equals_numpy(parts: tuple[MUGNetwork, Batch], dataset: Dataset, beta: float) -> None:
+    network, batch = parts
+    loss = joint.joint_loss(network, batch, labels.true(dataset), beta).item()
+    reps = network.represent(batch)
+    prediction = network.predictor.layers(reps.multimodal)[:, 0].detach().numpy()
+    expected = np.abs(dataset.train.labels[[5, 1, 8, 30]] - prediction).mean()
+    for m in MODALITIES:  # P^m on x_m itself, not on its projection
+        prediction = network.unimodal_predictors[m].layers(reps.unimodal[m])[:, 0].detach().numpy()
+        expected += beta * np.abs(dataset.train.true_labels[m][[5, 1, 8, 30]] - prediction).mean()
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_joint_loss_without_source_is_multimodal_loss(parts: tuple[MUGNetwork, Batch], dataset: Dataset) -> None:
+    network, batch = parts
+    alone = joint.joint_loss(network, batch, None, 0.5)
+    assert torch.equal(alone, joint.joint_loss(network, batch, labels.true(dataset), 0.0))
+    assert not torch.equal(alone, joint.joint_loss(network, batch, labels.true(dataset), 0.5))
+
+
+def gradients(network: MUGNetwork, loss: Tensor) -> dict[str, Tensor]:
+    found = torch.autograd.grad(loss, list(network.parameters()), allow_unused=True)
+    pairs = zip(network.named_parameters(), found, strict=True)
+    return {name: torch.zeros_like(p) if g is None else g for (name, p), g in pairs}
+
+
+def test_unimodal_losses_reach_unimodal_networks_and_heads_only(
+    parts: tuple[MUGNetwork, Batch], dataset: Dataset
+) -> None:
+    network, batch = parts
+    whole = gradients(network, joint.joint_loss(network, batch, labels.true(dataset), 1.0))
+    alone = gradients(network, joint.joint_loss(network, batch, None, 1.0))
+    reached = {name.split(".")[0] for name in whole if not torch.allclose(whole[name], alone[name], atol=1e-7)}
+    assert reached == {"language", "sequences", "unimodal_predictors"}  # neither fusion nor predictor nor projections
+    assert not any(g.any() for name, g in whole.items() if name.startswith("projections"))
+
+
+def test_predict_is_every_clip_in_order_without_dropout(dataset: Dataset) -> None:
+    config = dataclasses.replace(HP.network, dropout=0.5)
+    clips = Clips(dataset.test, config)
+    network = build(config, dataset.dims, clips.text_width).train()
+    predictions = joint.predict(network, clips, batch_size=5)
+    alone = [network(clips.batch(torch.tensor([i]))).item() for i in range(12)]
+    np.testing.assert_allclose(predictions, alone, rtol=1e-5)
+
+
+# --- early stopping
+
+
+def stop_after(losses: list[float], patience: int = 8) -> tuple[int, EarlyStop]:
+    """How many epochs run, and what the stop remembers; the weights are set to the epoch's number."""
+    stop, layer = EarlyStop(patience), nn.Linear(1, 1)
+    for epoch, loss in enumerate(losses):
+        nn.init.constant_(layer.weight, epoch)
+        if not stop.better(loss, epoch, layer):
+            return epoch + 1, stop
+    return len(losses), stop
+
+
+def test_early_stop_after_more_than_eight_epochs_without_decrease() -> None:
+    # Best at epoch 1. Epochs 2–9 are the eight that are allowed; epoch 10 is one over.
+    ran, stop = stop_after([1.0, 0.5, *[0.6] * 20])
+    assert (ran, stop.best_epoch, stop.best) == (11, 1, 0.5)
+
+
+def test_early_stop_improvement_at_last_moment_starts_again() -> None:
+    ran, stop = stop_after([0.5, *[0.6] * 8, 0.4, *[0.6] * 20])
+    assert (ran, stop.best_epoch) == (9 + 1 + 9, 9)
+
+
+def test_early_stop_equal_loss_is_no_decrease() -> None:
+    ran, stop = stop_after([0.5] * 30)
+    assert (ran, stop.best_epoch) == (10, 0)
+
+
+def test_early_stop_keeps_a_copy_of_best_weights() -> None:
+    _, stop = stop_after([3.0, 2.0, 1.0, 5.0, 5.0])
+    assert stop.weights["weight"].item() == 2  # the layer itself went on to 4
+
+
+@pytest.mark.parametrize(("patience", "ran"), [(0, 2), (1, 3), (8, 10)])
+def test_early_stop_patience(patience: int, ran: int) -> None:
+    assert stop_after([0.5] * 30, patience)[0] == ran
+
+
+def test_early_stop_restored_goes_on_as_before() -> None:
+    _, whole = stop_after([1.0, 0.5, 0.7, 0.7, 0.4])
+    _, first = stop_after([1.0, 0.5, 0.7])
+    second = EarlyStop(8)
+    second.restore(first.state())
+    assert (second.best, second.best_epoch, second.waited) == (0.5, 1, 1)
+    layer = nn.Linear(1, 1)
+    assert second.better(0.7, 3, layer)
+    assert second.better(0.4, 4, layer)
+    assert (second.best, second.best_epoch, second.waited) == (whole.best, whole.best_epoch, whole.waited)
+
+
+def fit_with(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, losses: list[float], hp: Hyperparameters
+) -> tuple[EarlyStop, list[dict[str, Any]]]:
+    """`fit` where epochs are void and validation losses are given."""
+    given = iter(losses)
+    monkeypatch.setattr(joint, "train_epoch", lambda *_: 0.0)
+    monkeypatch.setattr(joint, "predict", lambda _, clips: clips.split.labels + next(given))
+    clips = Clips(dataset.train, hp.network)
+    network = build(hp.network, dataset.dims, clips.text_width)
+    return joint.fit(network, clips, Clips(dataset.valid, hp.network), None, hp, 1, Checkpoint())
+
+
+def test_fit_stops_as_worked_out_by_hand(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, history = fit_with(dataset, monkeypatch, [1.0, -0.5, *[0.75] * 50], small(max_epochs=50))
+    assert (len(history), stop.best_epoch) == (11, 1)
+    assert [row["valid"] for row in history] == pytest.approx([1.0, 0.5, *[0.75] * 9], rel=1e-6)
+
+
+def test_fit_never_exceeds_max_epochs(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    falling = [1 / (epoch + 1) for epoch in range(50)]
+    stop, history = fit_with(dataset, monkeypatch, falling, small(max_epochs=7))
+    assert (len(history), stop.best_epoch) == (7, 6)
+
+
+# --- the test split decides nothing
+
+
+def test_fit_takes_no_test_split() -> None:
+    parameters = inspect.signature(joint.fit).parameters
+    assert list(parameters) == ["network", "train", "valid", "source", "hp", "seed", "checkpoint"]
+
+
+def with_split(dataset: Dataset, name: str, **changes: Any) -> Dataset:
+    return dataclasses.replace(
+        dataset, splits={**dataset.splits, name: dataclasses.replace(dataset.splits[name], **changes)}
+    )
+
+
+def garbage(split: Split) -> Split:
+    """Other labels (multimodal and unimodal), other text, other frames."""
+    rng = np.random.default_rng(7)
+    noise = rng.uniform(-3, 3, len(split)).astype(np.float32)
+    sequences = {m: dataclasses.replace(s, frames=s.frames[::-1].copy()) for m, s in split.sequences.items()}
+    true = dict.fromkeys(MODALITIES, noise)
+    return dataclasses.replace(split, labels=noise, true_labels=true, text=split.text[::-1], sequences=sequences)
+
+
+def train(dataset: Dataset, folder: Path, seed: int = 1111, hp: Hyperparameters = HP) -> JointResult:
+    folder.mkdir(parents=True)
+    return train_jointly(dataset, hp, labels.true(dataset), seed, folder)
+
+
+def predictions(folder: Path, split: str) -> list[float]:
+    table = pd.read_parquet(folder / "predictions.parquet")
+    return table.loc[table["split"] == split, "prediction"].tolist()
+
+
+def test_train_jointly_other_test_labels_change_only_test_metrics(dataset: Dataset, tmp_path: Path) -> None:
+    noise = garbage(dataset.test).labels
+    other = with_split(dataset, "test", labels=noise, true_labels=dict.fromkeys(MODALITIES, noise))
+    one, two = train(dataset, tmp_path / "1"), train(other, tmp_path / "2")
+    assert hashes(tmp_path / "1") == hashes(tmp_path / "2")  # weights and all predictions
+    assert (one.best_epoch, one.history, one.valid_metrics) == (two.best_epoch, two.history, two.valid_metrics)
+    assert one.metrics["MAE"] != two.metrics["MAE"]
+
+
+def test_train_jointly_nan_test_labels_still_leave_the_same_weights(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(dataset, tmp_path / "1")
+    nothing = np.full(12, np.nan, np.float32)
+    other = with_split(dataset, "test", labels=nothing, true_labels=dict.fromkeys(MODALITIES, nothing))
+    monkeypatch.setattr(joint, "evaluate", lambda *_: {})  # the metrics would rightly refuse them
+    train(other, tmp_path / "2")
+    assert hashes(tmp_path / "1") == hashes(tmp_path / "2")
+
+
+def test_train_jointly_other_test_clips_leave_weights_and_choice(dataset: Dataset, tmp_path: Path) -> None:
+    other = dataclasses.replace(dataset, splits={**dataset.splits, "test": garbage(dataset.test)})
+    one, two = train(dataset, tmp_path / "1"), train(other, tmp_path / "2")
+    first, second = hashes(tmp_path / "1"), hashes(tmp_path / "2")
+    assert first["weights.safetensors"] == second["weights.safetensors"]
+    assert (one.best_epoch, one.valid_metrics) == (two.best_epoch, two.valid_metrics)
+    assert predictions(tmp_path / "1", "valid") == predictions(tmp_path / "2", "valid")
+    assert predictions(tmp_path / "1", "test") != predictions(tmp_path / "2", "test")
+
+
+def test_train_jointly_selection_does_read_validation_labels(dataset: Dataset, tmp_path: Path) -> None:
+    # The control of the three tests above: the same exchange in the validation split is noticed.
+    other = with_split(dataset, "valid", labels=garbage(dataset.valid).labels)
+    one, two = train(dataset, tmp_path / "1"), train(other, tmp_path / "2")
+    assert [row["valid"] for row in one.history] != [row["valid"] for row in two.history]
+    assert [row["train"] for row in one.history] == [row["train"] for row in two.history]
+
+
+def test_train_jointly_never_reads_true_labels_of_valid_and_test(dataset: Dataset, tmp_path: Path) -> None:
+    train(dataset, tmp_path / "1")
+    train(with_split(with_split(dataset, "valid", true_labels={}), "test", true_labels={}), tmp_path / "2")
+    assert hashes(tmp_path / "1") == hashes(tmp_path / "2")
+
+
+def test_train_jointly_test_split_is_read_after_the_choice(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    clips, fit = joint.Clips, joint.fit
+
+    def open_split(split: Split, *rest: Any) -> Clips:
+        order.append(split.name)
+        return clips(split, *rest)
+
+    def fitted(*given: Any) -> Any:
+        done = fit(*given)
+        order.append("chosen")
+        return done
+
+    monkeypatch.setattr(joint, "Clips", open_split)
+    monkeypatch.setattr(joint, "fit", fitted)
+    train(dataset, tmp_path / "1")
+    assert order == ["train", "valid", "chosen", "test"]
+
+
+# --- the whole stage
+
+
+def test_train_jointly_result_belongs_to_best_epochs_weights(dataset: Dataset, tmp_path: Path) -> None:
+    result = train(dataset, tmp_path / "1", hp=small(learning_rate=0.05, max_epochs=8))  # restless enough to overshoot
+    valid = [row["valid"] for row in result.history]
+    assert result.best_epoch == int(np.argmin(valid)) < 7
+    error = np.abs(np.array(predictions(tmp_path / "1", "valid")) - dataset.valid.labels).mean()
+    assert error == pytest.approx(min(valid), rel=1e-5)
+    assert result.valid_metrics["MAE"] == pytest.approx(error, rel=1e-5)
+
+
+def test_train_jointly_learns(dataset: Dataset, tmp_path: Path) -> None:
+    result = train(dataset, tmp_path / "1", hp=small(learning_rate=5e-3, max_epochs=15))
+    assert result.metrics["Corr"] > 0.8
+    assert result.history[-1]["train"] < 0.5 * result.history[0]["train"]
+
+
+def test_train_jointly_predictions_file(dataset: Dataset, tmp_path: Path) -> None:
+    train(dataset, tmp_path / "1")
+    table = pd.read_parquet(tmp_path / "1" / "predictions.parquet")
+    assert table["id"].tolist() == [*dataset.valid.ids, *dataset.test.ids]
+    assert table["split"].tolist() == ["valid"] * 10 + ["test"] * 12
+
+
+def test_train_jointly_same_seed_same_bytes_other_seed_others(dataset: Dataset, tmp_path: Path) -> None:
+    hp = small(dropout=0.2)
+    for name, seed in (("1", 1111), ("2", 1111), ("3", 1112)):
+        train(dataset, tmp_path / name, seed, hp)
+    one, two, other = (hashes(tmp_path / name) for name in "123")
+    assert one == two
+    assert set(one) == {"weights.safetensors", "predictions.parquet"}
+    assert all(one[name] != other[name] for name in one)
+
+
+def test_train_jointly_label_source_changes_weights(dataset: Dataset, tmp_path: Path) -> None:
+    sources = {"none": None, "copy": labels.copied(dataset), "true": labels.true(dataset)}
+    for name, source in sources.items():
+        (tmp_path / name).mkdir()
+        train_jointly(dataset, HP, source, 1111, tmp_path / name)
+    assert len({hashes(tmp_path / name)["weights.safetensors"] for name in sources}) == 3
+
+
+@pytest.mark.parametrize(("call", "patience"), [(1, 8), (3, 8), (4, 8), (4, 0)])
+def test_train_jointly_interrupted_then_resumed_equals_uninterrupted(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int, patience: int
+) -> None:
+    hp = small(dropout=0.2, max_epochs=5, learning_rate=0.03, patience=patience)
+    checkpoint, folder = Checkpoint(tmp_path / "checkpoint.pt"), tmp_path / "resumed"
+    whole = train(dataset, tmp_path / "whole", hp=hp)
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        # Interrupted while validating: the epoch's training is done, but not yet noted.
+        patch.setattr(joint, "predict", StopAt(joint.predict, min(call, len(whole.history))))
+        with pytest.raises(KeyboardInterrupt):
+            train_jointly(dataset, hp, labels.true(dataset), 1111, folder, checkpoint)
+    torch.manual_seed(99)
+    resumed = train_jointly(dataset, hp, labels.true(dataset), 1111, folder, checkpoint)
+    assert hashes(folder) == hashes(tmp_path / "whole")
+    assert resumed == whole
+
+
+def test_fit_interrupted_after_its_last_epoch_trains_no_more(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hp, checkpoint = small(max_epochs=9, learning_rate=0.05, patience=0), Checkpoint(tmp_path / "checkpoint.pt")
+    folder = tmp_path / "1"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(joint, "_save", StopAt(None, 1))
+        with pytest.raises(KeyboardInterrupt):
+            train_jointly(dataset, hp, None, 1111, folder, checkpoint)
+    monkeypatch.setattr(joint, "train_epoch", StopAt(None, 1))  # an epoch more would be an interrupt
+    result = train_jointly(dataset, hp, None, 1111, folder, checkpoint)
+    assert result.history[-1]["valid"] >= min(row["valid"] for row in result.history[:-1])
+
+
+def test_save_result_undefined_metric_is_null(tmp_path: Path) -> None:
+    result = JointResult({"MAE": 1.0, "Corr": float("nan")}, {"MAE": 2.0}, 3, [{"epoch": 0, "valid": 0.5}])
+    joint.save_result(tmp_path, result)
+    assert json.loads((tmp_path / "result.json").read_text()) == {
+        "metrics": {"MAE": 1.0, "Corr": None},
+        "valid_metrics": {"MAE": 2.0},
+        "best_epoch": 3,
+        "history": [{"epoch": 0, "valid": 0.5}],
+    }
+    assert read_result(tmp_path)["best_epoch"] == 3

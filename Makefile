@@ -31,7 +31,11 @@ LIKE_PIP = $(call from_pip,UV_FIND_LINKS,find-links) $(call from_pip,UV_DEFAULT_
 	$(call from_pip,SSL_CERT_FILE,cert)
 OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=python3.12
 
-.PHONY: help setup data reproduce test lab pins clean
+# Where the notebooks write while they are tested: figures/ stays as committed.
+CHECKED := $(CURDIR)/.mugkit/checked
+QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
+
+.PHONY: help setup data reproduce test notebooks lab pins clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -62,7 +66,14 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	mypy
 	HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py
 	pytest tests/test_environment.py  # builds an environment from scratch: the one step that uses the network
-	HF_HUB_OFFLINE=1 pytest --nbval --nbval-current-env --nbval-cell-timeout=600 notebooks/*.ipynb
+	rm -rf $(CHECKED)
+	$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 notebooks/*.ipynb
+	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
+
+notebooks: data  ## run every notebook in place, to commit its outputs
+	$(QUIETLY) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
+		--ExecutePreprocessor.timeout=-1 notebooks/*.ipynb
+	python -m mugkit.results.readme
 
 lab: data  ## open the notebooks in JupyterLab
 	jupyter lab notebooks

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mugkit.errors import UserError
+from mugkit.errors import UserError, unknown_name
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
@@ -58,7 +58,7 @@ def systems() -> None:
 def prepare(
     name: Annotated[str, typer.Argument(help="reviews, mosi, mosei or sims")],
     source: Annotated[list[Path] | None, typer.Option(help="the file you hold; repeat for several")] = None,
-    store_as: Annotated[str | None, typer.Option("--as", help="store it under another name")] = None,
+    store_as: Annotated[str | None, typer.Option("--store-as", "--as", help="keep it under another name")] = None,
     force: Annotated[bool, typer.Option(help="replace what is prepared under that name")] = False,
 ) -> None:
     """Turn MOSI, MOSEI or SIMS files (or `reviews`, which needs none) into the on-disk format.
@@ -92,6 +92,7 @@ def run(
     from mugkit.data.store import load
     from mugkit.results.run_report import run_report
 
+    _check_device(device)
     values = tuple(sorted(parse_overrides(changes or []).items()))
     done = engine.run(RunSpec(system, dataset, seed, profile, label_seed, values), device=device)
     table = Table("metric", "test", "valid")
@@ -101,6 +102,17 @@ def run(
     if report:
         files.write_json(report, run_report(done, load(dataset), device))
     console.print(f"best epoch {done.best_epoch}; {'reused' if done.reused else 'stored'}: {done.folder}", markup=False)
+
+
+def _check_device(name: str) -> None:
+    """Refuses a device that torch would answer with a traceback, before any work starts."""
+    import torch
+
+    kinds = ("auto", "cpu", "cuda")
+    if name.partition(":")[0] not in kinds:
+        raise unknown_name("device", name, kinds)
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError("torch finds no GPU here", field="--device", fix="use --device cpu, or see `mugkit doctor`")
 
 
 def _number(value: float | None) -> str:

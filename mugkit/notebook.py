@@ -64,7 +64,7 @@ class Session:
             self.dataset.name,
             self.profile.seeds[0],
             self.profile.name,
-            label_seed or self.profile.label_seeds[0],
+            self.profile.label_seeds[0] if label_seed is None else label_seed,
             tuple(sorted(changes.items())),
         )
         return engine.work(spec)
@@ -82,14 +82,15 @@ class Session:
         seeds = self.profile.label_seeds
         return engine.learn_all([RunSpec(system, name, seeds[0], self.profile.name, seed) for seed in seeds])
 
-    def caption(self, note: str = "") -> str:
-        """What every table says below itself: data set, encoder, profile, seeds, metric convention."""
+    def caption(self, note: str = "", scores: bool = True) -> str:
+        """What every table says below itself: data set, encoder, profile and, for scores, seeds and convention."""
         about = self.dataset.about.get("caption", self.dataset.name)
         seeds = f"{len(self.profile.seeds)} seeds, mean ± std"
         encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
         sims = self.dataset.family == "sims"
         convention = "Acc2 and F1 ≤ 0 against > 0" if sims else "Acc2 and F1 without neutral clips"
-        parts = [f"Data: {about}", f"text encoder: {encoder}", f"profile: {self.profile.name}", seeds, convention, note]
+        parts = [f"Data: {about}", f"text encoder: {encoder}", f"profile: {self.profile.name}"]
+        parts += [seeds, convention, note] if scores else [note]
         return "; ".join(part for part in parts if part) + "."
 
     def figure(self, figure: Figure, name: str, numbers: Any) -> None:
@@ -105,7 +106,8 @@ class Session:
     def frame(self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "") -> pd.DataFrame:
         """Writes a table of another shape and returns its formatted version for display."""
         folder = self.outputs.folder / "tables"
-        self.outputs.note(tables.write_frame(table, shown, folder, name, self.caption(note)))
+        caption = self.caption(note, scores=False)
+        self.outputs.note(tables.write_frame(table, shown, folder, name, caption))
         return shown
 
     def finish(self) -> None:
@@ -121,14 +123,15 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
         notebook: its file name without ending.
         profile: smoke, quick or paper.
         dataset: a prepared data set.
-        out: where figures and tables go, relative to `notebooks/`; `$MUGKIT_OUT` overrides it.
+        out: where figures and tables go, relative to `notebooks/`; `$MUGKIT_OUT` takes the place of a relative one, so
+            that a batch run, which names a whole path, writes where it was told to.
 
     Raises:
         UserError: an unknown profile, or a data set that is not prepared.
     """
     apply_style()
     chosen, data = config.profile(profile), load(dataset)
-    folder = Path(os.environ.get("MUGKIT_OUT") or out).absolute()
+    folder = Path(out if Path(out).is_absolute() else os.environ.get("MUGKIT_OUT") or out).absolute()
     return Session(chosen, data, Outputs(folder, notebook, chosen, data))
 
 

@@ -14,6 +14,9 @@ from torch import Tensor
 from mugkit import files
 from mugkit.config import Hyperparameters, hyperparameters
 
+# As the profiles do it. On a machine that is busy elsewhere, two threads wait for each other most of the time.
+torch.set_num_threads(1)
+
 WORDS = (*OPINIONS, *FILLERS)
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

@@ -14,12 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mugkit.data.agreement import agreement
-from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, Sequences
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, Sequences, SplitName
 from mugkit.errors import UserError
 from mugkit.results.probes import frame_means
 from mugkit.results.style import MODALITY_COLORS
 
 CELLS = 11  # a side: the grids of reviews (0.6 on ±3) and CH-SIMS (0.2 on ±1) have one value a cell
+MOMENT_FRAMES = 100_000  # enough for a mean and a deviation; MOSEI has millions of frames
 
 
 # --- how far labels disagree ----------------------------------------------------------------------
@@ -51,7 +52,8 @@ def label_gaps(labels: pd.DataFrame, scale: float) -> dict[str, Any]:
 
 def label_gaps_figure(numbers: dict[str, Any]) -> Figure:
     """One panel a modality: a dot in every occupied cell, its area the number of clips; opposite signs shaded."""
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(11.5, 4))
+    figure.set_layout_engine("constrained", wspace=0.08)
     panels = figure.subplots(1, len(MODALITIES), sharex=True, sharey=True)
     largest = max(np.max(numbers[m]["joint"]) for m in MODALITIES)
     for axes, m in zip(panels, MODALITIES, strict=True):
@@ -61,7 +63,7 @@ def label_gaps_figure(numbers: dict[str, Any]) -> Figure:
             f"{MODALITY_NAMES[m]}: {100 * numbers[m]['opposite']:.0f} % opposite sign\n"
             f"{100 * numbers[m]['equal']:.0f} % equal, mean distance {numbers[m]['gap']:.2f}"
         )
-        axes.set(xlabel="the clip's label y", ylabel=f"true label y_{m} of this modality")
+        axes.set(xlabel="the clip's label $y$", ylabel=f"true {MODALITY_NAMES[m]} label $y_{m}$")
     return figure
 
 
@@ -87,7 +89,7 @@ def contradictions(labels: pd.DataFrame, count: int, most_words: int = 12) -> pd
         most_words: longer sentences are left out.
     """
     opposite = labels[labels["y"] * labels["y_l"] < 0]
-    short = opposite[opposite["text"].str.split().str.len() <= most_words]
+    short = opposite[[len(text.split()) <= most_words for text in opposite["text"]]]
     # Rounded, so that float noise does not decide the order of equal gaps; the id does.
     gap = (short["y"] - short["y_l"]).abs().round(3)
     ranked = short.assign(gap=gap).sort_values(["gap", "id"], ascending=[False, True])
@@ -97,64 +99,66 @@ def contradictions(labels: pd.DataFrame, count: int, most_words: int = 12) -> pd
 # --- frames over time -----------------------------------------------------------------------------
 
 
-def streams(dataset: Dataset, clips: list[int]) -> dict[str, Any]:
-    """Frames of some training clips, each dim standardised over all frames of the training split.
+def streams(dataset: Dataset, clips: list[int], split_name: SplitName = "test") -> dict[str, Any]:
+    """Frames of some clips, each dim standardised over the frames of the training split.
 
-    Dims are ordered by how closely their mean over a clip goes with the label (y_m where it is known, else y), so
-    that what a network has to find lies on top.
+    Dims are ordered by the correlation of their mean over a training clip with the label (y_m where it is known,
+    else y): dims that rise with the label come first, dims that fall with it last, the rest between them.
 
     Args:
-        clips: positions in the training split.
+        clips: positions in the split.
+        split_name: the split they are taken from.
 
     Returns:
-        A list `clips` of {id, text, y, and y_m and `frames` (dim × length) for each of a and v}, and `dims`: for
-        each modality the dims' numbers in the order shown.
+        A list `clips` of {id, text, y, and for each of a and v: `label` (y_m) and `frames` (dim × length)}, and
+        `dims`: for each modality the dims' numbers in the order shown.
 
     Raises:
         UserError: a position outside the split.
     """
-    split = dataset.train
+    split, train = dataset.splits[split_name], dataset.train
     if wrong := [clip for clip in clips if not 0 <= clip < len(split)]:
-        raise UserError(
-            f"no clip {wrong[0]} in {len(split)}", field="clips", fix="give positions in the training split"
-        )
-    orders = {m: _by_signal(split.sequences[m], split.true_labels.get(m, split.labels)) for m in FRAME_MODALITIES}
+        fix = f"{split_name} has positions 0 to {len(split) - 1}"
+        raise UserError(f"no clip {wrong[0]}", field="clips", fix=fix)
+    dims = {m: _by_signal(train.sequences[m], train.true_labels.get(m, train.labels)) for m in FRAME_MODALITIES}
     shown = [{"id": split.ids[clip], "text": split.text[clip], "y": _round(split.labels[clip])} for clip in clips]
-    for m, order in orders.items():
-        mean, std = _moments(split.sequences[m])
+    for m, order in dims.items():
+        mean, std = _moments(train.sequences[m])
         for clip, entry in zip(clips, shown, strict=True):
             frames = ((split.sequences[m][clip] - mean) / std)[:, order].T
             label = _round(split.true_labels[m][clip]) if m in split.true_labels else None
             entry[m] = {"label": label, "frames": frames.round(2).tolist()}
-    return {"clips": shown, "dims": {m: order.tolist() for m, order in orders.items()}}
+    return {"clips": shown, "dims": {m: order.tolist() for m, order in dims.items()}}
 
 
 def _moments(sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
-    frames = sequences.frames.astype(np.float64)
+    step = -(-len(sequences.frames) // MOMENT_FRAMES)
+    frames = sequences.frames[::step].astype(np.float64)
     std = frames.std(axis=0)
     return frames.mean(axis=0), np.where(std > 0, std, 1.0)
 
 
 def _by_signal(sequences: Sequences, label: Float[np.ndarray, "clips"]) -> np.ndarray:
-    """Dims by |covariance of standardised clip mean and label|; a constant dim comes last."""
+    """Dims by falling correlation of clip mean and label; that of a constant dim counts as 0."""
     means = frame_means(sequences)
     std = means.std(axis=0)
     covariance = (means - means.mean(axis=0)).T @ (label - label.mean())
-    return np.argsort(-np.abs(covariance) / np.where(std > 0, std, np.inf), kind="stable")
+    return np.argsort(-covariance / np.where(std > 0, std, np.inf), kind="stable")
 
 
 def streams_figure(numbers: dict[str, Any]) -> Figure:
     """A column a clip, a row a modality: dims down, frames across, colour the standardised value."""
     clips = numbers["clips"]
-    figure = Figure(figsize=(5.5 * len(clips), 6.4), layout="constrained")
+    figure = Figure(figsize=(5.5 * len(clips), 6.4))
+    figure.set_layout_engine("constrained", wspace=0.08)
     panels = figure.subplots(len(FRAME_MODALITIES), len(clips), squeeze=False)
     for row, m in enumerate(FRAME_MODALITIES):
         for axes, clip in zip(panels[row], clips, strict=True):
             image = axes.imshow(clip[m]["frames"], aspect="auto", cmap="PuOr", vmin=-3, vmax=3, interpolation="nearest")
             axes.grid(False)
-            own = "" if clip[m]["label"] is None else f", y_{m} = {clip[m]['label']:+.1f}"
+            own = "" if clip[m]["label"] is None else f", $y_{m}$ = {clip[m]['label']:+.1f}"
             axes.set_title(f"{MODALITY_NAMES[m]}: y = {clip['y']:+.1f}{own}")
-            axes.set(xlabel="frame", ylabel="dim, most telling first")
+            axes.set(xlabel="frame", ylabel="dim: falls … rises with the label")
     figure.colorbar(image, ax=panels, label="standardised value", shrink=0.6)
     return figure
 

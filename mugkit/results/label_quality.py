@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
@@ -28,7 +27,7 @@ def mae(labels: np.ndarray, true: np.ndarray) -> float:
 
 def correlation(labels: np.ndarray, true: np.ndarray) -> float:
     """Pearson's r of labels and true labels; NaN if either is constant."""
-    return float(stats.pearsonr(labels, true).statistic) if np.ptp(labels) and np.ptp(true) else float("nan")
+    return float(np.corrcoef(labels, true)[0, 1]) if np.ptp(labels) and np.ptp(true) else float("nan")
 
 
 MEASURES: Mapping[str, Measure] = {"MAE": mae, "Corr": correlation}
@@ -82,7 +81,7 @@ def verdict(difference: float, seeds: tuple[float, float], clips: tuple[float, f
     Args:
         better: +1 if larger is better, −1 if smaller is.
     """
-    above, below = min(seeds[0], clips[0]) > 0, max(seeds[1], clips[1]) < 0
+    above, below = all(low > 0 for low, _ in (seeds, clips)), all(high < 0 for _, high in (seeds, clips))
     if not (above or below):
         return "undecided"
     return "closer" if difference * better > 0 else "farther"

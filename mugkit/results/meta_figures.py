@@ -122,5 +122,5 @@ def quality_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
         axes.set_xticks(positions + width * len(tables) / 2, modalities)
         better = "lower is better" if measure == "MAE" else "higher is better"
         axes.set(ylabel=f"{measure} against true labels", title=f"{measure}: {better}")
-    figure.axes[0].legend()
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(tables) + 1)
     return figure

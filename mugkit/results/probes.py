@@ -26,7 +26,7 @@ Targets = Mapping[str, Float[np.ndarray, "clips"]]  # by split; `test` is never 
 
 def frame_means(sequences: Sequences) -> Float64[np.ndarray, "clips dim"]:
     """The mean over the frames of each clip: time is lost, which is what an LSTM could keep."""
-    totals = np.add.reduceat(sequences.frames.astype(np.float64), sequences.offsets[:-1], axis=0)
+    totals = np.add.reduceat(sequences.frames, sequences.offsets[:-1], axis=0, dtype=np.float64)
     return totals / sequences.lengths[:, None]
 
 

@@ -56,7 +56,7 @@ def sign_hits(predictions: Float64[np.ndarray, "candidates clips"], truth: np.nd
     return (predictions[:, truth != 0] > 0) == (truth[truth != 0] > 0)
 
 
-def tuning_gain(valid: Hits, test: Hits, repeats: int = 200, seed: int = 1111) -> dict[str, Any]:
+def tuning_gain(valid: Hits, test: Hits, repeats: int = 1000, seed: int = 1111) -> dict[str, Any]:
     """Mean Acc2 in percent of the best of n candidates, chosen by the test set or by validation.
 
     Each repeat halves the test clips anew and puts the candidates in a new order; the first n are tried. Of equal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,8 @@ def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def dataset(made_up: object) -> Dataset:
-    return made_up((11, 4, 4))  # type: ignore[operator]
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((11, 4, 4))
 
 
 def unpack(packed: PackedSequence) -> list[np.ndarray]:
@@ -40,7 +41,7 @@ def test_batch_holds_chosen_clips_in_order(dataset: Dataset) -> None:
     batch = clips.batch(torch.tensor(chosen))
     assert batch.index.tolist() == chosen
     assert batch.labels.tolist() == dataset.train.labels[chosen].tolist()
-    assert torch.equal(batch.text, bag_of_words([dataset.train.text[i] for i in chosen]))  # type: ignore[arg-type]
+    assert torch.equal(batch.text, bag_of_words([dataset.train.text[i] for i in chosen]))
     for m in ("a", "v"):
         frames = unpack(batch.frames[m])
         for clip, i in zip(frames, chosen, strict=True):
@@ -103,4 +104,4 @@ def test_batch_is_a_copy_of_labels_and_frames(dataset: Dataset) -> None:
 
 def test_clips_on_another_device(dataset: Dataset) -> None:
     batch = Clips(dataset.train, small().network, "meta").batch(torch.tensor([0, 1]))
-    assert {batch.labels.device.type, batch.text.device.type, batch.frames["a"].data.device.type} == {"meta"}  # type: ignore[union-attr]
+    assert {batch.labels.device.type, batch.text.device.type, batch.frames["a"].data.device.type} == {"meta"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -25,8 +26,8 @@ def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def parts(made_up: object) -> tuple[MUGNetwork, Batch]:
-    dataset: Dataset = made_up((12, 4, 4))  # type: ignore[operator]
+def parts(made_up: Callable[..., Dataset]) -> tuple[MUGNetwork, Batch]:
+    dataset = made_up((12, 4, 4))
     config = small().network
     clips = Clips(dataset.train, config)
     torch.manual_seed(0)
@@ -107,11 +108,11 @@ def test_projection_of_each_modality_has_weights_of_its_own(parts: tuple[MUGNetw
 
 
 def test_network_initialisation_is_decided_by_seed(parts: tuple[MUGNetwork, Batch]) -> None:
-    network, batch = parts
+    batch = parts[1]
 
     def weights(seed: int) -> Tensor:
         torch.manual_seed(seed)
-        fresh = build(small().network, {"a": 5, "v": 4}, batch.text.shape[1])  # type: ignore[union-attr]
+        fresh = build(small().network, {"a": 5, "v": 4}, batch.text.shape[1])
         return torch.cat([p.flatten() for p in fresh.parameters()])
 
     assert torch.equal(weights(1), weights(1))
@@ -132,7 +133,7 @@ def test_build_frozen_text_loads_no_encoder(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(("f", "low"), [("tanh", -1.0), ("relu", 0.0)])
 def test_activation_reaches_language_and_projections(f: str, low: float) -> None:
     torch.manual_seed(0)
-    config = replace(Network(d_a=8, d_v=8, fusion_width=16), activation=f)  # type: ignore[arg-type]
+    config = replace(Network(d_a=8, d_v=8, fusion_width=16), activation=f)
     network = MUGNetwork(config, {"a": 5, "v": 4}, 15)
     hidden = 50 * torch.randn(16, 15)
     with torch.no_grad():

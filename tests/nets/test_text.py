@@ -99,9 +99,7 @@ def mean_pooled_one_by_one() -> torch.Tensor:
     folder = text.locate(OFFLINE_ENCODER)
     model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
-        return torch.stack(
-            [model(**tokenizer(s, return_tensors="pt")).last_hidden_state[0].mean(0) for s in SENTENCES]
-        )
+        return torch.stack([model(**tokenizer(s, return_tensors="pt")).last_hidden_state[0].mean(0) for s in SENTENCES])
 
 
 def test_frozen_features_offline_encoder_equals_one_by_one_and_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:

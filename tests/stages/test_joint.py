@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import StopAt, bag_of_words, hashes, small
+from small import StopAt, bag_of_words, hashes, small, tiny_bert, tiny_t5
 from torch import Tensor, nn
 
 from mugkit.config import Hyperparameters
@@ -285,6 +285,14 @@ def test_train_jointly_learns(dataset: Dataset, tmp_path: Path) -> None:
     result = train(dataset, tmp_path / "1", hp=small(learning_rate=5e-3, max_epochs=15))
     assert result.metrics["Corr"] > 0.8
     assert result.history[-1]["train"] < 0.5 * result.history[0]["train"]
+
+
+@pytest.mark.parametrize("make", [tiny_bert, tiny_t5])
+def test_train_jointly_trains_text_encoder(dataset: Dataset, tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    hp = small(freeze_text=False, text_encoder=str(make(tmp_path / "encoder")), pooling="mean", learning_rate=5e-3)
+    result = train(dataset, tmp_path / "1", hp=hp)
+    assert result.history[-1]["train"] < 0.9 * result.history[0]["train"]
+    assert (tmp_path / "1" / "weights.safetensors").is_file()
 
 
 def test_train_jointly_predictions_file(dataset: Dataset, tmp_path: Path) -> None:

@@ -1,0 +1,189 @@
+"""What every notebook of the suite must keep to; each check yields its complaints, so that all are seen at once."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from mugkit.notebook import FINISHED
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LONGEST_CELL, LONGEST_DEFINITION, FEWEST_COMPARED = 18, 6, 3  # lines, lines, cells
+IGNORED = "nbval-ignore-output"
+DEFAULTS = {"profile": "quick", "dataset": "reviews", "out": "../figures"}
+
+# Places on the machine that made the outputs; a slash after a letter belongs to a longer name or an address.
+PRIVATE = re.compile(r"(?<![\w.~])/(?:work|root|tmp|home|Users|mnt|opt|usr)\b|\b0x[0-9a-f]{6,}")
+COST = re.compile(r"Takes about \d+ (?:s|min)\b.* and [\d.]+ [MG]B\b", re.DOTALL)
+
+Check = Callable[[Any, str], Iterator[str]]
+
+
+def problems(path: Path) -> list[str]:
+    """Everything that is wrong with a notebook; empty if nothing is."""
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return [complaint for check in CHECKS for complaint in check(notebook, path.stem)]
+
+
+def code_cells(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell: Any) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def texts(cell: Any) -> Iterator[str]:
+    """A cell's printed text and the text forms of what it displays; no pictures."""
+    for output in cell.get("outputs", []):
+        yield output.get("text", "")
+        yield from (str(v) for kind, v in output.get("data", {}).items() if not kind.startswith("image/"))
+
+
+def _ids(notebook: Any, _: str) -> Iterator[str]:
+    ids = [cell.get("id") for cell in notebook.cells]
+    if None in ids or len(set(ids)) < len(ids):
+        yield "cell ids are missing or not unique"
+
+
+def _metadata(notebook: Any, _: str) -> Iterator[str]:
+    if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        yield "the kernel is not python3"
+    for cell in notebook.cells:
+        if unknown := set(tags(cell)) - {"parameters", IGNORED}:
+            yield f"unknown tags {sorted(unknown)}"
+        if "execution" in cell.metadata:
+            yield "a cell's metadata holds the times of its execution"
+
+
+def _parameters(notebook: Any, _: str) -> Iterator[str]:
+    """Typed, so that papermill shows the types; commented, so that it shows the help."""
+    found = [i for i, cell in enumerate(notebook.cells) if "parameters" in tags(cell)]
+    if found != [1]:
+        yield f"the second cell alone must be tagged 'parameters', not {found}"
+        return
+    source = notebook.cells[1].source
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    commented = {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
+    values = {}
+    for statement in ast.parse(source).body:
+        if not isinstance(statement, ast.AnnAssign) or statement.value is None:
+            yield f"parameter without a type or a value: {ast.unparse(statement)}"
+            continue
+        values[ast.unparse(statement.target)] = ast.literal_eval(statement.value)
+        if statement.end_lineno not in commented:
+            yield f"parameter without a comment: {ast.unparse(statement)}"
+    if wrong := {name: values.get(name) for name, value in DEFAULTS.items() if values.get(name) != value}:
+        yield f"parameters that differ from {DEFAULTS}: {wrong}"
+
+
+def _execution(notebook: Any, _: str) -> Iterator[str]:
+    counts = [cell.execution_count for cell in code_cells(notebook)]
+    if counts != list(range(1, len(counts) + 1)):
+        yield f"not run once from top to bottom: execution counts {counts}"
+    if not any(cell.outputs for cell in code_cells(notebook)):
+        yield "the outputs are not committed"
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                yield f"error output: {output.ename}: {output.evalue}"
+            if output.get("name") == "stderr":
+                yield f"output on stderr: {output.text[:80]}"
+            if any("widget" in kind for kind in output.get("data", {})):
+                yield "a widget's output, such as a progress bar, cannot be compared"
+
+
+def _privacy(notebook: Any, _: str) -> Iterator[str]:
+    for cell in notebook.cells:
+        for text in (cell.source, *texts(cell)):
+            if (found := PRIVATE.search(text)) or str(REPOSITORY) in text or str(Path.home()) in text:
+                yield f"a path or address of this machine: {found[0] if found else text[:80]}"
+
+
+def _code(notebook: Any, _: str) -> Iterator[str]:
+    for cell in code_cells(notebook):
+        source = cell.source.rstrip()
+        first = source.partition("\n")[0]
+        if len(lines := source.splitlines()) > LONGEST_CELL:
+            yield f"{len(lines)} lines in one cell: {first}"
+        if source.endswith(";"):
+            yield f"a trailing semicolon, which nbval cannot compare: {first}"
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:
+            yield f"not plain Python (a magic?): {first}"
+            continue
+        yield from _definitions(tree)
+
+
+def _definitions(tree: ast.Module) -> Iterator[str]:
+    """Notebooks show the library's functions; what is defined in place is short, under a name of its own."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if node.name in library_names():
+                yield f"{node.name} is the library's: import it and show its source"
+            if (node.end_lineno or 0) - node.lineno >= LONGEST_DEFINITION:
+                yield f"{node.name} is long: it belongs into the library"
+
+
+@cache
+def library_names() -> frozenset[str]:
+    """Names of the library's functions and classes."""
+    kinds = ast.ClassDef | ast.FunctionDef
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "mugkit").rglob("*.py")]
+    return frozenset(node.name for tree in trees for node in tree.body if isinstance(node, kinds))
+
+
+def _first_cells(notebook: Any, stem: str) -> Iterator[str]:
+    first = notebook.cells[0]
+    if first.cell_type != "markdown" or not first.source.startswith("# "):
+        yield "the first cell is not a title"
+    if not COST.search(first.source):
+        yield "the first cell does not say 'Takes about … s and … MB'"
+    if f'notebook.start("{stem}", profile, dataset, out)' not in notebook.cells[2].source:
+        yield "the third cell does not start the session under the notebook's name with its parameters"
+
+
+def _last_cells(notebook: Any, stem: str) -> Iterator[str]:
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    if not 3 <= len(_items(prose, "## What to take away", r"- ")) <= 5:
+        yield "'## What to take away' does not have three to five points"
+    if len(_items(prose, "## Questions", r"\d+\. ")) != 3:
+        yield "'## Questions' does not have three questions"
+    last = code_cells(notebook)[-1]
+    if last.source.strip() != "session.finish()":
+        yield "the last code cell is not session.finish()"
+    if f"{FINISHED} {stem}" not in "".join(texts(last)):
+        yield "the last code cell did not print that the notebook finished"
+
+
+def _items(prose: str, heading: str, mark: str) -> list[str]:
+    """The items of the list below a heading, up to the next heading."""
+    _, _, below = f"\n{prose}".partition(f"\n{heading}\n")
+    return re.findall(rf"^{mark}\S", re.split(r"^#", below, maxsplit=1, flags=re.MULTILINE)[0], re.MULTILINE)
+
+
+def _compared(notebook: Any, _: str) -> Iterator[str]:
+    """nbval must have something to compare besides sources shown in place and the last line."""
+    compared = [
+        cell
+        for cell in code_cells(notebook)[:-1]
+        if IGNORED not in tags(cell) and "show_source(" not in cell.source
+        if any(text.strip() and not text.startswith("<") for text in texts(cell))
+    ]
+    if len(compared) < FEWEST_COMPARED:
+        yield f"only {len(compared)} cells have text output that nbval compares"
+
+
+CHECKS: tuple[Check, ...] = (
+    _ids, _metadata, _parameters, _execution, _privacy, _code, _first_cells, _last_cells, _compared,
+)  # fmt: skip

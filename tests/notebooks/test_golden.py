@@ -1,0 +1,155 @@
+"""What the notebooks wrote under nbval against the committed figures/, as numbers (nbval never looks at pictures)."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden import EXACT, METRIC, PERCENT, TRAINED, differences, tolerance
+
+from mugkit import files
+
+FIGURES = Path(__file__).resolve().parents[2] / "figures"
+
+
+@pytest.fixture(scope="module")
+def committed() -> dict[str, dict[str, Any]]:
+    """The committed manifest."""
+    path = FIGURES / "manifest.json"
+    assert path.is_file(), "figures/ has no manifest: run `make reproduce` and commit what it wrote"
+    return files.read_json(path)
+
+
+@pytest.fixture(scope="module")
+def written() -> Path:
+    """Where nbval's notebooks wrote."""
+    folder = os.environ.get("MUGKIT_OUT")
+    if not folder:
+        pytest.skip("MUGKIT_OUT is not set: `make test` sets it, runs nbval, then this file again")
+    return Path(folder)
+
+
+def test_committed_figures_are_as_their_manifest_says(committed: dict[str, Any]) -> None:
+    assert committed
+    changed = [
+        n for n, e in committed.items() if not (FIGURES / n).is_file() or files.sha256(FIGURES / n) != e["sha256"]
+    ]
+    assert changed == [], "run `make reproduce` and commit all of figures/"
+
+
+def test_committed_figures_are_of_the_default_profile_and_data(committed: dict[str, Any]) -> None:
+    assert {(entry["profile"], entry["dataset"]) for entry in committed.values()} == {("quick", "reviews")}
+
+
+def test_committed_figures_come_from_notebooks_that_exist(committed: dict[str, Any]) -> None:
+    notebooks = {path.stem for path in (FIGURES.parent / "notebooks").glob("*.ipynb")}
+    assert {entry["notebook"] for entry in committed.values()} <= notebooks
+
+
+def test_every_output_was_written_again(committed: dict[str, Any], written: Path) -> None:
+    manifest = files.read_json(written / "manifest.json")
+    assert manifest.keys() == committed.keys()
+    for name, entry in manifest.items():
+        assert files.sha256(written / name) == entry["sha256"], name
+    for key in ("notebook", "data", "seeds"):
+        assert {n: e[key] for n, e in manifest.items()} == {n: e[key] for n, e in committed.items()}
+
+
+def test_numbers_are_the_committed_ones_within_tolerances(committed: dict[str, Any], written: Path) -> None:
+    found = []
+    for name in committed:
+        if name.endswith(".json"):
+            found += differences(name, files.read_json(FIGURES / name), files.read_json(written / name))
+    assert found == []
+
+
+ROW = {"system": "MUG", "metrics": {"MAE": {"mean": 1.0, "std": 0.01, "n": 3}, "Acc2": {"mean": 80.0}}}
+ROW |= {"paper": {"MAE": 0.7}, "verdict": "closer", "note": None}
+
+
+def changed(value: Any, *path: str) -> dict[str, Any]:
+    """The row with another value at a place."""
+    row = json.loads(json.dumps(ROW))
+    place = row
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return row
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        (1.07, ("metrics", "MAE", "mean")),
+        (0.05, ("metrics", "MAE", "std")),
+        (85.0, ("metrics", "Acc2", "mean")),
+        (0.70001, ("paper", "MAE")),
+        ("undecided", ("verdict",)),
+        (80, ("metrics", "Acc2", "mean")),
+    ],
+)
+def test_differences_within_tolerance_are_none(value: Any, path: tuple[str, ...]) -> None:
+    assert list(differences("tables/table3.json", [ROW], [changed(value, *path)])) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        (1.09, ("metrics", "MAE", "mean")),
+        (None, ("metrics", "MAE", "mean")),
+        ("1.0", ("metrics", "MAE", "mean")),
+        (float("nan"), ("metrics", "MAE", "mean")),
+        (4, ("metrics", "MAE", "n")),
+        (73.9, ("metrics", "Acc2", "mean")),
+        (0.71, ("paper", "MAE")),
+        ("SUGRM", ("system",)),
+        ("", ("note",)),
+        (1, ("another",)),
+    ],
+)
+def test_differences_beyond_tolerance_name_the_place(value: Any, path: tuple[str, ...]) -> None:
+    (problem,) = differences("tables/table3.json", [ROW], [changed(value, *path)])
+    assert problem.startswith("tables/table3.json: 0")
+    assert path[-1] in problem
+
+
+def test_differences_missing_and_additional_rows_and_keys_are_seen() -> None:
+    assert len(list(differences("t.json", [ROW, ROW], [ROW]))) == 1
+    assert len(list(differences("t.json", [ROW], [ROW, ROW]))) == 1
+    assert len(list(differences("t.json", {"a": 1, "b": 2}, {"a": 1}))) == 1
+    assert len(list(differences("t.json", {"a": [1]}, {"a": {"0": 1}}))) == 1
+
+
+def test_differences_curves_may_end_an_epoch_later_but_not_elsewhere() -> None:
+    curves = {"mug": {"train": [1.5, 1.2], "valid": [1.5, 1.3], "best_epoch": 1}}
+    later = {"mug": {"train": [1.5, 1.3, 1.1], "valid": [1.4, 1.3, 1.2], "best_epoch": 2}}
+    assert list(differences("stage3_curves.json", curves, later)) == []
+    far = {"mug": {"train": [1.5, 2.3], "valid": [1.5, 1.3], "best_epoch": 1}}
+    assert list(differences("stage3_curves.json", curves, far)) == [
+        "stage3_curves.json: mug/train/1: 2.3 instead of 1.2"
+    ]
+
+
+def test_differences_chaotic_numbers_must_be_finite() -> None:
+    clips = [{"y": 1.0, "learned": {"a": [0.5, -2.0]}}]
+    assert list(differences("label_trajectories.json", clips, [{"y": 1.0, "learned": {"a": [3.0, 0.1]}}])) == []
+    broken = [{"y": 1.0, "learned": {"a": [float("nan"), 0.1]}}]
+    assert len(list(differences("label_trajectories.json", clips, broken))) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "expected"),
+    [
+        ("fig1.json", ("l", "joint", "3"), EXACT),
+        ("tables/table5.json", ("0", "metrics", "Corr", "mean"), METRIC),
+        ("tables/table5.json", ("0", "metrics", "F1_has0", "std"), PERCENT),
+        ("tables/table5.json", ("0", "paper", "F1"), EXACT),
+        ("new.json", ("0",), TRAINED),
+        ("new.json", (), TRAINED),
+    ],
+)
+def test_tolerance_is_that_of_the_first_rule_that_fits(file: str, path: tuple[str, ...], expected: Any) -> None:
+    assert tolerance(file, path) == expected

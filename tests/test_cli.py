@@ -1,0 +1,229 @@
+"""The command line: what each command prints, and exit code 2 with the fix for bad input."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from small import bag_of_words
+
+from mugkit import cli, doctor, engine, files
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.doctor import Check
+from mugkit.paper import SYSTEM_ROWS
+from mugkit.systems import SYSTEMS
+
+COMMANDS = sorted(command.callback.__name__ for command in cli.commands.registered_commands if command.callback)
+
+
+class Done(NamedTuple):
+    """What a command left: exit code, standard output and error."""
+
+    code: int
+    out: str
+    err: str
+
+
+Mugkit = Callable[..., Done]
+
+
+@pytest.fixture
+def mugkit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mugkit:
+    """`mugkit ARGUMENTS` in this process, on a terminal of 200 columns."""
+
+    def call(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["mugkit", *arguments])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as caught:
+            cli.app()
+        return Done(int(caught.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def prepared(made_up: Callable[..., Dataset]) -> Dataset:
+    """A made-up data set, prepared under its name."""
+    engine._dataset.cache_clear()
+    dataset = made_up()
+    store.save(dataset, files.data_home() / dataset.name)
+    return dataset
+
+
+@pytest.fixture
+def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mugkit.nets.text._encode", bag_of_words)
+
+
+RUN = ("run", "--dataset", "made-up", "--profile", "smoke")
+
+
+def test_commands_are_those_that_are_promised() -> None:
+    assert set(COMMANDS) >= {"doctor", "systems", "prepare", "run", "reproduce"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_says_what_it_does(command: str, mugkit: Mugkit) -> None:
+    done = mugkit(command, "--help")
+    assert (done.code, done.err) == (0, "")
+    first_words = (inspect.getdoc(getattr(cli, command)) or "").split()[:4]
+    assert " ".join(first_words) in " ".join(done.out.split())
+
+
+def test_without_a_command_lists_all(mugkit: Mugkit) -> None:
+    done = mugkit()
+    assert all(re.search(rf"^\W*{command}\b", done.out + done.err, re.MULTILINE) for command in COMMANDS)
+
+
+def test_module_is_the_command_line() -> None:
+    done = subprocess.run([sys.executable, "-m", "mugkit", "systm"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "systm" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_systems_lists_every_row_of_tables_3_to_6(mugkit: Mugkit) -> None:
+    done = mugkit("systems")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    for row, tables in SYSTEM_ROWS.items():
+        numbers = ", ".join(map(str, tables))
+        assert any(re.match(rf"\s*{re.escape(row)}\s+{numbers}\s", line) for line in lines), row
+    for system in SYSTEMS.values():
+        assert any(f" {system.name} " in line and system.where in line for line in lines), system.name
+
+
+def test_doctor_prints_a_line_a_check(mugkit: Mugkit) -> None:
+    done = mugkit("doctor")
+    assert done.code == 0
+    assert re.search(r"^ok +torch", done.out, re.MULTILINE)
+    assert "fix: mugkit prepare reviews" in done.out
+
+
+def test_doctor_failed_check_is_exit_code_1(mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "examine", lambda: [Check("torch", False, "not [installed]", "make setup")])
+    done = mugkit("doctor")
+    assert done.code == 1
+    assert "not [installed]" in done.out  # brackets are no markup
+
+
+@pytest.mark.usefixtures("prepared", "cheap_text")
+def test_run_prints_metrics_and_folder_and_is_reused(mugkit: Mugkit) -> None:
+    first = mugkit(*RUN, "--system", "mug")
+    assert first.code == 0, first.err
+    folder = Path(re.search(r"stored: (.+)", first.out)[1].strip())
+    result = files.read_json(folder / "result.json")
+    for name, value in result["metrics"].items():
+        line = next(line for line in first.out.splitlines() if f" {name} " in line)
+        assert f" {value:.3f} " in line
+        assert f" {result['valid_metrics'][name]:.3f} " in line
+    second = mugkit(*RUN, "--system", "mug")
+    assert second.out == first.out.replace("stored: ", "reused: ")
+
+
+@pytest.mark.usefixtures("prepared", "cheap_text")
+def test_run_changed_field_is_another_run(mugkit: Mugkit) -> None:
+    folders = set()
+    for changes in ((), ("--set", "beta=0.1"), ("--set", "beta=0.1", "--set", "fusion_width=16"), ("--seed", "1112")):
+        done = mugkit(*RUN, "--system", "copy", *changes)
+        folders.add(re.search(r"stored: (.+)", done.out)[1])
+    assert len(folders) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem", "fix"),
+    [
+        (("--system", "mgu"), "unknown system 'mgu'", "did you mean 'mug'?"),
+        (("--profile", "smok"), "unknown profile 'smok'", "did you mean 'smoke'?"),
+        (("--set", "bta=0.1"), "unknown configuration field 'bta'", "did you mean 'beta'?"),
+        (("--set", "beta=much"), "beta: 'much' is not float", "give beta a value of that type"),
+        (("--set", "gate=both"), "gate: 'both' is not 'batch' or 'sample'", "give gate a value"),
+        (("--set", "beta"), "'beta' is not NAME=VALUE", "--set beta=0.1"),
+        (("--dataset", "mosi"), "data set 'mosi' is not prepared", "mugkit prepare mosi --source PATH"),
+        (("--dataset", "reviews"), "data set 'reviews' is not prepared", "mugkit prepare reviews"),
+        (("--dataset", "made_up"), "data set 'made_up' is not prepared", "made-up"),
+    ],
+)
+@pytest.mark.usefixtures("prepared")
+def test_run_bad_input_is_exit_code_2_with_the_fix(
+    arguments: tuple[str, ...], problem: str, fix: str, mugkit: Mugkit, mugkit_home: Path
+) -> None:
+    done = mugkit(*RUN, *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("error: ")
+    assert problem in done.err
+    assert fix in done.err.partition("fix: ")[2]
+    assert not list((mugkit_home / "runs").glob("*/*/done.json"))  # nothing was computed before the refusal
+
+
+@pytest.mark.parametrize(
+    ("device", "problem"), [("gpu", "unknown device 'gpu'"), ("cuda:x:y", "no GPU"), ("cuda", "no GPU")]
+)
+@pytest.mark.usefixtures("prepared")
+def test_run_device_that_is_not_there_is_exit_code_2(
+    device: str, problem: str, mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    done = mugkit(*RUN, "--device", device)
+    assert (done.code, done.out) == (2, "")
+    assert problem in done.err
+
+
+def test_run_system_that_the_data_cannot_serve_is_exit_code_2(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
+    engine._dataset.cache_clear()
+    store.save(made_up(true_labels=False), files.data_home() / "made-up")
+    done = mugkit(*RUN, "--system", "mug-true-labels")
+    assert done.code == 2
+    assert "no true unimodal labels" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem", "fix"),
+    [
+        (("revews",), "unknown data set 'revews'", "did you mean 'reviews'?"),
+        (("mosi",), "mosi needs files", "mugkit prepare mosi --source PATH"),
+        (("mosi", "--source", "missing.pkl"), "missing.pkl: no such file", "check the path"),
+        (("mosi", "--source", "x.pkl", "--store-as", "My Data"), "'My Data' cannot be the name", "lower-case"),
+    ],
+)
+def test_prepare_bad_input_is_exit_code_2_with_the_fix(
+    arguments: tuple[str, ...], problem: str, fix: str, mugkit: Mugkit
+) -> None:
+    done = mugkit("prepare", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert problem in done.err
+    assert fix in done.err.partition("fix: ")[2]
+
+
+def test_prepare_unreadable_file_is_named(mugkit: Mugkit, tmp_path: Path) -> None:
+    path = tmp_path / "clips.pkl"
+    path.write_bytes(b"not a pickle")
+    done = mugkit("prepare", "mosi", "--source", str(path))
+    assert done.code == 2
+    assert str(path) in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("--profile", "quik"), "did you mean 'quick'?"),
+        (("--engine", "locl"), "did you mean 'local'?"),
+        (("--dataset", "mosi"), "mugkit prepare mosi --source PATH"),
+    ],
+)
+@pytest.mark.usefixtures("prepared")
+def test_reproduce_bad_input_is_exit_code_2_with_the_fix(
+    arguments: tuple[str, ...], problem: str, mugkit: Mugkit, tmp_path: Path
+) -> None:
+    done = mugkit("reproduce", "--dataset", "made-up", "--out", str(tmp_path / "out"), *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert problem in done.err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,195 @@
+"""Many runs: order kept, finished ones reused, a failing one told while the others finish."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import bag_of_words, hashes
+
+from mugkit import engine, files, systems
+from mugkit.config import RunSpec
+from mugkit.data import store as data_store
+from mugkit.data.schema import Dataset
+from mugkit.engine import run, run_all
+from mugkit.errors import UserError
+from mugkit.nets import text
+from mugkit.runs import Store, read_result
+
+NAME = "made-up"
+
+
+@pytest.fixture(autouse=True)
+def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset], mugkit_home: Path) -> Dataset:
+    """A data set without true labels, stored as `mugkit prepare` would.
+
+    Its texts are encoded here: worker processes find them in the cache and need no encoder.
+    """
+    engine._dataset.cache_clear()
+    dataset = made_up((24, 8, 8), true_labels=False)
+    data_store.save(dataset, files.data_home() / NAME)
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    network = spec().hyperparameters("mosi").network
+    for split in dataset.splits.values():
+        text.frozen_features(split.text, network.text_encoder, network.pooling)
+    return dataset
+
+
+def spec(system: str = "copy", seed: int = 1111, **rest: Any) -> RunSpec:
+    return RunSpec(system, NAME, seed, "smoke", **rest)
+
+
+# --- what is refused before any work
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [
+        (RunSpec("mgu", NAME, 1111, "smoke"), "did you mean 'mug'"),
+        (RunSpec("mug", NAME, 1111, "smoek"), "did you mean 'smoke'"),
+        (RunSpec("mug", NAME, 1111, "smoke", changes=(("bta", 1),)), "did you mean 'beta'"),
+        (RunSpec("mug", "no-such-data", 1111, "smoke"), "not prepared"),
+    ],
+)
+def test_run_wrong_spec_is_refused(wrong: RunSpec, nearest: str) -> None:
+    with pytest.raises(UserError, match=nearest):
+        run(wrong)
+
+
+def test_run_all_wrong_spec_is_refused_before_any_other_runs() -> None:
+    with pytest.raises(UserError, match="did you mean 'mug'"):
+        run_all([spec(), spec("mgu")], workers=1)
+    assert not (Store.default().root / "train").exists()
+
+
+def test_run_all_unknown_engine_names_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'local'"):
+        run_all([spec()], engine="locl")
+
+
+def test_run_all_nothing_to_do() -> None:
+    assert run_all([]) == []
+
+
+# --- in this process
+
+
+def test_run_returns_what_it_stored_and_reuses_it() -> None:
+    first, again = run(spec()), run(spec())
+    assert (first.reused, again.reused) == (False, True)
+    assert first.folder == again.folder
+    result = read_result(first.folder)
+    assert (first.metrics, first.valid_metrics, first.best_epoch) == (
+        result["metrics"],
+        result["valid_metrics"],
+        result["best_epoch"],
+    )
+    assert first.metrics == again.metrics
+
+
+def test_run_all_keeps_order_and_says_what_was_reused() -> None:
+    run(spec(seed=1112))
+    specs = [spec(seed=seed) for seed in (1113, 1112, 1111)]
+    runs = run_all(specs, workers=1)
+    assert [r.spec for r in runs] == specs
+    assert [r.reused for r in runs] == [False, True, False]
+    assert len({r.folder for r in runs}) == 3
+
+
+def test_run_all_same_store_is_used(tmp_path: Path) -> None:
+    (one,) = run_all([spec()], store=Store(tmp_path / "elsewhere"), workers=1)
+    assert one.folder.is_relative_to(tmp_path / "elsewhere")
+
+
+def test_run_all_in_one_process_finishes_others_before_it_tells_of_failure() -> None:
+    with pytest.raises(UserError, match="mug-true-labels"):
+        run_all([spec("mug-true-labels"), spec("copy")], workers=1)
+    assert run(spec("copy")).reused
+
+
+def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from small import StopAt
+
+    from mugkit.stages import joint
+
+    whole = run(spec(), Store(tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(joint, "train_epoch", StopAt(joint.train_epoch, 2))
+        with pytest.raises(KeyboardInterrupt):
+            run_all([spec()], workers=1)
+    (resumed,) = run_all([spec()], workers=1)
+    assert not resumed.reused
+    assert hashes(resumed.folder) == hashes(whole.folder)
+
+
+def test_run_data_prepared_again_is_noticed(made_up: Callable[..., Dataset]) -> None:
+    # In a notebook: prepare, run, prepare --force, run.
+    before = run(spec())
+    data_store.save(made_up((24, 8, 8), true_labels=False, seed=1), files.data_home() / NAME, replace=True)
+    assert run(spec()).folder != before.folder
+
+
+def test_missing_lists_shared_stages_once() -> None:
+    specs = [spec("mug", seed) for seed in (1111, 1112)]
+    specs += [spec("mug-without-multimodal-denoising"), spec("copy")]
+    store = Store.default()
+    counts = {part: len(engine._missing(specs, store, part, "cpu")) for part in ("pretrain", "labels", "train")}
+    assert counts == {"pretrain": 1, "labels": 2, "train": 4}
+
+
+# --- over processes
+
+
+def test_run_all_over_processes(tmp_path: Path) -> None:
+    # One start of workers (seconds each) for everything that only they can show.
+    failing, good = spec("mug-true-labels"), [spec("copy"), spec("mug-without-unimodal")]
+    store = Store(tmp_path / "spread")
+    with pytest.raises(UserError) as caught:
+        run_all([good[0], failing, good[1]], store=store, workers=2)
+    assert "mug-true-labels on made-up, seed 1111" in str(caught.value)
+    assert "no true unimodal labels" in str(caught.value)
+    assert "copy" not in str(caught.value)
+    spread = run_all(good, store=store, workers=2)
+    assert [r.reused for r in spread] == [True, True]  # finished although another failed
+    alone = run_all(good, store=Store(tmp_path / "alone"), workers=1)
+    assert [hashes(r.folder) for r in spread] == [hashes(r.folder) for r in alone]
+
+
+def test_run_all_over_processes_tells_fresh_runs_from_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Workers stood in for by this process: what matters is what `run_all` says afterwards.
+    def spread(specs: list[RunSpec], store: Store, part: Any, device: str, _: int) -> list[str]:
+        for one in specs:
+            engine._do(one, store.root, part, device)
+        return []
+
+    monkeypatch.setattr(engine, "_spread", spread)
+    run(spec(seed=1113))
+    runs = run_all([spec(seed=seed) for seed in (1111, 1112, 1113)], workers=2)
+    assert [r.reused for r in runs] == [False, False, True]
+
+
+def test_run_all_failed_stage_1_leaves_other_runs_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    def spread(specs: list[RunSpec], store: Store, part: Any, device: str, _: int) -> list[str]:
+        failures = []
+        for one in specs:
+            try:
+                engine._do(one, store.root, part, device)
+            except UserError as error:
+                failures.append(f"{one.system}: {error}")
+        return failures
+
+    original = systems.pretrain
+
+    def pretrain(dataset: Dataset, hp: Any, *rest: Any) -> Any:
+        if hp.pretraining.gamma == 0:
+            raise UserError("the training loss became nan")
+        return original(dataset, hp, *rest)
+
+    monkeypatch.setattr(engine, "_spread", spread)
+    monkeypatch.setattr(systems, "pretrain", pretrain)
+    specs = [spec("mug-without-contrastive"), spec("mug"), spec("copy")]
+    with pytest.raises(UserError, match="mug-without-contrastive"):
+        run_all(specs, workers=2)
+    assert [run(one).reused for one in specs[1:]] == [True, True]

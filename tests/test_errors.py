@@ -1,0 +1,39 @@
+"""UserError says where and how to mend it, and survives the way back from a worker process."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from mugkit.errors import UserError, unknown_name
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ({}, "it broke"),
+        ({"file": Path("a/b.pkl")}, "a/b.pkl: it broke"),
+        ({"field": "beta"}, "beta: it broke"),
+        ({"file": "b.pkl", "field": "beta"}, "b.pkl: beta: it broke"),
+        ({"field": "beta", "fix": "give a number"}, "beta: it broke\n  fix: give a number"),
+    ],
+)
+def test_user_error_message(where: dict, expected: str) -> None:
+    assert str(UserError("it broke", **where)) == expected
+
+
+def test_user_error_survives_pickling() -> None:
+    error = UserError("it broke", file=Path("b.pkl"), field="beta", fix="give a number")
+    back = pickle.loads(pickle.dumps(error))
+    assert isinstance(back, UserError)
+    assert (str(back), back.file, back.field, back.fix) == (str(error), error.file, error.field, error.fix)
+
+
+def test_unknown_name_gives_nearest() -> None:
+    assert str(unknown_name("system", "mgu", ["copy", "mug"])) == "unknown system 'mgu'\n  fix: did you mean 'mug'?"
+
+
+def test_unknown_name_far_from_all_lists_all_sorted() -> None:
+    assert unknown_name("system", "zzzz", ["mug", "copy"]).fix == "one of: copy, mug"

@@ -1,0 +1,155 @@
+"""Writes happen whole or not at all; hashes are those of hashlib; mugkit's home is where it is said to be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mugkit import files
+
+
+def test_home_follows_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MUGKIT_HOME", str(tmp_path / "here"))
+    assert files.home() == tmp_path / "here"
+    assert files.data_home() == tmp_path / "here" / "data"
+
+
+def test_home_in_environment_may_be_relative_or_a_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUGKIT_HOME", "here")
+    assert files.home() == tmp_path / "here"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MUGKIT_HOME", "~/there")
+    assert files.home() == tmp_path / "there"
+
+
+def test_home_without_environment_is_repository_or_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MUGKIT_HOME")
+    root = Path(__file__).resolve().parents[1]
+    assert files.repository() == root
+    assert files.home() == root / ".mugkit"
+    monkeypatch.setattr(files, "repository", lambda: None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.home() == tmp_path / ".cache" / "mugkit"
+
+
+def test_repository_of_plain_installation_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "site-packages" / "mugkit" / "files.py"))
+    assert files.repository() is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 1_000_001])
+def test_sha256_equals_hashlib(tmp_path: Path, size: int) -> None:
+    content = bytes(i % 251 for i in range(size))
+    (tmp_path / "file").write_bytes(content)
+    assert files.sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
+
+
+def test_digest_ignores_order_of_keys_only() -> None:
+    assert files.digest({"a": 1, "b": [1, 2]}) == files.digest({"b": [1, 2], "a": 1})
+    assert files.digest({"a": 1, "b": [1, 2]}) != files.digest({"a": 1, "b": [2, 1]})
+    assert files.digest("λ") == hashlib.sha256('"λ"'.encode()).hexdigest()
+
+
+# --- files
+
+
+def write(path: Path, content: str, error: type[BaseException] | None = None) -> None:
+    with files.atomic_path(path) as temporary:
+        temporary.write_text(content)
+        if error:
+            raise error
+
+
+def test_atomic_path_makes_folders_and_leaves_one_readable_file(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "file.txt"
+    write(target, "one")
+    write(target, "two")
+    assert target.read_text() == "two"
+    assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_atomic_path_failed_write_keeps_old_content(tmp_path: Path, error: type[BaseException]) -> None:
+    target = tmp_path / "file.txt"
+    write(target, "old")
+    with pytest.raises(error):
+        write(target, "half", error)
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_atomic_path_target_is_untouched_until_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    with files.atomic_path(target) as temporary:
+        temporary.write_text("new")
+        assert not target.exists()
+        assert temporary.parent == target.parent  # the same file system, or the move would copy
+    assert target.read_text() == "new"
+
+
+# --- folders
+
+
+def fill(folder: Path, content: str, *, replace: bool = False, error: type[BaseException] | None = None) -> None:
+    with files.atomic_folder(folder, replace=replace) as temporary:
+        (temporary / f"{content}.txt").write_text(content)
+        if error:
+            raise error
+
+
+def test_atomic_folder_is_whole_and_readable(tmp_path: Path) -> None:
+    fill(tmp_path / "new" / "folder", "one")
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["folder"]
+    assert (tmp_path / "new" / "folder" / "one.txt").read_text() == "one"
+    assert stat.S_IMODE((tmp_path / "new" / "folder").stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_atomic_folder_failed_write_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error):
+        fill(tmp_path / "folder", "half", error=error)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_atomic_folder_failed_replacement_keeps_old_content(tmp_path: Path) -> None:
+    fill(tmp_path / "folder", "old")
+    with pytest.raises(ValueError):
+        fill(tmp_path / "folder", "half", replace=True, error=ValueError)
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["old.txt"]
+
+
+def test_atomic_folder_replaces_only_if_asked(tmp_path: Path) -> None:
+    fill(tmp_path / "folder", "old")
+    with pytest.raises(OSError):
+        fill(tmp_path / "folder", "new")
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["old.txt"]
+    fill(tmp_path / "folder", "new", replace=True)
+    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["new.txt"]
+    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+# --- JSON
+
+
+def test_write_json_round_trip_with_greek_and_last_newline(tmp_path: Path) -> None:
+    value: dict[str, Any] = {"λ": [1, 2.5, None], "ok": True}
+    files.write_json(tmp_path / "a.json", value)
+    written = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert files.read_json(tmp_path / "a.json") == json.loads(written) == value
+    assert "λ" in written
+    assert written.endswith("}\n")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), object()])
+def test_write_json_refuses_what_json_has_not_and_keeps_old_file(tmp_path: Path, bad: object) -> None:
+    files.write_json(tmp_path / "a.json", 1)
+    with pytest.raises((ValueError, TypeError)):
+        files.write_json(tmp_path / "a.json", {"a": bad})
+    assert files.read_json(tmp_path / "a.json") == 1

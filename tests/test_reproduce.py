@@ -1,0 +1,195 @@
+"""Batch runs of small notebooks made on the spot: what ran, what is reused, and every way to fail."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from mugkit import cli, files, reproduce
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.reproduce import Report
+
+PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
+
+# What a notebook does at its end, without the seconds that importing mugkit takes in a kernel of its own.
+WRITE = """\
+import hashlib, json, pathlib
+folder = pathlib.Path(out)
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "{name}.json").write_text(json.dumps([profile, dataset]))
+digest = hashlib.sha256((folder / "{name}.json").read_bytes()).hexdigest()
+manifest = folder / "manifest.json"
+entries = json.loads(manifest.read_text()) if manifest.exists() else {{}}
+entries["{name}.json"] = {{"notebook": "{name}", "sha256": digest}}
+manifest.write_text(json.dumps(entries))"""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Write:
+    """A repository of its own; the fixture's value adds a notebook of the given cells, which writes and finishes."""
+    folder = tmp_path / "repository" / "notebooks"
+    folder.mkdir(parents=True)
+    (folder.parent / "pyproject.toml").touch()
+    monkeypatch.setattr(files, "repository", lambda: folder.parent)
+    dataset = made_up()
+    store.save(dataset, files.data_home() / dataset.name)
+
+    def add(name: str, *cells: str, parameters: str = PARAMETERS) -> Path:
+        sources = [parameters, *cells, WRITE.format(name=name), f'print("finished: {name}")']
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+        notebook.cells[0].metadata["tags"] = ["parameters"]
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+        return folder / f"{name}.ipynb"
+
+    return add
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "figures"
+
+
+def run(out: Path, **changes: Any) -> dict[str, Report]:
+    options = {"profile": "smoke", "datasets": ["made-up"], "engine": "local", "out": out} | changes
+    return {report.notebook: report for report in reproduce.reproduce(**options)}
+
+
+def outcomes(out: Path) -> dict[str, str]:
+    return {name: report.outcome for name, report in run(out).items()}
+
+
+def test_notebooks_are_the_numbered_ones_in_order(repository: Write) -> None:
+    paths = [repository(name) for name in ("10_last", "02_second", "00_first")]
+    (paths[0].parent / "scratch.ipynb").touch()
+    (paths[0].parent / "1_draft.ipynb").touch()
+    assert [path.stem for path in reproduce.notebooks()] == ["00_first", "02_second", "10_last"]
+
+
+def test_notebooks_without_the_repository_says_to_clone_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "repository", lambda: None)
+    with pytest.raises(UserError, match="clone the repository"):
+        reproduce.notebooks()
+
+
+def test_reproduce_runs_once_then_reuses_until_something_changes(repository: Write, out: Path) -> None:
+    repository("01_first", "a = 1")
+    repository("02_second")
+    assert outcomes(out) == {"01_first": "ran", "02_second": "ran"}
+    assert json.loads((out / "01_first.json").read_text()) == ["smoke", "made-up"]
+    assert outcomes(out) == {"01_first": "reused", "02_second": "reused"}
+
+    repository("01_first", "a = 2")  # another cell
+    assert outcomes(out) == {"01_first": "ran", "02_second": "reused"}
+
+    (out / "02_second.json").unlink()  # an output is gone
+    assert outcomes(out) == {"01_first": "reused", "02_second": "ran"}
+    assert (out / "02_second.json").is_file()
+
+    (out / "01_first.json").write_text("[]")  # an output was changed
+    assert outcomes(out) == {"01_first": "ran", "02_second": "reused"}
+
+    repository("01_first", "1 / 0")  # now it fails, and its earlier success is forgotten
+    assert outcomes(out) == {"01_first": "failed", "02_second": "reused"}
+    assert [path.stem for path in (files.home() / "executed").rglob("*.json")] == ["02_second"]
+
+
+def test_identity_depends_on_cells_parameters_data_and_versions_but_not_on_outputs(
+    repository: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = repository("01_first", "a = 1")
+    first = reproduce._identity(path, {"profile": "smoke"}, "data")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="seen")]
+    nbformat.write(notebook, path)
+    assert reproduce._identity(path, {"profile": "smoke"}, "data") == first
+    others = {reproduce._identity(path, {"profile": "quick"}, "data")}
+    others.add(reproduce._identity(path, {"profile": "smoke"}, "other data"))
+    others.add(reproduce._identity(repository("01_first", "a = 2"), {"profile": "smoke"}, "data"))
+    repository("01_first", "a = 1")
+    monkeypatch.setattr(reproduce, "versions", lambda: {"torch": "0"})
+    others.add(reproduce._identity(path, {"profile": "smoke"}, "data"))
+    assert len(others | {first}) == 5
+
+
+def test_reproduce_failures_of_all_kinds_do_not_stop_the_others(
+    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository("01_raises", 'print("so far")', 'raise ValueError("no such thing")')
+    repository("02_exits", "import sys", "sys.exit(0)")
+    repository("03_killed", "import os, signal", "os.kill(os.getpid(), signal.SIGKILL)")
+    repository("04_fine")
+    arguments = ["mugkit", "reproduce", "--profile", "smoke", "--dataset", "made-up", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as caught:
+        cli.app()
+    assert caught.value.code == 1
+    printed = capsys.readouterr().out
+    found = {line.split()[1].rstrip(":"): line for line in printed.splitlines() if line[:1].strip()}
+    assert {name: line.split()[0] for name, line in found.items()} == {
+        "01_raises": "failed",
+        "02_exits": "failed",
+        "03_killed": "failed",
+        "04_fine": "ran",
+    }
+
+    # The failed cell is the third: parameters, print, raise; papermill puts its parameters before it as a fourth.
+    assert "cell 4: ValueError: no such thing" in found["01_raises"]
+    assert "tables and figures" not in printed
+
+    partial = files.home() / "executed" / "smoke-made-up" / "01_raises.ipynb"
+    assert str(partial) in printed
+    cells = [cell for cell in nbformat.read(partial, as_version=4).cells if cell.cell_type == "code"]
+    assert any("so far" in output.get("text", "") for cell in cells for output in cell.outputs)
+
+    # What failed is run again next time; what was mended then runs to its end.
+    repository("01_raises", 'print("mended")')
+    assert reproduce.run_notebook(reproduce.notebooks()[0], parameters(out), "x").outcome == "ran"
+    assert json.loads((out / "manifest.json").read_text()).keys() == {"01_raises.json", "04_fine.json"}
+
+
+def parameters(out: Path) -> dict[str, str]:
+    return {"profile": "smoke", "dataset": "made-up", "out": str(out)}
+
+
+def test_run_notebook_parameter_it_does_not_have_is_refused(repository: Write, out: Path) -> None:
+    path = repository("01_first", parameters=PARAMETERS.replace("out:", "output:"))
+    with pytest.raises(UserError, match=r"unknown parameter of 01_first\.ipynb 'out'") as caught:
+        reproduce.run_notebook(path, parameters(out), "x")
+    assert "did you mean 'output'?" in str(caught.value)
+    assert not out.exists()
+
+
+def test_reproduce_several_data_sets_have_a_folder_each(
+    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]
+) -> None:
+    repository("01_first")
+    other = made_up(name="other", seed=1)
+    store.save(other, files.data_home() / "other")
+    seen = []
+    monkeypatch.setattr(reproduce, "run_notebook", lambda *job: seen.append(job) or Report("x", "ran", out))
+    run(out, datasets=["made-up", "other"])
+    run(out, datasets=["other"])
+    assert [job[1]["out"] for job in seen] == [str(out / "made-up"), str(out / "other"), str(out)]
+    assert seen[1][2] == other.fingerprint
+
+
+@pytest.mark.parametrize(("text", "expected"), [("finished: 01_first\n", True), ("almost\n", False), (None, False)])
+def test_finished_looks_at_the_last_code_cell_alone(text: str | None, expected: bool, tmp_path: Path) -> None:
+    first = nbformat.v4.new_code_cell('print("finished: x")')
+    first.outputs = [nbformat.v4.new_output("stream", text="finished: x")]
+    last = nbformat.v4.new_code_cell("session.finish()")
+    last.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
+    cells = [first, last, nbformat.v4.new_markdown_cell("finished: in words")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "x.ipynb")
+    assert reproduce.finished(tmp_path / "x.ipynb") is expected

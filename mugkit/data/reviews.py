@@ -259,6 +259,7 @@ def _about(seed: int) -> dict[str, object]:
         "sha256": SDIST_SHA256,
         "licence": "MIT",
         "caption": CAPTION,
+        "variant": "74/47, unaligned, simulated",
         "seed": seed,
         "caveats": [
             "Only the text and its label are real; sound, vision and the multimodal label are simulated.",

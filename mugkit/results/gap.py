@@ -70,10 +70,11 @@ def _retrieval(x: np.ndarray, projected: np.ndarray, pool: int) -> float:
 
 def label_probe(representations: Float[Tensor, "clips dim"], labels: Float[Tensor, "clips"], folds: int = 5) -> float:
     """How much of the clip's label a representation holds: Pearson's r of a ridge probe's held-out predictions."""
-    predictions = cross_val_predict(
-        RidgeCV(np.logspace(-3, 3, 7)),
-        representations.numpy(),
-        labels.numpy(),
-        cv=KFold(folds, shuffle=True, random_state=0),
-    )
+    with threadpool_limits(1):
+        predictions = cross_val_predict(
+            RidgeCV(np.logspace(-3, 3, 7)),
+            representations.numpy(),
+            labels.numpy(),
+            cv=KFold(folds, shuffle=True, random_state=0),
+        )
     return float(pearsonr(predictions, labels.numpy()).statistic)

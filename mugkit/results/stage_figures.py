@@ -163,7 +163,7 @@ def _bars(axes: Axes, table: pd.DataFrame, column: str, reference: float, label:
     axes.set(ylabel=label, xticks=range(len(MODALITIES)), xticklabels=[MODALITY_NAMES[m] for m in MODALITIES])
 
 
-def embed(saved: Saved, clips: int = 150, seed: int = 0) -> pd.DataFrame:
+def embed(saved: Saved, clips: int = 100, seed: int = 0) -> pd.DataFrame:
     """t-SNE of x_m and x_m′ together, on unit vectors; columns network, modality, kind, clip, across, up.
 
     Args:

@@ -159,7 +159,8 @@ def _bars(axes: Axes, table: pd.DataFrame, column: str, reference: float, label:
             error = np.abs(rows[["probe_low", "probe_high"]].to_numpy().T - rows["probe"].to_numpy())
         axes.bar(at, rows[column], width=0.8 / len(networks), color=color, label=name, yerr=error, capsize=2)
     axes.axhline(reference, color="#444444", linestyle="--", linewidth=1)
-    axes.annotate(meaning, (2.45, reference), ha="right", va="bottom", fontsize=8)
+    white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}
+    axes.annotate(meaning, (2.45, reference), (0, 4), textcoords="offset points", ha="right", fontsize=8, bbox=white)
     axes.set(ylabel=label, xticks=range(len(MODALITIES)), xticklabels=[MODALITY_NAMES[m] for m in MODALITIES])
 
 

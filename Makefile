@@ -65,7 +65,7 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	ruff format --check
 	mypy
 	HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py
-	pytest tests/test_environment.py  # builds an environment from scratch: the one step that uses the network
+	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: the one step with the network
 	rm -rf $(CHECKED)
 	$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 notebooks/*.ipynb
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
@@ -78,12 +78,15 @@ notebooks: data  ## run every notebook in place, to commit its outputs
 lab: data  ## open the notebooks in JupyterLab
 	jupyter lab notebooks
 
-# Left out: pip comes with Python, CUDA's libraries come with torch on machines that have them, local version tags
-# (torch's +cpu) say which build a machine chose.
-pins: setup  ## write what is installed to constraints.txt
-	{ grep '^#' constraints.txt; $(BIN)/uv pip freeze --python $(BIN)/python --exclude-editable \
-		| sed -E '/^(pip==|nvidia-|cuda-|triton)/d; s/\+[a-z0-9.]+$$//'; } > constraints.txt.new
-	mv constraints.txt.new constraints.txt
+# Pins that the lowest supported Python can install, the present ones where they still fit. Left out: CUDA's libraries,
+# which come with torch on machines that have them, and local version tags (torch's +cpu), which say which build a
+# machine chose.
+pins: setup  ## work out constraints.txt anew after a change in pyproject.toml
+	cp constraints.txt constraints.txt.new
+	@$(LIKE_PIP) $(BIN)/uv pip compile pyproject.toml --all-extras --python-version 3.11.0 --no-header --no-annotate \
+		--quiet --output-file constraints.txt.new
+	{ grep '^#' constraints.txt; sed -E '/^(nvidia-|cuda-|triton)/d; s/\+[a-z0-9.]+$$//' constraints.txt.new; } > constraints.txt.pins
+	mv constraints.txt.pins constraints.txt && rm constraints.txt.new
 
 clean:  ## remove the environment and tool caches; prepared data and runs in .mugkit stay
 	rm -rf .venv build dist mugkit.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ override is simply `{"beta": 0.1}`.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -78,6 +79,12 @@ class Pretraining:
     gamma: float = 0.01  # weight of the contrastive loss
     eta: float = 0.01  # weight of the projected predictive loss
     temperature: float = _open(0.1, why="usual for normalised vectors", changes="τ of Eq. 11: how hard negatives count")
+
+    contrastive_reach: Literal["projection", "network"] = _open(
+        "projection",
+        why="Eq. 11 is said to change the projections only, x_m being the same with and without it (sections 3.2, 4.9)",
+        changes="'network' stops it at x_m alone: through x, Eq. 11 then trains fusion and unimodal networks too",
+    )
 
 
 @dataclass(frozen=True)
@@ -171,6 +178,29 @@ def _fits(value: Any, kind: Any) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
+# Where "a whole number from 1, any other from 0" is not the range of a field.
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "pretrain_epochs": (0, math.inf),
+    "extra_ratio": (0, math.inf),
+    "patience": (0, math.inf),
+    "temperature": (1e-6, math.inf),
+    "clip_norm": (1e-6, math.inf),
+    "dropout": (0.0, 1.0),
+    "lambda_init": (0.0, 1.0),
+    "halfway": (0.0, 1.0),
+}
+
+
+def _check_possible(name: str, value: Any) -> None:
+    """Refuses numbers that no training can use: not finite, negative, or outside a field's own range."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
+    low, high = _RANGES.get(name, (1 if isinstance(value, int) else 0.0, math.inf))
+    if not (math.isfinite(value) and low <= value <= high):
+        top = "" if high == math.inf else f" and at most {high}"
+        raise UserError(f"{value} is not possible", field=name, fix=f"give a number of at least {low}{top}")
+
+
 def override(base: Hyperparameters, changes: Mapping[str, Any]) -> Hyperparameters:
     """`base` with some fields changed.
 
@@ -185,6 +215,9 @@ def override(base: Hyperparameters, changes: Mapping[str, Any]) -> Hyperparamete
         if not _fits(value, kind):
             wanted = " or ".join(map(repr, get_args(kind))) if get_args(kind) else kind.__name__
             raise UserError(f"{value!r} is not {wanted}", field=name, fix=f"give {name} a value of that type")
+        if type(value) is int and float in (kind, *get_args(kind)):
+            value = float(value)  # 1 and 1.0 are the same configuration, so they must be the same run
+        _check_possible(name, value)
         section = dataclasses.replace(getattr(base, places[name]), **{name: value})
         base = dataclasses.replace(base, **{places[name]: section})
     return base
@@ -214,7 +247,7 @@ def open_choices() -> pd.DataFrame:
         for f in dataclasses.fields(section)
         if "why" in f.metadata
     ]
-    return pd.DataFrame(rows).set_index("field")
+    return pd.DataFrame(rows, dtype=object).set_index("field")  # object: None stays None
 
 
 # Table 2, by family of data set. `reviews` is modelled on MOSI and takes MOSI's column.

@@ -6,14 +6,14 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
-from mugkit.data.store import load
+from mugkit.data.store import folder_of, load
 from mugkit.errors import UserError, unknown_name
 from mugkit.runs import Store, read_result
 from mugkit.stages.meta import LearnedLabels
@@ -47,13 +47,16 @@ class Run:
 
 
 @lru_cache(maxsize=4)
-def _dataset(name: str) -> Dataset:
+def _dataset(name: str, _prepared: int) -> Dataset:
+    """A data set, read once for each time it was prepared."""
     return load(name)
 
 
 def work(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Work:
     """A specification with its data set and store, checked."""
-    found = Work(spec, _dataset(spec.dataset), store or Store.default(), device)
+    manifest = folder_of(spec.dataset) / "dataset.json"
+    prepared = manifest.stat().st_mtime_ns if manifest.is_file() else 0
+    found = Work(spec, _dataset(spec.dataset, prepared), store or Store.default(), device)
     _ = found.hp  # an unknown system, profile or field is refused here, before any work starts
     return found
 
@@ -73,17 +76,27 @@ def _do(spec: RunSpec, root: Path, part: Part, device: str) -> None:
     {"pretrain": todo.representations, "labels": todo.learned_labels, "train": todo.result}[part]()
 
 
+def _folder(todo: Work, part: Part) -> Path:
+    """Where one stage of a run lies, or would lie."""
+    identity = {"pretrain": todo.pretraining, "labels": todo.learning, "train": todo.training}[part]
+    return todo.store.folder(part, identity)
+
+
 def _missing(specs: Sequence[RunSpec], store: Store, part: Part, device: str) -> list[RunSpec]:
     """One specification for every stored thing that is not there yet; specs that share it appear once."""
-    first: dict[str, RunSpec] = {}
+    first: dict[Path, RunSpec] = {}
     for spec in specs:
         todo = work(spec, store, device)
         if part != "train" and todo.system.labels != "mucn":
             continue
-        identity = {"pretrain": todo.pretraining, "labels": todo.learning, "train": todo.training}[part]
-        if not store.has(part, identity):
-            first.setdefault(str(store.folder(part, identity)), spec)
+        folder = _folder(todo, part)
+        if not store.intact(folder):
+            first.setdefault(folder, spec)
     return list(first.values())
+
+
+def _failure(spec: RunSpec, part: str, error: BaseException) -> str:
+    return f"{spec.system} on {spec.dataset}, seed {spec.seed}, {part}: {error}"
 
 
 def _spread(specs: list[RunSpec], store: Store, part: Part, device: str, workers: int) -> list[str]:
@@ -95,8 +108,7 @@ def _spread(specs: list[RunSpec], store: Store, part: Part, device: str, workers
         try:
             for future in progress(as_completed(futures), part, total=len(specs)):
                 if (error := future.exception()) is not None:
-                    spec = futures[future]
-                    failures.append(f"{spec.system} on {spec.dataset}, seed {spec.seed}, {part}: {error}")
+                    failures.append(_failure(futures[future], part, error))
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)  # what has not begun never will
             raise
@@ -113,13 +125,16 @@ def _workers(workers: int | None, device: str) -> int:
     return workers or (1 if choose_device(device).type == "cuda" else (os.cpu_count() or 1))
 
 
-def _compute(specs: Sequence[RunSpec], part: Part, store: Store, workers: int, device: str) -> None:
+def _compute(specs: Sequence[RunSpec], part: Part, store: Store, workers: int, device: str) -> list[str]:
     """Computes what is missing of one stage; a single missing thing is left to the caller's own process."""
     todo = _missing(specs, store, part, device)
-    if workers == 1 or len(todo) < 2:
-        return
-    if failures := _spread(todo, store, part, device, workers):
-        raise UserError("some runs failed:\n  " + "\n  ".join(failures), fix="mend the cause and run again")
+    return _spread(todo, store, part, device, workers) if workers > 1 and len(todo) > 1 else []
+
+
+def _tell(failures: Sequence[str]) -> None:
+    if failures:
+        message = "some runs failed, all others are finished:\n  " + "\n  ".join(failures)
+        raise UserError(message, fix="mend the cause and run again")
 
 
 def learn_all(
@@ -132,7 +147,7 @@ def learn_all(
     """
     store, workers = store or Store.default(), _workers(workers, device)
     for part in PARTS[:2]:
-        _compute(specs, part, store, workers, device)
+        _tell(_compute(specs, part, store, workers, device))
     return [LearnedLabels.load(work(spec, store, device).learned_labels()) for spec in progress(specs, "labels")]
 
 
@@ -156,6 +171,15 @@ def run_all(
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     store, workers = store or Store.default(), _workers(workers, device)
+    fresh = {_folder(work(spec, store, device), "train") for spec in _missing(specs, store, "train", device)}
+    failures: list[str] = []
     for part in PARTS:
-        _compute(specs, part, store, workers, device)
-    return [run(spec, store, device) for spec in progress(specs, "runs")]
+        failures += _compute(specs, part, store, workers, device)
+    done: list[Run] = []
+    for spec in progress(specs, "runs"):
+        try:
+            done.append(run(spec, store, device))
+        except Exception as error:  # whatever it was, the other runs go on; it is told at the end
+            failures.append(_failure(spec, "train", error))
+    _tell(list(dict.fromkeys(failures)))
+    return [replace(one, reused=one.folder not in fresh) for one in done]

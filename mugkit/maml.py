@@ -7,6 +7,7 @@ MAML needs neither. Registering the bare package first lets Python import the on
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 import types
@@ -17,6 +18,8 @@ def _bare_package(name: str, folder: Path) -> None:
     """Registers package `name` without running its `__init__`."""
     package = types.ModuleType(name)
     package.__path__ = [str(folder)]
+    package.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+    package.__spec__.submodule_search_locations = [str(folder)]
     sys.modules.setdefault(name, package)
 
 

@@ -29,7 +29,7 @@ from mugkit.stages.training import Checkpoint
 log = logging.getLogger(__name__)
 
 # A change to any of these can change a number; a change elsewhere (tables, figures, command line) cannot.
-_NUMERIC_CODE = ("config.py", "maml.py", "metrics.py", "data/batching.py", "nets", "labels", "stages")
+_NUMERIC_CODE = ("config.py", "maml.py", "metrics.py", "data/batching.py", "data/schema.py", "nets", "labels", "stages")
 
 Compute = Callable[[Path, Checkpoint], None]
 
@@ -69,7 +69,7 @@ class Store:
         return self.root / kind / files.digest(identity)[:20]
 
     def has(self, kind: str, identity: Any) -> bool:
-        return self._intact(self.folder(kind, identity))
+        return self.intact(self.folder(kind, identity))
 
     def get(self, kind: str, identity: Any, compute: Compute) -> Path:
         """The result's folder; computes it first if it is not there, resuming from its checkpoint.
@@ -78,12 +78,12 @@ class Store:
             compute: writes artifacts into the folder it is given; may save its state in the checkpoint.
         """
         folder = self.folder(kind, identity)
-        if self._intact(folder):
+        if self.intact(folder):
             return folder
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         with FileLock(locks / folder.name):
-            if not self._intact(folder):  # another process may have finished it while we waited
+            if not self.intact(folder):  # another process may have finished it while we waited
                 self._compute(folder, identity, compute)
         return folder
 
@@ -98,14 +98,20 @@ class Store:
             files.write_json(temporary / "done.json", about)
         shutil.rmtree(partial, ignore_errors=True)
 
-    def _intact(self, folder: Path) -> bool:
+    def intact(self, folder: Path) -> bool:
         """Whether a finished result is there with every artifact unchanged; a damaged one is told and recomputed."""
         if not folder.is_dir():
             return False
         try:
             expected = files.read_json(folder / "done.json")["files"]
             damaged = [name for name, value in expected.items() if files.sha256(folder / name) != value]
-        except (OSError, ValueError, KeyError) as error:
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ) as error:  # whatever a damaged JSON file holds
             damaged = [str(error)]
         if damaged:
             log.warning("%s: damaged (%s); computing it again", folder, ", ".join(damaged))

@@ -16,6 +16,7 @@ from mugkit.config import Hyperparameters, RunSpec, profile
 from mugkit.data.schema import Dataset
 from mugkit.errors import unknown_name
 from mugkit.labels import source as labels
+from mugkit.nets import text
 from mugkit.runs import Compute, Store, code_fingerprint
 from mugkit.stages.joint import save_result, train_jointly
 from mugkit.stages.meta import LearnedLabels, meta_learn
@@ -100,7 +101,8 @@ class Work:
     def _ground(self) -> dict[str, Any]:
         """What every identity rests on."""
         threads = profile(self.spec.profile).threads
-        return {"code": code_fingerprint(), "data": self.dataset.fingerprint, "threads": threads}
+        encoder = text.identity(self.hp.network.text_encoder)
+        return {"code": code_fingerprint(), "data": self.dataset.fingerprint, "encoder": encoder, "threads": threads}
 
     @property
     def pretraining(self) -> dict[str, Any]:

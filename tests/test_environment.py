@@ -110,6 +110,15 @@ def test_environment_yml_builds_and_setup_completes_it(folder: Path) -> None:
     assert run(prefix, str(prefix / "bin" / "python"), "-c", script).strip() == "learn2learn.algorithms.maml"
 
 
+@pytest.mark.slow
+def test_constraints_can_be_installed_on_the_lowest_python(folder: Path) -> None:
+    """A pin that needs a newer Python would break `make setup` for people whose 3.11 is an early one."""
+    lowest = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
+    options = ("--all-extras", "--python-version", f"{lowest}.0", "--constraint", str(REPOSITORY / "constraints.txt"))
+    run(folder, uv, "pip", "compile", "--quiet", str(REPOSITORY / "pyproject.toml"), *options)
+
+
 def run(prefix: Path, *command: str) -> str:
     """Output of a command as in an activated conda environment at `prefix`, without what an outer `make` set."""
     outer = {name for name in os.environ if name.startswith("MAKE") or name in ("VIRTUAL_ENV", "PYTHONPATH")}

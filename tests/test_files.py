@@ -94,6 +94,15 @@ def test_atomic_path_target_is_untouched_until_the_end(tmp_path: Path) -> None:
     assert target.read_text() == "new"
 
 
+def test_atomic_path_open_readers_keep_the_old_file(tmp_path: Path) -> None:
+    # A file moved into place never shows a reader half of the old and half of the new.
+    target = tmp_path / "file.txt"
+    write(target, "old")
+    with target.open() as reader:
+        write(target, "new")
+        assert reader.read() == "old"
+
+
 # --- folders
 
 

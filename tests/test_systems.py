@@ -261,6 +261,13 @@ def test_result_same_seed_same_bytes_of_every_stage(work: Make) -> None:
         assert not set(of.values()) & set(other[part].values())
 
 
+def test_result_seed_decides_stage_3_alone(work: Make) -> None:
+    one, other = work(), work(seed=1112)
+    assert one.learned_labels() == other.learned_labels()
+    weights = [hashes(todo.result())["weights.safetensors"] for todo in (one, other)]
+    assert weights[0] != weights[1]
+
+
 def test_result_interrupted_in_every_stage_equals_uninterrupted(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = all_hashes(work(folder="whole"))
     for stage in (first, meta, joint):

@@ -116,7 +116,8 @@ class Dataset:
 
     @property
     def has_true_labels(self) -> bool:
-        return bool(self.splits["train"].true_labels)
+        """Whether every modality of the training split has labels of its own."""
+        return set(self.splits["train"].true_labels) >= set(MODALITIES)
 
     @property
     def train(self) -> Split:

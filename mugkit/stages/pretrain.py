@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save_file, save_model
 from torch import Tensor
 
 from mugkit import files
@@ -81,11 +81,12 @@ def losses(network: MUGNetwork, batch: Batch, config: Pretraining) -> Losses:
     reps = network.represent(batch)
     projected = network.project(reps)  # Eq. 7
     predicted = network.predict_unimodal(projected)  # Eq. 8
+    anchors = projected if config.contrastive_reach == "network" else network.project(reps.stopped())
     return Losses(
         multimodal=l1(network.predict(reps), batch.labels),  # Eq. 6
         projected={m: l1(predicted[m], batch.labels) for m in MODALITIES},  # Eq. 9
         contrastive={
-            m: contrastive_loss(projected[m], reps.unimodal[m], config.temperature) for m in MODALITIES
+            m: contrastive_loss(anchors[m], reps.unimodal[m], config.temperature) for m in MODALITIES
         },  # Eqs. 10, 11
     )
 
@@ -139,9 +140,7 @@ def pretrain(
     history = _train(network, clips, optimizer, hp, seed, checkpoint)
     saved = save_representations(network, clips)
     saved.save(folder / "representations.safetensors")
-    save_file(
-        {name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / "weights.safetensors"
-    )
+    save_model(network, str(folder / "weights.safetensors"))  # knows weights that T5 shares between layers
     files.write_json(folder / "history.json", history)
     return saved
 

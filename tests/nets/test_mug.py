@@ -107,6 +107,16 @@ def test_projection_of_each_modality_has_weights_of_its_own(parts: tuple[MUGNetw
     assert {m for m in MODALITIES if not projected[m].any()} == {modality}
 
 
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_unimodal_predictor_of_each_modality_has_weights_of_its_own(
+    parts: tuple[MUGNetwork, Batch], modality: str
+) -> None:
+    network, batch = parts
+    zero(network.unimodal_predictors[modality])
+    predicted = network.predict_unimodal(network.represent(batch).unimodal)
+    assert {m for m in MODALITIES if not predicted[m].any()} == {modality}
+
+
 def test_network_initialisation_is_decided_by_seed(parts: tuple[MUGNetwork, Batch]) -> None:
     batch = parts[1]
 

@@ -148,15 +148,19 @@ def test_early_stop_restored_goes_on_as_before() -> None:
 
 
 def fit_with(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, losses: list[float], hp: Hyperparameters
+    dataset: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: list[float],
+    hp: Hyperparameters,
+    checkpoint: Checkpoint | None = None,
 ) -> tuple[EarlyStop, list[dict[str, Any]]]:
-    """`fit` where epochs are void and validation losses are given."""
+    """`fit` where epochs are void and validation losses are given; when these run out, StopIteration."""
     given = iter(losses)
     monkeypatch.setattr(joint, "train_epoch", lambda *_: 0.0)
     monkeypatch.setattr(joint, "predict", lambda _, clips: clips.split.labels + next(given))
     clips = Clips(dataset.train, hp.network)
     network = build(hp.network, dataset.dims, clips.text_width)
-    return joint.fit(network, clips, Clips(dataset.valid, hp.network), None, hp, 1, Checkpoint())
+    return joint.fit(network, clips, Clips(dataset.valid, hp.network), None, hp, 1, checkpoint or Checkpoint())
 
 
 def test_fit_stops_as_worked_out_by_hand(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,19 +343,19 @@ def test_train_jointly_interrupted_then_resumed_equals_uninterrupted(
     assert resumed == whole
 
 
-def test_fit_interrupted_after_its_last_epoch_trains_no_more(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("before", [2, 3, 10, 11])  # 11: interrupted when all was done but the saving
+def test_fit_resumed_remembers_best_epoch_and_patience(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
-    hp, checkpoint = small(max_epochs=9, learning_rate=0.05, patience=0), Checkpoint(tmp_path / "checkpoint.pt")
-    folder = tmp_path / "1"
-    folder.mkdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(joint, "_save", StopAt(None, 1))
-        with pytest.raises(KeyboardInterrupt):
-            train_jointly(dataset, hp, None, 1111, folder, checkpoint)
-    monkeypatch.setattr(joint, "train_epoch", StopAt(None, 1))  # an epoch more would be an interrupt
-    result = train_jointly(dataset, hp, None, 1111, folder, checkpoint)
-    assert result.history[-1]["valid"] >= min(row["valid"] for row in result.history[:-1])
+    losses, checkpoint, hp = [1.0, 0.5, *[0.75] * 9], Checkpoint(tmp_path / "checkpoint.pt"), small(max_epochs=50)
+    if before < 11:
+        with pytest.raises(StopIteration):
+            fit_with(dataset, monkeypatch, losses[:before], hp, checkpoint)
+    else:
+        fit_with(dataset, monkeypatch, losses, hp, checkpoint)
+    stop, history = fit_with(dataset, monkeypatch, losses[before:], hp, checkpoint)
+    assert (len(history), stop.best_epoch, stop.best) == (11, 1, pytest.approx(0.5))
+    assert [row["epoch"] for row in history] == list(range(11))
 
 
 def test_save_result_undefined_metric_is_null(tmp_path: Path) -> None:

@@ -247,7 +247,8 @@ def open_choices() -> pd.DataFrame:
         for f in dataclasses.fields(section)
         if "why" in f.metadata
     ]
-    return pd.DataFrame(rows, dtype=object).set_index("field")  # object: None stays None
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return pd.DataFrame(columns, dtype=object).set_index("field")  # object: None stays None
 
 
 # Table 2, by family of data set. `reviews` is modelled on MOSI and takes MOSI's column.

@@ -270,7 +270,7 @@ def test_configuration_is_frozen(section: Any) -> None:
         setattr(section, dataclasses.fields(section)[0].name, None)
 
 
-# DESIGN's list of what the paper does not give, by our field.
+# The list of what the paper does not give, by our field.
 OPEN = {
     "temperature", "lambda_init", "fusion_width", "predictor_shrink", "mucn_width", "mucn_output_bias", "activation",
     "dropout", "weight_decay", "text_learning_rate", "noise_std", "label_input", "normalise_representations", "gate",

@@ -116,20 +116,25 @@ def test_projected_loss_trains_unimodal_predictor_through_its_projection(
     assert touched(network, losses(network, batch, HP.pretraining).projected[m]) == {*SHARED, f"CPM {m}", f"P^{m}"}
 
 
-@pytest.mark.parametrize("m", MODALITIES)
-def test_contrastive_loss_trains_projection_and_fusion(parts: tuple[MUGNetwork, Batch], m: str) -> None:
-    network, batch = parts
-    assert touched(network, losses(network, batch, THROUGH).contrastive[m]) == {*SHARED, f"CPM {m}"}
+NEAR = dataclasses.replace(HP.pretraining, contrastive_reach="projection")
+FAR = dataclasses.replace(HP.pretraining, contrastive_reach="network")
 
 
 @pytest.mark.parametrize("m", MODALITIES)
-def test_contrastive_loss_kept_to_projection_trains_it_alone(parts: tuple[MUGNetwork, Batch], m: str) -> None:
+def test_contrastive_loss_trains_projection_alone(parts: tuple[MUGNetwork, Batch], m: str) -> None:
     network, batch = parts
-    near = dataclasses.replace(HP.pretraining, contrastive_reach="projection")
-    whole, kept = losses(network, batch, HP.pretraining), losses(network, batch, near)
-    assert whole.contrastive[m].item() == kept.contrastive[m].item()  # the same number, another gradient
-    assert touched(network, kept.contrastive[m]) == {f"CPM {m}"}
-    assert touched(network, kept.projected[m]) == {*SHARED, f"CPM {m}", f"P^{m}"}
+    found = losses(network, batch, NEAR)
+    assert touched(network, found.contrastive[m]) == {f"CPM {m}"}
+    assert touched(network, losses(network, batch, NEAR).projected[m]) == {*SHARED, f"CPM {m}", f"P^{m}"}
+    assert HP.pretraining == NEAR  # what Eq. 11 does unless said otherwise
+
+
+@pytest.mark.parametrize("m", MODALITIES)
+def test_contrastive_loss_reach_network_trains_fusion_too(parts: tuple[MUGNetwork, Batch], m: str) -> None:
+    network, batch = parts
+    far, near = (losses(network, batch, config).contrastive[m] for config in (FAR, NEAR))
+    assert far.item() == near.item()  # the same number, another gradient
+    assert touched(network, far) == {*SHARED, f"CPM {m}"}
 
 
 def test_contrastive_loss_stops_at_unimodal_representations(
@@ -141,7 +146,7 @@ def test_contrastive_loss_stops_at_unimodal_representations(
         {m: x.detach().requires_grad_() for m, x in reps.unimodal.items()}, reps.multimodal.detach().requires_grad_()
     )
     monkeypatch.setattr(network, "represent", lambda _: leaves)
-    torch.stack(list(losses(network, batch, THROUGH).contrastive.values())).sum().backward()
+    torch.stack(list(losses(network, batch, FAR).contrastive.values())).sum().backward()
     assert all(x.grad is None for x in leaves.unimodal.values())
     assert leaves.multimodal.grad is not None
     assert leaves.multimodal.grad.abs().max() > 0
@@ -153,10 +158,10 @@ def test_contrastive_loss_reaches_unimodal_networks_through_fusion_only(
 ) -> None:
     # With x_m given as plain numbers, everybody's gradient stays what it was: nothing ever flowed through x_m.
     network, batch = parts
-    whole = gradients(network, losses(network, batch, THROUGH).contrastive[m])
+    whole = gradients(network, losses(network, batch, FAR).contrastive[m])
     reps = network.represent(batch)
     constants = torch.tensor(reps.unimodal[m].detach().numpy())
-    loss = contrastive_loss(network.project(reps)[m], constants, THROUGH.temperature)
+    loss = contrastive_loss(network.project(reps)[m], constants, FAR.temperature)
     assert gradients(network, loss) == pytest.approx(whole, abs=1e-7)
 
 

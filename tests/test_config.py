@@ -283,8 +283,8 @@ def test_open_choices_lists_every_open_field_with_reason_and_effect() -> None:
     assert set(table.index) == OPEN
     assert table.index.is_unique
     assert (table[["why", "changes"]].map(len) > 5).all(axis=None)
-    for name, row in table.iterrows():
-        assert row["default"] == getattr(getattr(Hyperparameters(), every_field()[str(name)]), str(name))
+    for name, default in table["default"].items():  # iterrows would turn None into NaN
+        assert default == getattr(getattr(Hyperparameters(), every_field()[str(name)]), str(name))
 
 
 def test_every_field_is_fixed_by_the_paper_or_listed_as_open() -> None:

@@ -76,6 +76,11 @@ def _do(spec: RunSpec, root: Path, part: Part, device: str) -> None:
     {"pretrain": todo.representations, "labels": todo.learned_labels, "train": todo.result}[part]()
 
 
+def _uses(todo: Work, part: Part) -> bool:
+    """Whether a run needs a stage: those whose labels are not learned need stage 3 only."""
+    return part == "train" or todo.system.labels == "mucn"
+
+
 def _folder(todo: Work, part: Part) -> Path:
     """Where one stage of a run lies, or would lie."""
     identity = {"pretrain": todo.pretraining, "labels": todo.learning, "train": todo.training}[part]
@@ -87,32 +92,36 @@ def _missing(specs: Sequence[RunSpec], store: Store, part: Part, device: str) ->
     first: dict[Path, RunSpec] = {}
     for spec in specs:
         todo = work(spec, store, device)
-        if part != "train" and todo.system.labels != "mucn":
-            continue
         folder = _folder(todo, part)
-        if not store.intact(folder):
+        if _uses(todo, part) and not store.intact(folder):
             first.setdefault(folder, spec)
     return list(first.values())
 
 
-def _failure(spec: RunSpec, part: str, error: BaseException) -> str:
-    return f"{spec.system} on {spec.dataset}, seed {spec.seed}, {part}: {error}"
-
-
-def _spread(specs: list[RunSpec], store: Store, part: Part, device: str, workers: int) -> list[str]:
-    """Runs one stage of many runs in a pool of processes; returns what failed. The others finish all the same."""
+def _spread(specs: list[RunSpec], store: Store, part: Part, device: str, workers: int) -> list[BaseException | None]:
+    """One stage of many runs in a pool of processes; returns each one's error. The others finish all the same."""
     context = multiprocessing.get_context("spawn")  # fork and torch's threads do not go together
-    failures = []
     with ProcessPoolExecutor(min(workers, len(specs)), mp_context=context, initializer=_quiet) as pool:
-        futures = {pool.submit(_do, spec, store.root, part, device): spec for spec in specs}
+        futures = [pool.submit(_do, spec, store.root, part, device) for spec in specs]
         try:
-            for future in progress(as_completed(futures), part, total=len(specs)):
-                if (error := future.exception()) is not None:
-                    failures.append(_failure(futures[future], part, error))
+            for _ in progress(as_completed(futures), part, total=len(specs)):
+                pass
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)  # what has not begun never will
             raise
-    return failures
+        return [future.exception() for future in futures]
+
+
+def _one_by_one(specs: list[RunSpec], store: Store, part: Part, device: str) -> list[BaseException | None]:
+    """The same in this process."""
+    errors: list[BaseException | None] = []
+    for spec in progress(specs, part):
+        try:
+            _do(spec, store.root, part, device)
+            errors.append(None)
+        except Exception as error:  # whatever it was, the other runs go on; it is told at the end
+            errors.append(error)
+    return errors
 
 
 def _quiet() -> None:
@@ -125,10 +134,18 @@ def _workers(workers: int | None, device: str) -> int:
     return workers or (1 if choose_device(device).type == "cuda" else (os.cpu_count() or 1))
 
 
-def _compute(specs: Sequence[RunSpec], part: Part, store: Store, workers: int, device: str) -> list[str]:
-    """Computes what is missing of one stage; a single missing thing is left to the caller's own process."""
+def _advance(
+    specs: Sequence[RunSpec], part: Part, store: Store, workers: int, device: str
+) -> tuple[list[RunSpec], list[str]]:
+    """Computes what is missing of one stage; returns the runs that can go on, and what failed, once each."""
     todo = _missing(specs, store, part, device)
-    return _spread(todo, store, part, device, workers) if workers > 1 and len(todo) > 1 else []
+    together = workers > 1 and len(todo) > 1
+    errors = _spread(todo, store, part, device, workers) if together else _one_by_one(todo, store, part, device)
+    failed = [(spec, error) for spec, error in zip(todo, errors, strict=True) if error is not None]
+    told = [f"{spec.system} on {spec.dataset}, seed {spec.seed}, {part}: {error}" for spec, error in failed]
+    gone = {_folder(work(spec, store, device), part) for spec, _ in failed}
+    works = [work(spec, store, device) for spec in specs]
+    return [one.spec for one in works if not (_uses(one, part) and _folder(one, part) in gone)], told
 
 
 def _tell(failures: Sequence[str]) -> None:
@@ -146,8 +163,11 @@ def learn_all(
         UserError: some failed (all others are finished and stored by then).
     """
     store, workers = store or Store.default(), _workers(workers, device)
+    alive, failures = list(specs), []
     for part in PARTS[:2]:
-        _tell(_compute(specs, part, store, workers, device))
+        alive, told = _advance(alive, part, store, workers, device)
+        failures += told
+    _tell(failures)
     return [LearnedLabels.load(work(spec, store, device).learned_labels()) for spec in progress(specs, "labels")]
 
 
@@ -172,14 +192,10 @@ def run_all(
         raise unknown_name("engine", engine, ENGINES)
     store, workers = store or Store.default(), _workers(workers, device)
     fresh = {_folder(work(spec, store, device), "train") for spec in _missing(specs, store, "train", device)}
-    failures: list[str] = []
+    alive, failures = list(specs), []
     for part in PARTS:
-        failures += _compute(specs, part, store, workers, device)
-    done: list[Run] = []
-    for spec in progress(specs, "runs"):
-        try:
-            done.append(run(spec, store, device))
-        except Exception as error:  # whatever it was, the other runs go on; it is told at the end
-            failures.append(_failure(spec, "train", error))
-    _tell(list(dict.fromkeys(failures)))
+        alive, told = _advance(alive, part, store, workers, device)
+        failures += told
+    _tell(failures)
+    done = [run(spec, store, device) for spec in specs]
     return [replace(one, reused=one.folder not in fresh) for one in done]

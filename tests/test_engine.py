@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import bag_of_words, hashes
+import torch
+from small import StopAt, bag_of_words, hashes
 
 from mugkit import engine, files, systems
 from mugkit.config import RunSpec
@@ -17,6 +18,7 @@ from mugkit.engine import run, run_all
 from mugkit.errors import UserError
 from mugkit.nets import text
 from mugkit.runs import Store, read_result
+from mugkit.stages import joint
 
 NAME = "made-up"
 
@@ -110,10 +112,6 @@ def test_run_all_in_one_process_finishes_others_before_it_tells_of_failure() -> 
 
 
 def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from small import StopAt
-
-    from mugkit.stages import joint
-
     whole = run(spec(), Store(tmp_path / "whole"))
     with monkeypatch.context() as patch:
         patch.setattr(joint, "train_epoch", StopAt(joint.train_epoch, 2))
@@ -157,39 +155,61 @@ def test_run_all_over_processes(tmp_path: Path) -> None:
     assert [hashes(r.folder) for r in spread] == [hashes(r.folder) for r in alone]
 
 
-def test_run_all_over_processes_tells_fresh_runs_from_reused(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Workers stood in for by this process: what matters is what `run_all` says afterwards.
-    def spread(specs: list[RunSpec], store: Store, part: Any, device: str, _: int) -> list[str]:
-        for one in specs:
-            engine._do(one, store.root, part, device)
-        return []
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Workers stood in for by this process. Stage 1 without Eq. 11 fails; what stage 1 was computed for is noted."""
 
-    monkeypatch.setattr(engine, "_spread", spread)
-    run(spec(seed=1113))
-    runs = run_all([spec(seed=seed) for seed in (1111, 1112, 1113)], workers=2)
-    assert [r.reused for r in runs] == [False, False, True]
+    def spread(specs: list[RunSpec], store: Store, part: Any, device: str, _: int) -> list[BaseException | None]:
+        return engine._one_by_one(specs, store, part, device)
 
-
-def test_run_all_failed_stage_1_leaves_other_runs_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    def spread(specs: list[RunSpec], store: Store, part: Any, device: str, _: int) -> list[str]:
-        failures = []
-        for one in specs:
-            try:
-                engine._do(one, store.root, part, device)
-            except UserError as error:
-                failures.append(f"{one.system}: {error}")
-        return failures
-
+    computed: list[str] = []
     original = systems.pretrain
 
     def pretrain(dataset: Dataset, hp: Any, *rest: Any) -> Any:
+        computed.append("without" if hp.pretraining.gamma == 0 else "with")
         if hp.pretraining.gamma == 0:
             raise UserError("the training loss became nan")
         return original(dataset, hp, *rest)
 
     monkeypatch.setattr(engine, "_spread", spread)
     monkeypatch.setattr(systems, "pretrain", pretrain)
+    return computed
+
+
+@pytest.mark.usefixtures("one_process")
+def test_run_all_over_processes_tells_fresh_runs_from_reused() -> None:
+    run(spec(seed=1113))
+    runs = run_all([spec(seed=seed) for seed in (1111, 1112, 1113)], workers=2)
+    assert [r.reused for r in runs] == [False, False, True]
+
+
+@pytest.mark.usefixtures("one_process")
+def test_run_all_failed_stage_1_leaves_other_runs_finished() -> None:
     specs = [spec("mug-without-contrastive"), spec("mug"), spec("copy")]
     with pytest.raises(UserError, match="mug-without-contrastive"):
         run_all(specs, workers=2)
     assert [run(one).reused for one in specs[1:]] == [True, True]
+
+
+def test_run_all_failed_stage_is_not_tried_again_by_the_same_call(one_process: list[str]) -> None:
+    with pytest.raises(UserError):
+        run_all([spec("mug-without-contrastive"), spec("mug")], workers=2)
+    assert one_process.count("without") == 1
+
+
+def test_learn_all_returns_labels_in_order_and_keeps_them(one_process: list[str]) -> None:
+    specs = [spec("mug", label_seed=seed) for seed in (1112, 1111)]
+    learned = engine.learn_all(specs, workers=2)
+    again = [engine.learn_all([one], workers=1)[0] for one in specs]
+    assert one_process == ["with", "with"]  # each label seed once
+    assert all(torch.equal(a.labels["v"], b.labels["v"]) for a, b in zip(learned, again, strict=True))
+    assert not torch.equal(learned[0].labels["v"], learned[1].labels["v"])
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_learn_all_failed_run_leaves_other_labels_finished(workers: int) -> None:
+    with pytest.raises(UserError, match="mug-without-contrastive"):
+        engine.learn_all([spec("mug-without-contrastive"), spec("mug")], workers=workers)
+    todo = engine.work(spec("mug"))
+    assert todo.store.has("labels", todo.learning)

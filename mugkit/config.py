@@ -301,7 +301,7 @@ PROFILES: Mapping[str, Profile] = {
         "quick",
         seeds=_PAPER_SEEDS[:3],
         label_seeds=_PAPER_SEEDS,
-        overrides=_LIGHT | {"pretrain_epochs": 10, "max_epochs": 30},
+        overrides=_LIGHT | {"pretrain_epochs": 10, "mucn_width": 256, "max_epochs": 30},
     ),
     "paper": Profile("paper", seeds=_PAPER_SEEDS, label_seeds=_PAPER_SEEDS, overrides={}, threads=0),
 }  # fmt: skip

@@ -160,15 +160,17 @@ def train_epoch(
     maml: Any, data: ModalityData, previous: Float[Tensor, "clips"], config: MetaLearning, seed: int, epoch: int
 ) -> dict[str, float]:
     """One pass of MUCN_m over the training split; returns means of losses and how often the gate opened."""
-    draw = generator(seed, "noise", epoch)
+    # Two streams: without the multimodal task the unimodal one still sees the same noise, so ablations are paired.
+    draw, draw_multimodal = generator(seed, "noise", epoch), generator(seed, "multimodal", epoch)
     targets = unimodal_targets(data.labels, previous, epoch, config)
     steps: list[Step] = []
     for batch in shuffled(len(data.labels), seed, epoch).split(config.meta_batch_size):
         unimodal = unimodal_task(data, batch, targets, config.noise_std * torch.randn(len(batch), generator=draw))
         multimodal = None
         if config.multimodal_denoising:
-            chosen = multimodal_set(batch, len(data.labels), config.extra_ratio, draw)
-            multimodal = multimodal_task(data, chosen, config.noise_std * torch.randn(len(chosen), generator=draw))
+            chosen = multimodal_set(batch, len(data.labels), config.extra_ratio, draw_multimodal)
+            noise = config.noise_std * torch.randn(len(chosen), generator=draw_multimodal)
+            multimodal = multimodal_task(data, chosen, noise)
         tasks = [unimodal] if config.gate == "batch" else [unimodal.clip(row) for row in range(len(batch))]
         proposals = [bilevel_step(maml, task, multimodal, config) for task in tasks]
         write_parameters(maml, proposals)

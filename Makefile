@@ -50,7 +50,7 @@ $(ENV)/bin/uv:
 
 $(STAMP): pyproject.toml constraints.txt | $(ENV)/bin/uv
 	@echo "installing mugkit and what it needs into $(ENV)"  # the next line may hold a mirror's password
-	@$(LIKE_PIP) $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt \
+	@$(LIKE_PIP) $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --compile-bytecode \
 		--editable '.[notebooks,offline,test]'
 	@touch $@
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,10 +78,16 @@ class Clips:
         frames = {m: self._frames(m, index) for m in FRAME_MODALITIES}
         return Batch(index, self._text(index), frames, labels)
 
-    def batches(self, order: Int64[Tensor, "clips"], batch_size: int) -> Iterator[Batch]:
-        """Batches in a given order; the last one may be smaller, none is dropped."""
-        for index in order.split(batch_size):
+    @property
+    def lengths(self) -> Int64[Tensor, "clips"]:
+        """Acoustic and visual frames of each clip together: what a clip costs the LSTMs."""
+        return torch.from_numpy(sum(self.split.sequences[m].lengths for m in FRAME_MODALITIES))
+
+    def batches(self, batches: Iterable[Int64[Tensor, "batch"]]) -> Iterator[Batch]:
+        """The batches made of these clips, in this order."""
+        for index in batches:
             yield self.batch(index)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        return self.batches(torch.arange(len(self)), batch_size)
+        """All clips in their order; the last batch may be smaller, no clip is dropped."""
+        return self.batches(torch.arange(len(self)).split(batch_size))

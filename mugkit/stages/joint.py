@@ -22,7 +22,7 @@ from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels.source import LabelSource
 from mugkit.metrics import evaluate
 from mugkit.nets.mug import MUGNetwork, build
-from mugkit.stages.training import Checkpoint, adamw, choose_device, derive_seed, l1, progress, shuffled, step
+from mugkit.stages.training import Checkpoint, adamw, choose_device, derive_seed, l1, progress, similar_lengths, step
 
 
 def joint_loss(network: MUGNetwork, batch: Batch, source: LabelSource | None, beta: float) -> Float[Tensor, ""]:
@@ -106,7 +106,7 @@ def train_epoch(
     network.train()
     losses = [
         step(network, optimizer, joint_loss(network, batch, source, hp.joint.beta), hp.optimization.clip_norm)
-        for batch in clips.batches(shuffled(len(clips), seed, epoch), hp.optimization.batch_size)
+        for batch in clips.batches(similar_lengths(clips.lengths, hp.optimization.batch_size, seed, epoch))
     ]
     return float(np.mean(losses))
 

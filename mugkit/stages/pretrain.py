@@ -24,7 +24,7 @@ from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.nets.mug import MUGNetwork, build
 from mugkit.nets.projection import contrastive_loss
-from mugkit.stages.training import Checkpoint, adamw, choose_device, derive_seed, l1, progress, shuffled, step
+from mugkit.stages.training import Checkpoint, adamw, choose_device, derive_seed, l1, progress, similar_lengths, step
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def train_epoch(
     torch.manual_seed(derive_seed(seed, "dropout", epoch))
     network.train()
     rows = []
-    for batch in clips.batches(shuffled(len(clips), seed, epoch), hp.optimization.batch_size):
+    for batch in clips.batches(similar_lengths(clips.lengths, hp.optimization.batch_size, seed, epoch)):
         parts = losses(network, batch, hp.pretraining)
         step(network, optimizer, parts.total(hp.pretraining), hp.optimization.clip_norm)
         rows.append(parts.values())

@@ -41,6 +41,20 @@ def shuffled(clips: int, seed: int, epoch: int) -> Int64[Tensor, "clips"]:
     return torch.randperm(clips, generator=generator(seed, "order", epoch))
 
 
+def similar_lengths(
+    lengths: Int64[Tensor, "clips"], batch_size: int, seed: int, epoch: int, span: int = 8
+) -> list[Int64[Tensor, "batch"]]:
+    """One epoch's batches, in each of them clips of similar length: an LSTM takes as many steps as the longest has.
+
+    Clips are shuffled, sorted by length within every `span` batches, and the batches shuffled again. Every clip
+    comes once; no clip is dropped.
+    """
+    chunks = shuffled(len(lengths), seed, epoch).split(span * batch_size)
+    batches = [part for c in chunks for part in c[lengths[c].argsort(stable=True)].split(batch_size)]
+    order = torch.randperm(len(batches), generator=generator(seed, "batches", epoch))
+    return [batches[position] for position in order.tolist()]
+
+
 def l1(prediction: Float[Tensor, "batch"], target: Float[Tensor, "batch"]) -> Float[Tensor, ""]:
     """Mean absolute error, the loss of Eqs. 6, 9, 14, 16, 20, 25 and 26."""
     return (target - prediction).abs().mean()

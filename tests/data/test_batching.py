@@ -56,7 +56,7 @@ def test_batch_packs_exactly_the_frames_of_its_clips(dataset: Dataset) -> None:
 
 def test_batches_hold_every_clip_once_and_drop_none(dataset: Dataset) -> None:
     clips, order = Clips(dataset.train, small().network), torch.randperm(11, generator=torch.Generator().manual_seed(0))
-    batches = list(clips.batches(order, 4))
+    batches = list(clips.batches(order.split(4)))
     assert [len(batch.labels) for batch in batches] == [4, 4, 3]
     assert torch.cat([batch.index for batch in batches]).tolist() == order.tolist()
 

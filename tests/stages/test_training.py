@@ -204,3 +204,26 @@ def test_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"[Ww]eights"):
         Checkpoint(tmp_path / "checkpoint.pt").load()
     assert not (tmp_path / "owned").exists()
+
+
+def test_similar_lengths_every_clip_once_none_dropped() -> None:
+    lengths = torch.tensor([5, 1, 9, 3, 7, 2, 8, 4, 6, 5, 1])
+    batches = training.similar_lengths(lengths, batch_size=2, seed=3, epoch=0, span=2)
+    assert sorted(torch.cat(batches).tolist()) == list(range(11))
+    assert sorted(len(batch) for batch in batches) == [1, 2, 2, 2, 2, 2]
+
+
+def test_similar_lengths_one_span_sorts_by_length() -> None:
+    # With all clips in one span, batches are runs of the sorted lengths, in some order.
+    lengths = torch.tensor([5, 1, 9, 3, 7, 2, 8, 4])
+    batches = training.similar_lengths(lengths, batch_size=2, seed=3, epoch=0, span=8)
+    assert sorted(sorted(lengths[batch].tolist()) for batch in batches) == [[1, 2], [3, 4], [5, 7], [8, 9]]
+
+
+def test_similar_lengths_epochs_and_seeds_differ_and_repeat() -> None:
+    def drawn(seed: int, epoch: int) -> list[list[int]]:
+        return [b.tolist() for b in training.similar_lengths(torch.arange(40) % 5, 4, seed, epoch)]
+
+    assert drawn(1, 0) == drawn(1, 0)
+    assert drawn(1, 0) != drawn(1, 1)
+    assert drawn(1, 0) != drawn(2, 0)

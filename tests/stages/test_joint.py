@@ -293,7 +293,13 @@ def test_train_jointly_learns(dataset: Dataset, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("make", [tiny_bert, tiny_t5])
 def test_train_jointly_trains_text_encoder(dataset: Dataset, tmp_path: Path, make: Callable[[Path], Path]) -> None:
-    hp = small(freeze_text=False, text_encoder=str(make(tmp_path / "encoder")), pooling="mean", learning_rate=5e-3)
+    hp = small(
+        freeze_text=False,
+        text_encoder=str(make(tmp_path / "encoder")),
+        pooling="mean",
+        learning_rate=5e-3,
+        max_epochs=8,
+    )
     result = train(dataset, tmp_path / "1", hp=hp)
     assert result.history[-1]["train"] < 0.9 * result.history[0]["train"]
     assert (tmp_path / "1" / "weights.safetensors").is_file()

@@ -106,7 +106,7 @@ def test_trace_on_a_batch_of_unequal_lengths(made_up: Any, monkeypatch: pytest.M
 def test_structures_draw_the_modules_dims(parts: Parts) -> None:
     _, numbers = diagrams.draw_structures(parts)
     drawn = words(numbers)
-    for line in ("Linear 128 → 512", "Linear 512 → 32", "Linear 64/32/32 → 32/16/16", "Linear 65/33/33 → 1024"):
+    for line in ("Linear 128 → 512", "Linear 512 → 32", "Linear 64/32/32 → 32/16/16", "Linear 65/33/33 → 256"):
         assert line in drawn
     # Stacks of 5, 5, 5 and 6 boxes: an arrow between neighbours, none between columns or from a title.
     assert len(numbers["arrows"]) == 4 + 4 + 4 + 5

@@ -8,6 +8,7 @@ PYTHON ?= python3
 PROFILE ?= quick
 DATASET ?= reviews
 OUT ?= figures
+EXTRAS ?= notebooks,offline,t5,media,test
 
 # An active conda environment made from environment.yml is used as it is; otherwise the environment is .venv.
 ifeq ($(CONDA_DEFAULT_ENV),mugkit)
@@ -51,7 +52,7 @@ $(ENV)/bin/uv:
 $(STAMP): pyproject.toml constraints.txt | $(ENV)/bin/uv
 	@echo "installing mugkit and what it needs into $(ENV)"  # the next line may hold a mirror's password
 	@$(LIKE_PIP) $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --compile-bytecode \
-		--editable '.[notebooks,offline,test]'
+		--editable '.[$(EXTRAS)]'
 	@touch $@
 
 data: setup  ## fetch and prepare the default data set

@@ -69,11 +69,14 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: the one step with the network
 	rm -rf $(CHECKED)
 	$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 notebooks/*.ipynb
+	@if command -v espeak-ng >/dev/null; then \
+		$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 data_prep/*.ipynb; \
+	else echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"; fi
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
 
 notebooks: data  ## run every notebook in place, to commit its outputs
 	$(QUIETLY) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
-		--ExecutePreprocessor.timeout=-1 notebooks/*.ipynb
+		--ExecutePreprocessor.timeout=-1 notebooks/*.ipynb data_prep/*.ipynb
 	python -m mugkit.results.readme
 
 lab: data  ## open the notebooks in JupyterLab

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -28,8 +28,17 @@ def app() -> None:
     try:
         commands()
     except UserError as error:
-        errors.print(f"error: {error}", style="red", markup=False)
-        sys.exit(2)
+        _stop(error)
+    except OSError as error:
+        if error.filename is None:  # not about a file
+            raise
+        fix = "check that the path exists, and who may read and write it"
+        _stop(UserError(str(error.strerror), file=error.filename, fix=fix))
+
+
+def _stop(error: UserError) -> NoReturn:
+    errors.print(f"error: {error}", style="red", markup=False)
+    sys.exit(2)
 
 
 @commands.command()
@@ -59,17 +68,76 @@ def prepare(
     name: Annotated[str, typer.Argument(help="reviews, mosi, mosei or sims")],
     source: Annotated[list[Path] | None, typer.Option(help="the file you hold; repeat for several")] = None,
     store_as: Annotated[str | None, typer.Option("--store-as", "--as", help="keep it under another name")] = None,
+    align: Annotated[str | None, typer.Option(help="words: average the frames of .csd files over words")] = None,
     force: Annotated[bool, typer.Option(help="replace what is prepared under that name")] = False,
 ) -> None:
     """Turn MOSI, MOSEI or SIMS files (or `reviews`, which needs none) into the on-disk format.
+
+    Reads pickles of MMSA, MISA and MAG-BERT, the CMU SDK's .csd, and tables (.csv, .tsv).
 
     Example: mugkit prepare mosi --source unaligned_50.pkl
     """
     from mugkit.data import prepare as preparation
     from mugkit.data.store import load
 
-    folder = preparation.prepare(name, list(source or []), store_as=store_as, force=force)
+    if align not in (None, "words"):
+        raise UserError(
+            f"frames cannot be aligned to '{align}'", field="--align", fix="use --align words, or leave it out"
+        )
+    folder = preparation.prepare(name, list(source or []), store_as=store_as, force=force, align=align == "words")
     console.print(preparation.describe(load(folder)), markup=False, highlight=False)
+
+
+data_commands = typer.Typer(help="Look at prepared data sets, and convert them.", no_args_is_help=True)
+commands.add_typer(data_commands, name="data")
+
+
+@data_commands.command()
+def describe(
+    name: Annotated[str | None, typer.Argument(help="a prepared data set or its folder; none: a line for each")] = None,
+) -> None:
+    """Show what a prepared data set holds: modalities, sizes, lengths, labels and caveats.
+
+    Example: mugkit data describe mosi
+    """
+    from mugkit.data.prepare import describe as describe_fully
+    from mugkit.data.prepare import describe_briefly
+    from mugkit.data.store import available, load
+
+    if name:
+        text = describe_fully(load(name))
+    else:
+        text = "\n".join(describe_briefly(load(one)) for one in available()) or "no data set is prepared"
+    console.print(text, markup=False, highlight=False)
+
+
+@data_commands.command()
+def convert(
+    name: Annotated[str, typer.Argument(help="a prepared data set with COVAREP 74 and Facet 47")],
+    to: Annotated[str, typer.Option(help="5/20: the columns of MMSA's MOSI")],
+    store_as: Annotated[str, typer.Option("--store-as", "--as", help="the new data set's name")],
+    visual_columns: Annotated[str | None, typer.Option(help="other visual columns: 0,2,5,…")] = None,
+    force: Annotated[bool, typer.Option(help="replace what is prepared under the new name")] = False,
+) -> None:
+    """Store a data set once more with a selection of its acoustic and visual columns.
+
+    Example: mugkit data convert mosi --to 5/20 --store-as mosi-5-20
+    """
+    from mugkit.data import convert as conversion
+    from mugkit.data.prepare import describe as describe_fully
+    from mugkit.data.store import load
+
+    columns = None if visual_columns is None else _columns(visual_columns)
+    folder = conversion.convert(name, to, store_as, visual_columns=columns, force=force)
+    console.print(describe_fully(load(folder)), markup=False, highlight=False)
+
+
+def _columns(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        fix = "list column numbers, counted from 0: --visual-columns 0,2,5"
+        raise UserError(f"'{text}' is not a list of numbers", field="--visual-columns", fix=fix) from error
 
 
 @commands.command()

@@ -276,6 +276,8 @@ class Profile:
         label_seeds: seeds over which the quality of learned labels is measured.
         overrides: changed hyperparameters.
         threads: CPU threads of one run; fixed so that the same seed gives the same artifacts. 0: torch decides.
+        t5_encoder: the text encoder of the T5 rows.
+        light: whether baselines are narrowed as MUG is.
     """
 
     name: str
@@ -283,6 +285,8 @@ class Profile:
     label_seeds: tuple[int, ...]
     overrides: Mapping[str, Any]
     threads: int = 1
+    t5_encoder: str = "traceforge-t5-small"
+    light: bool = True
 
 
 _PAPER_SEEDS = (1111, 1112, 1113, 1114, 1115)  # section 4.4
@@ -309,7 +313,10 @@ PROFILES: Mapping[str, Profile] = {
         label_seeds=_PAPER_SEEDS,
         overrides=_LIGHT | {"pretrain_epochs": 10, "mucn_width": 256, "max_epochs": 30},
     ),
-    "paper": Profile("paper", seeds=_PAPER_SEEDS, label_seeds=_PAPER_SEEDS, overrides={}, threads=0),
+    "paper": Profile(
+        "paper", seeds=_PAPER_SEEDS, label_seeds=_PAPER_SEEDS, overrides={}, threads=0,
+        t5_encoder="t5-base", light=False,
+    ),
 }  # fmt: skip
 
 
@@ -320,10 +327,23 @@ def profile(name: str) -> Profile:
     return PROFILES[name]
 
 
-def hyperparameters(family: str, profile_name: str, changes: Mapping[str, Any] | None = None) -> Hyperparameters:
-    """Table 2's column for a family of data sets, under a profile, with further changes on top."""
-    preset = override(Hyperparameters(), PRESETS[family])
-    return override(override(preset, profile(profile_name).overrides), changes or {})
+def hyperparameters(
+    family: str,
+    profile_name: str,
+    changes: Mapping[str, Any] | None = None,
+    own: Mapping[str, Any] | None = None,
+    t5: bool = False,
+) -> Hyperparameters:
+    """Table 2's column for a family of data sets, under a profile, with further changes on top.
+
+    Args:
+        own: what a baseline's own paper has in place of Table 2; a profile that narrows MUG narrows it too.
+        t5: read text with the profile's T5 instead of its BERT.
+    """
+    preset = override(override(Hyperparameters(), PRESETS[family]), own or {})
+    chosen = profile(profile_name)
+    language = {"text_encoder": chosen.t5_encoder, "pooling": "mean"} if t5 else {}
+    return override(override(override(preset, chosen.overrides), language), changes or {})
 
 
 @dataclass(frozen=True)
@@ -346,5 +366,12 @@ class RunSpec:
     label_seed: int = 1111
     changes: tuple[tuple[str, Any], ...] = ()
 
-    def hyperparameters(self, family: str, system_changes: Mapping[str, Any] | None = None) -> Hyperparameters:
-        return hyperparameters(family, self.profile, {**(system_changes or {}), **dict(self.changes)})
+    def hyperparameters(
+        self,
+        family: str,
+        system_changes: Mapping[str, Any] | None = None,
+        own: Mapping[str, Any] | None = None,
+        t5: bool = False,
+    ) -> Hyperparameters:
+        """The configuration of this run, with what its system changes; what the run changes goes on top."""
+        return hyperparameters(family, self.profile, {**(system_changes or {}), **dict(self.changes)}, own, t5)

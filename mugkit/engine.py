@@ -58,7 +58,17 @@ def work(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Wor
     prepared = manifest.stat().st_mtime_ns if manifest.is_file() else 0
     found = Work(spec, _dataset(spec.dataset, prepared), store or Store.default(), device)
     _ = found.hp  # an unknown system, profile or field is refused here, before any work starts
+    found.dataset.require(found.system.needs, f"system '{spec.system}'")
     return found
+
+
+def missing(spec: RunSpec) -> str:
+    """What a run lacks on this machine (a modality or labels of the data, a text encoder) and how to get it, or ''."""
+    try:
+        work(spec).check()
+    except UserError as error:
+        return error.fix or str(error)
+    return ""
 
 
 def run(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Run:

@@ -16,19 +16,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mugkit import config, engine
+from mugkit import config, engine, paper
 from mugkit.config import Hyperparameters, Profile, RunSpec
 from mugkit.data.schema import Dataset
-from mugkit.data.store import load
+from mugkit.data.store import available, load
+from mugkit.labels import source
 from mugkit.metrics import HEADLINE
-from mugkit.results import tables
+from mugkit.results import paper_tables, tables
 from mugkit.results.outputs import Outputs
 from mugkit.results.style import apply_style
 from mugkit.stages.meta import LearnedLabels
-from mugkit.systems import Work
+from mugkit.systems import SYSTEMS, Work
 
 # The batch runner and the tests look for this line: a notebook that stopped early does not have it.
 FINISHED = "finished:"
@@ -69,18 +71,51 @@ class Session:
         )
         return engine.work(spec)
 
-    def runs(self, *systems: str) -> dict[str, list[engine.Run]]:
+    def runs(self, *systems: str, dataset: str = "") -> dict[str, list[engine.Run]]:
         """Every seed of the profile of every named system; what is stored is reused."""
-        specs = [self.spec(name, seed) for name in systems for seed in self.profile.seeds]
+        name_of = dataset or self.dataset.name
+        seeds = self.profile.seeds
+        specs = [RunSpec(name, name_of, seed, self.profile.name) for name in systems for seed in seeds]
         done = engine.run_all(specs)
-        count = len(self.profile.seeds)
-        return {name: done[i * count : (i + 1) * count] for i, name in enumerate(systems)}
+        return {name: done[i * len(seeds) : (i + 1) * len(seeds)] for i, name in enumerate(systems)}
+
+    def ready(self, *systems: str, dataset: str = "") -> tuple[list[str], dict[str, str]]:
+        """Which systems can run here, and of the others what is missing."""
+        seed, on = self.profile.seeds[0], dataset or self.dataset.name
+        missing = {name: engine.missing(RunSpec(name, on, seed, self.profile.name)) for name in systems}
+        return [name for name, what in missing.items() if not what], {n: what for n, what in missing.items() if what}
+
+    def paper_rows(self, number: int) -> tuple[list[tables.Row], dict[str, list[engine.Run]]]:
+        """A table of the paper on this data set (and, in `paper`, on its other data sets that are prepared); the runs
+        on this data set come along for comparisons."""
+        systems = dict.fromkeys(paper_tables.system_of(row) for row in paper.RESULTS[number])
+        able, missing = self.ready(*systems)
+        runs = self.runs(*able)
+        rows = paper_tables.rows(number, self.dataset.family, runs, missing)
+        have = [self.dataset.family]
+        for name in paper_tables.columns(number) if self.profile.name == "paper" else ():
+            if name != self.dataset.family and name in available():
+                able, missing = self.ready(*systems, dataset=name)
+                rows += paper_tables.rows(number, name, self.runs(*able, dataset=name), missing)
+                have.append(name)
+        return rows + paper_tables.waiting(number, have), runs
 
     def learned(self, system: str = "mug", dataset: Dataset | None = None) -> list[LearnedLabels]:
         """Stage 2's labels for every label seed of the profile, on this data set or another; stored ones are reused."""
         name = (dataset or self.dataset).name
         seeds = self.profile.label_seeds
         return engine.learn_all([RunSpec(system, name, seeds[0], self.profile.name, seed) for seed in seeds])
+
+    def labels_of(self, system: str, runs: Sequence[engine.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
+        """A system's labels of the training split, one mapping by modality a seed, wherever they come from."""
+        kind = SYSTEMS[system].labels
+        if kind == "mucn":
+            made = [one.labels for one in self.learned(system, dataset)]
+        elif kind in source.ONLINE:
+            made = [source.saved_labels(run.folder) for run in runs]
+        else:
+            made = [{"copy": source.copied, "true": source.true}[kind](dataset).values]
+        return [{m: values.numpy() for m, values in one.items()} for one in made]
 
     def caption(self, note: str = "", scores: bool = True) -> str:
         """What every table says below itself: data set, encoder, profile and, for scores, seeds and convention."""
@@ -97,17 +132,27 @@ class Session:
         """Writes a figure and its numbers."""
         self.outputs.figure(figure, name, numbers)
 
-    def table(self, rows: Sequence[tables.Row], name: str, note: str = "") -> pd.DataFrame:
-        """Writes a table of systems and returns it for display, ours beside the paper's."""
-        family = self.dataset.family
-        self.outputs.note(tables.write(rows, family, self.outputs.folder / "tables", name, self.caption(note)))
-        return tables.display(rows, family)
+    def table(
+        self, rows: Sequence[tables.Row], name: str, note: str = "", metrics: Sequence[str] = (), caption: str = ""
+    ) -> pd.DataFrame:
+        """Writes a table of systems and returns it for display, ours beside the paper's.
 
-    def frame(self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "") -> pd.DataFrame:
+        Args:
+            metrics: what to show, if not the paper's columns for this family of data sets.
+            caption: in place of the usual one, for a table without runs.
+        """
+        shown = metrics or HEADLINE[self.dataset.family]
+        below = caption or self.caption(note)
+        self.outputs.note(tables.write(rows, shown, self.outputs.folder / "tables", name, below))
+        return tables.display(rows, shown)
+
+    def frame(
+        self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "", caption: str = ""
+    ) -> pd.DataFrame:
         """Writes a table of another shape and returns its formatted version for display."""
         folder = self.outputs.folder / "tables"
-        caption = self.caption(note, scores=False)
-        self.outputs.note(tables.write_frame(table, shown, folder, name, caption))
+        below = caption or self.caption(note, scores=False)
+        self.outputs.note(tables.write_frame(table, shown, folder, name, below))
         return shown
 
     def finish(self) -> None:
@@ -130,9 +175,19 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
         UserError: an unknown profile, or a data set that is not prepared.
     """
     apply_style()
+    _show_pictures()
     chosen, data = config.profile(profile), load(dataset)
     folder = Path(out if Path(out).is_absolute() else os.environ.get("MUGKIT_OUT") or out).absolute()
     return Session(chosen, data, Outputs(folder, notebook, chosen, data))
+
+
+def _show_pictures() -> None:
+    """Lets IPython draw figures that were made without pyplot; it would print their names only."""
+    from IPython.core.getipython import get_ipython
+    from IPython.core.pylabtools import select_figure_formats
+
+    if (shell := get_ipython()) is not None:
+        select_figure_formats(shell, {"png"}, bbox_inches="tight")
 
 
 def show_source(*objects: Any) -> None:

@@ -35,11 +35,17 @@ Compute = Callable[[Path, Checkpoint], None]
 
 
 @functools.cache
-def code_fingerprint() -> str:
-    """SHA-256 over the sources that decide numbers; part of every identity, so edited code recomputes."""
+def code_fingerprint(*more: str) -> str:
+    """SHA-256 over the sources that decide numbers; part of every identity, so edited code recomputes.
+
+    Args:
+        more: further sources, relative to the package: a baseline's own file.
+    """
     root = Path(__file__).parent
     sources = [
-        p for part in _NUMERIC_CODE for p in ([root / part] if part.endswith(".py") else (root / part).glob("*.py"))
+        p
+        for part in (*_NUMERIC_CODE, *more)
+        for p in ([root / part] if part.endswith(".py") else (root / part).glob("*.py"))
     ]
     return files.digest({str(p.relative_to(root)): files.sha256(p) for p in sorted(sources)})
 

@@ -1,29 +1,38 @@
 """The systems of the paper's tables, and what it takes to run one.
 
-A system is a name, the rows it stands for, and how it differs from MUG. The MUG family differs in two things only:
-where unimodal labels come from, and a few changed fields.
+A system is a name, the rows it stands for, and how it differs from MUG. The MUG family, Self-MM, SUGRM and MLC are one
+multi-task training with different sources of unimodal labels; every other baseline is a network with a loss of its
+own. All of them are trained, stopped and tested by `mugkit.stages.fitting`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 from mugkit.config import Hyperparameters, RunSpec, profile
-from mugkit.data.schema import Dataset
+from mugkit.data.batching import TextLevel
+from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import unknown_name
 from mugkit.labels import source as labels
-from mugkit.nets import text
+from mugkit.nets import encoders
 from mugkit.runs import Compute, Store, code_fingerprint
-from mugkit.stages.joint import save_result, train_jointly
+from mugkit.stages import joint
+from mugkit.stages.fitting import Build, save_result, train_and_test
 from mugkit.stages.meta import LearnedLabels, meta_learn
 from mugkit.stages.pretrain import SavedRepresentations, pretrain
-from mugkit.stages.training import Checkpoint, cpu_threads
+from mugkit.stages.training import Checkpoint, choose_device, cpu_threads
 
-LabelKind = Literal["none", "copy", "true", "mucn"]
+LabelKind = Literal["none", "copy", "true", "mucn", "ulgm", "sugrm", "mlc"]
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -35,42 +44,143 @@ class System:
         rows: the rows of the paper's tables that it stands for.
         where: the module that implements it.
         labels: its source of unimodal labels in stage 3.
-        changes: fields that differ from MUG's.
+        changes: fields that differ from MUG's under every profile.
+        own: what its own paper has in place of Table 2; a profile that narrows MUG narrows it too.
+        network: `module:function` that builds another multi-task network in place of MUG's.
+        baseline: `module:class` of a baseline with a loss of its own.
+        t5: it reads text with T5.
+        needs: the modalities it cannot do without.
+        title: how tables name it where the paper has no row of it.
     """
 
     name: str
     rows: tuple[str, ...]
     where: str
     labels: LabelKind = "mucn"
-    changes: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    changes: Mapping[str, Any] = field(default_factory=_nothing)
+    own: Mapping[str, Any] = field(default_factory=_nothing)
+    network: str = ""
+    baseline: str = ""
+    t5: bool = False
+    needs: tuple[str, ...] = MODALITIES
+    title: str = ""
+
+    @property
+    def row(self) -> str:
+        """Its name in tables."""
+        return self.title or self.rows[0]
 
 
-SYSTEMS: Mapping[str, System] = {
-    system.name: system
-    for system in (
-        System("mug", ("MUG", "MUG (BERT)"), "mugkit/stages/"),
-        System(
-            "mug-without-unimodal",
-            ("W/O Unimodal Tasks", "MUG (Without Unimodal Tasks)"),
-            "mugkit/stages/joint.py",
-            labels="none",
-        ),
-        System(
-            "mug-without-multimodal-denoising",
-            ("W/O Multimodal Denoising Task",),
-            "mugkit/stages/meta.py",
-            changes={"multimodal_denoising": False},
-        ),
-        System(
-            "mug-without-contrastive",
-            ("W/O Contrastive Learning",),
-            "mugkit/stages/pretrain.py",
-            changes={"gamma": 0.0},
-        ),
-        System("copy", ("y_mc ← y",), "mugkit/labels/source.py", labels="copy"),
-        System("mug-true-labels", ("MUG (With True Label)",), "mugkit/labels/source.py", labels="true"),
+def _baseline(name: str, row: str, cls: str, **more: Any) -> System:
+    """A baseline whose file is named as it is."""
+    module = name.replace("-", "_")
+    return System(
+        name, (row,) if row else (), f"mugkit/baselines/{module}.py", "none", baseline=f"{module}:{cls}", **more
     )
-}
+
+
+_MUG_FAMILY = (
+    System("mug", ("MUG", "MUG (BERT)"), "mugkit/stages/"),
+    System("mug-t5", ("MUG (T5)",), "mugkit/nets/text.py", t5=True),
+    System(
+        "mug-without-unimodal",
+        ("W/O Unimodal Tasks", "MUG (Without Unimodal Tasks)"),
+        "mugkit/stages/joint.py",
+        labels="none",
+    ),
+    System(
+        "mug-without-multimodal-denoising",
+        ("W/O Multimodal Denoising Task",),
+        "mugkit/stages/meta.py",
+        changes={"multimodal_denoising": False},
+    ),
+    System(
+        "mug-without-contrastive",
+        ("W/O Contrastive Learning",),
+        "mugkit/stages/pretrain.py",
+        changes={"gamma": 0.0},
+    ),
+    System("copy", ("y_mc ← y",), "mugkit/labels/source.py", labels="copy"),
+    System("mug-true-labels", ("MUG (With True Label)",), "mugkit/labels/source.py", labels="true"),
+)
+_LABEL_LEARNERS = (
+    System(
+        "self-mm",
+        ("Self-MM",),
+        "mugkit/baselines/self_mm.py",
+        labels="ulgm",
+        changes={"beta": 1.0},
+        own={"batch_size": 16, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
+        network="self_mm:build",
+    ),
+    System("ulgm", (), "mugkit/labels/ulgm.py", labels="ulgm", title="ULGM on MUG's networks"),
+    System("sugrm", ("SUGRM",), "mugkit/labels/sugrm.py", labels="sugrm"),
+    System("mlc", ("MLC",), "mugkit/labels/mlc.py", labels="mlc"),
+)
+# Learning rates are each paper's for MOSI, where it gives them.
+_BASELINES = (
+    _baseline("tfn", "TFN", "TFN", own={"learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 0.01}),
+    _baseline(
+        "lmf",
+        "LMF",
+        "LMF",
+        own={"batch_size": 32, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
+    ),
+    _baseline(
+        "mfn",
+        "MFN",
+        "MFN",
+        own={"batch_size": 128, "learning_rate": 0.01, "text_learning_rate": 5e-5, "weight_decay": 0.0},
+    ),
+    _baseline(
+        "graph-mfn",
+        "Graph-MFN",
+        "GraphMFN",
+        own={"batch_size": 32, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 0.0},
+    ),
+    _baseline(
+        "mult",
+        "MulT",
+        "MulT",
+        # Its paper has no BERT: Self-MM's rate for that.
+        own={"batch_size": 128, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 0.0}
+        | {"clip_norm": 0.8},
+    ),
+    _baseline(
+        "mfm",
+        "MFM",
+        "MFM",
+        own={"batch_size": 32, "learning_rate": 0.01, "text_learning_rate": 5e-5, "weight_decay": 0.0},
+    ),
+    _baseline(
+        "misa", "MISA", "MISA", own={"batch_size": 64, "learning_rate": 1e-4, "weight_decay": 0.0, "patience": 6}
+    ),
+    _baseline(
+        "mmim",
+        "MMIM",
+        "MMIM",
+        own={"batch_size": 32, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-4}
+        | {"max_epochs": 40, "patience": 10},
+    ),
+    _baseline("hycon", "HyCon", "HyCon"),
+    _baseline(
+        "cubemlp",
+        "CubeMLP",
+        "CubeMLP",
+        own={"batch_size": 128, "learning_rate": 4e-3, "text_learning_rate": 4e-5, "weight_decay": 0.0}
+        | {"max_epochs": 70},
+    ),
+    _baseline("aobert", "AOBERT", "AOBERT"),
+    _baseline(
+        "unimse",
+        "UniMSE (T5)",
+        "UniMSE",
+        t5=True,
+        own={"batch_size": 96, "learning_rate": 1e-4, "text_learning_rate": 3e-4, "weight_decay": 1e-4},
+    ),
+    _baseline("text-only", "", "TextOnly", needs=("l",), title="text only"),
+)
+SYSTEMS: Mapping[str, System] = {one.name: one for one in (*_MUG_FAMILY, *_LABEL_LEARNERS, *_BASELINES)}
 
 
 def system(name: str) -> System:
@@ -95,13 +205,13 @@ class Work:
 
     @property
     def hp(self) -> Hyperparameters:
-        return self.spec.hyperparameters(self.dataset.family, self.system.changes)
+        return self.spec.hyperparameters(self.dataset.family, self.system.changes, self.system.own, self.system.t5)
 
     @property
     def _ground(self) -> dict[str, Any]:
         """What every identity rests on."""
         threads = profile(self.spec.profile).threads
-        encoder = text.identity(self.hp.network.text_encoder)
+        encoder = encoders.identity(self.hp.network.text_encoder)
         return {"code": code_fingerprint(), "data": self.dataset.fingerprint, "encoder": encoder, "threads": threads}
 
     @property
@@ -117,10 +227,22 @@ class Work:
 
     @property
     def training(self) -> dict[str, Any]:
-        """Identity of stage 3."""
+        """Identity of stage 3, or of a baseline's training."""
         parts = {name: asdict(getattr(self.hp, name)) for name in ("network", "optimization", "joint")}
+        if self.system.labels == "mlc":
+            parts["meta"] = asdict(self.hp.meta)
         given = self.learning if self.system.labels == "mucn" else self.system.labels
-        return {"stage": 3, "seed": self.spec.seed, "labels": given, **self._ground, **parts}
+        return {"stage": 3, "seed": self.spec.seed, "labels": given, **self._ground, **parts, **self._other_network}
+
+    @property
+    def _other_network(self) -> dict[str, Any]:
+        """What a network other than MUG's adds to the identity: its file and its configuration."""
+        made_by = self.system.network or self.system.baseline
+        if not made_by:
+            return {}
+        sources = ("baselines/base.py", f"baselines/{made_by.partition(':')[0]}.py")
+        config = asdict(self._config()) if self.system.baseline else {}
+        return {"network": made_by, "code": code_fingerprint(*sources), "config": config}
 
     def _get(self, kind: str, identity: dict[str, Any], compute: Compute) -> Path:
         with cpu_threads(profile(self.spec.profile).threads):
@@ -144,6 +266,17 @@ class Work:
 
         return self._get("labels", self.learning, compute)
 
+    def check(self) -> None:
+        """Whether everything the run starts from is there.
+
+        Raises:
+            UserError: the data set lacks a modality or true unimodal labels, or the text encoder is not installed.
+        """
+        self.dataset.require(self.system.needs, f"system '{self.system.name}'")
+        if self.system.labels == "true":
+            labels.true(self.dataset)
+        encoders.locate(self.hp.network.text_encoder)
+
     def label_source(self) -> labels.LabelSource | None:
         """What stage 3 learns unimodal tasks from."""
         sources: dict[str, Callable[[], labels.LabelSource | None]] = {
@@ -151,19 +284,47 @@ class Work:
             "copy": lambda: labels.copied(self.dataset),
             "true": lambda: labels.true(self.dataset),
             "mucn": lambda: labels.learned(LearnedLabels.load(self.learned_labels())),
+            **{name: partial(labels.online, name, self.dataset, self.hp) for name in labels.ONLINE},
         }
         return sources[self.system.labels]()
+
+    def _config(self) -> Any:
+        """A baseline's own configuration under this profile."""
+        kind = load_part(self.system.baseline)
+        return replace(kind.Config(), **kind.light) if profile(self.spec.profile).light else kind.Config()
+
+    @property
+    def level(self) -> TextLevel:
+        """What of the text the network reads."""
+        level: TextLevel = load_part(self.system.baseline).level if self.system.baseline else "pooled"
+        return level
+
+    def builder(self) -> Build:
+        """Builds the network of stage 3, or the baseline, with its objective."""
+        if self.system.baseline:
+            from mugkit.baselines.base import builder
+
+            device = choose_device(self.device)
+            return builder(load_part(self.system.baseline), self._config(), self.hp.network, self.dataset, device)
+        network = load_part(self.system.network) if self.system.network else None
+        return joint.builder(self.dataset, self.hp, self.label_source(), self.device, network)
 
     def result(self) -> Path:
         """The run's folder; runs whatever is missing."""
 
         def compute(folder: Path, checkpoint: Checkpoint) -> None:
-            source = self.label_source()
-            save_result(
-                folder, train_jointly(self.dataset, self.hp, source, self.spec.seed, folder, checkpoint, self.device)
+            result = train_and_test(
+                self.dataset, self.hp, self.builder(), self.spec.seed, folder, checkpoint, self.device, self.level
             )
+            save_result(folder, result)
 
         return self._get("train", self.training, compute)
 
     def finished(self) -> bool:
         return self.store.has("train", self.training)
+
+
+def load_part(name: str) -> Any:
+    """`module:attribute` of `mugkit.baselines`; imported when it is needed."""
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(f"mugkit.baselines.{module}"), attribute)

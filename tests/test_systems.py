@@ -13,14 +13,19 @@ import torch
 from small import StopAt, bag_of_words, hashes
 
 from mugkit import paper, systems
+from mugkit.baselines.self_mm import SelfMM
 from mugkit.config import Hyperparameters, RunSpec
 from mugkit.data import store as data_store
+from mugkit.data.batching import Clips
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
-from mugkit.labels.source import FixedLabels
+from mugkit.labels.mlc import MLC
+from mugkit.labels.source import FixedLabels, saved_labels
+from mugkit.labels.sugrm import SUGRM
+from mugkit.labels.ulgm import ULGM
 from mugkit.nets import text
 from mugkit.runs import Store, read_result
-from mugkit.stages import joint, meta
+from mugkit.stages import fitting, meta
 from mugkit.stages import pretrain as first
 from mugkit.systems import SYSTEMS, Work, system
 
@@ -53,7 +58,7 @@ class Calls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.made: list[str] = []
-        for name in ("pretrain", "meta_learn", "train_jointly"):
+        for name in ("pretrain", "meta_learn", "train_and_test"):
             monkeypatch.setattr(systems, name, self._wrap(name, getattr(systems, name)))
 
     def _wrap(self, name: str, function: Any) -> Any:
@@ -99,6 +104,9 @@ def test_system_unknown_names_nearest(work: Make) -> None:
         ("mug-without-unimodal", {}),
         ("copy", {}),
         ("mug-true-labels", {}),
+        ("ulgm", {}),
+        ("sugrm", {}),
+        ("mlc", {}),
     ],
 )
 def test_system_hyperparameters_differ_from_mugs_in_its_changes_only(
@@ -126,6 +134,28 @@ def test_label_source_of_each_system(work: Make, dataset: Dataset) -> None:
     learned = meta.LearnedLabels.load(work().learned_labels()).labels
     for m in MODALITIES:
         np.testing.assert_array_equal(targets("mug")[m], learned[m])
+
+
+LEARNERS = {"self-mm": ULGM, "ulgm": ULGM, "sugrm": SUGRM, "mlc": MLC}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_label_learners_have_a_source_of_their_own_each_time(work: Make, name: str, dataset: Dataset) -> None:
+    one, other = work(name).label_source(), work(name).label_source()
+    assert type(one) is LEARNERS[name]
+    assert one is not other  # labels that one run moved are not another's
+    assert one.labels()["a"].tolist() == dataset.train.labels.tolist()
+
+
+def test_self_mm_has_its_papers_settings_and_its_own_network(dataset: Dataset, tmp_path: Path) -> None:
+    paper_run = Work(RunSpec("self-mm", "made-up", 1111, "paper"), dataset, Store(tmp_path), "cpu")
+    optimization, beta = paper_run.hp.optimization, paper_run.hp.joint.beta
+    assert (optimization.batch_size, optimization.learning_rate, optimization.text_learning_rate) == (16, 1e-3, 5e-5)
+    assert (optimization.weight_decay, beta) == (1e-3, 1.0)
+    smoke = Work(RunSpec("self-mm", "made-up", 1111, "smoke"), dataset, Store(tmp_path), "cpu")
+    assert smoke.hp.joint.beta == 1.0
+    clips = Clips(dataset.train, smoke.hp.network)
+    assert isinstance(smoke.builder()(clips)[0], SelfMM)
 
 
 # --- identities: what depends on what
@@ -173,6 +203,15 @@ def test_identity_of_systems_without_learned_labels_ignores_stages_1_and_2(work:
         assert one.training == other.training
 
 
+@pytest.mark.parametrize("name", LEARNERS)
+def test_identity_of_label_learners(work: Make, name: str) -> None:
+    one = work(name)
+    assert one.training != work(name, seed=1112).training
+    assert one.training == work(name, label_seed=7, changes=(("eta", 0.5),)).training  # no stages 1 and 2
+    moved = work(name, changes=(("alpha_prime", 0.5),)).training != one.training
+    assert moved == (name == "mlc")  # the one source that reads the meta-learning settings
+
+
 def test_identity_holds_data_code_and_threads(work: Make, made_up: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     one = work()
     before = {part: getattr(one, part) for part in PARTS}
@@ -195,16 +234,16 @@ def test_identity_of_equal_specs_is_equal(work: Make) -> None:
 def test_result_computes_each_stage_once_and_shares_them(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Calls(monkeypatch)
     work().result()
-    assert calls.made == ["pretrain", "meta_learn", "train_jointly"]
+    assert calls.made == ["pretrain", "meta_learn", "train_and_test"]
     work().result()
     assert len(calls.made) == 3  # nothing is computed twice
     for changes in ({"seed": 1112}, {"changes": (("beta", 0.5),)}):
         work(**changes).result()
-    assert calls.made[3:] == ["train_jointly", "train_jointly"]
+    assert calls.made[3:] == ["train_and_test", "train_and_test"]
     work("mug-without-multimodal-denoising").result()
-    assert calls.made[5:] == ["meta_learn", "train_jointly"]
+    assert calls.made[5:] == ["meta_learn", "train_and_test"]
     work("copy").result()
-    assert calls.made[7:] == ["train_jointly"]
+    assert calls.made[7:] == ["train_and_test"]
 
 
 def test_result_holds_metrics_of_its_predictions(work: Make, dataset: Dataset) -> None:
@@ -270,13 +309,36 @@ def test_result_seed_decides_stage_3_alone(work: Make) -> None:
 
 def test_result_interrupted_in_every_stage_equals_uninterrupted(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = all_hashes(work(folder="whole"))
-    for stage in (first, meta, joint):
+    for stage in (first, meta, fitting):
         with monkeypatch.context() as patch:
             patch.setattr(stage, "train_epoch", StopAt(stage.train_epoch, 2))
             with pytest.raises(KeyboardInterrupt):
                 work(folder="resumed").result()
         assert not work(folder="resumed").finished()
     assert all_hashes(work(folder="resumed")) == whole
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_result_of_label_learners_resumed_equals_uninterrupted(
+    work: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    whole = hashes(work(name, folder="whole").result())
+    assert "labels.safetensors" in whole
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "train_epoch", StopAt(fitting.train_epoch, 2))
+        with pytest.raises(KeyboardInterrupt):
+            work(name, folder="resumed").result()
+    torch.manual_seed(99)
+    assert hashes(work(name, folder="resumed").result()) == whole
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_result_of_label_learners_holds_their_labels(work: Make, dataset: Dataset, name: str) -> None:
+    found = saved_labels(work(name).result())
+    for m in MODALITIES:
+        assert found[m].shape == (30,)
+        assert found[m].abs().max() <= 3
+        assert found[m].tolist() != dataset.train.labels.tolist()
 
 
 # --- the test split decides nothing, from end to end
@@ -290,7 +352,7 @@ def without_test_labels(dataset: Dataset) -> Dataset:
     return dataclasses.replace(other, fingerprint=data_store.fingerprint(other))
 
 
-@pytest.mark.parametrize("name", ["mug", "mug-true-labels"])
+@pytest.mark.parametrize("name", ["mug", "mug-true-labels", *LEARNERS])
 def test_result_other_test_labels_change_no_artifact_but_metrics(work: Make, dataset: Dataset, name: str) -> None:
     one, other = work(name), work(name, given=without_test_labels(dataset))
     assert one.result() != other.result()

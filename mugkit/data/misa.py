@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from mugkit.data.schema import SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.schema import SPLIT_NAMES, SPLITS, Dataset, Sequences, Split, SplitName
 from mugkit.data.validate import features
 from mugkit.errors import UserError
 
-KEYS: Mapping[str, SplitName] = {"train": "train", "dev": "valid", "valid": "valid", "val": "valid", "test": "test"}
 SHARES: Mapping[SplitName, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}  # of a split that is made up
 _FIX = "an entry is ((words or ids, visual, acoustic, words), label, segment)"
 
@@ -28,7 +27,7 @@ _FIX = "an entry is ((words or ids, visual, acoustic, words), label, segment)"
 def recognises(content: Any) -> bool:
     """Whether unpickled content is a list of MISA's entries, or a dict of such lists for train, dev and test."""
     if isinstance(content, Mapping):
-        named = {KEYS.get(str(key)) for key, part in content.items() if _is_list(part)}
+        named = {SPLIT_NAMES.get(str(key)) for key, part in content.items() if _is_list(part)}
         return named >= set(SPLITS)
     return _is_list(content)
 
@@ -55,7 +54,7 @@ def read(content: Sequence[Any] | Mapping[str, Sequence[Any]], family: str, path
         UserError: an entry of another form, named by its position. What `validate` checks is not checked.
     """
     if isinstance(content, Mapping):
-        clips = {KEYS[key]: _clips(part, path, key) for key, part in content.items() if key in KEYS}
+        clips = {SPLIT_NAMES[key]: _clips(part, path, key) for key, part in content.items() if key in SPLIT_NAMES}
     else:
         clips = _made_up_split(_clips(content, path, "entry"))
     splits = {name: _split(name, clips[name], path) for name in SPLITS}

@@ -7,7 +7,7 @@ The schema: `{train, valid, test}`, each with `id` and `raw_text` (one a clip), 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
+from mugkit import files
+from mugkit.data import disk
 from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, Sequences, Split, SplitName
 from mugkit.data.validate import features
 from mugkit.errors import UserError
@@ -26,7 +28,6 @@ TRUE_LABELS: Mapping[str, str] = {
     "v": "regression_labels_V",
 }
 _FIXES: Mapping[str, str] = {
-    "raw_text": "transcripts are needed; MMSA's own files (unaligned_50.pkl and the like) have them",
     "id": "every clip needs a name, such as VIDEO$_$CLIP",
 }
 
@@ -41,7 +42,8 @@ def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
 
     Frames are cut to their recorded lengths (at least 1, at most what is there), or where none are recorded, from the
     first to the last frame that is not all zero: files exist that pad in front. −∞ in audio, the logarithm of
-    silence, becomes 0.
+    silence, becomes 0. Frames go to a scratch file, some hundred clips at a time; `text` (features of BERT's) is
+    not read at all. Files without transcripts or without one kind of frames are read as what they are.
 
     Args:
         content: what `load_pickle` returned and `recognises` accepted.
@@ -49,12 +51,17 @@ def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
         path: the file, for errors.
 
     Raises:
-        UserError: a field is missing or is not an array of the expected shape. What `validate` checks is not checked.
+        UserError: a field is missing or is not an array of the expected shape, or the disk has no room for the frames
+            and for storing them afterwards. What `validate` checks is not checked.
     """
     parts = {name: _Part(content[name], name, path) for name in SPLITS}
-    splits = {name: _split(part) for name, part in parts.items()}
-    dims = (splits["train"].sequences["a"].dim, splits["train"].sequences["v"].dim)
-    about = {"reader": "mmsa", **features(family, dims, aligned=_aligned(parts["train"]))}
+    needed = sum(_bytes(part, key) for part in parts.values() for key in FIELDS.values() if key in part.fields)
+    with disk.room(files.home(), 2 * needed):
+        splits = {name: _split(part) for name, part in parts.items()}
+    train = splits["train"]
+    acoustic, visual = (train.sequences[m].dim if m in train.sequences else None for m in FRAME_MODALITIES)
+    aligned, language = _aligned(parts["train"]), "l" in train.modalities
+    about = {"reader": "mmsa", **features(family, (acoustic, visual), aligned=aligned, language=language)}
     return Dataset(family, family, splits, about=about)
 
 
@@ -94,6 +101,21 @@ class _Part:
             raise self.error(key, problem, "store it as MMSA does")
         return array
 
+    def frames(self, key: str) -> Float[np.ndarray, "clips padded dim"]:
+        padded = self.numbers(key, "clips frames dim")
+        if 0 in padded.shape:
+            raise self.error(key, f"is empty: its shape is {padded.shape}", "store at least one frame a clip")
+        return padded
+
+    def lengths(self, key: str) -> Int64[np.ndarray, " clips"] | None:
+        """Recorded lengths of the clips of a field of frames, None where there are none."""
+        if (name := f"{key}_lengths") not in self.fields:
+            return None
+        lengths, (clips, padded, _) = self.numbers(name, "clips"), self.frames(key).shape
+        if len(lengths) != clips:
+            raise self.error(name, f"has {len(lengths)} rows for {clips} clips", "store one length a clip")
+        return np.clip(lengths.astype(np.int64), 1, padded)
+
     def labels(self, key: str) -> Float32[np.ndarray, " clips"]:
         return self.numbers(key, "").reshape(-1).astype(np.float32)  # (N,) and (N, 1) both occur
 
@@ -102,36 +124,39 @@ def _split(part: _Part) -> Split:
     return Split(
         name=part.split,
         ids=part.strings("id"),
-        text=part.strings("raw_text"),
+        text=part.strings("raw_text") if "raw_text" in part.fields else [""] * len(part.strings("id")),
         labels=part.labels("regression_labels"),
-        sequences={str(m): _sequences(part, FIELDS[m]) for m in FRAME_MODALITIES},
+        sequences={str(m): _sequences(part, FIELDS[m]) for m in FRAME_MODALITIES if FIELDS[m] in part.fields},
         true_labels={m: part.labels(key) for m, key in TRUE_LABELS.items() if key in part.fields},
     )
 
 
 def _sequences(part: _Part, key: str) -> Sequences:
-    padded = part.numbers(key, "clips frames dim")
-    if 0 in padded.shape:
-        raise part.error(key, f"is empty: its shape is {padded.shape}", "store at least one frame a clip")
-    if f"{key}_lengths" in part.fields:
-        lengths = np.clip(_lengths(part, f"{key}_lengths", len(padded)), 1, padded.shape[1])
-        clips = [clip[:length] for clip, length in zip(padded, lengths, strict=True)]
-    else:
-        clips = [_trim(clip) for clip in padded]
-    frames = np.concatenate(clips).astype(np.float32, copy=False)  # a set of gigabytes is not copied twice
-    if key == "audio":
-        frames[np.isneginf(frames)] = 0
-    return Sequences(frames, np.cumsum([0, *map(len, clips)], dtype=np.int64))
+    return disk.flatten(_cut(part, key), part.frames(key).shape[2])
 
 
-def _lengths(part: _Part, key: str, clips: int) -> Int64[np.ndarray, " clips"]:
-    lengths = part.numbers(key, "clips")
-    if len(lengths) != clips:
-        raise part.error(key, f"has {len(lengths)} rows for {clips} clips", "store one length a clip")
-    return lengths.astype(np.int64)
+def _cut(part: _Part, key: str) -> Iterator[list[Float32[np.ndarray, "length dim"]]]:
+    """The clips of a field without padding, some at a time."""
+    lengths, done = part.lengths(key), 0
+    for block in disk.blocks(part.frames(key)):
+        padded = np.array(block, dtype=np.float32)
+        if key == "audio":
+            padded[np.isneginf(padded)] = 0
+        if lengths is None:
+            yield [_trim(clip) for clip in padded]
+        else:
+            yield [clip[:length] for clip, length in zip(padded, lengths[done:], strict=False)]
+        done += len(padded)
 
 
-def _trim(clip: Float[np.ndarray, "padded dim"]) -> Float[np.ndarray, "length dim"]:
+def _bytes(part: _Part, key: str) -> int:
+    """How much the clips of a field take without padding; where no lengths are recorded, with it."""
+    clips, padded, dim = part.frames(key).shape
+    lengths = part.lengths(key)
+    return 4 * dim * (clips * padded if lengths is None else int(lengths.sum()))
+
+
+def _trim(clip: Float32[np.ndarray, "padded dim"]) -> Float32[np.ndarray, "length dim"]:
     """The clip without padding at either end; one frame of a clip that is all padding."""
     used = np.flatnonzero(((clip != 0) & ~np.isneginf(clip)).any(axis=1))
     return clip[used[0] : used[-1] + 1] if len(used) else clip[:1]
@@ -139,5 +164,6 @@ def _trim(clip: Float[np.ndarray, "padded dim"]) -> Float[np.ndarray, "length di
 
 def _aligned(part: _Part) -> bool:
     """Files aligned to words pad both modalities to the same number of words and record no lengths."""
-    same = np.shape(part.get("audio"))[1] == np.shape(part.get("vision"))[1]
+    shapes = [np.shape(part.fields[key]) for key in FIELDS.values() if key in part.fields]
+    same = len(shapes) == 2 and shapes[0][1] == shapes[1][1]
     return same and not any(f"{key}_lengths" in part.fields for key in FIELDS.values())

@@ -5,12 +5,20 @@ sets come as pickles from strangers' drives, so this machine keeps only the oper
 few names that numpy arrays and containers need lead to stand-ins written here. Not even numpy sees what the file says
 before it was checked: a forged dtype state passed to numpy's own `__setstate__` would have it follow forged pointers.
 
+Long byte strings stay in the file: an array of gigabytes is a read-only view of the mapped file and costs no memory
+until it is read. Protocol 2 of Python 3 alone writes bytes as text; such arrays are decoded into a scratch file. Of
+protocol 0, whose strings are lines of text, every array is read into memory.
+
 A hostile file can still waste time; it cannot run, write or read anything, nor claim much more memory than its size.
 """
 
 from __future__ import annotations
 
+import codecs
+import functools
 import math
+import mmap
+import os
 import pickle
 import re
 import sys
@@ -21,8 +29,11 @@ from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 
+from mugkit import files
+from mugkit.data import disk
 from mugkit.errors import UserError
 
+LARGE = 2**20  # bytes from which a string stays in the file
 _FIX = "only numpy arrays, numbers, text and plain containers are read; store the data again as these"
 _PLAIN_DTYPE = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|[SU]\d+|O8?")
 _SPARE = 64 * 2**20  # bytes that calls may make beyond four times the file: sets and shells of small files
@@ -32,22 +43,26 @@ class _Refused(Exception):
     """Something in the file that plain data has no need of."""
 
 
-def load_pickle(path: Path) -> Any:
+def load_pickle(path: Path, large: int = LARGE) -> Any:
     """The data in a pickle of numpy arrays and built-in containers; Python 2 pickles are read as latin-1.
 
     Args:
         path: an untrusted file.
+        large: arrays of at least so many bytes stay in the file, which is mapped read-only.
 
     Returns:
         Dicts, lists, tuples, sets, strings, numbers, and numpy arrays and scalars. Arrays may be read-only.
 
     Raises:
-        UserError: unreadable, cut off, not a pickle, or anything but plain data; nothing in it was executed.
+        UserError: unreadable, cut off, not a pickle, or anything but plain data; nothing in it was executed. Or the
+            disk has no room for the scratch file of a protocol 2 pickle.
     """
     try:
         with path.open("rb") as stream:
-            content = _Reader(stream, path.stat().st_size).load()
+            content = _Reader(stream, large).load()
         return _settle(content, {})
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", file=path, fix="check the path") from error
     except _Refused as error:
@@ -61,7 +76,46 @@ def load_pickle(path: Path) -> Any:
         raise UserError(problem, file=path, fix=_FIX) from error
 
 
-# --- stand-ins for what numpy's pickles name --------------------------------------------------
+# --- stand-ins for long strings and for what numpy's pickles name -----------------------------------
+
+
+class _Long:
+    """A byte string or text left in the file, until it is known to be an array or something else."""
+
+    __slots__ = ("kind", "view")
+
+    def __init__(self, view: memoryview, kind: str) -> None:
+        self.view, self.kind = view, kind
+
+    def __sizeof__(self) -> int:  # what a decoded one takes on disk counts as what a call made
+        return len(self.view)
+
+    def read(self) -> bytes | bytearray | str:
+        return _KINDS[self.kind](self.view)
+
+    def decode(self) -> _Long:
+        """The bytes of a text of latin-1 letters, which the file holds as UTF-8, in a scratch file."""
+        decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
+        with disk.room(files.home(), len(self.view)), disk.scratch() as stream:
+            for start in range(0, len(self.view), disk.BLOCK_BYTES):
+                block = bytes(self.view[start : start + disk.BLOCK_BYTES])
+                stream.write(decoder.decode(block).encode("latin-1"))
+                disk.release(np.frombuffer(self.view, np.uint8))
+            stream.write(decoder.decode(b"", final=True).encode("latin-1"))
+            stream.flush()
+            return _Long(memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)), "bytes")
+
+
+_KINDS: Mapping[str, Callable[[bytes | memoryview], Any]] = {
+    "bytes": bytes,
+    "bytearray": bytearray,
+    "latin-1": lambda content: str(content, "latin-1"),  # a Python 2 string
+    "utf-8": lambda content: str(content, "utf-8", "surrogatepass"),
+}
+
+
+def _in_memory(value: Any) -> Any:
+    return value.read() if isinstance(value, _Long) else value
 
 
 class _DType:
@@ -98,6 +152,7 @@ class _Array:
 
 def _array(content: Any, dtype: _DType, shape: tuple[int, ...], order: Any = "C") -> np.ndarray:
     content = content.encode("latin-1") if isinstance(content, str) else content  # a Python 2 string
+    content = content.view if isinstance(content, _Long) and content.kind != "utf-8" else content
     _check_content(content, dtype.dtype, shape)
     if not dtype.dtype.hasobject:
         return np.ndarray(shape, dtype.dtype, buffer=content, order=order)
@@ -109,7 +164,7 @@ def _array(content: Any, dtype: _DType, shape: tuple[int, ...], order: Any = "C"
 
 def _check_content(content: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     """Refuses what does not fill the shape exactly, before anything is allocated, and text that is no text."""
-    expected: Any = list if dtype.hasobject else bytes | bytearray
+    expected: Any = list if dtype.hasobject else bytes | bytearray | memoryview
     if not isinstance(content, expected):
         raise _Refused("has an array with a content of the wrong kind")
     if len(content) != math.prod(shape) * (1 if dtype.hasobject else dtype.itemsize) or min(shape, default=0) < 0:
@@ -122,17 +177,18 @@ def _scalar(dtype: _DType, content: Any) -> Any:
     return _array(content, dtype, ())[()]
 
 
-def _encode(text: str, encoding: str = "latin1") -> bytes:
+def _encode(text: str | _Long, encoding: str = "latin1") -> bytes | _Long:
     """How protocol 2 of Python 3 writes bytes."""
     if encoding not in ("latin1", "latin-1"):
         raise _Refused(f"encodes text as {encoding!r}")
-    return text.encode("latin-1")
+    return text.decode() if isinstance(text, _Long) and text.kind == "utf-8" else _in_memory(text).encode("latin-1")
 
 
 def _from_text(kind: Callable) -> Callable:
     """`bytes` or `bytearray` without the form that allocates what a number says."""
 
-    def make(*arguments: Any) -> Any:
+    def make(*strings: Any) -> Any:
+        arguments = [_in_memory(string) for string in strings]
         if not all(isinstance(argument, str | bytes) for argument in arguments):
             raise _Refused(f"calls {kind.__name__} with something else than text")
         return kind(*arguments)
@@ -170,13 +226,25 @@ _ALLOWED: Mapping[str, Any] = {
 class _Bounded:
     """A stream that never returns, nor allocates for, more than the file holds."""
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        self.stream, self.size, self.readline = stream, size, stream.readline
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream, self.readline = stream, stream.readline
+        if not (size := os.fstat(stream.fileno()).st_size):
+            raise EOFError
+        self.mapped = memoryview(mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ))
+        self.size = size
 
     def read(self, count: int) -> bytes:
         if count > self.size or len(data := self.stream.read(count)) < count:
             raise EOFError
         return data
+
+    def skip(self, count: int) -> memoryview:
+        """What `read` would return, left in the file."""
+        start = self.stream.tell()
+        if count > self.size - start:
+            raise EOFError
+        self.stream.seek(count, os.SEEK_CUR)
+        return self.mapped[start : start + count]
 
 
 class _Reader(pickle._Unpickler):
@@ -187,9 +255,10 @@ class _Reader(pickle._Unpickler):
     append: Callable[[Any], None]
     read: Callable[[int], bytes]
 
-    def __init__(self, stream: BinaryIO, size: int) -> None:
-        super().__init__(_Bounded(stream, size), encoding="latin1")
-        self.made, self.limit = 0, 4 * size + _SPARE
+    def __init__(self, stream: BinaryIO, large: int) -> None:
+        self.file, self.large = _Bounded(stream), large
+        super().__init__(self.file, encoding="latin1")
+        self.made, self.limit = 0, 4 * self.file.size + _SPARE
 
     def find_class(self, module: str, name: str) -> Any:
         if (allowed := _ALLOWED.get(f"{module}.{name}")) is None:
@@ -212,15 +281,28 @@ class _Reader(pickle._Unpickler):
             raise _Refused(f"sets attributes of {type(instance).__name__!r}")
         instance.__setstate__(state)
 
-    def bytearray8(self) -> None:
-        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+    def frame(self) -> None:
+        """FRAME only says how much to read ahead. Old Pythons put whole arrays into one, so nothing is read ahead."""
+        if int.from_bytes(self.read(8), "little") > self.file.size:
+            raise EOFError
+
+    def string(self, width: int, kind: str) -> None:
+        """A string after its length in `width` bytes."""
+        length = int.from_bytes(self.read(width), "little")
+        is_long = length >= self.large
+        self.append(_Long(self.file.skip(length), kind) if is_long else _KINDS[kind](self.read(length)))
 
     def refuse(self) -> None:
         raise _Refused("uses an operation that plain data never needs, or is not a pickle")
 
     dispatch[pickle.REDUCE[0]] = call
     dispatch[pickle.BUILD[0]] = build
-    dispatch[pickle.BYTEARRAY8[0]] = bytearray8
+    dispatch[pickle.FRAME[0]] = frame
+    for _code, _width, _kind in (
+        *((pickle.BINBYTES, 4, "bytes"), (pickle.BINBYTES8, 8, "bytes"), (pickle.BYTEARRAY8, 8, "bytearray")),
+        *((pickle.BINUNICODE, 4, "utf-8"), (pickle.BINUNICODE8, 8, "utf-8"), (pickle.BINSTRING, 4, "latin-1")),
+    ):
+        dispatch[_code[0]] = functools.partial(string, width=_width, kind=_kind)
     for _code in (
         *(pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX),  # instances of classes
         *(pickle.EXT1, pickle.EXT2, pickle.EXT4, pickle.PERSID, pickle.BINPERSID),  # names from elsewhere
@@ -245,6 +327,8 @@ def _settle(value: Any, done: dict[int, Any]) -> Any:
 
 
 def _settle_parts(value: Any, done: dict[int, Any]) -> Any:
+    if isinstance(value, _Long):
+        return value.read()
     if isinstance(value, _Array):
         value = value.value
     if isinstance(value, np.ndarray):

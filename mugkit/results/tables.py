@@ -12,8 +12,9 @@ import pandas as pd
 
 from mugkit import files
 from mugkit.engine import Run
-from mugkit.metrics import HEADLINE
 from mugkit.statistics import mean_std
+
+COUNT = "Parameters"  # Table 6's one column
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Row:
         metrics: name → mean, std and n over seeds; empty for a row that is only quoted.
         paper: name → the paper's number, on the paper's data set.
         origin: 'run' (computed here) or 'quoted' (the paper's number only).
+        needs: what is missing for numbers of ours, e.g. a data set, and the command that brings it.
     """
 
     system: str
@@ -33,11 +35,14 @@ class Row:
     metrics: Mapping[str, Mapping[str, float | int | None]]
     paper: Mapping[str, float] = field(default_factory=dict)
     origin: Literal["run", "quoted"] = "run"
+    needs: str = ""
 
     def as_json(self) -> dict[str, Any]:
+        needs = {"needs": self.needs} if self.needs else {}
         return {"system": self.system, "dataset": self.dataset, "metrics": dict(self.metrics)} | {
             "paper": dict(self.paper),
             "origin": self.origin,
+            **needs,
         }
 
 
@@ -58,21 +63,45 @@ def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None =
 
 
 def format_metric(name: str, value: Mapping[str, float | int | None]) -> str:
-    """`47.5 ± 0.6`; errors and correlations with three digits, percentages with one."""
-    digits = 3 if name in ("MAE", "Corr") else 1
+    """`47.5 ± 0.6`; errors and correlations with three digits, percentages with one, counts whole."""
     mean, std = value["mean"], value["std"]
     if mean is None:
         return "undefined"
+    if name == COUNT:
+        return f"{mean:,.0f}"
+    digits = _digits(name)
     return f"{mean:.{digits}f}" + ("" if std is None else f" ± {std:.{digits}f}")
 
 
-def display(rows: Sequence[Row], family: str) -> pd.DataFrame:
-    """Ours and the paper's side by side, in the paper's columns."""
+def display(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
+    """Ours, the paper's and their difference side by side for these metrics; what is missing comes last."""
     columns: dict[tuple[str, str], list[str]] = {}
-    for name in HEADLINE[family]:
+    for name in metrics:
         columns[name, "ours"] = [format_metric(name, r.metrics[name]) if name in r.metrics else "–" for r in rows]
-        columns[name, "paper"] = [f"{r.paper[name]:g}" if name in r.paper else "–" for r in rows]
+        columns[name, "paper"] = [_quoted(name, r.paper[name]) if name in r.paper else "–" for r in rows]
+        columns[name, "Δ"] = [_difference(row, name) for row in rows]
+    if len({row.dataset for row in rows}) > 1:
+        columns = {("data", ""): [row.dataset for row in rows], **columns}
+    if any(row.needs for row in rows):
+        columns["needs", ""] = [row.needs or "–" for row in rows]
     return pd.DataFrame(columns, index=pd.Index([row.system for row in rows], name="system"))
+
+
+def _difference(row: Row, name: str) -> str:
+    """Ours minus the paper's."""
+    mean = row.metrics.get(name, {}).get("mean")
+    if mean is None or name not in row.paper:
+        return "–"
+    return f"{mean - row.paper[name]:+,.{_digits(name)}f}"
+
+
+def _digits(name: str) -> int:
+    return 0 if name == COUNT else 3 if name in ("MAE", "Corr") else 1
+
+
+def _quoted(name: str, value: float) -> str:
+    """The paper's number as it stands there."""
+    return f"{value:,.0f}" if name == COUNT else f"{value:g}"
 
 
 def flat(rows: Sequence[Row]) -> pd.DataFrame:
@@ -80,7 +109,7 @@ def flat(rows: Sequence[Row]) -> pd.DataFrame:
     none = {"mean": None, "std": None, "n": 0}
     lines = [
         {"system": row.system, "dataset": row.dataset, "metric": name, **row.metrics.get(name, none)}
-        | {"paper": row.paper.get(name), "origin": row.origin}
+        | {"paper": row.paper.get(name), "origin": row.origin, "needs": row.needs}
         for row in rows
         for name in dict.fromkeys([*row.metrics, *row.paper])
     ]
@@ -89,7 +118,7 @@ def flat(rows: Sequence[Row]) -> pd.DataFrame:
 
 def markdown(table: pd.DataFrame) -> str:
     """A GitHub table; a two-line header becomes one."""
-    header = [" ".join(c) if isinstance(c, tuple) else str(c) for c in table.columns]
+    header = [" ".join(c).strip() if isinstance(c, tuple) else str(c) for c in table.columns]
     lines = ["| " + " | ".join([str(table.index.name or ""), *header]) + " |", "|" + " --- |" * (len(header) + 1)]
     lines += [
         "| " + " | ".join(str(value).replace("|", r"\|") for value in [index, *values]) + " |"
@@ -98,10 +127,10 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(rows: Sequence[Row], family: str, folder: Path, name: str, caption: str) -> list[Path]:
+def write(rows: Sequence[Row], metrics: Sequence[str], folder: Path, name: str, caption: str) -> list[Path]:
     """`name.json` (rows, as `mugkit` promises them), `name.csv` and `name.md`, each atomically."""
     files.write_json(folder / f"{name}.json", [row.as_json() for row in rows])
-    return [folder / f"{name}.json", *write_text(flat(rows), markdown(display(rows, family)), folder, name, caption)]
+    return [folder / f"{name}.json", *write_text(flat(rows), markdown(display(rows, metrics)), folder, name, caption)]
 
 
 def write_frame(table: pd.DataFrame, shown: pd.DataFrame, folder: Path, name: str, caption: str) -> list[Path]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
+import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mugkit.data import mmsa
+from mugkit.data import disk, mmsa
 from mugkit.data.pickles import load_pickle
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
@@ -102,7 +105,19 @@ def test_labels_of_single_modalities_become_true_labels() -> None:
     assert not read().has_true_labels
 
 
-@pytest.mark.parametrize("key", ["id", "raw_text", "audio", "vision", "regression_labels"])
+@pytest.mark.parametrize(
+    ("keys", "modalities"), [(("raw_text",), "av"), (("audio",), "lv"), (("vision",), "la"), (("audio", "vision"), "l")]
+)
+def test_a_file_without_a_modality_is_read_as_what_it_is(keys: tuple[str, ...], modalities: str) -> None:
+    parts = {name: part(2, name) for name in ("train", "valid", "test")}
+    kept = {name: {k: v for k, v in fields.items() if k not in keys} for name, fields in parts.items()}
+    dataset = mmsa.read(kept, "mosi", FILE)
+    assert dataset.modalities == tuple(modalities)
+    assert "only" in dataset.about["variant"]
+    assert any("not the paper's data" in caveat for caveat in dataset.about["caveats"])
+
+
+@pytest.mark.parametrize("key", ["id", "regression_labels"])
 def test_a_missing_field_is_named(key: str) -> None:
     with pytest.raises(UserError, match="is missing") as caught:
         read(without(key))
@@ -169,6 +184,101 @@ def test_a_file_without_lengths_and_with_equal_padding_is_aligned() -> None:
 )
 def test_the_schema_is_recognised(found: Any, known: bool) -> None:
     assert mmsa.recognises(found) is known
+
+
+# --- files larger than memory ---------------------------------------------------------------------
+
+
+def random_part(name: str, clips: int, dtype: str, order: str) -> dict[str, Any]:
+    rng = np.random.default_rng(len(name))
+    audio = np.asarray(rng.standard_normal((clips, 9, 4)), dtype, order=order)
+    audio[:, 1, 2] = -np.inf
+    vision = np.asarray(rng.standard_normal((clips, 5, 3)), dtype, order=order)
+    return part(clips, name) | {
+        "raw_text": [f"clip {clip}" for clip in range(clips)],
+        "regression_labels": np.zeros(clips),
+        "audio": audio,
+        "vision": vision,
+        "audio_lengths": rng.integers(0, 12, clips),
+        "vision_lengths": rng.integers(1, 6, clips).tolist(),
+    }
+
+
+def cut_by_hand(fields: dict[str, Any], key: str) -> list[np.ndarray]:
+    lengths = [min(max(int(length), 1), len(fields[key][0])) for length in fields[f"{key}_lengths"]]
+    clips = [np.array(clip[:length], np.float32) for clip, length in zip(fields[key], lengths, strict=True)]
+    return [np.where(clip == -np.inf, np.float32(0), clip) for clip in clips] if key == "audio" else clips
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["<f4", "<f8", ">f4", ">f8"])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_mapped_files_are_read_in_blocks(
+    protocol: int, dtype: str, order: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mugkit_home: Path
+) -> None:
+    monkeypatch.setattr(disk, "BLOCK_BYTES", 3 * 9 * 4 * np.dtype(dtype).itemsize)  # three clips of audio
+    sizes = {"train": 17, "valid": 3, "test": 1}
+    whole = {name: random_part(name, clips, dtype, order) for name, clips in sizes.items()}
+    path = tmp_path / "some.pkl"
+    path.write_bytes(pickle.dumps(whole, protocol))
+    loaded = load_pickle(path, large=300)
+    assert not loaded["train"]["audio"].flags.owndata
+    for content in (loaded, whole):
+        dataset = mmsa.read(content, "mosi", path)
+        for name, fields in whole.items():
+            for m, key in (("a", "audio"), ("v", "vision")):
+                sequences, clips = dataset.splits[name].sequences[m], cut_by_hand(fields, key)
+                assert sequences.lengths.tolist() == [len(clip) for clip in clips]
+                np.testing.assert_array_equal(sequences.frames, np.concatenate(clips))
+                assert isinstance(sequences.frames, np.memmap)
+    assert list(mugkit_home.iterdir()) == []
+
+
+def test_clips_without_lengths_are_trimmed_in_every_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "BLOCK_BYTES", 1)
+    audio = np.zeros((5, 6, 2))
+    for clip in range(5):
+        audio[clip, clip : clip + 2] = clip + 1
+    fields = {key: value for key, value in part(5).items() if not key.endswith("_lengths")}
+    fields |= {"id": list("abcde"), "raw_text": list("abcde"), "regression_labels": np.zeros(5)}
+    sequences = read({**fields, "audio": audio}).train.sequences["a"]
+    assert sequences.lengths.tolist() == [2] * 5
+    np.testing.assert_array_equal(sequences.frames[:, 0], np.repeat([1, 2, 3, 4, 5], 2))
+
+
+def test_features_of_text_are_not_read(tmp_path: Path) -> None:
+    class Untouchable:
+        def __getattribute__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    assert len(read(part(text=Untouchable(), text_bert=Untouchable())).train) == 2
+
+
+@pytest.mark.parametrize(("lengths", "frames"), [(True, 2 * 2 * 5 + 2 * 3 * 20), (False, 2 * 4 * 5 + 2 * 3 * 20)])
+def test_a_disk_too_small_for_twice_the_frames_is_refused(
+    lengths: bool, frames: int, monkeypatch: pytest.MonkeyPatch, mugkit_home: Path
+) -> None:
+    def fields(clips: int, name: str) -> dict[str, Any]:
+        return {k: v for k, v in part(clips, name).items() if lengths or not k.endswith("_lengths")}
+
+    whole = {"train": fields(2, "train"), "valid": fields(1, "valid"), "test": fields(1, "test")}
+    needed = 2 * 4 * 2 * frames  # scratch and store; float32; train, and as much again in valid and test
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, needed))
+    mmsa.read(whole, "mosi", FILE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, needed - 1))
+    with pytest.raises(UserError, match="too full") as caught:
+        mmsa.read(whole, "mosi", FILE)
+    assert caught.value.file == mugkit_home
+
+
+def test_a_disk_that_fills_up_is_told(monkeypatch: pytest.MonkeyPatch, mugkit_home: Path) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(disk.tempfile, "TemporaryFile", full)
+    with pytest.raises(UserError, match="too full"):
+        read()
+    assert list(mugkit_home.iterdir()) == []
 
 
 @pytest.mark.shared_data

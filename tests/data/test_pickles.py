@@ -43,9 +43,9 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def load(content: bytes, folder: Path) -> Any:
+def load(content: bytes, folder: Path, large: int = pickles.LARGE) -> Any:
     (path := folder / "some.pkl").write_bytes(content)
-    return load_pickle(path)
+    return load_pickle(path, large)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -288,12 +288,12 @@ def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
 @settings(
     max_examples=300, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(position=st.integers(0, len(SAMPLE) - 1), value=st.integers(0, 255))
-def test_changed_bytes_give_plain_data_or_an_error(position: int, value: int, tmp_path: Path) -> None:
+@given(position=st.integers(0, len(SAMPLE) - 1), value=st.integers(0, 255), large=st.sampled_from([1, 8, 2**20]))
+def test_changed_bytes_give_plain_data_or_an_error(position: int, value: int, large: int, tmp_path: Path) -> None:
     content = bytearray(SAMPLE)
     content[position] = value
     try:
-        found = load(bytes(content), tmp_path)
+        found = load(bytes(content), tmp_path, large)
     except UserError:
         return
     pickles._settle(found, {})  # accepts plain data alone

@@ -7,13 +7,22 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import make_dataset
 
 from mugkit.data import prepare as preparing
-from mugkit.data import reviews, store
-from mugkit.data.prepare import describe, describe_labels, describe_splits, prepare
+from mugkit.data import reviews, sources, store
+from mugkit.data.prepare import (
+    describe,
+    describe_briefly,
+    describe_labels,
+    describe_splits,
+    describe_true_labels,
+    prepare,
+)
 from mugkit.data.schema import SPLITS, Dataset
 from mugkit.errors import UserError
 
@@ -93,7 +102,7 @@ def test_preparing_the_same_file_again_does_nothing(
     def fail(path: Path) -> None:
         raise AssertionError(f"{path} was read again")
 
-    monkeypatch.setattr(preparing, "load_pickle", fail)
+    monkeypatch.setattr(sources, "load_pickle", fail)
     assert prepare("mosi", [moved]) == folder
     assert (folder / "dataset.json").stat() == before
 
@@ -172,28 +181,6 @@ def test_a_misspelt_name_gets_a_hint(source: Path) -> None:
         prepare("moseii", [source])
 
 
-@pytest.mark.parametrize(
-    ("content", "outline"),
-    [([1, 2], "a list of 2"), ({"a": 1, "b": 2}, r"a dict of 2 keys \(a, b\)"), (5, "a int")],
-)
-def test_a_file_no_reader_knows_is_outlined(content: Any, outline: str, tmp_path: Path) -> None:
-    (path := tmp_path / "x.pkl").write_bytes(pickle.dumps(content))
-    with pytest.raises(UserError, match=outline):
-        prepare("mosi", [path])
-
-
-def test_sources_that_are_missing_or_too_many_are_refused(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="needs files"):
-        prepare("mosi", [])
-    with pytest.raises(UserError, match="no such file"):
-        prepare("mosi", [tmp_path / "none.pkl"])
-    with pytest.raises(UserError, match=r"found unaligned\.pkl, unaligned\.pkl"):
-        prepare("mosi", [source, source])
-    (empty := tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="found none"):
-        prepare("mosi", [empty])
-
-
 def test_reviews_needs_no_source_and_depends_on_the_seed(monkeypatch: pytest.MonkeyPatch, mugkit_home: Path) -> None:
     calls: list[tuple] = []
 
@@ -213,6 +200,66 @@ def test_reviews_needs_no_source_and_depends_on_the_seed(monkeypatch: pytest.Mon
     assert calls[-1] == (mugkit_home / "downloads", Path("mine.tar.gz"))
     with pytest.raises(UserError, match="from one file"):
         prepare("reviews", [Path("a"), Path("b")], store_as="more")
+    with pytest.raises(UserError, match="no times of words"):
+        prepare("reviews", [], align=True)
+
+
+# --- missing modalities -----------------------------------------------------------------------------
+
+
+def table(folder: Path, dataset: Dataset, *, text: bool, true_labels: bool) -> Path:
+    """A data set as one table, without its frames."""
+    parts = [split.frame().assign(split=name) for name, split in dataset.splits.items()]
+    columns = ["id", "y", "split", *["text"] * text, *["y_l", "y_a", "y_v"] * true_labels]
+    pd.concat(parts)[columns].to_csv(path := folder / "clips.csv", index=False)
+    return path
+
+
+def test_a_data_set_of_text_alone_is_stored_and_described(dataset: Dataset, tmp_path: Path) -> None:
+    prepare("mosi", [table(tmp_path, dataset, text=True, true_labels=False)], store_as="text")
+    stored = store.load("text", verify=True)
+    assert (stored.modalities, stored.dims) == (("l",), {})
+    assert [split.text for split in stored.splits.values()] == [split.text for split in dataset.splits.values()]
+    assert stored.fingerprint == store.fingerprint(stored) != dataset.fingerprint
+    assert list(describe_splits(stored)) == ["clips", "paper", "words", "y mean", "y std"]
+    lines = describe(stored).splitlines()
+    assert lines[:2] == ["text: MOSI (text only)", "inputs: text only"]
+    assert [line.partition(":")[0] for line in lines[2:4]] == ["no acoustic frames", "no visual frames"]
+    assert all("--system text-only" in line for line in lines[2:4])
+
+
+def test_a_data_set_of_labels_alone_is_stored_and_described(tmp_path: Path) -> None:
+    dataset = make_dataset((30, 8, 8), family="sims")
+    prepare("sims", [table(tmp_path, dataset, text=False, true_labels=True)])
+    stored = store.load("sims", verify=True)
+    assert (stored.modalities, stored.has_true_labels) == ((), True)
+    assert np.allclose(stored.test.true_labels["v"], dataset.test.true_labels["v"])
+    assert list(describe_splits(stored)) == ["clips", "paper", "y mean", "y std"]
+    text = describe(stored)
+    assert "no transcripts: labels alone serve `mugkit data describe`" in text
+    assert "labels of single modalities, all clips:" in text
+    assert describe_briefly(stored) == "sims: SIMS (labels only); 30/8/8 clips; labels alone"
+
+
+def test_frames_are_aligned_to_words_on_demand(tmp_path: Path) -> None:
+    """The option is part of what identifies the stored data."""
+    videos = {"train": "03bSnISJMiM", "valid": "WKA5OygbEKI", "test": "c7UH_rxdZv4"}
+    contents = {
+        "labels": ([[0, 2]], [[1.0]]),
+        "words": ([[0, 1], [1, 2]], [[b"good"], [b"film"]]),
+        "COVAREP": ([[k / 4, (k + 1) / 4] for k in range(8)], np.ones((8, 74))),
+    }
+    for name, (intervals, values) in contents.items():
+        with h5py.File(tmp_path / f"{name}.csd", "w") as file:
+            for video in videos.values():
+                file[f"{name}/data/{video}/intervals"] = np.array(intervals, np.float64)
+                file[f"{name}/data/{video}/features"] = np.array(values)
+    prepare("mosi", [tmp_path])
+    assert store.load("mosi").train.sequences["a"].lengths.tolist() == [8]
+    with pytest.raises(UserError, match="another source"):
+        prepare("mosi", [tmp_path], align=True)
+    prepare("mosi", [tmp_path], align=True, store_as="aligned")
+    assert store.load("aligned").train.sequences["a"].lengths.tolist() == [2]
 
 
 # --- describing -------------------------------------------------------------------------------------
@@ -244,26 +291,70 @@ def test_labels_of_sims_are_counted_in_the_classes_of_acc5() -> None:
     assert counts.tolist() == [2, 1, 1, 1, 1]
 
 
+def test_labels_of_single_modalities_are_compared_with_y(dataset: Dataset) -> None:
+    """Worked out by hand: y_l = y but for the sign of one clip, y_v constant."""
+    y = np.array([1, -2, 0.5, 0], np.float32)
+    y_l, y_v = np.array([1, 2, 0.5, 0], np.float32), np.full(4, 1, np.float32)
+    names = zip(dataset.splits, (y[:2], y[2:3], y[3:]), (y_l[:2], y_l[2:3], y_l[3:]), strict=True)
+    splits = {
+        name: dataclasses.replace(
+            dataset.splits[name],
+            ids=[f"{name}{k}" for k in range(len(part))],
+            text=["x"] * len(part),
+            labels=part,
+            true_labels={"l": part_l, "v": y_v[: len(part)]},
+        )
+        for name, part, part_l in names
+    }
+    rows = describe_true_labels(dataclasses.replace(dataset, splits=splits))
+    assert list(rows.index) == ["language", "visual"]
+    expected = {"mean": 3.5 / 4, "same as y": 0.75, "opposite sign": 0.25, "gap": 1.0}
+    assert rows.loc["language", list(expected)].to_dict() == pytest.approx(expected)
+    assert rows.loc["language", "r with y"] == pytest.approx(np.corrcoef(y_l, y)[0, 1])
+    assert rows.loc["visual", ["std", "opposite sign", "gap"]].tolist() == pytest.approx([0, 0.25, 1.125])
+    assert len(describe_true_labels(dataset)) == 0
+
+
+def test_a_data_set_is_described_in_a_line(dataset: Dataset) -> None:
+    assert describe_briefly(dataset) == "made-up: made up; 8/3/4 clips; language, acoustic, visual"
+
+
 def test_the_description_has_the_caption_the_sizes_and_the_caveats(dataset: Dataset) -> None:
     about = {"caption": "MOSI (12/7)", "variant": "other 12/7, aligned", "caveats": ["beware", "of this"]}
     text = describe(dataclasses.replace(dataset, about=about))
     assert text.splitlines()[0] == "made-up: MOSI (12/7)"
-    assert "frames: other 12/7, aligned; dims acoustic 5, visual 4" in text
+    assert "inputs: other 12/7, aligned; acoustic 5 dims; visual 4 dims" in text
     assert "8/3/4 clips; the paper has 1284/229/686" in text
     assert text.splitlines()[-2:] == ["caveat: beware", "caveat: of this"]
 
 
+REAL: dict[str, tuple[str, list[str], tuple[int, ...], str]] = {
+    "mosi-text": ("mosi", ["mosi/train.tsv", "mosi/valid.tsv", "mosi/test.tsv"], (1284, 229, 686), "MOSI (text only)"),
+    "mosi-csd": (
+        "mosi",
+        ["mosi/CMU_MOSI_ModifiedTimestampedWords.csd", "mosi/CMU_MOSI_Opinion_Labels.csd"],
+        (1284, 229, 686),
+        "MOSI (text only)",
+    ),
+    "mosi-dev": ("mosi", ["mosi/misa_dev.pkl"], (154, 26, 49), "MOSI (74/47, aligned), made-up split"),
+    "mosi": ("mosi", ["mosi/mosi_lite_unaligned.pkl"], (1284, 229, 686), "MOSI text + acoustics + timing"),
+    "sims": ("sims", ["sims/labels.csv"], (1368, 456, 457), "SIMS (labels only), version 1"),
+}
+
+
 @pytest.mark.shared_data
-@pytest.mark.parametrize(
-    ("file", "sizes", "caption"),
-    [
-        ("mosi_lite_unaligned.pkl", (1284, 229, 686), "MOSI text + acoustics + timing"),
-        ("misa_dev.pkl", (154, 26, 49), "MOSI (74/47, aligned), made-up split"),
-    ],
-)
-def test_the_real_files_are_prepared(file: str, sizes: tuple[int, ...], caption: str, shared_data: Path) -> None:
-    prepare("mosi", [shared_data / "mosi" / file])
-    dataset = store.load("mosi", verify=True)
-    assert tuple(len(split) for split in dataset.splits.values()) == sizes
-    assert dataset.about["caption"] == caption
-    assert describe(dataset).startswith(f"mosi: {caption}\n")
+def test_every_real_file_is_prepared_by_one_command(shared_data: Path) -> None:
+    for stored_name, (family, names, sizes, caption) in REAL.items():
+        prepare(family, [shared_data / name for name in names], store_as=stored_name)
+        dataset = store.load(stored_name, verify=True)
+        assert tuple(len(split) for split in dataset.splits.values()) == sizes
+        assert dataset.about["caption"] == caption
+        assert describe(dataset).startswith(f"{stored_name}: {caption}\n")
+    assert store.available() == sorted(REAL)
+    assert set(store.load("mosi-csd").train.ids) == set(store.load("mosi-text").train.ids)
+
+
+@pytest.mark.shared_data
+def test_a_folder_of_several_kinds_is_refused(shared_data: Path) -> None:
+    with pytest.raises(UserError, match="files of several kinds"):
+        prepare("mosi", [shared_data / "mosi"])

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_up import make_dataset
+from safetensors.numpy import load_file, save_file
 
 from mugkit import files
-from mugkit.data import store
+from mugkit.data import disk, store
 from mugkit.data.schema import SPLITS, Dataset, Sequences
 from mugkit.errors import UserError
 
@@ -67,6 +71,63 @@ def test_frames_are_read_only_memory_maps(folder: Path) -> None:
             assert isinstance(sequences[0], np.memmap)
             with pytest.raises(ValueError, match="read-only"):
                 sequences.frames[0, 0] = 1
+
+
+@pytest.mark.parametrize("present", ["a", "v", ""])
+def test_modalities_may_be_absent(present: str, dataset: Dataset, tmp_path: Path) -> None:
+    splits = {
+        name: dataclasses.replace(split, text=[""] * len(split), sequences={m: split.sequences[m] for m in present})
+        for name, split in dataset.splits.items()
+    }
+    partial = dataclasses.replace(dataset, splits=splits)
+    loaded = store.load(store.save(partial, tmp_path / "stored"), verify=True)
+    assert_same(partial, loaded)
+    assert list(loaded.train.sequences) == list(loaded.dims) == list(present)
+    assert loaded.fingerprint == store.fingerprint(partial) != dataset.fingerprint
+
+
+def test_a_modality_missing_from_the_frames_is_damage(folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    train = dataclasses.replace(dataset.train, sequences={"a": dataset.train.sequences["a"]})
+    store._write_arrays(store._arrays(train), other := tmp_path / "other")
+    path = folder / "train.safetensors"
+    path.write_bytes(other.read_bytes().ljust(path.stat().st_size, b" "))
+    with pytest.raises(UserError, match="not a file of frames"):
+        store.load(folder)
+
+
+@pytest.mark.parametrize("block", [1, 100, 10**9])
+def test_frames_are_written_as_safetensors_does(
+    block: int, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "BLOCK_BYTES", block)
+    folder = store.save(dataset, tmp_path / "stored")
+    for name, split in dataset.splits.items():
+        arrays = load_file(folder / f"{name}.safetensors")
+        assert {str(array.dtype) for array in arrays.values()} == {"float32", "int64"}
+        for m, sequences in split.sequences.items():
+            np.testing.assert_array_equal(arrays[f"{m}.frames"], sequences.frames)
+            np.testing.assert_array_equal(arrays[f"{m}.offsets"], sequences.offsets)
+        assert all(array.flags.aligned for array in store._map_arrays(folder / f"{name}.safetensors").values())
+    assert store.load(folder).fingerprint == dataset.fingerprint
+
+
+def test_earlier_files_with_frames_first_are_read(folder: Path, dataset: Dataset) -> None:
+    arrays = {key: np.asarray(array) for key, array in load_file(folder / "train.safetensors").items()}
+    save_file(dict(sorted(arrays.items())), folder / "train.safetensors")
+    manifest = json.loads((folder / "dataset.json").read_text())
+    manifest["files"]["train.safetensors"]["bytes"] = (folder / "train.safetensors").stat().st_size
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+    assert_same(dataset, store.load(folder))
+
+
+def test_other_types_are_stored_as_float32(dataset: Dataset, tmp_path: Path) -> None:
+    wide = {
+        m: Sequences(np.asfortranarray(s.frames.astype(">f8")), s.offsets.astype(np.int32))
+        for m, s in dataset.train.sequences.items()
+    }
+    loaded = store.load(store.save(with_train(dataset, sequences=wide), tmp_path / "stored"))
+    assert_same(dataset, loaded)
+    assert loaded.fingerprint == dataset.fingerprint
 
 
 def resident_bytes() -> int:
@@ -152,9 +213,37 @@ def test_save_that_fails_leaves_the_earlier_data(folder: Path, monkeypatch: pyte
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(store, "save_file", fail)
+    monkeypatch.setattr(store, "_write_arrays", fail)
     with pytest.raises(OSError, match="disk full"):
         store.save(make_dataset((2, 2, 2)), folder, replace=True)
+    assert len(store.load(folder, verify=True).train) == 6
+    assert [path.name for path in tmp_path.iterdir()] == ["stored"]
+
+
+def test_save_refuses_a_disk_without_room(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = sum(s.frames.nbytes for split in dataset.splits.values() for s in split.sequences.values())
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, frames))
+    with pytest.raises(UserError, match="too full") as caught:
+        store.save(dataset, tmp_path / "data" / "stored")
+    assert caught.value.file == tmp_path / "data"
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+@pytest.mark.parametrize("writer", ["parquet", "frames"])
+def test_save_on_a_disk_that_fills_up_leaves_the_earlier_data(
+    writer: str, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if writer == "parquet":
+        monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
+    else:
+        monkeypatch.setattr(store, "_blocks", full)
+    monkeypatch.setattr(store, "_content", lambda _: {})
+    with pytest.raises(UserError, match="too full"):
+        store.save(make_dataset((2, 2, 2)), folder, replace=True)
+    monkeypatch.undo()
     assert len(store.load(folder, verify=True).train) == 6
     assert [path.name for path in tmp_path.iterdir()] == ["stored"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -128,6 +129,54 @@ def test_sound_data_passes(family: str) -> None:
     validate(make_dataset((6, 3, 4), family=family), "some.pkl")
 
 
+@pytest.mark.parametrize("modalities", ["", "l", "a", "lv"])
+def test_missing_modalities_are_sound(modalities: str) -> None:
+    dataset = make_dataset((6, 3, 4))
+    for name, split in dataset.splits.items():
+        text = split.text if "l" in modalities else [""] * len(split)
+        kept = {m: sequences for m, sequences in split.sequences.items() if m in modalities}
+        dataset = changed(dataset, name, text=text, sequences=kept)
+    validate(dataset, "some.pkl")
+
+
+def test_frames_in_some_splits_alone_are_refused() -> None:
+    dataset = make_dataset((6, 3, 4))
+    with pytest.raises(UserError, match="of train and test, only one has acoustic frames and visual frames"):
+        validate(changed(dataset, sequences={}), "some.pkl")
+    without = changed(dataset, "train", sequences={"a": dataset.train.sequences["a"]})
+    with pytest.raises(UserError, match="of train and valid, only one has visual frames"):
+        validate(without, "some.pkl")
+
+
+def test_transcripts_in_some_splits_alone_are_refused() -> None:
+    with pytest.raises(UserError, match="the transcript is empty") as caught:
+        validate(changed(make_dataset((6, 3, 4)), text=[""] * 4), "some.pkl")
+    assert caught.value.field == "test.text[0] (clip 'test_0')"
+
+
+@pytest.mark.parametrize("frame", [0, 69_999, 70_000, 199_999])
+def test_frames_are_looked_at_in_blocks(frame: int) -> None:
+    """Memory for a block, not for all frames; the frame is found whatever block it is in."""
+    dataset = make_dataset((6, 3, 4))
+    values = np.zeros((200_000, 50), np.float32)  # 40 MB
+    sequences = Sequences(values, np.array([0, 1, 70_000, 150_000, 200_000]))
+    spoilt = changed(dataset, sequences={"a": sequences})
+    for name in ("train", "valid"):
+        wide = {"a": Sequences(np.zeros((9, 50), np.float32), np.arange(len(dataset.splits[name]) + 1))}
+        spoilt = changed(spoilt, name, sequences=wide)
+    tracemalloc.start()
+    validate(spoilt, "some.pkl")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 2**20
+    values[frame, 7] = np.nan
+    with pytest.raises(UserError, match="is not finite") as caught:
+        validate(spoilt, "some.pkl")
+    row = np.searchsorted([1, 70_000, 150_000], frame, side="right")
+    assert caught.value.field.startswith(f"test.acoustic frames[{row}]")
+    assert f"frame {frame - sequences.offsets[row]} is" in caught.value.problem
+
+
 def test_the_ends_of_the_scale_are_on_it() -> None:
     dataset = make_dataset((6, 3, 4))
     validate(changed(dataset, labels=np.array([3, -3, 0, 3.00001], np.float32)), "some.pkl")
@@ -156,3 +205,27 @@ def test_other_features_name_both_dims() -> None:
     about = features("mosi", (5, 20), aligned=True)
     assert about["caption"] == "MOSI (5/20, aligned)"
     assert about["caveats"] == ["not the paper's features: acoustic/visual dims 5/20 instead of 74/47"]
+
+
+@pytest.mark.parametrize(
+    ("dims", "language", "variant"),
+    [
+        ((None, None), True, "text only"),
+        ((None, None), False, "labels only"),
+        ((74, None), True, "text + acoustic 74 only"),
+        ((None, 35), False, "visual 35 only"),
+        ((74, 47), False, "acoustic 74 + visual 47 only"),
+        ((33, 709), True, "33/709, unaligned"),
+        ((74, 713), True, "other 74/713, unaligned"),
+    ],
+)
+def test_variants_are_named(dims: tuple[int | None, int | None], language: bool, variant: str) -> None:
+    about = features("mosi", dims, language=language)
+    assert (about["variant"], about["caption"]) == (variant, f"MOSI ({variant})")
+    assert len(about["caveats"]) == 1
+
+
+def test_missing_modalities_are_a_caveat() -> None:
+    assert features("mosi", (74, None))["caveats"] == ["not the paper's data: no visual frames"]
+    everything = "not the paper's data: no transcripts, no acoustic frames, no visual frames"
+    assert features("sims", (None, None), language=False)["caveats"] == [everything]

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small import StopAt, bag_of_words, hashes, small
 
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.labels import source
+from mugkit.nets import text
+from mugkit.stages import fitting
+from mugkit.stages.joint import JointObjective, train_jointly
 from mugkit.stages.meta import LearnedLabels
+from mugkit.stages.training import Checkpoint
 
 INDEX = torch.tensor([5, 0, 5, 2])
 
@@ -75,3 +82,114 @@ def test_source_does_not_share_memory_with_dataset(
         values.zero_()
     np.testing.assert_array_equal(dataset.train.labels, before[0])
     np.testing.assert_array_equal(dataset.train.true_labels["a"], before[1])
+
+
+# --- online sources
+
+
+HP = small(max_epochs=3)
+online = pytest.mark.parametrize("name", source.ONLINE)
+
+
+@pytest.fixture(scope="module")
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((40, 8, 8))
+
+
+@pytest.fixture
+def train(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Stage 3 with an online source, from a data set to a folder."""
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+
+    def run(name: str, folder: str, given: Dataset = dataset, seed: int = 1, checkpoint: Any = None) -> Path:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        train_jointly(given, HP, source.online(name, given, HP), seed, tmp_path / folder, checkpoint, "cpu")
+        return tmp_path / folder
+
+    return run
+
+
+@online
+def test_online_source_is_one(name: str, dataset: Dataset) -> None:
+    made = source.online(name, dataset, HP)
+    assert isinstance(made, source.OnlineSource)
+    assert not isinstance(source.copied(dataset), source.OnlineSource)
+    assert all(made.targets(INDEX)[m].tolist() == dataset.train.labels[INDEX].tolist() for m in MODALITIES)
+
+
+@online
+def test_online_labels_are_left_in_the_folder(name: str, train: Callable[..., Path], dataset: Dataset) -> None:
+    found = source.saved_labels(train(name, "run"))
+    for m in MODALITIES:
+        assert found[m].shape == (40,)
+        assert torch.isfinite(found[m]).all()
+        assert found[m].abs().max() <= 3
+        assert found[m].tolist() != dataset.train.labels.tolist()
+    # Shifts of a young common space saturate, so two of SUGRM's modalities may agree on so few clips.
+    assert len({tuple(found[m].tolist()) for m in MODALITIES}) >= 2
+
+
+@online
+def test_online_same_seed_same_bytes_other_seed_others(name: str, train: Callable[..., Path]) -> None:
+    one = hashes(train(name, "1"))
+    torch.manual_seed(99)
+    assert hashes(train(name, "2")) == one
+    other = hashes(train(name, "3", seed=2))
+    assert set(one) == {"labels.safetensors", "predictions.parquet", "weights.safetensors"}
+    assert all(one[file] != other[file] for file in one)
+
+
+@online
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_online_interrupted_then_resumed_equals_uninterrupted(
+    name: str, train: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    whole, checkpoint = hashes(train(name, "whole")), Checkpoint(tmp_path / "checkpoint.pt")
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "predict", StopAt(fitting.predict, call))
+        with pytest.raises(KeyboardInterrupt):
+            train(name, "resumed", checkpoint=checkpoint)
+    torch.manual_seed(99)
+    assert hashes(train(name, "resumed", checkpoint=checkpoint)) == whole
+
+
+@online
+def test_online_labels_see_the_training_split_alone(name: str, train: Callable[..., Path], dataset: Dataset) -> None:
+    """Every label of the test split exchanged, those of the validation split negated, true unimodal labels gone."""
+    garbage = np.random.default_rng(7).uniform(-3, 3, 8).astype(np.float32)
+    replaced = {"train": dataset.train.labels, "valid": -dataset.valid.labels, "test": garbage}
+    splits = {k: dataclasses.replace(dataset.splits[k], labels=v, true_labels={}) for k, v in replaced.items()}
+    first, second = hashes(train(name, "1")), hashes(train(name, "2", dataclasses.replace(dataset, splits=splits)))
+    assert first["labels.safetensors"] == second["labels.safetensors"]
+    assert first["weights.safetensors"] != second["weights.safetensors"]  # validation labels do choose the epoch
+
+
+@online
+def test_online_source_gets_nothing_but_training_clips(
+    name: str, train: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    original = JointObjective.begin_epoch
+
+    def noted(self: JointObjective, clips: Any, epoch: int, seed: int) -> None:
+        seen.append(clips.split.name)
+        original(self, clips, epoch, seed)
+
+    monkeypatch.setattr(JointObjective, "begin_epoch", noted)
+    train(name, "run")
+    assert seen == ["train"] * 3
+
+
+@pytest.mark.parametrize("name", ["ulgm", "sugrm"])
+def test_moving_source_first_epoch_is_the_multimodal_task_alone(
+    name: str, train: Callable[..., Path], dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "HP", small(max_epochs=1))
+    (tmp_path / "none").mkdir()
+    train_jointly(dataset, HP, None, 1, tmp_path / "none", device="cpu")
+    assert hashes(train(name, "run"))["predictions.parquet"] == hashes(tmp_path / "none")["predictions.parquet"]
+
+
+def test_online_unknown_name_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(KeyError):
+        source.online("none", dataset, HP)

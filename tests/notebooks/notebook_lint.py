@@ -102,6 +102,13 @@ def _execution(notebook: Any, _: str) -> Iterator[str]:
                 yield "a widget's output, such as a progress bar, cannot be compared"
 
 
+def _pictures(notebook: Any, _: str) -> Iterator[str]:
+    for cell in code_cells(notebook):
+        shown = any("image/png" in output.get("data", {}) for output in cell.outputs)
+        if "session.figure(" in cell.source and not shown:
+            yield f"a figure is written but not shown: {cell.source.splitlines()[0]}"
+
+
 def _privacy(notebook: Any, _: str) -> Iterator[str]:
     for cell in notebook.cells:
         for text in (cell.source, *texts(cell)):
@@ -185,5 +192,5 @@ def _compared(notebook: Any, _: str) -> Iterator[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _ids, _metadata, _parameters, _execution, _privacy, _code, _first_cells, _last_cells, _compared,
+    _ids, _metadata, _parameters, _execution, _pictures, _privacy, _code, _first_cells, _last_cells, _compared,
 )  # fmt: skip

@@ -32,6 +32,13 @@ def written() -> Path:
     return Path(folder)
 
 
+def rerun(committed: dict[str, Any], written: Path) -> dict[str, Any]:
+    """The outputs to compare: all but those of `data_prep/` on a machine that cannot speak (`make test` says so)."""
+    ran = {entry["notebook"] for entry in files.read_json(written / "manifest.json").values()}
+    silent = {path.stem for path in (FIGURES.parent / "data_prep").glob("*.ipynb")} - ran
+    return {name: entry for name, entry in committed.items() if entry["notebook"] not in silent}
+
+
 def test_committed_figures_are_as_their_manifest_says(committed: dict[str, Any]) -> None:
     assert committed
     changed = [
@@ -45,12 +52,15 @@ def test_committed_figures_are_of_the_default_profile_and_data(committed: dict[s
 
 
 def test_committed_figures_come_from_notebooks_that_exist(committed: dict[str, Any]) -> None:
-    notebooks = {path.stem for path in (FIGURES.parent / "notebooks").glob("*.ipynb")}
+    notebooks = {
+        path.stem for folder in ("notebooks", "data_prep") for path in (FIGURES.parent / folder).glob("*.ipynb")
+    }
     assert {entry["notebook"] for entry in committed.values()} <= notebooks
 
 
 def test_every_output_was_written_again(committed: dict[str, Any], written: Path) -> None:
     manifest = files.read_json(written / "manifest.json")
+    committed = rerun(committed, written)
     assert manifest.keys() == committed.keys()
     for name, entry in manifest.items():
         assert files.sha256(written / name) == entry["sha256"], name
@@ -60,7 +70,7 @@ def test_every_output_was_written_again(committed: dict[str, Any], written: Path
 
 def test_numbers_are_the_committed_ones_within_tolerances(committed: dict[str, Any], written: Path) -> None:
     found = []
-    for name in committed:
+    for name in rerun(committed, written):
         if name.endswith(".json"):
             found += differences(name, files.read_json(FIGURES / name), files.read_json(written / name))
     assert found == []

@@ -73,6 +73,10 @@ def displays(cell: Any, kind: str) -> None:
 
 FAULTS: dict[str, tuple[Callable[[Any], object], str]] = {
     "another kernel": (lambda n: n.metadata.kernelspec.update(name="mine"), "kernel is not python3"),
+    "figure not shown": (
+        lambda n: setattr(n.cells[3], "source", "session.figure(figure, 'x', {})"),
+        "written but not shown",
+    ),
     "misspelt tag": (lambda n: n.cells[3].metadata.update(tags=["nbval-ignore"]), "unknown tags"),
     "times": (lambda n: n.cells[3].metadata.update(execution={"iopub": "now"}), "times of its execution"),
     "no parameters": (lambda n: n.cells[1].metadata.clear(), "tagged 'parameters'"),

@@ -71,6 +71,16 @@ def test_against_two_rows_widens_each_interval(dataset: Dataset, tmp_path: Path)
     assert both["clips_high"][0] - both["clips_low"][0] > alone["clips_high"][0] - alone["clips_low"][0]
 
 
+def test_against_small_p_is_corrected_for_the_number_of_rows(dataset: Dataset, tmp_path: Path) -> None:
+    y = dataset.test.labels
+    runs = {"mug": [run_with(tmp_path / f"m{s}", dataset, "mug", s, y) for s in (1, 2)]}
+    for name in ("copy", "mug-without-unimodal", "mug-true-labels"):
+        runs[name] = [run_with(tmp_path / f"{name}{s}", dataset, name, s, y + 0.1) for s in (1, 2)]
+    table = comparison.against(dataset, runs, "mug")
+    assert (table["p"] < 0.001).all()
+    np.testing.assert_allclose(table["p_corrected"], 3 * table["p"])
+
+
 def test_against_one_lucky_seed_is_undecided(dataset: Dataset, tmp_path: Path) -> None:
     # Every clip is worse on average, but only because of one seed of two.
     y = dataset.test.labels
@@ -91,4 +101,6 @@ def test_display_shows_sign_and_verdict(dataset: Dataset, tmp_path: Path) -> Non
         for n, e in (("mug", 0.5), ("copy", 0.25))
     }
     shown = comparison.display(comparison.against(dataset, runs, "mug"))
-    assert shown.loc["y_mc ← y"].tolist() == ["-0.250", "[-0.250, -0.250]", "[-0.250, -0.250]", "better than MUG"]
+    assert shown.loc["y_mc ← y"].tolist() == [
+        "-0.250", "0.000", "[-0.250, -0.250]", "[-0.250, -0.250]", "better than MUG",
+    ]  # fmt: skip

@@ -76,7 +76,7 @@ def test_format_metric_digits_by_kind(name: str, value: dict[str, Any], shown: s
 
 
 def test_display_puts_ours_beside_the_papers(ours: Row) -> None:
-    shown = tables.display([ours, QUOTED], "mosi")
+    shown = tables.display([ours, QUOTED], HEADLINE["mosi"])
     assert list(shown.columns.get_level_values(0).unique()) == list(HEADLINE["mosi"])
     assert shown.loc["MUG", ("MAE", "ours")] == "1.067 ± 0.208"
     assert shown.loc["MUG", ("MAE", "paper")] == "0.712"
@@ -87,11 +87,11 @@ def test_display_puts_ours_beside_the_papers(ours: Row) -> None:
 
 
 def test_display_takes_the_familys_columns(ours: Row) -> None:
-    assert list(tables.display([ours], "sims").columns.get_level_values(0).unique()) == list(HEADLINE["sims"])
+    assert list(tables.display([ours], HEADLINE["sims"]).columns.get_level_values(0).unique()) == list(HEADLINE["sims"])
 
 
 def test_write_json_follows_the_contract(ours: Row, tmp_path: Path) -> None:
-    tables.write([ours, QUOTED], "mosi", tmp_path / "tables", "table3", "Data: made up.")
+    tables.write([ours, QUOTED], HEADLINE["mosi"], tmp_path / "tables", "table3", "Data: made up.")
     text = (tmp_path / "tables" / "table3.json").read_text(encoding="utf-8")
     first, second = json.loads(text, parse_constant=pytest.fail)  # NaN and Infinity are not JSON
     assert first["metrics"]["Corr"] == {"mean": None, "std": None, "n": 3}
@@ -106,7 +106,7 @@ def test_write_json_follows_the_contract(ours: Row, tmp_path: Path) -> None:
 
 
 def test_write_csv_has_a_line_a_row_and_metric(ours: Row, tmp_path: Path) -> None:
-    tables.write([ours, QUOTED], "mosi", tmp_path, "table3", "Data: made up.")
+    tables.write([ours, QUOTED], HEADLINE["mosi"], tmp_path, "table3", "Data: made up.")
     with (tmp_path / "table3.csv").open(encoding="utf-8", newline="") as stream:
         lines = {(line["system"], line["metric"]): line for line in csv.DictReader(stream)}
     mae = lines["MUG", "MAE"]
@@ -121,7 +121,7 @@ def test_write_csv_has_a_line_a_row_and_metric(ours: Row, tmp_path: Path) -> Non
 
 
 def test_write_csv_keeps_what_only_the_paper_has(ours: Row, tmp_path: Path) -> None:
-    tables.write([ours, QUOTED], "mosi", tmp_path, "table3", "Data: made up.")
+    tables.write([ours, QUOTED], HEADLINE["mosi"], tmp_path, "table3", "Data: made up.")
     table = pd.read_csv(tmp_path / "table3.csv").set_index(["system", "metric"])
     assert table.loc[("TFN | old", "Acc7"), "paper"] == 34.46
     assert table.loc[("MUG", "F1"), "paper"] == 85.2
@@ -135,9 +135,9 @@ def cells(line: str) -> list[str]:
 
 
 def test_write_markdown_is_a_table_with_its_caption_below(ours: Row, tmp_path: Path) -> None:
-    tables.write([ours, QUOTED], "mosi", tmp_path, "table3", "Data: made up.")
+    tables.write([ours, QUOTED], HEADLINE["mosi"], tmp_path, "table3", "Data: made up.")
     header, rule, first, second, blank, caption = (tmp_path / "table3.md").read_text(encoding="utf-8").splitlines()
-    width = 1 + 2 * len(HEADLINE["mosi"])
+    width = 1 + 3 * len(HEADLINE["mosi"])
     assert [len(cells(line)) for line in (header, rule, first, second)] == [width] * 4
     assert cells(header)[:3] == ["system", f"{HEADLINE['mosi'][0]} ours", f"{HEADLINE['mosi'][0]} paper"]
     assert dict(zip(cells(header), cells(first), strict=True))["MAE ours"] == "1.067 ± 0.208"
@@ -146,7 +146,7 @@ def test_write_markdown_is_a_table_with_its_caption_below(ours: Row, tmp_path: P
 
 
 def test_write_returns_the_files_it_wrote(ours: Row, tmp_path: Path) -> None:
-    paths = tables.write([ours], "mosi", tmp_path, "table3", "x")
+    paths = tables.write([ours], HEADLINE["mosi"], tmp_path, "table3", "x")
     assert sorted(paths) == sorted(tmp_path.iterdir())
     assert {path.name for path in paths} == {"table3.json", "table3.csv", "table3.md"}
 

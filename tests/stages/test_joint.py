@@ -1,10 +1,8 @@
-"""Stage 3: Eq. 27 by hand, early stopping by hand, and the proof that the test split decides nothing."""
+"""Stage 3: Eq. 27 by hand, and the proof that the test split decides nothing."""
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from small import StopAt, bag_of_words, hashes, small, tiny_bert, tiny_t5
-from torch import Tensor, nn
+from torch import Tensor
 
 from mugkit.config import Hyperparameters
 from mugkit.data.batching import Batch, Clips
@@ -22,9 +20,9 @@ from mugkit.data.schema import MODALITIES, Dataset, Split
 from mugkit.labels import source as labels
 from mugkit.nets import text
 from mugkit.nets.mug import MUGNetwork, build
-from mugkit.runs import read_result
-from mugkit.stages import joint
-from mugkit.stages.joint import EarlyStop, JointResult, train_jointly
+from mugkit.stages import fitting, joint
+from mugkit.stages.fitting import Result
+from mugkit.stages.joint import train_jointly
 from mugkit.stages.training import Checkpoint
 
 HP = small()
@@ -53,7 +51,7 @@ def parts(dataset: Dataset) -> tuple[MUGNetwork, Batch]:
 @pytest.mark.parametrize("beta", [0.0, 0.01, 0.7])
 def test_joint_loss_equals_numpy(parts: tuple[MUGNetwork, Batch], dataset: Dataset, beta: float) -> None:
     network, batch = parts
-    loss = joint.joint_loss(network, batch, labels.true(dataset), beta).item()
+    loss = joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), beta).item()
     reps = network.represent(batch)
     prediction = network.predictor.layers(reps.multimodal)[:, 0].detach().numpy()
     expected = np.abs(dataset.train.labels[[5, 1, 8, 30]] - prediction).mean()
@@ -65,9 +63,9 @@ def test_joint_loss_equals_numpy(parts: tuple[MUGNetwork, Batch], dataset: Datas
 
 def test_joint_loss_without_source_is_multimodal_loss(parts: tuple[MUGNetwork, Batch], dataset: Dataset) -> None:
     network, batch = parts
-    alone = joint.joint_loss(network, batch, None, 0.5)
-    assert torch.equal(alone, joint.joint_loss(network, batch, labels.true(dataset), 0.0))
-    assert not torch.equal(alone, joint.joint_loss(network, batch, labels.true(dataset), 0.5))
+    alone = joint.joint_loss(network, network.represent(batch), batch, None, 0.5)
+    assert torch.equal(alone, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 0.0))
+    assert not torch.equal(alone, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 0.5))
 
 
 def gradients(network: MUGNetwork, loss: Tensor) -> dict[str, Tensor]:
@@ -80,107 +78,14 @@ def test_unimodal_losses_reach_unimodal_networks_and_heads_only(
     parts: tuple[MUGNetwork, Batch], dataset: Dataset
 ) -> None:
     network, batch = parts
-    whole = gradients(network, joint.joint_loss(network, batch, labels.true(dataset), 1.0))
-    alone = gradients(network, joint.joint_loss(network, batch, None, 1.0))
+    whole = gradients(network, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 1.0))
+    alone = gradients(network, joint.joint_loss(network, network.represent(batch), batch, None, 1.0))
     reached = {name.split(".")[0] for name in whole if not torch.allclose(whole[name], alone[name], atol=1e-7)}
     assert reached == {"language", "sequences", "unimodal_predictors"}  # neither fusion nor predictor nor projections
     assert not any(g.any() for name, g in whole.items() if name.startswith("projections"))
 
 
-def test_predict_is_every_clip_in_order_without_dropout(dataset: Dataset) -> None:
-    config = dataclasses.replace(HP.network, dropout=0.5)
-    clips = Clips(dataset.test, config)
-    network = build(config, dataset.dims, clips.text_width).train()
-    predictions = joint.predict(network, clips, batch_size=5)
-    alone = [network(clips.batch(torch.tensor([i]))).item() for i in range(12)]
-    np.testing.assert_allclose(predictions, alone, rtol=1e-5)
-
-
-# --- early stopping
-
-
-def stop_after(losses: list[float], patience: int = 8) -> tuple[int, EarlyStop]:
-    """How many epochs run, and what the stop remembers; the weights are set to the epoch's number."""
-    stop, layer = EarlyStop(patience), nn.Linear(1, 1)
-    for epoch, loss in enumerate(losses):
-        nn.init.constant_(layer.weight, epoch)
-        if not stop.better(loss, epoch, layer):
-            return epoch + 1, stop
-    return len(losses), stop
-
-
-def test_early_stop_after_more_than_eight_epochs_without_decrease() -> None:
-    # Best at epoch 1. Epochs 2–9 are the eight that are allowed; epoch 10 is one over.
-    ran, stop = stop_after([1.0, 0.5, *[0.6] * 20])
-    assert (ran, stop.best_epoch, stop.best) == (11, 1, 0.5)
-
-
-def test_early_stop_improvement_at_last_moment_starts_again() -> None:
-    ran, stop = stop_after([0.5, *[0.6] * 8, 0.4, *[0.6] * 20])
-    assert (ran, stop.best_epoch) == (9 + 1 + 9, 9)
-
-
-def test_early_stop_equal_loss_is_no_decrease() -> None:
-    ran, stop = stop_after([0.5] * 30)
-    assert (ran, stop.best_epoch) == (10, 0)
-
-
-def test_early_stop_keeps_a_copy_of_best_weights() -> None:
-    _, stop = stop_after([3.0, 2.0, 1.0, 5.0, 5.0])
-    assert stop.weights["weight"].item() == 2  # the layer itself went on to 4
-
-
-@pytest.mark.parametrize(("patience", "ran"), [(0, 2), (1, 3), (8, 10)])
-def test_early_stop_patience(patience: int, ran: int) -> None:
-    assert stop_after([0.5] * 30, patience)[0] == ran
-
-
-def test_early_stop_restored_goes_on_as_before() -> None:
-    _, whole = stop_after([1.0, 0.5, 0.7, 0.7, 0.4])
-    _, first = stop_after([1.0, 0.5, 0.7])
-    second = EarlyStop(8)
-    second.restore(first.state())
-    assert (second.best, second.best_epoch, second.waited) == (0.5, 1, 1)
-    layer = nn.Linear(1, 1)
-    assert second.better(0.7, 3, layer)
-    assert second.better(0.4, 4, layer)
-    assert (second.best, second.best_epoch, second.waited) == (whole.best, whole.best_epoch, whole.waited)
-
-
-def fit_with(
-    dataset: Dataset,
-    monkeypatch: pytest.MonkeyPatch,
-    losses: list[float],
-    hp: Hyperparameters,
-    checkpoint: Checkpoint | None = None,
-) -> tuple[EarlyStop, list[dict[str, Any]]]:
-    """`fit` where epochs are void and validation losses are given; when these run out, StopIteration."""
-    given = iter(losses)
-    monkeypatch.setattr(joint, "train_epoch", lambda *_: 0.0)
-    monkeypatch.setattr(joint, "predict", lambda _, clips: clips.split.labels + next(given))
-    clips = Clips(dataset.train, hp.network)
-    network = build(hp.network, dataset.dims, clips.text_width)
-    return joint.fit(network, clips, Clips(dataset.valid, hp.network), None, hp, 1, checkpoint or Checkpoint())
-
-
-def test_fit_stops_as_worked_out_by_hand(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop, history = fit_with(dataset, monkeypatch, [1.0, -0.5, *[0.75] * 50], small(max_epochs=50))
-    assert (len(history), stop.best_epoch) == (11, 1)
-    assert [row["valid"] for row in history] == pytest.approx([1.0, 0.5, *[0.75] * 9], rel=1e-6)
-
-
-def test_fit_never_exceeds_max_epochs(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    falling = [1 / (epoch + 1) for epoch in range(50)]
-    stop, history = fit_with(dataset, monkeypatch, falling, small(max_epochs=7))
-    assert (len(history), stop.best_epoch) == (7, 6)
-
-
 # --- the test split decides nothing
-
-
-def test_fit_takes_no_test_split() -> None:
-    parameters = inspect.signature(joint.fit).parameters
-    assert list(parameters) == ["network", "train", "valid", "source", "hp", "seed", "checkpoint"]
 
 
 def with_split(dataset: Dataset, name: str, **changes: Any) -> Dataset:
@@ -198,7 +103,7 @@ def garbage(split: Split) -> Split:
     return dataclasses.replace(split, labels=noise, true_labels=true, text=split.text[::-1], sequences=sequences)
 
 
-def train(dataset: Dataset, folder: Path, seed: int = 1111, hp: Hyperparameters = HP) -> JointResult:
+def train(dataset: Dataset, folder: Path, seed: int = 1111, hp: Hyperparameters = HP) -> Result:
     folder.mkdir(parents=True)
     return train_jointly(dataset, hp, labels.true(dataset), seed, folder)
 
@@ -223,7 +128,7 @@ def test_train_jointly_nan_test_labels_still_leave_the_same_weights(
     train(dataset, tmp_path / "1")
     nothing = np.full(12, np.nan, np.float32)
     other = with_split(dataset, "test", labels=nothing, true_labels=dict.fromkeys(MODALITIES, nothing))
-    monkeypatch.setattr(joint, "evaluate", lambda *_: {})  # the metrics would rightly refuse them
+    monkeypatch.setattr(fitting, "evaluate", lambda *_: {})  # the metrics would rightly refuse them
     train(other, tmp_path / "2")
     assert hashes(tmp_path / "1") == hashes(tmp_path / "2")
 
@@ -256,7 +161,7 @@ def test_train_jointly_test_split_is_read_after_the_choice(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    clips, fit = joint.Clips, joint.fit
+    clips, fit = fitting.Clips, fitting.fit
 
     def open_split(split: Split, *rest: Any) -> Clips:
         order.append(split.name)
@@ -267,8 +172,8 @@ def test_train_jointly_test_split_is_read_after_the_choice(
         order.append("chosen")
         return done
 
-    monkeypatch.setattr(joint, "Clips", open_split)
-    monkeypatch.setattr(joint, "fit", fitted)
+    monkeypatch.setattr(fitting, "Clips", open_split)
+    monkeypatch.setattr(fitting, "fit", fitted)
     train(dataset, tmp_path / "1")
     assert order == ["train", "valid", "chosen", "test"]
 
@@ -340,37 +245,10 @@ def test_train_jointly_interrupted_then_resumed_equals_uninterrupted(
     folder.mkdir()
     with monkeypatch.context() as patch:
         # Interrupted while validating: the epoch's training is done, but not yet noted.
-        patch.setattr(joint, "predict", StopAt(joint.predict, min(call, len(whole.history))))
+        patch.setattr(fitting, "predict", StopAt(fitting.predict, min(call, len(whole.history))))
         with pytest.raises(KeyboardInterrupt):
             train_jointly(dataset, hp, labels.true(dataset), 1111, folder, checkpoint)
     torch.manual_seed(99)
     resumed = train_jointly(dataset, hp, labels.true(dataset), 1111, folder, checkpoint)
     assert hashes(folder) == hashes(tmp_path / "whole")
     assert resumed == whole
-
-
-@pytest.mark.parametrize("before", [2, 3, 10, 11])  # 11: interrupted when all was done but the saving
-def test_fit_resumed_remembers_best_epoch_and_patience(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
-) -> None:
-    losses, checkpoint, hp = [1.0, 0.5, *[0.75] * 9], Checkpoint(tmp_path / "checkpoint.pt"), small(max_epochs=50)
-    if before < 11:
-        with pytest.raises(StopIteration):
-            fit_with(dataset, monkeypatch, losses[:before], hp, checkpoint)
-    else:
-        fit_with(dataset, monkeypatch, losses, hp, checkpoint)
-    stop, history = fit_with(dataset, monkeypatch, losses[before:], hp, checkpoint)
-    assert (len(history), stop.best_epoch, stop.best) == (11, 1, pytest.approx(0.5))
-    assert [row["epoch"] for row in history] == list(range(11))
-
-
-def test_save_result_undefined_metric_is_null(tmp_path: Path) -> None:
-    result = JointResult({"MAE": 1.0, "Corr": float("nan")}, {"MAE": 2.0}, 3, [{"epoch": 0, "valid": 0.5}])
-    joint.save_result(tmp_path, result)
-    assert json.loads((tmp_path / "result.json").read_text()) == {
-        "metrics": {"MAE": 1.0, "Corr": None},
-        "valid_metrics": {"MAE": 2.0},
-        "best_epoch": 3,
-        "history": [{"epoch": 0, "valid": 0.5}],
-    }
-    assert read_result(tmp_path)["best_epoch"] == 3

@@ -6,6 +6,7 @@ import math
 import os
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -81,6 +82,7 @@ class Encoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.config = SimpleNamespace(model_type="bert")
         self.embedding = nn.Embedding(10, 6)
 
 

@@ -1,0 +1,279 @@
+"""Does MOSEI's size fit a laptop? Prepares and trains on made-up data of that size and measures the memory it takes.
+
+    python data_prep/mosei_size.py [--clips 22856] [--seconds 300] [--out figures/runs/mosei-size.json]
+
+Writes an MMSA pickle of MOSEI's shape (22,856 clips of up to 500 frames of 74 + 35 floats; random numbers), prepares
+it, makes all batches of an epoch and trains stage 1 for some minutes, each in a process of its own; then the same with
+a tenth of the clips. Needs 17 GB of free disk, all of it freed at the end; a quarter of an hour. Fails if a process
+takes 3000 MB or more. Linux only: memory is read from /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import typer
+from jaxtyping import Int64
+
+from mugkit import files
+from mugkit.config import hyperparameters
+from mugkit.data import disk, store
+from mugkit.data.batching import Batch, Clips
+from mugkit.data.schema import PAPER_SPLITS, SPLITS
+from mugkit.errors import UserError
+
+LIMIT_MB = 3000
+PADDED, DIMS, TOKENS, WIDTH = 500, {"audio": 74, "vision": 35}, 50, 768  # MMSA's MOSEI, unaligned
+WORDS = (
+    "the",
+    "film",
+    "was",
+    "a",
+    "long",
+    "dull",
+    "grand",
+    "story",
+    "and",
+    "i",
+    "would",
+    "never",
+    "see",
+    "it",
+    "again",
+)
+BYTES_A_CLIP = 4 * (PADDED * sum(DIMS.values()) + TOKENS * WIDTH + 3 * TOKENS)
+SECONDS, POLL = 300, 0.01
+
+
+# --- a pickle of gigabytes --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """A float32 array whose rows come in blocks while it is pickled."""
+
+    shape: tuple[int, ...]
+    blocks: Callable[[], Iterable[np.ndarray]]
+
+
+class Pickler(pickle._Pickler):
+    """The standard library's pickler; of a `Streamed` it writes what protocol 4 holds of a numpy array."""
+
+    dispatch: ClassVar[dict] = dict(pickle._Pickler.dispatch)
+
+    def save_streamed(self, array: Streamed) -> None:
+        make, arguments, _ = np.empty(0, np.float32).__reduce__()
+        self.save_reduce(make, arguments)
+        self.write(pickle.MARK)
+        for part in (1, array.shape, np.dtype(np.float32), False):
+            self.save(part)
+        size = 4 * int(np.prod(array.shape))
+        self._write_large_bytes(pickle.BINBYTES8 + size.to_bytes(8, "little"), b"")
+        for block in array.blocks():
+            self.framer.file_write(block.data)
+        self.write(pickle.TUPLE + pickle.BUILD)
+
+    dispatch[Streamed] = save_streamed
+
+
+def write_source(path: Path, sizes: tuple[int, ...], seed: int = 0) -> None:
+    """An MMSA pickle of made-up clips, `sizes` of them in train, valid and test."""
+    rng = np.random.default_rng(seed)
+    with path.open("wb") as stream:
+        Pickler(stream, protocol=4).dump(
+            {name: fields(name, size, rng) for name, size in zip(SPLITS, sizes, strict=True)}
+        )
+
+
+def fields(split: str, clips: int, rng: np.random.Generator) -> dict[str, Any]:
+    """One split in MMSA's schema. Half of the clips are near the full length."""
+    lengths = {key: np.where(rng.random(clips) < 0.5, 450, 1) for key in DIMS}
+    lengths = {key: rng.integers(low, PADDED + 1) for key, low in lengths.items()}
+    frames = {
+        key: Streamed((clips, PADDED, dim), lambda key=key, dim=dim: padded_frames(lengths[key], dim, rng))
+        for key, dim in DIMS.items()
+    }
+    return {
+        "raw_text": [" ".join(rng.choice(WORDS, rng.integers(4, 40))) for _ in range(clips)],
+        "id": [f"{split}{clip // 10}$_${clip % 10}" for clip in range(clips)],
+        "text": Streamed((clips, TOKENS, WIDTH), lambda: noise(clips, (TOKENS, WIDTH), rng)),
+        "text_bert": np.zeros((clips, 3, TOKENS), np.float32),
+        **frames,
+        **{f"{key}_lengths": lengths[key].tolist() for key in DIMS},
+        "regression_labels": rng.uniform(-3, 3, clips).astype(np.float32),
+    }
+
+
+def noise(clips: int, shape: tuple[int, int], rng: np.random.Generator, rows: int = 200) -> Iterator[np.ndarray]:
+    for start in range(0, clips, rows):
+        yield rng.standard_normal((min(rows, clips - start), *shape), dtype=np.float32)
+
+
+def padded_frames(lengths: Int64[np.ndarray, " clips"], dim: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    start = 0
+    for block in noise(len(lengths), (PADDED, dim), rng):
+        block[np.arange(PADDED) >= lengths[start : start + len(block), None]] = 0
+        start += len(block)
+        yield block
+
+
+# --- steps, each in a process of its own --------------------------------------------------------------
+
+
+class Timed(Clips):
+    """Clips whose batches end early: what of an epoch some seconds suffice for."""
+
+    seconds, made = float("inf"), 0
+
+    def batches(self, batches: Iterable) -> Iterator[Batch]:
+        end = time.monotonic() + self.seconds
+        for batch in super().batches(batches):
+            yield batch
+            self.made += 1
+            if time.monotonic() > end:
+                return
+
+
+def step(name: str, seconds: float) -> dict[str, Any]:
+    """`batches` makes every batch of an epoch; `train` trains stage 1 on as many as the time allows."""
+    import torch
+
+    from mugkit.nets.mug import build
+    from mugkit.stages.pretrain import train_epoch
+    from mugkit.stages.training import adamw, similar_lengths
+
+    torch.set_num_threads(1)
+    data, hp = store.load("mosei"), hyperparameters("mosei", "quick")
+    clips = Timed(data.train, hp.network)
+    order = similar_lengths(clips.lengths, hp.optimization.batch_size, seed=1111, epoch=0)
+    if name == "train":
+        clips.seconds = seconds
+        network = build(hp.network, data.dims, clips.text_width)
+        train_epoch(network, clips, adamw(network, hp.optimization), hp, seed=1111, epoch=0)
+    else:
+        for _ in clips.batches(order):
+            pass
+    return {"batches": clips.made, "share_of_epoch": round(clips.made / len(order), 3)}
+
+
+def watch(command: list[str], home: Path) -> dict[str, Any]:
+    """Runs a command to its end; returns its peak memory and what it printed last, if that is JSON."""
+    started, peaks = time.monotonic(), {"VmHWM": 0, "RssAnon": 0}
+    with tempfile.TemporaryFile("w+") as printed:
+        environment = {**os.environ, "MUGKIT_HOME": str(home), "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen([sys.executable, *command], env=environment, stdout=printed)
+        while process.poll() is None:
+            peaks = {name: max(peak, memory(process.pid, name)) for name, peak in peaks.items()}
+            time.sleep(POLL)
+        if process.returncode:
+            raise UserError(f"failed with status {process.returncode}", field=" ".join(command))
+        printed.seek(0)
+        last = printed.read().strip().splitlines()[-1]
+    return {
+        "seconds": round(time.monotonic() - started),
+        "peak_resident_mb": round(peaks["VmHWM"] / 1e6),
+        "peak_anonymous_mb": round(peaks["RssAnon"] / 1e6),
+        **(json.loads(last) if last.startswith("{") else {}),
+    }
+
+
+def memory(process: int, name: str) -> int:
+    """Bytes of a process by Linux's names: VmHWM, the peak of all that is resident, or RssAnon, now and without maps.
+
+    (The peak that `wait4` reports is no use here: it starts at that of the process that started the other.)
+    """
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:  # it has just ended
+        return 0
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def measure(sizes: tuple[int, ...], scratch: Path, seconds: float) -> dict[str, Any]:
+    """Makes, prepares and uses a data set; returns its sizes and the peaks of each step."""
+    source, home = scratch / "mosei.pkl", scratch / "home"
+    write_source(source, sizes)
+    this = [__file__, "--seconds", str(seconds), "--step"]
+    steps = {"prepare": watch(["-m", "mugkit", "prepare", "mosei", "--source", str(source)], home)}
+    steps |= {name: watch([*this, name], home) for name in ("batches", "train")}
+    folder = home / "data" / "mosei"
+    splits = store.load(folder).splits.values()
+    frames = {m: sum(len(split.sequences[m].frames) for split in splits) for m in ("a", "v")}
+    flat = sum(split.sequences[m].frames.nbytes for split in splits for m in ("a", "v"))
+    size = source.stat().st_size
+    return {
+        "clips": sum(sizes),
+        "frames": frames,
+        "source_bytes": size,
+        "prepared_bytes": sum(path.stat().st_size for path in folder.iterdir()),
+        "everything_in_memory_mb": round((size + flat) / 1e6),
+        "steps": steps,
+    }
+
+
+def compare(clips: int, seconds: float, scratch: Path, out: Path) -> None:
+    """Measures `clips` clips and a tenth of them; writes `out`.
+
+    Raises:
+        UserError: the disk has no room, a step fails, or one takes LIMIT_MB or more.
+    """
+    whole, results = sum(PAPER_SPLITS["mosei"]), []
+    for share in (clips, clips / 10):
+        sizes = tuple(max(1, round(count * share / whole)) for count in PAPER_SPLITS["mosei"])
+        # What `prepare` writes, the frames without padding in scratch and in store, takes less than the source again.
+        with (
+            disk.room(scratch, 2 * BYTES_A_CLIP * sum(sizes)),
+            tempfile.TemporaryDirectory(prefix="mosei-size-", dir=scratch) as folder,
+        ):
+            results.append(measure(sizes, Path(folder), seconds))
+        print(json.dumps(results[-1], indent=2), flush=True)
+    files.write_json(out, report(*results))
+    peaks = {f"{r['clips']} clips, {name}": s["peak_resident_mb"] for r in results for name, s in r["steps"].items()}
+    if above := [name for name, peak in peaks.items() if peak >= LIMIT_MB]:
+        raise UserError(f"{LIMIT_MB} MB or more: {'; '.join(above)}", file=out, field="peak_resident_mb")
+
+
+def report(full: dict[str, Any], tenth: dict[str, Any]) -> dict[str, Any]:
+    peaks = {name: [r["steps"][name]["peak_resident_mb"] for r in (full, tenth)] for name in full["steps"]}
+    return {
+        "about": "Made-up data of MOSEI's size in MMSA's format, prepared and used on one CPU thread (profile quick, "
+        "stage 1, frozen offline encoder). MB are 10^6 bytes. everything_in_memory_mb is computed: the whole pickle "
+        "and the frames without padding. Resident memory counts pages of mapped files; anonymous memory does not.",
+        "limit_mb": LIMIT_MB,
+        "full": full,
+        "tenth": tenth,
+        "peak_resident_of_full_over_tenth": {name: round(whole / part, 2) for name, (whole, part) in peaks.items()},
+    }
+
+
+def command(
+    clips: Annotated[int, typer.Option(help="clips in all, divided as MOSEI's")] = sum(PAPER_SPLITS["mosei"]),
+    seconds: Annotated[float, typer.Option(help="of training, at most (and one batch)")] = SECONDS,
+    out: Annotated[Path, typer.Option(help="where the figures go")] = Path("figures/runs/mosei-size.json"),
+    scratch: Annotated[Path | None, typer.Option(help="a folder for 17 GB, by default MUGKIT_HOME")] = None,
+    only: Annotated[str | None, typer.Option("--step", hidden=True)] = None,
+) -> None:
+    """Measures the memory that data of MOSEI's size takes."""
+    try:
+        if only:
+            print(json.dumps(step(only, seconds)))
+        else:
+            compare(clips, seconds, scratch or files.home(), out)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+
+
+if __name__ == "__main__":
+    typer.run(command)

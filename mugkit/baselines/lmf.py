@@ -1,0 +1,101 @@
+"""LMF: TFN's fusion with a weight tensor of low rank, so that the outer product is never formed.
+
+Z. Liu, Y. Shen, V. B. Lakshminarasimhan, P. P. Liang, A. Zadeh, L.-P. Morency: Efficient Low-rank Multimodal Fusion
+with Modality-Specific Factors, ACL 2018.
+
+TFN's first layer is h = W · (z_l ⊗ z_a ⊗ z_v) + b with a weight tensor W of order four. If W is a sum of r outer
+products of factors w_m (one factor a modality and rank), then
+
+    h = Σ_r α_r (w_l^r z_l) ∘ (w_a^r z_a) ∘ (w_v^r z_v) + b
+
+where ∘ multiplies element by element and each z_m ends in a one. The weights α_r are the authors' published code's;
+the paper's sum is the case α_r = 1. As in that code h is ŷ itself, one number, when sentiment is regressed.
+
+Departures from the paper:
+- The shared text encoder's token states are read where the paper reads GloVe words.
+- Frames are standardised by the training split; the code normalises mean frames by batch.
+- The code gives the factors a learning rate of their own; here all weights but the text encoder's share one.
+- The sizes for MOSI are not printed; those below lie within the ranges of the published search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mugkit.baselines.base import Baseline, Shapes
+from mugkit.data.batching import Batch, Clips, TextLevel
+from mugkit.nets.standardise import Standardise
+from mugkit.nets.subnets import FrameSubnet, TextSubnet
+from mugkit.nets.tokens import TokenLanguage
+
+
+@dataclass(frozen=True)
+class LMFConfig:
+    """Sizes: within the published search for MOSI."""
+
+    lstm: int = 128  # the LSTM over words; searched in 64, 128, 256
+    d_l: int = 64  # z_l: half the LSTM's
+    d_a: int = 16  # searched in 4, 8, 16
+    d_v: int = 16  # searched in 4, 8, 16
+    rank: int = 4  # searched in 1, 4, 8, 16
+    dropout: float = 0.2  # searched in 0 to 0.5
+
+
+class LowRankFusion(nn.Module):
+    """h = Σ_r α_r ∏_m (w_m^r [z_m; 1]) + b.
+
+    Args:
+        dims: of z_l, z_a, z_v.
+        rank: r.
+        d_out: dims of h.
+    """
+
+    def __init__(self, dims: tuple[int, ...], rank: int, d_out: int) -> None:
+        super().__init__()
+        self.factors = nn.ParameterList(nn.Parameter(torch.empty(rank, dim + 1, d_out)) for dim in dims)
+        self.weights = nn.Parameter(torch.empty(1, rank))
+        self.bias = nn.Parameter(torch.zeros(d_out))
+        for factor in self.factors:
+            for matrix in factor.data:
+                nn.init.xavier_normal_(matrix)
+        nn.init.xavier_normal_(self.weights.data)
+
+    def forward(self, *z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch d_out"]:
+        product = torch.ones_like(self.bias)
+        for one, factor in zip(z, self.factors, strict=True):
+            product = product * (F.pad(one, (0, 1), value=1.0) @ factor)  # (rank, batch, d_out)
+        return torch.einsum("r,rbo->bo", self.weights[0], product) + self.bias
+
+
+class LMF(Baseline):
+    """ŷ by low-rank fusion of the three modalities."""
+
+    level: ClassVar[TextLevel] = "tokens"
+    Config: ClassVar[type[Any]] = LMFConfig
+    light: ClassVar[Mapping[str, Any]] = {"lstm": 16, "d_l": 16}
+
+    def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: LMFConfig) -> None:
+        super().__init__(shapes, encoder, config)
+        self.language = TokenLanguage(encoder)
+        self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
+        self.text = TextSubnet(shapes.text, config.lstm, config.d_l, config.dropout)
+        self.acoustic = FrameSubnet(shapes.acoustic, config.d_a, config.dropout)
+        self.visual = FrameSubnet(shapes.visual, config.d_v, config.dropout)
+        self.fusion = LowRankFusion((config.d_l, config.d_a, config.d_v), config.rank, 1)
+
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        """Measures the training frames once."""
+        if epoch == 0:
+            self.standardise.fit(train.split.sequences)
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
+        frames = self.standardise(batch.frames)
+        z_l = self.text(*self.language(batch.text))
+        return self.fusion(z_l, self.acoustic(frames["a"]), self.visual(frames["v"])).squeeze(-1)

@@ -1,0 +1,158 @@
+"""MFM: one factor that predicts sentiment, and one factor a modality that, with it, generates the modality.
+
+Y.-H. H. Tsai, P. P. Liang, A. Zadeh, L.-P. Morency, R. Salakhutdinov: Learning Factorized Multimodal Representations,
+ICLR 2019.
+
+    z_y = a memory fusion network over all modalities, z_m = an LSTM over modality m        latent codes
+    f_y, f_m = two layers each over z_y, z_m                                                factors
+    ŷ from f_y alone;  x̂_m = an LSTM decoder from [f_y; f_m]                                what factors generate
+    L = |y − ŷ| + Σ_m λ_m ‖x_m − x̂_m‖² + λ Σ_k MMD(z_k, N(0, I))                            k = y, l, a, v
+
+The last term is the Wasserstein autoencoder's: it holds the codes to their prior by the maximum mean discrepancy
+between a batch of codes and as many draws of the prior. Prediction needs z_y only.
+
+Departures from the paper:
+- The shared text encoder's token states are read and generated where the paper has GloVe words; a text encoder that is
+  trained along gets no gradient from being the target. Frames are averaged to one a token, standardised by the
+  training split.
+- The gates of the memory see the attended memories alone, as in MFN's paper; the published code shows them u^{t−1} too.
+- The published decoder reads its own last state as its next input. With nothing else to read, this is an LSTM with one
+  recurrent matrix; so it is written, with the factors as the first input and zeros after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mugkit.baselines.base import Baseline, Shapes
+from mugkit.data.batching import Batch, Clips, TextLevel
+from mugkit.nets.memory import MemoryFusion, MemorySizes, last_step, two_layers
+from mugkit.nets.standardise import Standardise
+from mugkit.nets.tokens import TokenLanguage, aligned
+from mugkit.stages.training import l1
+
+MODALITIES = ("l", "a", "v")
+_PUBLISHED = MemorySizes((88, 64, 48), 64, (128, 0.5), (128, 0.5), (128, 0.5), (128, 0.5))
+
+
+@dataclass(frozen=True)
+class MFMConfig:
+    """Sizes and weights: those published for MOSI. Of four numbers, the first is of y, the others of l, a, v."""
+
+    encoder: MemorySizes = _PUBLISHED
+    codes: tuple[int, int, int, int] = (32, 32, 8, 80)  # dims of z
+    factors: tuple[int, int, int, int] = (16, 88, 8, 8)  # dims of f
+    dropout: tuple[float, float, float, float] = (0.0, 0.2, 0.2, 0.7)  # between the two layers from z to f
+    reconstruction: tuple[float, float, float] = (1.0, 0.01, 0.5)  # λ of l, a, v
+    mmd: float = 1.0  # λ
+
+
+def gaussian_kernel(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"]) -> Float[Tensor, "m n"]:
+    """k(x, y) = exp(−‖x − y‖² / d²), the published code's."""
+    return (-(x[:, None] - y[None]).square().sum(-1) / x.shape[1] ** 2).exp()
+
+
+def mmd(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
+    """Squared maximum mean discrepancy of two samples: mean k(x, x′) + mean k(y, y′) − 2 mean k(x, y)."""
+    return gaussian_kernel(x, x).mean() + gaussian_kernel(y, y).mean() - 2 * gaussian_kernel(x, y).mean()
+
+
+class SequenceEncoder(nn.Module):
+    """z_m: a linear layer over the LSTM's state after the last step."""
+
+    def __init__(self, d_in: int, d: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(d_in, d, batch_first=True)
+        self.linear = nn.Linear(d, d)
+
+    def forward(
+        self, x: Float[Tensor, "batch time d_in"], mask: Int64[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch d"]:
+        return self.linear(last_step(self.lstm(x)[0], mask))
+
+
+class SequenceDecoder(nn.Module):
+    """x̂_m: factors in at the first step, a linear layer over the LSTM's state out at every step."""
+
+    def __init__(self, d: int, d_out: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(d, d, batch_first=True)
+        self.linear = nn.Linear(d, d_out)
+
+    def forward(
+        self, factors: Float[Tensor, "batch d"], mask: Int64[Tensor, "batch time"]
+    ) -> Float[Tensor, "steps d_out"]:
+        """The steps of all clips, one after the other, without padding."""
+        silence = factors.new_zeros(len(factors), mask.shape[1] - 1, factors.shape[1])
+        states, _ = self.lstm(torch.cat([factors[:, None], silence], dim=1))
+        return self.linear(states[mask.bool()])
+
+
+class MFM(Baseline):
+    """ŷ from the discriminative factor; the loss adds generation and the prior."""
+
+    level: ClassVar[TextLevel] = "tokens"
+    Config: ClassVar[type[Any]] = MFMConfig
+    light: ClassVar[Mapping[str, Any]] = {
+        "encoder": MemorySizes((16, 8, 8), 16, (32, 0.0), (16, 0.0), (16, 0.0), (16, 0.0)),
+        "codes": (16, 8, 8, 8),
+        "factors": (8, 8, 4, 4),
+    }
+
+    def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: MFMConfig) -> None:
+        super().__init__(shapes, encoder, config)
+        dims = (shapes.text, shapes.acoustic, shapes.visual)
+        self.language = TokenLanguage(encoder)
+        self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
+        self.fusion = MemoryFusion(dims, config.encoder)
+        self.code = nn.Linear(self.fusion.d_out, config.codes[0])
+        sizes = zip(("y", *MODALITIES), config.codes, config.factors, config.dropout, strict=True)
+        self.factor = nn.ModuleDict({k: nn.Sequential(two_layers(z, f, f, p), nn.ReLU()) for k, z, f, p in sizes})
+        self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
+        f_y = config.factors[0]
+        for m, d, z, f in zip(MODALITIES, dims, config.codes[1:], config.factors[1:], strict=True):
+            self.encoders[m], self.decoders[m] = SequenceEncoder(d, z), SequenceDecoder(f_y + f, d)
+        self.output = two_layers(f_y, f_y, 1)
+
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        """Measures the training frames once."""
+        if epoch == 0:
+            self.standardise.fit(train.split.sequences)
+
+    def views(self, batch: Batch) -> tuple[dict[str, Float[Tensor, "batch time d"]], Int64[Tensor, "batch time"]]:
+        """x_l, x_a, x_v, aligned to tokens."""
+        states, mask = self.language(batch.text)
+        frames = self.standardise(batch.frames)
+        return {"l": states, "a": aligned(frames["a"], mask), "v": aligned(frames["v"], mask)}, mask
+
+    def discriminative_code(
+        self, x: Mapping[str, Float[Tensor, "batch time d"]], mask: Int64[Tensor, "batch time"]
+    ) -> Float[Tensor, "batch z_y"]:
+        """z_y."""
+        return self.code(self.fusion([x[m] for m in MODALITIES], mask))
+
+    def predicted(self, f_y: Float[Tensor, "batch f_y"]) -> Float[Tensor, "batch"]:
+        """ŷ from f_y."""
+        return self.output(f_y).squeeze(-1)
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
+        return self.predicted(self.factor["y"](self.discriminative_code(*self.views(batch))))
+
+    def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
+        """|y − ŷ| + Σ_m λ_m ‖x_m − x̂_m‖² + λ Σ_k MMD(z_k, N(0, I))."""
+        x, mask = self.views(batch)
+        z = {"y": self.discriminative_code(x, mask)} | {m: self.encoders[m](x[m], mask) for m in MODALITIES}
+        f = {k: self.factor[k](code) for k, code in z.items()}
+        total = l1(self.predicted(f["y"]), batch.labels)
+        for m, weight in zip(MODALITIES, self.config.reconstruction, strict=True):
+            generated = self.decoders[m](torch.cat([f["y"], f[m]], dim=-1), mask)
+            total = total + weight * F.mse_loss(generated, x[m][mask.bool()].detach())
+        prior = sum(mmd(code, torch.randn_like(code)) for code in z.values())
+        return total + self.config.mmd * prior

@@ -1,0 +1,198 @@
+"""MMIM, MultiModal InfoMax: mutual information kept at two levels.
+
+Han, Chen, Poria: Improving Multimodal Fusion with Hierarchical Mutual Information Maximization for Multimodal
+Sentiment Analysis. EMNLP 2021.
+
+A text vector h_l, the last states h_a, h_v of two bidirectional LSTMs, and a fusion network Z = F(h_l, h_a, h_v).
+
+Between modalities, for m = a, v, the Barber-Agakov bound I(h_l; h_m) ≥ H(h_m) + E[log q(h_m | h_l)]:
+    q        a Gaussian whose mean and diagonal variance networks read off h_l
+    H        ¼ (log det Σ⁺ + log det Σ⁻): a mixture of one Gaussian for positive and one for negative clips, fitted to
+             a projection of h_m over this batch and the one before
+Between Z and each modality, contrastive predictive coding: a network G_m guesses h_m from Z, and among the clips of the
+batch the guess should be nearest to its own.
+
+Every step has two halves: first q alone is fitted to the features as they are, then all the rest minimises
+    L = L_task + α L_CPC − β Σ_m (log q(h_m | h_l) + H(h_m)).
+
+Departures:
+- the two halves alternate by batch; the published code runs a whole epoch of the first, then one of the second;
+- log q is the Gaussian's log-likelihood (without its constant) and log σ² is held in (−1, 1) by a tanh; the published
+  code leaves out the −½ log σ² and the bound, so that its q can reach the maximum by an infinite variance;
+- Σ⁺ and Σ⁻ get a ridge of 10⁻³, and H is left out of a batch with fewer than two clips of a class, where the
+  published code would fail; the entropy counts from the first batch on, not the third;
+- the projection under H is trained with the main loss; in the published code no optimizer moves it;
+- AdamW for both halves in place of Adam with plateau schedules; the gradient of q is not clipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import PackedSequence
+
+from mugkit.baselines.base import Baseline, Shapes
+from mugkit.data.batching import Batch, Clips
+from mugkit.nets.recurrent import Bidirectional
+from mugkit.nets.text import TextEncoder
+from mugkit.nets.tokens import padded
+from mugkit.stages.training import l1
+
+RIDGE = 1e-3
+# Labels of the two classes, and vectors of their clips.
+Classes = tuple[Float[Tensor, "positive dim"], Float[Tensor, "negative dim"]]
+
+
+@dataclass(frozen=True)
+class MMIMConfig:
+    """Sizes that give the MUG paper's Table 6; loss weights and rates as published for MOSI."""
+
+    visual: int = 64  # width of each direction of the visual LSTM
+    acoustic: int = 16
+    d: int = 16  # dims of h_a and h_v
+    fusion: int = 128  # dims of Z
+    dropout: float = 0.1  # before fusion
+    cpc_weight: float = 0.1  # α
+    bound_weight: float = 0.1  # β
+    q_learning_rate: float = 1e-3
+    q_weight_decay: float = 1e-4
+
+
+class SequenceEncoder(nn.Module):
+    """h_m: one linear layer over the last states of both directions of an LSTM."""
+
+    def __init__(self, d_in: int, width: int, d: int) -> None:
+        super().__init__()
+        self.lstm = Bidirectional(d_in, width)
+        self.down = nn.Linear(2 * width, d)
+
+    def forward(self, frames: PackedSequence) -> Float[Tensor, "batch d"]:
+        return self.down(self.lstm(*padded(frames))[1])
+
+
+class Conditional(nn.Module):
+    """q(y | x) = N(y; μ(x), diag σ²(x))."""
+
+    def __init__(self, d_x: int, d_y: int) -> None:
+        super().__init__()
+        self.mean = nn.Sequential(nn.Linear(d_x, d_y), nn.ReLU(), nn.Linear(d_y, d_y))
+        self.log_variance = nn.Sequential(nn.Linear(d_x, d_y), nn.ReLU(), nn.Linear(d_y, d_y))
+
+    def forward(self, x: Float[Tensor, "batch d_x"], y: Float[Tensor, "batch d_y"]) -> Float[Tensor, ""]:
+        """Mean of log q(y | x) over the batch, without its constant."""
+        log_variance = self.log_variance(x).tanh()
+        return -0.5 * ((y - self.mean(x)) ** 2 / log_variance.exp() + log_variance).sum(-1).mean()
+
+
+class Fusion(nn.Module):
+    """Z and ŷ."""
+
+    def __init__(self, d_in: int, d: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.Sequential(nn.Linear(d_in, d), nn.Tanh(), nn.Linear(d, d), nn.Tanh())
+        self.output = nn.Linear(d, 1)
+
+    def forward(self, x: Float[Tensor, "batch d_in"]) -> tuple[Float[Tensor, "batch d"], Float[Tensor, "batch"]]:
+        z = self.layers(self.dropout(x))
+        return z, self.output(z).squeeze(-1)
+
+
+def contrast(guess: Float[Tensor, "batch dim"], true: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
+    """L_CPC of one modality: −log of the softmax, over the batch's guesses, of cos(h_i, G(Z_i))."""
+    scores = functional.normalize(true, dim=1) @ functional.normalize(guess, dim=1).T
+    return functional.cross_entropy(scores, torch.arange(len(scores), device=scores.device))
+
+
+def mixture_entropy(classes: Classes) -> Float[Tensor, ""]:
+    """¼ (log det Σ⁺ + log det Σ⁻); zero where a class has fewer than two clips."""
+    if min(map(len, classes)) < 2:
+        return classes[0].new_zeros(())
+    return 0.25 * torch.stack([torch.logdet(_covariance(x)) for x in classes]).sum()
+
+
+def _covariance(x: Float[Tensor, "clips dim"]) -> Float[Tensor, "dim dim"]:
+    centred = x - x.mean(0)
+    return centred.T @ centred / len(x) + RIDGE * torch.eye(x.shape[1], device=x.device)
+
+
+class MMIM(Baseline):
+    """ŷ from a fusion that keeps information about its inputs, which keep information about each other."""
+
+    Config: ClassVar[type[Any]] = MMIMConfig
+    light: ClassVar[Mapping[str, Any]] = {"visual": 16, "fusion": 64}
+
+    def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: MMIMConfig) -> None:
+        super().__init__(shapes, encoder, config)
+        self.language = None if encoder is None else TextEncoder(encoder, shapes.pooling)
+        d, text = config.d, shapes.text
+        self.sequences = nn.ModuleDict(
+            {
+                "a": SequenceEncoder(shapes.acoustic, config.acoustic, d),
+                "v": SequenceEncoder(shapes.visual, config.visual, d),
+            }
+        )
+        self.fusion = Fusion(text + 2 * d, config.fusion, config.dropout)
+        self.guesses = nn.ModuleDict({m: nn.Linear(config.fusion, text if m == "l" else d) for m in ("l", "a", "v")})
+        self.projections = nn.ModuleDict({m: nn.Sequential(nn.Linear(d, d // 4), nn.Tanh()) for m in ("a", "v")})
+        self.q = nn.ModuleDict({m: Conditional(text, d) for m in ("a", "v")}).requires_grad_(False)
+        self.trained_apart = tuple(f"q.{name}" for name, _ in self.q.named_parameters())
+        self.q_optimizer = torch.optim.AdamW(
+            self.q.parameters(), lr=config.q_learning_rate, weight_decay=config.q_weight_decay
+        )
+        self.memory: dict[str, Classes] = {}
+
+    def features(self, batch: Batch) -> dict[str, Float[Tensor, "batch dim"]]:
+        """h_l, h_a, h_v."""
+        text = batch.text if self.language is None else self.language(batch.text)
+        return {"l": text, **{m: self.sequences[m](batch.frames[m]) for m in ("a", "v")}}
+
+    def log_likelihood(self, h: Mapping[str, Float[Tensor, "batch dim"]]) -> Float[Tensor, ""]:
+        """Σ_m E[log q(h_m | h_l)]."""
+        return torch.stack([self.q[m](h["l"], h[m]) for m in ("a", "v")]).sum()
+
+    def entropy(self, h: Mapping[str, Float[Tensor, "batch dim"]], labels: Float[Tensor, "batch"]) -> Float[Tensor, ""]:
+        """Σ_m H(h_m), from this batch and what is remembered of the one before; remembers this one."""
+        found = []
+        for m, before in ((m, self.memory.get(m)) for m in ("a", "v")):
+            projected = self.projections[m](h[m])
+            now = projected[labels > 0], projected[labels < 0]
+            self.memory[m] = (now[0].detach(), now[1].detach())
+            both = now if before is None else (torch.cat([before[0], now[0]]), torch.cat([before[1], now[1]]))
+            found.append(mixture_entropy(both))
+        return torch.stack(found).sum()
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
+        return self.fusion(torch.cat([*self.features(batch).values()], dim=-1))[1]
+
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        self.memory = {}
+
+    def fit_q(self, h: Mapping[str, Float[Tensor, "batch dim"]]) -> None:
+        """The first half of a step; q's parameters take gradients here and nowhere else."""
+        self.q.requires_grad_(True)
+        (-self.log_likelihood({m: x.detach() for m, x in h.items()})).backward()
+        self.q_optimizer.step()
+        self.q_optimizer.zero_grad(set_to_none=True)
+        self.q.requires_grad_(False)
+
+    def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
+        """L_task + α L_CPC − β (log q + H), after q was fitted to the same features."""
+        h = self.features(batch)
+        self.fit_q(h)
+        z, predicted = self.fusion(torch.cat([*h.values()], dim=-1))
+        cpc = torch.stack([contrast(self.guesses[m](z), h[m]) for m in h]).sum()
+        bound = self.log_likelihood(h) + self.entropy(h, batch.labels)
+        return l1(predicted, batch.labels) + self.config.cpc_weight * cpc - self.config.bound_weight * bound
+
+    def state(self) -> dict[str, Any]:
+        return {"q_optimizer": self.q_optimizer.state_dict()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.q_optimizer.load_state_dict(state["q_optimizer"])

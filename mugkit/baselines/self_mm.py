@@ -1,0 +1,149 @@
+"""Self-MM's own network.
+
+W. Yu, H. Xu, Z. Yuan, J. Wu: "Learning Modality-Specific Representations with Self-Supervised Multi-Task Learning for
+Multimodal Sentiment Analysis", AAAI 2021, section 3.2. Text is BERT's sentence vector; sound and video each go through
+an LSTM, whose last state goes through one linear layer. The three vectors side by side make the fusion. Fusion and
+modalities end in heads of the same make:
+
+    F = ReLU(W₁·dropout(input) + b₁)        ŷ = W₃·ReLU(W₂F + b₂) + b₃
+
+The module has the interface of MUG's network: what it calls a representation is F, from which ULGM makes its labels
+(`mugkit.labels.ulgm`). Loss: |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and ULGM's weights.
+
+Departures:
+- One learning rate and one weight decay for all but BERT; the paper's for MOSI has 5e-3 for the two LSTMs.
+- No accumulation of gradients over 4 batches of 16.
+- Pooling as configured (the default is the first token, as published).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from mugkit.config import Network
+from mugkit.data.batching import Batch
+from mugkit.data.schema import MODALITIES
+from mugkit.nets.mug import Representations
+from mugkit.nets.sequence import SequenceNetwork
+from mugkit.nets.text import TextEncoder, Tokens, load_encoder
+
+
+@dataclass(frozen=True)
+class Config:
+    """Published sizes for MOSI and MOSEI; with them BERT-base and MOSEI's dims give Table 6's count.
+
+    Attributes:
+        lstm: dims of an LSTM's state, by modality.
+        out: dims of the linear layer behind it.
+        head: dims of F by modality and, under "m", of the fusion.
+        dropout: in front of each head.
+    """
+
+    lstm: Mapping[str, int]
+    out: Mapping[str, int]
+    head: Mapping[str, int]
+    dropout: Mapping[str, float]
+
+
+PUBLISHED = Config(
+    lstm={"a": 16, "v": 32},
+    out={"a": 16, "v": 32},
+    head={"m": 128, "l": 32, "a": 16, "v": 32},
+    dropout={"m": 0.0, "l": 0.1, "a": 0.1, "v": 0.0},
+)
+
+
+class SentenceVector(nn.Module):
+    """x̂_l: what a trained encoder pools, or what a frozen one gave."""
+
+    def __init__(self, encoder: TextEncoder | None) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, text: Tokens | Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch hidden"]:
+        return text if isinstance(text, Tensor) else self.encoder(text)  # type: ignore[misc]
+
+
+class FrameNetwork(nn.Module):
+    """An LSTM's last state and one linear layer.
+
+    Args:
+        d_in: dims of a frame.
+        hidden: dims of the LSTM.
+        d_out: dims of the result.
+    """
+
+    def __init__(self, d_in: int, hidden: int, d_out: int) -> None:
+        super().__init__()
+        self.sequence = SequenceNetwork(d_in, hidden)
+        self.linear = nn.Linear(hidden, d_out)
+
+    def forward(self, frames: PackedSequence) -> Float[Tensor, "batch d_out"]:
+        return self.linear(self.sequence(frames))
+
+
+class SelfMM(nn.Module):
+    """Unimodal networks, concatenation, and four heads.
+
+    Args:
+        frame_dims: d′_a and d′_v by modality.
+        text_width: dims of x̂_l.
+        encoder: the text encoder if it is trained along, else None.
+        config: sizes.
+    """
+
+    def __init__(
+        self,
+        frame_dims: Mapping[str, int],
+        text_width: int,
+        encoder: TextEncoder | None = None,
+        config: Config = PUBLISHED,
+    ) -> None:
+        super().__init__()
+        self.language = SentenceVector(encoder)
+        self.sequences = nn.ModuleDict({m: FrameNetwork(frame_dims[m], config.lstm[m], config.out[m]) for m in "av"})
+        inputs = {"l": text_width, **config.out}
+        inputs["m"] = sum(inputs.values())
+        self.first = nn.ModuleDict({m: _first(inputs[m], d, config.dropout[m]) for m, d in config.head.items()})
+        self.rest = nn.ModuleDict({m: _rest(d) for m, d in config.head.items()})
+
+    def represent(self, batch: Batch) -> Representations:
+        """F of every modality and of the fusion."""
+        x = {"l": self.language(batch.text), **{m: self.sequences[m](batch.frames[m]) for m in "av"}}
+        fused = self.first["m"](torch.cat([x[m] for m in MODALITIES], dim=-1))
+        return Representations({m: self.first[m](x[m]) for m in MODALITIES}, fused)
+
+    def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
+        """ŷ."""
+        return self.rest["m"](reps.multimodal).squeeze(-1)
+
+    def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d_m"]]) -> dict[str, Float[Tensor, "batch"]]:
+        """ŷ_s of every modality, from its F."""
+        return {m: self.rest[m](x[m]).squeeze(-1) for m in MODALITIES}
+
+    def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
+        """F of every modality and, under "m", of the fusion: the representations themselves."""
+        return {"m": reps.multimodal, **reps.unimodal}
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
+        return self.predict(self.represent(batch))
+
+
+def _first(d_in: int, d: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Dropout(dropout), nn.Linear(d_in, d), nn.ReLU())
+
+
+def _rest(d: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 1))
+
+
+def build(config: Network, frame_dims: Mapping[str, int], text_width: int) -> SelfMM:
+    """The network for a configuration; loads the text encoder's weights only when it is to be trained."""
+    encoder = None if config.freeze_text else TextEncoder(load_encoder(config.text_encoder), config.pooling)
+    return SelfMM(frame_dims, encoder.width if encoder else text_width, encoder)

@@ -1,0 +1,41 @@
+"""Text alone: the language network of Eq. 1 and one predictor. What sound and video add is measured against it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mugkit.baselines.base import Baseline, Shapes
+from mugkit.data.batching import Batch
+from mugkit.nets.fusion import Predictor
+from mugkit.nets.text import LanguageNetwork, TextEncoder
+
+
+@dataclass(frozen=True)
+class TextOnlyConfig:
+    """Sizes: MUG's for language."""
+
+    d_l: int = 64
+    activation: str = "tanh"
+    shrink: int = 2
+
+
+class TextOnly(Baseline):
+    """ŷ = P(x_l), with x_l as in MUG."""
+
+    Config: ClassVar[type[Any]] = TextOnlyConfig
+    light: ClassVar[Mapping[str, Any]] = {}
+
+    def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: TextOnlyConfig) -> None:
+        super().__init__(shapes, encoder, config)
+        pooled = None if encoder is None else TextEncoder(encoder, shapes.pooling)
+        self.language = LanguageNetwork(shapes.text, config.d_l, config.activation, pooled)
+        self.predictor = Predictor(config.d_l, config.shrink, 0.0)
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
+        """ŷ; frames are not looked at."""
+        return self.predictor(self.language(batch.text))

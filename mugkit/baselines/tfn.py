@@ -1,0 +1,89 @@
+"""TFN: the outer product of the three modalities, each with a one added, holds every product of one, two or three.
+
+A. Zadeh, M. Chen, S. Poria, E. Cambria, L.-P. Morency: Tensor Fusion Network for Multimodal Sentiment Analysis,
+EMNLP 2017.
+
+    z_l = LSTM over words, then a layer;  z_a, z_v = three layers over the mean frame
+    z = [z_l; 1] ⊗ [z_a; 1] ⊗ [z_v; 1];   ŷ = two layers of 128 over z, then one number
+
+With the ones, z contains z_l, z_a, z_v themselves, all products of two and all of three.
+
+Departures from the paper:
+- The shared text encoder's token states are read where the paper reads GloVe words.
+- The language subnetwork takes the LSTM's last state; the paper joins the states of all words, which fixes the number
+  of words.
+- ŷ is an unbounded number learnt by its mean absolute error, as for every system here; the paper squeezes it through
+  a sigmoid and uses the squared error.
+- Frames are standardised by the training split.
+- Dropout stands before each subnetwork's layers and between the inference layers; the L2 penalty, which the paper puts
+  on the subnetworks, is AdamW's weight decay on all weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mugkit.baselines.base import Baseline, Shapes
+from mugkit.data.batching import Batch, Clips, TextLevel
+from mugkit.nets.standardise import Standardise
+from mugkit.nets.subnets import FrameSubnet, TextSubnet
+from mugkit.nets.tokens import TokenLanguage
+
+
+@dataclass(frozen=True)
+class TFNConfig:
+    """Sizes: the paper's."""
+
+    lstm: int = 128  # the LSTM over words
+    d_l: int = 128  # z_l
+    d_a: int = 32  # z_a, and each of its three layers
+    d_v: int = 32  # z_v
+    inference: int = 128  # each of the two layers after fusion
+    dropout: float = 0.15
+
+
+def tensor_fusion(
+    z_l: Float[Tensor, "batch d_l"], z_a: Float[Tensor, "batch d_a"], z_v: Float[Tensor, "batch d_v"]
+) -> Float[Tensor, "batch d_l+1 d_a+1 d_v+1"]:
+    """[z_l; 1] ⊗ [z_a; 1] ⊗ [z_v; 1], the one being last."""
+    language, acoustic, visual = (F.pad(z, (0, 1), value=1.0) for z in (z_l, z_a, z_v))
+    return language[:, :, None, None] * acoustic[:, None, :, None] * visual[:, None, None, :]
+
+
+class TFN(Baseline):
+    """ŷ from the tensor of all products of the three modalities."""
+
+    level: ClassVar[TextLevel] = "tokens"
+    Config: ClassVar[type[Any]] = TFNConfig
+    light: ClassVar[Mapping[str, Any]] = {"lstm": 16, "d_l": 32, "d_a": 8, "d_v": 8, "inference": 32}
+
+    def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: TFNConfig) -> None:
+        super().__init__(shapes, encoder, config)
+        self.language = TokenLanguage(encoder)
+        self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
+        self.text = TextSubnet(shapes.text, config.lstm, config.d_l, config.dropout)
+        self.acoustic = FrameSubnet(shapes.acoustic, config.d_a, config.dropout)
+        self.visual = FrameSubnet(shapes.visual, config.d_v, config.dropout)
+        fused, width = (config.d_l + 1) * (config.d_a + 1) * (config.d_v + 1), config.inference
+        self.inference = nn.Sequential(
+            nn.Linear(fused, width), nn.ReLU(), nn.Dropout(config.dropout),
+            nn.Linear(width, width), nn.ReLU(), nn.Dropout(config.dropout),
+            nn.Linear(width, 1),
+        )  # fmt: skip
+
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        """Measures the training frames once."""
+        if epoch == 0:
+            self.standardise.fit(train.split.sequences)
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
+        frames = self.standardise(batch.frames)
+        z_l = self.text(*self.language(batch.text)).relu()
+        z = tensor_fusion(z_l, self.acoustic(frames["a"]), self.visual(frames["v"]))
+        return self.inference(z.flatten(1)).squeeze(-1)

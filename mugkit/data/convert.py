@@ -1,0 +1,108 @@
+"""From COVAREP's 74 and Facet's 47 columns to the 5 and 20 of MMSA's MOSI, for comparisons with published 5/20 results.
+
+The old processed MOSI of the CMU Multimodal SDK, which MulT, MMSA and others pass on, holds a selection of columns. The
+SDK's author published it, counted from 0 (discussion "Question about the mosi word-aligned data" of
+A2Zadeh/CMU-MultimodalSDK, 2019). The acoustic list is of COVAREP's columns: VUV, QOQ, MDQ, MCEP 14 and HMPDM 24. The
+visual list stands beside 48 names of Facet 4.1 that begin with the frame's time. The 47 columns in circulation have no
+frame time, so the list is counted from the first of them, the face's position. Counted from the frame time, every
+column would be the one before, and one of the 20 would not exist. Nothing published settles it beyond doubt: the data
+set says so in its caveats, and the list can be replaced.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from mugkit import files
+from mugkit.data import disk, store
+from mugkit.data.prepare import checked_name, store_once
+from mugkit.data.schema import MODALITY_NAMES, SPLITS, Dataset, Sequences
+from mugkit.data.validate import features
+from mugkit.errors import UserError, unknown_name
+
+COVAREP_5 = (1, 3, 6, 25, 60)
+FACET_20 = (0, 2, 5, 10, 11, 12, 14, 17, 20, 21, 22, 24, 25, 29, 30, 31, 32, 36, 37, 40)
+FROM: Mapping[str, tuple[int, int]] = {"5/20": (74, 47)}  # d′_a and d′_v that a target is made from
+_CLIPS = 256  # at a time
+
+
+def convert(
+    name: str, to: str, store_as: str, *, visual_columns: Sequence[int] | None = None, force: bool = False
+) -> Path:
+    """Stores a prepared data set once more, with a selection of its acoustic and visual columns.
+
+    Args:
+        name: a prepared data set with COVAREP 74 and Facet 47.
+        to: "5/20".
+        store_as: the new data set's name.
+        visual_columns: other visual columns than FACET_20, counted from 0.
+        force: replace what is stored under the new name.
+
+    Returns:
+        The folder of the new data set.
+
+    Raises:
+        UserError: not prepared, not MOSI, of other dims, an unknown target, a column that is not there, other data
+            stored under the new name, or no room on the disk.
+    """
+    if to not in FROM:
+        raise unknown_name("target", to, FROM)
+    dataset = store.load(name)
+    columns = {"a": COVAREP_5, "v": tuple(visual_columns or FACET_20)}
+    _check(dataset, columns["v"], FROM[to])
+    origin = {"converted": dataset.fingerprint, "columns": {m: list(picked) for m, picked in columns.items()}}
+    return store_once(checked_name(store_as), origin, lambda: _select(dataset, columns), name, force)
+
+
+def _check(dataset: Dataset, visual: Sequence[int], dims: tuple[int, int]) -> None:
+    if dataset.family != "mosi" or dataset.dims != dict(zip("av", dims, strict=True)):
+        theirs = ", ".join(f"{MODALITY_NAMES[m]} {dim}" for m, dim in dataset.dims.items()) or "no frames"
+        problem = f"'{dataset.name}' is {dataset.family} with {theirs}"
+        fix = f"convert MOSI with COVAREP (acoustic {dims[0]}) and Facet 4.1 (visual {dims[1]})"
+        raise UserError(problem, field="dims", fix=fix)
+    if wrong := [column for column in visual if not 0 <= column < dims[1]]:
+        problem = f"there is no visual column {wrong[0]}"
+        raise UserError(problem, field="visual_columns", fix=f"columns are counted from 0 to {dims[1] - 1}")
+
+
+def _select(dataset: Dataset, columns: Mapping[str, Sequence[int]]) -> Dataset:
+    frames = sum(len(s.frames) for split in dataset.splits.values() for s in split.sequences.values())
+    with disk.room(files.home(), 8 * frames * max(map(len, columns.values()))):  # scratch files, and storing them
+        splits = {name: dataset.splits[name] for name in SPLITS}
+        for name, split in splits.items():
+            picked = {m: _pick(sequences, columns[m]) for m, sequences in split.sequences.items()}
+            splits[name] = dataclasses.replace(split, sequences=picked)
+    variant = str(dataset.about.get("variant"))
+    dims = (len(columns["a"]), len(columns["v"]))
+    about = features(dataset.family, dims, aligned=variant.endswith(", aligned"))
+    # What else the caption says, of a made-up split for instance, stays.
+    about["caption"] = str(dataset.about.get("caption", "")).replace(variant, about["variant"])
+    about["caveats"] += [*_inherited(dataset), *_remarks(dataset, columns["v"])]
+    return dataclasses.replace(dataset, splits=splits, about={**dataset.about, **about})
+
+
+def _inherited(dataset: Dataset) -> list[str]:
+    """Caveats that are not about dims, which change."""
+    return [caveat for caveat in dataset.about.get("caveats", ()) if "not the paper's features" not in caveat]
+
+
+def _remarks(dataset: Dataset, visual: Sequence[int]) -> list[str]:
+    made = f"columns selected from {dataset.name}, fingerprint {dataset.fingerprint[:12]}"
+    if visual != FACET_20:
+        return [f"{made}: visual {', '.join(map(str, visual))}"]
+    return [made, "whether the published list of visual columns counts the frame's time, is not known for certain"]
+
+
+def _pick(sequences: Sequences, columns: Sequence[int]) -> Sequences:
+    def clips() -> Iterator[list[Float32[np.ndarray, "length dim"]]]:
+        for start in range(0, len(sequences), _CLIPS):
+            stop = min(start + _CLIPS, len(sequences))
+            yield [sequences[clip][:, list(columns)] for clip in range(start, stop)]
+            disk.release(sequences.frames)
+
+    return disk.flatten(clips(), len(columns))

@@ -1,0 +1,342 @@
+"""Reads computational sequences of the CMU Multimodal SDK (`.csd`): MOSI and MOSEI as their authors publish them.
+
+A `.csd` is an HDF5 file with one sequence of one kind for all videos: `NAME/data/VIDEO/intervals` (n, 2), in seconds,
+and `NAME/data/VIDEO/features` (n, d), beside `NAME/metadata`. The intervals of the labels are the clips; everything
+else is cut to them:
+
+- A word or frame belongs to the clip in which the middle of its interval lies. Neighbouring clips touch, and a word on
+  the boundary would otherwise be in both. Where no middle lies inside (a clip shorter than a word; one clip of MOSI has
+  no extent at all), whatever overlaps the clip is taken.
+- A clip is named `VIDEO$_$N`, as in MMSA's files and in MOSI's tables; N counts the labels of a video from 1, in the
+  order of the file, so that the SDK's `VIDEO[0]` is `VIDEO$_$1`.
+
+Files of gigabytes are read video by video, and frames go to a scratch file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+from mugkit import files
+from mugkit.data import disk
+from mugkit.data.schema import FRAME_MODALITIES, INPUTS, SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.validate import features
+from mugkit.errors import UserError
+
+FOLDS = Path(__file__).with_name("folds.json")
+PAUSES = ("sp", "sil", "")
+# The kind of a sequence by its name; by its dims if the name says nothing, else by its description. "" is not used.
+_DESCRIPTION = "metadata/computational sequence description"
+_NAMED: Mapping[str, tuple[str, ...]] = {
+    "": ("phone", "glove", "bert", "vector", "emotion"),
+    "labels": ("label", "opinion", "sentiment"),
+    "a": ("covarep", "opensmile", "acoustic", "audio"),
+    "v": ("facet", "openface", "visual"),
+}
+_DIMS: Mapping[int, str] = {1: "labels", 7: "labels", 74: "a", 35: "v", 47: "v", 713: "v"}
+_FIX = "download the file again from the CMU Multimodal SDK"
+
+
+def recognises(path: Path) -> bool:
+    """Whether a file is HDF5, by its first bytes, or is called `.csd`."""
+    with path.open("rb") as stream:
+        return path.suffix.lower() == ".csd" or stream.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def read(
+    paths: Sequence[Path], family: str, folds: Mapping[str, SplitName] | None = None, *, align: bool = False
+) -> Dataset:
+    """The data set in the files of a CMU SDK data set: labels, and words, acoustic and visual frames where there.
+
+    −∞ in acoustic frames, the logarithm of silence, becomes 0, and so does everything else that is not finite. A clip
+    without frames gets one of zeros. Clips without words are left out where words are there. Counts of these are
+    caveats.
+
+    Args:
+        paths: one file of labels, and at most one each of words, acoustic and visual features.
+        family: mosi or mosei.
+        folds: the split of each video, or of each clip by its name; the standard folds of MOSI if None.
+        align: average frames over each word's interval, so that both modalities have one frame a word, as MISA does.
+
+    Raises:
+        UserError: not a computational sequence, two of one kind, no labels, no folds, or a split without clips.
+            What `validate` checks is not checked.
+    """
+    folds = _standard_folds(family) if folds is None else folds
+    notes: Counter[str] = Counter()
+    with contextlib.ExitStack() as stack:
+        sources, unused = _by_kind([_Source.open(path, stack) for path in paths])
+        if align and "words" not in sources:
+            raise UserError("no file of words to align to", file=paths[0].parent, fix="add it, or leave out --align")
+        clips = _clips(sources["labels"], sources.get("words"), notes)
+        parts = _by_split(clips, folds, paths[0].parent, notes)
+        frames = {m: sources[m] for m in FRAME_MODALITIES if m in sources}
+        with disk.room(files.home(), 0 if align else 2 * sum(source.bytes for source in frames.values())):
+            splits = {name: _split(name, parts[name], frames, align, notes) for name in SPLITS}
+    acoustic, visual = (sources[m].dim if m in sources else None for m in FRAME_MODALITIES)
+    about = {"reader": "csd", **features(family, (acoustic, visual), aligned=align, language="words" in sources)}
+    about["caveats"] += [f"{count} {what}" for what, count in notes.items()]
+    if unused:
+        about["caveats"].append(f"sequences that are not used: {', '.join(unused)}")
+    return Dataset(family, family, splits, about=about)
+
+
+def _standard_folds(family: str) -> dict[str, SplitName]:
+    known = files.read_json(FOLDS)
+    if family not in known:
+        fix = (
+            "add the folds as a further --source: a table with columns video and split, or JSON "
+            '{"train": ["VIDEO", …], "valid": […], "test": […]}; the SDK lists them in its standard_datasets'
+        )
+        raise UserError(f"the split of each video of {family} is not known here", field="source", fix=fix)
+    return {video: name for name in SPLITS for video in known[family][name]}
+
+
+# --- files ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One computational sequence: an entry is an interval and its features.
+
+    Attributes:
+        kind: words, labels, a or v; "" is of no use here.
+        dim: features an entry.
+        data: the HDF5 group of all videos.
+    """
+
+    path: Path
+    name: str
+    kind: str
+    dim: int
+    data: Any
+
+    @classmethod
+    def open(cls, path: Path, stack: contextlib.ExitStack) -> _Source:
+        import h5py
+
+        try:
+            file = stack.enter_context(h5py.File(path, "r"))
+            name = next(key for key in file if "data" in file[key])
+            data = file[name]["data"]
+            entries = data[next(iter(data))]["features"]
+            return cls(path, name, _kind(path, name, file[name], entries), int(np.prod(entries.shape[1:])), data)
+        except (OSError, KeyError, TypeError, AttributeError, StopIteration) as error:
+            raise UserError("is not a computational sequence (HDF5)", file=path, fix=_FIX) from error
+
+    @property
+    def bytes(self) -> int:
+        """Of all features as float32."""
+        return 4 * sum(self.data[video]["features"].size for video in self.data)
+
+    def read(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
+        """Intervals and features (entries, dim) of a video; none if the file does not have it."""
+        if video not in self.data:
+            return np.zeros((0, 2)), np.zeros((0, self.dim), np.float32)
+        try:
+            intervals, values = (self.data[video][key][()] for key in ("intervals", "features"))
+            return intervals.astype(np.float64).reshape(len(values), 2), values.reshape(len(values), self.dim)
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, MemoryError) as error:
+            place = f"{self.name}/data/{video}"
+            raise UserError("is damaged or of another form", file=self.path, field=place, fix=_FIX) from error
+
+    def words(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], list[str]]:
+        """Intervals and words of a video, pauses among them."""
+        intervals, values = self.read(video)
+        tokens = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in values[:, 0]]
+        return intervals, tokens
+
+
+def _kind(path: Path, name: str, group: Any, entries: Any) -> str:
+    named = _hint(f"{path.stem} {name}")
+    if entries.dtype.kind in "SO":
+        return "" if named == "" else "words"
+    said = group[_DESCRIPTION][()] if _DESCRIPTION in group else ""
+    dim = int(np.prod(entries.shape[1:]))
+    return next((kind for kind in (named, _DIMS.get(dim), _hint(str(said))) if kind is not None), "")
+
+
+def _hint(text: str) -> str | None:
+    return next((kind for kind, hints in _NAMED.items() if any(hint in text.lower() for hint in hints)), None)
+
+
+def _by_kind(found: Sequence[_Source]) -> tuple[dict[str, _Source], list[str]]:
+    sources: dict[str, _Source] = {}
+    for source in found:
+        if source.kind and (other := sources.setdefault(source.kind, source)) is not source:
+            what = {**INPUTS, "words": "words"}.get(source.kind, "labels")
+            fix = f"pass one of {other.path.name} and {source.path.name}"
+            raise UserError(f"there are two files of {what}", file=source.path, field=source.name, fix=fix)
+    if "labels" not in sources:
+        raise UserError("no file of labels", file=found[0].path.parent, fix="add the labels' .csd: they define clips")
+    return sources, [source.name for source in found if not source.kind]
+
+
+# --- clips ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Clip:
+    video: str
+    number: int
+    interval: Float64[np.ndarray, "2"]
+    label: float
+    text: str
+    words: Float64[np.ndarray, "words 2"]
+
+    @property
+    def id(self) -> str:
+        return f"{self.video}$_${self.number}"
+
+
+def _clips(labels: _Source, words: _Source | None, notes: Counter[str]) -> list[_Clip]:
+    """All clips, video by video; without those that have no words where there are words."""
+    offset = 0 if words is None else _words_offset(words, notes)
+    clips: list[_Clip] = []
+    for video in labels.data:
+        timing, tokens = (np.zeros((0, 2)), []) if words is None else _spoken(*words.words(video), offset)
+        for number, (interval, values) in enumerate(zip(*labels.read(video), strict=True), 1):
+            inside = _inside(timing, interval)
+            text = " ".join(tokens[k] for k in inside)
+            # Of MOSEI's seven labels, the first is sentiment.
+            clips.append(_Clip(video, number, interval, float(values[0]), text, timing[inside]))
+    silent = sum(not clip.text for clip in clips)
+    if words is None or not silent:
+        return clips
+    notes["clips without words are left out"] = silent
+    return [clip for clip in clips if clip.text]
+
+
+def _inside(intervals: Float64[np.ndarray, "entries 2"], clip: Float64[np.ndarray, "2"]) -> np.ndarray:
+    """Which entries belong to a clip, in order of time; see the head of this file. Reversed intervals do no harm."""
+    middle = intervals.mean(axis=1)
+    start, stop = clip.min(), clip.max()
+    found = np.flatnonzero((middle >= start) & (middle < stop))
+    if not len(found):
+        first, last = intervals.min(axis=1), intervals.max(axis=1)
+        found = np.flatnonzero((last > start) & ((first < stop) | (first == start)))
+    return found[np.argsort(middle[found], kind="stable")]
+
+
+def _spoken(
+    intervals: Float64[np.ndarray, "entries 2"], tokens: Sequence[str], offset: int
+) -> tuple[Float64[np.ndarray, "words 2"], list[str]]:
+    """The words without the pauses, each with the interval `offset` entries after its own."""
+    shared = range(max(0, -offset), min(len(tokens), len(tokens) - offset))
+    spoken = [k for k in shared if tokens[k] not in PAUSES]
+    return intervals[[k + offset for k in spoken]], [tokens[k] for k in spoken]
+
+
+def _words_offset(words: _Source, notes: Counter[str]) -> int:
+    """How many entries after its own each word's interval is stored: 0 in a sound file.
+
+    In a circulating file of MOSI's words (ModifiedTimestampedWords), each word has the interval after its own, and
+    each clip would begin with the last word of the clip before. Long words take long: over all words but pauses, the
+    rank correlation of letters and seconds is .55 where words and intervals belong together, and about 0 one entry off.
+    """
+    from scipy.stats import spearmanr
+
+    pairs: dict[int, list[tuple[int, float]]] = {offset: [] for offset in (0, -1, 1)}
+    for video in words.data:
+        entries = words.words(video)
+        for offset, found in pairs.items():
+            timing, tokens = _spoken(*entries, offset)
+            found += zip(map(len, tokens), np.ptp(timing, axis=1), strict=True)
+    if len(pairs[0]) < 500:  # too few to tell
+        return 0
+    rank = {offset: float(spearmanr(np.array(found)).statistic) for offset, found in pairs.items()}
+    best = max(rank, key=lambda offset: rank[offset])
+    if not rank[best] > rank[0] + 0.3:
+        return 0
+    where = f"the interval {'before' if best < 0 else 'after'} theirs"
+    why = f"there letters and seconds correlate ({rank[best]:.2f}), as stored they do not ({rank[0]:.2f})"
+    notes[f"words of {words.path.name} are read with {where}: {why}"] = len(pairs[0])
+    return best
+
+
+def _by_split(
+    clips: Sequence[_Clip], folds: Mapping[str, SplitName], place: Path, notes: Counter[str]
+) -> dict[SplitName, list[_Clip]]:
+    parts: dict[SplitName, list[_Clip]] = {name: [] for name in SPLITS}
+    for clip in clips:
+        if name := folds.get(clip.id, folds.get(clip.video)):
+            parts[name].append(clip)
+    for name, part in parts.items():
+        if not part:
+            fix = "give the folds of these videos as a further --source, by the names that the .csd use"
+            raise UserError(f"no clip belongs to the split {name}", file=place, field="folds", fix=fix)
+    if left := len(clips) - sum(map(len, parts.values())):
+        notes["clips are in no split and left out"] = left
+    return parts
+
+
+# --- frames -----------------------------------------------------------------------------------------
+
+
+def _split(
+    name: SplitName, clips: Sequence[_Clip], frames: Mapping[str, _Source], align: bool, notes: Counter[str]
+) -> Split:
+    return Split(
+        name=name,
+        ids=[clip.id for clip in clips],
+        text=[clip.text for clip in clips],
+        labels=np.array([clip.label for clip in clips], dtype=np.float32),
+        sequences={m: _sequences(source, clips, align, notes) for m, source in frames.items()},
+    )
+
+
+def _sequences(source: _Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]) -> Sequences:
+    from mugkit.stages.training import progress
+
+    videos = [list(group) for _, group in itertools.groupby(clips, key=lambda clip: clip.video)]
+    return disk.flatten((_cut(source, group, align, notes) for group in progress(videos, source.name)), source.dim)
+
+
+def _cut(
+    source: _Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]
+) -> list[Float32[np.ndarray, "frames dim"]]:
+    """The frames of clips of one video."""
+    intervals, values = source.read(clips[0].video)
+    values = _finite(values, source, notes)
+    cut = []
+    for clip in clips:
+        inside = _inside(intervals, clip.interval)
+        if not len(inside):
+            notes[f"clips without {INPUTS[source.kind]} get frames of zeros"] += 1
+        cut.append(_average(intervals, values, clip.words) if align else values[inside])
+        if not len(cut[-1]):
+            cut[-1] = np.zeros((1, source.dim), np.float32)
+    return cut
+
+
+def _average(
+    intervals: Float64[np.ndarray, "entries 2"],
+    values: Float32[np.ndarray, "entries dim"],
+    words: Float64[np.ndarray, "words 2"],
+) -> Float32[np.ndarray, "words dim"]:
+    """One frame a word: the mean of those in its interval, zeros if there are none."""
+    frames = np.zeros((len(words), values.shape[1]), np.float32)
+    for row, word in enumerate(words):
+        if len(inside := _inside(intervals, word)):
+            frames[row] = values[inside].mean(axis=0)
+    return frames
+
+
+def _finite(
+    values: Float[np.ndarray, "entries dim"], source: _Source, notes: Counter[str]
+) -> Float32[np.ndarray, "entries dim"]:
+    frames = values.astype(np.float32)
+    if source.kind == "a":
+        frames[np.isneginf(frames)] = 0
+    if wrong := int((~np.isfinite(frames)).any(axis=1).sum()):
+        notes[f"{INPUTS[source.kind]} with NaN or infinite values; these are set to 0"] += wrong
+    return np.nan_to_num(frames, copy=False, nan=0, posinf=0, neginf=0)

@@ -1,0 +1,99 @@
+"""Frames between a file and memory: in blocks, through scratch files, with a look at the free space first.
+
+MOSEI's frames are gigabytes. Pages of a mapped file count as the process's memory for as long as they stay mapped,
+so whoever walks over a map lets go of what it has read (`release`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from jaxtyping import Shaped
+
+from mugkit import files
+from mugkit.data.schema import Sequences
+from mugkit.errors import UserError
+
+BLOCK_BYTES = 16 * 2**20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextlib.contextmanager
+def room(folder: Path, needed: int) -> Iterator[None]:
+    """Refuses to write what the disk has no room for: at once, or when something else fills it meanwhile.
+
+    Args:
+        folder: where the block writes; made if absent.
+        needed: bytes that the block writes.
+
+    Raises:
+        UserError: fewer bytes are free, or the disk or a quota became full inside the block.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(folder).free < needed:
+        raise _full(folder, needed)
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise _full(folder, needed) from error
+
+
+def _full(folder: Path, needed: int) -> UserError:
+    free = shutil.disk_usage(folder).free
+    return UserError(
+        f"the disk is too full: {needed / 1e9:.3g} GB are needed, {free / 1e9:.3g} GB are free",
+        file=folder,
+        fix="delete what you no longer need, or set MUGKIT_HOME to a folder on a larger disk",
+    )
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[BinaryIO]:
+    """A file without a name in MUGKIT_HOME. It vanishes with the last map of it, however the process ends."""
+    files.home().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=files.home()) as stream:
+        yield stream
+
+
+def release(array: np.ndarray) -> None:
+    """Lets go of the pages of a read-only map, which stay in the system's cache; does nothing to other arrays."""
+    base: object = array
+    while isinstance(base, np.ndarray | memoryview):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    # Of a map that can be written to, this could drop what was written. Windows has no such call.
+    if isinstance(base, mmap.mmap) and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+def blocks(array: Shaped[np.ndarray, "rows ..."], size: int | None = None) -> Iterator[Shaped[np.ndarray, "some ..."]]:
+    """Consecutive rows of an array, about `size` bytes (else BLOCK_BYTES); pages of a map are released behind them."""
+    rows = max(1, (size or BLOCK_BYTES) * len(array) // max(1, array.nbytes))
+    for start in range(0, len(array), rows):
+        yield array[start : start + rows]
+        release(array)
+
+
+def flatten(batches: Iterable[Sequence[Shaped[np.ndarray, "length dim"]]], dim: int) -> Sequences:
+    """Clips that come a few at a time, as flat float32 frames in a scratch file, mapped read-only.
+
+    Raises:
+        OSError: the disk is full, among others; `room` says so in the user's terms.
+    """
+    lengths = [0]
+    with scratch() as stream:
+        for clips in batches:
+            stream.write(np.ascontiguousarray(np.concatenate(clips), dtype=np.float32).data)
+            lengths += map(len, clips)
+        offsets = np.cumsum(lengths, dtype=np.int64)
+        stream.flush()
+        return Sequences(np.memmap(stream, np.float32, "r", shape=(int(offsets[-1]), dim)), offsets)

@@ -1,0 +1,118 @@
+"""COVAREP's 74 acoustic columns, which MOSI and MOSEI have: what they are, how to read them, what can stand in.
+
+COVAREP is MATLAB code. With MATLAB, `COVAREP_feature_extraction(folder)` leaves a `.mat` file beside every WAV, which
+`read_covarep` reads. Without it only a part can be had, under names of its own: `covarep_like` gives F0, voicing and a
+cepstrum from librosa. What rests on the glottal source has no stand-in, and no column here pretends to be one.
+openSMILE's eGeMAPS (`mugkit.features.opensmile_features`) is the practical alternative.
+
+A model trained on COVAREP's columns cannot read these: scales differ even where the idea is the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float32
+
+from mugkit.errors import UserError
+from mugkit.features.acoustic import Sound, f0
+from mugkit.features.media import need
+
+RATE = 16_000  # Hz, what COVAREP is made for
+HOP = 160  # samples: its 10 ms
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Columns that belong together.
+
+    Attributes:
+        columns: their names, as COVAREP writes them.
+        what: what they measure.
+        stand_in: what librosa or openSMILE have of the same kind, or `none`.
+    """
+
+    columns: tuple[str, ...]
+    what: str
+    stand_in: str
+
+
+def _numbered(name: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{name}_{i}" for i in range(count))
+
+
+GROUPS: tuple[Group, ...] = (
+    Group(("F0",), "fundamental frequency in Hz (SRH, 50–500 Hz)", "librosa.pyin; eGeMAPS F0semitone"),
+    Group(("VUV",), "1 where a frame is voiced", "librosa.pyin's voicing"),
+    Group(("NAQ", "QOQ"), "how quickly and for how long the glottis closes", NONE),
+    Group(("H1H2",), "first against second harmonic of the glottal source", "eGeMAPS logRelF0-H1-H2, of the speech"),
+    Group(("PSP",), "parabolic fit to the spectrum of the glottal source", NONE),
+    Group(("MDQ", "peakSlope"), "dispersion and slope of wavelet maxima: breathy to tense", NONE),
+    Group(("Rd", "Rd_conf"), "shape of the LF model of the glottal pulse, and how sure that is", NONE),
+    Group(("creak",), "probability of creaky voice", NONE),
+    Group(_numbered("MCEP", 25), "cepstrum of the true envelope on a warped axis", "librosa MFCC; eGeMAPS mfcc1–4"),
+    Group(_numbered("HMPDM", 25), "mean of the phase distortion of the harmonics", NONE),
+    Group(_numbered("HMPDD", 13), "deviation of the phase distortion of the harmonics", NONE),
+)
+COLUMNS: tuple[str, ...] = tuple(name for group in GROUPS for name in group.columns)
+
+# The five that the CMU SDK's processed MOSI keeps, which MMSA's files have too; counted from 0.
+FIVE: tuple[int, ...] = (1, 3, 6, 25, 60)
+LIKE_COLUMNS: tuple[str, ...] = ("pyin_f0", "pyin_vuv", *_numbered("mfcc", 25))
+
+
+def layout() -> pd.DataFrame:
+    """The 74 columns by group: positions (from 0), names, meaning, stand-in."""
+    ends = np.cumsum([len(group.columns) for group in GROUPS])
+    rows = [
+        {
+            "columns": f"{end - len(g.columns)}–{end - 1}" if len(g.columns) > 1 else str(end - 1),
+            "names": g.columns[0] if len(g.columns) == 1 else f"{g.columns[0]} … {g.columns[-1]}",
+            "what": g.what,
+            "stand-in": g.stand_in,
+        }
+        for g, end in zip(GROUPS, ends, strict=True)
+    ]
+    return pd.DataFrame(rows).set_index("columns")
+
+
+def read_covarep(path: Path) -> Float32[np.ndarray, "frames 74"]:
+    """What `COVAREP_feature_extraction` left beside a WAV file: a row every 10 ms; −inf and NaN become 0.
+
+    Raises:
+        UserError: not a MATLAB file, or without its 74 columns in their order.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    fix = "make it with COVAREP's COVAREP_feature_extraction; early versions write fewer columns"
+    try:
+        content = loadmat(path, variable_names=("features", "names"))
+        frames = np.asarray(content["features"], dtype=np.float32)
+        names = tuple(str(name.item()) for name in content["names"].ravel())
+    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MatReadError) as error:
+        raise UserError(f"not a feature file of COVAREP's: {error}", file=path, fix=fix) from error
+    if names != COLUMNS or frames.ndim != 2 or frames.shape[1] != len(COLUMNS):
+        raise UserError(f"{len(names)} columns that are not COVAREP's 74", file=path, field="names", fix=fix)
+    return np.where(np.isfinite(frames), frames, np.float32(0))
+
+
+def covarep_like(samples: Sound) -> Float32[np.ndarray, "frames 27"]:
+    """What librosa has of COVAREP's kind, every 10 ms: F0 in Hz (0 where unvoiced), voicing, 25 MFCC.
+
+    Args:
+        samples: mono, at 16,000 Hz (`read_audio(path, covarep.RATE)`).
+
+    Raises:
+        UserError: no samples.
+    """
+    if not len(samples):
+        raise UserError("a clip without samples has no frames", fix="check that the recording is not empty")
+    samples = np.asarray(samples, dtype=np.float64)
+    hertz = f0(samples, rate=RATE, hop=HOP)
+    cepstrum = need("librosa").feature.mfcc(y=samples, sr=RATE, n_mfcc=25, n_fft=400, hop_length=HOP, n_mels=40).T
+    return np.column_stack([hertz, hertz > 0, cepstrum]).astype(np.float32)

@@ -1,0 +1,81 @@
+"""Sound of a clip, read from a sound or video file as the extractors want it: one channel, a known sample rate.
+
+Pictures are not read here: faces are tracked by OpenFace, which opens video files itself and leaves a CSV file
+(`mugkit.features.openface`).
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from mugkit.errors import UserError
+
+RATE = 22_050  # Hz; CH-SIMS's (paper, section 4.3)
+FFMPEG_FIX = "apt-get install ffmpeg, or turn the file into WAV with another program"
+
+
+def need(module: str) -> Any:
+    """A library of the extra `media`, imported when it is used.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise UserError(f"{module} is not installed", fix="pip install 'mugkit[media]'") from error
+
+
+def read_audio(path: Path, rate: int = RATE) -> Float32[np.ndarray, " samples"]:
+    """The sound of a file: the mean of its channels, resampled, between −1 and 1.
+
+    libsndfile opens WAV, FLAC, OGG and MP3. Anything else, a video above all, goes through ffmpeg.
+
+    Args:
+        path: a sound or video file.
+        rate: samples a second of the result.
+
+    Raises:
+        UserError: no such file, no sound in it, values that are no numbers, or ffmpeg is needed and not installed.
+    """
+    if not path.is_file():
+        raise UserError("no such file", file=path, fix="check the path")
+    samples, found = _read(path)
+    if not len(samples):
+        raise UserError("holds no sound", file=path, fix="check that the recording is not empty")
+    if not np.isfinite(samples).all():
+        raise UserError("some samples are not finite", file=path, fix="export it as 16-bit WAV")
+    mono = samples.mean(axis=1)
+    resampled = mono if found == rate else need("librosa").resample(mono, orig_sr=found, target_sr=rate)
+    return np.asarray(resampled, dtype=np.float32)
+
+
+def _read(path: Path) -> tuple[Float32[np.ndarray, "samples channels"], int]:
+    soundfile = need("soundfile")
+    try:
+        return soundfile.read(path, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError:  # not a format of libsndfile's
+        with tempfile.TemporaryDirectory() as folder:
+            return soundfile.read(_decoded(path, Path(folder)), dtype="float32", always_2d=True)
+
+
+def _decoded(path: Path, folder: Path) -> Path:
+    """The sound of a file as WAV, by ffmpeg."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise UserError("this is no sound file, and ffmpeg, which reads videos, is missing", file=path, fix=FFMPEG_FIX)
+    target = folder / "sound.wav"
+    command = [ffmpeg, "-nostdin", "-loglevel", "error", "-i", str(path.absolute()), "-vn", "-y", str(target)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    if answer.returncode != 0 or not target.is_file():
+        last = (answer.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise UserError(f"ffmpeg finds no sound in it; it said: {last}", file=path, fix="check that the file plays")
+    return target

@@ -1,0 +1,180 @@
+"""OpenFace 2's CSV files: CH-SIMS's 709 visual columns, one row a picture.
+
+`FeatureExtraction -f clip.mp4 -gaze -pose -2Dfp -3Dfp -pdmparams -aus` (or no option: everything) tracks the face in a
+video and writes 714 columns. The first five say which row this is and whether to trust it; the other 709 are features:
+
+    gaze                   288   two unit vectors (6), their angle (2), 56 eye landmarks in 2-D (112) and 3-D (168)
+    head pose                6   place in mm, rotation in radians
+    landmarks in 2-D       136   68 points, pixels
+    landmarks in 3-D       204   68 points, mm
+    face shape              40   scale, rotation and translation (6), 34 modes of the point distribution model
+    action units            35   intensity 0–5 of 17 units, presence 0/1 of 18
+
+The same sum is what CH-SIMS's authors give for 709 (288 + 6 + 340 + 40 + 35). OpenFace is free for academic use only
+and may not be handed on, so it is not part of this suite. Facet, behind MOSI's 47 and MOSEI's 35 columns, is
+commercial.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float32, Float64
+
+from mugkit import files
+from mugkit.errors import UserError
+
+
+def _points(prefix: str, axes: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{prefix}{axis}_{i}" for axis in axes for i in range(count))
+
+
+INTENSITIES: tuple[str, ...] = tuple(
+    f"AU{unit:02d}_r" for unit in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 20, 23, 25, 26, 45)
+)
+PRESENCES: tuple[str, ...] = tuple(sorted({name[:-1] + "c" for name in INTENSITIES} | {"AU28_c"}))
+_GAZE = (*(f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in "xyz"), "gaze_angle_x", "gaze_angle_y")
+_RIGID = tuple(f"p_{name}" for name in ("scale", "rx", "ry", "rz", "tx", "ty"))
+# By the option of FeatureExtraction that writes them, in OpenFace's order.
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "-gaze": (*_GAZE, *_points("eye_lmk_", "xyXYZ", 56)),
+    "-pose": ("pose_Tx", "pose_Ty", "pose_Tz", "pose_Rx", "pose_Ry", "pose_Rz"),
+    "-2Dfp": _points("", "xy", 68),
+    "-3Dfp": _points("", "XYZ", 68),
+    "-pdmparams": (*_RIGID, *(f"p_{mode}" for mode in range(34))),
+    "-aus": (*INTENSITIES, *PRESENCES),
+}
+COLUMNS: tuple[str, ...] = tuple(name for group in GROUPS.values() for name in group)
+KEYS: tuple[str, ...] = ("frame", "face_id", "timestamp", "confidence", "success")
+LEAST_CONFIDENCE = 0.5  # ours; OpenFace's own `success` asks for more in videos of one face
+_NO_NUMBERS = ["-nan(ind)", "nan(ind)", "-nan", "inf", "-inf"]  # how C++ prints them
+
+
+@dataclass(frozen=True)
+class Track:
+    """One face through a clip.
+
+    Attributes:
+        frames: the 709 columns, one row a picture; a picture without a trusted face holds the nearest trusted one.
+        timestamps: of each row, in seconds.
+        tracked: whether the row is the face of its own picture.
+        face: OpenFace's number of the face.
+        faces: how many faces the file has.
+    """
+
+    frames: Float32[np.ndarray, "frames 709"]
+    timestamps: Float64[np.ndarray, " frames"]
+    tracked: Bool[np.ndarray, " frames"]
+    face: int = 0
+    faces: int = 1
+
+
+def read_openface(path: Path, face: int | None = None, least_confidence: float = LEAST_CONFIDENCE) -> Track:
+    """One face of an OpenFace 2 CSV file, columns found by name in whatever order.
+
+    A row counts as tracked if `success` is 1, its confidence is high enough and its numbers are finite. Any other row
+    takes the numbers of the nearest tracked row in time (of two, the earlier): zeros would be a face at the camera's
+    centre, far from anything seen, and leaving rows out would change the pace.
+
+    Args:
+        path: written by FeatureExtraction or FaceLandmarkVidMulti.
+        face: which face; by default the one that is tracked in most pictures. OpenFace does not promise that a face
+            keeps its number through a video of several people.
+        least_confidence: below it a row is not trusted, 0–1.
+
+    Raises:
+        UserError: no such file, missing columns (named), a cell that is no number, or no tracked face.
+    """
+    keys, columns = _read(path)
+    good = (keys["success"] == 1).to_numpy() & (keys["confidence"] >= least_confidence).to_numpy()
+    good &= np.isfinite(columns).all(axis=1)
+    chosen = _choose(keys["face_id"], good, face, path)
+    rows = keys[keys["face_id"] == chosen].sort_values("frame", kind="stable")
+    tracked = good[rows.index]
+    if not tracked.any():
+        raise UserError(f"face {chosen} is tracked in no picture", file=path, field="success", fix=_NO_FACE)
+    if repeated := rows["frame"][rows["frame"].duplicated()].tolist():
+        fix = "keep one row a picture and face"
+        raise UserError(f"face {chosen} comes twice in picture {repeated[0]:.0f}", file=path, field="frame", fix=fix)
+    frames = columns[rows.index[_nearest(rows["frame"].to_numpy(), tracked)]]
+    return Track(frames, rows["timestamp"].to_numpy(dtype=np.float64), tracked, chosen, keys["face_id"].nunique())
+
+
+_NO_FACE = "check that the video shows a face, large enough and lit; or lower the least confidence"
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, Float32[np.ndarray, "rows 709"]]:
+    """The file's first five columns and the other 709; OpenFace writes a space after each comma."""
+    if not path.is_file():
+        raise UserError("no such file", file=path, fix="run OpenFace's FeatureExtraction on the video")
+    try:
+        table = pd.read_csv(path, skipinitialspace=True, na_values=_NO_NUMBERS)
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+        raise UserError(f"not a CSV file: {error}", file=path, fix="give the CSV file that OpenFace wrote") from error
+    table = table.rename(columns=str.strip)
+    _check_columns(table, path)
+    if table.empty:
+        raise UserError("holds no rows", file=path, fix=_NO_FACE)
+    for name, kind in table.dtypes.items():
+        if name in _WANTED and kind.kind not in "if":
+            bad = pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()
+            row = int(bad.to_numpy().argmax())
+            where = f"{name}, line {row + 2}"
+            raise UserError(f"'{table[name][row]}' is no number", file=path, field=where, fix=_AGAIN)
+    return table[list(KEYS)], table[list(COLUMNS)].to_numpy(dtype=np.float32)
+
+
+_WANTED = {*KEYS, *COLUMNS}
+_AGAIN = "write the file again with OpenFace 2's FeatureExtraction"
+
+
+def _check_columns(table: pd.DataFrame, path: Path) -> None:
+    missing = [name for name in (*KEYS, *COLUMNS) if name not in table.columns]
+    if not missing:
+        return
+    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+    options = [option for option, group in GROUPS.items() if set(missing) & set(group)]
+    fix = f"run FeatureExtraction with {' '.join(options)}" if options else _AGAIN
+    raise UserError(f"{len(missing)} columns are missing: {named}", file=path, field="header", fix=fix)
+
+
+def _choose(faces: pd.Series, good: Bool[np.ndarray, " rows"], face: int | None, path: Path) -> int:
+    """The number of the face to read."""
+    known = sorted(faces.dropna().astype(int).unique().tolist())
+    if face is not None and face not in known:
+        raise UserError(f"face {face} is not in the file", file=path, field="face_id", fix=f"one of: {known}")
+    return face if face is not None else max(known, key=lambda one: (int(good[faces == one].sum()), -one))
+
+
+def _nearest(pictures: np.ndarray, tracked: Bool[np.ndarray, " frames"]) -> np.ndarray:
+    """For each row the position of the nearest tracked row, counted in pictures."""
+    positions = np.flatnonzero(tracked)
+    return positions[np.abs(pictures[:, None] - pictures[positions]).argmin(axis=1)]
+
+
+def _decimals() -> list[str]:
+    """How OpenFace prints each column."""
+    by_name = {"frame": 0, "face_id": 0, "timestamp": 3, "confidence": 2, "success": 0}
+    thousandths = (*_GAZE[6:], *GROUPS["-pose"][3:], *GROUPS["-pdmparams"])
+    by_name |= dict.fromkeys(_GAZE[:6], 6) | dict.fromkeys(thousandths, 3) | dict.fromkeys(INTENSITIES, 2)
+    return [f"%.{by_name.get(name, 1)}f" for name in (*KEYS, *COLUMNS)]
+
+
+def write_openface(
+    path: Path, frames: Float64[np.ndarray, "frames 709"], keys: Float64[np.ndarray, "frames 5"]
+) -> Path:
+    """A file as OpenFace 2 writes it: its header, a space after each comma, its decimals.
+
+    Args:
+        frames: columns in the order of `COLUMNS`.
+        keys: columns in the order of `KEYS`.
+    """
+    header = ", ".join((*KEYS, *COLUMNS))
+    with files.atomic_path(path) as temporary:
+        rows = np.hstack([keys, frames])
+        np.savetxt(temporary, rows, fmt=_decimals(), delimiter=", ", header=header, comments="")
+    return path

@@ -1,0 +1,140 @@
+"""An offline T5: the ONNX files of a Python package, turned once into a folder that transformers loads.
+
+The files hold an English T5-small in eight bits. A quantized weight q stands for (q − zero_point) × scale; a matrix
+that a `MatMulInteger` node multiplies by is stored transposed, under a number, and only the node's name says whose it
+is. Both halves are there, so the folder serves as encoder (`T5EncoderModel`) and as sequence-to-sequence model.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mugkit import files
+from mugkit.errors import UserError
+
+# How the ONNX files name the parts that transformers calls encoder, decoder and shared embedding.
+_PREFIXES = {"enc.embed_tokens.": "shared.", "enc.": "encoder.", "m.": ""}
+
+
+def converted(encoder: str, source: Path | None) -> Path:
+    """The folder `home()/encoders/<encoder>`, converted from the ONNX files in `source` if it is not there yet.
+
+    Raises:
+        UserError: it is not there, and the package with the ONNX files or onnx itself is not installed.
+    """
+    folder = files.home() / "encoders" / encoder
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):  # runs beside each other would otherwise all convert
+            if not folder.is_dir():
+                _convert(encoder, source, folder)
+    return folder
+
+
+def _convert(encoder: str, source: Path | None, folder: Path) -> None:
+    from mugkit.nets.encoders import not_installed
+
+    if source is None:
+        raise not_installed(encoder)
+    try:
+        weights = {**_weights(source / "encoder.onnx"), **_weights(source / "decoder.onnx")}
+    except ImportError as error:
+        raise not_installed(encoder) from error
+    with files.atomic_folder(folder) as temporary:
+        with files.atomic_path(temporary / "model.safetensors") as path:  # gives others the right to read it
+            save_file(weights, path, metadata={"format": "pt"})
+        files.write_json(temporary / "config.json", _config(weights))
+        _tokenizer(source / "tokenizer.json").save_pretrained(temporary)
+        _check(temporary)
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    """Every weight of an ONNX file in float32, under its name in transformers."""
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(path).graph
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    matrices = {node.input[1]: node.name for node in graph.node if node.op_type == "MatMulInteger"}
+    weights: dict[str, Tensor] = {}
+    for name in tensors:
+        if name.endswith("_quantized"):
+            values = _dequantize(tensors, name.removesuffix("_quantized"))
+            weights[_rename(matrices.get(name, name))] = torch.from_numpy(
+                values.T.copy() if name in matrices else values
+            )
+        elif not name.endswith(("_scale", "_zero_point")):
+            weights[_rename(name)] = torch.from_numpy(tensors[name].copy())
+    return weights
+
+
+def _dequantize(tensors: dict[str, np.ndarray], name: str) -> np.ndarray:
+    """(q − zero_point) × scale."""
+    steps = tensors[f"{name}_quantized"].astype(np.float32) - tensors[f"{name}_zero_point"].astype(np.float32)
+    return np.asarray(steps * tensors[f"{name}_scale"], dtype=np.float32)
+
+
+def _rename(name: str) -> str:
+    """`/enc/block.0/…/q/MatMul_quant` and `enc.block.0.….weight_quantized` as transformers names them."""
+    name = name.strip("/").replace("/", ".").replace(".MatMul_quant", ".weight").removesuffix("_quantized")
+    prefix = next(prefix for prefix in _PREFIXES if name.startswith(prefix))
+    return _PREFIXES[prefix] + name.removeprefix(prefix)
+
+
+def _config(weights: dict[str, Tensor]) -> dict[str, Any]:
+    """Sizes read off the weights; what no weight shows is that of FLAN-T5, whose gated units they have."""
+    vocabulary, width = weights["shared.weight"].shape
+    attention = "encoder.block.0.layer.0.SelfAttention"
+    buckets, heads = weights[f"{attention}.relative_attention_bias.weight"].shape
+    return {
+        "model_type": "t5",
+        "architectures": ["T5ForConditionalGeneration"],
+        "vocab_size": vocabulary,
+        "d_model": width,
+        "d_kv": len(weights[f"{attention}.q.weight"]) // heads,
+        "d_ff": len(weights["encoder.block.0.layer.1.DenseReluDense.wi_0.weight"]),
+        "num_layers": len({name.split(".")[2] for name in weights if name.startswith("encoder.block.")}),
+        "num_heads": heads,
+        "relative_attention_num_buckets": buckets,
+        "feed_forward_proj": "gated-gelu",
+        "tie_word_embeddings": False,  # the output layer has weights of its own, and its input is not scaled
+        "decoder_start_token_id": 0,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+    }
+
+
+def _check(folder: Path) -> None:
+    """Loads what was written.
+
+    Raises:
+        UserError: a weight is missing, left over or of another shape.
+    """
+    from transformers import T5ForConditionalGeneration
+
+    from mugkit.nets.encoders import load
+
+    loader = T5ForConditionalGeneration
+    _, found = load(loader, str(folder), output_loading_info=True, ignore_mismatched_sizes=True)
+    if wrong := {kind: names for kind, names in found.items() if names}:
+        raise UserError(
+            f"the package's ONNX files do not hold a T5: {wrong}", field="text_encoder", fix="install the package again"
+        )
+
+
+def _tokenizer(path: Path) -> Any:
+    """The package's tokenizer without the cut at 48 tokens and the padding that it is shipped with."""
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>")

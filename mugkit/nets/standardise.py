@@ -1,0 +1,62 @@
+"""Frames on one scale: features such as pitch in hertz are hundreds of times larger than others.
+
+The baselines of before 2020 were published with features scaled beforehand or with batch normalisation of clip means.
+Here the training split's mean and standard deviation take the place of both: they depend on no other clip of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import PackedSequence
+
+from mugkit.data import disk
+from mugkit.data.schema import Sequences
+
+
+class Standardise(nn.Module):
+    """(u − mean) / std for every dim of a frame; the identity until it is fitted.
+
+    Args:
+        dims: d′_m by modality.
+    """
+
+    def __init__(self, dims: Mapping[str, int]) -> None:
+        super().__init__()
+        self.dims = dict(dims)
+        for m, dim in dims.items():
+            self.register_buffer(f"mean_{m}", torch.zeros(dim))
+            self.register_buffer(f"scale_{m}", torch.ones(dim))
+
+    def fit(self, sequences: Mapping[str, Sequences]) -> None:
+        """Measures all frames of a split, block by block; a dim that never changes keeps its size."""
+        for m in self.dims:
+            mean, scale = _moments(sequences[m])
+            getattr(self, f"mean_{m}").copy_(mean)
+            getattr(self, f"scale_{m}").copy_(scale)
+
+    def forward(self, frames: Mapping[str, PackedSequence]) -> dict[str, PackedSequence]:
+        """The same packed frames, scaled; of the modalities it was made for."""
+        return {m: self._scaled(m, frames[m]) for m in self.dims}
+
+    def _scaled(self, m: str, frames: PackedSequence) -> PackedSequence:
+        scaled = (frames.data - getattr(self, f"mean_{m}")) * getattr(self, f"scale_{m}")
+        return frames._replace(data=scaled)
+
+
+def _moments(sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and 1/std of every dim, summed in float64."""
+    total = torch.zeros(sequences.dim, dtype=torch.float64)
+    squares = torch.zeros_like(total)
+    for block in disk.blocks(sequences.frames):
+        # astype copies the block out of the memory map.
+        values = torch.from_numpy(block.astype("float64"))
+        total += values.sum(0)
+        squares += values.square().sum(0)
+    mean = total / len(sequences.frames)
+    variance = squares / len(sequences.frames) - mean.square()
+    # What is left of a constant after rounding is not a variance.
+    constant = variance <= 1e-12 * mean.square().clamp(min=1e-12)
+    return mean, torch.where(constant, 1.0, variance.clamp(min=1e-300).rsqrt())

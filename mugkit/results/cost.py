@@ -1,0 +1,77 @@
+"""What training costs: a step of one system beside a step of another, and each stage's share of a run.
+
+Only ratios within one run are reported: steps of the systems alternate on the same batches, so that whatever else the
+machine does slows all of them alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+import torch
+
+from mugkit import files
+from mugkit.config import profile
+from mugkit.data.batching import Clips
+from mugkit.stages.training import adamw, choose_device, cpu_threads, derive_seed, similar_lengths, step
+from mugkit.systems import Work
+
+WARM_UP = 3  # first steps fill caches and are left out
+
+
+def stepper(work: Work) -> Callable[[int], None]:
+    """A system ready to train: a function that makes the i-th step of its first epochs."""
+    device, size = choose_device(work.device), work.hp.optimization.batch_size
+    clips = Clips(work.dataset.train, work.hp.network, device, work.level)
+    torch.manual_seed(derive_seed(work.spec.seed, "weights"))
+    network, objective = work.builder()(clips)
+    optimizer = adamw(network, work.hp.optimization)
+    network.train()
+    order = similar_lengths(clips.lengths, size, work.spec.seed, 0)
+    objective.begin_epoch(clips, 0, work.spec.seed)
+
+    def one(number: int) -> None:
+        epoch, position = divmod(number, len(order))
+        batch = clips.batch(order[position])
+        objective.before_step(batch, epoch)
+        step(network, optimizer, objective.loss(batch, epoch), work.hp.optimization.clip_norm)
+        objective.after_step(batch, epoch)
+
+    return one
+
+
+def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every step of every system; in each round all systems make one step, one after the other."""
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(WARM_UP + rounds):
+        for name, one in steps.items():
+            started = time.perf_counter()
+            one(number)
+            if number >= WARM_UP:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def step_times(works: Mapping[str, Work], rounds: int = 40) -> pd.DataFrame:
+    """Median step time of each system over that of the first, with the quartiles of the round-by-round ratios."""
+    first = next(iter(works))
+    with cpu_threads(profile(works[first].spec.profile).threads):
+        seconds = alternate({name: stepper(work) for name, work in works.items()}, rounds)
+    rows = []
+    for name, values in seconds.items():
+        ratios = [one / other for one, other in zip(values, seconds[first], strict=True)]
+        low, _, high = statistics.quantiles(ratios, n=4)
+        median = statistics.median(values) / statistics.median(seconds[first])
+        rows.append({"system": name, "ratio": median, "lower_quartile": low, "upper_quartile": high})
+    return pd.DataFrame(rows)
+
+
+def stage_shares(work: Work) -> pd.DataFrame:
+    """Each stage's share of the seconds that one run of MUG took; runs whatever is missing."""
+    folders = {"1 pretrain": work.representations(), "2 meta-learn": work.learned_labels(), "3 joint": work.result()}
+    seconds = {name: float(files.read_json(folder / "done.json")["seconds"]) for name, folder in folders.items()}
+    total = sum(seconds.values())
+    return pd.DataFrame([{"stage": name, "share": value / total} for name, value in seconds.items()])

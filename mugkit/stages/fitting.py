@@ -1,0 +1,226 @@
+"""Training with early stopping, the same for every system of every table (section 4.4).
+
+What differs between systems is an `Objective`: a loss on a batch, and what happens around a step. What they share is
+here: the optimizer, the order of clips, the choice of weights on the validation split, and that the test split is read
+once, after that choice.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Float32
+from safetensors.torch import save_model
+from torch import Tensor, nn
+
+from mugkit import files
+from mugkit.config import Hyperparameters
+from mugkit.data.batching import Batch, Clips, TextLevel
+from mugkit.data.schema import Dataset
+from mugkit.metrics import evaluate
+from mugkit.stages.training import Checkpoint, adamw, choose_device, derive_seed, progress, similar_lengths, step
+
+
+class Objective:
+    """What a system minimises. Only `loss` has to be given."""
+
+    def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
+        """The training loss on one batch of the training split."""
+        raise NotImplementedError
+
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        """Called before every epoch, with the training split."""
+
+    def before_step(self, batch: Batch, epoch: int) -> None:
+        """Called before every step, e.g. for a meta step or an inner player of a minimax game."""
+
+    def after_step(self, batch: Batch, epoch: int) -> None:
+        """Called after every step, e.g. to move labels."""
+
+    def finish(self, folder: Path) -> None:
+        """Called after training, to leave what else was made in the run's folder."""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs besides the network's weights: tensors and plain values."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+
+
+@dataclass
+class EarlyStop:
+    """Keeps the weights of the best validation loss and says when to stop (section 4.4).
+
+    Attributes:
+        patience: how many epochs without a better validation loss are allowed.
+    """
+
+    patience: int
+    best: float = float("inf")
+    best_epoch: int = -1
+    waited: int = 0
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def better(self, loss: float, epoch: int, network: nn.Module) -> bool:
+        """Notes one epoch's validation loss; True if training should go on."""
+        if loss < self.best:
+            self.best, self.best_epoch, self.waited = loss, epoch, 0
+            self.weights = copy.deepcopy(network.state_dict())
+        else:
+            self.waited += 1
+        return self.waited <= self.patience
+
+    def state(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("best", "best_epoch", "waited", "weights")}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training leaves behind.
+
+    Attributes:
+        metrics: of the test split, from the weights of the best validation loss.
+        valid_metrics: the same weights on the validation split.
+        best_epoch: the epoch of those weights.
+        history: one row an epoch: training loss, validation loss.
+    """
+
+    metrics: dict[str, float]
+    valid_metrics: dict[str, float]
+    best_epoch: int
+    history: list[dict[str, Any]]
+
+
+@torch.no_grad()
+def predict(network: nn.Module, clips: Clips, batch_size: int = 64) -> Float32[np.ndarray, "clips"]:
+    """ŷ of all clips, in their order, from the network in evaluation mode."""
+    network.eval()
+    return torch.cat([network(batch).cpu() for batch in clips.in_order(batch_size)]).numpy()
+
+
+def train_epoch(
+    network: nn.Module,
+    objective: Objective,
+    train: Clips,
+    optimizer: torch.optim.Optimizer,
+    hp: Hyperparameters,
+    seed: int,
+    epoch: int,
+) -> float:
+    """One pass over the training split; returns the mean loss."""
+    objective.begin_epoch(train, epoch, seed)
+    torch.manual_seed(derive_seed(seed, "dropout", epoch))
+    network.train()
+    losses = []
+    for batch in train.batches(similar_lengths(train.lengths, hp.optimization.batch_size, seed, epoch)):
+        objective.before_step(batch, epoch)
+        losses.append(step(network, optimizer, objective.loss(batch, epoch), hp.optimization.clip_norm))
+        objective.after_step(batch, epoch)
+    return float(np.mean(losses))
+
+
+def fit(
+    network: nn.Module,
+    objective: Objective,
+    train: Clips,
+    valid: Clips,
+    hp: Hyperparameters,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> tuple[EarlyStop, list[dict[str, Any]]]:
+    """Trains until the validation loss has not improved for `patience` epochs. The test split is not an argument."""
+    optimizer, stop = adamw(network, hp.optimization), EarlyStop(hp.joint.patience)
+    history: list[dict[str, Any]] = []
+    if state := checkpoint.load():
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        stop.restore(state["stop"])
+        objective.restore(state["objective"])
+        history = state["history"]
+    if stop.waited > stop.patience:
+        return stop, history
+    for epoch in progress(range(len(history), hp.joint.max_epochs), "training"):
+        loss = train_epoch(network, objective, train, optimizer, hp, seed, epoch)
+        valid_loss = float(np.abs(predict(network, valid) - valid.split.labels).mean())  # L_M on validation
+        history.append({"epoch": epoch, "train": loss, "valid": valid_loss})
+        going_on = stop.better(valid_loss, epoch, network)
+        checkpoint.save(
+            {
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "stop": stop.state(),
+                "objective": objective.state(),
+                "history": history,
+            }
+        )
+        if not going_on:
+            break
+    return stop, history
+
+
+# From the training split to a network on the device, and what it minimises.
+Build = Callable[[Clips], tuple[nn.Module, Objective]]
+
+
+def train_and_test(
+    dataset: Dataset,
+    hp: Hyperparameters,
+    build: Build,
+    seed: int,
+    folder: Path,
+    checkpoint: Checkpoint | None = None,
+    device: str = "auto",
+    level: TextLevel = "pooled",
+) -> Result:
+    """Trains from scratch; leaves weights, predictions and history in `folder`.
+
+    The test split is read once, after the weights have been chosen.
+
+    Args:
+        build: makes the network; called once, after the seed of its initial weights is set.
+        level: what of the text the network reads: one vector a clip, or one a token.
+    """
+    chosen = choose_device(device)
+    train, valid = (Clips(split, hp.network, chosen, level) for split in (dataset.train, dataset.valid))
+    torch.manual_seed(derive_seed(seed, "weights"))
+    network, objective = build(train)
+    stop, history = fit(network, objective, train, valid, hp, seed, checkpoint or Checkpoint())
+    objective.finish(folder)
+    network.load_state_dict(stop.weights)
+    test = Clips(dataset.test, hp.network, chosen, level)
+    predictions = {"valid": predict(network, valid), "test": predict(network, test)}
+    _save(folder, network, dataset, predictions)
+    scores = {
+        name: evaluate(values, dataset.splits[name].labels, dataset.family) for name, values in predictions.items()
+    }
+    return Result(scores["test"], scores["valid"], stop.best_epoch, history)
+
+
+def _save(folder: Path, network: nn.Module, dataset: Dataset, predictions: Mapping[str, np.ndarray]) -> None:
+    save_model(network, str(folder / "weights.safetensors"))  # knows weights that T5 shares between layers
+    tables = [
+        pd.DataFrame({"split": name, "id": dataset.splits[name].ids, "prediction": values})
+        for name, values in predictions.items()
+    ]
+    pd.concat(tables).to_parquet(folder / "predictions.parquet", index=False)
+
+
+def save_result(folder: Path, result: Result) -> None:
+    """`result.json`; an undefined metric (NaN) becomes null."""
+    clean = {
+        name: {k: None if np.isnan(v) else v for k, v in values.items()}
+        for name, values in (("metrics", result.metrics), ("valid_metrics", result.valid_metrics))
+    }
+    files.write_json(folder / "result.json", {**clean, "best_epoch": result.best_epoch, "history": result.history})

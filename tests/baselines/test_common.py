@@ -1,0 +1,164 @@
+"""What holds for every baseline: padding changes nothing, sixteen clips are learned by heart, all of it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small import small, tiny_bert, tiny_t5
+from torch import Tensor
+
+from mugkit.baselines.base import Baseline, Shapes
+from mugkit.config import Network
+from mugkit.data.batching import Batch, Clips, TokenStates
+from mugkit.data.schema import Dataset
+from mugkit.nets.text import load_encoder
+from mugkit.systems import SYSTEMS, System, load_part
+
+BASELINES = [one for one in SYSTEMS.values() if one.baseline]
+NAMES = [one.name for one in BASELINES]
+WIDTH = 24
+every = pytest.mark.parametrize("system", BASELINES, ids=NAMES)
+
+
+@pytest.fixture(scope="module")
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((32, 16, 8))
+
+
+def made(system: System, dataset: Dataset, encoder: Any = None) -> Baseline:
+    kind = load_part(system.baseline)
+    torch.manual_seed(0)
+    config = kind.Config(**kind.light)
+    width = int(encoder.config.hidden_size) if encoder is not None else WIDTH
+    dims = dataset.dims
+    return kind(Shapes(width, dims["a"], dims["v"], dataset.label_scale, "mean"), encoder, config)
+
+
+def states(index: Tensor, lengths: dict[int, int]) -> TokenStates:
+    """Token states that depend on the clip alone; clips have 3 to 9 tokens."""
+    width = max(lengths[int(i)] for i in index)
+    values, mask = torch.zeros(len(index), width, WIDTH), torch.zeros(len(index), width, dtype=torch.long)
+    for row, clip in enumerate(index.tolist()):
+        count = lengths[clip]
+        values[row, :count] = torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(clip))
+        mask[row, :count] = 1
+    return TokenStates(values, mask)
+
+
+class MadeUpClips(Clips):
+    """Frames and labels of a split, with random token states in place of an encoder's."""
+
+    def __init__(self, dataset: Dataset, level: str) -> None:
+        self.split, self.device, self.level = dataset.train, torch.device("cpu"), level
+        rng = np.random.default_rng(0)
+        self.tokens = {clip: int(rng.integers(3, 10)) for clip in range(len(dataset.train))}
+
+    @property
+    def text_width(self) -> int:
+        return WIDTH
+
+    def _text(self, index: Tensor) -> Any:
+        made = states(index, self.tokens)
+        if self.level == "tokens":
+            return made
+        return (made.states * made.mask[..., None]).sum(1) / made.mask.sum(1, keepdim=True)
+
+
+def clips_for(system: System, dataset: Dataset) -> MadeUpClips:
+    return MadeUpClips(dataset, load_part(system.baseline).level)
+
+
+@every
+def test_baseline_predicts_one_number_a_clip(system: System, dataset: Dataset) -> None:
+    network, clips = made(system, dataset).eval(), clips_for(system, dataset)
+    predicted = network(clips.batch(torch.arange(5)))
+    assert predicted.shape == (5,)
+    assert torch.isfinite(predicted).all()
+
+
+@every
+def test_baseline_output_does_not_depend_on_padding_or_company(system: System, dataset: Dataset) -> None:
+    network, clips = made(system, dataset).eval(), clips_for(system, dataset)
+    with torch.no_grad():
+        together = network(clips.batch(torch.arange(12)))
+        alone = torch.cat([network(clips.batch(torch.tensor([i]))) for i in range(12)])
+        reversed_ = network(clips.batch(torch.arange(12).flip(0))).flip(0)
+    torch.testing.assert_close(together, alone, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(together, reversed_, atol=2e-5, rtol=1e-4)
+
+
+@every
+def test_baseline_training_reaches_every_parameter(system: System, dataset: Dataset) -> None:
+    network, clips = made(system, dataset).train(), clips_for(system, dataset)
+    network.begin_epoch(clips, 0, 1111)
+    seen: set[str] = set()
+    for epoch in range(2):
+        batch = clips.batch(torch.arange(16))
+        network.before_step(batch, epoch)
+        network.zero_grad(set_to_none=True)
+        network.loss(batch, epoch).backward()
+        seen |= {name for name, p in network.named_parameters() if p.grad is not None and bool(p.grad.any())}
+    unreached = {name for name, p in network.named_parameters() if p.requires_grad} - seen
+    assert unreached <= set(getattr(network, "trained_apart", ())), f"never trained: {sorted(unreached)}"
+
+
+@every
+def test_baseline_learns_sixteen_clips_by_heart(system: System, dataset: Dataset) -> None:
+    network, clips = made(system, dataset), clips_for(system, dataset)
+    batch: Batch = clips.batch(torch.arange(16))
+    before = (network.eval()(batch) - batch.labels).abs().mean().item()
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    for epoch in range(200):
+        network.train()
+        if epoch < 2:
+            network.begin_epoch(clips, epoch, 1111)
+        network.before_step(batch, epoch)
+        optimizer.zero_grad()
+        network.loss(batch, epoch).backward()
+        optimizer.step()
+        network.after_step(batch, epoch)
+        with torch.no_grad():
+            error = (network.eval()(batch) - batch.labels).abs().mean().item()
+        if error < 0.25 * before:
+            return
+    raise AssertionError(f"error went from {before:.3f} to {error:.3f} only")
+
+
+@every
+def test_baseline_trains_a_text_encoder(system: System, dataset: Dataset, tmp_path: Path) -> None:
+    folder = (tiny_t5 if system.t5 else tiny_bert)(tmp_path / "encoder")
+    encoder = load_encoder(str(folder))
+    network = made(system, dataset, encoder)
+    config: Network = small(text_encoder=str(folder), freeze_text=False).network
+    clips = Clips(dataset.train, config, level=load_part(system.baseline).level)
+    network.train()
+    network.begin_epoch(clips, 0, 1111)
+    batch = clips.batch(torch.arange(6))
+    network.before_step(batch, 0)
+    network.loss(batch, 0).backward()
+    reached = [p for n, p in network.named_parameters() if n.startswith("language.encoder.") and p.grad is not None]
+    assert any(bool(p.grad.any()) for p in reached)
+
+
+@every
+def test_baseline_with_other_weights_predicts_something_else(system: System, dataset: Dataset) -> None:
+    clips = clips_for(system, dataset)
+    batch = clips.batch(torch.arange(6))
+    first = made(system, dataset).eval()
+    torch.manual_seed(1)
+    kind = load_part(system.baseline)
+    other = kind(first.shapes, None, first.config).eval()
+    assert not torch.allclose(first(batch), other(batch))
+
+
+def test_baselines_do_not_import_each_other() -> None:
+    folder = Path(__file__).resolve().parents[2] / "mugkit" / "baselines"
+    for path in folder.glob("*.py"):
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if "mugkit.baselines" in line]
+        others = [line for line in lines if "baselines.base" not in line]
+        assert path.name in ("base.py", "__init__.py") or not others, f"{path.name}: {others}"

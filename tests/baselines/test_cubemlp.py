@@ -1,0 +1,146 @@
+"""CubeMLP: mixing along each axis against einsum, the cube's filling, and its size."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
+
+from mugkit.baselines.base import Shapes
+from mugkit.baselines.cubemlp import AxisMLP, CubeMLP, CubeMLPConfig, Frames
+from mugkit.data.batching import Batch, TokenStates
+from mugkit.nets.tokens import aligned
+
+SHAPES = Shapes(text=6, acoustic=5, visual=4)
+SMALL = CubeMLPConfig(d=4, length=7, blocks=((5, 3, 4), (3, 2, 2)))
+EINSUM = {1: "btmc,ut->bumc", 2: "btmc,um->btuc", 3: "btmc,uc->btmu"}
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def batch(tokens: tuple[int, ...] = (4, 2, 6)) -> Batch:
+    mask = (torch.arange(max(tokens)) < torch.tensor(tokens)[:, None]).long()
+    frames = {
+        m: pack_sequence([random(3 + n, dim, seed=n) for n in range(len(tokens))], enforce_sorted=False)
+        for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
+    }
+    states = random(len(tokens), max(tokens), SHAPES.text)
+    return Batch(torch.arange(len(tokens)), TokenStates(states, mask), frames, torch.zeros(len(tokens)))
+
+
+@pytest.fixture
+def cubemlp() -> CubeMLP:
+    torch.manual_seed(0)
+    return CubeMLP(SHAPES, None, SMALL).eval()
+
+
+def gelu(x: Tensor) -> Tensor:
+    return 0.5 * x * (1 + torch.erf(x / math.sqrt(2)))
+
+
+def shaped(vector: Tensor, axis: int) -> Tensor:
+    """A vector along one axis of the cube."""
+    return vector.reshape([-1 if i == axis else 1 for i in range(4)])
+
+
+def along(axis: int, x: Tensor, layer: nn.Linear) -> Tensor:
+    mixed = torch.einsum(EINSUM[axis], x, layer.weight)
+    return mixed if layer.bias is None else mixed + shaped(layer.bias, axis)
+
+
+def mixed_by_hand(mlp: AxisMLP, x: Tensor) -> Tensor:
+    norm, first, _, second, _ = mlp.layers
+    centred = x - x.mean(mlp.axis, keepdim=True)
+    normed = centred / (centred.square().mean(mlp.axis, keepdim=True) + norm.eps).sqrt()
+    normed = normed * shaped(norm.weight, mlp.axis) + shaped(norm.bias, mlp.axis)
+    return along(mlp.axis, gelu(along(mlp.axis, normed, first)), second) + along(mlp.axis, x, mlp.residual)
+
+
+@pytest.mark.parametrize("axis", [1, 2, 3])
+def test_axis_mlp_mixes_along_its_axis_alone(axis: int) -> None:
+    torch.manual_seed(0)
+    sizes = (5, 3, 4)
+    mlp = AxisMLP(axis, sizes[axis - 1], 6, 0.0)
+    nn.init.normal_(mlp.layers[0].weight)
+    nn.init.normal_(mlp.layers[0].bias)
+    x = random(2, *sizes)
+    found = mlp(x)
+    assert found.shape == tuple(6 if i == axis else n for i, n in enumerate((2, *sizes)))
+    torch.testing.assert_close(found, mixed_by_hand(mlp, x))
+
+
+def test_blocks_mix_time_then_modality_then_channel(cubemlp: CubeMLP) -> None:
+    assert [mlp.axis for mlp in cubemlp.blocks] == [1, 2, 3, 1, 2, 3]
+    assert [mlp.residual.weight.shape for mlp in cubemlp.blocks] == [(5, 7), (3, 3), (4, 4), (3, 5), (2, 3), (2, 4)]
+
+
+def test_prediction_averages_time_and_joins_modalities(cubemlp: CubeMLP) -> None:
+    clips = batch()
+    x = cubemlp.cube(clips)
+    for mlp in cubemlp.blocks:
+        x = mixed_by_hand(mlp, x)
+    weight = cubemlp.output.weight.reshape(2, 2)  # modality, channel
+    expected = torch.einsum("btmc,mc->b", x, weight) / 3 + cubemlp.output.bias
+    torch.testing.assert_close(cubemlp(clips), expected)
+
+
+def test_cube_is_zero_after_the_last_token(cubemlp: CubeMLP) -> None:
+    nn.init.constant_(cubemlp.sequences["a"].norm.bias, 2.0)
+    cube = cubemlp.cube(batch((4, 2, 6)))
+    assert cube.shape == (3, 7, 3, 4)
+    for clip, tokens in enumerate((4, 2, 6)):
+        assert cube[clip, tokens:].abs().sum() == 0.0
+        assert (cube[clip, :tokens].abs().sum(-1) > 0).all()
+
+
+def test_cube_holds_text_sound_and_video_in_this_order(cubemlp: CubeMLP) -> None:
+    clips = batch()
+    cube = cubemlp.cube(clips)
+    text = clips.text.states @ cubemlp.text.weight.T * clips.text.mask[..., None]
+    torch.testing.assert_close(cube[:, :6, 0], text)
+    for place, m in ((1, "a"), (2, "v")):
+        torch.testing.assert_close(cube[:, :6, place], cubemlp.sequences[m](clips.frames[m], clips.text.mask))
+
+
+def test_cube_cuts_clips_of_more_than_its_length(cubemlp: CubeMLP) -> None:
+    clips = batch((9, 7))
+    cube = cubemlp.cube(clips)
+    assert cube.shape[1] == 7
+    torch.testing.assert_close(cube[0, :, 0], clips.text.states[0, :7] @ cubemlp.text.weight.T)
+    assert torch.isfinite(cubemlp(clips)).all()
+
+
+@pytest.mark.parametrize(("name", "cell"), [("gru", nn.GRU), ("lstm", nn.LSTM)])
+def test_frames_equal_pytorchs_two_layers_with_directions_summed(name: str, cell: type[nn.GRU] | type[nn.LSTM]) -> None:
+    torch.manual_seed(0)
+    made, clips = Frames(5, 4, 2, name), batch()
+    own = cell(5, 4, 2, bidirectional=True, batch_first=True)
+    for number, layer in enumerate(made.layers):
+        for suffix, direction in (("", layer.onward), ("_reverse", layer.returning)):
+            for key, value in direction.state_dict().items():
+                getattr(own, key.replace("l0", f"l{number}") + suffix).data.copy_(value)
+    mask = clips.text.mask
+    packed = pack_padded_sequence(aligned(clips.frames["a"], mask), mask.sum(1), batch_first=True, enforce_sorted=False)
+    states, _ = pad_packed_sequence(own(packed)[0], batch_first=True)
+    both = states[..., :4] + states[..., 4:]
+    expected = torch.relu(torch.nn.functional.layer_norm(both, (4,))) * mask[..., None]
+    torch.testing.assert_close(made(clips.frames["a"], mask), expected)
+
+
+def test_cubemlp_counts_the_parameters_of_the_published_command() -> None:
+    made = CubeMLP(Shapes(768, 74, 47), None, CubeMLPConfig())
+
+    def gru(d_in: int) -> int:
+        return 2 * 3 * (128 * (d_in + 128) + 2 * 128)
+
+    def mlp(d_in: int, d_out: int) -> int:
+        return 2 * d_in + (d_in * d_out + d_out) + (d_out * d_out + d_out) + d_in * d_out
+
+    frames = sum(gru(dim) + gru(256) + 2 * 128 for dim in (74, 47))
+    blocks = mlp(100, 50) + mlp(3, 3) + mlp(128, 128) + mlp(50, 10) + mlp(3, 3) + mlp(128, 32)
+    assert sum(p.numel() for p in made.parameters()) == 768 * 128 + frames + blocks + 3 * 32 + 1

@@ -1,0 +1,168 @@
+"""HyCon's pairs and losses, against loops over clips; batches without pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mugkit.baselines import hycon
+from mugkit.baselines.base import Shapes
+from mugkit.baselines.hycon import HyCon, HyConConfig, Pairs, contrast, semi_contrast, sentiment_classes
+from mugkit.data.batching import Batch
+from mugkit.data.schema import Dataset
+
+
+def unit(clips: int, d: int, seed: int) -> Tensor:
+    values = torch.randn(clips, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return nn.functional.normalize(values, dim=1)
+
+
+def hardest(similarities: list[float], sharpness: float) -> float:
+    """Softmax-weighted mean, one number at a time."""
+    weights = [math.exp(s * sharpness) for s in similarities]
+    return sum(w * s for w, s in zip(weights, similarities, strict=True)) / sum(weights)
+
+
+def reference(
+    anchors: Tensor, others: Tensor, classes: list[int], margin: float, level: float, floor: float, tau: float
+) -> float:
+    apart, near, far = [], [], []
+    for i, own in enumerate(classes):
+        s = [float(sum(a * b for a, b in zip(anchors[i], other, strict=True))) for other in others]
+        positive = [s[j] for j, c in enumerate(classes) if c == own and j != i]
+        negative = [s[j] for j, c in enumerate(classes) if c != own]
+        if positive:
+            near.append(max(0.0, level - hardest(positive, -1 / tau)))
+        if negative:
+            far.append(max(0.0, hardest(negative, 1 / tau) - floor))
+        if positive and negative:
+            apart.append(max(0.0, hardest(negative, 1 / tau) - hardest(positive, -1 / tau) + margin))
+    return sum(sum(part) / len(part) if part else 0.0 for part in (apart, near, far))
+
+
+@pytest.mark.parametrize(
+    ("scale", "label", "expected"), [(3.0, 1.4, 1), (3.0, -2.6, -3), (1.0, 0.6, 2), (1.0, -1.0, -3), (3.0, 0.2, 0)]
+)
+def test_sentiment_classes_are_sevenths_of_the_scale(scale: float, label: float, expected: int) -> None:
+    assert sentiment_classes(torch.tensor([label]), scale).item() == expected
+
+
+def test_pairs_of_a_clip_leave_itself_out() -> None:
+    pairs = Pairs.of(torch.tensor([1.0, 1.0, -2.0]))
+    assert pairs.positive.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
+    assert pairs.negative.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_contrast_equals_loops_over_clips(seed: int) -> None:
+    classes = [0, 1, 0, 2, 1, 1, 3]  # two classes have a single clip
+    anchors, others = unit(7, 4, seed), unit(7, 4, seed + 100)
+    pairs = Pairs.of(torch.tensor(classes, dtype=torch.float64))
+    for one, other in ((anchors, others), (anchors, anchors)):
+        ours = contrast(one, other, pairs, margin=0.3, level=0.7, floor=0.1, temperature=0.2)
+        assert ours.item() == pytest.approx(reference(one, other, classes, 0.3, 0.7, 0.1, 0.2), rel=1e-9)
+
+
+@pytest.mark.parametrize("labels", [[2.0], [3.0, 1.0, -1.0]], ids=["one clip", "all classes differ"])
+def test_contrast_without_positives_is_zero(labels: list[float]) -> None:
+    z = unit(len(labels), 4, 0).requires_grad_()
+    loss = contrast(z, z, Pairs.of(torch.tensor(labels)), 0.3, 0.7, 1.0, 0.1)
+    (gradient,) = torch.autograd.grad(loss, z)
+    assert loss.item() == 0.0
+    assert not gradient.any()
+
+
+def test_contrast_without_negatives_keeps_the_refinement() -> None:
+    z = torch.eye(2, dtype=torch.float64)  # one class, at right angles
+    assert contrast(
+        z, z, Pairs.of(torch.zeros(2)), margin=0.3, level=0.7, floor=0.0, temperature=0.1
+    ).item() == pytest.approx(0.7)
+
+
+def test_contrast_of_separated_classes_is_zero() -> None:
+    z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
+    pairs = Pairs.of(torch.tensor([1.0, 1.0, -1.0, -1.0]))
+    assert contrast(z, z, pairs, margin=0.4, level=0.8, floor=0.0, temperature=0.1).item() == 0.0
+
+
+def test_refinement_draws_positives_together_where_the_margin_is_met() -> None:
+    positive = torch.tensor([[1.0, 0.0], [0.6, 0.8]])  # similarity 0.6, negatives at −0.6 or below
+    z = torch.cat([positive, -positive])
+    pairs = Pairs.of(torch.tensor([1.0, 1.0, -1.0, -1.0]))
+    assert contrast(z, z, pairs, margin=0.4, level=0.8, floor=0.0, temperature=0.01).item() == pytest.approx(
+        0.2, abs=1e-6
+    )
+
+
+def test_semi_contrast_draws_but_does_not_drive_apart() -> None:
+    one, other = torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])  # similarities 1 and 0
+    assert semi_contrast(one, other, gap=0.2).item() == pytest.approx((0 + 0.8) / 2)
+    assert semi_contrast(one, one, gap=0.2).item() == 0.0
+
+
+@pytest.fixture
+def network() -> HyCon:
+    torch.manual_seed(0)
+    return HyCon(Shapes(6, 5, 4), None, HyConConfig(**HyCon.light))
+
+
+def test_contrastive_sums_means_over_modalities_and_pairs(network: HyCon) -> None:
+    x = {m: 3 * unit(6, 4, seed) for seed, m in enumerate("lav")}  # lengths must not matter
+    classes, c = [0, 0, 1, 1, 2, 0], network.config
+    z = {m: unit(6, 4, seed) for seed, m in enumerate("lav")}
+    intra = [reference(z[m], z[m], classes, c.intra_margin, c.level, c.floor, c.temperature) for m in "lav"]
+    ordered = [(m, n) for m in "lav" for n in "lav" if m != n]
+    inter = [
+        reference(z[m], z[n], classes, c.inter_margin, c.level - c.gap, c.floor, c.temperature) for m, n in ordered
+    ]
+    semi = [sum(max(0.0, 1 - c.gap - float(z[m][i] @ z[n][i])) for i in range(6)) / 6 for m, n in ("la", "lv", "av")]
+    expected = sum(intra) / 3 + sum(inter) / 6 + sum(semi) / 3
+    ours = network.contrastive(x, torch.tensor(classes, dtype=torch.float64))
+    assert ours.item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((16, 4, 4))
+
+
+def batch_of(dataset: Dataset, index: list[int]) -> Batch:
+    sequences = {m: [torch.from_numpy(s[i].copy()) for i in index] for m, s in dataset.train.sequences.items()}
+    frames = {m: nn.utils.rnn.pack_sequence(clips, enforce_sorted=False) for m, clips in sequences.items()}
+    text = torch.randn(len(index), 6, generator=torch.Generator().manual_seed(1))
+    return Batch(torch.tensor(index), text, frames, torch.from_numpy(dataset.train.labels[index]))
+
+
+def test_loss_adds_the_weighted_contrastive_losses(network: HyCon, dataset: Dataset) -> None:
+    batch = batch_of(dataset, list(range(8)))
+    error = sum(abs(float(y) - float(p)) for y, p in zip(batch.labels, network(batch).detach(), strict=True)) / 8
+    contrastive = network.contrastive(network.represent(batch), batch.labels).item()
+    assert contrastive > 0.1
+    assert network.loss(batch, 0).item() == pytest.approx(error + 0.1 * contrastive, rel=1e-5)
+
+
+def test_loss_of_a_single_clip_is_finite(network: HyCon, dataset: Dataset) -> None:
+    network.loss(batch_of(dataset, [3]), 0).backward()
+    assert all(bool(p.grad.isfinite().all()) for p in network.parameters() if p.grad is not None)
+
+
+def test_refinement_drives_negatives_apart_where_the_margin_is_met() -> None:
+    z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.6, 0.8], [0.6, 0.8]])  # positives 1, negatives 0.6
+    pairs = Pairs.of(torch.tensor([1.0, 1.0, -1.0, -1.0]))
+    assert contrast(z, z, pairs, margin=0.4, level=0.8, floor=0.25, temperature=0.1).item() == pytest.approx(0.35)
+
+
+def test_labels_of_another_scale_fall_into_seven_classes(
+    network: HyCon, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+    original = hycon.sentiment_classes
+    monkeypatch.setattr(hycon, "sentiment_classes", lambda y, scale: seen.append(original(y, scale)) or seen[-1])
+    sims = HyCon(Shapes(6, 5, 4, label_scale=1.0), None, network.config)
+    x = sims.represent(batch_of(dataset, [0, 1, 2]))
+    sims.contrastive(x, torch.tensor([0.2, 1.0, -0.6]))
+    assert seen[0].tolist() == [1.0, 3.0, -2.0]

@@ -1,0 +1,167 @@
+"""MFM: the discrepancy, the decoder, and what each term of the loss trains."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from batches import SHAPES, token_batch
+from torch import nn
+
+from mugkit.baselines.base import Shapes
+from mugkit.baselines.mfm import MFM, MFMConfig, SequenceDecoder, SequenceEncoder, mmd
+from mugkit.data.batching import TokenStates
+from mugkit.nets.memory import MemorySizes
+
+SMALL = MFMConfig(
+    MemorySizes((3, 2, 2), 4, (5, 0.0), (5, 0.0), (5, 0.0), (5, 0.0)),
+    codes=(3, 3, 2, 2), factors=(3, 2, 2, 2), dropout=(0.0, 0.0, 0.0, 0.0),
+)  # fmt: skip
+
+
+def network(config: MFMConfig = SMALL) -> MFM:
+    torch.manual_seed(0)
+    return MFM(SHAPES, None, config)
+
+
+def test_mmd_equals_a_loop_over_pairs() -> None:
+    x, y = torch.randn(4, 3, dtype=torch.float64), torch.randn(5, 3, dtype=torch.float64)
+
+    def mean_kernel(first: np.ndarray, second: np.ndarray) -> float:
+        return float(np.mean([math.exp(-((p - q) ** 2).sum() / 9) for p in first for q in second]))
+
+    a, b = x.numpy(), y.numpy()
+    expected = mean_kernel(a, a) + mean_kernel(b, b) - 2 * mean_kernel(a, b)
+    assert mmd(x, y).item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_mmd_is_zero_for_one_sample_and_grows_with_the_distance() -> None:
+    x = torch.randn(50, 2)
+    assert mmd(x, x).item() == pytest.approx(0, abs=1e-6)
+    assert 0 < mmd(x, x + 1).item() < mmd(x, x + 4).item()
+
+
+def test_decoder_equals_an_lstm_that_reads_its_own_last_state() -> None:
+    """The published form: input and recurrent matrix apart, the input of step t being the state of step t − 1."""
+    torch.manual_seed(0)
+    decoder, factors = SequenceDecoder(3, 5).double(), torch.randn(2, 3, dtype=torch.float64)
+    cell = nn.LSTMCell(3, 3).double()
+    with torch.no_grad():
+        cell.weight_ih.copy_(decoder.lstm.weight_ih_l0)
+        cell.weight_hh.copy_(decoder.lstm.weight_hh_l0 - decoder.lstm.weight_ih_l0)
+        cell.bias_ih.copy_(decoder.lstm.bias_ih_l0)
+        cell.bias_hh.copy_(decoder.lstm.bias_hh_l0)
+    h = c = torch.zeros(2, 3, dtype=torch.float64)
+    read, steps = factors, []
+    for _ in range(4):
+        h, c = cell(read, (h, c))
+        read = h
+        steps.append(decoder.linear(h))
+    expected = torch.cat([torch.stack(steps, dim=1)[0, :2], torch.stack(steps, dim=1)[1]])
+    mask = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]])
+    torch.testing.assert_close(decoder(factors, mask), expected)
+
+
+def test_encoder_reads_each_sequence_to_its_own_end() -> None:
+    torch.manual_seed(0)
+    encoder, x = SequenceEncoder(3, 2), torch.randn(2, 4, 3)
+    mask = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]])
+    expected = torch.cat(
+        [encoder.linear(encoder.lstm(x[:1, :2])[1][0][0]), encoder.linear(encoder.lstm(x[1:])[1][0][0])]
+    )
+    torch.testing.assert_close(encoder(x, mask), expected)
+
+
+def test_loss_is_its_terms_with_their_weights() -> None:
+    batch, weights = token_batch(), {"l": 2.0, "a": 3.0, "v": 5.0}
+    made = network(replace(SMALL, reconstruction=tuple(weights.values()), mmd=7.0))
+    x, mask = made.views(batch)
+    z = {"y": made.discriminative_code(x, mask)} | {m: made.encoders[m](x[m], mask) for m in weights}
+    f = {k: made.factor[k](code) for k, code in z.items()}
+    expected = (made(batch) - batch.labels).abs().mean().item()
+    for m, weight in weights.items():
+        generated = made.decoders[m](torch.cat([f["y"], f[m]], dim=1), mask)
+        truth = torch.cat([x[m][clip, :length] for clip, length in enumerate((4, 2, 5))])
+        expected += weight * ((generated - truth) ** 2).sum().item() / truth.numel()
+    torch.manual_seed(3)
+    expected += 7.0 * sum(mmd(code, torch.randn(code.shape)).item() for code in z.values())
+    torch.manual_seed(3)
+    assert made.loss(batch, 0).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_loss_without_generation_and_prior_is_the_absolute_error() -> None:
+    batch = token_batch()
+    made = network(replace(SMALL, reconstruction=(0.0, 0.0, 0.0), mmd=0.0))
+    assert made.loss(batch, 0).item() == pytest.approx((made(batch) - batch.labels).abs().mean().item(), rel=1e-6)
+
+
+def test_prediction_needs_the_discriminative_factor_alone() -> None:
+    made = network()
+    made(token_batch()).sum().backward()
+    trained = {name.split(".")[0] for name, p in made.named_parameters() if p.grad is not None}
+    assert trained == {"fusion", "code", "factor", "output"}
+    assert all(p.grad is None for m in "lav" for p in made.factor[m].parameters())
+
+
+def test_each_modality_is_generated_from_its_own_factor_and_the_discriminative_one() -> None:
+    made, seen = network(), {}
+    for m, decoder in made.decoders.items():
+        decoder.register_forward_pre_hook(lambda _, inputs, m=m: seen.update({m: inputs[0]}))
+    batch = token_batch()
+    made.loss(batch, 0)
+    x, mask = made.views(batch)
+    f_y = made.factor["y"](made.discriminative_code(x, mask))
+    for m in "lav":
+        torch.testing.assert_close(seen[m], torch.cat([f_y, made.factor[m](made.encoders[m](x[m], mask))], dim=1))
+
+
+def test_generating_a_modality_trains_its_encoder_alone() -> None:
+    made = network(replace(SMALL, reconstruction=(0.0, 1.0, 0.0), mmd=0.0))
+    made.loss(token_batch(), 0).backward()
+    gradients = {m: [p.grad for p in made.encoders[m].parameters()] for m in "lav"}
+    assert {m for m, found in gradients.items() if any(bool(g.any()) for g in found if g is not None)} == {"a"}
+
+
+def test_text_gets_no_gradient_from_being_the_target() -> None:
+    """With a decoder that returns a constant, the error depends on the text as a target alone."""
+    made, batch = network(replace(SMALL, reconstruction=(1.0, 0.0, 0.0), mmd=0.0)), token_batch()
+    for parameter in (*made.decoders["l"].parameters(), *made.output.parameters()):
+        nn.init.zeros_(parameter)
+    states = batch.text.states.requires_grad_()
+    made.loss(batch, 0).backward()
+    assert states.grad is not None
+    assert not states.grad.any()
+
+
+def test_mfm_does_not_read_what_stands_in_the_padding() -> None:
+    made = network().eval()
+    first, second = token_batch(), token_batch(padding=1e3)
+    torch.testing.assert_close(made(first), made(second))
+    losses = []
+    for batch in (first, second):
+        torch.manual_seed(0)
+        losses.append(made.loss(batch, 0).item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert isinstance(second.text, TokenStates)
+    assert (second.text.states == 1e3).any()
+
+
+def test_mfm_has_the_published_sizes() -> None:
+    made = MFM(Shapes(300, 5, 20), None, MFMConfig())
+
+    def lstm(d: int, h: int) -> int:
+        return 4 * h * (d + h + 2)
+
+    def layers(*sizes: int) -> int:
+        return sum(i * o + o for i, o in itertools.pairwise(sizes))
+
+    pair = 2 * (88 + 64 + 48)
+    memory = lstm(300, 88) + lstm(5, 64) + lstm(20, 48) + layers(pair, 128, pair) + 3 * layers(pair, 128, 64)
+    codes = layers(200 + 64, 32) + sum(lstm(d, z) + layers(z, z) for d, z in ((300, 32), (5, 8), (20, 80)))
+    factors = layers(32, 16, 16) + layers(32, 88, 88) + layers(8, 8, 8) + layers(80, 8, 8)
+    decoders = sum(lstm(f, f) + layers(f, d) for d, f in ((300, 104), (5, 24), (20, 24)))
+    assert sum(p.numel() for p in made.parameters()) == memory + codes + factors + decoders + layers(16, 16, 1)

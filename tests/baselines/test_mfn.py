@@ -1,0 +1,63 @@
+"""MFN: its output layers and sizes; the memory is tested in tests/nets/test_memory.py."""
+
+from __future__ import annotations
+
+import torch
+from batches import SHAPES, token_batch
+
+from mugkit.baselines.base import Shapes
+from mugkit.baselines.mfn import MFN, MFNConfig
+from mugkit.nets.memory import MemorySizes
+from mugkit.nets.tokens import padded
+
+SMALL = MFNConfig(MemorySizes((3, 2, 2), 4, (5, 0.5), (5, 0.5), (5, 0.5), (5, 0.5)), (4, 0.5))
+
+
+def test_mfn_has_the_published_sizes() -> None:
+    network = MFN(Shapes(300, 5, 20), None, MFNConfig())
+    lstms = sum(4 * h * (d + h + 2) for d, h in ((300, 88), (5, 48), (20, 16)))
+    pair = 2 * (88 + 48 + 16)
+    layers = ((pair, 128, pair), (pair, 64, 128), (pair, 256, 128), (pair, 64, 128), (152 + 128, 64, 1))
+    dense = sum(i * w + w + w * o + o for i, w, o in layers)
+    assert sum(p.numel() for p in network.parameters()) == lstms + dense
+
+
+def test_mfn_reads_frames_averaged_to_tokens() -> None:
+    torch.manual_seed(0)
+    network, batch = MFN(SHAPES, None, SMALL).eval(), token_batch((2,))
+    acoustic, visual = padded(batch.frames["a"])[0][0], padded(batch.frames["v"])[0][0]
+    # Five acoustic frames for two tokens: two and three. One visual frame: both tokens see it.
+    views = (
+        batch.text.states,
+        torch.stack([acoustic[:2].mean(0), acoustic[2:].mean(0)])[None],
+        visual.expand(2, -1)[None],
+    )
+    expected = network.output(network.encoder(views, batch.text.mask))[:, 0]
+    torch.testing.assert_close(network(batch), expected)
+
+
+def test_mfn_does_not_read_what_stands_in_the_padding() -> None:
+    torch.manual_seed(0)
+    network = MFN(SHAPES, None, SMALL).eval()
+    torch.testing.assert_close(network(token_batch()), network(token_batch(padding=1e3)))
+
+
+def test_mfn_drops_out_in_training_only() -> None:
+    torch.manual_seed(0)
+    network, batch = MFN(SHAPES, None, SMALL), token_batch()
+    assert not torch.equal(network(batch), network(batch))
+    network.eval()
+    assert torch.equal(network(batch), network(batch))
+
+
+def test_mfn_memory_carries_early_words_to_the_end() -> None:
+    """With the last LSTM states cut off from the output, the first word still reaches ŷ through u."""
+    torch.manual_seed(0)
+    network, batch = MFN(SHAPES, None, SMALL).eval(), token_batch((5,))
+    with torch.no_grad():
+        network.output[0].weight[:, :7] = 0  # h_l, h_a, h_v
+        network.output[0].bias.fill_(1.0)
+    states = batch.text.states.requires_grad_()
+    network(batch).sum().backward()
+    assert states.grad is not None
+    assert states.grad[0, 0].any()

@@ -1,0 +1,209 @@
+"""MISA: its three extra losses, its encoders and its size against references worked out by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
+
+from mugkit.baselines.base import Shapes
+from mugkit.baselines.misa import (
+    MISA,
+    MISAConfig,
+    SequenceEncoder,
+    Subspaces,
+    central_moment_discrepancy,
+    difference,
+    overlap,
+    reconstruction,
+    similarity,
+)
+from mugkit.data.batching import Batch, TokenStates
+
+SHAPES = Shapes(text=6, acoustic=5, visual=4)
+BERT = 109_482_240  # bert-base-uncased with its pooling layer
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def spaces(batch: int = 7, dim: int = 3) -> Subspaces:
+    made = [{m: random(batch, dim, seed=10 * i + j) for j, m in enumerate("lav")} for i in range(4)]
+    return Subspaces(*made)
+
+
+def batch(clips: int = 5) -> Batch:
+    mask = torch.ones(clips, 3, dtype=torch.long)
+    mask[0, 2] = 0
+    states = random(clips, 3, SHAPES.text).float()
+    frames = {
+        m: pack_sequence([random(n + 1, dim, seed=n).float() for n in range(clips)], enforce_sorted=False)
+        for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
+    }
+    return Batch(torch.arange(clips), TokenStates(states, mask), frames, torch.linspace(-2, 2, clips))
+
+
+@pytest.fixture
+def misa() -> MISA:
+    torch.manual_seed(0)
+    return MISA(SHAPES, None, MISAConfig(hidden=8, lstm=3, inner=16)).eval()
+
+
+def cmd_by_hand(x: np.ndarray, y: np.ndarray, moments: int) -> float:
+    total = np.sqrt(sum((x[:, j].mean() - y[:, j].mean()) ** 2 for j in range(x.shape[1])))
+    for k in range(2, moments + 1):
+        gaps = [
+            ((x[:, j] - x[:, j].mean()) ** k).mean() - ((y[:, j] - y[:, j].mean()) ** k).mean()
+            for j in range(x.shape[1])
+        ]
+        total += np.sqrt(sum(gap**2 for gap in gaps))
+    return float(total)
+
+
+def overlap_by_hand(x: np.ndarray, y: np.ndarray) -> float:
+    a, b = (one - one.mean(0) for one in (x, y))
+    a, b = ([row / np.linalg.norm(row) for row in one] for one in (a, b))
+    entries = [sum(a[i][p] * b[i][q] for i in range(len(a))) ** 2 for p in range(x.shape[1]) for q in range(x.shape[1])]
+    return float(np.mean(entries))
+
+
+def test_cmd_equals_moments_by_hand() -> None:
+    x, y = random(7, 3), random(6, 3, seed=1) ** 2
+    found = central_moment_discrepancy(x, y).item()
+    assert found == pytest.approx(cmd_by_hand(x.numpy(), y.numpy(), 5))
+    assert found > cmd_by_hand(x.numpy(), y.numpy(), 4)
+
+
+def test_cmd_of_equal_samples_is_zero_with_a_finite_gradient() -> None:
+    x = random(7, 3).requires_grad_()
+    found = central_moment_discrepancy(x, x.detach()[torch.randperm(7)])
+    found.backward()
+    assert found.item() == pytest.approx(0.0, abs=1e-12)
+    assert torch.isfinite(x.grad).all()
+
+
+def test_overlap_equals_inner_products_by_hand() -> None:
+    x, y = random(7, 3), random(7, 3, seed=1)
+    assert overlap(x, y).item() == pytest.approx(overlap_by_hand(x.numpy(), y.numpy()))
+
+
+def test_overlap_of_uncorrelated_columns_is_zero_and_of_equal_ones_is_not() -> None:
+    x = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
+    y = torch.tensor([[0.0, 1.0], [0.0, -1.0], [0.0, 1.0], [0.0, -1.0]])
+    assert overlap(x, y).item() == pytest.approx(0.0)
+    assert overlap(x, x).item() == pytest.approx(4.0)  # one entry of 4² among four
+
+
+def test_similarity_is_the_mean_over_pairs_of_shared_vectors() -> None:
+    made = spaces()
+    x = {m: value.numpy() for m, value in made.shared.items()}
+    expected = np.mean([cmd_by_hand(x[m], x[n], 5) for m, n in combinations("lav", 2)])
+    assert similarity(made).item() == pytest.approx(expected)
+
+
+def test_difference_sums_three_own_and_three_private_overlaps() -> None:
+    made = spaces()
+    pairs = [(made.shared[m], made.private[m]) for m in "lav"]
+    pairs += [(made.private[m], made.private[n]) for m, n in combinations("lav", 2)]
+    expected = sum(overlap_by_hand(x.numpy(), y.numpy()) for x, y in pairs)
+    assert difference(made).item() == pytest.approx(expected)
+
+
+def test_reconstruction_is_the_mean_squared_error_over_modalities() -> None:
+    made = spaces()
+    errors = [((made.decoded[m] - made.whole[m]).numpy() ** 2).mean() for m in "lav"]
+    assert reconstruction(made).item() == pytest.approx(np.mean(errors))
+
+
+def test_loss_weighs_the_four_parts(misa: MISA) -> None:
+    clips, weights = batch(), {"sim_weight": 2.0, "diff_weight": 3.0, "recon_weight": 5.0}
+    misa.config = dataclasses.replace(misa.config, **weights)
+    made = misa.subspaces(clips)
+    task = (misa(clips) - clips.labels).abs().mean()
+    expected = task + 2 * similarity(made) + 3 * difference(made) + 5 * reconstruction(made)
+    torch.testing.assert_close(misa.loss(clips, 0), expected)
+
+
+def test_sequence_encoder_equals_stacked_lstms_over_packed_clips() -> None:
+    torch.manual_seed(0)
+    encoder = SequenceEncoder(5, 3)
+    nn.init.normal_(encoder.norm.weight)
+    nn.init.normal_(encoder.norm.bias)
+    own = nn.LSTM(5, 3, bidirectional=True), nn.LSTM(6, 3, bidirectional=True)
+    for lstm, made in zip(own, (encoder.first, encoder.second), strict=True):
+        lstm.load_state_dict(
+            {**made.onward.state_dict(), **{f"{k}_reverse": v for k, v in made.returning.state_dict().items()}}
+        )
+    frames = batch().frames["a"]
+    states, (first, _) = own[0](frames)
+    _, (second, _) = own[1](states._replace(data=encoder.norm(states.data)))
+    torch.testing.assert_close(encoder(frames), torch.cat([first[0], first[1], second[0], second[1]], dim=-1))
+
+
+def test_text_is_the_mean_over_tokens_and_padding_is_left_out(misa: MISA) -> None:
+    clips = batch()
+    states = clips.text.states[:, [1, 0, 2]].clone()  # the third token is padding in the first clip
+    states[0, 2] = 100.0
+    other = dataclasses.replace(clips, text=TokenStates(states, clips.text.mask))
+    torch.testing.assert_close(misa(other), misa(clips))
+    first, _, norm = misa.project["l"]
+    mean = torch.stack([clips.text.states[0, :2].mean(0), clips.text.states[1].mean(0)])
+    torch.testing.assert_close(misa.subspaces(clips).whole["l"][:2], norm(torch.relu(first(mean))))
+
+
+def test_subspaces_share_one_encoder_and_decode_the_sum(misa: MISA) -> None:
+    made = misa.subspaces(batch())
+    for m in "lav":
+        linear, private, decoder = misa.shared[0], misa.private[m][0], misa.decoders[m]
+        torch.testing.assert_close(made.shared[m], torch.sigmoid(linear(made.whole[m])))
+        torch.testing.assert_close(made.private[m], torch.sigmoid(private(made.whole[m])))
+        torch.testing.assert_close(made.decoded[m], decoder(made.shared[m] + made.private[m]))
+
+
+def test_prediction_reads_all_six_vectors(misa: MISA) -> None:
+    made = misa.subspaces(batch())
+    before = misa.predict(made)
+    for kind in ("private", "shared"):
+        for m in "lav":
+            changed = dataclasses.replace(made, **{kind: {**getattr(made, kind), m: torch.zeros(5, 8)}})
+            assert not torch.allclose(misa.predict(changed), before), f"{kind} {m}"
+
+
+def bert() -> nn.Module:
+    """bert-base-uncased's shapes, without memory."""
+    from transformers import BertConfig, BertModel
+
+    return BertModel(BertConfig())
+
+
+def test_misa_counts_the_papers_parameters() -> None:
+    with torch.device("meta"):
+        made = MISA(Shapes(768, 74, 35), bert(), MISAConfig())
+    sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in made.named_children()}
+    h, lstm = 128, lambda d_in, width: 2 * 4 * (width * (d_in + width) + 2 * width)
+    assert sizes["language"] == BERT
+    assert sizes["sequences"] == sum(lstm(d, d) + lstm(2 * d, d) + 2 * 2 * d for d in (74, 35))
+    assert sizes["project"] == (768 + 4 * 74 + 4 * 35) * h + 3 * (h + 2 * h)
+    assert sizes["private"] == sizes["decoders"] == 3 * sizes["shared"] == 3 * (h * h + h)
+    assert sizes["attention"] == 4 * (h * h + h) + 2 * h * 2048 + 2048 + h + 4 * h
+    assert sizes["predictor"] == 6 * h * 3 * h + 3 * h + 3 * h + 1
+    assert sizes["idle"] == 2 * 2 * 768 + 4 * h + 4
+    assert sum(sizes.values()) == 110_917_345  # Table 6 of the MUG paper
+
+
+def test_idle_parts_are_not_trained(misa: MISA) -> None:
+    assert not any(p.requires_grad for p in misa.idle.parameters())
+
+
+def test_misa_keeps_the_clips_of_a_packed_batch_in_order(misa: MISA) -> None:
+    clips = batch()
+    values, lengths = pad_packed_sequence(clips.frames["a"], batch_first=True)
+    assert lengths.tolist() == [1, 2, 3, 4, 5]
+    alone = misa.sequences["a"](pack_sequence([values[2, :3]]))
+    torch.testing.assert_close(misa.sequences["a"](clips.frames["a"])[2:3], alone)

@@ -1,0 +1,147 @@
+"""Self-MM's network: Table 6's count, the heads by hand, and that padding and company change nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small import bag_of_words, small, tiny_bert
+from torch import Tensor
+
+from mugkit.baselines.self_mm import PUBLISHED, SelfMM, build
+from mugkit.data.batching import Batch, Clips
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.labels import source as labels
+from mugkit.nets import text
+from mugkit.nets.text import TextEncoder
+from mugkit.stages.joint import joint_loss, train_jointly
+from mugkit.stages.training import adamw
+
+HP = small(max_epochs=2)
+
+
+@pytest.fixture(autouse=True)
+def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+
+
+@pytest.fixture(scope="module")
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((24, 8, 8))
+
+
+@pytest.fixture
+def parts(dataset: Dataset) -> tuple[SelfMM, Batch]:
+    clips = Clips(dataset.train, HP.network)
+    torch.manual_seed(0)
+    return build(HP.network, dataset.dims, clips.text_width).eval(), clips.batch(
+        torch.tensor([5, 1, 8, 20, 3])
+    )  # an odd number: signs of L1 cannot cancel
+
+
+def count(network: torch.nn.Module) -> int:
+    return sum(p.numel() for p in network.parameters())
+
+
+def test_parameters_with_bert_at_moseis_dims_are_table_6s() -> None:
+    from transformers import BertConfig, BertModel
+
+    with torch.device("meta"):
+        encoder = TextEncoder(BertModel(BertConfig()), "first")
+        network = SelfMM({"a": 74, "v": 35}, encoder.width, encoder)
+    assert count(network) == 109_647_908
+
+
+def test_parameters_beside_the_encoder_by_hand() -> None:
+    lstms = 4 * 16 * (74 + 16 + 2) + 4 * 32 * (35 + 32 + 2)
+    behind = 16 * 17 + 32 * 33
+    heads = 0
+    for width, d in ((768 + 16 + 32, 128), (768, 32), (16, 16), (32, 32)):
+        heads += (width + 1) * d + (d + 1) * d + (d + 1)
+    assert count(SelfMM({"a": 74, "v": 35}, 768)) == lstms + behind + heads == 165_668
+
+
+def linear(x: np.ndarray, layer: torch.nn.Module) -> np.ndarray:
+    return x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+
+
+def test_heads_equal_numpy(parts: tuple[SelfMM, Batch]) -> None:
+    network, batch = parts
+    reps = network.represent(batch)
+    x = {"l": batch.text.numpy()}
+    for m in "av":
+        branch = network.sequences[m]
+        x[m] = linear(branch.sequence(batch.frames[m]).detach().numpy(), branch.linear)
+    x["m"] = np.concatenate([x[m] for m in "lav"], axis=1)
+    features = {m: np.maximum(linear(x[m], network.first[m][1]), 0) for m in "lavm"}
+    predicted = {m: linear(np.maximum(linear(features[m], network.rest[m][0]), 0), network.rest[m][2]) for m in "lavm"}
+    for m in MODALITIES:
+        np.testing.assert_allclose(reps.unimodal[m].detach(), features[m], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(
+            network.predict_unimodal(reps.unimodal)[m].detach(), predicted[m][:, 0], rtol=1e-4, atol=1e-6
+        )
+    np.testing.assert_allclose(network(batch).detach(), predicted["m"][:, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_features_are_the_representations(parts: tuple[SelfMM, Batch]) -> None:
+    network, batch = parts
+    reps = network.represent(batch)
+    features = network.features(reps)
+    assert {m: f.shape[1] for m, f in features.items()} == PUBLISHED.head
+    assert features["m"] is reps.multimodal
+    assert all(features[m] is reps.unimodal[m] for m in MODALITIES)
+    assert all((f >= 0).all() for f in features.values())
+
+
+def test_clip_is_judged_by_its_own_frames_alone(dataset: Dataset) -> None:
+    clips = Clips(dataset.train, HP.network)
+    network = build(HP.network, dataset.dims, clips.text_width).eval()
+    alone = [network(clips.batch(torch.tensor([clip]))).item() for clip in range(8)]
+    np.testing.assert_allclose(network(clips.batch(torch.arange(8))).tolist(), alone, rtol=1e-4, atol=1e-6)
+
+
+def test_dropout_stands_before_text_and_sound_alone(parts: tuple[SelfMM, Batch]) -> None:
+    network, batch = parts
+    network.train()
+    torch.manual_seed(0)
+    one, two = network.represent(batch), network.represent(batch)
+    differs = {m for m in MODALITIES if not torch.equal(one.unimodal[m], two.unimodal[m])}
+    assert differs == {"l", "a"}
+    assert torch.equal(one.multimodal, two.multimodal)
+
+
+def test_every_parameter_is_trained(parts: tuple[SelfMM, Batch], dataset: Dataset) -> None:
+    network, batch = parts
+    joint_loss(network, network.represent(batch), batch, labels.true(dataset), 1.0).backward()
+    assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+
+
+def test_unimodal_losses_do_not_reach_the_fusion_head(parts: tuple[SelfMM, Batch]) -> None:
+    network, batch = parts
+    total: Tensor = sum(network.predict_unimodal(network.represent(batch).unimodal).values()).sum()
+    total.backward()
+    reached = {".".join(name.split(".")[:2]) for name, p in network.named_parameters() if p.grad is not None}
+    assert reached == {"sequences.a", "sequences.v", *(f"{part}.{m}" for part in ("first", "rest") for m in "lav")}
+
+
+def test_text_encoder_is_trained_with_a_rate_of_its_own(dataset: Dataset, tmp_path: Path) -> None:
+    hp = small(freeze_text=False, text_encoder=str(tiny_bert(tmp_path / "encoder")), text_learning_rate=5e-5)
+    clips = Clips(dataset.train, hp.network)
+    network = build(hp.network, dataset.dims, clips.text_width)
+    assert network.first["l"][1].in_features == 16  # the encoder's width
+    network(clips.batch(torch.arange(4))).sum().backward()
+    other, encoder = adamw(network, hp.optimization).param_groups
+    assert (encoder["lr"], other["lr"]) == (5e-5, hp.optimization.learning_rate)
+    assert {id(p) for p in encoder["params"]} == {id(p) for p in network.language.parameters()}
+    assert any(p.grad is not None and p.grad.any() for p in encoder["params"])
+
+
+def test_trained_with_ulgm_moves_labels(dataset: Dataset, tmp_path: Path) -> None:
+    source = labels.online("ulgm", dataset, HP)
+    train_jointly(dataset, HP, source, 1, tmp_path, network_of=build)
+    found = labels.saved_labels(tmp_path)
+    assert all(not np.array_equal(found[m].numpy(), dataset.train.labels) for m in MODALITIES)
+    assert {m: f.shape for m, f in source.features.items()} == {m: (24, d) for m, d in PUBLISHED.head.items()}

@@ -1,0 +1,158 @@
+"""Conversion to the 5 and 20 columns of MMSA's MOSI."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_up import make_dataset
+
+from mugkit import files
+from mugkit.data import store
+from mugkit.data.convert import COVAREP_5, FACET_20, convert
+from mugkit.data.schema import Dataset, Sequences
+from mugkit.errors import UserError
+
+
+@pytest.fixture
+def prepared() -> Dataset:
+    """A stored data set whose column k has the value k, plus the frame's number in thousands."""
+    dataset = make_dataset((300, 3, 4), dims=(74, 47))
+    splits = {}
+    for name, split in dataset.splits.items():
+        numbered = {m: _numbered(sequences) for m, sequences in split.sequences.items()}
+        splits[name] = dataclasses.replace(split, sequences=numbered)
+    about = {
+        "variant": "74/47, aligned",
+        "caption": "MOSI (74/47, aligned), made-up split",
+        "caveats": ["the split is made up"],
+    }
+    store.save(dataclasses.replace(dataset, name="mosi", splits=splits, about=about), files.data_home() / "mosi")
+    return store.load("mosi")
+
+
+def _numbered(sequences: Sequences) -> Sequences:
+    rows, columns = sequences.frames.shape
+    values = np.arange(columns) + 1000 * np.arange(rows)[:, None]
+    return Sequences(values.astype(np.float32), sequences.offsets)
+
+
+def test_columns_are_picked_and_everything_else_stays(prepared: Dataset) -> None:
+    convert("mosi", "5/20", "mosi-5-20")
+    converted = store.load("mosi-5-20", verify=True)
+    assert converted.dims == {"a": 5, "v": 20}
+    for name, split in prepared.splits.items():
+        other = converted.splits[name]
+        assert (other.ids, other.text) == (split.ids, split.text)
+        assert np.array_equal(other.labels, split.labels)
+        for m, columns in (("a", COVAREP_5), ("v", FACET_20)):
+            before, after = split.sequences[m], other.sequences[m]
+            assert np.array_equal(before.offsets, after.offsets)
+            assert np.array_equal(after.frames % 1000, np.tile(columns, (len(after.frames), 1)))
+            assert np.array_equal(after.frames, before.frames[:, list(columns)])
+
+
+# The names that the SDK's author gives for COVAREP, and for Facet 4.1 without the frame's time.
+COVAREP_NAMES = [
+    *("F0", "VUV", "NAQ", "QOQ", "H1H2", "PSP", "MDQ", "peakSlope", "Rd", "Rd_conf", "creak"),
+    *(f"MCEP_{k}" for k in range(25)),
+    *(f"HMPDM_{k}" for k in range(25)),
+    *(f"HMPDD_{k}" for k in range(13)),
+]
+EMOTIONS = (
+    *("anger", "contempt", "disgust", "joy", "fear", "negative", "neutral", "positive", "sadness"),
+    *("surprise", "confusion", "frustration"),
+)
+UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 18, 20, 23, 24, 25, 26, 28)
+FACET_NAMES = [
+    *("x", "y", "width", "height"),
+    *(f"{emotion} evidence" for emotion in EMOTIONS),
+    *(f"{emotion} intensity" for emotion in EMOTIONS),
+    *(f"AU{unit}" for unit in UNITS),
+]
+
+
+def test_the_lists_are_as_published() -> None:
+    assert (len(COVAREP_NAMES), len(FACET_NAMES)) == (74, 47)
+    assert [COVAREP_NAMES[k] for k in COVAREP_5] == ["VUV", "QOQ", "MDQ", "MCEP_14", "HMPDM_24"]
+    evidence = [f"{emotion} evidence" for emotion in ["contempt", "neutral", "positive", "sadness", "confusion"]]
+    intensity = [
+        f"{emotion} intensity" for emotion in ["contempt", "fear", "negative", "neutral", "sadness", "surprise"]
+    ]
+    units = [f"AU{unit}" for unit in (2, 4, 5, 6, 12, 14, 18)]
+    assert [FACET_NAMES[k] for k in FACET_20] == ["x", "width", *evidence, *intensity, *units]
+
+
+def test_the_new_caption_and_caveats_say_what_it_is(prepared: Dataset) -> None:
+    convert("mosi", "5/20", "mosi-5-20")
+    about = store.load("mosi-5-20").about
+    assert about["caption"] == "MOSI (5/20, aligned), made-up split"
+    assert "not the paper's features: acoustic/visual dims 5/20 instead of 74/47" in about["caveats"]
+    assert "the split is made up" in about["caveats"]
+    assert any("not known for certain" in caveat for caveat in about["caveats"])
+
+
+def test_other_visual_columns_can_be_given(prepared: Dataset) -> None:
+    convert("mosi", "5/20", "mine", visual_columns=[46, 0])
+    mine = store.load("mine")
+    assert (mine.valid.sequences["v"].frames % 1000).tolist()[0] == [46, 0]
+    assert any("visual 46, 0" in caveat for caveat in mine.about["caveats"])
+    assert mine.about["variant"] == "other 5/2, aligned"
+
+
+def test_converting_again_does_nothing_and_other_data_is_kept(prepared: Dataset) -> None:
+    folder = convert("mosi", "5/20", "mosi-5-20")
+    before = (folder / store.MANIFEST).stat()
+    assert convert("mosi", "5/20", "mosi-5-20") == folder
+    assert (folder / store.MANIFEST).stat() == before
+    with pytest.raises(UserError, match="another source"):
+        convert("mosi", "5/20", "mosi-5-20", visual_columns=[1])
+    with pytest.raises(UserError, match="another source"):
+        convert("mosi", "5/20", "mosi")
+    convert("mosi", "5/20", "mosi-5-20", visual_columns=[1], force=True)
+    assert store.load("mosi-5-20").dims == {"a": 5, "v": 1}
+    assert store.load("mosi").dims == {"a": 74, "v": 47}
+
+
+def test_what_cannot_be_converted_is_refused(prepared: Dataset) -> None:
+    with pytest.raises(UserError, match="unknown target '5/21'"):
+        convert("mosi", "5/21", "x")
+    with pytest.raises(UserError, match="no visual column 47"):
+        convert("mosi", "5/20", "x", visual_columns=[0, 47])
+    with pytest.raises(UserError, match="no visual column -1"):
+        convert("mosi", "5/20", "x", visual_columns=[-1])
+    with pytest.raises(UserError, match="cannot be the name"):
+        convert("mosi", "5/20", "X Y")
+    with pytest.raises(UserError, match="'mosei' is not prepared"):
+        convert("mosei", "5/20", "x")
+    assert store.available() == ["mosi"]
+
+
+@pytest.mark.parametrize(("family", "dims"), [("mosi", (74, 35)), ("reviews", (74, 47))])
+def test_other_features_have_no_such_columns(family: str, dims: tuple[int, int]) -> None:
+    store.save(make_dataset((4, 2, 2), dims=dims, family=family, name="other"), files.data_home() / "other")
+    with pytest.raises(UserError, match=f"'other' is {family} with acoustic 74, visual {dims[1]}"):
+        convert("other", "5/20", "x")
+
+
+def test_no_room_on_the_disk_leaves_nothing(prepared: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mugkit.data.disk.shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    with pytest.raises(UserError, match="disk is too full"):
+        convert("mosi", "5/20", "x")
+    assert store.available() == ["mosi"]
+
+
+@pytest.mark.shared_data
+def test_facet_columns_have_the_layout_that_the_list_counts_on(shared_data: Path) -> None:
+    """Face width equals height in columns 2 and 3; the evidence of an emotion is 12 columns before its intensity."""
+    from mugkit.data.pickles import load_pickle
+
+    clips = load_pickle(shared_data / "mosi" / "misa_dev.pkl")
+    visual = np.concatenate([entry[0][1] for entry in clips])
+    seen = visual[(visual != 0).any(axis=1)]
+    correlation = np.corrcoef(seen.T)
+    assert correlation[2, 3] == pytest.approx(1, abs=1e-5)
+    partners = correlation[4:16, 16:28].argmax(axis=1)
+    assert np.array_equal(partners, np.arange(12))

@@ -1,0 +1,196 @@
+"""Frames between a file and memory: blocks, scratch files, free space; and that memory stays bounded by a block."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import bag_of_words, small
+
+from mugkit.data import disk
+from mugkit.data.batching import Clips
+from mugkit.data.schema import Sequences, Split
+from mugkit.errors import UserError
+from mugkit.nets import text
+
+LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
+Usage = namedtuple("Usage", "total used free")
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+@pytest.fixture
+def mapped(tmp_path: Path) -> np.memmap:
+    """48 MB of ones in a file."""
+    np.ones((600_000, 20), dtype=np.float32).tofile(tmp_path / "ones")
+    return np.memmap(tmp_path / "ones", np.float32, "r", shape=(600_000, 20))
+
+
+def test_room_refuses_what_does_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10e9, 7.5e9, 2.5e9))
+    with disk.room(tmp_path / "fits", 2_500_000_000):
+        pass
+    with pytest.raises(UserError, match=r"3 GB are needed, 2\.5 GB are free") as caught, disk.room(tmp_path, 3 * 10**9):
+        pytest.fail("the block must not start")
+    assert caught.value.file == tmp_path
+    assert "MUGKIT_HOME" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_room_tells_of_a_disk_that_becomes_full(code: int, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="too full"), disk.room(tmp_path, 10):
+        raise OSError(code, os.strerror(code))
+
+
+def test_room_lets_other_errors_through(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), disk.room(tmp_path, 10):
+        raise PermissionError(errno.EACCES, "no")
+
+
+@pytest.mark.parametrize("size", [1, 7 * 8, 8 * 8, 10**6])
+def test_blocks_are_the_array_in_order(size: int) -> None:
+    array = np.arange(20.0).reshape(10, 2)
+    parts = list(disk.blocks(array, size))
+    np.testing.assert_array_equal(np.concatenate(parts), array)
+    assert len(parts) == {1: 10, 56: 4, 64: 3, 10**6: 1}[size]
+    assert list(disk.blocks(array[:0])) == []
+
+
+@LINUX
+def test_blocks_leave_no_pages_behind(mapped: np.memmap) -> None:
+    before = resident_bytes()
+    grown = [(float(block.sum()), resident_bytes() - before)[1] for block in disk.blocks(mapped[1:], 2**20)]
+    assert max(grown) < 8e6
+    assert resident_bytes() - before < 4e6
+    assert mapped.sum(dtype=np.float64) == 12e6
+    assert resident_bytes() - before > 40e6  # so that the measure above would have seen the pages
+
+
+@LINUX
+@pytest.mark.parametrize("kind", ["map", "slice", "view of bytes"])
+def test_release_reaches_the_map_below(kind: str, mapped: np.memmap) -> None:
+    file_map = mapped.base
+    view = {
+        "map": mapped,
+        "slice": mapped[3:][::2],
+        "view of bytes": np.ndarray(11_999_999, np.float32, buffer=memoryview(file_map)[3:-1]),
+    }[kind]
+    before = resident_bytes()
+    mapped.sum()
+    disk.release(view)
+    assert resident_bytes() - before < 4e6
+    assert view.flat[0] != 0
+
+
+def test_release_loses_nothing_that_was_written(tmp_path: Path) -> None:
+    np.zeros(4096).tofile(tmp_path / "zeros")
+    private = np.memmap(tmp_path / "zeros", np.float64, "c")
+    private[:] = 1
+    disk.release(private)
+    disk.release(plain := np.ones(3))
+    assert private.sum() == 4096
+    assert plain.sum() == 3
+
+
+def test_flatten_joins_clips(mugkit_home: Path) -> None:
+    rng = np.random.default_rng(0)
+    clips = [np.asfortranarray(rng.standard_normal((length, 3))) for length in (2, 1, 5, 4)]
+    sequences = disk.flatten([clips[:1], clips[1:3], clips[3:]], 3)
+    assert sequences.offsets.tolist() == [0, 2, 3, 8, 12]
+    assert isinstance(sequences.frames, np.memmap)
+    assert sequences.frames.dtype == np.float32
+    assert not sequences.frames.flags.writeable
+    for clip, expected in enumerate(clips):
+        np.testing.assert_array_equal(sequences[clip], expected.astype(np.float32))
+    assert list(mugkit_home.iterdir()) == []  # the file has no name, so nobody has to delete it
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_flatten_that_is_interrupted_leaves_nothing(error: type[BaseException], mugkit_home: Path) -> None:
+    def clips() -> object:
+        yield [np.ones((5, 2))]
+        raise error
+
+    free = shutil.disk_usage(mugkit_home).free
+    with pytest.raises(error):
+        disk.flatten(clips(), 2)
+    assert list(mugkit_home.iterdir()) == []
+    assert shutil.disk_usage(mugkit_home).free > free - 10**9
+
+
+@LINUX
+def test_batches_leave_no_pages_behind(mapped: np.memmap, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    offsets = np.arange(0, len(mapped) + 1, 1000)
+    names = [str(clip) for clip in range(600)]
+    split = Split("train", names, ["good"] * 600, np.zeros(600, np.float32), {"a": Sequences(mapped, offsets)})
+    clips = Clips(split, small().network)
+    next(clips.in_order(4))
+    before = resident_bytes()
+    grown = [(len(batch.index), resident_bytes() - before)[1] for batch in clips.in_order(4)]
+    assert len(grown) == 150
+    assert max(grown) < 8e6 < mapped.nbytes / 4
+
+
+# Prepares a small file first, so that imports and parquet's libraries are in the baseline.
+MEASURE = """
+import sys
+from pathlib import Path
+from mugkit.data.prepare import prepare
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+
+prepare("mosei", [Path(sys.argv[1])], store_as="small")
+before = peak()
+prepare("mosei", [Path(sys.argv[2])], store_as="large")
+print(peak() - before)
+"""
+
+
+def write_mmsa(path: Path, clips: int, protocol: int) -> None:
+    """An MMSA pickle of `clips` training clips of MOSEI's shape, a fifth of them padding."""
+    rng = np.random.default_rng(0)
+    splits = {}
+    for name, size in (("train", clips), ("valid", 1), ("test", 1)):
+        splits[name] = {
+            "id": [f"{name}{clip}" for clip in range(size)],
+            "raw_text": ["so so"] * size,
+            "text": np.ones((size, 50, 768), np.float32),
+            "audio": rng.standard_normal((size, 500, 74), np.float32),
+            "vision": rng.standard_normal((size, 500, 35), np.float32),
+            "audio_lengths": [400] * size,
+            "vision_lengths": [400] * size,
+            "regression_labels": np.zeros(size),
+        }
+    with path.open("wb") as stream:
+        pickle.dump(splits, stream, protocol)
+
+
+@LINUX
+@pytest.mark.slow
+@pytest.mark.parametrize(("protocol", "clips"), [(4, 540), (2, 270)])
+def test_preparing_takes_memory_for_blocks_not_for_the_file(
+    protocol: int, clips: int, tmp_path: Path, mugkit_home: Path
+) -> None:
+    small, large = tmp_path / "small.pkl", tmp_path / "large.pkl"
+    write_mmsa(small, 2, protocol)
+    write_mmsa(large, clips, protocol)
+    command = [sys.executable, "-c", MEASURE, str(small), str(large)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ))
+    assert int(done.stdout) < 90e6 < 140e6 < large.stat().st_size
+    stored = mugkit_home / "data" / "large" / "train.safetensors"
+    assert stored.stat().st_size == pytest.approx(clips * 400 * 109 * 4, rel=1e-3)  # no padding
+    assert sorted(path.name for path in (mugkit_home / "data").iterdir() if path.is_dir()) == ["large", "small"]
+    assert [path.name for path in mugkit_home.iterdir()] == ["data"]

@@ -1,0 +1,151 @@
+"""A clip to scores with a trained run: the run's own predictions come out again, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import typer
+from small import bag_of_words
+from tones import openface_rows, tone, write_rows
+from typer.testing import CliRunner
+
+from mugkit import engine, files
+from mugkit.config import RunSpec
+from mugkit.data import store
+from mugkit.data.schema import Dataset, Sequences, Split
+from mugkit.errors import UserError
+from mugkit.features.clips import Scaling
+from mugkit.features.prediction import TrainedRun
+from mugkit.nets import text
+
+SCRIPT = Path(__file__).resolve().parents[2] / "data_prep" / "predict_clip.py"
+
+
+@pytest.fixture(autouse=True)
+def _encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine._dataset.cache_clear()
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+
+
+def trained(dataset: Dataset, system: str = "mug") -> Path:
+    store.save(dataset, files.data_home() / dataset.name)
+    return engine.run(RunSpec(system, dataset.name, 1111, "smoke")).folder
+
+
+def scaled(dataset: Dataset) -> tuple[Dataset, Scaling]:
+    """The data set with frames scaled by its training split, as a stored corpus has them."""
+    scaling = Scaling.of({m: dataset.train.sequences[m].frames for m in "av"})
+
+    def one(split: Split) -> Split:
+        frames = scaling({m: split.sequences[m].frames for m in "av"})
+        return replace(split, sequences={m: Sequences(frames[m], split.sequences[m].offsets) for m in "av"})
+
+    splits = {name: one(split) for name, split in dataset.splits.items()}
+    return replace(dataset, splits=splits, about=dict(dataset.about) | {"scaling": scaling.plain()}), scaling
+
+
+def test_scores_are_the_runs_own_predictions(made_up: Callable[..., Dataset]) -> None:
+    dataset = made_up((24, 8, 8))
+    folder = trained(dataset)
+    scores = TrainedRun.open(folder).scores(dataset.test)
+    saved = pd.read_parquet(folder / "predictions.parquet")
+    saved = saved[saved["split"] == "test"] if "split" in saved else saved
+    expected = saved.set_index("id").loc[dataset.test.ids, "prediction"]
+    assert np.allclose(scores["M"], expected, atol=1e-5)
+    assert set(scores) == {"M", "l", "a", "v"}
+    assert len({round(float(values[0]), 4) for values in scores.values()}) == 4
+
+
+def test_predict_of_frames_as_extracted_scales_them_like_the_corpus(made_up: Callable[..., Dataset]) -> None:
+    raw = made_up((24, 8, 8))
+    dataset, _ = scaled(raw)
+    run = TrainedRun.open(trained(dataset))
+    scores = run.scores(dataset.test)
+    for i in (0, 5):
+        found = run.predict(raw.test.text[i], {m: raw.test.sequences[m][i] for m in "av"})
+        assert found == pytest.approx({name: float(values[i]) for name, values in scores.items()}, abs=1e-4)
+
+
+def test_predict_depends_on_each_modality_alone(made_up: Callable[..., Dataset]) -> None:
+    dataset = made_up((24, 8, 8))
+    run = TrainedRun.open(trained(dataset))
+    clip = {m: dataset.test.sequences[m][0] for m in "av"}
+    before = run.predict("bad film", clip)
+    after = run.predict("bad film", clip | {"a": dataset.test.sequences["a"][3]})
+    assert (before["l"], before["v"]) == (after["l"], after["v"])
+    assert before["a"] != after["a"]
+    assert before["M"] != after["M"]
+
+
+def test_predict_of_other_columns_or_no_text_is_refused(made_up: Callable[..., Dataset]) -> None:
+    dataset = made_up((24, 8, 8))
+    run = TrainedRun.open(trained(dataset))
+    frames = {"a": np.zeros((3, 33), np.float32), "v": np.zeros((3, 4), np.float32)}
+    with pytest.raises(UserError, match="the clip has 33 acoustic columns, the run reads 5"):
+        run.predict("good", frames)
+    with pytest.raises(UserError, match="transcript is empty"):
+        run.predict("  ", frames)
+
+
+def test_open_of_what_is_no_run_of_mug_is_refused(made_up: Callable[..., Dataset], tmp_path: Path) -> None:
+    folder = trained(made_up((24, 8, 8)))
+    with pytest.raises(UserError, match="no finished run here"):
+        TrainedRun.open(tmp_path)
+    labels = next((files.home() / "runs" / "labels").iterdir())
+    with pytest.raises(UserError, match="not a run of stage 3"):
+        TrainedRun.open(labels)
+    (folder / "weights.safetensors").write_bytes((labels / "labels.safetensors").read_bytes())
+    with pytest.raises(UserError, match="not the weights of MUG's network"):
+        TrainedRun.open(folder)
+    (folder / "weights.safetensors").unlink()
+    with pytest.raises(UserError, match="weights cannot be read"):
+        TrainedRun.open(folder)
+
+
+def test_open_without_the_runs_data_set_says_so(made_up: Callable[..., Dataset]) -> None:
+    folder = trained(made_up((24, 8, 8)))
+    store.save(made_up((24, 8, 8), seed=1), files.data_home() / "made-up", replace=True)
+    with pytest.raises(UserError, match="not prepared here"):
+        TrainedRun.open(folder)
+
+
+# --- the command
+
+
+def command(*arguments: Any) -> Any:
+    app = typer.Typer()
+    app.command()(runpy.run_path(str(SCRIPT))["command"])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> list[Any]:
+    """The options that name a clip."""
+    soundfile.write(tmp_path / "clip.wav", tone(200, 0.3), 22_050)
+    write_rows(tmp_path / "clip.csv", openface_rows(3))
+    return ["--audio", tmp_path / "clip.wav", "--openface", tmp_path / "clip.csv", "--text", "good film"]
+
+
+def test_command_prints_four_scores(made_up: Callable[..., Dataset], clip: list[Any]) -> None:
+    folder = trained(made_up((24, 8, 8), dims=(33, 709)))
+    answer = command(*clip, "--run", folder)
+    assert answer.exit_code == 0
+    first, *scores = answer.output.splitlines()
+    assert first == "13 acoustic and 3 visual frames; run on 'made-up'"
+    assert [line.split()[0] for line in scores] == ["multimodal", "language", "acoustic", "visual"]
+    assert all(-9 < float(line.split()[1]) < 9 for line in scores)
+
+
+def test_command_with_a_run_on_other_columns_exits_2(made_up: Callable[..., Dataset], clip: list[Any]) -> None:
+    answer = command(*clip, "--run", trained(made_up((24, 8, 8))))
+    assert answer.exit_code == 2
+    assert "error: a: the clip has 33 acoustic columns, the run reads 5" in answer.stderr
+    assert "Traceback" not in answer.output

@@ -1,0 +1,70 @@
+"""Steps alternate between systems, warm-up is left out, and only ratios within one run are reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from small import bag_of_words
+
+from mugkit import files
+from mugkit.config import RunSpec
+from mugkit.data.schema import Dataset
+from mugkit.nets import text
+from mugkit.results import cost
+from mugkit.runs import Store
+from mugkit.systems import Work
+
+
+@pytest.fixture
+def work(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Work]:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    dataset = made_up((40, 8, 8))
+    changes = (("meta_epochs", 1), ("pretrain_epochs", 1), ("max_epochs", 1), ("batch_size", 16))
+    store = Store(tmp_path / "runs")
+    return lambda name: Work(RunSpec(name, "made-up", 1111, "smoke", changes=changes), dataset, store, "cpu")
+
+
+def test_alternate_goes_round_and_leaves_the_warm_up_out() -> None:
+    made: list[tuple[str, int]] = []
+    seconds = cost.alternate({name: lambda i, name=name: made.append((name, i)) for name in "ab"}, rounds=2)
+    assert made == [(name, i) for i in range(cost.WARM_UP + 2) for name in "ab"]
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
+
+
+def test_step_times_slower_system_has_the_larger_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(1000))
+    ticks = {"fast": 1, "slow": 3}
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(cost, "stepper", lambda name: lambda _: [next(clock) for _ in range(ticks[name] - 1)])
+    monkeypatch.setattr(cost, "cpu_threads", lambda _: torch.no_grad())
+
+    class Named(str):
+        spec = RunSpec("x", "y", 1)
+
+    table = cost.step_times({name: Named(name) for name in ticks}, rounds=5)  # type: ignore[misc]
+    assert table.to_dict("records") == [
+        {"system": "fast", "ratio": 1.0, "lower_quartile": 1.0, "upper_quartile": 1.0},
+        {"system": "slow", "ratio": 3.0, "lower_quartile": 3.0, "upper_quartile": 3.0},
+    ]
+
+
+@pytest.mark.parametrize("name", ["copy", "text-only"])
+def test_stepper_trains(work: Callable[[str], Work], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses: list[float] = []
+    step = cost.step
+    monkeypatch.setattr(cost, "step", lambda *given: losses.append(step(*given)))
+    one = cost.stepper(work(name))
+    for number in range(12):  # four epochs of three batches
+        one(number)
+    assert sum(losses[-3:]) < sum(losses[:3])
+
+
+def test_stage_shares_are_of_the_recorded_seconds(work: Callable[[str], Work]) -> None:
+    mug = work("mug")
+    for folder, seconds in ((mug.representations(), 1.0), (mug.learned_labels(), 6.0), (mug.result(), 3.0)):
+        done = files.read_json(folder / "done.json")
+        files.write_json(folder / "done.json", {**done, "seconds": seconds})
+    assert cost.stage_shares(mug)["share"].tolist() == pytest.approx([0.1, 0.6, 0.3])

@@ -1,0 +1,34 @@
+"""Table 2 beside our presets, and the agreement of two orders of rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from mugkit import paper
+from mugkit.results import settings
+from mugkit.results.tables import Row
+
+
+def test_table2_preset_equals_paper_in_every_cell() -> None:
+    table, _ = settings.table2("reviews", "quick")
+    assert list(table["hyperparameter"]) == list(paper.TABLE2)
+    for name in paper.DATASETS:
+        assert table[f"{name} preset"].tolist() == table[f"{name} paper"].tolist()
+
+
+def test_table2_shows_what_the_profile_changes() -> None:
+    table, shown = settings.table2("reviews", "quick")
+    here = table.set_index("hyperparameter")["quick on reviews"]
+    assert (here["Batch Size"], here["Learning Rate"], here["Meta-Training Epochs"]) == (64, 5e-4, 65)
+    assert shown.loc["Learning Rate", "quick on reviews"] == "0.0005"
+
+
+def row(name: str, ours: float, paper_value: float | None) -> Row:
+    return Row(name, "x", {"MAE": {"mean": ours}}, {} if paper_value is None else {"MAE": paper_value})
+
+
+@pytest.mark.parametrize(("theirs", "tau"), [((1, 2, 3, 4), 1.0), ((4, 3, 2, 1), -1.0), ((1, 2, 4, 3), 2 / 3)])
+def test_rank_agreement_by_hand(theirs: tuple[float, ...], tau: float) -> None:
+    rows = [row(str(i), i, value) for i, value in enumerate(theirs)]
+    found = settings.rank_agreement([*rows, row("without", 9, None)], "MAE").iloc[0]
+    assert (found["tau"], found["rows"]) == (pytest.approx(tau), 4)

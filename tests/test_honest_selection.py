@@ -1,0 +1,66 @@
+"""No system of any table can see the test split before its weights are chosen, and validation decides alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small import bag_of_words
+from torch import Tensor
+
+from mugkit import files
+from mugkit.config import RunSpec
+from mugkit.data.schema import MODALITIES, Dataset, Split
+from mugkit.nets import encoders, text
+from mugkit.runs import Store
+from mugkit.systems import SYSTEMS, Work
+
+WIDTH = 16
+CHANGES = (("max_epochs", 2), ("meta_epochs", 2), ("pretrain_epochs", 1))
+
+
+def token_states(lines: Sequence[str], *_: object) -> tuple[Tensor, Tensor]:
+    """Stands in for a frozen encoder's token states: every word has a random vector of its own."""
+    words = [line.split() or ["?"] for line in lines]
+    seeds = [zlib.crc32(word.encode()) for line in words for word in line]
+    states = torch.stack([torch.randn(WIDTH, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+    return states, torch.tensor([0, *np.cumsum([len(line) for line in words])])
+
+
+@pytest.fixture(autouse=True)
+def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "frozen_features", bag_of_words)
+    monkeypatch.setattr(text, "frozen_states", token_states)
+    monkeypatch.setattr(encoders, "locate", lambda name: name)
+
+
+@pytest.fixture(scope="module")
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((24, 12, 12))
+
+
+def garbage(split: Split) -> Split:
+    """Other labels, other text, other frames."""
+    noise = np.random.default_rng(7).uniform(-3, 3, len(split)).astype(np.float32)
+    sequences = {m: dataclasses.replace(s, frames=s.frames[::-1].copy()) for m, s in split.sequences.items()}
+    true = dict.fromkeys(MODALITIES, noise)
+    return dataclasses.replace(split, labels=noise, true_labels=true, text=split.text[::-1], sequences=sequences)
+
+
+def weights(name: str, dataset: Dataset, folder: Path) -> str:
+    work = Work(RunSpec(name, "made-up", 1111, "smoke", changes=CHANGES), dataset, Store(folder), "cpu")
+    return files.sha256(work.result() / "weights.safetensors")
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_system_test_split_changes_no_weight_training_split_does(name: str, dataset: Dataset, tmp_path: Path) -> None:
+    other_test = dataclasses.replace(dataset, splits={**dataset.splits, "test": garbage(dataset.test)})
+    first = weights(name, dataset, tmp_path / "1")
+    assert weights(name, other_test, tmp_path / "2") == first
+    other_train = dataclasses.replace(dataset, splits={**dataset.splits, "train": garbage(dataset.train)})
+    assert weights(name, other_train, tmp_path / "3") != first  # the comparison can tell runs apart

@@ -18,7 +18,7 @@ from mugkit.engine import run, run_all
 from mugkit.errors import UserError
 from mugkit.nets import text
 from mugkit.runs import Store, read_result
-from mugkit.stages import joint
+from mugkit.stages import fitting
 
 NAME = "made-up"
 
@@ -114,7 +114,7 @@ def test_run_all_in_one_process_finishes_others_before_it_tells_of_failure() -> 
 def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole = run(spec(), Store(tmp_path / "whole"))
     with monkeypatch.context() as patch:
-        patch.setattr(joint, "train_epoch", StopAt(joint.train_epoch, 2))
+        patch.setattr(fitting, "train_epoch", StopAt(fitting.train_epoch, 2))
         with pytest.raises(KeyboardInterrupt):
             run_all([spec()], workers=1)
     (resumed,) = run_all([spec()], workers=1)

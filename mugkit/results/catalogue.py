@@ -13,7 +13,7 @@ class Line:
     """One row of the paper's tables.
 
     Attributes:
-        row: its name in the paper.
+        row: its name in the paper, ours where the paper has none.
         tables: the tables that have it.
         name: what `mugkit run --system` calls it; '–' if it is not implemented here.
         where: the module that implements it.
@@ -26,10 +26,11 @@ class Line:
 
 
 def catalogue() -> list[Line]:
-    """All rows in the paper's order."""
+    """All rows in the paper's order, then the systems that the paper has no row of."""
     by_row = {row: system for system in SYSTEMS.values() for row in system.rows}
     missing = "not yet: paper's numbers only"
+    more = [Line(system.title, (), system.name, system.where) for system in SYSTEMS.values() if not system.rows]
     return [
         Line(row, tables, by_row[row].name, by_row[row].where) if row in by_row else Line(row, tables, "–", missing)
         for row, tables in SYSTEM_ROWS.items()
-    ]
+    ] + more

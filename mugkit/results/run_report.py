@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -16,16 +17,22 @@ from mugkit.systems import system
 def command(run: Run) -> str:
     """The command that repeats the run."""
     spec = run.spec
-    changes = "".join(f" --set {name}={value}" for name, value in spec.changes)
+    changes = "".join(f" --set {name}={_written(value)}" for name, value in spec.changes)
     return (
         f"mugkit run --system {spec.system} --dataset {spec.dataset} --seed {spec.seed} "
         f"--label-seed {spec.label_seed} --profile {spec.profile}{changes}"
     )
 
 
+def _written(value: Any) -> str:
+    """A value as `--set` reads it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 def run_report(run: Run, dataset: Dataset, device: str = "auto") -> dict[str, Any]:
     """The run's specification, data with caveats, configuration, metrics and versions, as JSON."""
     kept = ("caption", "variant", "caveats", "split")
+    chosen = system(run.spec.system)
     return {
         "command": command(run),
         "data": {
@@ -33,7 +40,7 @@ def run_report(run: Run, dataset: Dataset, device: str = "auto") -> dict[str, An
             "sizes": {name: len(dataset.splits[name]) for name in SPLITS}, "dims": dataset.dims,
             **{key: dataset.about[key] for key in kept if key in dataset.about},
         },
-        "hyperparameters": asdict(run.spec.hyperparameters(dataset.family, system(run.spec.system).changes)),
+        "hyperparameters": asdict(run.spec.hyperparameters(dataset.family, chosen.changes, chosen.own, chosen.t5)),
         "headline": list(HEADLINE[dataset.family]),
         "test": run.metrics, "valid": run.valid_metrics, "best_epoch": run.best_epoch,
         "versions": versions(), "device": str(choose_device(device)),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from mugkit.cli import commands
-from mugkit.config import RunSpec
+from mugkit.config import RunSpec, parse_overrides
 from mugkit.data.schema import Dataset
 from mugkit.engine import Run
 from mugkit.results.run_report import command, run_report
@@ -38,3 +38,10 @@ def test_run_report_names_data_caveats_and_configuration(made_up: Callable[..., 
     assert report["test"] == {"MAE": 1.0, "Corr": None}
     assert report["device"] == "cpu"
     assert "somewhere" not in json.dumps(report)
+
+
+def test_command_writes_values_as_set_reads_them(tmp_path: Path) -> None:
+    changes = (("beta", 0.1), ("freeze_text", False), ("gate", "sample"), ("text_learning_rate", 5e-5))
+    done = Run(RunSpec("mug", "mosi", 1, changes=changes), tmp_path, {}, {}, 0, True)
+    pairs = [part.split(" ")[0] for part in command(done).split("--set ")[1:]]
+    assert parse_overrides(pairs) == dict(changes)

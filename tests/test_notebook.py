@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 from matplotlib.figure import Figure
 from small import bag_of_words
 
-from mugkit import config, engine, files, notebook
+from mugkit import config, engine, files, notebook, paper
 from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import Dataset
+from mugkit.engine import Run
 from mugkit.errors import UserError
 from mugkit.results.tables import Row
 
@@ -184,3 +186,53 @@ def test_metrics_table_has_the_papers_columns_in_order() -> None:
     table = notebook.metrics_table(results, "sims")
     assert table.loc["probe"].to_dict() == {"MAE": 0.9, "Corr": 0.5, "Acc2": 81.0, "F1": 80.0}
     assert list(table.columns) == ["MAE", "Corr", "Acc2", "F1"]
+
+
+# --- the paper's tables
+
+
+@pytest.fixture
+def session(prepared: Make, tmp_path: Path) -> notebook.Session:
+    prepared()
+    return notebook.start("07_table3", "smoke", "made-up", str(tmp_path))
+
+
+def fake_runs(specs: list[RunSpec]) -> list[Run]:
+    """A result for every specification, without training."""
+    metrics = {"Acc7": 40.0, "Acc2": 80.0, "F1": 80.0, "MAE": 1.0, "Corr": 0.5}
+    return [Run(spec, Path(), dict(metrics), {}, 0, True) for spec in specs]
+
+
+def test_paper_rows_in_quick_are_this_data_set_and_what_the_papers_need(
+    session: notebook.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebook.engine, "run_all", fake_runs)
+    monkeypatch.setattr(notebook.engine, "missing", lambda spec: "install it" if spec.system == "unimse" else "")
+    rows, runs = session.paper_rows(3)
+    ours, theirs = rows[: len(paper.TABLE3)], rows[len(paper.TABLE3) :]
+    assert [row.system for row in ours] == list(paper.TABLE3)
+    assert {row.system: row.needs for row in ours if row.needs} == {"UniMSE (T5)": "install it"}
+    assert "unimse" not in runs
+    assert {len(done) for done in runs.values()} == {len(session.profile.seeds)}
+    family = session.dataset.family
+    assert {row.dataset for row in theirs} == {"mosi", "mosei"} - {family}
+    assert all("mugkit prepare" in row.needs for row in theirs)
+
+
+def test_paper_rows_in_paper_take_the_other_prepared_data_sets_along(
+    session: notebook.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[str] = set()
+
+    def run_all(specs: list[RunSpec]) -> list[Run]:
+        asked.update(spec.dataset for spec in specs)
+        return fake_runs(specs)
+
+    monkeypatch.setattr(notebook.engine, "run_all", run_all)
+    monkeypatch.setattr(notebook.engine, "missing", lambda _: "")
+    monkeypatch.setattr(notebook, "available", lambda: ["mosei", session.dataset.name])
+    rows, _ = dataclasses.replace(session, profile=config.profile("paper")).paper_rows(3)
+    assert asked == {session.dataset.name, "mosei"}
+    mosei = [row for row in rows if row.dataset == "mosei" and row.origin == "run"]
+    assert [row.system for row in mosei] == list(paper.TABLE3)
+    assert mosei[0].paper == paper.TABLE3[mosei[0].system]["mosei"]

@@ -8,7 +8,7 @@ PYTHON ?= python3
 PROFILE ?= quick
 DATASET ?= reviews
 OUT ?= figures
-EXTRAS ?= notebooks,offline,t5,media,test
+EXTRAS ?= notebooks,offline,t5,media,report,course,cluster,test
 
 # An active conda environment made from environment.yml is used as it is; otherwise the environment is .venv.
 ifeq ($(CONDA_DEFAULT_ENV),mugkit)
@@ -36,7 +36,7 @@ OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=pyt
 CHECKED := $(CURDIR)/.mugkit/checked
 QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 
-.PHONY: help setup data reproduce test notebooks lab pins clean
+.PHONY: help setup data reproduce test notebooks report book lab pins clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -49,7 +49,7 @@ $(ENV)/bin/uv:
 	@if [ "$(ENV)" = .venv ]; then $(PYTHON) -m venv .venv; fi
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 
-$(STAMP): pyproject.toml constraints.txt | $(ENV)/bin/uv
+$(STAMP): pyproject.toml constraints.txt Makefile | $(ENV)/bin/uv
 	@echo "installing mugkit and what it needs into $(ENV)"  # the next line may hold a mirror's password
 	@$(LIKE_PIP) $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --compile-bytecode \
 		--editable '.[$(EXTRAS)]'
@@ -77,10 +77,17 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 notebooks: data  ## run every notebook in place, to commit its outputs
 	$(QUIETLY) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.timeout=-1 notebooks/*.ipynb data_prep/*.ipynb
+	mugkit report --out figures
 	python -m mugkit.results.readme
 
-lab: data  ## open the notebooks in JupyterLab
-	jupyter lab notebooks
+report: setup  ## write the ledger of claims and figures/report.html from what figures/ holds
+	mugkit report --out $(OUT)
+
+book: setup  ## build the book of executed notebooks and the API into .mugkit/book
+	python -m mugkit.results.book .mugkit/book
+
+lab: data  ## open the notebooks in JupyterLab (LAB: options of it, such as LAB=--no-browser)
+	jupyter lab $(LAB) notebooks
 
 # Pins that the lowest supported Python can install, the present ones where they still fit. Left out: CUDA's libraries,
 # which come with torch on machines that have them, and local version tags (torch's +cpu), which say which build a

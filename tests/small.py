@@ -13,6 +13,11 @@ from torch import Tensor
 
 from mugkit import files
 from mugkit.config import Hyperparameters, hyperparameters
+from mugkit.data.schema import Dataset
+from mugkit.labels.source import LabelSource
+from mugkit.stages import joint
+from mugkit.stages.fitting import Result, train_and_test
+from mugkit.stages.training import Checkpoint
 
 # As the profiles do it. On a machine that is busy elsewhere, two threads wait for each other most of the time.
 torch.set_num_threads(1)
@@ -63,6 +68,21 @@ def tiny_t5(folder: Path) -> Path:
     shape = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2}
     T5Model(T5Config(vocab_size=len(ids), decoder_start_token_id=0, **shape)).save_pretrained(folder)
     return folder
+
+
+def train_jointly(
+    dataset: Dataset,
+    hp: Hyperparameters,
+    source: LabelSource,
+    seed: int,
+    folder: Path,
+    checkpoint: Checkpoint | None = None,
+    device: str = "cpu",
+    network_of: joint.BuildNetwork | None = None,
+) -> Result:
+    """Stage 3 without the run store around it."""
+    make = joint.builder(dataset, hp, source, device, network_of)
+    return train_and_test(dataset, hp, make, seed, folder, checkpoint, device)
 
 
 def hashes(folder: Path) -> dict[str, str]:

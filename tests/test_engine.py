@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +21,8 @@ from mugkit import engine, files, systems
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.schema import Dataset
-from mugkit.engine import run, run_all
+from mugkit.engine import pools, run, run_all
+from mugkit.engine.tasks import plan
 from mugkit.errors import UserError
 from mugkit.nets import text
 from mugkit.runs import Store, read_result
@@ -129,12 +137,20 @@ def test_run_data_prepared_again_is_noticed(made_up: Callable[..., Dataset]) -> 
     assert run(spec()).folder != before.folder
 
 
-def test_missing_lists_shared_stages_once() -> None:
+def test_plan_lists_shared_stages_once_and_says_what_each_needs() -> None:
     specs = [spec("mug", seed) for seed in (1111, 1112)]
     specs += [spec("mug-without-multimodal-denoising"), spec("copy")]
-    store = Store.default()
-    counts = {part: len(engine._missing(specs, store, part, "cpu")) for part in ("pretrain", "labels", "train")}
-    assert counts == {"pretrain": 1, "labels": 2, "train": 4}
+    planned = plan(specs, Store.default(), "cpu")
+    assert [task.part for task in planned] == ["pretrain", *["labels"] * 2, *["train"] * 4]
+    first, labels = planned[0].folder, [task.folder for task in planned[1:3]]
+    assert [task.needs for task in planned] == [None, first, first, labels[0], labels[0], labels[1], None]
+    assert plan(specs, Store.default(), "cpu", "labels") == planned[:3]
+
+
+def test_plan_leaves_out_what_is_stored() -> None:
+    engine.learn_all([spec("mug")], workers=1)
+    (only,) = plan([spec("mug")], Store.default(), "cpu")
+    assert (only.part, only.needs) == ("train", None)
 
 
 # --- over processes
@@ -159,9 +175,6 @@ def test_run_all_over_processes(tmp_path: Path) -> None:
 def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Workers stood in for by this process. Stage 1 without Eq. 11 fails; what stage 1 was computed for is noted."""
 
-    def spread(specs: list[RunSpec], store: Store, part: Any, device: str, _: int) -> list[BaseException | None]:
-        return engine._one_by_one(specs, store, part, device)
-
     computed: list[str] = []
     original = systems.pretrain
 
@@ -171,7 +184,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise UserError("the training loss became nan")
         return original(dataset, hp, *rest)
 
-    monkeypatch.setattr(engine, "_spread", spread)
+    monkeypatch.setattr(pools, "processes", lambda _: pools.Here())
     monkeypatch.setattr(systems, "pretrain", pretrain)
     return computed
 
@@ -213,3 +226,86 @@ def test_learn_all_failed_run_leaves_other_labels_finished(workers: int) -> None
         engine.learn_all([spec("mug-without-contrastive"), spec("mug")], workers=workers)
     todo = engine.work(spec("mug"))
     assert todo.store.has("labels", todo.learning)
+
+
+# --- workers that are lost
+
+
+class Breaking(Executor):
+    """A pool whose first `breaks` tasks lose their worker."""
+
+    def __init__(self, breaks: int) -> None:
+        self.breaks, self.given = breaks, 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.given += 1
+        if self.given <= self.breaks:
+            future: Future[Any] = Future()
+            future.set_exception(BrokenProcessPool("a worker died"))
+            return future
+        return pools.Here().submit(fn, *args, **kwargs)
+
+
+def test_run_all_lost_worker_is_replaced_and_its_task_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Breaking(2)
+    monkeypatch.setattr(pools, "processes", lambda _: pool)
+    runs = run_all([spec(seed=1111), spec(seed=1112)], workers=2)
+    assert [one.reused for one in runs] == [False, False]
+    assert pool.given == 4
+
+
+def test_run_all_task_that_always_loses_its_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "processes", lambda _: Breaking(100))
+    with pytest.raises(UserError, match="copy on made-up, seed 1111, train: a worker died"):
+        run_all([spec(seed=1111), spec(seed=1112)], workers=2)
+
+
+def test_run_all_real_worker_killed_is_replaced(tmp_path: Path) -> None:
+    pool = pools.processes(2)
+    victim = pool.submit(os.getpid).result()
+    os.kill(victim, signal.SIGKILL)
+    spread = run_all([spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "spread"), workers=2)
+    alone = run_all([spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "alone"), workers=1)
+    assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
+    pools.forget(pools.processes(2))
+
+
+def test_processes_are_kept_for_the_next_call() -> None:
+    assert pools.processes(2) is pools.processes(2)
+    first = pools.processes(2)
+    pools.forget(first)
+    assert pools.processes(2) is not first
+    pools.forget(pools.processes(2))
+
+
+def test_idle_worker_ends_quietly_at_an_interrupt(capfd: pytest.CaptureFixture[str]) -> None:
+    pool = pools.processes(2)
+    worker = pool.submit(os.getpid).result()
+    time.sleep(0.2)  # back at the queue
+    os.kill(worker, signal.SIGINT)
+    for _ in range(100):
+        if not Path(f"/proc/{worker}").exists() or "zombie" in Path(f"/proc/{worker}/status").read_text():
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("the worker did not end")
+    assert capfd.readouterr().err == ""
+    pools.forget(pool)
+
+
+def test_worker_ends_with_its_starter() -> None:
+    code = (
+        "import os, signal; from mugkit.engine import pools\n"
+        "if __name__ == '__main__':\n"
+        "    print(pools.processes(1).submit(os.getpid).result(), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    script = files.home() / "starter.py"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(code)
+    worker = int(subprocess.run([sys.executable, script], capture_output=True, text=True).stdout)
+    for _ in range(100):
+        if not Path(f"/proc/{worker}/status").exists() or "zombie" in Path(f"/proc/{worker}/status").read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker outlived the process that started it")

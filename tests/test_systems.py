@@ -127,7 +127,7 @@ def test_label_source_of_each_system(work: Make, dataset: Dataset) -> None:
         assert isinstance(source, FixedLabels)
         return {m: values.numpy() for m, values in source.targets(everybody).items()}
 
-    assert work("mug-without-unimodal").label_source() is None
+    assert work("mug-without-unimodal").label_source().targets(torch.tensor([0])) == {}
     for m in MODALITIES:
         np.testing.assert_array_equal(targets("copy")[m], dataset.train.labels)
         np.testing.assert_array_equal(targets("mug-true-labels")[m], dataset.train.true_labels[m])
@@ -144,7 +144,7 @@ def test_label_learners_have_a_source_of_their_own_each_time(work: Make, name: s
     one, other = work(name).label_source(), work(name).label_source()
     assert type(one) is LEARNERS[name]
     assert one is not other  # labels that one run moved are not another's
-    assert one.labels()["a"].tolist() == dataset.train.labels.tolist()
+    assert one.values["a"].tolist() == dataset.train.labels.tolist()
 
 
 def test_self_mm_has_its_papers_settings_and_its_own_network(dataset: Dataset, tmp_path: Path) -> None:
@@ -195,6 +195,13 @@ PARTS = ("pretraining", "learning", "training")
 def test_identity_changes_for_stages_that_depend_on_it(work: Make, changed: dict[str, Any], redone: set[str]) -> None:
     one, other = work(), work(**changed)
     assert {part for part in PARTS if getattr(one, part) != getattr(other, part)} == redone
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("change", [("pooling", "first"), ("dropout", 0.5), ("learning_rate", 0.5), ("patience", 3)])
+def test_identity_of_every_system_holds_its_whole_configuration(work: Make, name: str, change: Any) -> None:
+    # pooling and dropout are fields of the network, which other networks than MUG's read too
+    assert work(name).training != work(name, changes=(change,)).training
 
 
 def test_identity_of_systems_without_learned_labels_ignores_stages_1_and_2(work: Make) -> None:

@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, TextLevel, TokenStates
+from mugkit.data.batching import Batch, Padded, TextLevel
 from mugkit.errors import UserError
 from mugkit.nets.encoders import load_tokenizer
 from mugkit.nets.fusion import Predictor
@@ -151,8 +151,8 @@ class AOBERT(Baseline):
         with torch.no_grad():
             self.blank.copy_(table.weight[load_tokenizer(encoder.name_or_path).mask_token_id])
 
-    def embed(self, text: Tokens | TokenStates) -> Float[Tensor, "batch tokens width"]:
-        return self.words(text.states if isinstance(text, TokenStates) else text.ids)
+    def embed(self, text: Tokens | Padded) -> Float[Tensor, "batch tokens width"]:
+        return self.words(text.values if isinstance(text, Padded) else text.ids)
 
     def streamed(
         self, batch: Batch, mask: Int64[Tensor, "batch tokens"]
@@ -188,13 +188,13 @@ class AOBERT(Baseline):
         self,
         states: Float[Tensor, "batch tokens width"],
         chosen: Bool[Tensor, "batch tokens"],
-        text: Tokens | TokenStates,
+        text: Tokens | Padded,
     ) -> Float[Tensor, ""]:
         """The masked task's loss, a mean over the chosen words; 0 if none was chosen."""
         found, count = self.recover(self.transform(states[chosen])), chosen.sum().clamp(min=1)
         if isinstance(text, Tokens):
             return F.cross_entropy(found, text.ids[chosen], reduction="sum") / count
-        target = F.layer_norm(text.states[chosen], found.shape[1:])
+        target = F.layer_norm(text.values[chosen], found.shape[1:])
         return F.mse_loss(found, target, reduction="sum") / (count * found.shape[1])
 
     def pretraining(self, batch: Batch) -> Float[Tensor, ""]:

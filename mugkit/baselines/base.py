@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from mugkit.config import Network
 from mugkit.data.batching import Batch, Clips, TextLevel
 from mugkit.data.schema import Dataset
+from mugkit.nets.standardise import Standardise
 from mugkit.nets.text import load_encoder
 from mugkit.stages.fitting import Build, Objective
 from mugkit.stages.training import l1
@@ -68,6 +69,19 @@ class Baseline(nn.Module, Objective):
     def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
         """The mean absolute error, unless the baseline has more to minimise."""
         return l1(self(batch), batch.labels)
+
+
+class ScaledBaseline(Baseline):
+    """A baseline that reads frames standardised by the training split."""
+
+    def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: Any) -> None:
+        super().__init__(shapes, encoder, config)
+        self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
+
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        """Measures the training frames once."""
+        if epoch == 0:
+            self.standardise.fit(train.split.sequences)
 
 
 def builder(kind: type[Baseline], config: Any, network: Network, dataset: Dataset, device: torch.device) -> Build:

@@ -36,10 +36,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import PackedSequence
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, TextLevel
+from mugkit.data.batching import Batch, Padded, TextLevel
 from mugkit.nets.recurrent import Bidirectional
 from mugkit.nets.tokens import TokenLanguage, aligned
 
@@ -85,7 +84,7 @@ class Frames(nn.Module):
         self.layers = nn.ModuleList(Bidirectional(width, d, CELLS[cell]) for width in widths)
         self.norm = nn.LayerNorm(d)
 
-    def forward(self, frames: PackedSequence, mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens d"]:
+    def forward(self, frames: Padded, mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens d"]:
         """Zero where there is no token."""
         states = aligned(frames, mask)
         for layer in self.layers:

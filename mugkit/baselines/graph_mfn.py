@@ -31,13 +31,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Clips, TextLevel
-from mugkit.nets.memory import GatedMemory, ViewLSTMs, consecutive, last_step, two_layers
-from mugkit.nets.standardise import Standardise
-from mugkit.nets.tokens import TokenLanguage, aligned
+from mugkit.baselines.base import ScaledBaseline, Shapes
+from mugkit.data.batching import Batch, TextLevel
+from mugkit.data.schema import MODALITIES
+from mugkit.nets.memory import GatedMemory, ViewLSTMs, consecutive, two_layers
+from mugkit.nets.tokens import TokenLanguage, aligned, last_step
 
-MODALITIES = ("l", "a", "v")
 # Every vertex that is computed, in the order of computation, with the vertices it reads.
 GRAPH: Mapping[str, tuple[str, ...]] = {
     "la": ("l", "a"),
@@ -99,7 +98,7 @@ class DynamicFusionGraph(nn.Module):
         return self.vertices(modalities, self.efficacies(modalities))["τ"]
 
 
-class GraphMFN(Baseline):
+class GraphMFN(ScaledBaseline):
     """ŷ = D_y of the LSTMs' last states and a memory written by the graph."""
 
     level: ClassVar[TextLevel] = "tokens"
@@ -112,17 +111,11 @@ class GraphMFN(Baseline):
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: GraphMFNConfig) -> None:
         super().__init__(shapes, encoder, config)
         self.language = TokenLanguage(encoder)
-        self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
         self.lstms = ViewLSTMs((shapes.text, shapes.acoustic, shapes.visual), config.views)
         self.graph = DynamicFusionGraph(tuple(2 * d for d in config.views), config.vertex, *config.graph)
         self.memory = GatedMemory(config.vertex, config.memory, config.candidate, config.retain, config.update)
         width, dropout = config.output
         self.output = two_layers(sum(config.views) + config.memory, width, 1, dropout)
-
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
-        """Measures the training frames once."""
-        if epoch == 0:
-            self.standardise.fit(train.split.sequences)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
         states, mask = self.language(batch.text)

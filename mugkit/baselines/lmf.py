@@ -29,10 +29,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Clips, TextLevel
-from mugkit.nets.standardise import Standardise
-from mugkit.nets.subnets import FrameSubnet, TextSubnet
+from mugkit.baselines.base import ScaledBaseline, Shapes
+from mugkit.data.batching import Batch, TextLevel
+from mugkit.nets.subnets import Subnets
 from mugkit.nets.tokens import TokenLanguage
 
 
@@ -74,7 +73,7 @@ class LowRankFusion(nn.Module):
         return torch.einsum("r,rbo->bo", self.weights[0], product) + self.bias
 
 
-class LMF(Baseline):
+class LMF(ScaledBaseline):
     """ŷ by low-rank fusion of the three modalities."""
 
     level: ClassVar[TextLevel] = "tokens"
@@ -84,18 +83,9 @@ class LMF(Baseline):
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: LMFConfig) -> None:
         super().__init__(shapes, encoder, config)
         self.language = TokenLanguage(encoder)
-        self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
-        self.text = TextSubnet(shapes.text, config.lstm, config.d_l, config.dropout)
-        self.acoustic = FrameSubnet(shapes.acoustic, config.d_a, config.dropout)
-        self.visual = FrameSubnet(shapes.visual, config.d_v, config.dropout)
-        self.fusion = LowRankFusion((config.d_l, config.d_a, config.d_v), config.rank, 1)
-
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
-        """Measures the training frames once."""
-        if epoch == 0:
-            self.standardise.fit(train.split.sequences)
+        dims, sizes = (shapes.text, shapes.acoustic, shapes.visual), (config.d_l, config.d_a, config.d_v)
+        self.subnets = Subnets(dims, config.lstm, sizes, config.dropout)
+        self.fusion = LowRankFusion(sizes, config.rank, 1)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        frames = self.standardise(batch.frames)
-        z_l = self.text(*self.language(batch.text))
-        return self.fusion(z_l, self.acoustic(frames["a"]), self.visual(frames["v"])).squeeze(-1)
+        return self.fusion(*self.subnets(*self.language(batch.text), self.standardise(batch.frames))).squeeze(-1)

@@ -31,14 +31,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Clips, TextLevel
-from mugkit.nets.memory import MemoryFusion, MemorySizes, last_step, two_layers
-from mugkit.nets.standardise import Standardise
-from mugkit.nets.tokens import TokenLanguage, aligned
+from mugkit.baselines.base import ScaledBaseline, Shapes
+from mugkit.data.batching import Batch, TextLevel
+from mugkit.data.schema import MODALITIES
+from mugkit.nets.memory import MemoryFusion, MemorySizes, two_layers
+from mugkit.nets.tokens import TokenLanguage, aligned, last_step
 from mugkit.stages.training import l1
 
-MODALITIES = ("l", "a", "v")
 _PUBLISHED = MemorySizes((88, 64, 48), 64, (128, 0.5), (128, 0.5), (128, 0.5), (128, 0.5))
 
 
@@ -95,7 +94,7 @@ class SequenceDecoder(nn.Module):
         return self.linear(states[mask.bool()])
 
 
-class MFM(Baseline):
+class MFM(ScaledBaseline):
     """ŷ from the discriminative factor; the loss adds generation and the prior."""
 
     level: ClassVar[TextLevel] = "tokens"
@@ -110,7 +109,6 @@ class MFM(Baseline):
         super().__init__(shapes, encoder, config)
         dims = (shapes.text, shapes.acoustic, shapes.visual)
         self.language = TokenLanguage(encoder)
-        self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
         self.fusion = MemoryFusion(dims, config.encoder)
         self.code = nn.Linear(self.fusion.d_out, config.codes[0])
         sizes = zip(("y", *MODALITIES), config.codes, config.factors, config.dropout, strict=True)
@@ -120,11 +118,6 @@ class MFM(Baseline):
         for m, d, z, f in zip(MODALITIES, dims, config.codes[1:], config.factors[1:], strict=True):
             self.encoders[m], self.decoders[m] = SequenceEncoder(d, z), SequenceDecoder(f_y + f, d)
         self.output = two_layers(f_y, f_y, 1)
-
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
-        """Measures the training frames once."""
-        if epoch == 0:
-            self.standardise.fit(train.split.sequences)
 
     def views(self, batch: Batch) -> tuple[dict[str, Float[Tensor, "batch time d"]], Int64[Tensor, "batch time"]]:
         """x_l, x_a, x_v, aligned to tokens."""

@@ -25,10 +25,9 @@ from typing import Any, ClassVar
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Clips, TextLevel
+from mugkit.baselines.base import ScaledBaseline, Shapes
+from mugkit.data.batching import Batch, TextLevel
 from mugkit.nets.memory import MemoryFusion, MemorySizes, two_layers
-from mugkit.nets.standardise import Standardise
 from mugkit.nets.tokens import TokenLanguage, aligned
 
 
@@ -40,7 +39,7 @@ class MFNConfig:
     output: tuple[int, float] = (64, 0.5)  # hidden width and dropout of D_y
 
 
-class MFN(Baseline):
+class MFN(ScaledBaseline):
     """ŷ = D_y of the LSTMs' last states and the memory."""
 
     level: ClassVar[TextLevel] = "tokens"
@@ -53,15 +52,9 @@ class MFN(Baseline):
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: MFNConfig) -> None:
         super().__init__(shapes, encoder, config)
         self.language = TokenLanguage(encoder)
-        self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
         self.encoder = MemoryFusion((shapes.text, shapes.acoustic, shapes.visual), config.encoder)
         width, dropout = config.output
         self.output = two_layers(self.encoder.d_out, width, 1, dropout)
-
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
-        """Measures the training frames once."""
-        if epoch == 0:
-            self.standardise.fit(train.split.sequences)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
         states, mask = self.language(batch.text)

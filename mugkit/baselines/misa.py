@@ -32,13 +32,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import PackedSequence
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, TextLevel
+from mugkit.data.batching import Batch, Padded, TextLevel
 from mugkit.data.schema import MODALITIES
 from mugkit.nets.recurrent import Bidirectional
-from mugkit.nets.tokens import TokenLanguage, masked_mean, padded
+from mugkit.nets.text import pool
+from mugkit.nets.tokens import TokenLanguage
 from mugkit.stages.training import l1
 
 PAIRS = tuple(combinations(MODALITIES, 2))
@@ -85,10 +85,9 @@ class SequenceEncoder(nn.Module):
         self.first, self.second = Bidirectional(d_in, width), Bidirectional(2 * width, width)
         self.norm = nn.LayerNorm(2 * width)
 
-    def forward(self, frames: PackedSequence) -> Float[Tensor, "batch four_widths"]:
-        values, mask = padded(frames)
-        states, first = self.first(values, mask)
-        _, second = self.second(self.norm(states), mask)
+    def forward(self, frames: Padded) -> Float[Tensor, "batch four_widths"]:
+        states, first = self.first(frames.values, frames.mask)
+        _, second = self.second(self.norm(states), frames.mask)
         return torch.cat([first, second], dim=-1)
 
 
@@ -134,7 +133,8 @@ class MISA(Baseline):
 
     def subspaces(self, batch: Batch) -> Subspaces:
         """What the losses compare."""
-        x = {"l": masked_mean(*self.language(batch.text))}
+        states, mask = self.language(batch.text)
+        x = {"l": pool(states, mask, "mean")}
         x |= {m: self.sequences[m](batch.frames[m]) for m in ("a", "v")}
         whole = {m: self.project[m](x[m]) for m in MODALITIES}
         shared = {m: self.shared(u) for m, u in whole.items()}

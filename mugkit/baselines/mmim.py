@@ -34,14 +34,12 @@ from typing import Any, ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.utils.rnn import PackedSequence
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batching import Batch, Clips, Padded
+from mugkit.nets.projection import info_nce
 from mugkit.nets.recurrent import Bidirectional
 from mugkit.nets.text import TextEncoder
-from mugkit.nets.tokens import padded
 from mugkit.stages.training import l1
 
 RIDGE = 1e-3
@@ -72,8 +70,8 @@ class SequenceEncoder(nn.Module):
         self.lstm = Bidirectional(d_in, width)
         self.down = nn.Linear(2 * width, d)
 
-    def forward(self, frames: PackedSequence) -> Float[Tensor, "batch d"]:
-        return self.down(self.lstm(*padded(frames))[1])
+    def forward(self, frames: Padded) -> Float[Tensor, "batch d"]:
+        return self.down(self.lstm(frames.values, frames.mask)[1])
 
 
 class Conditional(nn.Module):
@@ -102,12 +100,6 @@ class Fusion(nn.Module):
     def forward(self, x: Float[Tensor, "batch d_in"]) -> tuple[Float[Tensor, "batch d"], Float[Tensor, "batch"]]:
         z = self.layers(self.dropout(x))
         return z, self.output(z).squeeze(-1)
-
-
-def contrast(guess: Float[Tensor, "batch dim"], true: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
-    """L_CPC of one modality: −log of the softmax, over the batch's guesses, of cos(h_i, G(Z_i))."""
-    scores = functional.normalize(true, dim=1) @ functional.normalize(guess, dim=1).T
-    return functional.cross_entropy(scores, torch.arange(len(scores), device=scores.device))
 
 
 def mixture_entropy(classes: Classes) -> Float[Tensor, ""]:
@@ -187,7 +179,7 @@ class MMIM(Baseline):
         h = self.features(batch)
         self.fit_q(h)
         z, predicted = self.fusion(torch.cat([*h.values()], dim=-1))
-        cpc = torch.stack([contrast(self.guesses[m](z), h[m]) for m in h]).sum()
+        cpc = torch.stack([info_nce(h[m], self.guesses[m](z), 1.0) for m in h]).sum()
         bound = self.log_likelihood(h) + self.entropy(h, batch.labels)
         return l1(predicted, batch.labels) + self.config.cpc_weight * cpc - self.config.bound_weight * bound
 

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batching import Batch, TextLevel
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.tokens import TokenLanguage, padded
+from mugkit.nets.tokens import TokenLanguage, last_step
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Memory(Transformer):
         *before, final = self.blocks
         for block in before:
             x = block(x, x, padding)
-        end = x[torch.arange(len(x)), mask.sum(1) - 1].unsqueeze(1)
+        end = last_step(x, mask)[:, None]
         return self.norm(final(end, x, padding)).squeeze(1)
 
 
@@ -168,7 +168,7 @@ class MulT(Baseline):
         states, mask = self.language(batch.text)
         x, masks = {"l": self.text(self.text_dropout(states))}, {"l": mask}
         for m, convolution in self.convolutions.items():
-            frames, masks[m] = padded(batch.frames[m])
+            frames, masks[m] = batch.frames[m].values, batch.frames[m].mask
             x[m] = convolution(frames.transpose(1, 2)).transpose(1, 2)
         return x, masks
 

@@ -24,10 +24,9 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
 from mugkit.config import Network
-from mugkit.data.batching import Batch
+from mugkit.data.batching import Batch, Padded
 from mugkit.data.schema import MODALITIES
 from mugkit.nets.mug import Representations
 from mugkit.nets.sequence import SequenceNetwork
@@ -84,7 +83,7 @@ class FrameNetwork(nn.Module):
         self.sequence = SequenceNetwork(d_in, hidden)
         self.linear = nn.Linear(hidden, d_out)
 
-    def forward(self, frames: PackedSequence) -> Float[Tensor, "batch d_out"]:
+    def forward(self, frames: Padded) -> Float[Tensor, "batch d_out"]:
         return self.linear(self.sequence(frames))
 
 

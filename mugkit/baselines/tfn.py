@@ -29,10 +29,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Clips, TextLevel
-from mugkit.nets.standardise import Standardise
-from mugkit.nets.subnets import FrameSubnet, TextSubnet
+from mugkit.baselines.base import ScaledBaseline, Shapes
+from mugkit.data.batching import Batch, TextLevel
+from mugkit.nets.subnets import Subnets
 from mugkit.nets.tokens import TokenLanguage
 
 
@@ -56,7 +55,7 @@ def tensor_fusion(
     return language[:, :, None, None] * acoustic[:, None, :, None] * visual[:, None, None, :]
 
 
-class TFN(Baseline):
+class TFN(ScaledBaseline):
     """ŷ from the tensor of all products of the three modalities."""
 
     level: ClassVar[TextLevel] = "tokens"
@@ -66,10 +65,8 @@ class TFN(Baseline):
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: TFNConfig) -> None:
         super().__init__(shapes, encoder, config)
         self.language = TokenLanguage(encoder)
-        self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
-        self.text = TextSubnet(shapes.text, config.lstm, config.d_l, config.dropout)
-        self.acoustic = FrameSubnet(shapes.acoustic, config.d_a, config.dropout)
-        self.visual = FrameSubnet(shapes.visual, config.d_v, config.dropout)
+        dims, sizes = (shapes.text, shapes.acoustic, shapes.visual), (config.d_l, config.d_a, config.d_v)
+        self.subnets = Subnets(dims, config.lstm, sizes, config.dropout)
         fused, width = (config.d_l + 1) * (config.d_a + 1) * (config.d_v + 1), config.inference
         self.inference = nn.Sequential(
             nn.Linear(fused, width), nn.ReLU(), nn.Dropout(config.dropout),
@@ -77,13 +74,7 @@ class TFN(Baseline):
             nn.Linear(width, 1),
         )  # fmt: skip
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
-        """Measures the training frames once."""
-        if epoch == 0:
-            self.standardise.fit(train.split.sequences)
-
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        frames = self.standardise(batch.frames)
-        z_l = self.text(*self.language(batch.text)).relu()
-        z = tensor_fusion(z_l, self.acoustic(frames["a"]), self.visual(frames["v"]))
+        z_l, z_a, z_v = self.subnets(*self.language(batch.text), self.standardise(batch.frames))
+        z = tensor_fusion(z_l.relu(), z_a, z_v)
         return self.inference(z.flatten(1)).squeeze(-1)

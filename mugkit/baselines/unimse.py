@@ -38,12 +38,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, TextLevel, TokenStates
+from mugkit.data.batching import Batch, Padded, TextLevel
 from mugkit.errors import UserError
 from mugkit.nets.encoders import load_tokenizer
+from mugkit.nets.projection import info_nce
 from mugkit.nets.sequence import SequenceNetwork
-from mugkit.nets.text import Tokens, pad, tokenize
-from mugkit.nets.tokens import masked_mean
+from mugkit.nets.text import Tokens, pad, pool, tokenize
 
 CHARACTERS = "+-.0123456789"  # ids from 2 on; 0 pads and starts, 1 ends
 
@@ -152,14 +152,6 @@ class ModalityFusion(nn.Module):
         return self.out(joint + self.up(self.down(joint).sigmoid()))
 
 
-def info_nce(
-    queries: Float[Tensor, "batch d"], keys: Float[Tensor, "batch d"], temperature: float
-) -> Float[Tensor, ""]:
-    """−log softmax of cosine / temperature at each query's own key, among the keys of the batch."""
-    logits = F.normalize(queries, dim=1) @ F.normalize(keys, dim=1).T / temperature
-    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device))
-
-
 @dataclass(frozen=True)
 class Encoded:
     """What the decoder reads, and what contrast compares: token states, x_a and x_v, F^(j) of every fused layer."""
@@ -206,10 +198,10 @@ class UniMSE(Baseline):
     def t5(self) -> Any:
         return self.language["encoder" if "encoder" in self.language else "small"]
 
-    def _read(self, text: Tokens | TokenStates) -> dict[str, Tensor]:
+    def _read(self, text: Tokens | Padded) -> dict[str, Tensor]:
         """The text as T5's encoder takes it."""
-        if isinstance(text, TokenStates):
-            return {"inputs_embeds": self.language["inputs"](text.states), "attention_mask": text.mask}
+        if isinstance(text, Padded):
+            return {"inputs_embeds": self.language["inputs"](text.values), "attention_mask": text.mask}
         return {"input_ids": text.ids, "attention_mask": text.mask}
 
     def encode(self, batch: Batch) -> Encoded:
@@ -261,7 +253,7 @@ class UniMSE(Baseline):
     def contrast(self, encoded: Encoded, modality: str) -> Float[Tensor, ""]:
         """Σ_j InfoNCE(F^(j), x_m)."""
         keys = self.keys[modality](encoded.frames[modality])
-        means = [masked_mean(states, encoded.mask) for states in encoded.fused]
+        means = [pool(states, encoded.mask, "mean") for states in encoded.fused]
         losses = [info_nce(self.queries[modality](mean), keys, self.config.temperature) for mean in means]
         return torch.stack(losses).sum()
 

@@ -1,16 +1,16 @@
-"""From a split on disk to batches on a device: packed frames, text as features or tokens."""
+"""From a split on disk to batches on a device: padded frames, text as features or tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float32, Int64
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pack_sequence, pad_sequence
+from torch.nn.utils.rnn import pad_sequence
 
 from mugkit.config import Network
 from mugkit.data import disk
@@ -23,11 +23,47 @@ TextLevel = Literal["pooled", "tokens"]
 
 
 @dataclass(frozen=True)
-class TokenStates:
-    """A frozen encoder's last hidden states of a batch, zero-padded, and the mask that is 1 on tokens."""
+class Padded:
+    """Clips of different lengths in one array, filled up with zeros: frames, or a frozen encoder's token states.
 
-    states: Float[Tensor, "batch tokens hidden"]
-    mask: Int64[Tensor, "batch tokens"]
+    Attributes:
+        values: the clips' elements.
+        mask: 1 on elements, 0 on padding.
+    """
+
+    values: Float[Tensor, "batch length dim"]
+    mask: Int64[Tensor, "batch length"]
+
+    @classmethod
+    def of(cls, clips: Sequence[Float[Tensor, "_ dim"]]) -> Padded:
+        """Clips given one by one."""
+        lengths = torch.tensor([len(clip) for clip in clips])
+        return cls(
+            pad_sequence(list(clips), batch_first=True), (torch.arange(int(lengths.max())) < lengths[:, None]).long()
+        )
+
+    @classmethod
+    def gathered(
+        cls,
+        elements: Float32[np.ndarray, "elements dim"],
+        offsets: Int64[np.ndarray, "clips+1"],
+        index: Int64[np.ndarray, "batch"],
+    ) -> Padded:
+        """The chosen clips out of all clips' elements (possibly memory-mapped), copied in one go."""
+        start, end = offsets[index, None], offsets[index + 1, None]
+        position = start + np.arange((end - start).max())
+        mask = position < end
+        values = np.asarray(elements)[np.where(mask, position, start)]
+        values[~mask] = 0
+        return cls(torch.from_numpy(values), torch.from_numpy(mask.astype(np.int64)))
+
+    @property
+    def lengths(self) -> Int64[Tensor, "batch"]:
+        """Elements of each clip."""
+        return self.mask.sum(1)
+
+    def to(self, device: torch.device) -> Padded:
+        return Padded(self.values.to(device), self.mask.to(device))
 
 
 @dataclass(frozen=True)
@@ -37,18 +73,18 @@ class Batch:
     Attributes:
         index: the clips' positions in their split.
         text: token ids; or what a frozen encoder made of them, by token or pooled to x̂_l.
-        frames: U_a and U_v, packed.
+        frames: U_a and U_v.
         labels: y.
     """
 
     index: Int64[Tensor, "batch"]
-    text: Tokens | TokenStates | Float[Tensor, "batch hidden"]
-    frames: Mapping[str, PackedSequence]
+    text: Tokens | Padded | Float[Tensor, "batch hidden"]
+    frames: Mapping[str, Padded]
     labels: Float[Tensor, "batch"]
 
 
 class Clips:
-    """A split made ready for a network: text encoded or tokenized once, frames packed batch by batch.
+    """A split made ready for a network: text encoded or tokenized once, frames gathered batch by batch.
 
     Args:
         level: how a frozen encoder's text is given: 'pooled' to one vector a clip, or one vector a token. An encoder
@@ -82,28 +118,21 @@ class Clips:
         frozen = self._features if self._states is None else self._states[0]
         return 0 if frozen is None else frozen.shape[1]
 
-    def _token_states(self, index: Int64[Tensor, "batch"]) -> TokenStates:
-        states, offsets = self._states  # type: ignore[misc]
-        clips = [states[offsets[clip] : offsets[clip + 1]] for clip in index.tolist()]
-        lengths = torch.tensor([len(clip) for clip in clips])
-        mask = (torch.arange(int(lengths.max())) < lengths[:, None]).long()
-        return TokenStates(pad_sequence(clips, batch_first=True).to(self.device), mask.to(self.device))
-
-    def _text(self, index: Int64[Tensor, "batch"]) -> Tokens | TokenStates | Float[Tensor, "batch hidden"]:
+    def _text(self, index: Int64[Tensor, "batch"]) -> Tokens | Padded | Float[Tensor, "batch hidden"]:
         from mugkit.nets.text import pad
 
         if self._states is not None:
-            return self._token_states(index)
+            states, offsets = self._states
+            return Padded.gathered(states.numpy(), offsets.numpy(), index.numpy()).to(self.device)
         if self._features is not None:
             return self._features[index].to(self.device)
         return pad([self._ids[clip] for clip in index.tolist()]).to(self.device)
 
-    def _frames(self, modality: str, index: Int64[Tensor, "batch"]) -> PackedSequence:
+    def _frames(self, modality: str, index: Int64[Tensor, "batch"]) -> Padded:
         sequences = self.split.sequences[modality]
-        # np.array copies the clip out of the memory map; torch refuses read-only memory.
-        clips = [torch.from_numpy(np.array(sequences[clip])) for clip in index.tolist()]
+        frames = Padded.gathered(sequences.frames, sequences.offsets, index.numpy())
         disk.release(sequences.frames)
-        return pack_sequence(clips, enforce_sorted=False).to(self.device)  # type: ignore[arg-type]
+        return frames.to(self.device)
 
     def batch(self, index: Int64[Tensor, "batch"]) -> Batch:
         labels = torch.from_numpy(self.split.labels[index.numpy()]).to(self.device)

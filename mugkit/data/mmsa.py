@@ -40,7 +40,7 @@ def recognises(content: Any) -> bool:
 def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
     """The data set in an unpickled MMSA file.
 
-    Frames are cut to their recorded lengths (at least 1, at most what is there), or where none are recorded, from the
+    Frames are cut to their recorded lengths, or where none are recorded, from the
     first to the last frame that is not all zero: files exist that pad in front. −∞ in audio, the logarithm of
     silence, becomes 0. Frames go to a scratch file, some hundred clips at a time; `text` (features of BERT's) is
     not read at all. Files without transcripts or without one kind of frames are read as what they are.
@@ -114,7 +114,12 @@ class _Part:
         lengths, (clips, padded, _) = self.numbers(name, "clips"), self.frames(key).shape
         if len(lengths) != clips:
             raise self.error(name, f"has {len(lengths)} rows for {clips} clips", "store one length a clip")
-        return np.clip(lengths.astype(np.int64), 1, padded)
+        wrong = np.flatnonzero(~((lengths >= 1) & (lengths <= padded)))  # NaN is in neither
+        if wrong.size:
+            clip = self.strings("id")[wrong[0]]
+            problem = f"says {lengths[wrong[0]]} frames for clip '{clip}' (row {wrong[0]}), but 1 to {padded} are there"
+            raise self.error(name, problem, f"correct the length, or leave '{name}' out to trim padding instead")
+        return lengths.astype(np.int64)
 
     def labels(self, key: str) -> Float32[np.ndarray, " clips"]:
         return self.numbers(key, "").reshape(-1).astype(np.float32)  # (N,) and (N, 1) both occur

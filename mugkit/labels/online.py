@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,14 +11,12 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.labels.source import MultiTaskNetwork
-from mugkit.nets.mug import Representations
+from mugkit.labels.source import LabelSource, save_labels
 from mugkit.stages.training import derive_seed
 
 
-class OnlineLabels:
+class OnlineLabels(LabelSource):
     """A table of unimodal labels of the training split, which start as y; subclasses write into it.
 
     Attributes:
@@ -34,20 +33,8 @@ class OnlineLabels:
     def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
         return {m: self.values[m][index] for m in MODALITIES}
 
-    def weights(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]] | None:
-        return None
-
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
-        """Nothing to prepare."""
-
-    def before_step(self, network: MultiTaskNetwork, batch: Batch, epoch: int) -> None:
-        """Nothing to do."""
-
-    def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
-        """Nothing to do."""
-
-    def labels(self) -> dict[str, Float[Tensor, "clips"]]:
-        return dict(self.values)
+    def finish(self, folder: Path) -> None:
+        save_labels(self.values, folder)
 
     def state(self) -> dict[str, Any]:
         return {"labels": self.values}

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float, Int64
@@ -51,41 +51,46 @@ class MultiTaskNetwork(Protocol):
         """Turns dropout on or off."""
 
 
-class LabelSource(Protocol):
-    """What stage 3 asks of a source of unimodal labels."""
+class LabelSource:
+    """Who says what one modality expresses. Only `targets` has to be given; only the training split ever reaches it."""
 
     def targets(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]]:
-        """Labels by modality for these clips of the training split."""
+        """Labels by modality for these clips of the training split; empty: no unimodal task."""
+        raise NotImplementedError
 
     def weights(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]] | None:
         """How much each clip's unimodal losses count; None: all the same."""
-
-
-@runtime_checkable
-class OnlineSource(LabelSource, Protocol):
-    """A source whose labels change while the network is trained. Only the training split ever reaches it."""
+        return None
 
     def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
-        """Before every epoch."""
+        """Called before every epoch."""
 
     def before_step(self, network: MultiTaskNetwork, batch: Batch, epoch: int) -> None:
-        """Before every step of the network."""
+        """Called before every step of the network."""
 
     def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
-        """After every step of the network; `reps` are the step's own, from before it, stopped."""
+        """Called after every step of the network; `reps` are the step's own, from before it, stopped."""
 
-    def labels(self) -> Mapping[str, Float[Tensor, "clips"]]:
-        """The labels of the whole training split as they stand now."""
+    def finish(self, folder: Path) -> None:
+        """Called after training, to leave labels that were made meanwhile in the run's folder."""
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs: tensors and plain values."""
+        return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state` gave."""
 
 
+class NoLabels(LabelSource):
+    """No unimodal tasks ('W/O Unimodal Tasks')."""
+
+    def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
+        return {}
+
+
 @dataclass(frozen=True)
-class FixedLabels:
+class FixedLabels(LabelSource):
     """A source whose labels are known before stage 3 begins.
 
     Attributes:
@@ -96,9 +101,6 @@ class FixedLabels:
 
     def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
         return {m: self.values[m][index] for m in MODALITIES}
-
-    def weights(self, index: Int64[Tensor, "batch"]) -> None:
-        return None
 
 
 def copied(dataset: Dataset) -> FixedLabels:
@@ -131,17 +133,16 @@ def learned(labels: LearnedLabels) -> FixedLabels:
 ONLINE: Mapping[str, str] = {"ulgm": "ulgm:ULGM", "sugrm": "sugrm:SUGRM", "mlc": "mlc:MLC"}
 
 
-def online(name: str, dataset: Dataset, hp: Hyperparameters) -> OnlineSource:
+def online(name: str, dataset: Dataset, hp: Hyperparameters) -> LabelSource:
     """A source that makes its labels while the network is trained."""
     module, _, kind = ONLINE[name].partition(":")
-    source: OnlineSource = getattr(import_module(f"mugkit.labels.{module}"), kind)(dataset, hp)
+    source: LabelSource = getattr(import_module(f"mugkit.labels.{module}"), kind)(dataset, hp)
     return source
 
 
-def save_labels(source: OnlineSource, folder: Path) -> None:
+def save_labels(labels: Mapping[str, Float[Tensor, "clips"]], folder: Path) -> None:
     """`labels.safetensors`: what an online source's labels were when training stopped."""
-    tensors = {f"labels.{m}": values.contiguous() for m, values in source.labels().items()}
-    save_file(tensors, folder / "labels.safetensors")
+    save_file({f"labels.{m}": values.contiguous() for m, values in labels.items()}, folder / "labels.safetensors")
 
 
 def saved_labels(folder: Path) -> dict[str, Float[Tensor, "clips"]]:

@@ -17,6 +17,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mugkit.nets.tokens import last_step
+
 
 @dataclass(frozen=True)
 class MemorySizes:
@@ -39,12 +41,6 @@ class MemorySizes:
 def two_layers(d_in: int, width: int, d_out: int, dropout: float = 0.0) -> nn.Sequential:
     """The D networks of these papers: one hidden layer of rectified linear units."""
     return nn.Sequential(nn.Linear(d_in, width), nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, d_out))
-
-
-def last_step(states: Float[Tensor, "batch time dim"], mask: Int64[Tensor, "batch time"]) -> Float[Tensor, "batch dim"]:
-    """Each clip's state at its own last step."""
-    index = (mask.sum(1) - 1)[:, None, None].expand(-1, 1, states.shape[2])
-    return states.gather(1, index)[:, 0]
 
 
 def consecutive(c: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time 2*dim"]:

@@ -31,6 +31,19 @@ def l2_normalise(x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
     return functional.normalize(x, dim=-1)  # Eq. 10
 
 
+def info_nce(
+    queries: Float[Tensor, "batch dim"], keys: Float[Tensor, "batch dim"], temperature: float
+) -> Float[Tensor, ""]:
+    """How hard it is for each query to pick its own clip's key out of the batch's, by cosine similarity.
+
+    Args:
+        temperature: τ; small counts the hardest keys alone.
+    """
+    similarity = l2_normalise(queries) @ l2_normalise(keys).T / temperature  # (batch queries, batch keys)
+    own = torch.arange(len(queries), device=queries.device)
+    return functional.cross_entropy(similarity, own)
+
+
 def contrastive_loss(
     projected: Float[Tensor, "batch d_m"], unimodal: Float[Tensor, "batch d_m"], temperature: float
 ) -> Float[Tensor, ""]:
@@ -41,7 +54,4 @@ def contrastive_loss(
         unimodal: x_m, positive on the diagonal, negatives elsewhere; gradients are stopped.
         temperature: τ.
     """
-    anchors, targets = l2_normalise(projected), l2_normalise(unimodal.detach())
-    similarity = anchors @ targets.T / temperature  # (batch anchors, batch targets)
-    own = torch.arange(len(projected), device=projected.device)
-    return functional.cross_entropy(similarity, own)  # Eq. 11
+    return info_nce(projected, unimodal.detach(), temperature)  # Eq. 11

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from mugkit.nets.tokens import last_step
+
 
 def turned(
     x: Float[Tensor, "batch length dim"], mask: Int64[Tensor, "batch length"]
@@ -42,6 +44,5 @@ class Bidirectional(nn.Module):
         States where the mask is 0 mean nothing.
         """
         onward, backward = self.onward(x)[0], self.returning(turned(x, mask))[0]
-        clips, end = torch.arange(len(x), device=x.device), mask.sum(1) - 1
-        last = torch.cat([onward[clips, end], backward[clips, end]], dim=-1)
+        last = last_step(torch.cat([onward, backward], dim=-1), mask)
         return torch.cat([onward, turned(backward, mask)], dim=-1), last

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
-from torch.nn.utils.rnn import PackedSequence
 
 from mugkit.data import disk
+from mugkit.data.batching import Padded
 from mugkit.data.schema import Sequences
 
 
@@ -37,13 +37,13 @@ class Standardise(nn.Module):
             getattr(self, f"mean_{m}").copy_(mean)
             getattr(self, f"scale_{m}").copy_(scale)
 
-    def forward(self, frames: Mapping[str, PackedSequence]) -> dict[str, PackedSequence]:
-        """The same packed frames, scaled; of the modalities it was made for."""
+    def forward(self, frames: Mapping[str, Padded]) -> dict[str, Padded]:
+        """The same frames, scaled, with padding still zero; of the modalities it was made for."""
         return {m: self._scaled(m, frames[m]) for m in self.dims}
 
-    def _scaled(self, m: str, frames: PackedSequence) -> PackedSequence:
-        scaled = (frames.data - getattr(self, f"mean_{m}")) * getattr(self, f"scale_{m}")
-        return frames._replace(data=scaled)
+    def _scaled(self, m: str, frames: Padded) -> Padded:
+        scaled = (frames.values - getattr(self, f"mean_{m}")) * getattr(self, f"scale_{m}")
+        return Padded(scaled * frames.mask[..., None], frames.mask)
 
 
 def _moments(sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence
 
-from mugkit.nets.memory import last_step
-from mugkit.nets.tokens import masked_mean, padded
+from mugkit.data.batching import Padded
+from mugkit.nets.text import pool
+from mugkit.nets.tokens import last_step
 
 
 class TextSubnet(nn.Module):
@@ -49,5 +51,30 @@ class FrameSubnet(nn.Module):
             nn.Linear(d_out, d_out), nn.ReLU(),
         )  # fmt: skip
 
-    def forward(self, frames: PackedSequence) -> Float[Tensor, "batch d_out"]:
-        return self.layers(masked_mean(*padded(frames)))
+    def forward(self, frames: Padded) -> Float[Tensor, "batch d_out"]:
+        return self.layers(pool(frames.values, frames.mask, "mean"))
+
+
+class Subnets(nn.Module):
+    """z_l, z_a and z_v.
+
+    Args:
+        dims: of a token's state, an acoustic and a visual frame.
+        lstm: dims of the LSTM over words.
+        d_out: dims of z_l, z_a and z_v.
+        dropout: in front of each one's layers.
+    """
+
+    def __init__(self, dims: tuple[int, int, int], lstm: int, d_out: tuple[int, int, int], dropout: float) -> None:
+        super().__init__()
+        self.text = TextSubnet(dims[0], lstm, d_out[0], dropout)
+        self.acoustic = FrameSubnet(dims[1], d_out[1], dropout)
+        self.visual = FrameSubnet(dims[2], d_out[2], dropout)
+
+    def forward(
+        self,
+        states: Float[Tensor, "batch tokens width"],
+        mask: Int64[Tensor, "batch tokens"],
+        frames: Mapping[str, Padded],
+    ) -> tuple[Float[Tensor, "batch d_l"], Float[Tensor, "batch d_a"], Float[Tensor, "batch d_v"]]:
+        return self.text(states, mask), self.acoustic(frames["a"]), self.visual(frames["v"])

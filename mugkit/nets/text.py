@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from jaxtyping import Float, Int64
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -177,12 +178,15 @@ def _code() -> list[str]:
 
 def _cached(key: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
     path = files.home() / "cache" / "text" / f"{key}.safetensors"
-    with contextlib.suppress(OSError, SafetensorError):  # not there yet, or damaged
-        return load_file(path)
-    tensors = compute()
-    with files.atomic_path(path) as temporary:
-        save_file(tensors, temporary)
-    return tensors
+    locks = files.home() / "cache" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / key):  # of many runs that need the same text one encodes it, the others wait
+        with contextlib.suppress(OSError, SafetensorError):  # not there yet, or damaged
+            return load_file(path)
+        tensors = compute()
+        with files.atomic_path(path) as temporary:
+            save_file(tensors, temporary)
+        return tensors
 
 
 def _encode(text: Sequence[str], encoder: str, pooling: str) -> Float[Tensor, "clips hidden"]:

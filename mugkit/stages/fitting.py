@@ -17,7 +17,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Float32
-from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from mugkit import files
@@ -25,7 +24,16 @@ from mugkit.config import Hyperparameters
 from mugkit.data.batching import Batch, Clips, TextLevel
 from mugkit.data.schema import Dataset
 from mugkit.metrics import evaluate
-from mugkit.stages.training import Checkpoint, adamw, choose_device, derive_seed, progress, similar_lengths, step
+from mugkit.stages.training import (
+    Checkpoint,
+    adamw,
+    choose_device,
+    derive_seed,
+    progress,
+    save_weights,
+    similar_lengths,
+    step,
+)
 
 
 class Objective:
@@ -209,7 +217,7 @@ def train_and_test(
 
 
 def _save(folder: Path, network: nn.Module, dataset: Dataset, predictions: Mapping[str, np.ndarray]) -> None:
-    save_model(network, str(folder / "weights.safetensors"))  # knows weights that T5 shares between layers
+    save_weights(network, folder / "weights.safetensors")
     tables = [
         pd.DataFrame({"split": name, "id": dataset.splits[name].ids, "prediction": values})
         for name, values in predictions.items()

@@ -13,24 +13,24 @@ from torch import Tensor
 from mugkit.config import Hyperparameters, Network
 from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.labels.source import LabelSource, MultiTaskNetwork, OnlineSource, save_labels
+from mugkit.labels.source import LabelSource, MultiTaskNetwork
 from mugkit.nets.mug import Representations, build
-from mugkit.stages.fitting import Build, Objective, Result, train_and_test
-from mugkit.stages.training import Checkpoint, choose_device, l1
+from mugkit.stages.fitting import Build, Objective
+from mugkit.stages.training import choose_device, l1
 
 
 def joint_loss(
-    network: MultiTaskNetwork, reps: Representations, batch: Batch, source: LabelSource | None, beta: float
+    network: MultiTaskNetwork, reps: Representations, batch: Batch, source: LabelSource, beta: float
 ) -> Float[Tensor, ""]:
-    """L = L_M + Σ_m β·L_m; without a label source only L_M ('W/O Unimodal Tasks').
+    """L = L_M + Σ_m β·L_m; from a source that gives no labels only L_M ('W/O Unimodal Tasks').
 
     Self-MM's source also weighs each clip's unimodal losses; for all others every clip counts the same.
     """
     multimodal = l1(network.predict(reps), batch.labels)  # Eq. 26
-    if source is None:
+    targets, weights = source.targets(batch.index), source.weights(batch.index)
+    if not targets:
         return multimodal
     predicted = network.predict_unimodal(reps.unimodal)  # Eq. 24
-    targets, weights = source.targets(batch.index), source.weights(batch.index)
     if weights is None:
         unimodal = [l1(predicted[m], targets[m].to(predicted[m])) for m in MODALITIES]  # Eq. 25
     else:
@@ -45,18 +45,14 @@ def _weighted_l1(
 
 
 class JointObjective(Objective):
-    """Eq. 27 with any source of unimodal labels; an online source is told of every step.
+    """Eq. 27 with any source of unimodal labels, which is told of every step.
 
     Args:
         beta: weight of each unimodal loss.
     """
 
-    def __init__(self, network: MultiTaskNetwork, source: LabelSource | None, beta: float) -> None:
+    def __init__(self, network: MultiTaskNetwork, source: LabelSource, beta: float) -> None:
         self.network, self.source, self.beta = network, source, beta
-
-    @property
-    def _online(self) -> OnlineSource | None:
-        return self.source if isinstance(self.source, OnlineSource) else None
 
     def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
         reps = self.network.represent(batch)
@@ -64,27 +60,22 @@ class JointObjective(Objective):
         return joint_loss(self.network, reps, batch, self.source, self.beta)
 
     def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
-        if self._online:
-            self._online.begin_epoch(train, epoch, seed)
+        self.source.begin_epoch(train, epoch, seed)
 
     def before_step(self, batch: Batch, epoch: int) -> None:
-        if self._online:
-            self._online.before_step(self.network, batch, epoch)
+        self.source.before_step(self.network, batch, epoch)
 
     def after_step(self, batch: Batch, epoch: int) -> None:
-        if self._online:
-            self._online.after_step(self.network, self._reps, batch, epoch)
+        self.source.after_step(self.network, self._reps, batch, epoch)
 
     def finish(self, folder: Path) -> None:
-        if self._online:
-            save_labels(self._online, folder)
+        self.source.finish(folder)
 
     def state(self) -> dict[str, Any]:
-        return self._online.state() if self._online else {}
+        return self.source.state()
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        if self._online:
-            self._online.restore(state)
+        self.source.restore(state)
 
 
 # Configuration, d′_m by modality and the text's width → network.
@@ -94,7 +85,7 @@ BuildNetwork = Callable[[Network, Mapping[str, int], int], Any]
 def builder(
     dataset: Dataset,
     hp: Hyperparameters,
-    source: LabelSource | None,
+    source: LabelSource,
     device: str = "auto",
     network_of: BuildNetwork | None = None,
 ) -> Build:
@@ -109,18 +100,3 @@ def builder(
         return network, JointObjective(network, source, hp.joint.beta)
 
     return make
-
-
-def train_jointly(
-    dataset: Dataset,
-    hp: Hyperparameters,
-    source: LabelSource | None,
-    seed: int,
-    folder: Path,
-    checkpoint: Checkpoint | None = None,
-    device: str = "auto",
-    network_of: BuildNetwork | None = None,
-) -> Result:
-    """Runs stage 3 from scratch; leaves weights, predictions and history in `folder`."""
-    make = builder(dataset, hp, source, device, network_of)
-    return train_and_test(dataset, hp, make, seed, folder, checkpoint, device)

@@ -5,18 +5,21 @@ For every batch S and modality m, MUCN_m first learns to denoise the clip's labe
 representations of D = S ∪ S′, whose label is known (multimodal denoising, Eqs. 19–21). If it did, the step stands
 (Eq. 22); if not, the step is not taken, and MUCN_m moves instead along the gradient of the loss *after* the step
 with respect to the parameters *before* it (Eq. 23): a gradient through a gradient step, hence learn2learn's MAML.
+
+`with_learn2learn` is that step for any network. What runs is `closed_form.step`, the same step with MUCN's derivatives
+written out, several times as fast.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -25,97 +28,19 @@ from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES
 from mugkit.maml import MAML
 from mugkit.nets.mucn import MUCN
-from mugkit.nets.projection import l2_normalise
+from mugkit.stages import closed_form
+from mugkit.stages.denoising import (
+    ModalityData,
+    Step,
+    Task,
+    decay,
+    multimodal_set,
+    multimodal_task,
+    unimodal_targets,
+    unimodal_task,
+)
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.stages.training import Checkpoint, derive_seed, generator, l1, progress, shuffled
-
-
-@dataclass(frozen=True)
-class Task:
-    """A denoising task: representations, noisy labels, and the labels to recover."""
-
-    x: Float[Tensor, "batch d_m"]
-    noisy: Float[Tensor, "batch"]
-    target: Float[Tensor, "batch"]
-
-    def loss(self, mucn: torch.nn.Module) -> Float[Tensor, ""]:
-        """Mean absolute error of the corrected labels (Eqs. 14, 16 and 20)."""
-        return l1(mucn(self.x, self.noisy), self.target)
-
-    def clip(self, row: int) -> Task:
-        """The task made of one clip alone."""
-        return Task(self.x[row : row + 1], self.noisy[row : row + 1], self.target[row : row + 1])
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one bi-level step proposes and measured."""
-
-    parameters: list[Tensor]
-    unimodal: float
-    pre: float
-    post: float
-    gate_open: bool
-
-
-@dataclass(frozen=True)
-class ModalityData:
-    """One modality of `SavedRepresentations`, as MUCN sees it."""
-
-    x: Float[Tensor, "clips d_m"]
-    projected: Float[Tensor, "clips d_m"]
-    projected_prediction: Float[Tensor, "clips"]
-    labels: Float[Tensor, "clips"]
-
-    @classmethod
-    def of(cls, saved: SavedRepresentations, modality: str, config: MetaLearning) -> ModalityData:
-        x, projected = saved.unimodal[modality], saved.projected[modality]
-        if config.normalise_representations:
-            x, projected = l2_normalise(x), l2_normalise(projected)  # Eq. 10
-        return cls(x, projected, saved.projected_prediction[modality], saved.labels)
-
-
-def decay(lambda_init: float, epoch: int) -> float:
-    """λ = λ_init^(E+1), E counted from 0 over the whole of stage 2."""
-    return lambda_init ** (epoch + 1)  # Eq. 18
-
-
-def unimodal_targets(
-    labels: Float[Tensor, "clips"], previous: Float[Tensor, "clips"], epoch: int, config: MetaLearning
-) -> Float[Tensor, "clips"]:
-    """What the unimodal denoising task must recover: y at first (Eq. 14), later partly MUCN's own last word.
-
-    Args:
-        labels: y.
-        previous: y_mc as MUCN_m wrote it after the previous epoch; a constant, no gradient flows into it.
-        epoch: E.
-    """
-    if epoch < config.halfway * config.meta_epochs:
-        return labels  # Eq. 14
-    share = decay(config.lambda_init, epoch)
-    return share * previous.detach() + (1 - share) * labels  # Eq. 17, the target of Eq. 16
-
-
-def unimodal_task(
-    data: ModalityData, batch: Int64[Tensor, "batch"], targets: Float[Tensor, "clips"], noise: Float[Tensor, "batch"]
-) -> Task:
-    """S: the unimodal representation and the clip's label with noise on it."""
-    return Task(data.x[batch], data.labels[batch] + noise, targets[batch])  # Eq. 13
-
-
-def multimodal_set(batch: Int64[Tensor, "batch"], clips: int, ratio: int, draw: torch.Generator) -> Int64[Tensor, "D"]:
-    """D = S ∪ S′: the batch, and b·|S| other clips drawn without replacement (all of them if there are fewer)."""
-    outside = torch.ones(clips, dtype=torch.bool)
-    outside[batch] = False
-    others = outside.nonzero().squeeze(-1)
-    chosen = torch.randperm(len(others), generator=draw)[: ratio * len(batch)]
-    return torch.cat([batch, others[chosen]])
-
-
-def multimodal_task(data: ModalityData, chosen: Int64[Tensor, "D"], noise: Float[Tensor, "D"]) -> Task:
-    """D: the projected representation, a noisy prediction as the corrupted label, and the clean label."""
-    corrupted = data.projected_prediction[chosen] + noise  # Eq. 21
-    return Task(data.projected[chosen], corrupted, data.labels[chosen])  # Eq. 19
+from mugkit.stages.training import Checkpoint, derive_seed, generator, progress, shuffled
 
 
 def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: MetaLearning) -> Step:
@@ -142,11 +67,21 @@ def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: Met
     return Step(moved, loss.item(), pre.item(), post.item(), False)  # Eq. 23
 
 
+# From MUCN, the unimodal and the multimodal task and the configuration to what is proposed.
+BilevelStep = Callable[[MUCN, Task, Task | None, MetaLearning], Step]
+
+
+def with_learn2learn(mucn: MUCN, unimodal: Task, multimodal: Task | None, config: MetaLearning) -> Step:
+    """`bilevel_step` by learn2learn's MAML: the reference."""
+    return bilevel_step(MAML(mucn, lr=config.alpha, first_order=False), unimodal, multimodal, config)
+
+
 @torch.no_grad()
-def write_parameters(maml: Any, proposals: list[Step]) -> None:
+def write_parameters(mucn: torch.nn.Module, proposals: list[Step]) -> None:
     """θ ← the proposed parameters; with one task per clip, their mean."""
-    for position, parameter in enumerate(maml.parameters()):
-        parameter.copy_(torch.stack([step.parameters[position] for step in proposals]).mean(0))
+    for position, parameter in enumerate(mucn.parameters()):
+        values = [step.parameters[position] for step in proposals]
+        parameter.copy_(values[0] if len(values) == 1 else torch.stack(values).mean(0))
 
 
 @torch.no_grad()
@@ -157,9 +92,20 @@ def correct(mucn: torch.nn.Module, data: ModalityData, config: MetaLearning) -> 
 
 
 def train_epoch(
-    maml: Any, data: ModalityData, previous: Float[Tensor, "clips"], config: MetaLearning, seed: int, epoch: int
+    mucn: MUCN,
+    data: ModalityData,
+    previous: Float[Tensor, "clips"],
+    config: MetaLearning,
+    seed: int,
+    epoch: int,
+    step: BilevelStep | None = None,
 ) -> dict[str, float]:
-    """One pass of MUCN_m over the training split; returns means of losses and how often the gate opened."""
+    """One pass of MUCN_m over the training split; returns means of losses and how often the gate opened.
+
+    Args:
+        step: `with_learn2learn` in place of the closed form.
+    """
+    step = step or closed_form.step
     # Two streams: without the multimodal task the unimodal one still sees the same noise, so ablations are paired.
     draw, draw_multimodal = generator(seed, "noise", epoch), generator(seed, "multimodal", epoch)
     targets = unimodal_targets(data.labels, previous, epoch, config)
@@ -172,8 +118,8 @@ def train_epoch(
             noise = config.noise_std * torch.randn(len(chosen), generator=draw_multimodal)
             multimodal = multimodal_task(data, chosen, noise)
         tasks = [unimodal] if config.gate == "batch" else [unimodal.clip(row) for row in range(len(batch))]
-        proposals = [bilevel_step(maml, task, multimodal, config) for task in tasks]
-        write_parameters(maml, proposals)
+        proposals = [step(mucn, task, multimodal, config) for task in tasks]
+        write_parameters(mucn, proposals)
         steps += proposals
     columns = ("unimodal", "pre", "post", "gate_open")
     return {name: float(pd.Series([float(getattr(s, name)) for s in steps]).mean()) for name in columns}
@@ -212,14 +158,13 @@ def learn_modality(
     """Trains MUCN_m over all epochs; returns y_mc after each and the history."""
     torch.manual_seed(derive_seed(seed, "mucn"))
     mucn = MUCN(data.x.shape[1], config.mucn_width, rho, config.residual, config.mucn_output_bias)
-    maml = MAML(mucn, lr=config.alpha, first_order=False)
     state = checkpoint.load() or {"history": [], "trajectory": []}
     if "mucn" in state:
         mucn.load_state_dict(state["mucn"])
     history, trajectory = state["history"], state["trajectory"]
     for epoch in progress(range(len(history), config.meta_epochs), f"stage 2, {modality}"):
         previous = trajectory[-1] if trajectory else data.labels
-        row = train_epoch(maml, data, previous, config, seed, epoch)
+        row = train_epoch(mucn, data, previous, config, seed, epoch)
         trajectory.append(correct(mucn, data, config))
         history.append({"modality": modality, "epoch": epoch, "lambda": decay(config.lambda_init, epoch), **row})
         checkpoint.save({"mucn": mucn.state_dict(), "history": history, "trajectory": trajectory})

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file, save_model
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mugkit import files
@@ -24,7 +24,17 @@ from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.nets.mug import MUGNetwork, build
 from mugkit.nets.projection import contrastive_loss
-from mugkit.stages.training import Checkpoint, adamw, choose_device, derive_seed, l1, progress, similar_lengths, step
+from mugkit.stages.training import (
+    Checkpoint,
+    adamw,
+    choose_device,
+    derive_seed,
+    l1,
+    progress,
+    save_weights,
+    similar_lengths,
+    step,
+)
 
 
 @dataclass(frozen=True)
@@ -140,7 +150,7 @@ def pretrain(
     history = _train(network, clips, optimizer, hp, seed, checkpoint)
     saved = save_representations(network, clips)
     saved.save(folder / "representations.safetensors")
-    save_model(network, str(folder / "weights.safetensors"))  # knows weights that T5 shares between layers
+    save_weights(network, folder / "weights.safetensors")
     files.write_json(folder / "history.json", history)
     return saved
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int64
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mugkit import files
@@ -86,7 +87,7 @@ def adamw(network: nn.Module, config: Optimization) -> torch.optim.AdamW:
     groups: list[dict[str, Any]] = [{"params": other, "lr": rate}]
     if text:
         groups.append({"params": text, "lr": rate if config.text_learning_rate is None else config.text_learning_rate})
-    return torch.optim.AdamW(groups, lr=rate, weight_decay=config.weight_decay)
+    return torch.optim.AdamW(groups, lr=rate, weight_decay=config.weight_decay, fused=True)
 
 
 def step(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Float[Tensor, ""], clip_norm: float) -> float:
@@ -103,6 +104,19 @@ def step(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Float[Tenso
     nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
     optimizer.step()
     return value
+
+
+def save_weights(network: nn.Module, path: Path) -> None:
+    """All weights by name; those that layers share are written once, under the first of their names.
+
+    `safetensors.torch.load_model` reads them back. Its `save_model` would write the same weights and, of shared ones, a
+    header in an order that changes from process to process; equal weights should be equal bytes.
+    """
+    kept: dict[tuple[int, tuple[int, ...]], str] = {}
+    state = network.state_dict()
+    for name in sorted(state):
+        kept.setdefault((state[name].data_ptr(), tuple(state[name].shape)), name)
+    save_file({name: state[name].contiguous() for name in kept.values()}, path)
 
 
 def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterable[Item]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import torch
-from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
 from mugkit.baselines.base import Shapes
-from mugkit.data.batching import Batch, TokenStates
+from mugkit.data.batching import Batch, Padded
 
 SHAPES = Shapes(text=6, acoustic=3, visual=2)
 
 
-def frames(lengths: tuple[int, ...], dim: int, seed: int = 0) -> PackedSequence:
+def frames(lengths: tuple[int, ...], dim: int, seed: int = 0) -> Padded:
     generator = torch.Generator().manual_seed(seed)
     clips = [torch.randn(length, dim, generator=generator) for length in lengths]
-    return pack_sequence(clips, enforce_sorted=False)
+    return Padded.of(clips)
 
 
 def token_batch(tokens: tuple[int, ...] = (4, 2, 5), padding: float = 0.0) -> Batch:
@@ -31,4 +30,4 @@ def token_batch(tokens: tuple[int, ...] = (4, 2, 5), padding: float = 0.0) -> Ba
         "v": frames(tuple(max(1, n - 1) for n in tokens), SHAPES.visual, seed=3),
     }
     labels = torch.randn(count, generator=generator)
-    return Batch(torch.arange(count), TokenStates(states, mask), packed, labels)
+    return Batch(torch.arange(count), Padded(states, mask), packed, labels)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mugkit.baselines import aobert
 from mugkit.baselines.aobert import AOBERT, AOBERTConfig, choose, exchange, hide
 from mugkit.baselines.base import Shapes
-from mugkit.data.batching import Batch, TokenStates
+from mugkit.data.batching import Batch, Padded
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.nets.text import Tokens, load_encoder
@@ -33,11 +33,9 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 def batch_of(dataset: Dataset, mask: Tensor, text: Tokens | None = None) -> Batch:
     index = list(range(len(mask)))
     sequences = {m: [torch.from_numpy(s[i].copy()) for i in index] for m, s in dataset.train.sequences.items()}
-    frames = {m: nn.utils.rnn.pack_sequence(clips, enforce_sorted=False) for m, clips in sequences.items()}
+    frames = {m: Padded.of(clips) for m, clips in sequences.items()}
     states = torch.randn(*mask.shape, WIDTH, generator=torch.Generator().manual_seed(1)) * mask[..., None]
-    return Batch(
-        torch.tensor(index), text or TokenStates(states, mask), frames, torch.tensor(dataset.train.labels[index])
-    )
+    return Batch(torch.tensor(index), text or Padded(states, mask), frames, torch.tensor(dataset.train.labels[index]))
 
 
 @pytest.fixture
@@ -100,7 +98,7 @@ def test_input_is_words_video_and_sound_in_one_row(network: AOBERT, dataset: Dat
     assert given["attention_mask"][clip].tolist() == [1, 1, 1, 0, 0] * 3
     assert given["position_ids"][clip].tolist() == [0, 1, 2, 3, 4] * 3
     assert given["token_type_ids"][clip].tolist() == [0] * 5 + [1] * 10
-    states = batch.text.states[clip, 1]  # type: ignore[union-attr]
+    states = batch.text.values[clip, 1]  # type: ignore[union-attr]
     words = states @ network.words.weight.T + network.words.bias
     torch.testing.assert_close(given["inputs_embeds"][clip, 1], words)
     for start, m in ((5, "v"), (10, "a")):
@@ -113,7 +111,7 @@ def test_input_is_words_video_and_sound_in_one_row(network: AOBERT, dataset: Dat
 def test_prediction_reads_cls_alone(network: AOBERT, dataset: Dataset) -> None:
     network.language["encoder"] = Recorder()
     batch = batch_of(dataset, MASK)
-    first = batch.text.states[:, 0] @ network.words.weight.T + network.words.bias  # type: ignore[union-attr]
+    first = batch.text.values[:, 0] @ network.words.weight.T + network.words.bias  # type: ignore[union-attr]
     torch.testing.assert_close(network.eval()(batch), network.predictor(first))
 
 
@@ -126,17 +124,17 @@ def test_recovery_of_states_is_their_normalised_squared_error(network: AOBERT) -
     torch.manual_seed(0)
     states, chosen = torch.randn(2, 5, 8), torch.zeros(2, 5, dtype=torch.bool)
     chosen[0, 2] = chosen[1, 1] = True
-    text = TokenStates(torch.randn(2, 5, WIDTH), MASK)
+    text = Padded(torch.randn(2, 5, WIDTH), MASK)
     losses = []
     for place in ((0, 2), (1, 1)):
-        target, found = text.states[place].double(), network.recover(network.transform(states[place])).detach().double()
+        target, found = text.values[place].double(), network.recover(network.transform(states[place])).detach().double()
         target = (target - target.mean()) / (target.var(unbiased=False) + 1e-5).sqrt()
         losses.append(float(((found - target) ** 2).mean()))
     assert network.recovery(states, chosen, text).item() == pytest.approx(sum(losses) / 2, rel=1e-5)
 
 
 def test_recovery_without_chosen_words_is_zero(network: AOBERT) -> None:
-    text = TokenStates(torch.randn(2, 5, WIDTH), MASK)
+    text = Padded(torch.randn(2, 5, WIDTH), MASK)
     assert network.recovery(torch.randn(2, 5, 8), torch.zeros(2, 5, dtype=torch.bool), text).item() == 0.0
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.config import Network
-from mugkit.data.batching import Batch, Clips, TokenStates
+from mugkit.data.batching import Batch, Clips, Padded
 from mugkit.data.schema import Dataset
 from mugkit.nets.text import load_encoder
 from mugkit.systems import SYSTEMS, System, load_part
@@ -39,7 +39,7 @@ def made(system: System, dataset: Dataset, encoder: Any = None) -> Baseline:
     return kind(Shapes(width, dims["a"], dims["v"], dataset.label_scale, "mean"), encoder, config)
 
 
-def states(index: Tensor, lengths: dict[int, int]) -> TokenStates:
+def states(index: Tensor, lengths: dict[int, int]) -> Padded:
     """Token states that depend on the clip alone; clips have 3 to 9 tokens."""
     width = max(lengths[int(i)] for i in index)
     values, mask = torch.zeros(len(index), width, WIDTH), torch.zeros(len(index), width, dtype=torch.long)
@@ -47,7 +47,7 @@ def states(index: Tensor, lengths: dict[int, int]) -> TokenStates:
         count = lengths[clip]
         values[row, :count] = torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(clip))
         mask[row, :count] = 1
-    return TokenStates(values, mask)
+    return Padded(values, mask)
 
 
 class MadeUpClips(Clips):
@@ -66,7 +66,7 @@ class MadeUpClips(Clips):
         made = states(index, self.tokens)
         if self.level == "tokens":
             return made
-        return (made.states * made.mask[..., None]).sum(1) / made.mask.sum(1, keepdim=True)
+        return (made.values * made.mask[..., None]).sum(1) / made.mask.sum(1, keepdim=True)
 
 
 def clips_for(system: System, dataset: Dataset) -> MadeUpClips:

@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.cubemlp import AxisMLP, CubeMLP, CubeMLPConfig, Frames
-from mugkit.data.batching import Batch, TokenStates
+from mugkit.data.batching import Batch, Padded
 from mugkit.nets.tokens import aligned
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)
@@ -26,11 +26,11 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 def batch(tokens: tuple[int, ...] = (4, 2, 6)) -> Batch:
     mask = (torch.arange(max(tokens)) < torch.tensor(tokens)[:, None]).long()
     frames = {
-        m: pack_sequence([random(3 + n, dim, seed=n) for n in range(len(tokens))], enforce_sorted=False)
+        m: Padded.of([random(3 + n, dim, seed=n) for n in range(len(tokens))])
         for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
     }
     states = random(len(tokens), max(tokens), SHAPES.text)
-    return Batch(torch.arange(len(tokens)), TokenStates(states, mask), frames, torch.zeros(len(tokens)))
+    return Batch(torch.arange(len(tokens)), Padded(states, mask), frames, torch.zeros(len(tokens)))
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_cube_is_zero_after_the_last_token(cubemlp: CubeMLP) -> None:
 def test_cube_holds_text_sound_and_video_in_this_order(cubemlp: CubeMLP) -> None:
     clips = batch()
     cube = cubemlp.cube(clips)
-    text = clips.text.states @ cubemlp.text.weight.T * clips.text.mask[..., None]
+    text = clips.text.values @ cubemlp.text.weight.T * clips.text.mask[..., None]
     torch.testing.assert_close(cube[:, :6, 0], text)
     for place, m in ((1, "a"), (2, "v")):
         torch.testing.assert_close(cube[:, :6, place], cubemlp.sequences[m](clips.frames[m], clips.text.mask))
@@ -111,7 +111,7 @@ def test_cube_cuts_clips_of_more_than_its_length(cubemlp: CubeMLP) -> None:
     clips = batch((9, 7))
     cube = cubemlp.cube(clips)
     assert cube.shape[1] == 7
-    torch.testing.assert_close(cube[0, :, 0], clips.text.states[0, :7] @ cubemlp.text.weight.T)
+    torch.testing.assert_close(cube[0, :, 0], clips.text.values[0, :7] @ cubemlp.text.weight.T)
     assert torch.isfinite(cubemlp(clips)).all()
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mugkit.baselines import hycon
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.hycon import HyCon, HyConConfig, Pairs, contrast, semi_contrast, sentiment_classes
-from mugkit.data.batching import Batch
+from mugkit.data.batching import Batch, Padded
 from mugkit.data.schema import Dataset
 
 
@@ -132,7 +132,7 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 
 def batch_of(dataset: Dataset, index: list[int]) -> Batch:
     sequences = {m: [torch.from_numpy(s[i].copy()) for i in index] for m, s in dataset.train.sequences.items()}
-    frames = {m: nn.utils.rnn.pack_sequence(clips, enforce_sorted=False) for m, clips in sequences.items()}
+    frames = {m: Padded.of(clips) for m, clips in sequences.items()}
     text = torch.randn(len(index), 6, generator=torch.Generator().manual_seed(1))
     return Batch(torch.tensor(index), text, frames, torch.from_numpy(dataset.train.labels[index]))
 

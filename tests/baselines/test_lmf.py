@@ -80,8 +80,8 @@ def test_lmf_has_as_many_parameters_as_its_parts() -> None:
 def test_lmf_fuses_its_three_subnetworks_into_one_number() -> None:
     torch.manual_seed(0)
     network, batch = LMF(SHAPES, None, SMALL).eval(), token_batch()
-    z = (network.text(batch.text.states, batch.text.mask), network.acoustic(batch.frames["a"]),
-         network.visual(batch.frames["v"]))  # fmt: skip
+    z = (network.subnets.text(batch.text.values, batch.text.mask), network.subnets.acoustic(batch.frames["a"]),
+         network.subnets.visual(batch.frames["v"]))  # fmt: skip
     expected = outer_product(z) @ full_weight(network.fusion).flatten() + network.fusion.bias
     torch.testing.assert_close(network(batch), expected)
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.mfm import MFM, MFMConfig, SequenceDecoder, SequenceEncoder, mmd
-from mugkit.data.batching import TokenStates
+from mugkit.data.batching import Padded
 from mugkit.nets.memory import MemorySizes
 
 SMALL = MFMConfig(
@@ -131,7 +131,7 @@ def test_text_gets_no_gradient_from_being_the_target() -> None:
     made, batch = network(replace(SMALL, reconstruction=(1.0, 0.0, 0.0), mmd=0.0)), token_batch()
     for parameter in (*made.decoders["l"].parameters(), *made.output.parameters()):
         nn.init.zeros_(parameter)
-    states = batch.text.states.requires_grad_()
+    states = batch.text.values.requires_grad_()
     made.loss(batch, 0).backward()
     assert states.grad is not None
     assert not states.grad.any()
@@ -146,8 +146,8 @@ def test_mfm_does_not_read_what_stands_in_the_padding() -> None:
         torch.manual_seed(0)
         losses.append(made.loss(batch, 0).item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    assert isinstance(second.text, TokenStates)
-    assert (second.text.states == 1e3).any()
+    assert isinstance(second.text, Padded)
+    assert (second.text.values == 1e3).any()
 
 
 def test_mfm_has_the_published_sizes() -> None:

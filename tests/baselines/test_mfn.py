@@ -8,7 +8,6 @@ from batches import SHAPES, token_batch
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.mfn import MFN, MFNConfig
 from mugkit.nets.memory import MemorySizes
-from mugkit.nets.tokens import padded
 
 SMALL = MFNConfig(MemorySizes((3, 2, 2), 4, (5, 0.5), (5, 0.5), (5, 0.5), (5, 0.5)), (4, 0.5))
 
@@ -25,10 +24,10 @@ def test_mfn_has_the_published_sizes() -> None:
 def test_mfn_reads_frames_averaged_to_tokens() -> None:
     torch.manual_seed(0)
     network, batch = MFN(SHAPES, None, SMALL).eval(), token_batch((2,))
-    acoustic, visual = padded(batch.frames["a"])[0][0], padded(batch.frames["v"])[0][0]
+    acoustic, visual = batch.frames["a"].values[0], batch.frames["v"].values[0]
     # Five acoustic frames for two tokens: two and three. One visual frame: both tokens see it.
     views = (
-        batch.text.states,
+        batch.text.values,
         torch.stack([acoustic[:2].mean(0), acoustic[2:].mean(0)])[None],
         visual.expand(2, -1)[None],
     )
@@ -57,7 +56,7 @@ def test_mfn_memory_carries_early_words_to_the_end() -> None:
     with torch.no_grad():
         network.output[0].weight[:, :7] = 0  # h_l, h_a, h_v
         network.output[0].bias.fill_(1.0)
-    states = batch.text.states.requires_grad_()
+    states = batch.text.values.requires_grad_()
     network(batch).sum().backward()
     assert states.grad is not None
     assert states.grad[0, 0].any()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.misa import (
@@ -23,7 +23,7 @@ from mugkit.baselines.misa import (
     reconstruction,
     similarity,
 )
-from mugkit.data.batching import Batch, TokenStates
+from mugkit.data.batching import Batch, Padded
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)
 BERT = 109_482_240  # bert-base-uncased with its pooling layer
@@ -43,10 +43,10 @@ def batch(clips: int = 5) -> Batch:
     mask[0, 2] = 0
     states = random(clips, 3, SHAPES.text).float()
     frames = {
-        m: pack_sequence([random(n + 1, dim, seed=n).float() for n in range(clips)], enforce_sorted=False)
+        m: Padded.of([random(n + 1, dim, seed=n).float() for n in range(clips)])
         for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
     }
-    return Batch(torch.arange(clips), TokenStates(states, mask), frames, torch.linspace(-2, 2, clips))
+    return Batch(torch.arange(clips), Padded(states, mask), frames, torch.linspace(-2, 2, clips))
 
 
 @pytest.fixture
@@ -141,19 +141,20 @@ def test_sequence_encoder_equals_stacked_lstms_over_packed_clips() -> None:
             {**made.onward.state_dict(), **{f"{k}_reverse": v for k, v in made.returning.state_dict().items()}}
         )
     frames = batch().frames["a"]
-    states, (first, _) = own[0](frames)
+    packed = pack_padded_sequence(frames.values, frames.lengths, batch_first=True, enforce_sorted=False)
+    states, (first, _) = own[0](packed)
     _, (second, _) = own[1](states._replace(data=encoder.norm(states.data)))
     torch.testing.assert_close(encoder(frames), torch.cat([first[0], first[1], second[0], second[1]], dim=-1))
 
 
 def test_text_is_the_mean_over_tokens_and_padding_is_left_out(misa: MISA) -> None:
     clips = batch()
-    states = clips.text.states[:, [1, 0, 2]].clone()  # the third token is padding in the first clip
+    states = clips.text.values[:, [1, 0, 2]].clone()  # the third token is padding in the first clip
     states[0, 2] = 100.0
-    other = dataclasses.replace(clips, text=TokenStates(states, clips.text.mask))
+    other = dataclasses.replace(clips, text=Padded(states, clips.text.mask))
     torch.testing.assert_close(misa(other), misa(clips))
     first, _, norm = misa.project["l"]
-    mean = torch.stack([clips.text.states[0, :2].mean(0), clips.text.states[1].mean(0)])
+    mean = torch.stack([clips.text.values[0, :2].mean(0), clips.text.values[1].mean(0)])
     torch.testing.assert_close(misa.subspaces(clips).whole["l"][:2], norm(torch.relu(first(mean))))
 
 
@@ -201,9 +202,8 @@ def test_idle_parts_are_not_trained(misa: MISA) -> None:
     assert not any(p.requires_grad for p in misa.idle.parameters())
 
 
-def test_misa_keeps_the_clips_of_a_packed_batch_in_order(misa: MISA) -> None:
+def test_misa_keeps_the_clips_of_a_batch_in_order(misa: MISA) -> None:
     clips = batch()
-    values, lengths = pad_packed_sequence(clips.frames["a"], batch_first=True)
-    assert lengths.tolist() == [1, 2, 3, 4, 5]
-    alone = misa.sequences["a"](pack_sequence([values[2, :3]]))
+    assert clips.frames["a"].lengths.tolist() == [1, 2, 3, 4, 5]
+    alone = misa.sequences["a"](Padded.of([clips.frames["a"].values[2, :3]]))
     torch.testing.assert_close(misa.sequences["a"](clips.frames["a"])[2:3], alone)

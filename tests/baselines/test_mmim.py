@@ -10,12 +10,12 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_sequence
 
 from mugkit.baselines.base import Shapes
-from mugkit.baselines.mmim import MMIM, RIDGE, Conditional, MMIMConfig, contrast, mixture_entropy
-from mugkit.data.batching import Batch
+from mugkit.baselines.mmim import MMIM, RIDGE, Conditional, MMIMConfig, mixture_entropy
+from mugkit.data.batching import Batch, Padded
 from mugkit.data.schema import Dataset
+from mugkit.nets.projection import info_nce
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)
 SMALL = MMIMConfig(visual=4, acoustic=3, d=8, fusion=10, dropout=0.0)
@@ -27,7 +27,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 def batch(clips: int = 12, seed: int = 0) -> Batch:
     frames = {
-        m: pack_sequence([random(n % 4 + 1, dim, seed=seed + n) for n in range(clips)], enforce_sorted=False)
+        m: Padded.of([random(n % 4 + 1, dim, seed=seed + n) for n in range(clips)])
         for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
     }
     return Batch(torch.arange(clips), random(clips, SHAPES.text, seed=seed), frames, random(clips, seed=seed + 1))
@@ -59,12 +59,12 @@ def test_contrast_equals_a_softmax_over_cosines_by_hand() -> None:
     guess, true = random(4, 3).double(), random(4, 3, seed=1).double()
     cosine = np.array([[float(t @ g / (t.norm() * g.norm())) for g in guess] for t in true])
     expected = np.mean([np.log(np.exp(cosine[i]).sum()) - cosine[i, i] for i in range(4)])
-    assert contrast(guess, true).item() == pytest.approx(expected)
+    assert info_nce(true, guess, 1.0).item() == pytest.approx(expected)
 
 
 def test_contrast_prefers_each_clips_own_guess() -> None:
     true = torch.eye(4)
-    assert contrast(3 * true, true) < contrast(true.roll(1, 0), true)
+    assert info_nce(true, 3 * true, 1.0) < info_nce(true, true.roll(1, 0), 1.0)
 
 
 def test_mixture_entropy_equals_determinants_by_hand() -> None:
@@ -96,7 +96,7 @@ def test_loss_is_task_and_contrast_minus_bound(mmim: MMIM) -> None:
     h = mmim.features(clips)
     z = torch.tanh(mmim.fusion.layers[2](torch.tanh(mmim.fusion.layers[0](torch.cat([h["l"], h["a"], h["v"]], -1)))))
     task = (mmim.fusion.output(z)[:, 0] - clips.labels).abs().mean()
-    cpc = sum(contrast(mmim.guesses[m](z), h[m]) for m in "lav")
+    cpc = sum(info_nce(h[m], mmim.guesses[m](z), 1.0) for m in "lav")
     likelihood = sum(mmim.q[m](h["l"], h[m]) for m in "av")
     positive, negative = clips.labels > 0, clips.labels < 0
     projected = {m: mmim.projections[m](h[m]) for m in "av"}

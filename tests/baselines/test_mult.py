@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_sequence
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.mult import Block, Memory, MulT, MulTConfig, Transformer, sinusoids
-from mugkit.data.batching import Batch, TokenStates
+from mugkit.data.batching import Batch, Padded
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)
 SMALL = MulTConfig(d=4, heads=2, blocks=2, memory_blocks=2)
@@ -29,10 +28,10 @@ def batch(tokens: tuple[int, ...] = (4, 2), frames: tuple[int, ...] = (3, 5), se
     mask = (torch.arange(max(tokens)) < torch.tensor(tokens)[:, None]).long()
     states = random(len(tokens), max(tokens), SHAPES.text, seed=seed).float()
     made = {
-        m: pack_sequence([random(n, dim, seed=seed + n).float() for n in frames], enforce_sorted=False)
+        m: Padded.of([random(n, dim, seed=seed + n).float() for n in frames])
         for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
     }
-    return Batch(torch.arange(len(tokens)), TokenStates(states, mask), made, torch.zeros(len(tokens)))
+    return Batch(torch.arange(len(tokens)), Padded(states, mask), made, torch.zeros(len(tokens)))
 
 
 @pytest.fixture
@@ -182,17 +181,17 @@ def test_mult_reads_convolved_frames(mult: MulT) -> None:
 
 def test_mult_ignores_states_where_there_is_no_token(mult: MulT) -> None:
     clips = batch(tokens=(4, 2))
-    states = clips.text.states.clone()
+    states = clips.text.values.clone()
     states[1, 2:] += 50.0
-    other = dataclasses.replace(clips, text=TokenStates(states, clips.text.mask))
+    other = dataclasses.replace(clips, text=Padded(states, clips.text.mask))
     torch.testing.assert_close(mult(other), mult(clips))
 
 
 @pytest.mark.parametrize("modality", ["a", "v"])
 def test_mult_notices_the_order_of_frames(mult: MulT, modality: str) -> None:
     clips = batch(frames=(4, 4))
-    data = clips.frames[modality].data
-    swapped = clips.frames[modality]._replace(data=torch.cat([data[2:4], data[:2], data[4:]]))
+    given = clips.frames[modality]
+    swapped = Padded(given.values[:, [1, 0, 2, 3]], given.mask)
     other = dataclasses.replace(clips, frames={**clips.frames, modality: swapped})
     assert (mult(other) - mult(clips)).abs().min() > 1e-4
 

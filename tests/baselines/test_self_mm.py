@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import bag_of_words, small, tiny_bert
+from small import bag_of_words, small, tiny_bert, train_jointly
 from torch import Tensor
 
 from mugkit.baselines.self_mm import PUBLISHED, SelfMM, build
@@ -17,7 +17,7 @@ from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels import source as labels
 from mugkit.nets import text
 from mugkit.nets.text import TextEncoder
-from mugkit.stages.joint import joint_loss, train_jointly
+from mugkit.stages.joint import joint_loss
 from mugkit.stages.training import adamw
 
 HP = small(max_epochs=2)

@@ -50,9 +50,9 @@ def test_tfn_has_the_papers_sizes() -> None:
 def test_tfn_predicts_from_the_tensor_of_its_three_subnetworks() -> None:
     torch.manual_seed(0)
     network, batch = TFN(SHAPES, None, SMALL).eval(), token_batch()
-    z_l = network.text(batch.text.states, batch.text.mask).clamp(min=0)
+    z_l = network.subnets.text(batch.text.values, batch.text.mask).clamp(min=0)
     z = [torch.cat([part, torch.ones(3, 1)], dim=1) for part in
-         (z_l, network.acoustic(batch.frames["a"]), network.visual(batch.frames["v"]))]  # fmt: skip
+         (z_l, network.subnets.acoustic(batch.frames["a"]), network.subnets.visual(batch.frames["v"]))]  # fmt: skip
     rows = torch.stack([torch.kron(torch.kron(a, b), c) for a, b, c in zip(*z, strict=True)])
     torch.testing.assert_close(network(batch), network.inference(rows)[:, 0])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ from small import tiny_bert, tiny_t5
 from torch import Tensor, nn
 
 from mugkit.baselines.base import Shapes
-from mugkit.baselines.unimse import CHARACTERS, Encoded, ModalityFusion, Scores, UniMSE, UniMSEConfig, info_nce
-from mugkit.data.batching import Batch, TokenStates
+from mugkit.baselines.unimse import CHARACTERS, Encoded, ModalityFusion, Scores, UniMSE, UniMSEConfig
+from mugkit.data.batching import Batch, Padded
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
+from mugkit.nets.projection import info_nce
 from mugkit.nets.text import Tokens, load_encoder
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]])
@@ -31,11 +31,9 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 def batch_of(dataset: Dataset, mask: Tensor, text: Tokens | None = None) -> Batch:
     index = list(range(len(mask)))
     sequences = {m: [torch.from_numpy(s[i].copy()) for i in index] for m, s in dataset.train.sequences.items()}
-    frames = {m: nn.utils.rnn.pack_sequence(clips, enforce_sorted=False) for m, clips in sequences.items()}
+    frames = {m: Padded.of(clips) for m, clips in sequences.items()}
     states = torch.randn(*mask.shape, WIDTH, generator=torch.Generator().manual_seed(1)) * mask[..., None]
-    return Batch(
-        torch.tensor(index), text or TokenStates(states, mask), frames, torch.tensor(dataset.train.labels[index])
-    )
+    return Batch(torch.tensor(index), text or Padded(states, mask), frames, torch.tensor(dataset.train.labels[index]))
 
 
 def made(**changes: Any) -> UniMSE:
@@ -86,20 +84,6 @@ def test_modality_fusion_starts_as_the_identity() -> None:
     torch.testing.assert_close(ModalityFusion(32, 6, 8)(states, torch.randn(2, 6)), states, atol=0.02, rtol=0)
 
 
-def test_info_nce_equals_loops_over_clips() -> None:
-    torch.manual_seed(0)
-    queries, keys = torch.randn(4, 3).double(), torch.randn(4, 3).double()
-    losses = []
-    for i in range(4):
-        e = [math.exp(float(queries[i] @ k / queries[i].norm() / k.norm()) / 0.1) for k in keys]
-        losses.append(-math.log(e[i] / sum(e)))
-    assert info_nce(queries, keys, 0.1).item() == pytest.approx(sum(losses) / 4, rel=1e-9)
-
-
-def test_info_nce_of_a_single_clip_is_zero() -> None:
-    assert info_nce(torch.randn(1, 3), torch.randn(1, 3), 0.1).item() == 0.0
-
-
 def test_every_fused_layer_passes_its_result_on(dataset: Dataset) -> None:
     network, batch = made().eval(), batch_of(dataset, MASK)
     with torch.no_grad():
@@ -124,8 +108,8 @@ def test_frames_reach_the_decoder(dataset: Dataset) -> None:
         for fusion in network.fusions:
             nn.init.normal_(fusion.out.weight)
         first = network.encode(batch).states
-        silent = Batch(batch.index, batch.text, {**batch.frames, "v": batch.frames["v"]._replace(
-            data=torch.zeros_like(batch.frames["v"].data))}, batch.labels)  # fmt: skip
+        nothing = Padded(torch.zeros_like(batch.frames["v"].values), batch.frames["v"].mask)
+        silent = Batch(batch.index, batch.text, {**batch.frames, "v": nothing}, batch.labels)
         assert not torch.allclose(first, network.encode(silent).states)
 
 

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 import torch
 from small import bag_of_words, small, tiny_bert
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from mugkit.config import Network
 from mugkit.data import store
-from mugkit.data.batching import Clips
+from mugkit.data.batching import Clips, Padded
 from mugkit.data.schema import Dataset
 from mugkit.nets import text
 from mugkit.nets.text import Tokens
@@ -31,9 +30,8 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
     return made_up((11, 4, 4))
 
 
-def unpack(packed: PackedSequence) -> list[np.ndarray]:
-    frames, lengths = pad_packed_sequence(packed, batch_first=True)
-    return [clip[:length].numpy() for clip, length in zip(frames, lengths, strict=True)]
+def unpad(frames: Padded) -> list[np.ndarray]:
+    return [clip[mask.bool()].numpy() for clip, mask in zip(frames.values, frames.mask, strict=True)]
 
 
 def test_batch_holds_chosen_clips_in_order(dataset: Dataset) -> None:
@@ -43,15 +41,36 @@ def test_batch_holds_chosen_clips_in_order(dataset: Dataset) -> None:
     assert batch.labels.tolist() == dataset.train.labels[chosen].tolist()
     assert torch.equal(batch.text, bag_of_words([dataset.train.text[i] for i in chosen]))
     for m in ("a", "v"):
-        frames = unpack(batch.frames[m])
+        frames = unpad(batch.frames[m])
         for clip, i in zip(frames, chosen, strict=True):
             np.testing.assert_array_equal(clip, dataset.train.sequences[m][i])
 
 
-def test_batch_packs_exactly_the_frames_of_its_clips(dataset: Dataset) -> None:
+def test_batch_is_as_long_as_its_longest_clip_and_zero_behind_the_others(dataset: Dataset) -> None:
     batch = Clips(dataset.train, small().network).batch(torch.tensor([1, 5, 2]))
     for m in ("a", "v"):
-        assert len(batch.frames[m].data) == dataset.train.sequences[m].lengths[[1, 5, 2]].sum()
+        lengths = dataset.train.sequences[m].lengths[[1, 5, 2]]
+        assert batch.frames[m].lengths.tolist() == lengths.tolist()
+        assert batch.frames[m].values.shape[1] == lengths.max()
+        assert not batch.frames[m].values[~batch.frames[m].mask.bool()].any()
+
+
+def test_padded_gathered_equals_padded_of_the_same_clips(dataset: Dataset) -> None:
+    sequences, chosen = dataset.train.sequences["a"], np.array([4, 4, 0, 9])
+    gathered = Padded.gathered(sequences.frames, sequences.offsets, chosen)
+    one_by_one = Padded.of([torch.from_numpy(sequences[clip].copy()) for clip in chosen])
+    assert torch.equal(gathered.values, one_by_one.values)
+    assert torch.equal(gathered.mask, one_by_one.mask)
+
+
+def test_clips_token_states_are_those_of_their_clips(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    states, offsets = torch.randn(40, 3), torch.tensor([0, 2, 5, 6, 10, 14, 20, 22, 25, 30, 33, 40])
+    monkeypatch.setattr(text, "frozen_states", lambda *_: (states, offsets))
+    batch = Clips(dataset.train, small().network, level="tokens").batch(torch.tensor([3, 2]))
+    assert isinstance(batch.text, Padded)
+    assert batch.text.mask.tolist() == [[1, 1, 1, 1], [1, 0, 0, 0]]
+    assert torch.equal(batch.text.values[0], states[6:10])
+    assert torch.equal(batch.text.values[1, :1], states[5:6])
 
 
 def test_batches_hold_every_clip_once_and_drop_none(dataset: Dataset) -> None:
@@ -87,7 +106,7 @@ def test_clips_from_memory_map_neither_warn_nor_write(dataset: Dataset, tmp_path
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # torch warns when it is given read-only memory
         batch = Clips(stored.train, small().network).batch(torch.tensor([2, 0]))
-    batch.frames["a"].data.zero_()
+    batch.frames["a"].values.zero_()
     batch.labels.zero_()
     np.testing.assert_array_equal(stored.train.sequences["a"].frames, dataset.train.sequences["a"].frames)
     np.testing.assert_array_equal(stored.train.labels, dataset.train.labels)
@@ -97,11 +116,11 @@ def test_batch_is_a_copy_of_labels_and_frames(dataset: Dataset) -> None:
     before = copy.deepcopy(dataset.train)
     batch = Clips(dataset.train, small().network).batch(torch.tensor([2]))
     batch.labels.zero_()
-    batch.frames["v"].data.zero_()
+    batch.frames["v"].values.zero_()
     np.testing.assert_array_equal(dataset.train.labels, before.labels)
     np.testing.assert_array_equal(dataset.train.sequences["v"].frames, before.sequences["v"].frames)
 
 
 def test_clips_on_another_device(dataset: Dataset) -> None:
     batch = Clips(dataset.train, small().network, "meta").batch(torch.tensor([0, 1]))
-    assert {batch.labels.device.type, batch.text.device.type, batch.frames["a"].data.device.type} == {"meta"}
+    assert {batch.labels.device.type, batch.text.device.type, batch.frames["a"].values.device.type} == {"meta"}

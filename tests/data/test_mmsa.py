@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import pickle
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,17 @@ def test_other_values_that_are_not_finite_are_left_for_validation(key: str, valu
     assert not np.isfinite(read(fields).train.sequences[key[0]].frames).all()
 
 
-def test_recorded_lengths_are_kept_between_one_and_what_is_there() -> None:
-    dataset = read(part(3, audio_lengths=np.array([0, 3, 9])))
+def test_recorded_lengths_cut_frames() -> None:
+    dataset = read(part(3, audio_lengths=np.array([1, 3, 4])))
     assert dataset.train.sequences["a"].lengths.tolist() == [1, 3, 4]
+
+
+@pytest.mark.parametrize("length", [0, -1, 5, float("nan")])
+def test_recorded_length_that_is_not_there_names_row_and_clip(length: float) -> None:
+    fields = part(3, audio_lengths=np.array([1, length, 4]))
+    with pytest.raises(UserError, match=rf"for clip '{re.escape(fields['id'][1])}' \(row 1\), but 1 to 4") as caught:
+        read(fields)
+    assert caught.value.field == "train.audio_lengths"
 
 
 def test_padding_is_trimmed_where_no_lengths_are_recorded() -> None:
@@ -199,13 +208,13 @@ def random_part(name: str, clips: int, dtype: str, order: str) -> dict[str, Any]
         "regression_labels": np.zeros(clips),
         "audio": audio,
         "vision": vision,
-        "audio_lengths": rng.integers(0, 12, clips),
+        "audio_lengths": rng.integers(1, 6, clips),
         "vision_lengths": rng.integers(1, 6, clips).tolist(),
     }
 
 
 def cut_by_hand(fields: dict[str, Any], key: str) -> list[np.ndarray]:
-    lengths = [min(max(int(length), 1), len(fields[key][0])) for length in fields[f"{key}_lengths"]]
+    lengths = [int(length) for length in fields[f"{key}_lengths"]]
     clips = [np.array(clip[:length], np.float32) for clip, length in zip(fields[key], lengths, strict=True)]
     return [np.where(clip == -np.inf, np.float32(0), clip) for clip in clips] if key == "audio" else clips
 

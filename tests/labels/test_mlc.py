@@ -10,9 +10,8 @@ import pytest
 import torch
 from small import bag_of_words, small
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_sequence
 
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batching import Batch, Clips, Padded
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels import mlc
 from mugkit.labels.mlc import LOOK_AHEAD, MLC, clean_gradient, dot, meta_loss, moved, shared_parameters, slope
@@ -60,7 +59,7 @@ def made_batch(index: list[int], seed: int) -> Batch:
     def random(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=draw, dtype=torch.float64)
 
-    frames = {m: pack_sequence([random(n, d) for n in lengths], enforce_sorted=False) for m, d in (("a", 5), ("v", 4))}
+    frames = {m: Padded.of([random(n, d) for n in lengths]) for m, d in (("a", 5), ("v", 4))}
     return Batch(torch.tensor(index), random(len(index), WIDTH), frames, 2 * random(len(index)))
 
 
@@ -253,7 +252,7 @@ def test_before_step_writes_what_the_corrections_said_before_they_move(network: 
     for m in MODALITIES:
         torch.testing.assert_close(source.targets(S.index)[m], expected[m])
         others = [clip for clip in range(12) if clip not in S.index.tolist()]
-        assert source.labels()[m][others].tolist() == pytest.approx(y[others].tolist())
+        assert source.values[m][others].tolist() == pytest.approx(y[others].tolist())
     assert source.weights(S.index) is None
 
 
@@ -321,4 +320,4 @@ def test_restored_goes_on_as_before(made_up: Callable[..., Dataset], clips: Clip
         run_epoch(source, 1)
     assert whole._steps == resumed._steps == 1
     assert torch.equal(whole._sum, resumed._sum)
-    assert all(torch.equal(whole.labels()[m], resumed.labels()[m]) for m in MODALITIES)
+    assert all(torch.equal(whole.values[m], resumed.values[m]) for m in MODALITIES)

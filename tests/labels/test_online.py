@@ -26,7 +26,7 @@ def test_labels_start_as_y_each_modality_with_its_own(made_up: Callable[..., Dat
     dataset = labelled(made_up, Y)
     source = OnlineLabels(dataset, small())
     source.values["a"][1] = 9
-    assert source.labels()["l"].tolist() == source.labels()["v"].tolist() == Y
+    assert source.values["l"].tolist() == source.values["v"].tolist() == Y
     assert source.targets(torch.tensor([1, 0]))["a"].tolist() == [9, 0]
     assert source.weights(torch.tensor([1])) is None
     assert dataset.train.labels.tolist() == Y

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import StopAt, bag_of_words, hashes, small
+from small import StopAt, bag_of_words, hashes, small, train_jointly
 
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.labels import source
 from mugkit.nets import text
 from mugkit.stages import fitting
-from mugkit.stages.joint import JointObjective, train_jointly
+from mugkit.stages.joint import JointObjective
 from mugkit.stages.meta import LearnedLabels
 from mugkit.stages.training import Checkpoint
 
@@ -84,6 +84,14 @@ def test_source_does_not_share_memory_with_dataset(
     np.testing.assert_array_equal(dataset.train.true_labels["a"], before[1])
 
 
+def test_no_labels_are_no_unimodal_tasks_and_leave_nothing(tmp_path: Path) -> None:
+    none = source.NoLabels()
+    assert none.targets(INDEX) == {}
+    none.finish(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert none.state() == {}
+
+
 # --- online sources
 
 
@@ -110,10 +118,8 @@ def train(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @online
-def test_online_source_is_one(name: str, dataset: Dataset) -> None:
+def test_online_source_starts_at_the_clips_labels(name: str, dataset: Dataset) -> None:
     made = source.online(name, dataset, HP)
-    assert isinstance(made, source.OnlineSource)
-    assert not isinstance(source.copied(dataset), source.OnlineSource)
     assert all(made.targets(INDEX)[m].tolist() == dataset.train.labels[INDEX].tolist() for m in MODALITIES)
 
 
@@ -186,7 +192,7 @@ def test_moving_source_first_epoch_is_the_multimodal_task_alone(
 ) -> None:
     monkeypatch.setitem(globals(), "HP", small(max_epochs=1))
     (tmp_path / "none").mkdir()
-    train_jointly(dataset, HP, None, 1, tmp_path / "none", device="cpu")
+    train_jointly(dataset, HP, source.NoLabels(), 1, tmp_path / "none", device="cpu")
     assert hashes(train(name, "run"))["predictions.parquet"] == hashes(tmp_path / "none")["predictions.parquet"]
 
 

@@ -104,7 +104,7 @@ def test_labels_by_hand(made_up: Callable[..., Dataset]) -> None:
     source._generate(seen, batch_of([0], source.y), 1)
     expected = {"l": 0.5 / 3 + 2 / 3 * 2.0, "a": 0.5 / 3 - 2 / 3 * 3.0, "v": 0.5 / 3 + 2 / 3 * 3.0}
     for m in MODALITIES:
-        assert source.labels()[m].tolist() == pytest.approx([expected[m], *Y[1:]])
+        assert source.values[m].tolist() == pytest.approx([expected[m], *Y[1:]])
 
 
 @pytest.mark.parametrize("y", [[1.0, 3.0, 0.0, 2.0], [-1.0, -3.0, -0.5, -2.0]])
@@ -112,14 +112,14 @@ def test_one_class_alone_moves_nothing(made_up: Callable[..., Dataset], y: list[
     source = begun(made_up, y)
     for epoch in (0, 1):
         source.after_step(Given(), random_reps(4, epoch), batch_of([0, 1, 2, 3], source.y), epoch)
-    assert all(source.labels()[m].tolist() == y for m in MODALITIES)
+    assert all(source.values[m].tolist() == y for m in MODALITIES)
 
 
 def test_extremes_on_one_spot_move_nothing(made_up: Callable[..., Dataset]) -> None:
     source = begun(made_up)
     seen = {m: wide([[float(i), 1.0]]) for i, m in enumerate("mlav")}
     source._generate(seen, batch_of([0], source.y), 1)  # all stored features are zero: D = 0
-    assert all(source.labels()[m].tolist() == Y for m in MODALITIES)
+    assert all(source.values[m].tolist() == Y for m in MODALITIES)
 
 
 # --- the common space
@@ -201,12 +201,12 @@ def test_first_epoch_leaves_labels_and_later_ones_move_them(made_up: Callable[..
     source = begun(made_up)
     batch = batch_of([0, 1, 2, 3], source.y)
     source.after_step(Given(), random_reps(4), batch, 0)
-    assert all(source.labels()[m].tolist() == Y for m in MODALITIES)
+    assert all(source.values[m].tolist() == Y for m in MODALITIES)
     assert source.fused.any(dim=1).all()
     source.after_step(Given(), random_reps(4, 1), batch, 1)
     for m in MODALITIES:
-        assert source.labels()[m].tolist() != Y
-        assert (source.labels()[m].abs() <= 3).all()
+        assert source.values[m].tolist() != Y
+        assert (source.values[m].abs() <= 3).all()
 
 
 def test_seed_decides_the_common_space(made_up: Callable[..., Dataset]) -> None:
@@ -225,5 +225,5 @@ def test_restored_goes_on_as_before(made_up: Callable[..., Dataset]) -> None:
         torch.manual_seed(5)  # dropout, as `train_epoch` does
         source.after_step(Given(), random_reps(4, 1), batch, 1)
         source.after_step(Given(), random_reps(4, 2), batch, 1)
-    assert all(torch.equal(whole.labels()[m], resumed.labels()[m]) for m in MODALITIES)
+    assert all(torch.equal(whole.values[m], resumed.values[m]) for m in MODALITIES)
     assert torch.equal(whole.fused, resumed.fused)

@@ -54,7 +54,7 @@ def test_generated_is_mean_of_ratio_and_shift() -> None:
 
 
 def test_first_epoch_leaves_labels_at_y(source: ULGM) -> None:
-    assert all(source.labels()[m].tolist() == Y for m in MODALITIES)
+    assert all(source.values[m].tolist() == Y for m in MODALITIES)
     assert all(source.features[m].tolist() == FIRST for m in "lavm")
 
 
@@ -64,19 +64,19 @@ def test_second_epoch_by_hand(source: ULGM) -> None:
     a = 0.5 * (-32 / 13) * 0.5 + 0.5 * (0.25 - 8 / 13)
     expected = {"l": 0.5 / 3 + 2 / 3 * 2.525, "a": 0.5 / 3 + 2 / 3 * a, "v": 0.5 / 3 + 2 / 3 * 3.0}  # v: clamped
     for m in MODALITIES:
-        assert source.labels()[m].tolist() == pytest.approx([expected[m], *Y[1:]], rel=1e-5)
+        assert source.values[m].tolist() == pytest.approx([expected[m], *Y[1:]], rel=1e-5)
 
 
 def test_labels_come_from_the_centres_before_the_step(source: ULGM) -> None:
     # The clip's new features must not be in the centres that judge them: then C⁺ would not be (3, 0).
     show(source, 0, {"m": [3.0, 8.0], "l": [3.0, 2.5], "a": [3.0, 8.0], "v": [3.0, 8.0]})
-    assert source.labels()["l"][0].item() == pytest.approx(0.5 / 3 + 2 / 3 * 2.525, rel=1e-5)
+    assert source.values["l"][0].item() == pytest.approx(0.5 / 3 + 2 / 3 * 2.525, rel=1e-5)
     assert source.features["l"].tolist() == [[3.0, 2.5], *FIRST[1:]]
 
 
 def test_modality_like_the_fusion_keeps_y(source: ULGM) -> None:
     show(source, 2, {m: [-3.0, 2.5] for m in "lavm"})
-    assert source.labels()["a"][2].item() == pytest.approx(-1.0)
+    assert source.values["a"][2].item() == pytest.approx(-1.0)
 
 
 def test_centres_of_a_modality_follow_its_own_labels(source: ULGM) -> None:
@@ -97,7 +97,7 @@ def test_zero_counts_as_positive(made_up: Callable[..., Dataset]) -> None:
 def test_one_class_alone_moves_nothing(made_up: Callable[..., Dataset], y: list[float]) -> None:
     source = after_first_epoch(made_up, y)
     show(source, 1, {"m": [3.0, 8.0], "l": [3.0, 2.5], "a": [-3.0, 2.5], "v": [3.0, 0.1]})
-    assert all(source.labels()[m].tolist() == y for m in MODALITIES)
+    assert all(source.values[m].tolist() == y for m in MODALITIES)
 
 
 def test_dead_features_give_no_nan(made_up: Callable[..., Dataset]) -> None:
@@ -105,7 +105,7 @@ def test_dead_features_give_no_nan(made_up: Callable[..., Dataset]) -> None:
     dead = dict.fromkeys("lavm", [[0.0, 0.0]] * 4)
     for epoch in (0, 1, 2):
         source.after_step(Given(), reps_of(dead), batch_of([0, 1, 2, 3], source.y), epoch)
-    assert all(torch.isfinite(source.labels()[m]).all() for m in MODALITIES)
+    assert all(torch.isfinite(source.values[m]).all() for m in MODALITIES)
 
 
 class ByDefinition:
@@ -145,8 +145,8 @@ def test_three_epochs_equal_the_definition_clip_by_clip(made_up: Callable[..., D
             source.after_step(Given(), reps_of(features), batch_of(index, source.y), n - 1)
             reference.step(index, features, n)
     for m in MODALITIES:
-        assert source.labels()[m].tolist() == pytest.approx(reference.labels[m], rel=1e-3, abs=1e-4)
-        assert source.labels()[m].tolist() != source.y.tolist()
+        assert source.values[m].tolist() == pytest.approx(reference.labels[m], rel=1e-3, abs=1e-4)
+        assert source.values[m].tolist() != source.y.tolist()
 
 
 def test_restored_goes_on_as_before(source: ULGM, made_up: Callable[..., Dataset]) -> None:
@@ -157,5 +157,5 @@ def test_restored_goes_on_as_before(source: ULGM, made_up: Callable[..., Dataset
     for one in (source, other):
         show(one, 3, features, 2)
     for m in MODALITIES:
-        assert torch.equal(source.labels()[m], other.labels()[m])
+        assert torch.equal(source.values[m], other.values[m])
     assert all(torch.equal(source.features[m], other.features[m]) for m in "lavm")

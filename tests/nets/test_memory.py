@@ -14,7 +14,6 @@ from mugkit.nets.memory import (
     MemorySizes,
     ViewLSTMs,
     consecutive,
-    last_step,
     two_layers,
 )
 
@@ -84,11 +83,6 @@ def test_view_lstms_do_not_look_ahead() -> None:
 def test_consecutive_puts_the_step_before_in_front() -> None:
     c = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]])
     assert consecutive(c).tolist() == [[[0, 0, 1, 2], [1, 2, 3, 4], [3, 4, 5, 6]]]
-
-
-def test_last_step_is_each_clips_own() -> None:
-    states = torch.arange(12.0).view(2, 3, 2)
-    assert last_step(states, torch.tensor([[1, 1, 0], [1, 1, 1]])).tolist() == [[2, 3], [10, 11]]
 
 
 def test_two_layers_are_linear_relu_linear() -> None:

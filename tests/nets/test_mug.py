@@ -9,6 +9,7 @@ import pytest
 import torch
 from small import bag_of_words, small
 from torch import Tensor
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from mugkit import paper
 from mugkit.config import Network, hyperparameters
@@ -77,8 +78,12 @@ def test_represent_shapes(parts: tuple[MUGNetwork, Batch]) -> None:
 def test_forward_is_fusion_of_unimodal_networks(parts: tuple[MUGNetwork, Batch]) -> None:
     network, batch = parts
     x_l = torch.tanh(network.language.down(batch.text))
-    _, (x_a, _) = network.sequences["a"].lstm(batch.frames["a"])
-    _, (x_v, _) = network.sequences["v"].lstm(batch.frames["v"])
+    packed = {
+        m: pack_padded_sequence(batch.frames[m].values, batch.frames[m].lengths, batch_first=True, enforce_sorted=False)
+        for m in ("a", "v")
+    }
+    _, (x_a, _) = network.sequences["a"].lstm(packed["a"])
+    _, (x_v, _) = network.sequences["v"].lstm(packed["v"])
     x = network.fusion.layers(torch.cat([x_l, x_a[0], x_v[0]], dim=1))
     torch.testing.assert_close(network(batch), network.predictor.layers(x)[:, 0])
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mugkit.nets.projection import Projection, contrastive_loss, l2_normalise
+from mugkit.nets.projection import Projection, contrastive_loss, info_nce, l2_normalise
 
 # Three clips in two dims, of unequal lengths, so that normalisation matters.
 PROJECTED = np.array([[3.0, 4.0], [0.0, 2.0], [-1.0, 1.0]])
@@ -98,3 +98,17 @@ def test_projection_by_hand(f: str, expected: list[float]) -> None:
         projection.linear.bias.copy_(torch.tensor([0.1, 0.5]))
     x = torch.tensor([[1.0, -1.0, 0.5]], dtype=torch.float64)  # W x + b = (2.1, −1.5)
     assert projection(x)[0].tolist() == pytest.approx(expected, abs=1e-7)
+
+
+def test_info_nce_equals_loops_over_clips() -> None:
+    torch.manual_seed(0)
+    queries, keys = torch.randn(4, 3).double(), torch.randn(4, 3).double()
+    losses = []
+    for i in range(4):
+        e = [math.exp(float(queries[i] @ k / queries[i].norm() / k.norm()) / 0.1) for k in keys]
+        losses.append(-math.log(e[i] / sum(e)))
+    assert info_nce(queries, keys, 0.1).item() == pytest.approx(sum(losses) / 4, rel=1e-9)
+
+
+def test_info_nce_of_a_single_clip_is_zero() -> None:
+    assert info_nce(torch.randn(1, 3), torch.randn(1, 3), 0.1).item() == 0.0

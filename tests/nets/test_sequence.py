@@ -1,4 +1,4 @@
-"""The LSTM over packed frames: its cell by hand, and that a clip never feels its neighbours in the batch."""
+"""The LSTM over frames: its cell by hand, and that a clip never feels its neighbours in the batch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pack_sequence
 
+from mugkit.data.batching import Padded
 from mugkit.nets.sequence import SequenceNetwork
 
 LENGTHS = (4, 1, 7, 2, 7)
@@ -24,7 +24,7 @@ def network(dim: int = 3, out: int = 4) -> SequenceNetwork:
 
 
 def represent(net: SequenceNetwork, frames: list[Tensor]) -> Tensor:
-    return net(pack_sequence(frames, enforce_sorted=False))
+    return net(Padded.of(frames))
 
 
 def lstm_in_numpy(frames: np.ndarray, net: SequenceNetwork) -> np.ndarray:
@@ -61,7 +61,7 @@ def test_sequence_network_order_of_clips_only_reorders_output() -> None:
 
 
 def test_sequence_network_appended_zero_frames_do_change_output() -> None:
-    # What padding would do if it were read: the reason for packing.
+    # What padding would do if it were read: the reason for reading the state at the clip's own last frame.
     net, clip = network(), clips()[0]
     padded = torch.cat([clip, torch.zeros(3, 3, dtype=torch.float64)])
     assert not torch.allclose(represent(net, [clip]), represent(net, [padded]), atol=1e-3)
@@ -73,3 +73,18 @@ def test_sequence_network_first_and_last_frame_count(frame: int) -> None:
     changed = clip.clone()
     changed[frame] += 1
     assert not torch.allclose(represent(net, [clip]), represent(net, [changed]), atol=1e-4)
+
+
+def test_sequence_network_never_reads_what_stands_behind_a_clip() -> None:
+    net, frames = network(), Padded.of(clips())
+    dirty = Padded(frames.values.masked_fill(frames.mask[..., None] == 0, 1e3), frames.mask)
+    torch.testing.assert_close(net(dirty), net(frames), rtol=0, atol=0)
+
+
+def test_sequence_network_gives_no_gradient_to_what_stands_behind_a_clip() -> None:
+    net, frames = network(), Padded.of(clips())
+    frames.values.requires_grad_()
+    net(frames).square().sum().backward()
+    assert frames.values.grad is not None
+    assert not frames.values.grad[frames.mask == 0].any()
+    assert frames.values.grad[frames.mask == 1].any(-1).all()

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence
 
 from mugkit.data import disk
+from mugkit.data.batching import Padded
 from mugkit.data.schema import Dataset, Sequences
 from mugkit.nets.standardise import Standardise
 
@@ -27,33 +27,35 @@ def test_standardise_gives_mean_zero_and_deviation_one(frames: np.ndarray, monke
     monkeypatch.setattr(disk, "BLOCK_BYTES", 100)  # several blocks
     scaler = Standardise({"a": 3})
     scaler.fit({"a": sequences(frames)})
-    packed = pack_sequence([torch.from_numpy(frames[:3]).float(), torch.from_numpy(frames[3:]).float()], False)
-    scaled = scaler({"a": packed})["a"]
-    torch.testing.assert_close(scaled.data.mean(0), torch.zeros(3), atol=1e-3, rtol=0)
-    torch.testing.assert_close(scaled.data.std(0, unbiased=False), torch.ones(3), atol=1e-3, rtol=0)
+    given = Padded.of([torch.from_numpy(frames[:3]).float(), torch.from_numpy(frames[3:]).float()])
+    scaled = scaler({"a": given})["a"]
+    values = scaled.values[scaled.mask.bool()]
+    torch.testing.assert_close(values.mean(0), torch.zeros(3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(values.std(0, unbiased=False), torch.ones(3), atol=1e-3, rtol=0)
+    assert not scaled.values[~scaled.mask.bool()].any()  # padding is still zero
 
 
 def test_standardise_keeps_clips_and_their_lengths(frames: np.ndarray) -> None:
     scaler = Standardise({"a": 3})
     scaler.fit({"a": sequences(frames)})
     clips = [torch.from_numpy(frames[:3]).float(), torch.from_numpy(frames[3:]).float()]
-    values, lengths = pad_packed_sequence(scaler({"a": pack_sequence(clips, False)})["a"], batch_first=True)
-    assert lengths.tolist() == [3, 37]
+    scaled = scaler({"a": Padded.of(clips)})["a"]
+    assert scaled.lengths.tolist() == [3, 37]
     expected = (frames[1] - frames.mean(0)) / frames.std(0)
-    np.testing.assert_allclose(values[0, 1].numpy(), expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(scaled.values[0, 1].numpy(), expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 376.02])
 def test_standardise_leaves_a_constant_dim_at_its_size(constant: float) -> None:
     scaler = Standardise({"v": 1})
     scaler.fit({"v": sequences(np.full((10_000, 1), constant))})
-    moved = scaler({"v": pack_sequence([torch.tensor([[constant + 2.0]])])})["v"]
-    torch.testing.assert_close(moved.data, torch.tensor([[2.0]]), atol=1e-4, rtol=0)
+    moved = scaler({"v": Padded.of([torch.tensor([[constant + 2.0]])])})["v"]
+    torch.testing.assert_close(moved.values, torch.tensor([[[2.0]]]), atol=1e-4, rtol=0)
 
 
 def test_standardise_is_the_identity_before_it_is_fitted() -> None:
-    packed = pack_sequence([torch.tensor([[3.0, 4.0]])])
-    assert torch.equal(Standardise({"a": 2})({"a": packed})["a"].data, packed.data)
+    given = Padded.of([torch.tensor([[3.0, 4.0]])])
+    assert torch.equal(Standardise({"a": 2})({"a": given})["a"].values, given.values)
 
 
 def test_standardise_is_saved_with_the_weights(made_up: Callable[..., Dataset]) -> None:
@@ -61,6 +63,6 @@ def test_standardise_is_saved_with_the_weights(made_up: Callable[..., Dataset]) 
     scaler.fit(made_up().train.sequences)
     assert not torch.equal(scaler.mean_v, other.mean_v)
     other.load_state_dict(scaler.state_dict())
-    packed = {"a": pack_sequence([torch.ones(2, 5)]), "v": pack_sequence([torch.ones(2, 4)])}
-    assert torch.equal(scaler(packed)["a"].data, other(packed)["a"].data)
-    assert torch.equal(scaler(packed)["v"].data, other(packed)["v"].data)
+    given = {"a": Padded.of([torch.ones(2, 5)]), "v": Padded.of([torch.ones(2, 4)])}
+    assert torch.equal(scaler(given)["a"].values, other(given)["a"].values)
+    assert torch.equal(scaler(given)["v"].values, other(given)["v"].values)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mugkit.config import Hyperparameters
 from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import Dataset
+from mugkit.labels.source import NoLabels
 from mugkit.nets import text
 from mugkit.nets.mug import build
 from mugkit.runs import read_result
@@ -112,7 +113,7 @@ def fit_with(
     monkeypatch.setattr(fitting, "predict", lambda _, clips: clips.split.labels + next(given))
     clips = Clips(dataset.train, hp.network)
     network = build(hp.network, dataset.dims, clips.text_width)
-    objective = JointObjective(network, None, 0.0)
+    objective = JointObjective(network, NoLabels(), 0.0)
     return fitting.fit(network, objective, clips, Clips(dataset.valid, hp.network), hp, 1, checkpoint or Checkpoint())
 
 

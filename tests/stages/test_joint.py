@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import StopAt, bag_of_words, hashes, small, tiny_bert, tiny_t5
+from small import StopAt, bag_of_words, hashes, small, tiny_bert, tiny_t5, train_jointly
 from torch import Tensor
 
 from mugkit.config import Hyperparameters
@@ -22,7 +22,6 @@ from mugkit.nets import text
 from mugkit.nets.mug import MUGNetwork, build
 from mugkit.stages import fitting, joint
 from mugkit.stages.fitting import Result
-from mugkit.stages.joint import train_jointly
 from mugkit.stages.training import Checkpoint
 
 HP = small()
@@ -63,7 +62,7 @@ def test_joint_loss_equals_numpy(parts: tuple[MUGNetwork, Batch], dataset: Datas
 
 def test_joint_loss_without_source_is_multimodal_loss(parts: tuple[MUGNetwork, Batch], dataset: Dataset) -> None:
     network, batch = parts
-    alone = joint.joint_loss(network, network.represent(batch), batch, None, 0.5)
+    alone = joint.joint_loss(network, network.represent(batch), batch, labels.NoLabels(), 0.5)
     assert torch.equal(alone, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 0.0))
     assert not torch.equal(alone, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 0.5))
 
@@ -79,7 +78,7 @@ def test_unimodal_losses_reach_unimodal_networks_and_heads_only(
 ) -> None:
     network, batch = parts
     whole = gradients(network, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 1.0))
-    alone = gradients(network, joint.joint_loss(network, network.represent(batch), batch, None, 1.0))
+    alone = gradients(network, joint.joint_loss(network, network.represent(batch), batch, labels.NoLabels(), 1.0))
     reached = {name.split(".")[0] for name in whole if not torch.allclose(whole[name], alone[name], atol=1e-7)}
     assert reached == {"language", "sequences", "unimodal_predictors"}  # neither fusion nor predictor nor projections
     assert not any(g.any() for name, g in whole.items() if name.startswith("projections"))
@@ -228,7 +227,7 @@ def test_train_jointly_same_seed_same_bytes_other_seed_others(dataset: Dataset, 
 
 
 def test_train_jointly_label_source_changes_weights(dataset: Dataset, tmp_path: Path) -> None:
-    sources = {"none": None, "copy": labels.copied(dataset), "true": labels.true(dataset)}
+    sources = {"none": labels.NoLabels(), "copy": labels.copied(dataset), "true": labels.true(dataset)}
     for name, source in sources.items():
         (tmp_path / name).mkdir()
         train_jointly(dataset, HP, source, 1111, tmp_path / name)

@@ -22,8 +22,9 @@ from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES
 from mugkit.maml import MAML
 from mugkit.nets.mucn import MUCN
-from mugkit.stages import meta
-from mugkit.stages.meta import ModalityData, Step, Task, bilevel_step
+from mugkit.stages import closed_form, meta
+from mugkit.stages.denoising import ModalityData, Step, Task
+from mugkit.stages.meta import bilevel_step
 from mugkit.stages.pretrain import SavedRepresentations
 from mugkit.stages.training import Checkpoint
 
@@ -369,9 +370,9 @@ def test_learn_modality_hands_each_epoch_the_labels_after_the_one_before(monkeyp
     given: list[Tensor] = []
     original = meta.train_epoch
 
-    def spy(maml: Any, data: ModalityData, previous: Tensor, *rest: Any) -> dict[str, float]:
+    def spy(mucn: MUCN, data: ModalityData, previous: Tensor, *rest: Any) -> dict[str, float]:
         given.append(previous.clone())
-        return original(maml, data, previous, *rest)
+        return original(mucn, data, previous, *rest)
 
     monkeypatch.setattr(meta, "train_epoch", spy)
     trajectory, history = meta.learn_modality(modality(), "a", config(lambda_init=0.9), 3.0, 1, Checkpoint())
@@ -402,16 +403,16 @@ def test_learn_modality_takes_second_order_steps_of_its_learning_rates(monkeypat
 
 
 class Spy:
-    """Wraps `bilevel_step`: notes the tasks, θ at the time, and what was proposed."""
+    """Wraps the bi-level step: notes the tasks, θ at the time, and what was proposed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[Task, Task | None, list[Tensor], Step]] = []
-        self.original = meta.bilevel_step
-        monkeypatch.setattr(meta, "bilevel_step", self)
+        self.original = closed_form.step
+        monkeypatch.setattr(closed_form, "step", self)
 
-    def __call__(self, maml: Any, unimodal: Task, multimodal: Task | None, settings: MetaLearning) -> Step:
-        theta = [p.detach().clone() for p in maml.parameters()]
-        step = self.original(maml, unimodal, multimodal, settings)
+    def __call__(self, mucn: MUCN, unimodal: Task, multimodal: Task | None, settings: MetaLearning) -> Step:
+        theta = [p.detach().clone() for p in mucn.parameters()]
+        step = self.original(mucn, unimodal, multimodal, settings)
         self.calls.append((unimodal, multimodal, theta, step))
         return step
 
@@ -419,8 +420,7 @@ class Spy:
 def one_epoch(data: ModalityData, settings: MetaLearning, epoch: int = 0) -> tuple[list[Tensor], dict[str, float]]:
     torch.manual_seed(0)
     mucn = MUCN(data.x.shape[1], 8, 3.0)
-    maml = MAML(mucn, lr=settings.alpha, first_order=False)
-    row = meta.train_epoch(maml, data, torch.zeros(len(data.labels)), settings, 1111, epoch)
+    row = meta.train_epoch(mucn, data, torch.zeros(len(data.labels)), settings, 1111, epoch)
     return [p.detach() for p in mucn.parameters()], row
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, load_model
 from torch import nn
 
 from mugkit.config import Network, Optimization
@@ -18,7 +19,7 @@ from mugkit.errors import UserError
 from mugkit.nets.mug import MUGNetwork
 from mugkit.nets.text import TextEncoder
 from mugkit.stages import training
-from mugkit.stages.training import Checkpoint
+from mugkit.stages.training import Checkpoint, save_weights
 
 
 def test_derive_seed_is_checksum_of_purpose() -> None:
@@ -229,3 +230,30 @@ def test_similar_lengths_epochs_and_seeds_differ_and_repeat() -> None:
     assert drawn(1, 0) == drawn(1, 0)
     assert drawn(1, 0) != drawn(1, 1)
     assert drawn(1, 0) != drawn(2, 0)
+
+
+class Shared(nn.Module):
+    """Two layers with one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(3, 3), nn.Linear(3, 3)
+        self.other.weight = self.one.weight
+
+
+def test_save_weights_writes_shared_ones_once_and_they_load_back(tmp_path: Path) -> None:
+    network = Shared()
+    save_weights(network, tmp_path / "weights.safetensors")
+    assert set(load_file(tmp_path / "weights.safetensors")) == {"one.weight", "one.bias", "other.bias"}
+    again = Shared()
+    load_model(again, tmp_path / "weights.safetensors")
+    assert all(torch.equal(again.state_dict()[name], values) for name, values in network.state_dict().items())
+    assert again.other.weight is again.one.weight
+
+
+def test_save_weights_equal_weights_are_equal_bytes(tmp_path: Path) -> None:
+    network, again = Shared(), Shared()
+    again.load_state_dict(network.state_dict())
+    save_weights(network, tmp_path / "one")
+    save_weights(again, tmp_path / "other")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()

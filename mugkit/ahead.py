@@ -1,0 +1,55 @@
+"""What the notebooks will ask the run store for, computed before they start: all cores busy, every stage once.
+
+A notebook run alone computes what it needs itself. In a batch the notebooks share most of their runs, and each would
+wait for a handful of its own; here they are one list.
+"""
+
+from __future__ import annotations
+
+from mugkit import config, engine, search
+from mugkit.config import RunSpec
+from mugkit.data.store import load
+from mugkit.errors import UserError
+from mugkit.results import hyperparameter_curves, sensitivity
+from mugkit.systems import SYSTEMS
+from mugkit.trials import budget
+
+# Notebooks measure these systems' labels over the label seeds.
+MEASURED = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")
+
+
+def trained(profile: str, dataset: str) -> list[RunSpec]:
+    """Every seed of every system of the tables that can run on this data set."""
+    seeds = config.profile(profile).seeds
+    specs = [[RunSpec(name, dataset, seed, profile) for seed in seeds] for name, one in SYSTEMS.items() if one.rows]
+    return [spec for of_system in specs if not engine.missing(of_system[0]) for spec in of_system]
+
+
+def learned(profile: str, dataset: str) -> list[RunSpec]:
+    """Every label seed of the systems whose labels are measured, on a data set that has true labels."""
+    chosen = config.profile(profile)
+    name = dataset if load(dataset).has_true_labels else "reviews"
+    specs = [RunSpec(one, name, chosen.seeds[0], profile, seed) for one in MEASURED for seed in chosen.label_seeds]
+    return [spec for spec in specs if not engine.missing(spec)]
+
+
+def studied(profile: str, dataset: str) -> list[RunSpec]:
+    """The trials of the search, of Fig. 5 and of the study of assumptions, all of MUG."""
+    if engine.missing(RunSpec("mug", dataset, config.profile(profile).seeds[0], profile)):
+        return []
+    tried = [spec for _, spec in search.specifications("mug", dataset, profile, budget(profile).trials)]
+    curves = hyperparameter_curves.specifications(dataset, profile).values()
+    alternatives = sensitivity.specifications(dataset, profile).values()
+    return tried + [spec for specs in (*curves, *alternatives) for spec in specs]
+
+
+def compute(profile: str, dataset: str, engine_name: str = "local", address: str = "") -> list[str]:
+    """Computes all of it; returns what failed, which the notebooks that need it will come upon again."""
+    told = []
+    runs = trained(profile, dataset) + studied(profile, dataset)
+    for specs, many in ((learned(profile, dataset), engine.learn_all), (runs, engine.run_all)):
+        try:
+            many(specs, engine_name, address=address)
+        except UserError as error:
+            told.append(str(error))
+    return told

@@ -1,0 +1,195 @@
+"""Many runs: each shared stage once, each task as soon as what it needs is there."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from mugkit.config import RunSpec, profile
+from mugkit.engine import pools
+from mugkit.engine.single import Run, run, work
+from mugkit.engine.tasks import Part, Task, perform, plan
+from mugkit.errors import UserError, unknown_name
+from mugkit.runs import Store
+from mugkit.stages.meta import LearnedLabels
+from mugkit.stages.training import choose_device, progress
+
+ENGINES = ("local", "ray")
+ATTEMPTS = 3  # of a task whose worker was lost
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who computes.
+
+    Attributes:
+        open: makes the pool; called again if it loses a worker.
+        slots: tasks handed out at a time: a stage that others wait for must not queue behind those nothing waits for.
+    """
+
+    open: Callable[[], Executor]
+    slots: int
+
+
+class Execution:
+    """Hands tasks to a crew; iterating over it computes them and yields each one that is over.
+
+    Attributes:
+        failed: by folder, what went wrong; a task whose predecessor failed is over too, but adds nothing here.
+    """
+
+    def __init__(self, tasks: Sequence[Task], crew: Crew, store: Store, device: str) -> None:
+        self._crew, self._pool = crew, crew.open()
+        self._compute = partial(_perform, root=store.root, device=device)
+        self._waiting = {task.folder: task for task in tasks}
+        self._running: dict[Future[None], Task] = {}
+        self._lost: Counter[Path] = Counter()
+        self._gone: set[Path] = set()
+        self.failed: dict[Path, str] = {}
+
+    def __iter__(self) -> Iterator[Task]:
+        try:
+            while self._waiting or self._running:
+                yield from self._drop()
+                self._hand_out()
+                yield from self._collect()
+        except BaseException:
+            pools.forget(self._pool)
+            raise
+
+    def _drop(self) -> Iterator[Task]:
+        """Tasks that can never begin."""
+        for task in list(self._waiting.values()):
+            if task.needs in self._gone:
+                self._gone.add(task.folder)
+                yield self._waiting.pop(task.folder)
+
+    def _hand_out(self) -> None:
+        for task in list(self._waiting.values()):
+            if len(self._running) >= self._crew.slots:
+                return
+            pending = {one.folder for one in self._running.values()} | set(self._waiting)
+            if task.needs not in pending:
+                del self._waiting[task.folder]
+                self._running[self._submit(task)] = task
+
+    def _submit(self, task: Task) -> Future[None]:
+        try:
+            return self._pool.submit(self._compute, task.part, task.spec)
+        except BrokenExecutor:  # a kept pool that lost a worker while nobody looked
+            self._reopen()
+            return self._pool.submit(self._compute, task.part, task.spec)
+
+    def _reopen(self) -> None:
+        pools.forget(self._pool)
+        self._pool = self._crew.open()
+
+    def _collect(self) -> Iterator[Task]:
+        """Waits for the next task to end."""
+        lost = False
+        for future in wait(self._running, return_when=FIRST_COMPLETED).done:
+            task, error = self._running.pop(future), future.exception()
+            if isinstance(error, BrokenExecutor) and self._lost[task.folder] + 1 < ATTEMPTS:
+                self._lost[task.folder] += 1
+                self._waiting[task.folder] = task
+                lost = True
+                continue
+            if error is not None:
+                self._gone.add(task.folder)
+                self.failed[task.folder] = f"{task}: {getattr(error, 'cause', None) or error}"
+            yield task
+        if lost:
+            self._reopen()
+
+
+def _perform(part: Part, spec: RunSpec, *, root: Path, device: str) -> None:
+    perform(part, spec, root, device)
+
+
+def workers_of(workers: int | None, device: str) -> int:
+    """One process a core on a CPU, one on a GPU, unless said otherwise."""
+    return workers or (1 if choose_device(device).type == "cuda" else (os.cpu_count() or 1))
+
+
+def _crew(specs: Sequence[RunSpec], tasks: int, engine: str, workers: int | None, device: str, address: str) -> Crew:
+    """This machine's processes; a cluster takes all that can begin."""
+    if engine == "ray":
+        from mugkit.engine.cluster import Cluster
+
+        cpus = max((profile(spec.profile).threads or 4 for spec in specs), default=1)
+        return Crew(partial(Cluster, address, cpus, float(choose_device(device).type == "cuda")), tasks)
+    count = workers_of(workers, device)
+    if min(count, tasks) == 1:
+        return Crew(pools.Here, 1)
+    return Crew(partial(pools.processes, count), count)
+
+
+def _compute(
+    specs: Sequence[RunSpec], until: Part, store: Store, engine: str, workers: int | None, device: str, address: str
+) -> set[Path]:
+    """Computes what is missing; returns its folders.
+
+    Raises:
+        UserError: an unknown engine, before anything runs; or some tasks failed, all others being finished.
+    """
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, ENGINES)
+    tasks = plan(specs, store, device, until)
+    if not tasks:
+        return set()
+    execution = Execution(tasks, _crew(specs, len(tasks), engine, workers, device, address), store, device)
+    for _ in progress(execution, "runs", total=len(tasks)):
+        pass
+    if execution.failed:
+        told = "\n  ".join(execution.failed.values())
+        raise UserError(f"some runs failed, all others are finished:\n  {told}", fix="mend the cause and run again")
+    return {task.folder for task in tasks}
+
+
+def learn_all(
+    specs: Sequence[RunSpec],
+    engine: str = "local",
+    *,
+    store: Store | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    address: str = "",
+) -> list[LearnedLabels]:
+    """Stages 1 and 2 of many runs, e.g. over label seeds; stored ones are reused.
+
+    Raises:
+        UserError: some failed (all others are finished and stored by then).
+    """
+    store = store or Store.default()
+    _compute(specs, "labels", store, engine, workers, device, address)
+    return [LearnedLabels.load(work(spec, store, device).learned_labels()) for spec in specs]
+
+
+def run_all(
+    specs: Sequence[RunSpec],
+    engine: str = "local",
+    *,
+    store: Store | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    address: str = "",
+) -> list[Run]:
+    """Many runs; stages that several of them share once. Finished runs are reused, interrupted ones resume.
+
+    Args:
+        engine: 'local' spreads runs over processes of this machine, 'ray' over a Ray cluster.
+        workers: how many processes; by default one a core on a CPU, one on a GPU.
+        address: of the Ray cluster ('auto': the one this machine belongs to); '' starts one on this machine.
+
+    Raises:
+        UserError: an unknown engine; or some runs failed (all others are finished and stored by then).
+    """
+    store = store or Store.default()
+    fresh = _compute(specs, "train", store, engine, workers, device, address)
+    done = [run(spec, store, device) for spec in specs]
+    return [replace(one, reused=one.folder not in fresh) for one in done]

@@ -1,0 +1,83 @@
+"""Where tasks are computed: executors of the standard library's kind, so that all engines are driven alike."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from typing import Any
+
+from mugkit import files
+
+
+class Here(Executor):
+    """This process: a task is computed when it is handed over."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # whatever it was, the other tasks go on; it is told at the end
+            future.set_exception(error)
+        return future
+
+
+class Workers(ProcessPoolExecutor):
+    """Worker processes that an interrupt ends quietly when they are idle, and cleanly when they are at work."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return super().submit(_at_work, fn, args, kwargs)
+
+
+_busy = threading.Event()
+
+
+def _at_work(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    _busy.set()
+    try:
+        return fn(*args, **kwargs)
+    finally:
+        _busy.clear()
+
+
+def _interrupted(*_: Any) -> None:
+    """At work, half-written files are cleared away on the way out; idle, there is nothing but a traceback to leave."""
+    if _busy.is_set():
+        raise KeyboardInterrupt
+    os._exit(130)
+
+
+def _begin(home: str, parent: int) -> None:
+    """In a new worker: the starter's folder, no progress bars (they would overwrite each other), no life of its own."""
+    os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = home, "0"
+    signal.signal(signal.SIGINT, _interrupted)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process soon after its starter, which may have been killed without a chance to say so."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+@functools.lru_cache(maxsize=1)
+def _started(workers: int, home: str) -> Workers:
+    context = multiprocessing.get_context("spawn")  # fork and torch's threads do not go together
+    return Workers(workers, mp_context=context, initializer=_begin, initargs=(home, os.getpid()))
+
+
+def processes(workers: int) -> Workers:
+    """Worker processes, kept for the next call: each needs seconds to import what it computes with."""
+    return _started(workers, str(files.home()))
+
+
+def forget(pool: Executor) -> None:
+    """Gives up a pool that lost a worker or was interrupted; what has not begun never will."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    _started.cache_clear()

@@ -1,0 +1,112 @@
+"""Noisier labels, as noisy as the raters of `reviews` disagreed, and training on them.
+
+Every sentence of `reviews` was rated by 15–20 people; their spread is its own measure of how doubtful its label is. A
+label y becomes y + k·s·ε, with s the spread of the sentence's raters on the scale of the labels and ε standard normal:
+k = 1 is about what one rater would have said in place of the mean of all, k = 2 is twice as bad. Training and
+validation labels are changed, as an annotator's noise would be in both; the test split and all true labels stay.
+
+Noisy data sets exist in memory only. Their fingerprint is the data set's with k and the draw added, so their runs are
+kept in the run store under an identity of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import as_completed
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from mugkit import engine, files
+from mugkit.config import RunSpec
+from mugkit.data import reviews
+from mugkit.data.schema import LABEL_SCALE, Dataset, Split
+from mugkit.engine import pools
+from mugkit.errors import UserError
+from mugkit.runs import Store, read_result
+from mugkit.stages.training import derive_seed, progress
+from mugkit.systems import Work
+
+NOISY_SPLITS = ("train", "valid")
+
+
+def rater_spread(split: Split) -> Float[np.ndarray, " clips"]:
+    """The standard deviation of each sentence's raters, in units of the labels of `reviews` (±3).
+
+    Read from the published ratings, which are downloaded once; the prepared data keeps means only.
+
+    Raises:
+        UserError: a clip is not a sentence of `reviews`.
+    """
+    sentences = _spreads(files.home() / "downloads")
+    numbers = [name.rpartition("_")[2] for name in split.ids]
+    unknown = [n for n in numbers if not n.isdigit() or int(n) not in sentences.index]
+    if unknown:
+        raise UserError("raters' scores are known for `reviews` only", field="dataset", fix="use --dataset reviews")
+    scale = LABEL_SCALE["reviews"] / reviews.RATING_SCALE
+    return sentences.loc[[int(n) for n in numbers]].to_numpy() * scale
+
+
+@lru_cache(maxsize=1)
+def _spreads(downloads: Path) -> pd.Series:
+    """Sentence id → standard deviation of its raters on their own scale."""
+    return reviews.read_sentences(reviews.fetch(downloads)).set_index("id")["spread"]
+
+
+def noisy(dataset: Dataset, k: float, draw: int) -> Dataset:
+    """The data set with labels as in the module's text; k = 0 is the data set itself.
+
+    Args:
+        k: how many of the raters' standard deviations the noise has.
+        draw: seed of ε; equal for every k, so that a larger k moves each label further in the same direction.
+
+    Raises:
+        UserError: see `rater_spread`; a negative k.
+    """
+    if k < 0:
+        raise UserError(f"{k} is not possible", field="k", fix="give a number of at least 0")
+    if k == 0:
+        return dataset
+    changed = {name: _noisy_split(dataset.splits[name], k, draw, dataset.label_scale) for name in NOISY_SPLITS}
+    fingerprint = files.digest([dataset.fingerprint, "raters' noise", k, draw])
+    return replace(dataset, splits={**dataset.splits, **changed}, fingerprint=fingerprint)
+
+
+def _noisy_split(split: Split, k: float, draw: int, rho: float) -> Split:
+    epsilon = np.random.default_rng(derive_seed(draw, "raters' noise", split.name)).standard_normal(len(split))
+    moved = np.clip(split.labels + k * rater_spread(split) * epsilon, -rho, rho)  # labels stay on the scale
+    return replace(split, labels=moved.astype(np.float32))
+
+
+def work(spec: RunSpec, k: float, store: Store | None = None, device: str = "auto") -> Work:
+    """A run on noisy labels taken apart; the seed of its stage 3 is also the draw of the noise."""
+    clean = engine.work(spec, store, device)
+    return replace(clean, dataset=noisy(clean.dataset, k, spec.seed))
+
+
+def run(spec: RunSpec, k: float, store: Store | None = None, device: str = "auto") -> engine.Run:
+    """One run on noisy labels; stored stages are reused."""
+    todo = work(spec, k, store, device)
+    reused = todo.finished()
+    result = read_result(folder := todo.result())
+    return engine.Run(spec, folder, result["metrics"], result["valid_metrics"], result["best_epoch"], reused)
+
+
+def run_all(jobs: Sequence[tuple[RunSpec, float]], workers: int | None = None) -> list[engine.Run]:
+    """Many runs on noisy labels, over processes of this machine; what is stored is reused, k differs freely.
+
+    Raises:
+        UserError: a training failed.
+    """
+    todo = [job for job in jobs if not work(*job).finished()]
+    count = engine.workers_of(workers, "auto")
+    if count > 1 and len(todo) > 1:
+        pool = pools.processes(count)
+        futures = [pool.submit(run, *job) for job in todo]
+        for future in progress(as_completed(futures), "noisy labels", total=len(todo)):
+            future.result()
+    return [run(*job) for job in progress(jobs, "noisy labels")]

@@ -1,0 +1,82 @@
+"""What all baselines inherit: their loss, how they are built, and frames on the training split's scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from batches import SHAPES, token_batch
+from jaxtyping import Float
+from small import bag_of_words, tiny_bert
+from torch import Tensor, nn
+
+from mugkit.baselines.base import Baseline, ScaledBaseline, builder
+from mugkit.config import Network
+from mugkit.data.batching import Batch, Clips
+from mugkit.data.schema import Dataset
+from mugkit.nets import text
+
+
+class Constant(Baseline):
+    """One number for every clip."""
+
+    Config: ClassVar[type[Any]] = dict
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.encoder, self.value = arguments[1], nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
+        return self.value.expand(len(batch.labels))
+
+
+@pytest.fixture
+def dataset(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    return made_up((12, 4, 4))
+
+
+def test_loss_is_the_mean_absolute_error() -> None:
+    batch = token_batch()
+    expected = sum(abs(0.5 - label) for label in batch.labels.tolist()) / 3
+    assert Constant(SHAPES, None, {}).loss(batch, 0).item() == pytest.approx(expected)
+
+
+def test_forward_has_to_be_given() -> None:
+    with pytest.raises(NotImplementedError):
+        Baseline(SHAPES, None, {})(token_batch())
+
+
+def test_builder_gives_the_shapes_of_the_data_and_of_a_frozen_encoder(dataset: Dataset) -> None:
+    network = Network(text_encoder="any", freeze_text=True, pooling="mean")
+    made, objective = builder(Constant, {"a": 1}, network, dataset, torch.device("cpu"))(Clips(dataset.train, network))
+    assert made is objective
+    assert made.config == {"a": 1}
+    width = bag_of_words(["x"]).shape[1]
+    assert (made.shapes.text, made.shapes.acoustic, made.shapes.visual) == (width, *dataset.dims.values())
+    assert (made.shapes.label_scale, made.shapes.pooling) == (dataset.label_scale, "mean")
+    assert made.encoder is None
+
+
+def test_builder_loads_an_encoder_that_is_trained_along(dataset: Dataset, tmp_path: Path) -> None:
+    network = Network(text_encoder=str(tiny_bert(tmp_path / "bert")), freeze_text=False)
+    made, _ = builder(Constant, {}, network, dataset, torch.device("cpu"))(Clips(dataset.train, network))
+    assert made.shapes.text == 16
+    assert sum(p.numel() for p in made.encoder.parameters()) > 1000
+
+
+def test_scaled_baseline_measures_the_training_frames_once(dataset: Dataset) -> None:
+    class Scaled(ScaledBaseline, Constant):
+        pass
+
+    dims = dataset.dims
+    scaled = Scaled(SHAPES.__class__(4, dims["a"], dims["v"]), None, {})
+    network = Network(text_encoder="any", freeze_text=True, pooling="mean")
+    scaled.begin_epoch(Clips(dataset.train, network), 0, 1)
+    mean = torch.from_numpy(dataset.train.sequences["a"].frames).mean(0)
+    torch.testing.assert_close(scaled.standardise.mean_a, mean, atol=1e-5, rtol=1e-4)
+    scaled.begin_epoch(Clips(dataset.valid, network), 1, 1)  # later epochs change nothing
+    torch.testing.assert_close(scaled.standardise.mean_a, mean, atol=1e-5, rtol=1e-4)

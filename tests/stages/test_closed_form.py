@@ -1,0 +1,101 @@
+"""The written-out bi-level step against learn2learn's: one step in every branch, and a whole epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+
+from mugkit.config import MetaLearning
+from mugkit.nets.mucn import MUCN
+from mugkit.stages import closed_form, meta
+from mugkit.stages.closed_form import ClosedForm
+from mugkit.stages.denoising import ModalityData, Task
+
+RHO = 3.0
+
+
+def random(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def task(clips: int, target: float, seed: int) -> Task:
+    return Task(random(clips, 5, seed=seed), random(clips, seed=seed + 1), target + random(clips, seed=seed + 2))
+
+
+def made(residual: str = "paper", bias: bool = False) -> MUCN:
+    torch.manual_seed(7)
+    return MUCN(5, 16, RHO, residual, bias).double()
+
+
+SOURCE, AGAINST, ALIKE = task(9, 2.5, 1), task(30, -2.5, 11), task(30, 2.5, 21)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("residual", ["paper", "scaled"])
+@pytest.mark.parametrize("on", [AGAINST, ALIKE, None], ids=["gate closed", "gate open", "no multimodal task"])
+def test_step_equals_learn2learn(on: Task | None, residual: str, bias: bool, steps: int) -> None:
+    config = MetaLearning(alpha=0.3, alpha_prime=0.2, adaptation_steps=steps)
+    mucn = made(residual, bias)
+    expected, found = (step(mucn, SOURCE, on, config) for step in (meta.with_learn2learn, closed_form.step))
+    assert found.gate_open == expected.gate_open == (on is not AGAINST)
+    for name in ("unimodal", "pre", "post"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-12, nan_ok=True)
+    for one, other in zip(found.parameters, expected.parameters, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+def test_step_leaves_the_parameters_as_they_were() -> None:
+    mucn = made()
+    before = [p.detach().clone() for p in mucn.parameters()]
+    closed_form.step(mucn, SOURCE, AGAINST, MetaLearning(alpha=0.3))
+    assert all(torch.equal(p, was) for p, was in zip(mucn.parameters(), before, strict=True))
+
+
+def test_step_is_second_order() -> None:
+    # Without the Hessian a closed gate would propose something else.
+    mucn, config = made(), MetaLearning(alpha=0.3, alpha_prime=0.2)
+    form = ClosedForm(mucn)
+    at = form.forward(form.parameters, torch.cat([SOURCE.x, SOURCE.noisy[:, None]], 1), SOURCE.target)
+    gradient = form.gradient(form.parameters, at)
+    assert max(h.abs().max().item() for h in form.along(form.parameters, at, gradient)) > 1e-3
+    assert not closed_form.step(mucn, SOURCE, AGAINST, config).gate_open
+
+
+def test_along_equals_differences_of_gradients() -> None:
+    form, size = ClosedForm(made(bias=True)), 1e-6
+    inputs = torch.cat([SOURCE.x, SOURCE.noisy[:, None]], dim=1)
+    v = [random(*p.shape, seed=31 + n) for n, p in enumerate(form.parameters)]
+    found = form.along(form.parameters, form.forward(form.parameters, inputs, SOURCE.target), v)
+    sides = []
+    for sign in (1, -1):
+        theta = closed_form.moved(form.parameters, v, -sign * size)
+        sides.append(form.gradient(theta, form.forward(theta, inputs, SOURCE.target)))
+    for one, plus, minus in zip(found, *sides, strict=True):
+        torch.testing.assert_close(one, (plus - minus) / (2 * size), rtol=0, atol=1e-7)
+
+
+def modality(clips: int = 96) -> ModalityData:
+    data = ModalityData(*(random(*shape, seed=s) for shape, s in (((clips, 5), 41), ((clips, 5), 42), ((clips,), 43))),
+                        labels=random(clips, seed=44))  # fmt: skip
+    return dataclasses.replace(data, projected_prediction=data.labels + 0.5 * data.projected_prediction)
+
+
+@pytest.mark.parametrize("epoch", [0, 3])
+@pytest.mark.parametrize("gate", ["batch", "sample"])
+def test_whole_epoch_equals_learn2learn(gate: str, epoch: int) -> None:
+    config = MetaLearning(alpha=0.05, alpha_prime=0.02, meta_batch_size=8, extra_ratio=2, meta_epochs=4)
+    config = dataclasses.replace(config, gate=gate)  # type: ignore[arg-type]
+    data, ended = modality(), []
+    for step in (meta.with_learn2learn, closed_form.step):
+        mucn = made()
+        row = meta.train_epoch(mucn, data, 0.9 * data.labels, config, 1111, epoch, step)
+        ended.append((row, [p.detach() for p in mucn.parameters()]))
+    (expected_row, expected), (row, found) = ended
+    assert 0 < row["gate_open"] < 1  # both branches were taken
+    assert row == pytest.approx(expected_row, rel=1e-9)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)

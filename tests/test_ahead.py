@@ -1,0 +1,77 @@
+"""What a batch computes before its notebooks start: every row and study once, and nothing that cannot run here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mugkit import ahead, engine, files
+from mugkit.config import profile
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.paper import SYSTEM_ROWS
+from mugkit.results import hyperparameter_curves, sensitivity
+from mugkit.systems import SYSTEMS
+from mugkit.trials import budget
+
+
+def prepare(dataset: Dataset) -> str:
+    engine._dataset.cache_clear()
+    store.save(dataset, files.data_home() / dataset.name)
+    return dataset.name
+
+
+@pytest.fixture
+def name(made_up: Callable[..., Dataset]) -> str:
+    return prepare(made_up())
+
+
+@pytest.fixture
+def without(made_up: Callable[..., Dataset]) -> str:
+    """Data without true unimodal labels."""
+    return prepare(made_up(true_labels=False))
+
+
+def test_trained_is_every_seed_of_every_row_of_the_tables(name: str) -> None:
+    specs = ahead.trained("smoke", name)
+    systems = {spec.system for spec in specs}
+    assert {row for one in systems for row in SYSTEMS[one].rows} == set(SYSTEM_ROWS)
+    assert len(specs) == len(set(specs)) == len(systems) * len(profile("smoke").seeds)
+
+
+def test_trained_leaves_out_what_cannot_run(without: str) -> None:
+    systems = {spec.system for spec in ahead.trained("smoke", without)}
+    assert "mug-true-labels" not in systems
+    assert "mug" in systems
+
+
+def test_learned_is_every_label_seed(name: str) -> None:
+    seeds = [spec.label_seed for spec in ahead.learned("smoke", name) if spec.system == "mug"]
+    assert seeds == list(profile("smoke").label_seeds)
+
+
+def test_studied_is_the_search_the_curves_and_the_alternatives(name: str) -> None:
+    specs = set(ahead.studied("smoke", name))
+    groups = (hyperparameter_curves.specifications(name, "smoke"), sensitivity.specifications(name, "smoke"))
+    shared = {spec for group in groups for some in group.values() for spec in some}
+    assert shared <= specs
+    assert len(specs - shared) in range(budget("smoke").trials - 1, budget("smoke").trials + 1)
+
+
+def test_compute_tells_what_failed_and_goes_on(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def fail(specs: list[Any], *_: Any, **__: Any) -> None:
+        asked.append(len(specs))
+        raise UserError("the training loss became nan")
+
+    monkeypatch.setattr(ahead.engine, "learn_all", fail)
+    monkeypatch.setattr(ahead.engine, "run_all", fail)
+    assert ["nan" in told for told in ahead.compute("smoke", name)] == [True, True]
+    assert asked == [
+        len(ahead.learned("smoke", name)),
+        len(ahead.trained("smoke", name) + ahead.studied("smoke", name)),
+    ]

@@ -1,0 +1,94 @@
+"""Runs over a Ray cluster of two nodes on this machine, one of them lost in the middle, against runs without Ray."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import bag_of_words, hashes
+
+from mugkit import engine, files
+from mugkit.config import RunSpec
+from mugkit.data import store as data_store
+from mugkit.data.schema import Dataset
+from mugkit.engine import run_all
+from mugkit.engine.cluster import Cluster
+from mugkit.errors import UserError
+from mugkit.nets import text
+from mugkit.runs import Store
+
+ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
+
+NAME = "made-up"
+EPOCHS = (("max_epochs", 60), ("patience", 60))
+
+
+@pytest.fixture(autouse=True)
+def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset], mugkit_home: Path) -> None:
+    engine._dataset.cache_clear()
+    dataset = made_up((24, 8, 8), true_labels=False)
+    data_store.save(dataset, files.data_home() / NAME)
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    network = RunSpec("copy", NAME, 1, "smoke").hyperparameters("mosi").network
+    for split in dataset.splits.values():  # nodes find the encoded text on the shared path
+        text.frozen_features(split.text, network.text_encoder, network.pooling)
+    monkeypatch.setenv("PYTHONPATH", str(Path(engine.__file__).parents[2]))
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head without cores and two nodes of one core each."""
+    from ray.cluster_utils import Cluster as Nodes
+
+    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    made.nodes = [made.add_node(num_cpus=1) for _ in range(2)]
+    made.wait_for_nodes()
+    try:
+        yield made
+    finally:
+        ray.shutdown()
+        made.shutdown()
+
+
+class Killer(threading.Thread):
+    """Kills a node as soon as both have something in hand.
+
+    Attributes:
+        finished: how many runs were finished by then.
+    """
+
+    def __init__(self, cluster: Any, store: Store) -> None:
+        super().__init__(daemon=True)
+        self.cluster, self.store, self.finished = cluster, store, -1
+        self.start()
+
+    def run(self) -> None:
+        while len(list(self.store.root.glob("partial/*/*checkpoint.pt"))) < 2:
+            time.sleep(0.02)
+        self.finished = len(list(self.store.root.glob("train/*/done.json")))
+        self.cluster.remove_node(self.cluster.nodes[0], allow_graceful=False)
+
+
+@pytest.mark.slow
+def test_run_all_on_ray_with_a_lost_node_gives_the_same_numbers(cluster: Any, tmp_path: Path) -> None:
+    specs = [RunSpec(name, NAME, seed, "smoke", changes=EPOCHS) for name in ("mug", "copy") for seed in (1, 2)]
+    failing, store = RunSpec("mug-true-labels", NAME, 1, "smoke"), Store(files.home() / "spread")
+    killer = Killer(cluster, store)
+    with pytest.raises(UserError, match="mug-true-labels on made-up") as caught:
+        run_all([*specs, failing], "ray", store=store, address=cluster.address)
+    killer.join(timeout=60)
+    assert "no true unimodal labels" in str(caught.value)
+    assert 0 <= killer.finished < len(specs)  # in the middle
+    spread = run_all(specs, "ray", store=store, address=cluster.address)
+    assert all(one.reused for one in spread)  # the failed run stopped no other
+    alone = run_all(specs, store=Store(tmp_path / "alone"), workers=1)
+    assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
+
+
+def test_cluster_at_an_address_where_there_is_none_is_refused() -> None:
+    with pytest.raises(UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
+        Cluster("127.0.0.1:1")

@@ -1,0 +1,270 @@
+"""Where a submission's names live while it is judged: in a sandboxed worker, or in this process.
+
+A test calls `contrastive_loss(a, b, 0.1)` and, perhaps, `.backward()` on the result. `SandboxedAnswers` hands tests a
+`Remote` under that name: the call travels to the worker, the value comes back, and so do gradients when autograd asks
+for them. The same test cell therefore runs in a student's notebook and here. `LocalAnswers` executes cells in this
+process, for code that is trusted: the sources' own solutions, the wrong answers of our tests.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+
+from mugkit.course import codec
+from mugkit.course.sandbox import Limits, Sandbox
+from mugkit.course.worker import Worker
+
+LONGEST_REPLY = 64 * 1024**2
+_BLOCK = 1 << 16
+_START_SECONDS = 120.0  # a busy machine takes a while to import torch
+
+
+class AnswerError(Exception):
+    """The student's code failed, took too long, or sent something that is no answer."""
+
+
+class _Died(Exception):
+    """The worker is gone; the message says how."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What running a cell gave: its printed text and, if it failed, {type, message, trace}."""
+
+    output: str = ""
+    error: dict[str, str] | None = None
+
+
+class Answers(Protocol):
+    """One submission's names."""
+
+    def run(self, source: str) -> Ran:
+        """Runs a cell."""
+
+    def get(self, name: str) -> Any:
+        """The value of a name, or something to call in its place; KeyError if the submission does not have it."""
+
+    def close(self) -> None:
+        """Ends what runs for it."""
+
+
+class LocalAnswers:
+    """Answers in this process, for trusted code."""
+
+    def __init__(self) -> None:
+        self.worker = Worker()
+
+    def run(self, source: str) -> Ran:
+        return Ran(**self.worker.run(source))
+
+    def get(self, name: str) -> Any:
+        return self.worker.names[name]
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+@dataclass
+class SandboxedAnswers:
+    """Answers in a worker process.
+
+    A worker that dies (killed for time or memory, or by its own code) is started anew with the cells that had
+    run to their end; the one that it died of is left out. A call that kills it is not tried a third time.
+
+    Attributes:
+        blocked: modules that cannot be imported.
+        preload: modules that are imported before limits apply.
+    """
+
+    protected: bool
+    limits: Limits = field(default_factory=Limits)
+    blocked: Sequence[str] = ()
+    preload: Sequence[str] = ()
+    ran: list[str] = field(default_factory=list)
+    deadly: dict[str, int] = field(default_factory=dict)
+    sandbox: Sandbox | None = None
+    serial: int = 0
+
+    def __post_init__(self) -> None:
+        self.ends = time.monotonic() + self.limits.total_seconds
+
+    def run(self, source: str) -> Ran:
+        try:
+            reply = self._ask("run", source=source)
+        except _Died as death:
+            return Ran(error={"type": "Stopped", "message": str(death), "trace": str(death)})
+        self.ran.append(source)
+        return Ran(str(reply.get("output", "")), _error(reply.get("error")))
+
+    def get(self, name: str) -> Any:
+        reply = self._asked("look", name=name)
+        if reply.get("missing"):
+            raise KeyError(name)
+        return Remote(self, name) if reply.get("callable") else codec.decode(reply["value"])
+
+    def call(self, name: str, arguments: Any) -> dict[str, Any]:
+        """Value and handle of a call; AnswerError if it did not return."""
+        if self.deadly.get(name, 0) >= 2:
+            raise AnswerError(f"{name} was stopped before and is not called again")
+        try:
+            return self._asked("call", name=name, arguments=arguments)
+        except _Died as death:
+            self.deadly[name] = self.deadly.get(name, 0) + 1
+            raise AnswerError(f"{name} was stopped: {death}") from None
+
+    def gradient(self, handle: int, of: Any) -> Any:
+        try:
+            return codec.decode(self._asked("gradient", handle=handle, of=codec.encode(of))["value"])
+        except _Died as death:
+            raise AnswerError(f"the gradient was not computed: {death}") from None
+
+    def close(self) -> None:
+        if self.sandbox:
+            self.sandbox.kill()
+        self.sandbox = None
+
+    # --- the pipe ---------------------------------------------------------------------------------------------
+
+    def _asked(self, action: str, **details: Any) -> dict[str, Any]:
+        reply = self._ask(action, **details)
+        if failed := _error(reply.get("failed")):
+            raise AnswerError(f"{failed['type']}: {failed['message']}")
+        return reply
+
+    def _ask(self, action: str, **details: Any) -> dict[str, Any]:
+        if self.sandbox is None:
+            self._start()
+        try:
+            return self._exchange(action, details, self.limits.cell_seconds)
+        except _Died:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        """A new worker with everything that ran so far."""
+        self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits)
+        try:
+            modules = {"blocked": list(self.blocked), "preload": list(self.preload)}
+            self._exchange("start", {"limits": self.limits.of_process(), **modules}, _START_SECONDS)
+        except _Died as death:
+            said = self.sandbox.complaint()
+            self.close()
+            raise RuntimeError(f"the worker did not start: {death}\n{said}") from None
+        for source in self.ran:
+            self._exchange("run", {"source": source}, self.limits.cell_seconds)
+
+    def _exchange(self, action: str, details: dict[str, Any], seconds: float) -> dict[str, Any]:
+        assert self.sandbox is not None
+        self.serial += 1
+        request = json.dumps({"id": self.serial, "do": action, **details}) + "\n"
+        deadline = min(time.monotonic() + seconds, self.ends)
+        self._send(memoryview(request.encode()), deadline)
+        reply = _reply(self._line(deadline))
+        if reply.get("id") != self.serial:
+            raise _Died("its process wrote over its answers")
+        return reply
+
+    def _send(self, data: memoryview, deadline: float) -> None:
+        """Writes without ever waiting for a worker that does not read."""
+        assert self.sandbox is not None
+        stream = self.sandbox.pipes[0].fileno()
+        os.set_blocking(stream, False)
+        while data:
+            try:
+                data = data[os.write(stream, data) :]
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise _Died("it took too long") from None
+                time.sleep(0.01)
+            except OSError:
+                raise _Died("its process ended") from None
+
+    def _line(self, deadline: float) -> bytes:
+        """The next line of the worker; watches clock, memory and length while it waits."""
+        assert self.sandbox is not None
+        stream, parts = self.sandbox.pipes[1], bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(stream, selectors.EVENT_READ)
+            while not parts.endswith(b"\n"):
+                if time.monotonic() > deadline:
+                    raise _Died("it took too long")
+                if self.sandbox.memory() > self.limits.memory + _OWN:
+                    raise _Died("its processes used too much memory")
+                if selector.select(timeout=0.1):
+                    block = stream.read1(_BLOCK)  # type: ignore[attr-defined]
+                    parts += block
+                    if not block or len(parts) > LONGEST_REPLY:
+                        raise _Died("its process ended" if not block else "its answer is too long")
+        return bytes(parts)
+
+
+_OWN = 1024**3  # what torch holds
+
+
+def _reply(line: bytes) -> dict[str, Any]:
+    try:
+        reply = json.loads(line)
+    except (ValueError, RecursionError):
+        reply = None
+    if not isinstance(reply, dict):
+        raise _Died("its process wrote over its answers")
+    return reply
+
+
+def _error(value: Any) -> dict[str, str] | None:
+    """An error as the worker tells it; whatever else is there becomes text."""
+    if not value:
+        return None
+    parts = value if isinstance(value, dict) else {"message": value}
+    return {key: str(parts.get(key, "")) for key in ("type", "message", "trace")}
+
+
+class Remote:
+    """A function of the student, to be called from here."""
+
+    def __init__(self, answers: SandboxedAnswers, name: str) -> None:
+        self.answers, self.__name__ = answers, name
+
+    def __call__(self, *positional: Any, **named: Any) -> Any:
+        tensors: list[torch.Tensor] = []
+        arguments = codec.encode((positional, named), tensors.append)
+        received: dict[str, Any] = {}
+        outputs = _Call.apply(self, arguments, received, *tensors)
+        place = iter(outputs)
+        return codec.decode(received["form"], lambda values, form: next(place))
+
+
+class _Call(torch.autograd.Function):
+    """A call as one node of the graph here; its own graph stays in the worker."""
+
+    @staticmethod
+    def forward(ctx: Any, remote: Remote, arguments: Any, received: dict[str, Any], *tensors: torch.Tensor) -> Any:
+        reply = remote.answers.call(remote.__name__, arguments)
+        values: list[torch.Tensor] = []
+        constant: list[torch.Tensor] = []
+
+        def collect(one: torch.Tensor, form: dict[str, Any]) -> torch.Tensor:
+            values.append(one)
+            if not form["grad"]:
+                constant.append(one)
+            return one
+
+        codec.decode(reply.get("value"), collect)
+        received["form"] = reply.get("value")
+        ctx.remote, ctx.handle = remote, reply.get("handle")
+        ctx.mark_non_differentiable(*constant)
+        return tuple(values)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor | None) -> Any:
+        of = [(i, gradient) for i, gradient in enumerate(gradients) if gradient is not None]
+        found = ctx.remote.answers.gradient(ctx.handle, of)
+        return (None, None, None, *found)

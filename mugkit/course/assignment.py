@@ -1,0 +1,149 @@
+"""A source notebook as data: its exercises, their points, and what students get to see.
+
+nbgrader's metadata says what a cell is (`kind`); the notebook's own metadata says what the assignment is about:
+
+    "mugkit": {"title": …, "minutes": [60, 90], "goals": […], "blocked": [modules that hold the answer]}
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import nbformat
+
+from mugkit import files
+from mugkit.errors import UserError, unknown_name
+
+Kind = Literal["text", "given", "answer", "test", "essay", "explore"]
+
+EXPLORE = "explore"  # tag of cells that students run and grading does not: they train or need prepared data
+CODE_STUB, TEXT_STUB = "# YOUR CODE HERE\nraise NotImplementedError()", "YOUR ANSWER HERE"
+_SOLUTION = re.compile(r"^([ \t]*)[^\n]*BEGIN SOLUTION[^\n]*\n.*?END SOLUTION[^\n]*$", re.DOTALL | re.MULTILINE)
+_HIDDEN = re.compile(r"^[^\n]*BEGIN HIDDEN TESTS[^\n]*\n.*?END HIDDEN TESTS[^\n]*\n?", re.DOTALL | re.MULTILINE)
+
+
+def kind(cell: Any) -> Kind:
+    """What a cell is, by nbgrader's metadata and our one tag."""
+    marks = cell.metadata.get("nbgrader", {})
+    if marks.get("solution"):
+        return "essay" if marks.get("grade") else "answer"
+    if marks.get("grade"):
+        return "test"
+    if cell.cell_type != "code":
+        return "text"
+    return "explore" if EXPLORE in cell.metadata.get("tags", []) else "given"
+
+
+def grade_id(cell: Any) -> str:
+    """nbgrader's name of a cell; empty for cells without one."""
+    return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+
+
+def points(cell: Any) -> int:
+    return int(cell.metadata.get("nbgrader", {}).get("points", 0) or 0)
+
+
+def without_solution(cell: Any) -> str:
+    """A cell's source as students get it: stubs in place of solutions, no hidden tests."""
+    stub = CODE_STUB if cell.cell_type == "code" else TEXT_STUB
+
+    def replace(found: re.Match[str]) -> str:
+        return "\n".join(found[1] + line for line in stub.splitlines())
+
+    if kind(cell) in ("answer", "essay"):
+        return _SOLUTION.sub(replace, cell.source) if _SOLUTION.search(cell.source) else stub
+    return _HIDDEN.sub("", cell.source).rstrip("\n")
+
+
+def secrets(cell: Any) -> list[str]:
+    """What students do not get of a cell: the solution's region, or hidden tests."""
+    return [found[0] for pattern in (_SOLUTION, _HIDDEN) for found in pattern.finditer(cell.source)]
+
+
+def names(source: str) -> list[str]:
+    """What a cell defines at its top level: functions, classes, variables."""
+    found: list[str] = []
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.append(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found += [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+    return found
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One assignment, read from its source.
+
+    Attributes:
+        path: the source notebook; its name without ending is the assignment's.
+        notebook: with solutions and hidden tests.
+    """
+
+    path: Path
+    notebook: Any
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """Title, minutes, goals, blocked."""
+        return dict(self.notebook.metadata.get("mugkit", {}))
+
+    @property
+    def blocked(self) -> list[str]:
+        """Modules of the library that hold the answers; a submission that imports one fails while it is graded."""
+        return list(self.about.get("blocked", []))
+
+    @property
+    def preload(self) -> list[str]:
+        """What its cells import that takes long and much memory."""
+        return ["torch"] if any("import torch" in cell.source for cell in self.cells("given")) else []
+
+    def cells(self, *kinds: Kind) -> list[Any]:
+        return [cell for cell in self.notebook.cells if kind(cell) in kinds]
+
+    @property
+    def automatic_points(self) -> int:
+        return sum(points(cell) for cell in self.cells("test"))
+
+    @property
+    def manual_points(self) -> int:
+        return sum(points(cell) for cell in self.cells("essay"))
+
+
+def folder() -> Path:
+    """Where the sources are.
+
+    Raises:
+        UserError: this is an installed package without the repository.
+    """
+    root = files.repository()
+    if root is None:
+        fix = "clone the repository and install it with `make setup`"
+        raise UserError("the assignments are in the repository, not in the package", fix=fix)
+    return root / "notebooks" / "assignments"
+
+
+def read(path: Path) -> Assignment:
+    return Assignment(path, nbformat.read(path, as_version=4))
+
+
+def all_assignments() -> list[Assignment]:
+    return [read(path) for path in sorted(folder().glob("*.ipynb"))]
+
+
+def find(name: str) -> Assignment:
+    """The assignment of that name; a UserError names the nearest one otherwise."""
+    known = {one.name: one for one in all_assignments()}
+    if name not in known:
+        raise unknown_name("assignment", name, known)
+    return known[name]

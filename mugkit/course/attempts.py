@@ -1,0 +1,89 @@
+"""Runs inside the sandbox: tries, harmlessly, what must not work, and prints what happened.
+
+python -m mugkit.course.attempts FILE     FILE: one that exists outside and must not be seen
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import socket
+import sys
+import time
+from pathlib import Path
+
+PROCESSES, MEMORY = 16, 256 * 1024**2
+
+
+def memory() -> tuple[bool, str]:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    try:
+        bytearray(2 * MEMORY)
+    except MemoryError:
+        return True, "limits of each process"
+    return False, "a limit on memory was not kept"
+
+
+def files(secret: str) -> tuple[bool, str]:
+    if Path(secret).exists():
+        return False, f"{Path(secret).parent} can be seen"
+    for folder in ("/", "/usr", "/dev", str(Path(__file__).parent)):
+        try:
+            Path(folder, "mugkit-attempt").write_text("x")
+        except OSError:
+            continue
+        return False, f"{folder} can be written to"
+    return True, "Python and mugkit to read, an empty folder to write"
+
+
+def network() -> tuple[bool, str]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("192.0.2.1", 9))  # a documentation address; UDP sends nothing on connecting
+        except OSError as error:
+            return True, f"a network namespace of its own ({error.strerror})"
+    return False, "there is a route to the network"
+
+
+def processes() -> tuple[bool, str]:
+    seen = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return len(seen) < 10, f"sees {len(seen)} processes"
+
+
+def forks() -> tuple[bool, str]:
+    resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
+    started = 0
+    try:
+        for _ in range(2 * PROCESSES):
+            if os.fork() == 0:
+                time.sleep(1)
+                os._exit(0)
+            started += 1
+    except OSError:
+        return True, "a limit of its own, kept by the kernel"
+    return False, f"{started} processes started under a limit of {PROCESSES}"
+
+
+def namespaces() -> tuple[bool, str]:
+    new_user = 0x10000000  # CLONE_NEWUSER: inside one, anybody may mount and fill file systems
+    if ctypes.CDLL(None).unshare(new_user) == 0:
+        return False, "a user namespace could be made"
+    return True, "making one is refused"
+
+
+def main() -> None:
+    found = {
+        "files": files(sys.argv[1]),
+        "network": network(),
+        "processes": processes(),
+        "namespaces": namespaces(),
+        "forks": forks(),
+        "memory": memory(),
+    }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

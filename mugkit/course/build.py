@@ -1,0 +1,113 @@
+"""Builds a course: release versions by nbgrader, pages to read, a zip for students, the instructor's guide.
+
+OUT/source/A/A.ipynb      the source, where nbgrader wants it
+OUT/release/A/A.ipynb     what students get
+OUT/gradebook.db          nbgrader's; holds points and the tests that grading restores
+OUT/reading/A.html        the release version as a page
+OUT/students.zip          release versions and how to begin
+OUT/instructor_guide.md   goals, points, hints, rubrics and solutions
+OUT/nbgrader_config.py    so that `nbgrader formgrader` finds all of it, for grading by hand
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from mugkit import files
+from mugkit.course import assignment
+from mugkit.course.assignment import Assignment
+from mugkit.course.guide import instructor_guide
+from mugkit.errors import UserError
+
+DEFAULT = Path("build/course")
+_CONFIG = """\
+c = get_config()
+c.CourseDirectory.root = {root!r}
+c.CourseDirectory.course_id = "mugkit"
+"""
+_BEGIN = """\
+# Assignments
+
+Install mugkit as its README says, then `jupyter lab` in this folder. Work through the notebooks in order, run the test
+below each exercise, and hand in the notebooks under the names they have, in a folder with your name.
+"""
+
+
+def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Any:
+    """nbgrader's API on a course folder, with settings of its classes.
+
+    Raises:
+        UserError: nbgrader is not installed.
+    """
+    try:
+        from nbgrader.apps import NbGraderAPI  # type: ignore[import-untyped]
+        from nbgrader.coursedir import CourseDirectory  # type: ignore[import-untyped]
+    except ModuleNotFoundError as error:
+        raise UserError("nbgrader is not installed", fix="pip install 'mugkit[course]', or make setup") from error
+    from traitlets.config import Config
+
+    warnings.filterwarnings("ignore", module="nbgrader.api")  # of its own use of SQLAlchemy
+    # nbgrader runs `alembic`, which is installed beside this Python and perhaps not on PATH.
+    beside = str(Path(sys.executable).parent)
+    if beside not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = beside + os.pathsep + os.environ.get("PATH", "")
+    own = {
+        "CourseDirectory": {"root": str(root.absolute()), "course_id": "mugkit"},
+        "Exchange": {"root": str(root.absolute())},  # unused, but nbgrader complains where it cannot write
+        "NbGraderAPI": {"log_level": "ERROR"},  # else a page for each notebook
+    }
+    config = Config(own | dict(settings or {}))
+    return NbGraderAPI(CourseDirectory(config=config), config=config)
+
+
+def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
+    """Builds all assignments (or those chosen) into `out`, replacing an earlier build; returns what it wrote."""
+    chosen = assignment.all_assignments() if chosen is None else chosen
+    with files.atomic_folder(out, replace=True) as folder:
+        for one in chosen:
+            (folder / "source" / one.name).mkdir(parents=True)
+            shutil.copy(one.path, folder / "source" / one.name)
+        grader = api(folder)
+        for one in chosen:
+            _succeed(grader.generate_assignment(one.name), one.path)
+            _reading(folder, one)
+        _students(folder, chosen)
+        (folder / "instructor_guide.md").write_text(instructor_guide(chosen), encoding="utf-8")
+        (folder / "nbgrader_config.py").write_text(_CONFIG.format(root=str(out.absolute())), encoding="utf-8")
+    return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def release(out: Path, name: str) -> Path:
+    """Where a build has an assignment's release version."""
+    return out / "release" / name / f"{name}.ipynb"
+
+
+def _succeed(result: dict[str, Any], source: Path) -> None:
+    if not result["success"]:
+        said = (result.get("log") or "") + (result.get("error") or "")
+        raise UserError(f"nbgrader refuses it: {said.strip()[-600:]}", file=source, fix="run `mugkit course check`")
+
+
+def _reading(folder: Path, one: Assignment) -> None:
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter().from_notebook_node(nbformat.read(release(folder, one.name), as_version=4))
+    target = folder / "reading" / f"{one.name}.html"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(page, encoding="utf-8")
+
+
+def _students(folder: Path, chosen: list[Assignment]) -> None:
+    with zipfile.ZipFile(folder / "students.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("assignments/README.md", _BEGIN)
+        for one in chosen:
+            archive.write(release(folder, one.name), f"assignments/{one.name}.ipynb")

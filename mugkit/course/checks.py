@@ -1,0 +1,47 @@
+"""What the tests inside assignments are written with: a comparison that ends in a hint.
+
+    expect_close(mae(prediction, truth), 0.5, hint="absolute values, not squares")
+
+A failure says what was found, what was expected, and the usual mistake. Nothing here gives an answer away.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def expect(condition: Any, hint: str) -> None:
+    """Raises AssertionError with the hint unless `condition` holds."""
+    if not condition:
+        raise AssertionError(f"Hint: {hint}")
+
+
+def expect_close(found: Any, expected: Any, hint: str, tolerance: float = 1e-5) -> None:
+    """Compares numbers, arrays or tensors; NaN equals NaN, types may differ, shapes may not.
+
+    Args:
+        tolerance: absolute, and relative to the expected value.
+
+    Raises:
+        AssertionError: with both values and the hint.
+    """
+    one, other = _array(found, hint), _array(expected, hint)
+    if one.shape != other.shape:
+        raise AssertionError(f"found shape {one.shape}, expected {other.shape}\nHint: {hint}")
+    if not np.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True):
+        raise AssertionError(f"found {_short(one)}, expected {_short(other)}\nHint: {hint}")
+
+
+def _array(value: Any, hint: str) -> np.ndarray:
+    if hasattr(value, "detach"):  # a tensor, which may ask for its gradient
+        value = value.detach().numpy()
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise AssertionError(f"found {type(value).__name__}, expected numbers\nHint: {hint}") from None
+
+
+def _short(values: np.ndarray) -> str:
+    return np.array2string(values, precision=4, threshold=8, edgeitems=3)

@@ -1,0 +1,60 @@
+"""The instructor's guide, written from the sources alone."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mugkit.course.assignment import Assignment, grade_id, names, points, secrets
+
+_HEAD = """\
+# Instructor's guide
+
+Written by `mugkit course build` from the sources in `notebooks/assignments/`. It holds solutions: not for students.
+
+Hand out `students.zip`. Put what comes back into one folder per student, `SUBMISSIONS/NAME/ASSIGNMENT.ipynb`, and run
+`mugkit course grade SUBMISSIONS --out DIR`. That fills nbgrader's gradebook, writes feedback pages and `points.csv`.
+Essays are graded by hand with the rubrics below: `nbgrader formgrader` in DIR.
+"""
+
+
+def instructor_guide(chosen: Sequence[Assignment]) -> str:
+    """Markdown: an overview, then each assignment with its goals, exercises, hints, solutions and rubrics."""
+    return "\n".join([_HEAD, *_overview(chosen), *(line for one in chosen for line in _assignment(one))]) + "\n"
+
+
+def _overview(chosen: Sequence[Assignment]) -> Iterator[str]:
+    yield "| assignment | minutes | automatic points | points by hand |\n| --- | --- | --- | --- |"
+    for one in chosen:
+        minutes = "–".join(map(str, one.about["minutes"]))
+        yield f"| {one.about['title']} (`{one.name}`) | {minutes} | {one.automatic_points} | {one.manual_points} |"
+    yield ""
+
+
+def _assignment(one: Assignment) -> Iterator[str]:
+    yield f"## {one.about['title']}\n"
+    yield from (f"- {goal}" for goal in one.about["goals"])
+    if one.blocked:
+        yield f"\nNot importable while it is graded: {', '.join(f'`{name}`' for name in one.blocked)}.\n"
+    yield "\n| test | points | usual mistakes (the hints) |\n| --- | --- | --- |"
+    for test in one.cells("test"):
+        hints = "; ".join(dict.fromkeys(hint.replace("|", "\\|") for hint in hints_of(test)))
+        yield f"| `{grade_id(test)}` | {points(test)} | {hints} |"
+    yield "\n### Solutions\n"
+    yield from (f"`{', '.join(names(cell.source))}`\n\n```python\n{cell.source}\n```\n" for cell in one.cells("answer"))
+    for essay in one.cells("essay"):
+        yield f"### Rubric of `{grade_id(essay)}` ({points(essay)} points)\n"
+        yield "\n".join(line for region in secrets(essay) for line in region.splitlines()[1:-1]) + "\n"
+
+
+def hints_of(test: Any) -> list[str]:
+    """The hints of a test's calls of `expect` and `expect_close`, in their order."""
+    positions = {"expect": 1, "expect_close": 2}
+    found = []
+    for node in ast.walk(ast.parse(test.source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in positions:
+            named = [keyword.value for keyword in node.keywords if keyword.arg == "hint"]
+            hint = (named or node.args[positions[node.func.id] :])[:1]
+            found += [part.value for part in hint if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+    return found

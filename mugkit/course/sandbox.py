@@ -1,0 +1,251 @@
+"""What a student's process may do, and proof of it.
+
+Layers, from the outside in; `protection()` tries each one on this machine and says which hold:
+
+1. points are decided in another process (mugkit.course.judge), whatever happens in this one;
+2. a wall clock: who does not answer in time is killed, with all descendants;
+3. resource limits: memory, processor time, file size, number of processes;
+4. bubblewrap: namespaces of its own (no network, no other processes), and a file system that holds Python, torch and
+   mugkit to read and an empty folder to write. Submissions, sources and hidden tests are not in it.
+
+Run by root (a container, a grading server), the process becomes a user that nobody else is, because the kernel exempts
+root from the limit on processes. Run by anybody else, bubblewrap gives it a user namespace, whose processes are counted
+on their own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil  # type: ignore[import-untyped]
+
+import mugkit
+from mugkit.errors import UserError
+
+MIB = 1024**2
+SCRATCH = "/scratch"  # the one folder inside the sandbox that can be written to
+_SYSTEM = (
+    "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin",
+    "/etc/ld.so.cache", "/etc/alternatives", "/sys/devices/system/cpu",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use.
+
+    Attributes:
+        cell_seconds: wall-clock time of one cell, or of one call from a test.
+        total_seconds: wall-clock time of the whole submission.
+        cpu_seconds: processor time of each of its processes.
+        memory: bytes of each process beyond torch's own, and of all its processes together.
+        file_size: bytes of one file; also the size of its scratch folder.
+        processes: processes and threads.
+    """
+
+    cell_seconds: float = 60.0
+    total_seconds: float = 600.0
+    cpu_seconds: int = 300
+    memory: int = 3 * 1024 * MIB
+    file_size: int = 64 * MIB
+    processes: int = 32
+
+    def of_process(self) -> dict[str, int]:
+        """Those that the process sets on itself."""
+        return {name: int(value) for name, value in asdict(self).items() if not name.endswith("l_seconds")}
+
+
+def bubblewrap() -> str | None:
+    return shutil.which("bwrap")
+
+
+def command(program: Sequence[str], protected: bool, scratch_size: int = 64 * MIB) -> list[str]:
+    """The command line that runs `program` inside bubblewrap, or as it is."""
+    if not protected:
+        return list(program)
+    inside = [*_become_nobody(), *program]
+    return [str(bubblewrap()), *_namespaces(), *_files(scratch_size), *_environment(), "--", *inside]
+
+
+def _namespaces() -> list[str]:
+    shared = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--die-with-parent", "--new-session"]
+    if os.geteuid() == 0:
+        return [*shared, "--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    return [*shared, "--unshare-user", "--disable-userns", "--uid", "65534", "--gid", "65534"]
+
+
+def _become_nobody() -> list[str]:
+    """As root, a user of its own for every process, out of the range that people and services have; and inside that a
+    user namespace, only because it can forbid further ones (in which there would be file systems to fill)."""
+    if os.geteuid() != 0:
+        return []
+    user = str(random.SystemRandom().randrange(2_000_000, 2_000_000_000))
+    drop = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--bounding-set=-all", "--no-new-privs"]
+    return [*drop, "bwrap", "--unshare-user", "--disable-userns", "--die-with-parent", "--dev-bind", "/", "/", "--"]
+
+
+def _files(scratch_size: int) -> list[str]:
+    """Read-only: the system's libraries, Python, its packages and mugkit. Everything else does not exist."""
+    names = dict.fromkeys((*_SYSTEM, sys.base_prefix, sys.prefix, str(Path(mugkit.__file__).parent)))
+    paths = [path for path in names if Path(path).exists()]
+    # Folders on the way, which bubblewrap would make for root alone.
+    above = sorted({str(parent) for path in paths for parent in Path(path).parents[:-1]} - set(paths))
+    size = str(scratch_size)
+    return [
+        *(part for path in above for part in ("--perms", "0755", "--dir", path)),
+        *(part for path in paths for part in ("--ro-bind", path, path)),
+        "--dir", "/tmp", "--proc", "/proc", "--dev", "/dev",
+        "--perms", "1777", "--size", size, "--tmpfs", "/dev/shm",
+        "--perms", "1777", "--size", size, "--tmpfs", SCRATCH,
+        "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SCRATCH,
+    ]  # fmt: skip
+
+
+def _environment() -> list[str]:
+    values = {"PATH": "/usr/bin:/bin", "HOME": SCRATCH, "TMPDIR": SCRATCH, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
+    return ["--clearenv", *(part for name, value in values.items() for part in ("--setenv", name, value))]
+
+
+class Sandbox:
+    """One process tree with a pipe to it and from it. `kill` ends all of it."""
+
+    def __init__(self, module: str, protected: bool, limits: Limits) -> None:
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # read when the start fails
+        self.folder = tempfile.TemporaryDirectory(prefix="mugkit-course-")
+        program = [sys.executable, "-P", "-B", "-m", module]
+        self.process = subprocess.Popen(
+            command(program, protected, limits.file_size),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            cwd=self.folder.name,
+            env={"PATH": os.environ.get("PATH", ""), "HOME": self.folder.name, "OMP_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+
+    @property
+    def pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        """What it reads from, what it writes to."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        return self.process.stdin, self.process.stdout
+
+    def memory(self) -> int:
+        """Bytes that all its processes hold together; a page that forks share counts once."""
+        total = 0
+        for process in self._tree():
+            with contextlib.suppress(psutil.Error):  # gone in the meantime
+                total += process.memory_info().rss
+        return total if total < MIB * 1024 else self._shared_once()
+
+    def _shared_once(self) -> int:
+        total = 0
+        for process in self._tree():
+            with contextlib.suppress(psutil.Error):
+                total += process.memory_full_info().pss  # slow, so only when it matters
+        return total
+
+    def _tree(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.Error):
+            own = psutil.Process(self.process.pid)
+            return [own, *own.children(recursive=True)]
+        return []
+
+    def kill(self) -> None:
+        """Ends every process of the tree; inside bubblewrap, those that left the tree as well."""
+        for process in reversed(self._tree()):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        for pipe in self.pipes:
+            with contextlib.suppress(OSError):  # a reader that is gone
+                pipe.close()
+        self.errors.close()
+        self.folder.cleanup()
+
+    def complaint(self) -> str:
+        """What it said on stderr before it started to serve."""
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace").strip()[-2000:]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One line of the table: what is kept from the rest, whether it is, and how it was found out."""
+
+    name: str
+    active: bool
+    detail: str
+
+
+def protection() -> list[Layer]:
+    """Tries harmlessly, inside the sandbox of this machine, what must not work, and reports what was stopped."""
+    found = _attempts()
+    return [
+        Layer("points decided outside the student's process", True, "tests and expected values never enter it"),
+        Layer("wall clock", True, "the process tree is killed when an answer takes too long"),
+        *(Layer(_ATTEMPTED[key], ok, detail) for key, (ok, detail) in found.items()),
+    ]
+
+
+_ATTEMPTED = {
+    "memory": "memory, processor time, file size",
+    "files": "files of others hidden, the system read-only",
+    "network": "no network",
+    "processes": "other processes hidden",
+    "forks": "number of processes",
+    "namespaces": "no further namespaces",
+}
+
+
+def _attempts() -> dict[str, tuple[bool, str]]:
+    """By layer, whether it holds and how that shows; see `mugkit.course.attempts`."""
+    if bubblewrap() is None:
+        return _limits_alone("bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)")
+    with tempfile.NamedTemporaryFile(prefix="mugkit-course-") as secret:
+        Path(secret.name).chmod(0o644)
+        program = [sys.executable, "-P", "-B", "-m", "mugkit.course.attempts", secret.name]
+        try:
+            done = subprocess.run(command(program, True), capture_output=True, timeout=60, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return _limits_alone(f"bubblewrap does not work here: {error}")
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-300:]
+        return _limits_alone(f"bubblewrap does not work here: {said or done.returncode}")
+    return {key: (bool(ok), str(detail)) for key, (ok, detail) in json.loads(done.stdout).items()}
+
+
+def _limits_alone(why: str) -> dict[str, tuple[bool, str]]:
+    return {key: (key == "memory", "limits of each process" if key == "memory" else why) for key in _ATTEMPTED}
+
+
+def contains(layers: Sequence[Layer]) -> bool:
+    """Whether bubblewrap runs here at all; with --unprotected it is used as far as it goes."""
+    return any(layer.active for layer in layers if layer.name == _ATTEMPTED["network"])
+
+
+def require(layers: Sequence[Layer]) -> None:
+    """Refuses a machine that lacks a layer.
+
+    Raises:
+        UserError: names what is missing.
+    """
+    lacking = [layer for layer in layers if not layer.active]
+    if lacking:
+        what = "; ".join(f"{layer.name} ({layer.detail})" for layer in lacking)
+        fix = "mend that, or grade with --unprotected on a machine that may be lost"
+        raise UserError(f"students' code cannot be contained here: {what}", fix=fix)

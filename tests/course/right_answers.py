@@ -1,0 +1,143 @@
+"""Right answers written in another way than the solutions: none may lose a point."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Right(NamedTuple):
+    """One right answer: what is other about it, and the whole cell."""
+
+    manner: str
+    assignment: int
+    answer: str
+    code: str
+
+
+RIGHT = (
+    Right("a loop", 1, "mae", """
+def mae(prediction, truth):
+    total = 0
+    for p, t in zip(prediction, truth):
+        total += abs(p - t)
+    return total / len(truth)
+"""),
+    Right("rounds before it clips, integers", 1, "acc7", """
+def acc7(prediction, truth):
+    to_class = lambda v: np.clip(np.rint(v), -3, 3).astype(int)
+    return np.mean(to_class(prediction) == to_class(truth)) * 100
+"""),
+    Right("scikit-learn", 1, "f1", """
+from sklearn.metrics import f1_score
+
+def weighted_f1(prediction, truth):
+    p, t = prediction[truth != 0] > 0, truth[truth != 0] > 0
+    return 100 * f1_score(t, p, average="weighted", zero_division=0)
+"""),
+    Right("a while loop", 1, "stop", """
+def kept_epoch(valid_mae, patience):
+    best, waited, epoch = 0, 0, 1
+    while epoch < len(valid_mae) and waited < patience:
+        if valid_mae[epoch] < valid_mae[best]:
+            best, waited = epoch, 0
+        else:
+            waited += 1
+        epoch += 1
+    return int(best)
+"""),
+    Right("returns a tensor-like numpy scalar", 1, "choose", """
+def reported(valid_mae, test_mae):
+    return sorted(zip(valid_mae, test_mae))[0][1]
+"""),
+    Right("torch's own function", 2, "normalise", """
+def normalise(x):
+    return torch.nn.functional.normalize(x, dim=-1)
+"""),
+    Right("cross-entropy, detached by data", 2, "loss", """
+def contrastive_loss(projected, unimodal, temperature):
+    logits = similarity(projected, unimodal.data, temperature)
+    return torch.nn.functional.cross_entropy(logits, torch.arange(len(logits)))
+"""),
+    Right("by hand, with no_grad around the target", 2, "loss", """
+def contrastive_loss(projected, unimodal, temperature):
+    with torch.no_grad():
+        target = unimodal / unimodal.norm(dim=1, keepdim=True)
+    own = projected / projected.norm(dim=1, keepdim=True)
+    scores = torch.exp(own @ target.t() / temperature)
+    return (scores.sum(1).log() - scores.diag().log()).mean()
+"""),
+    Right("an optimiser", 2, "train", """
+def train(x, unimodal, weight, bias, lr, steps, temperature):
+    w, b = weight.detach().clone().requires_grad_(True), bias.detach().clone().requires_grad_(True)
+    descent = torch.optim.SGD([w, b], lr=lr)
+    for _ in range(steps):
+        descent.zero_grad()
+        contrastive_loss(project(x, w, b), unimodal, temperature).backward()
+        descent.step()
+    return w.detach(), b.detach()
+"""),
+    Right("torch.func", 3, "meta", """
+def meta_gradient(theta, unimodal, multimodal, alpha):
+    def after(values):
+        down = torch.func.grad(lambda v: task_loss(v, unimodal))(values)
+        return task_loss(values - alpha * down, multimodal)
+    return torch.func.grad(after)(theta.detach())
+"""),
+    Right("backward() with create_graph", 3, "inner", """
+def inner_step(theta, task, alpha):
+    loss = task_loss(theta, task)
+    gradient = torch.autograd.grad(outputs=loss, inputs=[theta], create_graph=True)[0]
+    return torch.add(theta, gradient, alpha=-alpha)
+"""),
+    Right("the functions of before", 3, "learn2learn", """
+def with_learn2learn(theta, unimodal, multimodal, alpha, alpha_prime):
+    maml = MAML(Corrector(theta), lr=alpha)
+    learner = maml.clone()
+    loss = lambda model, task: torch.nn.functional.l1_loss(model(task[0], task[1]), task[2])
+    learner.adapt(loss(learner, unimodal))
+    after = loss(learner, multimodal)
+    if after.item() < loss(maml, multimodal).item():
+        return [p.detach() for p in learner.parameters()][0]
+    after.backward()
+    with torch.no_grad():
+        return maml.module.theta - alpha_prime * maml.module.theta.grad
+"""),
+    Right("masks and sums", 4, "centres", """
+def class_centres(features, labels):
+    mask = (labels >= 0).to(features.dtype)
+    mean = lambda m: (m[:, None] * features).sum(0) / m.sum()
+    return mean(mask), mean(1 - mask)
+"""),
+    Right("pairwise distances", 4, "delta", """
+def relative_distance(features, positive, negative):
+    distances = torch.cdist(features, torch.stack([positive, negative]))
+    return (distances[:, 1] - distances[:, 0]) / (distances[:, 0] + 1e-8)
+"""),
+    Right("one formula", 4, "generate", """
+def generated(y, delta_s, delta_m):
+    return (y * delta_s / (delta_m + 1e-8) + y + delta_s - delta_m) / 2
+"""),
+    Right("linear", 4, "mucn", """
+def mucn(x, noisy, hidden, bias, output, rho):
+    h = torch.nn.functional.linear(torch.column_stack([x, noisy]), hidden, bias).clamp_min(0)
+    return rho * (noisy + (h * output).sum(-1)).tanh()
+"""),
+    Right("scipy's interval", 5, "paired", """
+def paired_difference(base, changed):
+    low, high = stats.ttest_rel(changed, base).confidence_interval()
+    return (low + high) / 2, (high - low) / 2
+"""),
+    Right("another ablation", 5, "plan", """
+change = {"noise_std": 0.5}
+expected = "fall"
+"""),
+    Right("a plain loop", 5, "holm", """
+def holm(p_values):
+    ranked = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    result, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(ranked):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        result[i] = largest
+    return result
+"""),
+)  # fmt: skip

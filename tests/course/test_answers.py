@@ -1,0 +1,75 @@
+"""Calls across the pipe: values, gradients, errors, and a worker that is started anew. The code here is harmless, so
+no bubblewrap is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from mugkit.course.answers import AnswerError, LocalAnswers, SandboxedAnswers
+from mugkit.course.sandbox import Limits
+
+
+@pytest.fixture
+def answers() -> Iterator[SandboxedAnswers]:
+    one = SandboxedAnswers(False, Limits(cell_seconds=20.0, total_seconds=200.0), preload=["torch"])
+    yield one
+    one.close()
+
+
+def test_remote_function_gives_values_and_gradients_as_the_local_one(answers: SandboxedAnswers) -> None:
+    code = "def f(a, *, b):\n    return {'loss': (a.exp() * b.detach()).sum(), 'n': (len(a), 'clips')}"
+    found = []
+    for place in (LocalAnswers(), answers):
+        assert place.run(code).error is None
+        a, b = torch.tensor([0.5, 1.0], requires_grad=True), torch.tensor([2.0, 3.0], requires_grad=True)
+        result = place.get("f")(a, b=b)
+        (3 * result["loss"]).backward()
+        found.append((result["loss"].item(), result["n"], a.grad, b.grad))
+    (loss, n, gradient, none), (remote_loss, remote_n, remote_gradient, remote_none) = found
+    assert remote_loss == loss
+    assert remote_n == n == (2, "clips")
+    torch.testing.assert_close(remote_gradient, gradient, rtol=0, atol=0)
+    assert none is remote_none is None
+
+
+def test_remote_result_without_a_graph_asks_for_no_gradient(answers: SandboxedAnswers) -> None:
+    answers.run("def f(a):\n    return a.detach(), a * 2")
+    constant, double = answers.get("f")(torch.ones(2, requires_grad=True))
+    assert not constant.requires_grad
+    assert double.requires_grad
+
+
+def test_remote_error_arrives_with_its_type(answers: SandboxedAnswers) -> None:
+    answers.run("def f():\n    raise KeyError('no such clip')")
+    with pytest.raises(AnswerError, match=r"KeyError.*no such clip"):
+        answers.get("f")()
+
+
+def test_name_that_is_missing_is_a_key_error(answers: SandboxedAnswers) -> None:
+    for place in (answers, LocalAnswers()):
+        with pytest.raises(KeyError):
+            place.get("absent")
+
+
+def test_worker_that_died_is_replaced_and_keeps_earlier_cells(answers: SandboxedAnswers) -> None:
+    answers.run("kept = 5")
+    assert "ended" in (answers.run("import os\nlost = 6\nos._exit(0)").error or {})["message"]
+    assert answers.get("kept") == 5
+    with pytest.raises(KeyError):
+        answers.get("lost")
+
+
+def test_magics_and_prints_do_no_harm(answers: SandboxedAnswers) -> None:
+    ran = answers.run("%matplotlib inline\n!ls\nprint('seen')")
+    assert ran.error is None
+    assert ran.output == "seen\n"
+
+
+def test_error_in_a_cell_shows_the_students_line(answers: SandboxedAnswers) -> None:
+    error = answers.run("x = 1\ny = x / 0").error
+    assert error is not None
+    assert error["type"] == "ZeroDivisionError"
+    assert 'File "<cell 1>", line 2' in error["trace"]

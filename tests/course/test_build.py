@@ -1,0 +1,90 @@
+"""What `mugkit course build` makes of the sources, and what `check` finds in a build that was changed."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+import variants
+
+from mugkit.course.build import build, release
+from mugkit.course.lint import build_problems
+
+CHOSEN = [variants.numbered(1), variants.numbered(3)]
+
+
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("built") / "course"
+    build(out, CHOSEN)
+    return out
+
+
+@pytest.fixture
+def built(built_once: Path, tmp_path: Path) -> Path:
+    """A build that a test may change."""
+    return shutil.copytree(built_once, tmp_path / "course")
+
+
+def test_build_release_holds_no_secret_and_passes_the_check(built: Path) -> None:
+    assert build_problems(built, CHOSEN) == []
+    for one in CHOSEN:
+        text = release(built, one.name).read_text()
+        assert "raise NotImplementedError()" in text
+        assert "SOLUTION" not in text
+        assert "HIDDEN" not in text
+    assert "create_graph=True)\\n    return theta" not in release(built, CHOSEN[1].name).read_text()
+
+
+def test_build_zip_holds_release_versions_alone(built: Path) -> None:
+    with zipfile.ZipFile(built / "students.zip") as archive:
+        names = set(archive.namelist())
+        assert archive.testzip() is None
+    assert names == {"assignments/README.md", *(f"assignments/{one.name}.ipynb" for one in CHOSEN)}
+
+
+def test_build_guide_has_goals_points_hints_solutions_and_rubrics(built: Path) -> None:
+    guide = (built / "instructor_guide.md").read_text()
+    for one in CHOSEN:
+        assert all(goal in guide for goal in one.about["goals"])
+        assert f"| {one.automatic_points} | {one.manual_points} |" in guide
+    assert "| `test-meta` | 5 |" in guide
+    assert "first-order MAML" in guide
+    assert "- 1 point: selection, conventions" in guide
+
+
+def test_build_reading_version_is_a_page_without_solutions(built: Path) -> None:
+    page = (built / "reading" / f"{CHOSEN[0].name}.html").read_text()
+    assert "Weighted F1" in page
+    assert "take_along_axis" not in page
+
+
+def test_build_check_sees_a_release_with_a_solution(built: Path) -> None:
+    path = release(built, CHOSEN[0].name)
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[3].source = variants.solution(1, "mae")
+    nbformat.write(notebook, path)
+    found = build_problems(built, CHOSEN)
+    assert any("'mae' gives away a solution" in problem for problem in found)
+    assert any("not what the source says" in problem for problem in found)
+    assert any("students.zip has another version" in problem for problem in found)
+
+
+@pytest.mark.parametrize(("key", "value"), [("points", 99), ("locked", False)])
+def test_build_check_sees_other_metadata(key: str, value: object, built: Path) -> None:
+    path = release(built, CHOSEN[0].name)
+    notebook = nbformat.read(path, as_version=4)
+    next(cell for cell in notebook.cells if cell.metadata.nbgrader.grade_id == "test-mae").metadata.nbgrader[key] = (
+        value
+    )
+    nbformat.write(notebook, path)
+    assert any(f"'test-mae' has another {key}" in problem for problem in build_problems(built, CHOSEN))
+
+
+def test_build_check_without_a_build_says_so(tmp_path: Path) -> None:
+    found = build_problems(tmp_path, CHOSEN)
+    assert len(found) == len(CHOSEN) + 1
+    assert all("mugkit course build" in problem for problem in found)

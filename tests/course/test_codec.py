@@ -1,0 +1,63 @@
+"""What travels between judge and worker: the same values, and nothing that is not a value."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mugkit.course.codec import NotTransferable, decode, encode
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 3, 2.5, "text", [1, [2.0, "x"]], (1, 2), {"a": [1], 2: (3,)}, [], {}, float("inf")],
+)
+def test_codec_plain_values_come_back_with_their_types(value: Any) -> None:
+    found = decode(json.loads(json.dumps(encode(value))))
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.bool_, np.uint8])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 0), (2, 3)])
+def test_codec_arrays_and_tensors_come_back_bit_by_bit(dtype: type, shape: tuple[int, ...]) -> None:
+    values = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
+    found = decode(json.loads(json.dumps(encode(values))))
+    assert found.dtype == values.dtype
+    np.testing.assert_array_equal(found, values)
+    tensor = decode(json.loads(json.dumps(encode(torch.from_numpy(values)))))
+    assert torch.equal(tensor, torch.from_numpy(values))
+
+
+@pytest.mark.parametrize("grad", [True, False])
+def test_codec_tensor_keeps_whether_it_asks_for_a_gradient(grad: bool) -> None:
+    assert decode(encode(torch.ones(2, requires_grad=grad))).requires_grad is grad
+
+
+class Number(float):
+    """A number that could answer anything to a comparison."""
+
+
+@pytest.mark.parametrize(
+    "value", [print, object(), {1, 2}, Number(1.0), np.array(["x"]), np.array([object()]), b"bytes", 1j]
+)
+def test_codec_refuses_to_send_other_kinds(value: Any) -> None:
+    with pytest.raises(NotTransferable):
+        encode(value)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"kind": "code"}, {}, [1], {"kind": "list"}, {"kind": "dict", "items": [[1]]},
+        {"kind": "array", "dtype": "|O", "shape": [1], "data": "AAAAAAAAAAA="},
+        {"kind": "array", "dtype": "<f8", "shape": [9], "data": "AAAAAAAAAAA="},
+    ],
+)  # fmt: skip
+def test_codec_refuses_malformed_forms(form: Any) -> None:
+    with pytest.raises(NotTransferable):
+        decode(form)

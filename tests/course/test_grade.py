@@ -1,0 +1,179 @@
+"""Submissions through nbgrader itself: points, feedback, and files that were tampered with or are none."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import pytest
+import variants
+from nbformat.v4 import new_code_cell, new_markdown_cell
+from wrong_answers import WRONG
+
+from mugkit.course import sandbox
+from mugkit.course.assignment import grade_id, kind, without_solution
+from mugkit.course.build import build
+from mugkit.course.grade import assemble, grade
+from mugkit.course.sandbox import Limits
+from mugkit.errors import UserError
+
+ONE = variants.numbered(1)
+
+
+def release() -> Any:
+    """The release version of assignment 1, worked out without nbgrader."""
+    notebook = copy.deepcopy(ONE.notebook)
+    for cell in notebook.cells:
+        cell.source = without_solution(cell)
+    return notebook
+
+
+def filled(**changed: str) -> Any:
+    """A submission: all answers right but for those given."""
+    notebook = release()
+    for cell in notebook.cells:
+        if kind(cell) == "answer":
+            cell.source = changed.get(grade_id(cell), variants.solution(1, grade_id(cell)))
+    return notebook
+
+
+def cell_of(notebook: Any, name: str) -> Any:
+    return next(cell for cell in notebook.cells if grade_id(cell) == name)
+
+
+def tampered() -> Any:
+    """No right answer; points raised, a test emptied, one deleted, one copied, an answer unlocked as a passed test."""
+    notebook = release()
+    for cell in notebook.cells:
+        if kind(cell) == "test":
+            cell.metadata.nbgrader.points = 1000
+    cell_of(notebook, "test-acc7").source = "assert True"
+    notebook.cells.remove(cell_of(notebook, "test-f1-value"))
+    notebook.cells.append(copy.deepcopy(cell_of(notebook, "test-acc7")))
+    cell_of(notebook, "acc2").metadata.nbgrader.update(grade=True, points=50)
+    return notebook
+
+
+def hand_in(folder: Path, student: str, notebook: Any) -> None:
+    (folder / student).mkdir(parents=True)
+    nbformat.write(notebook, folder / student / f"{ONE.name}.ipynb")
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """One course with all kinds of students, graded once."""
+    root = tmp_path_factory.mktemp("course")
+    submissions, out = root / "submissions", root / "graded"
+    swapped = next(wrong for wrong in WRONG if wrong.mistake == "arguments swapped")
+    helped = filled(mae="def mae(prediction, truth):\n    return helper(prediction, truth)")
+    helped.cells.insert(2, new_code_cell("def helper(a, b):\n    return abs(a - b).mean()"))
+    hand_in(submissions, "right", filled())
+    hand_in(submissions, "blank", release())
+    hand_in(submissions, "swapped", filled(f1=variants.solution(1, "f1").replace(swapped.old, swapped.new)))
+    hand_in(submissions, "helped", helped)
+    hand_in(submissions, "tampered", tampered())
+    hand_in(submissions, "loop", filled(choose="while True: pass"))
+    page = filled(mae="print('<script>alert(1)</script>')\n" + variants.solution(1, "mae"))
+    page.cells.append(new_markdown_cell("<script>alert(1)</script>"))
+    hand_in(submissions, "page", page)
+    (submissions / "broken").mkdir()
+    (submissions / "broken" / f"{ONE.name}.ipynb").write_text("{{ no notebook")
+    (submissions / "linked").mkdir()
+    (submissions / "linked" / f"{ONE.name}.ipynb").symlink_to(submissions / "right" / f"{ONE.name}.ipynb")
+    (submissions / "absent").mkdir()
+    held = sandbox.contains(sandbox.protection())  # bounded attacks only: they need no sandbox to end
+    found = grade(submissions, out, protected=held, limits=Limits(cell_seconds=5.0), chosen=[ONE])
+    return out, {one.student: one for one in found}
+
+
+@pytest.mark.parametrize(
+    ("student", "points"),
+    [("right", 20), ("blank", 0), ("swapped", 16), ("helped", 20), ("tampered", 0), ("loop", 17), ("page", 20)],
+)
+def test_grade_points(student: str, points: float, graded: tuple[Path, dict[str, Any]]) -> None:
+    assert graded[1][student].status == "graded"
+    assert graded[1][student].automatic == points
+    assert graded[1][student].of == 20
+
+
+def test_grade_every_test_is_there_once_with_its_own_points(graded: tuple[Path, dict[str, Any]]) -> None:
+    expected = {grade_id(cell): float(cell.metadata.nbgrader.points) for cell in ONE.cells("test")}
+    for student in ("right", "tampered"):
+        tests = graded[1][student].tests
+        assert len(tests) == len(expected)
+        assert {test["test"]: test["of"] for test in tests} == expected
+
+
+@pytest.mark.parametrize(
+    ("student", "status"), [("broken", "could not be graded"), ("linked", "a link"), ("absent", "not handed in")]
+)
+def test_grade_unreadable_submission_stops_nobody_else(
+    student: str, status: str, graded: tuple[Path, dict[str, Any]]
+) -> None:
+    assert status in graded[1][student].status
+    assert graded[1][student].automatic == 0
+
+
+def test_grade_writes_a_table_of_points_and_one_of_tests(graded: tuple[Path, dict[str, Any]]) -> None:
+    points = pd.read_csv(graded[0] / "points.csv").set_index("student")
+    assert points.loc["right", "automatic"] == 20
+    assert len(points) == len(graded[1])
+    tests = pd.read_csv(graded[0] / "tests.csv")
+    swapped = tests[(tests.student == "swapped") & (tests.points == 0)].set_index("test")
+    assert set(swapped.index) == {"test-f1-value", "test-f1-order"}
+    assert "weights come from the truth" in swapped.loc["test-f1-order", "message"]
+
+
+def test_grade_feedback_has_points_and_hints_but_no_hidden_test_and_no_script(
+    graded: tuple[Path, dict[str, Any]],
+) -> None:
+    page = (graded[0] / "feedback" / "swapped" / ONE.name / f"{ONE.name}.html").read_text()
+    assert "weights come from the truth" in page
+    assert "HIDDEN TESTS" not in page
+    assert "from mugkit.metrics" not in page
+    assert "<script>alert(1)" not in (graded[0] / "feedback" / "page" / ONE.name / f"{ONE.name}.html").read_text()
+
+
+def test_grade_refuses_a_build_of_other_sources(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    build(out, [variants.numbered(5)])
+    (tmp_path / "submissions" / "ann").mkdir(parents=True)
+    with pytest.raises(UserError, match="other sources"):
+        grade(tmp_path / "submissions", out, protected=True, chosen=[ONE])
+
+
+@pytest.mark.parametrize(("exists", "problem"), [(True, "no student's folder"), (False, "no such folder")])
+def test_grade_without_submissions_is_refused(exists: bool, problem: str, tmp_path: Path) -> None:
+    if exists:
+        (tmp_path / "submissions").mkdir()
+    with pytest.raises(UserError, match=problem):
+        grade(tmp_path / "submissions", tmp_path / "out")
+
+
+def test_assemble_takes_answers_and_added_cells_and_nothing_else() -> None:
+    handed_in = filled()
+    handed_in.cells.insert(3, new_code_cell("x = 1", metadata={"nbgrader": {"grade_id": "mine", "grade": True}}))
+    cell_of(handed_in, "test-mae").source = "pass"
+    found = assemble(handed_in, release())
+    assert [grade_id(cell) for cell in found.cells if grade_id(cell)] == [grade_id(c) for c in ONE.notebook.cells]
+    assert cell_of(found, "mae").source == variants.solution(1, "mae")
+    assert cell_of(found, "test-mae").source == cell_of(release(), "test-mae").source
+    added = [cell for cell in found.cells if cell.source == "x = 1"]
+    assert len(added) == 1
+    assert "nbgrader" not in added[0].metadata
+
+
+def test_assemble_essay_keeps_its_text_without_html() -> None:
+    handed_in = filled()
+    cell_of(handed_in, "protocol").source = "a < b, *really* <script>alert(1)</script>"
+    found = cell_of(assemble(handed_in, release()), "protocol").source
+    assert found == "a &lt; b, *really* &lt;script>alert(1)&lt;/script>"
+
+
+def test_assemble_second_copy_of_an_answer_does_not_count() -> None:
+    handed_in = filled()
+    handed_in.cells.append({**cell_of(handed_in, "mae"), "source": "mae = None"})
+    assert cell_of(assemble(handed_in, release()), "mae").source == variants.solution(1, "mae")

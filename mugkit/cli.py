@@ -11,7 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mugkit.course.command import commands as course_commands
 from mugkit.errors import UserError, unknown_name
+from mugkit.report_command import report
+from mugkit.search_command import search
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
@@ -43,7 +46,12 @@ def _stop(error: UserError) -> NoReturn:
 
 @commands.command()
 def doctor() -> None:
-    """Check python, torch, device, learn2learn, text encoders and data sets: a line each, `ok` or what to do."""
+    """Check python, torch, device, learn2learn, text encoders and data sets: a line each, `ok` or what to do.
+
+    Exits with 1 if something that is needed is missing.
+
+    Example: mugkit doctor
+    """
     from mugkit.doctor import examine, healthy, report
 
     checks = examine()
@@ -54,7 +62,10 @@ def doctor() -> None:
 
 @commands.command()
 def systems() -> None:
-    """List every system of the paper's tables: where it is implemented, and the tables it is in."""
+    """List every system of the paper's tables: where it is implemented, and the tables it is in.
+
+    Example: mugkit systems
+    """
     from mugkit.results.catalogue import catalogue
 
     table = Table("row in the paper", "tables", "name", "implemented in", box=None)
@@ -90,6 +101,7 @@ def prepare(
 
 data_commands = typer.Typer(help="Look at prepared data sets, and convert them.", no_args_is_help=True)
 commands.add_typer(data_commands, name="data")
+commands.add_typer(course_commands, name="course")
 
 
 @data_commands.command()
@@ -187,25 +199,38 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
+commands.command()(search)
+commands.command()(report)
+
+
 @commands.command()
 def reproduce(
     profile: Annotated[str, typer.Option(help="smoke, quick or paper")] = "quick",
     dataset: Annotated[list[str] | None, typer.Option(help="a prepared data set; repeat for several")] = None,
-    engine: Annotated[str, typer.Option(help="local")] = "local",
+    engine: Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster")] = "local",
     out: Annotated[Path, typer.Option(help="where tables and figures go")] = Path("figures"),
+    address: Annotated[str, typer.Option(help="of the Ray cluster; 'auto': the one this machine belongs to")] = "",
 ) -> None:
-    """Run every notebook and write its tables and figures. Finished work is reused, interrupted work resumes."""
+    """Run every notebook and write its tables and figures. Finished work is reused, interrupted work resumes.
+
+    Exits with 1 if a notebook failed.
+
+    Example: mugkit reproduce --profile quick --dataset reviews --out figures
+    """
     from mugkit.data.prepare import prepare as prepare_data
+    from mugkit.reproduce import conclude
     from mugkit.reproduce import reproduce as run_notebooks
 
     names = dataset or ["reviews"]
     if "reviews" in names:
         prepare_data("reviews", [])
-    reports = run_notebooks(profile, names, engine, out)
-    for report in reports:
-        reason = f": {report.reason}\n        as far as it got: {report.executed}" if report.reason else ""
-        console.print(f"{report.outcome:8}{report.notebook}{reason}", markup=False, highlight=False)
-    if any(report.outcome == "failed" for report in reports):
+    reports = run_notebooks(profile, names, engine, out, address)
+    for done in reports:
+        reason = f": {done.reason}\n        as far as it got: {done.executed}" if done.reason else ""
+        console.print(f"{done.outcome:8}{done.notebook}{reason}", markup=False, highlight=False)
+    for page in conclude(reports, names, out):
+        console.print(f"        claims and report: {page}", markup=False, highlight=False)
+    if any(done.outcome == "failed" for done in reports):
         raise typer.Exit(1)
     console.print(f"tables and figures: {out}", markup=False)
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mugkit import config, engine, paper
+from mugkit import config, engine, files, paper
 from mugkit.config import Hyperparameters, Profile, RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.data.store import available, load
@@ -34,6 +34,7 @@ from mugkit.systems import SYSTEMS, Work
 
 # The batch runner and the tests look for this line: a notebook that stopped early does not have it.
 FINISHED = "finished:"
+DEFAULT_OUT = "../figures"  # of every notebook
 
 
 @dataclass
@@ -168,8 +169,9 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
         notebook: its file name without ending.
         profile: smoke, quick or paper.
         dataset: a prepared data set.
-        out: where figures and tables go, relative to `notebooks/`; `$MUGKIT_OUT` takes the place of a relative one, so
-            that a batch run, which names a whole path, writes where it was told to.
+        out: where figures and tables go, relative to the kernel's folder: `notebooks/` in JupyterLab, the folder that
+            papermill was called in. The default is the repository's `figures/` from anywhere. `$MUGKIT_OUT` takes
+            the place of a relative one, so that a batch run, which names a whole path, writes where it was told to.
 
     Raises:
         UserError: an unknown profile, or a data set that is not prepared.
@@ -177,8 +179,17 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
     apply_style()
     _show_pictures()
     chosen, data = config.profile(profile), load(dataset)
-    folder = Path(out if Path(out).is_absolute() else os.environ.get("MUGKIT_OUT") or out).absolute()
-    return Session(chosen, data, Outputs(folder, notebook, chosen, data))
+    return Session(chosen, data, Outputs(_folder(out), notebook, chosen, data))
+
+
+def _folder(out: str) -> Path:
+    """Where a notebook writes; see `start`."""
+    elsewhere, root = os.environ.get("MUGKIT_OUT"), files.repository()
+    if elsewhere and not Path(out).is_absolute():
+        return Path(elsewhere).absolute()
+    if out == DEFAULT_OUT and root:  # papermill starts kernels where it was called, and `../` of that is anywhere
+        return root / "figures"
+    return Path(out).absolute()
 
 
 def _show_pictures() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mugkit import config, files
+from mugkit import ahead, config, files
 from mugkit.data.store import load
 from mugkit.engine import ENGINES
 from mugkit.errors import UserError, unknown_name
@@ -15,6 +17,8 @@ from mugkit.notebook import FINISHED
 from mugkit.runs import versions
 from mugkit.stages.training import progress
 
+AT_ONCE = 2
+log = logging.getLogger(__name__)
 Outcome = Literal["ran", "reused", "failed"]
 
 
@@ -46,11 +50,12 @@ def notebooks() -> list[Path]:
     return sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
-def reproduce(profile: str, datasets: Sequence[str], engine: str, out: Path) -> list[Report]:
+def reproduce(profile: str, datasets: Sequence[str], engine: str, out: Path, address: str = "") -> list[Report]:
     """Runs every notebook for every data set; a failure does not stop the others.
 
     Args:
         out: where figures and tables go; with several data sets, one folder below it for each.
+        address: of the Ray cluster, for the engine 'ray'.
 
     Raises:
         UserError: an unknown profile, engine or data set, before anything runs.
@@ -59,19 +64,56 @@ def reproduce(profile: str, datasets: Sequence[str], engine: str, out: Path) -> 
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     jobs = []
-    for name in datasets:
+    for name, target in folders(datasets, out).items():
         fingerprint = load(name).fingerprint
-        target = (out / name if len(datasets) > 1 else out).absolute()
         parameters = {"profile": profile, "dataset": name, "out": str(target)}
         jobs += [(path, parameters, fingerprint) for path in notebooks()]
-    return [run_notebook(*job) for job in progress(jobs, "notebooks")]
+    if not all(_unchanged(*job) for job in jobs):
+        for name in datasets:
+            for told in ahead.compute(profile, name, engine, address):
+                log.warning("%s", told)
+    return _together(jobs)
+
+
+def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]]) -> list[Report]:
+    """Runs notebooks a few at a time: a kernel's start and a figure leave most of a machine idle."""
+    pool = ThreadPoolExecutor(AT_ONCE)  # each notebook has a kernel of its own, a process; here one only waits
+    try:
+        return list(progress(pool.map(lambda job: run_notebook(*job), jobs), "notebooks", total=len(jobs)))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def folders(datasets: Sequence[str], out: Path) -> dict[str, Path]:
+    """Where each data set's figures and tables go: `out`, or with several data sets a folder below it for each."""
+    return {name: (out / name if len(datasets) > 1 else out).absolute() for name in datasets}
+
+
+def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> list[Path]:
+    """The ledger of claims and the report of every data set; notebooks that failed are named at the report's top.
+
+    Args:
+        reports: of `reproduce`, for these data sets.
+
+    Returns:
+        The reports' pages; none for a folder that no notebook wrote into.
+    """
+    from mugkit.results import claims, report
+
+    pages, size = [], len(reports) // max(len(datasets), 1)
+    for number, folder in enumerate(folders(datasets, out).values()):
+        failed = {one.notebook: one.reason for one in reports[number * size : (number + 1) * size] if one.reason}
+        if (folder / "manifest.json").is_file():
+            claims.write(folder)
+            report.write(folder, folder / report.NAME, failed)
+            pages.append(folder / report.NAME)
+    return pages
 
 
 def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> Report:
     """One notebook, unless it ran before with the same source, library, data and parameters."""
-    executed = files.home() / "executed" / f"{parameters['profile']}-{parameters['dataset']}" / path.name
-    out, receipt = Path(parameters["out"]), executed.with_suffix(".json")
-    identity = _identity(path, parameters, fingerprint)
+    executed, out = _executed(path, parameters), Path(parameters["out"])
+    receipt, identity = executed.with_suffix(".json"), _identity(path, parameters, fingerprint)
     if _reusable(receipt, identity, out):
         return Report(path.stem, "reused", executed)
     receipt.unlink(missing_ok=True)
@@ -81,6 +123,16 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str) ->
     outputs = {name: entry["sha256"] for name, entry in manifest.items() if entry["notebook"] == path.stem}
     files.write_json(receipt, {"identity": identity, "outputs": outputs})
     return Report(path.stem, "ran", executed)
+
+
+def _executed(path: Path, parameters: Mapping[str, Any]) -> Path:
+    """Where a notebook's executed copy goes; its receipt lies beside it."""
+    return files.home() / "executed" / f"{parameters['profile']}-{parameters['dataset']}" / path.name
+
+
+def _unchanged(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> bool:
+    receipt, identity = _executed(path, parameters).with_suffix(".json"), _identity(path, parameters, fingerprint)
+    return _reusable(receipt, identity, Path(parameters["out"]))
 
 
 def _identity(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import typer
 from small import bag_of_words
 
 from mugkit import cli, doctor, engine, files
@@ -75,6 +76,53 @@ def test_help_of_every_command_says_what_it_does(command: str, mugkit: Mugkit) -
     assert (done.code, done.err) == (0, "")
     first_words = (inspect.getdoc(getattr(cli, command)) or "").split()[:4]
     assert " ".join(first_words) in " ".join(done.out.split())
+
+
+def every_command() -> list[tuple[str, ...]]:
+    """All commands, those of groups too, as they are typed."""
+    click = typer.main.get_command(cli.commands)
+    found: list[tuple[str, ...]] = []
+    for name, command in click.commands.items():
+        found += [(name, below) for below in getattr(command, "commands", {})] or [(name,)]
+    return found
+
+
+@pytest.mark.parametrize("command", every_command(), ids=" ".join)
+def test_help_of_every_command_ends_with_an_example_of_it(command: tuple[str, ...], mugkit: Mugkit) -> None:
+    example = re.search(r"Example: (mugkit .+)", mugkit(*command, "--help").out)
+    assert example is not None
+    options = re.findall(r"--[a-z-]+", example[1].partition("&&")[0])
+    assert example[1].split()[1 : 1 + len(command)] == list(command) or f"&& mugkit {' '.join(command)}" in example[1]
+    assert all(option in mugkit(*command, "--help").out.replace(example[0], "") for option in options)
+
+
+def test_shell_completion_completes_commands(mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("_MUGKIT_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "mugkit re")
+    monkeypatch.setenv("COMP_CWORD", "1")
+    assert mugkit().out.split() == ["report", "reproduce"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shell_completion_is_shown_for(shell: str, mugkit: Mugkit) -> None:
+    done = mugkit("--show-completion", shell)
+    assert (done.code, done.err) == (0, "")
+    assert "_MUGKIT_COMPLETE=" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("sytems",), "'sytems'"),
+        (("run", "--sede", "1"), "--sede"),
+        (("run", "--seed", "x"), "'--seed'"),
+        (("data", "show"), "'show'"),
+    ],
+)
+def test_what_cannot_be_parsed_is_exit_code_2_and_named(arguments: tuple[str, ...], named: str, mugkit: Mugkit) -> None:
+    done = mugkit(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert named in done.err
 
 
 def test_without_a_command_lists_all(mugkit: Mugkit) -> None:

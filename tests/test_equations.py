@@ -23,7 +23,8 @@ HOME = {
     **dict.fromkeys((4, 5, 8, 24), "nets/fusion.py"),
     **dict.fromkeys((7, 10, 11), "nets/projection.py"),
     **dict.fromkeys((6, 9, 12), "stages/pretrain.py"),
-    **dict.fromkeys(range(13, 24), "stages/meta.py"),
+    **dict.fromkeys((13, 14, 16, 17, 18, 19, 21), "stages/denoising.py"),
+    **dict.fromkeys((15, 20, 22, 23), "stages/meta.py"),
     **dict.fromkeys(range(25, 28), "stages/joint.py"),
     28: "nets/mucn.py",
 }

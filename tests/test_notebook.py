@@ -51,6 +51,17 @@ def test_start_loads_data_and_configuration(prepared: Make, tmp_path: Path) -> N
     assert (session.outputs.folder, session.outputs.notebook) == (tmp_path, "01_first")
 
 
+@pytest.mark.parametrize(("out", "below"), [("../figures", "repository/figures"), ("../mine", "mine")])
+def test_start_default_folder_is_the_repositorys_from_anywhere(
+    out: str, below: str, prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared()
+    monkeypatch.setattr(files, "repository", lambda: tmp_path / "repository")
+    (tmp_path / "called-here").mkdir()
+    monkeypatch.chdir(tmp_path / "called-here")
+    assert notebook.start("01_first", "smoke", "made-up", out).outputs.folder.resolve() == tmp_path / below
+
+
 @pytest.mark.parametrize("chosen", ["elsewhere", ""])
 def test_start_folder_of_the_environment_comes_first_unless_empty(
     chosen: str, prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

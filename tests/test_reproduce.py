@@ -41,6 +41,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callabl
     folder.mkdir(parents=True)
     (folder.parent / "pyproject.toml").touch()
     monkeypatch.setattr(files, "repository", lambda: folder.parent)
+    monkeypatch.setattr(reproduce.ahead, "compute", lambda *_: [])
     dataset = made_up()
     store.save(dataset, files.data_home() / dataset.name)
 
@@ -149,13 +150,20 @@ def test_reproduce_failures_of_all_kinds_do_not_stop_the_others(
 
     partial = files.home() / "executed" / "smoke-made-up" / "01_raises.ipynb"
     assert str(partial) in printed
+
+    # The claims and the report are written all the same; the report names what failed.
+    page = (out / "report.html").read_text()
+    assert "not complete" in page
+    assert [f"<code>{name}</code>" in page for name in (*found, "05_never")] == [True, True, True, False, False]
+    assert len(json.loads((out / "claims.json").read_text())) > 50
     cells = [cell for cell in nbformat.read(partial, as_version=4).cells if cell.cell_type == "code"]
     assert any("so far" in output.get("text", "") for cell in cells for output in cell.outputs)
 
     # What failed is run again next time; what was mended then runs to its end.
     repository("01_raises", 'print("mended")')
     assert reproduce.run_notebook(reproduce.notebooks()[0], parameters(out), "x").outcome == "ran"
-    assert json.loads((out / "manifest.json").read_text()).keys() == {"01_raises.json", "04_fine.json"}
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert {entry["notebook"] for entry in manifest.values()} == {"01_raises", "04_fine", "mugkit report"}
 
 
 def parameters(out: Path) -> dict[str, str]:
@@ -182,6 +190,20 @@ def test_reproduce_several_data_sets_have_a_folder_each(
     run(out, datasets=["other"])
     assert [job[1]["out"] for job in seen] == [str(out / "made-up"), str(out / "other"), str(out)]
     assert seen[1][2] == other.fingerprint
+
+
+def test_conclude_writes_a_report_for_every_data_set_that_has_outputs(out: Path) -> None:
+    def report(name: str, reason: str = "") -> Report:
+        return Report(name, "failed" if reason else "ran", out, reason)
+
+    entry = {"x.json": {"notebook": "01_first", "sha256": "0"}}
+    files.write_json(out / "one" / "manifest.json", entry)
+    files.write_json(out / "two" / "manifest.json", entry)
+    reports = [report("01_first"), report("02_second", "no"), report("01_first"), report("02_second")]
+    pages = reproduce.conclude(reports, ["one", "two"], out)
+    assert pages == [out.absolute() / name / "report.html" for name in ("one", "two")]
+    assert ["not complete" in page.read_text() for page in pages] == [True, False]
+    assert reproduce.conclude([report("01_first", "no")], ["three"], out / "three") == []  # nothing was written there
 
 
 @pytest.mark.parametrize(("text", "expected"), [("finished: 01_first\n", True), ("almost\n", False), (None, False)])

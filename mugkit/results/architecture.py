@@ -9,10 +9,9 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch
+from mugkit.data.batching import Batch, Padded
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
 from mugkit.nets.mucn import MUCN
 from mugkit.nets.mug import MUGNetwork
@@ -21,10 +20,15 @@ from mugkit.nets.text import TextEncoder, Tokens
 
 @dataclass(frozen=True)
 class Parts:
-    """All networks of MUG: what stages 1 and 3 train, and stage 2's correction networks by modality."""
+    """All networks of MUG: what stages 1 and 3 train, and stage 2's correction networks by modality.
+
+    Attributes:
+        contrastive_reach: what Eq. 11 trains, see `config.Pretraining`.
+    """
 
     network: MUGNetwork
     mucns: Mapping[str, MUCN]
+    contrastive_reach: str
 
 
 def assemble(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float, text: int | TextEncoder) -> Parts:
@@ -39,7 +43,7 @@ def assemble(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float, tex
     network = MUGNetwork(hp.network, frame_dims, width, encoder)
     meta, dims = hp.meta, {"l": hp.network.d_l, "a": hp.network.d_a, "v": hp.network.d_v}
     mucns = {m: MUCN(dims[m], meta.mucn_width, rho, meta.residual, meta.mucn_output_bias) for m in MODALITIES}
-    return Parts(network, mucns)
+    return Parts(network, mucns, hp.pretraining.contrastive_reach)
 
 
 def paper_parts(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float) -> Parts:
@@ -158,10 +162,9 @@ def trace(network: MUGNetwork, batch: Batch) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("step")
 
 
-def shape(value: Tensor | PackedSequence | Tokens) -> str:
-    """`3 × 64`; packed frames with every clip's own length: `(12 + 7 + 30) × 74`."""
-    if isinstance(value, PackedSequence):
-        lengths = pad_packed_sequence(value)[1].tolist()
-        return f"({' + '.join(map(str, lengths))}) × {value.data.shape[1]}"
+def shape(value: Tensor | Padded | Tokens) -> str:
+    """`3 × 64`; frames with every clip's own length: `(12 + 7 + 30) × 74`."""
+    if isinstance(value, Padded):
+        return f"({' + '.join(map(str, value.lengths.tolist()))}) × {value.values.shape[2]}"
     tensor = value.ids if isinstance(value, Tokens) else value
     return " × ".join(map(str, tensor.shape))

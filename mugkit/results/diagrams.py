@@ -82,7 +82,7 @@ def _network(at: Point, title: str, module: nn.Module | list[Layer], width: floa
     return Box(at, title, tuple(layer.text for layer in stack), width=width)
 
 
-def _legend(boxes: Mapping[str, Box]) -> dict[BoxKind, str]:
+def legend_of(boxes: Mapping[str, Box]) -> dict[BoxKind, str]:
     """The meaning of those colours that occur."""
     used = {box.kind for box in boxes.values()}
     return {kind: meaning for kind, meaning in _LEGEND.items() if kind in used}
@@ -114,7 +114,10 @@ def _backbone(parts: Parts) -> tuple[dict[str, Box], list[Arrow]]:
 
 
 def stage_1(parts: Parts) -> Diagram:
-    """Fig. 2, pre-training (Eqs. 1–12): y trains the network, the contrastive loss moves the projections."""
+    """Fig. 2, pre-training (Eqs. 1–12): y trains the network, the contrastive loss moves the projections.
+
+    By default the gradient of Eq. 11 stops twice: at its target x_m, and at x, from which the projection starts.
+    """
     network, dims = parts.network, _dims(parts)
     boxes, arrows = _backbone(parts)
     listed = ("/".join(dims[m] for m in MODALITIES),)
@@ -129,9 +132,11 @@ def stage_1(parts: Parts) -> Diagram:
         Arrow("x", "CPM"), Arrow("CPM", "x_m'"), Arrow("x_m'", "P^m"), Arrow("P^m", "L_m'"),
         Arrow("x_m'", "L^c_m", "anchor"), Arrow("x_m", "L^c_m", "target: gradient stopped  ✕", "stopped"),
     ]  # fmt: skip
+    if parts.contrastive_reach == "projection":
+        arrows.append(Arrow("x", "CPM", "$\\mathcal{L}^c_m$: stopped  ✕", "stopped", bend=1.05))
     title = "Stage 1, for each $m$ in l, a, v: $\\mathcal{L} = \\mathcal{L}_M + \\sum_m"
     title += " (\\eta\\,\\mathcal{L}_{m'} + \\gamma\\,\\mathcal{L}^c_m)$ (Eq. 12)"
-    return Diagram(title, boxes, arrows, _legend(boxes))
+    return Diagram(title, boxes, arrows, legend_of(boxes))
 
 
 def stage_2(parts: Parts) -> Diagram:
@@ -167,7 +172,7 @@ def stage_2(parts: Parts) -> Diagram:
         Arrow("gate", "keep", "yes", "update"), Arrow("gate", "mend", "no", "update"),
     ]  # fmt: skip
     title = "Stage 2, for each $m$ in l, a, v: a bi-level step of MUCN$_m$"
-    return Diagram(title, boxes, arrows, _legend(boxes))
+    return Diagram(title, boxes, arrows, legend_of(boxes))
 
 
 def stage_3(parts: Parts) -> Diagram:
@@ -180,4 +185,4 @@ def stage_3(parts: Parts) -> Diagram:
     }
     arrows += [Arrow("x_m", "P^m"), Arrow("P^m", "L_m", "$\\hat{y}_m$ (Eq. 24)"), Arrow("y_mc", "L_m")]
     title = "Stage 3, from scratch: $\\mathcal{L} = \\mathcal{L}_M + \\sum_m \\beta\\,\\mathcal{L}_m$ (Eq. 27)"
-    return Diagram(title, boxes, arrows, _legend(boxes))
+    return Diagram(title, boxes, arrows, legend_of(boxes))

@@ -12,18 +12,18 @@ from matplotlib.patches import FancyBboxPatch, Patch
 
 from mugkit.results.style import ACCENT
 
-BoxKind = Literal["network", "representation", "label", "loss", "update", "heading"]
+BoxKind = Literal["network", "representation", "label", "loss", "update", "heading", "panel"]
 ArrowKind = Literal["forward", "stopped", "update"]
 Point = tuple[float, float]
 
 # Tints of Okabe and Ito's colours, light enough for black text; edges carry the full colour.
 _EDGES: Mapping[BoxKind, str] = {
     "network": "#0072B2", "representation": "#444444", "label": "#009E73", "loss": "#D55E00", "update": ACCENT,
-    "heading": "none",
+    "heading": "none", "panel": "#BBBBBB",
 }  # fmt: skip
 _FILLS: Mapping[BoxKind, str] = {
     "network": "#D9EAF4", "representation": "#F2F2F2", "label": "#DDF1EA", "loss": "#FBE4D5", "update": "#F7E6F0",
-    "heading": "none",
+    "heading": "none", "panel": "#FCFCFC",
 }  # fmt: skip
 _LINES: Mapping[ArrowKind, dict[str, Any]] = {
     "forward": {"color": "#333333", "linestyle": "-"},
@@ -99,7 +99,7 @@ def draw(diagram: Diagram) -> Figure:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, right), ylim=(-0.3, top + 0.45), aspect="equal")
     axes.axis("off")
-    axes.set_title(diagram.title, fontsize=11, y=0.92)
+    axes.set_title(diagram.title, fontsize=11, y=(top + 0.4) / (top + 0.75))  # a little above the boxes
     patches = {name: _draw_box(axes, box) for name, box in diagram.boxes.items()}
     for arrow in diagram.arrows:
         _draw_arrow(axes, arrow, diagram.boxes, patches)
@@ -111,7 +111,10 @@ def draw(diagram: Diagram) -> Figure:
 def _draw_box(axes: Axes, box: Box) -> FancyBboxPatch:
     corner = (box.at[0] - box.width / 2, box.at[1] - box.tall / 2)
     look: dict[str, Any] = {"facecolor": _FILLS[box.kind], "edgecolor": _EDGES[box.kind], "linewidth": 1.3}
-    patch = FancyBboxPatch(corner, box.width, box.tall, boxstyle="round,pad=0,rounding_size=0.06", zorder=2, **look)
+    behind = 0 if box.kind == "panel" else 2  # arrows, at 1, run over panels and end at boxes
+    patch = FancyBboxPatch(
+        corner, box.width, box.tall, boxstyle="round,pad=0,rounding_size=0.06", zorder=behind, **look
+    )
     axes.add_patch(patch)
     lines = [line for line in (box.title, *box.lines) if line]
     for i, line in enumerate(lines):

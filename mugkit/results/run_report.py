@@ -11,7 +11,7 @@ from mugkit.engine import Run
 from mugkit.metrics import HEADLINE
 from mugkit.runs import versions
 from mugkit.stages.training import choose_device
-from mugkit.systems import system
+from mugkit.systems import configuration
 
 
 def command(run: Run) -> str:
@@ -32,7 +32,6 @@ def _written(value: Any) -> str:
 def run_report(run: Run, dataset: Dataset, device: str = "auto") -> dict[str, Any]:
     """The run's specification, data with caveats, configuration, metrics and versions, as JSON."""
     kept = ("caption", "variant", "caveats", "split")
-    chosen = system(run.spec.system)
     return {
         "command": command(run),
         "data": {
@@ -40,7 +39,7 @@ def run_report(run: Run, dataset: Dataset, device: str = "auto") -> dict[str, An
             "sizes": {name: len(dataset.splits[name]) for name in SPLITS}, "dims": dataset.dims,
             **{key: dataset.about[key] for key in kept if key in dataset.about},
         },
-        "hyperparameters": asdict(run.spec.hyperparameters(dataset.family, chosen.changes, chosen.own, chosen.t5)),
+        "hyperparameters": asdict(configuration(run.spec, dataset.family)),
         "headline": list(HEADLINE[dataset.family]),
         "test": run.metrics, "valid": run.valid_metrics, "best_epoch": run.best_epoch,
         "versions": versions(), "device": str(choose_device(device)),

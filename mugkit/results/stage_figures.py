@@ -192,8 +192,12 @@ def _embedding(reps: SavedRepresentations, modality: str, chosen: np.ndarray, se
     return pd.DataFrame(columns)
 
 
-def plot_embedding(points: pd.DataFrame) -> Figure:
-    """One row a network, one column a modality; x_m as circles, x_m′ as crosses. Axes of t-SNE have no units."""
+def plot_embedding(points: pd.DataFrame, notes: Mapping[tuple[str, str], str] | None = None) -> Figure:
+    """One row a network, one column a modality; x_m as circles, x_m′ as crosses. Axes of t-SNE have no units.
+
+    Args:
+        notes: a second line of the title by (network, modality), e.g. what was measured there.
+    """
     networks = list(dict.fromkeys(points["network"]))
     figure = Figure(figsize=(9, 2.7 * len(networks)), layout="constrained")
     grid = figure.subplots(len(networks), len(MODALITIES), squeeze=False)
@@ -201,7 +205,8 @@ def plot_embedding(points: pd.DataFrame) -> Figure:
         for axes, m in zip(row, MODALITIES, strict=True):
             part = points[(points["network"] == name) & (points["modality"] == m)]
             _scatter(axes, part, MODALITY_COLORS[m])
-            axes.set_title(f"{MODALITY_NAMES[m]}, {name}", fontsize=9.5)
+            note = (notes or {}).get((name, m), "")
+            axes.set_title(f"{MODALITY_NAMES[m]}, {name}" + (f"\n{note}" if note else ""), fontsize=9.5)
     grid[0][0].legend(loc="best", markerscale=1.4)
     return figure
 

@@ -123,9 +123,14 @@ def test_stages_follow_a_changed_module(number: int, parts: Parts) -> None:
     assert expected not in before
 
 
-def test_stage_1_stops_one_gradient_only(parts: Parts) -> None:
-    arrows = diagrams.draw_stage(1, parts)[1]["arrows"]
-    assert [(a["start"], a["end"]) for a in arrows if a["kind"] == "stopped"] == [("x_m", "L^c_m")]
+@pytest.mark.parametrize(
+    ("reach", "stopped"),
+    [("projection", {("x_m", "L^c_m"), ("x", "CPM")}), ("network", {("x_m", "L^c_m")})],
+)
+def test_stage_1_stops_the_gradient_where_the_configuration_says(reach: str, stopped: set[tuple[str, str]]) -> None:
+    hp = override(hyperparameters("reviews", "quick"), {"contrastive_reach": reach})
+    arrows = diagrams.draw_stage(1, assemble(hp, {"a": 74, "v": 47}, 3.0, 384))[1]["arrows"]
+    assert {(a["start"], a["end"]) for a in arrows if a["kind"] == "stopped"} == stopped
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

@@ -116,3 +116,9 @@ def test_plot_embedding_draws_every_point() -> None:
         figure.axes[1].collections[1].get_offsets(),
         points[(points["modality"] == "a") & (points["kind"] == "x_m′")][["across", "up"]],
     )
+
+
+def test_plot_embedding_writes_notes_into_their_panels() -> None:
+    points = stage_figures.embed({"n": representations(clips=8)}, clips=8)
+    figure = stage_figures.plot_embedding(points, {("n", "a"): "probe 99 %"})
+    assert [axes.get_title() for axes in figure.axes] == ["language, n", "acoustic, n\nprobe 99 %", "visual, n"]

@@ -1,0 +1,190 @@
+"""The book: executed notebooks, the pages about data, the claims, and the API, as linked HTML that needs no network.
+
+Notebooks are shown as they were executed and committed; nothing runs while the book is built. Sources are gathered in a
+folder of their own, so that the repository stays as it is.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import mugkit
+from mugkit import files
+from mugkit.errors import UserError
+
+# Chapter → where it comes from. What is not there (no claims yet) is left out.
+PAGES: Mapping[str, str] = {
+    "readme.md": "README.md",
+    "data_prep/README.md": "data_prep/README.md",
+    "data_prep/MEDIA.md": "data_prep/MEDIA.md",
+}
+CONFIGURATION: Mapping[str, Any] = {
+    "project": "mugkit",
+    "author": "mugkit's authors",
+    "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mugkit.results.book_extension"],
+    "html_theme": "sphinx_book_theme",
+    "html_title": "mugkit",
+    "html_theme_options": {"use_download_button": False, "use_fullscreen_button": False, "show_toc_level": 2},
+    "html_math_renderer": "mathtext",  # MathJax would come from a network
+    "html_context": {"default_mode": "light"},
+    "html_static_path": ["_static"],
+    "html_css_files": ["book.css"],
+    "html_copy_source": False,
+    "html_show_sourcelink": False,
+    "nb_execution_mode": "off",
+    "nb_ipywidgets_js": {},  # widgets are shown by their still picture; their script would come from a network
+    "myst_enable_extensions": ["dollarmath"],
+    "myst_heading_anchors": 3,
+    "autodoc_member_order": "bysource",
+    "autodoc_preserve_defaults": True,
+    "default_role": "code",
+    # Words before a colon under "Returns" are looked up as types, and may be the name of several attributes.
+    "suppress_warnings": ["ref.python"],
+}
+STYLE = """\
+img.math { display: inline; height: auto; max-width: 100%; background: none; }
+.formula { margin: 1rem 0; overflow-x: auto; }
+.formula img.math { max-width: none; }
+.bd-article h1, .bd-article h2, .bd-article h3, .field-list, dt.sig, dt.sig *, code { overflow-wrap: anywhere; }
+dt.sig *, code { white-space: normal !important; }
+.bd-article table { display: block; overflow-x: auto; }
+@media (max-width: 40rem) { .headerlink { display: none !important; } }
+"""
+
+
+def build(target: Path) -> Path:
+    """Builds the book.
+
+    Args:
+        target: the folder of its pages; what a build left there is replaced.
+
+    Returns:
+        Its first page.
+
+    Raises:
+        UserError: no repository beside the package, no Sphinx, or a warning while building, which is told.
+    """
+    root = files.repository()
+    if root is None:
+        raise UserError("the notebooks are not beside the package", fix="clone the repository and run `make setup`")
+    if importlib.util.find_spec("sphinx") is None:
+        raise UserError("Sphinx is not installed", fix="pip install 'mugkit[report]'")
+    with tempfile.TemporaryDirectory() as scratch, files.atomic_folder(target.absolute(), replace=True) as pages:
+        source = Path(scratch) / "source"
+        gather(root, source)
+        (source / "conf.py").write_text("".join(f"{k} = {v!r}\n" for k, v in CONFIGURATION.items()), encoding="utf-8")
+        options = ["-b", "html", "-W", "--keep-going", "-q", "--no-color", "-d", str(Path(scratch) / "doctrees")]
+        # A process of its own: Sphinx leaves roles and directives behind in docutils.
+        done = subprocess.run(
+            [sys.executable, "-m", "sphinx", *options, str(source), str(pages)], capture_output=True, text=True
+        )
+        if done.returncode:
+            told = done.stderr.replace(scratch, "").strip()
+            raise UserError(f"the book was built with warnings:\n{told}", fix="mend the pages that they name")
+    return target / "index.html"
+
+
+# --- sources ----------------------------------------------------------------------------------------------
+
+
+def gather(root: Path, source: Path) -> None:
+    """Puts the book's sources together: chapters, pictures, generated pages."""
+    chapters = {page: root / path for page, path in PAGES.items() if (root / path).is_file()}
+    chapters |= {f"notebooks/{path.name}": path for path in sorted((root / "notebooks").glob("[0-9]*.ipynb"))}
+    chapters |= {f"data_prep/{path.name}": path for path in sorted((root / "data_prep").glob("*.ipynb"))}
+    for page, path in chapters.items():
+        (source / page).parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".ipynb":
+            shutil.copy(path, source / page)
+        else:
+            text = relinked(path.read_text(encoding="utf-8"), path.parent, root, chapters)
+            (source / page).write_text(text, encoding="utf-8")
+    pictures = shutil.ignore_patterns("*.svg", "*.json", "*.csv", "*.html", "tables", "runs")
+    shutil.copytree(root / "figures", source / "figures", ignore=pictures)
+    (source / "_static").mkdir()
+    (source / "_static" / "book.css").write_text(STYLE, encoding="utf-8")
+    if (root / "figures" / "tables" / "claims.md").is_file():
+        table = (root / "figures" / "tables" / "claims.md").read_text(encoding="utf-8")
+        (source / "claims.md").write_text(f"# The paper's claims\n\n{table}", encoding="utf-8")
+    write_api(source / "api")
+    (source / "index.md").write_text(contents(source), encoding="utf-8")
+
+
+def relinked(text: str, folder: Path, root: Path, chapters: Mapping[str, Path]) -> str:
+    """A page whose links stay inside the book: links to files that are no chapter become their text.
+
+    Args:
+        folder: the page's own, which its links start from.
+        chapters: the book's pages and the files that they come from.
+    """
+    page_of = {path.resolve(): page for page, path in chapters.items()}
+
+    def link(match: re.Match[str]) -> str:
+        mark, words, address = match.groups()
+        if re.match(r"[a-z]+:|#", address):
+            return match[0]
+        path = (folder / address.partition("#")[0]).resolve()
+        if mark and path.is_file():
+            return f"![{words}](/{path.relative_to(root.resolve()).as_posix()})"
+        return f"[{words}](/{page_of[path]})" if path in page_of else words
+
+    return re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", link, text)
+
+
+def modules() -> Iterator[str]:
+    """Every public module of the package, by name."""
+    for module in pkgutil.walk_packages(mugkit.__path__, "mugkit."):
+        if not any(part.startswith("_") for part in module.name.split(".")):
+            yield module.name
+
+
+def write_api(folder: Path) -> None:
+    """One page a package: its modules in the order of their names, each with its public members."""
+    folder.mkdir(parents=True)
+    pages: dict[str, list[str]] = {}
+    for name in modules():
+        package = name if hasattr(importlib.import_module(name), "__path__") else name.rpartition(".")[0]
+        pages.setdefault(package, []).append(name)
+    for package, names in pages.items():
+        parts = [f"# {package}"]
+        for name in names:
+            heading = [] if name == package else [f"## {name.removeprefix(package + '.')}"]
+            parts += [*heading, f"```{{eval-rst}}\n.. automodule:: {name}\n   :members:\n```"]
+        (folder / f"{package}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _readme_first(path: Path) -> tuple[bool, str]:
+    return path.stem != "README", path.name
+
+
+def contents(source: Path) -> str:
+    """The first page, with the table of contents."""
+    parts = {
+        "The suite": ["readme", *(["claims"] if (source / "claims.md").is_file() else [])],
+        "Notebooks": sorted(f"notebooks/{path.stem}" for path in (source / "notebooks").glob("*.ipynb")),
+        "Data": [f"data_prep/{path.stem}" for path in sorted((source / "data_prep").iterdir(), key=_readme_first)],
+        "API": sorted(f"api/{path.stem}" for path in (source / "api").glob("*.md")),
+    }
+    trees = [
+        f"```{{toctree}}\n:caption: {caption}\n:maxdepth: 1\n\n" + "\n".join(pages) + "\n```"
+        for caption, pages in parts.items()
+        if pages
+    ]
+    about = (
+        "Notebooks and a library that teach and reproduce *Meta-Learn Unimodal Signals with Weak Supervision for "
+        "Multimodal Sentiment Analysis* (arXiv:2408.16029). The chapters are the notebooks as they were executed."
+    )
+    return "\n\n".join(["# mugkit", about, *trees]) + "\n"
+
+
+if __name__ == "__main__":
+    print(build(Path(sys.argv[1] if len(sys.argv) > 1 else files.home() / "book")))

@@ -1,0 +1,156 @@
+"""The comparisons that the claims need, made from finished runs: nothing is trained here.
+
+Every `Better` of `mugkit.claims_data` names a system, those it is compared with, and metrics. What of these is in the
+run store is compared clip by clip (`paired`); what is not is left out, and its claims say which command brings it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from mugkit import config
+from mugkit.claim_kinds import Better, Claim, On
+from mugkit.config import Profile, RunSpec
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.errors import UserError
+from mugkit.labels import source
+from mugkit.results import paired
+from mugkit.results.label_sources import disagreeing
+from mugkit.runs import Store
+from mugkit.stages.meta import LearnedLabels
+from mugkit.stages.training import progress
+from mugkit.systems import SYSTEMS, Work
+
+Rows = Float[np.ndarray, "seeds clips"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One comparison: two systems, a metric, and what of them is compared (a modality's labels, or predictions)."""
+
+    ours: str
+    theirs: str
+    metric: str
+    on: On
+    modality: str = ""
+
+
+def pairs(test: Better, family: str) -> Iterator[Pair]:
+    """The comparisons of a test, in those of its metrics that this family of data sets has."""
+    of_labels = test.on != "test split"
+    known = paired.LABELS if of_labels else paired.metrics_of(family)
+    for metric in test.metrics or tuple(known):
+        if metric in known:
+            for theirs in test.theirs:
+                for modality in MODALITIES if of_labels else ("",):
+                    yield Pair(test.ours, theirs, metric, test.on, modality)
+
+
+@dataclass
+class Finished:
+    """What the run store has of a data set under a profile."""
+
+    dataset: Dataset
+    profile: Profile
+    store: Store
+    read: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def predictions(self, system: str) -> Rows | None:
+        """ŷ of the test split over the profile's seeds; None unless every run is finished."""
+        return self._once("predictions", system, self._predictions)
+
+    def labels(self, system: str) -> dict[str, Rows] | None:
+        """A system's labels of the training split over seeds, by modality; None if they are not there."""
+        return self._once("labels", system, self._labels)
+
+    def _once(self, kind: str, system: str, read: Callable[[str], Any]) -> Any:
+        if (kind, system) not in self.read:
+            try:
+                self.read[kind, system] = read(system)
+            except UserError:  # a text encoder or a modality that is not there: nothing can have been run
+                self.read[kind, system] = None
+        return self.read[kind, system]
+
+    def _work(self, system: str, seed: int, label_seed: int) -> Work:
+        spec = RunSpec(system, self.dataset.name, seed, self.profile.name, label_seed)
+        return Work(spec, self.dataset, self.store)
+
+    def _folders(self, system: str) -> list[Path]:
+        works = [self._work(system, seed, self.profile.label_seeds[0]) for seed in self.profile.seeds]
+        return [work.result() for work in works] if all(work.finished() for work in works) else []
+
+    def _predictions(self, system: str) -> Rows | None:
+        rows = []
+        for folder in self._folders(system):
+            table = pd.read_parquet(folder / "predictions.parquet").query("split == 'test'").set_index("id")
+            rows.append(table.loc[self.dataset.test.ids, "prediction"].to_numpy())
+        return np.stack(rows) if rows else None
+
+    def _labels(self, system: str) -> dict[str, Rows] | None:
+        kind = SYSTEMS[system].labels
+        made: Sequence[Any] = []
+        if kind == "mucn":
+            works = [self._work(system, self.profile.seeds[0], seed) for seed in self.profile.label_seeds]
+            if all(_has_labels(work) for work in works):
+                made = [LearnedLabels.load(work.learned_labels()).labels for work in works]
+        elif kind in source.ONLINE:
+            made = [source.saved_labels(folder) for folder in self._folders(system)]
+        elif kind in ("copy", "true"):
+            made = [(source.copied if kind == "copy" else source.true)(self.dataset).values]
+        return {m: np.stack([one[m].numpy() for one in made]) for m in MODALITIES} if made else None
+
+
+def _has_labels(work: Work) -> bool:
+    return work.store.has("pretrain", work.pretraining) and work.store.has("labels", work.learning)
+
+
+def _same_seeds(ours: Rows, theirs: Rows) -> tuple[Rows, Rows]:
+    """Both for the seeds that they share; labels that depend on no seed are the same for all."""
+    size = max(len(ours), len(theirs)) if 1 in (len(ours), len(theirs)) else min(len(ours), len(theirs))
+    one, other = (np.repeat(rows, size, axis=0) if len(rows) == 1 else rows[:size] for rows in (ours, theirs))
+    return one, other
+
+
+def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
+    """One comparison; None if one of the two has not been run."""
+    data = finished.dataset
+    if pair.on == "test split":
+        ours, theirs = finished.predictions(pair.ours), finished.predictions(pair.theirs)
+        metric, truth = paired.metrics_of(data.family)[pair.metric], data.test.labels
+        chosen: Bool[np.ndarray, " clips"] = np.ones(len(truth), dtype=bool)
+    else:
+        if not data.has_true_labels:
+            return None
+        mine, yours = finished.labels(pair.ours), finished.labels(pair.theirs)
+        ours, theirs = (labels[pair.modality] if labels else None for labels in (mine, yours))
+        metric, truth = paired.LABELS[pair.metric], data.train.true_labels[pair.modality]
+        all_clips = np.ones(len(truth), dtype=bool)
+        chosen = disagreeing(data.train.true_labels) if "disagreeing" in pair.on else all_clips
+    if ours is None or theirs is None:
+        return None
+    one, other = (rows[:, chosen].astype(np.float64) for rows in _same_seeds(ours, theirs))
+    return asdict(pair) | paired.compare(metric, one, other, truth[chosen].astype(np.float64))
+
+
+def measure(claims: Sequence[Claim], dataset: Dataset, profile: str, store: Store | None = None) -> dict[str, Any]:
+    """Every comparison of the claims that finished runs allow.
+
+    Returns:
+        data set, caption, family, profile, and `comparisons`: a `Pair` with what `paired.compare` says of it.
+    """
+    finished = Finished(dataset, config.profile(profile), store or Store.default())
+    tests = [claim.test for claim in claims if isinstance(claim.test, Better)]
+    wanted = list(dict.fromkeys(pair for test in tests for pair in pairs(test, dataset.family)))
+    made = [compare(pair, finished) for pair in progress(wanted, "claims")]
+    return {
+        "dataset": dataset.name, "data": dataset.fingerprint, "family": dataset.family,
+        "caption": dataset.about.get("caption", dataset.name), "profile": profile,
+        "comparisons": [one for one in made if one],
+    }  # fmt: skip

@@ -1,0 +1,196 @@
+"""The ledger of claims: what the paper says, what was found here, and a verdict that only code has written.
+
+`write` makes `claims.json` and `tables/claims.{md,csv}` below a folder of outputs, from what notebooks left there and
+from the comparisons of `claim_tests` (kept in `claim_tests.json`, so that verdicts can be checked without the runs).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from mugkit import files, paper
+from mugkit.claim_kinds import Amount, Claim, Quote
+from mugkit.claims_data import CLAIMS
+from mugkit.data.store import available, load
+from mugkit.errors import UserError
+from mugkit.results import claim_tests
+from mugkit.results.claim_decisions import Evidence, Finding, Missing, decide
+from mugkit.results.claim_words import compactly, paper_numbers, why
+from mugkit.results.tables import markdown, write_text
+from mugkit.runs import versions
+
+MAKER = "mugkit report"  # what the manifest names where others name their notebook
+
+
+# --- the paper's side -------------------------------------------------------------------------------------
+
+
+def quoted(quote: Quote) -> list[dict[str, Any]]:
+    """The cells of the paper's tables that a quote names."""
+    values = paper.RESULTS[quote.table][quote.row][quote.dataset]
+    place = {"table": quote.table, "row": quote.row, "dataset": quote.dataset}
+    return [{**place, "metric": name, "value": values[name]} for name in quote.metrics or tuple(values)]
+
+
+def stated(amount: Amount) -> dict[str, Any]:
+    """A difference that the text states, beside the one in the table that it refers to."""
+    cells = [paper.RESULTS[amount.table][row][amount.dataset][amount.metric] for row in (amount.better, amount.worse)]
+    found = round(cells[0] - cells[1], 3)
+    agrees = {
+        "exactly": abs(found - amount.size) < 0.05,
+        "over": found > amount.size,
+        "about": abs(found - amount.size) <= 0.5,
+    }[amount.how]
+    place = {"table": amount.table, "better": amount.better, "worse": amount.worse, "dataset": amount.dataset}
+    return {**place, "metric": amount.metric, "text": amount.size, "how": amount.how, "found": found, "agrees": agrees}
+
+
+# --- one row ----------------------------------------------------------------------------------------------
+
+
+def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
+    """A claim with what was found: never without a verdict."""
+    try:
+        finding, needs = decide(claim.test, evidence), ""
+    except Missing as missing:
+        finding, needs = Finding("needs data", [], ""), f"{missing.what}: {missing.fix}"
+    except (KeyError, TypeError, ValueError) as error:  # an input of another shape: an older or a foreign file
+        fix = f"an input of another shape ({type(error).__name__}: {error}): {evidence.again}"
+        finding, needs = Finding("needs data", [], ""), fix
+    return {
+        "claim": claim.name, "place": claim.place, "says": claim.says, "about": list(claim.about),
+        "paper": [cell for quote in claim.quotes for cell in quoted(quote)],
+        "stated": [stated(amount) for amount in claim.amounts], "said": dict(claim.said),
+        "kind": type(claim.test).__name__, "compares": finding.compares,
+        "data": (finding.data or evidence.tests.get("caption", "")) if finding.results else "",
+        "clips": finding.clips, "seeds": finding.seeds, "results": finding.results,
+        "verdict": finding.verdict, "why": why(finding.verdict, finding.results, needs), "needs": needs,
+    }  # fmt: skip
+
+
+def ledger(folder: Path, tests: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every claim, in the paper's order.
+
+    Args:
+        folder: of figures and tables.
+        tests: of `claim_tests.measure`; {} if no run is at hand.
+    """
+    profile, dataset = tests.get("profile", "quick"), tests.get("dataset", "reviews")
+    evidence = Evidence(folder, tests, f"mugkit reproduce --profile {profile} --dataset {dataset}")
+    return [row(claim, evidence) for claim in CLAIMS]
+
+
+# --- tables -----------------------------------------------------------------------------------------------
+
+
+def display(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The ledger as people read it, a line a claim."""
+    lines = [
+        {
+            "where": one["place"],
+            "the paper's numbers": paper_numbers(one),
+            "verdict": one["verdict"],
+            "here": compactly(one["results"]),
+            "why": one["why"],
+        }
+        for one in rows
+    ]
+    return pd.DataFrame(lines, index=pd.Index([one["says"] for one in rows], name="claim of the paper"))
+
+
+def flat(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One line a claim and comparison: the shape of the CSV."""
+    lines = []
+    for one in rows:
+        about = {key: one[key] for key in ("claim", "place", "says", "data", "clips", "seeds", "verdict", "why")}
+        lines += [{**about, **result} for result in one["results"] or [{}]]
+    return pd.DataFrame(lines)
+
+
+def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """What stands below the ledger: where the numbers come from, and how many claims have which verdict."""
+    counts = Counter(one["verdict"] for one in rows)
+    told = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
+    source = f"Data: {tests['caption']}; profile: {tests['profile']}; " if tests else ""
+    return (
+        f"{source}differences are ours minus theirs with 95 % intervals over clips, p after Holm's correction within "
+        f"a claim; `figures/claims.json` has every comparison. {len(rows)} claims: {told}."
+    )
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What is below a folder of outputs, by file.
+
+    Raises:
+        UserError: nothing was reproduced there.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise UserError("no notebook has written here", file=path, fix=f"run `mugkit reproduce --out {folder.name}`")
+    return dict(files.read_json(path))
+
+
+def made_with(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Data set, profile, seeds and device of most outputs of the notebooks."""
+    entries = [entry for entry in manifest.values() if entry.get("notebook") != MAKER]
+    keys = ("dataset", "data", "profile", "seeds", "device")
+    if not entries:
+        raise UserError("the manifest names no notebook's output", fix="run `mugkit reproduce`")
+    found = [{key: entry.get(key) for key in keys} for entry in entries]
+    return max(found, key=found.count)
+
+
+def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The comparisons of finished runs of the data that the folder was made from; else those kept beside it."""
+    about, path = made_with(manifest), folder / "claim_tests.json"
+    kept: dict[str, Any] = files.read_json(path) if path.is_file() else {}
+    if about["dataset"] not in available():
+        return kept
+    dataset = load(about["dataset"])
+    if dataset.fingerprint != about["data"]:
+        return kept
+    found = claim_tests.measure(CLAIMS, dataset, about["profile"])
+    return found if len(found["comparisons"]) >= len(kept.get("comparisons", [])) else kept
+
+
+def write(folder: Path) -> list[dict[str, Any]]:
+    """Writes `claim_tests.json`, `claims.json` and `tables/claims.{md,csv}`, and enters them into the manifest.
+
+    Raises:
+        UserError: nothing was reproduced in this folder.
+    """
+    started, manifest = time.perf_counter(), manifest_of(folder)
+    tests = tests_of(folder, manifest)
+    rows = ledger(folder, tests)
+    if tests:
+        files.write_json(folder / "claim_tests.json", tests)
+    files.write_json(folder / "claims.json", rows)
+    write_text(flat(rows), markdown(display(rows)), folder / "tables", "claims", caption(tests, rows))
+    names = ["claims.json", "tables/claims.csv", "tables/claims.md", *(["claim_tests.json"] if tests else [])]
+    _enter(folder, names, made_with(manifest), round(time.perf_counter() - started, 1))
+    return rows
+
+
+def _enter(folder: Path, names: Sequence[str], about: Mapping[str, Any], seconds: float) -> None:
+    """Puts the ledger's files into the manifest, beside what the notebooks entered."""
+    path = folder / "manifest.json"
+    (files.home() / "runs").mkdir(parents=True, exist_ok=True)
+    with FileLock(files.home() / "runs" / "manifest.lock"):
+        before = manifest_of(folder)
+        manifest = {name: entry for name, entry in before.items() if entry.get("notebook") != MAKER}
+        for name in names:
+            made = {"versions": versions(), "seconds": seconds, "sha256": files.sha256(folder / name)}
+            old = before.get(name, {})
+            unchanged = old.get("sha256") == made["sha256"] and old.get("data") == about["data"]
+            manifest[name] = old if unchanged else {"notebook": MAKER, **about, **made}
+        files.write_json(path, dict(sorted(manifest.items())))

@@ -1,0 +1,213 @@
+"""Section 4.9 in numbers: how far x_m and x_m′ are apart, with and without contrastive learning, over label seeds.
+
+Fig. 4 shows it by t-SNE, which preserves neighbours and nothing else: distances and shapes of its clouds prove little.
+Beside each panel stand a linear probe (`gap.measure`) and MMD (`mmd.discrepancy`), and each sentence of the section
+is put to a measurement whose interval over label seeds decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES
+from mugkit.errors import UserError
+from mugkit.nets.projection import l2_normalise
+from mugkit.results import gap
+from mugkit.results.mmd import discrepancy
+from mugkit.stages.pretrain import SavedRepresentations
+from mugkit.statistics import mean_std, t_interval
+
+OverSeeds = Sequence[SavedRepresentations]  # of the training split, one a label seed
+Vectors = Float[np.ndarray, "clips d_m"]
+
+
+def halves(one: Float[Tensor, "clips d_m"], other: Float[Tensor, "clips d_m"], most: int) -> tuple[Vectors, Vectors]:
+    """Unit vectors (Eq. 10) of one kind for some clips and of the other kind for other clips.
+
+    The two vectors of one clip belong together; those of different clips are independent, as the test of MMD wants
+    them. The choice of clips is the same every time.
+
+    Args:
+        most: how many clips each half has at most.
+    """
+    order = np.random.default_rng(0).permutation(len(one))
+    size = min(most, len(one) // 2)
+    return (
+        l2_normalise(one).numpy()[order[:size]],
+        l2_normalise(other).numpy()[order[size : 2 * size]],
+    )
+
+
+def centred(vectors: Vectors) -> Vectors:
+    """The cloud moved to the origin: what is left is its shape."""
+    return vectors - vectors.mean(axis=0)
+
+
+def measure(variants: Mapping[str, OverSeeds], most: int = 400) -> pd.DataFrame:
+    """One row a variant, modality and label seed.
+
+    Columns: variant, modality, seed (its number in the sequence); probe, probe_low, probe_high (%, interval over
+    folds); mmd2, p (of x_m and x_m′); null, MMD² of x_m and x_m of other clips, which a gap must exceed; shape, MMD²
+    of the centred clouds; distance, of the two means.
+    """
+    return pd.DataFrame(
+        [
+            {"variant": variant, "modality": m, "seed": seed, **_one(saved.unimodal[m], saved.projected[m], most)}
+            for variant, seeds in variants.items()
+            for seed, saved in enumerate(seeds)
+            for m in MODALITIES
+        ]
+    )
+
+
+def _one(x: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], most: int) -> dict[str, float]:
+    found, pair = gap.measure(x, projected), halves(x, projected, most)
+    test, shape = discrepancy(*pair), discrepancy(centred(pair[0]), centred(pair[1]), permutations=1)
+    return {
+        "probe": found.probe, "probe_low": found.interval.low, "probe_high": found.interval.high,
+        "mmd2": test.mmd2, "p": test.p, "null": discrepancy(*halves(x, x, most), permutations=1).mmd2,
+        "shape": shape.mmd2, "distance": found.distance,
+    }  # fmt: skip
+
+
+def drift(plain: OverSeeds, contrastive: OverSeeds, most: int = 400) -> pd.DataFrame:
+    """What contrastive learning did to each kind of vector: MMD² of x_m, and of x_m′, without and with it.
+
+    Columns: modality, seed, unimodal, projected (MMD²), cosine (mean over clips of x_m's cosine without and with).
+
+    Raises:
+        UserError: the two were not trained with equally many seeds.
+    """
+    if len(plain) != len(contrastive):
+        raise UserError(f"{len(plain)} and {len(contrastive)} seeds cannot be paired", field="seeds")
+    return pd.DataFrame(
+        [
+            {"modality": m, "seed": seed, **_moved(before, after, m, most)}
+            for seed, (before, after) in enumerate(zip(plain, contrastive, strict=True))
+            for m in MODALITIES
+        ]
+    )
+
+
+def _moved(before: SavedRepresentations, after: SavedRepresentations, m: str, most: int) -> dict[str, float]:
+    parts = {
+        "unimodal": (before.unimodal[m], after.unimodal[m]),
+        "projected": (before.projected[m], after.projected[m]),
+    }
+    moved = {name: discrepancy(*halves(*pair, most), permutations=1).mmd2 for name, pair in parts.items()}
+    cosine = (l2_normalise(before.unimodal[m]) * l2_normalise(after.unimodal[m])).sum(-1).mean()
+    return {**moved, "cosine": float(cosine)}
+
+
+class Claim(NamedTuple):
+    """A sentence of section 4.9, the difference that tests it, and the sign that the difference must have."""
+
+    sentence: str
+    measured: str
+    sign: int
+
+
+CLAIMS: Mapping[str, Claim] = {
+    "gap": Claim("contrastive learning narrows the gap", "MMD² of x_m and x_m′: with it − without it", -1),
+    "shape": Claim("the two shapes become alike", "MMD² of the centred clouds: with it − without it", -1),
+    "remains": Claim("a gap remains", "MMD² of x_m and x_m′ − MMD² of x_m and x_m", 1),
+    "target": Claim("x_m stays as it was", "MMD² without and with it: of x_m − of x_m′", -1),
+}
+
+
+def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> pd.DataFrame:
+    """Every sentence for every modality: the mean over label seeds, an interval, and a verdict.
+
+    All intervals hold together at 95 % (Bonferroni: each is wider than one alone).
+
+    Args:
+        table: of `measure`.
+        moved: of `drift`.
+        plain: the variant without contrastive learning.
+        contrastive: the variant with it.
+
+    Returns:
+        Columns claim, modality, mean, low, high, n (seeds), verdict: holds, fails or undecided.
+    """
+    level = 1 - 0.05 / (len(CLAIMS) * len(MODALITIES))
+    rows = []
+    for m in MODALITIES:
+        measured = _differences(table[table["modality"] == m], moved[moved["modality"] == m], plain, contrastive)
+        for claim, values in measured.items():
+            (mean, _, n), (low, high) = mean_std(list(values)), t_interval(list(values), level)
+            row = {"claim": claim, "modality": m, "mean": mean, "low": low, "high": high, "n": n}
+            rows.append({**row, "verdict": verdict(low, high, CLAIMS[claim].sign)})
+    return pd.DataFrame(rows).sort_values("claim", key=lambda names: names.map(list(CLAIMS).index), kind="stable")
+
+
+def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> dict[str, np.ndarray]:
+    """One value a label seed for every claim."""
+    before, after = (rows[rows["variant"] == name].sort_values("seed") for name in (plain, contrastive))
+    return {
+        "gap": after["mmd2"].to_numpy() - before["mmd2"].to_numpy(),
+        "shape": after["shape"].to_numpy() - before["shape"].to_numpy(),
+        "remains": after["mmd2"].to_numpy() - after["null"].to_numpy(),
+        "target": moved["unimodal"].to_numpy() - moved["projected"].to_numpy(),
+    }
+
+
+def verdict(low: float, high: float, sign: int) -> str:
+    """'holds' if the whole interval has the claimed sign, 'fails' if it has the other one, else 'undecided'."""
+    if min(sign * low, sign * high) > 0:
+        return "holds"
+    return "fails" if max(sign * low, sign * high) < 0 else "undecided"
+
+
+def show(table: pd.DataFrame) -> pd.DataFrame:
+    """`measure` as people read it: a row a modality and variant, mean and spread over label seeds."""
+    groups = table.groupby(["modality", "variant"], sort=False)
+    rows = {
+        (MODALITY_NAMES[str(m)], variant): {
+            "probe, % [95 %]": _with_interval(part["probe"]),
+            "MMD²": _with_std(part["mmd2"]),
+            "no gap would be": _with_std(part["null"]),
+            "largest p": f"{part['p'].max():.3f}",
+            "MMD² of shapes": _with_std(part["shape"]),
+            "distance of means": _with_std(part["distance"]),
+        }
+        for (m, variant), part in groups
+    }
+    order = [(MODALITY_NAMES[m], variant) for m in MODALITIES for variant in dict.fromkeys(table["variant"])]
+    shown = pd.DataFrame.from_dict(rows, orient="index").loc[order]
+    shown.index = pd.Index([", ".join(pair) for pair in order], name="x_m and x_m′")
+    return shown
+
+
+def show_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """`claims` as people read it."""
+    columns = {
+        "measured": [CLAIMS[claim].measured for claim in table["claim"]],
+        "modality": table["modality"].map(dict(MODALITY_NAMES)),
+        "mean": table["mean"].map("{:+.3f}".format),
+        "interval": [f"[{low:+.3f}, {high:+.3f}]" for low, high in zip(table["low"], table["high"], strict=True)],
+        "verdict": table["verdict"],
+    }
+    return pd.DataFrame(columns).set_index(pd.Index([CLAIMS[c].sentence for c in table["claim"]], name="section 4.9"))
+
+
+def _with_interval(values: pd.Series[float]) -> str:
+    low, high = np.clip(t_interval(list(values)), 0, 100)
+    return f"{values.mean():.1f}" + ("" if np.isnan(low) else f" [{low:.1f}, {high:.1f}]")
+
+
+def _with_std(values: pd.Series[float]) -> str:
+    mean, std, n = mean_std(list(values))
+    return f"{mean:.3f}" + (f" ± {std:.3f}" if n > 1 else "")
+
+
+def panel_notes(table: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """(variant, modality) → what Fig. 4 writes into that panel's title: the numbers of the drawn seed, the first."""
+    first = table[table["seed"] == 0]
+    values = zip(first["variant"], first["modality"], first["probe"], first["mmd2"], strict=True)
+    return {(variant, m): f"probe {probe:.0f} %, MMD² {mmd2:.2f}" for variant, m, probe, mmd2 in values}

@@ -1,0 +1,136 @@
+"""Fig. 5 (section 4.10): performance over α, the meta-training learning rate, and β, the weight of unimodal losses.
+
+The paper draws the curves and prints no values; its text says that a small β and a large α are much worse. Every value
+is compared with the run's own default on the same seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mugkit.config import RunSpec
+from mugkit.data.schema import Dataset
+from mugkit.engine import Run
+from mugkit.results import effects
+from mugkit.results.style import ACCENT, MODALITY_COLORS
+from mugkit.search import finished
+from mugkit.statistics import mean_std
+from mugkit.trials import repeated
+
+# Decades around Table 2's values: β's from MOSEI's 0.0001 to the largest of section 4.10.
+GRID: Mapping[str, tuple[float, ...]] = {
+    "alpha": (5e-5, 5e-4, 5e-3, 5e-2, 5e-1),
+    "beta": (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+}
+SYMBOLS: Mapping[str, str] = {"alpha": "α", "beta": "β"}
+METRICS = ("MAE", "Corr", "Acc2")
+BETTER, WORSE, SAME = "better", "worse", "no difference seen"
+DEFAULT, FAILED = "Table 2's", "training failed"
+
+
+def specifications(dataset: str, profile: str) -> dict[tuple[str, float], list[RunSpec]]:
+    """(field, value) → one trial a seed; everything that does not depend on the value is shared."""
+    return {
+        (field, value): repeated("mug", dataset, profile, {field: value})
+        for field, values in GRID.items()
+        for value in values
+    }
+
+
+def curves(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFrame:
+    """One row a field, value and metric: mean, std and n over seeds, and whether MAE differs from Table 2's value.
+
+    Columns: field, value, metric, mean, std, n; for MAE also difference, p, clips_low, clips_high, seeds_low,
+    seeds_high and verdict against the run's own default (Table 2's α or β). A value whose training diverged in any
+    seed has no mean.
+    """
+    specs = specifications(dataset.name, profile)
+    default = repeated("mug", dataset.name, profile, {})
+    runs = finished([*default, *(spec for group in specs.values() for spec in group)], engine)
+    seeds = len(default)
+    reference, groups = runs[:seeds], {key: runs[seeds * (i + 1) : seeds * (i + 2)] for i, key in enumerate(specs)}
+    rows = [row for (field, value), group in groups.items() for row in _rows(field, value, group, reference, dataset)]
+    _judge(rows)
+    return pd.DataFrame(rows)
+
+
+def _rows(
+    field: str, value: float, runs: Sequence[Run | None], reference: Sequence[Run | None], dataset: Dataset
+) -> list[dict[str, Any]]:
+    done, base = [run for run in runs if run], [run for run in reference if run]
+    whole = len(done) == len(runs) == len(base)
+    rows: list[dict[str, Any]] = []
+    for metric in METRICS:
+        values = [run.metrics[metric] for run in done] if whole else []
+        mean, std, n = mean_std([np.nan if v is None else v for v in values] or [np.nan])
+        rows.append({"field": field, "value": value, "metric": metric, "mean": mean, "std": std, "n": n})
+        if metric == "MAE":
+            same = [run.folder for run in done] == [run.folder for run in base]
+            rows[-1]["verdict"] = DEFAULT if whole and same else FAILED
+            rows[-1] |= effects.test_error(done, base, dataset) if whole else {}
+    return rows
+
+
+def _judge(rows: Sequence[dict[str, Any]]) -> None:
+    """Every MAE that was compared gets a word; all of Fig. 5's values are judged together."""
+    compared = [row for row in rows if row.get("p") is not None and row["verdict"] != DEFAULT]
+    for row, word in zip(compared, effects.decide(compared, BETTER, WORSE, SAME), strict=True):
+        row["verdict"] = word
+
+
+def words(table: pd.DataFrame) -> dict[tuple[str, float], str]:
+    """(field, value) → its verdict in MAE."""
+    errors = table[table["metric"] == "MAE"]
+    return {(f, v): word for f, v, word in zip(errors["field"], errors["value"], errors["verdict"], strict=True)}
+
+
+def display(table: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of Fig. 5 as people read them."""
+    verdicts = words(table)
+    cells = [_cell(*row) for row in zip(table["metric"], table["mean"], table["std"], strict=True)]
+    wide = table.assign(cell=cells).pivot(index=["field", "value"], columns="metric", values="cell")[list(METRICS)]
+    wide["MAE against Table 2's"] = [verdicts[place] for place in wide.index]
+    names = [f"{SYMBOLS[field]} = {value:g}" for field, value in wide.index]
+    return wide.set_index(pd.Index(names, name="")).rename_axis(columns=None)
+
+
+def _cell(metric: str, mean: float, std: float) -> str:
+    digits = 1 if metric == "Acc2" else 3
+    if np.isnan(mean):
+        return "failed"
+    return f"{mean:.{digits}f}" + ("" if np.isnan(std) else f" ± {std:.{digits}f}")
+
+
+def draw(table: pd.DataFrame, defaults: Mapping[str, float]) -> Figure:
+    """Fig. 5: (a) α and (b) β; MAE above, Acc2 below; mean ± std over seeds, Table 2's value marked.
+
+    Args:
+        defaults: field → the value of Table 2.
+    """
+    figure = Figure(figsize=(9, 5.2), layout="constrained")
+    axes = figure.subplots(2, 2, sharex="col", sharey="row")
+    for column, (field, letter) in enumerate(zip(GRID, "ab", strict=True)):
+        axes[0, column].set_title(f"({letter}) {SYMBOLS[field]}")
+        axes[1, column].set_xlabel(f"{SYMBOLS[field]} (logarithmic)")
+        for row, metric in enumerate(("MAE", "Acc2")):
+            chosen = table[(table["field"] == field) & (table["metric"] == metric)]
+            _curve(axes[row, column], chosen, defaults[field])
+    axes[0, 0].set_ylabel("test MAE (less is better)")
+    axes[1, 0].set_ylabel("test Acc2 (%, more is better)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, default: float) -> None:
+    std = rows["std"].fillna(0)
+    axes.axvline(default, color=ACCENT, linestyle=":", label="Table 2")
+    axes.errorbar(
+        rows["value"], rows["mean"], yerr=std, fmt="o-", color=MODALITY_COLORS["l"], capsize=3, label="mean ± std"
+    )
+    axes.set_xscale("log")

@@ -1,0 +1,219 @@
+"""The assumptions ledger: every choice that the paper leaves open, and what happens when it is made otherwise.
+
+Each open field of the configuration gets one alternative, and MUG is trained with it, all stages and all seeds, at the
+budget of a trial. Two things are measured against the default with the same seeds: the test MAE, and how far the
+learned labels are from the true ones. A field that cannot matter here says why instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from mugkit import engine as engines
+from mugkit.config import Hyperparameters, RunSpec, open_choices
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
+from mugkit.engine import Run
+from mugkit.results import effects
+from mugkit.results.paired import LABELS, compare
+from mugkit.results.settings import flat
+from mugkit.search import finished
+from mugkit.stages.meta import LearnedLabels
+from mugkit.trials import budget, repeated
+
+CHANGES, UNCHANGED = "changes", "no change seen"
+
+
+def _always(hp: Hyperparameters) -> str:
+    return ""
+
+
+def _if_text_is_trained(hp: Hyperparameters) -> str:
+    return "the text encoder is frozen, so it has no learning rate" if hp.network.freeze_text else ""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another way to make an open choice.
+
+    Attributes:
+        values: in order of preference; the first that is not the run's own is taken.
+        why: the reason to try it.
+        excluded: from the run's configuration to the reason why the field cannot matter there, or ''.
+        beside: where trials are short, fields that make this one shorter still; its default is then run with them too.
+    """
+
+    values: tuple[Any, ...]
+    why: str
+    excluded: Callable[[Hyperparameters], str] = _always
+    beside: Mapping[str, Any] = field(default_factory=dict)
+
+    def of(self, now: Any) -> Any:
+        """The alternative to the run's own value."""
+        return next(value for value in self.values if value != now)
+
+
+ALTERNATIVES: Mapping[str, Alternative] = {
+    "pooling": Alternative(("first", "mean"), "the other of the two ways to make one vector of a sentence"),
+    "activation": Alternative(("relu", "tanh"), "the commonest activation; it cannot return negative numbers"),
+    "fusion_width": Alternative((128, 256), "a quarter of the width"),
+    "predictor_shrink": Alternative((1, 2), "predictors without a bottleneck"),
+    "dropout": Alternative((0.2, 0.1), "what multimodal networks of this size commonly use"),
+    "text_learning_rate": Alternative((5e-5, 2e-5), "Self-MM's rate for BERT beside faster heads", _if_text_is_trained),
+    "weight_decay": Alternative((0.0, 0.01), "none"),
+    "clip_norm": Alternative((10.0, 1.0), "hardly any clipping"),
+    "temperature": Alternative((0.5, 0.1), "softer: many negatives count alike"),
+    "contrastive_reach": Alternative(("network", "projection"), "Eq. 11 trains all that it depends on"),
+    "mucn_width": Alternative((64, 128), "a narrow MUCN"),
+    "mucn_output_bias": Alternative((True, False), "MUCN may shift all labels by a constant"),
+    "residual": Alternative(("scaled", "paper"), "Eq. 28 so that it is near the identity for small labels"),
+    "lambda_init": Alternative((0.9, 0.99), "the running average of Eq. 17 fades before it begins"),
+    "halfway": Alternative((0.25, 0.5), "Eq. 16 replaces Eq. 14 earlier"),
+    "noise_std": Alternative((0.3, 1.0), "noise a tenth of the scale's half-width on ±3"),
+    "label_input": Alternative(("prediction", "multimodal"), "MUCN writes the final labels from ŷ_m′, as in training"),
+    "normalise_representations": Alternative((False, True), "MUCN sees the lengths of representations"),
+    # One task a clip in place of one a batch: a step costs |S| times as much.
+    "gate": Alternative(
+        ("sample", "batch"),
+        "every clip decides for itself whether it is used",
+        beside={"meta_epochs": 5, "extra_ratio": 1},
+    ),
+    "adaptation_steps": Alternative((2, 1), "one more step inside Eq. 15"),
+    "max_epochs": Alternative((20, 60), "another upper bound of stage 3; early stopping stays"),
+}
+
+
+def plan(dataset: str, profile: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What to try: field → alternative value; and field → reason, of the fields that cannot matter here."""
+    hp = engines.work(repeated("mug", dataset, profile, {})[0]).hp
+    reasons = {name: one.excluded(hp) for name, one in ALTERNATIVES.items()}
+    values = {name: one.of(flat(hp)[name]) for name, one in ALTERNATIVES.items() if not reasons[name]}
+    return values, {name: reason for name, reason in reasons.items() if reason}
+
+
+def specifications(dataset: str, profile: str) -> dict[str, list[RunSpec]]:
+    """Field (or '' for the default) → its trials, one a seed; of a shorter alternative its own default's too."""
+    tried: dict[str, dict[str, Any]] = {"": {}}
+    for name, value in plan(dataset, profile)[0].items():
+        beside = ALTERNATIVES[name].beside if budget(profile).changes else {}
+        tried[name] = {**beside, name: value}
+        if beside:
+            tried[_default_of(name)] = dict(beside)
+    return {name: repeated("mug", dataset, profile, changes) for name, changes in tried.items()}
+
+
+def _default_of(name: str) -> str:
+    """The key of the default's trials for an alternative whose trials are shorter than the others."""
+    return f"default beside {name}"
+
+
+def ledger(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFrame:
+    """One row an open choice.
+
+    Columns: field, default, alternative, why; test_difference, of the test MAE, with its interval over seeds in
+    test_difference_low and _high; the same for the label MAE of each modality in label_l_difference and so on; a
+    word for each in test_verdict and labels_verdict; reason, why there is no number. Label columns are empty on data
+    without true unimodal labels.
+    """
+    values, reasons = plan(dataset.name, profile)
+    specs = specifications(dataset.name, profile)
+    done = finished([spec for group in specs.values() for spec in group], engine)
+    size = len(specs[""])
+    runs = {name: done[i * size : (i + 1) * size] for i, name in enumerate(specs)}
+    base = {name: _default_of(name) if _default_of(name) in specs else "" for name in values}
+    measured = {
+        name: _measure(runs[name], runs[base[name]], specs[name], specs[base[name]], dataset) for name in values
+    }
+    words = _words(measured)
+    now = flat(engines.work(specs[""][0]).hp)
+    return pd.DataFrame(
+        [
+            {"field": name, "default": _said(now[name]), "alternative": _said(values.get(name))}
+            | {
+                "why": ALTERNATIVES[name].why,
+                **_numbers(measured.get(name, {})),
+                **words.get(name, {"test_verdict": "", "labels_verdict": ""}),
+            }
+            | {"reason": reasons.get(name) or ("" if measured.get(name) else "training failed with the alternative")}
+            for name in open_choices().index
+        ]
+    )
+
+
+def _said(value: Any) -> str:
+    """A value as text: a column holds numbers, words and flags."""
+    return "–" if value is None else str(value)
+
+
+def _measure(
+    runs: Sequence[Run | None],
+    default: Sequence[Run | None],
+    specs: Sequence[RunSpec],
+    default_specs: Sequence[RunSpec],
+    dataset: Dataset,
+) -> dict[str, effects.Difference]:
+    """Differences to the default: of the test MAE, and of each modality's label MAE; {} if a training failed."""
+    ours, theirs = [run for run in runs if run], [run for run in default if run]
+    if not len(ours) == len(theirs) == len(specs):
+        return {}
+    found: dict[str, effects.Difference] = {"test": effects.test_error(ours, theirs, dataset)}
+    if dataset.has_true_labels:
+        mine, base = learned(specs), learned(default_specs)
+        found |= {m: compare(LABELS["MAE"], mine[m], base[m], dataset.train.true_labels[m]) for m in MODALITIES}
+    return found
+
+
+def learned(specs: Sequence[RunSpec]) -> dict[str, Float[np.ndarray, "seeds clips"]]:
+    """The labels that finished trials learned: one array a modality, a row a seed."""
+    labels = [LearnedLabels.load(engines.work(spec).learned_labels()).labels for spec in specs]
+    return {m: np.stack([one[m].numpy() for one in labels]) for m in MODALITIES}
+
+
+def _words(measured: Mapping[str, Mapping[str, effects.Difference]]) -> dict[str, dict[str, str]]:
+    """For each field, whether the result changes, and which modalities' labels; all fields are judged together."""
+    places = [(name, what) for name, found in measured.items() for what in found]
+    decided = effects.decide([measured[f][w] for f, w in places], "closer", "farther", UNCHANGED)
+    word = dict(zip(places, decided, strict=True))
+    return {name: _summary({what: word[name, what] for what in found}) for name, found in measured.items() if found}
+
+
+def _summary(words: Mapping[str, str]) -> dict[str, str]:
+    test = UNCHANGED if words["test"] == UNCHANGED else CHANGES
+    labels = [f"{MODALITY_NAMES[m]} {words[m]}" for m in MODALITIES if words.get(m, UNCHANGED) != UNCHANGED]
+    known = any(m in words for m in MODALITIES)
+    about_labels = f"{CHANGES}: " + ", ".join(labels) if labels else UNCHANGED
+    return {"test_verdict": test, "labels_verdict": about_labels if known else ""}
+
+
+def _numbers(found: Mapping[str, effects.Difference]) -> dict[str, Any]:
+    """Flat columns of one row."""
+    columns = {"test": "test", **{m: f"label_{m}" for m in MODALITIES}}
+    ends = {"difference": "", "seeds_low": "_low", "seeds_high": "_high"}
+    return {
+        f"{columns[what]}_difference" + end: found[what][key] if what in found else None
+        for what in columns
+        for key, end in ends.items()
+    }
+
+
+def display(table: pd.DataFrame) -> pd.DataFrame:
+    """The ledger as people read it; a reason stands where there is no number."""
+    shown: dict[str, Any] = {"default": table["default"], "alternative": table["alternative"]}
+    heads = {"test": "Δ test MAE", **{f"label_{m}": f"Δ label MAE {m}" for m in MODALITIES}}
+    for name, head in heads.items():
+        triples = zip(*(table[f"{name}_difference{end}"] for end in ("", "_low", "_high")), strict=True)
+        shown[head] = [_cell(*three) for three in triples]
+    shown["test"] = table["reason"].where(table["reason"] != "", table["test_verdict"])
+    shown["labels"] = table["labels_verdict"]
+    return pd.DataFrame(shown).set_index(pd.Index(table["field"], name="field"))
+
+
+def _cell(value: float | None, low: float | None, high: float | None) -> str:
+    if pd.isna(value):
+        return "–"
+    return effects.interval({"difference": value, "seeds_low": low, "seeds_high": high})

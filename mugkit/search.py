@@ -1,0 +1,193 @@
+"""Random search over hyperparameters (section 4.4: fifty trials), chosen by validation alone.
+
+A trial is a run of the run store: a search that was interrupted resumes, one that was made before is read, and a
+larger one with the same seed reuses the smaller.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sklearn.model_selection import ParameterSampler
+
+from mugkit import engine as engines
+from mugkit import files
+from mugkit.config import RunSpec
+from mugkit.engine import Run
+from mugkit.errors import UserError, unknown_name
+from mugkit.results.effects import records
+from mugkit.results.tables import markdown, write_text
+from mugkit.search_space import distributions, of_system
+from mugkit.trials import budget, trial
+
+log = logging.getLogger(__name__)
+
+SELECTED_BY = "MAE"  # of the validation split; training stops by the same loss
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration that was tried.
+
+    Attributes:
+        number: its place in the order of drawing, from 0.
+        values: what was drawn: field → value.
+        run: the finished run; None: its training failed, e.g. it diverged.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    run: Run | None
+
+    @property
+    def valid(self) -> float:
+        """MAE of the validation split; NaN if the training failed."""
+        return _score(self.run.valid_metrics) if self.run else math.nan
+
+    @property
+    def test(self) -> float:
+        """MAE of the test split, for reports: nothing is chosen by it."""
+        return _score(self.run.metrics) if self.run else math.nan
+
+
+def _score(metrics: Mapping[str, float | None]) -> float:
+    value = metrics[SELECTED_BY]
+    return math.nan if value is None else value
+
+
+@dataclass(frozen=True)
+class Search:
+    """A finished search.
+
+    Attributes:
+        base: the run that all trials vary, with the budget's changes.
+        seed: of the draws.
+        trials: in the order of drawing.
+    """
+
+    base: RunSpec
+    seed: int
+    trials: list[Trial]
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the best validation score; of equal ones the first."""
+        return self.trials[choose([one.valid for one in self.trials])]
+
+    def frame(self) -> pd.DataFrame:
+        """One row a trial: number, the drawn fields, `valid` and `test` (MAE)."""
+        rows = [{"trial": t.number, **t.values, "valid": t.valid, "test": t.test} for t in self.trials]
+        return pd.DataFrame(rows)
+
+
+def choose(valid: Sequence[float]) -> int:
+    """Which trial wins: the lowest validation error. Test scores are not an argument.
+
+    Raises:
+        UserError: no trial has a finite score.
+    """
+    finite = [i for i, value in enumerate(valid) if math.isfinite(value)]
+    if not finite:
+        raise UserError("no trial has a validation score", fix="see the errors above; try other values")
+    return min(finite, key=lambda i: valid[i])
+
+
+def specifications(
+    system: str, dataset: str, profile: str, trials: int, seed: int = 1111
+) -> list[tuple[dict[str, Any], RunSpec]]:
+    """What a search will try, drawn but not run: pairs of drawn values and run.
+
+    Args:
+        trials: how many configurations.
+        seed: of the draws; the first n of more trials are the same.
+
+    Raises:
+        UserError: an unknown system, profile or data set, or fewer than one trial.
+    """
+    if trials < 1:
+        raise UserError(f"{trials} is not possible", field="--trials", fix="give a number of at least 1")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"{seed} is not possible", field="--seed", fix="give a number from 0 to 4294967295")
+    work = engines.work(trial(system, dataset, profile, {}))
+    space = distributions(of_system(work.system, budget(profile).changes), work.hp)
+    drawn = [_plain(values) for values in ParameterSampler(space, trials, random_state=seed)]
+    return [(values, trial(system, dataset, profile, values)) for values in drawn]
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Python's own numbers, drawn ones with two digits: nobody could tell more apart, and people can read them."""
+    plain = {name: getattr(value, "item", lambda value=value: value)() for name, value in values.items()}
+    return {name: float(f"{v:.2g}") if isinstance(v, float) else v for name, v in sorted(plain.items())}
+
+
+def search(
+    system: str, dataset: str, profile: str, trials: int | None = None, seed: int = 1111, engine: str = "local",
+    device: str = "auto",
+) -> Search:  # fmt: skip
+    """Draws configurations, runs what is not stored yet, and returns them with their scores.
+
+    Args:
+        trials: how many; None: as many as the profile's budget has.
+
+    Raises:
+        UserError: see `specifications`; an unknown engine; or every trial failed.
+    """
+    count = budget(profile).trials if trials is None else trials
+    pairs = specifications(system, dataset, profile, count, seed)
+    runs = finished([spec for _, spec in pairs], engine, device)
+    tried = [Trial(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
+    return Search(trial(system, dataset, profile, {}), seed, tried)
+
+
+def finished(specs: Sequence[RunSpec], engine: str = "local", device: str = "auto") -> list[Run | None]:
+    """Runs all; a configuration whose training fails is a result too (None), as long as another one succeeds.
+
+    Raises:
+        UserError: all failed, or the engine is unknown.
+    """
+    if engine not in engines.ENGINES:
+        raise unknown_name("engine", engine, engines.ENGINES)
+    try:
+        return list(engines.run_all(specs, engine, device=device))
+    except UserError:
+        done = [_again(one, device) for one in specs]
+        if not any(done):
+            raise
+        return done
+
+
+def _again(spec: RunSpec, device: str) -> Run | None:
+    """A second try in this process: training that diverges says so again; a worker that was killed does not count."""
+    try:
+        return engines.run(spec, device=device)
+    except UserError as error:
+        log.warning("%s, seed %d, %s: %s", spec.system, spec.seed, dict(spec.changes), error)
+        return None
+
+
+def settings(found: Search) -> str:
+    """The best trial's values as `mugkit run` takes them."""
+    return " ".join(f"--set {name}={value}" for name, value in found.best.values.items())
+
+
+def write(found: Search, folder: Path) -> list[Path]:
+    """`search.json` (the search, its best trial and all trials), `search.csv` and `search.md`, each atomically."""
+    table = found.frame()
+    rows = records(table)
+    about = asdict(found.base) | {"changes": dict(found.base.changes), "seed of the draws": found.seed}
+    best = rows[found.best.number]
+    files.write_json(
+        folder / "search.json", {**about, "selected by": f"validation {SELECTED_BY}", "best": best, "trials": rows}
+    )
+    shown = table.set_index("trial").map("{:.4g}".format)
+    note = (
+        f"{found.base.system} on {found.base.dataset}, profile {found.base.profile}: {budget(found.base.profile).note}"
+    )
+    below = f"{note}. valid, test: {SELECTED_BY}; trial {found.best.number} has the best validation score."
+    return [folder / "search.json", *write_text(table, markdown(shown), folder, "search", below)]

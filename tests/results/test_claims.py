@@ -1,0 +1,429 @@
+"""The ledger: each claim has a verdict from its numbers, quoted numbers are the paper's, nothing missing crashes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mugkit import claim_kinds as kinds
+from mugkit import files, paper
+from mugkit.claim_kinds import PLACES, Amount, Better, Claim, Quote
+from mugkit.claims_data import CLAIMS
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.results import claim_words, claims, readme
+from mugkit.results.claim_decisions import Evidence, decide
+from mugkit.results.verdicts import VERDICTS
+from mugkit.systems import SYSTEMS
+
+FIGURES = Path(__file__).resolve().parents[2] / "figures"
+
+
+def comparison(theirs: str, metric: str, difference: float, p: float, on: str = "test split", m: str = "") -> dict:
+    """A clear or an unclear difference of MUG to another system."""
+    near, far = sorted((0.5 * difference, 1.5 * difference))
+    seeds = {"seeds_low": near, "seeds_high": far, "seeds": 3}
+    place = {"ours": "mug", "theirs": theirs, "metric": metric, "on": on, "modality": m}
+    return {**place, "difference": difference, "p": p, "clips_low": near, "clips_high": far, "clips": 686, **seeds}
+
+
+def measured_with(*comparisons: dict) -> dict[str, Any]:
+    return {"family": "mosi", "caption": "made up", "profile": "quick", "comparisons": list(comparisons)}
+
+
+def evidence(folder: Path, *comparisons: dict) -> Evidence:
+    return Evidence(folder, measured_with(*comparisons))
+
+
+def write(folder: Path, **tables: list[dict]) -> Path:
+    for name, records in tables.items():
+        files.write_json(folder / "tables" / f"{name}.json", records)
+    return folder
+
+
+# --- the data ---------------------------------------------------------------------------------------------
+
+
+def test_claims_cover_the_abstract_and_sections_4_6_to_4_12() -> None:
+    assert set(PLACES) == {"abstract", *(f"4.{section}" for section in range(6, 13))}
+    assert {claim.place for claim in CLAIMS} == set(PLACES)
+    assert [claim.place for claim in CLAIMS] == sorted((c.place for c in CLAIMS), key=PLACES.index)  # in its order
+    assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
+
+
+def test_claims_name_systems_and_metrics_that_exist() -> None:
+    tests = [claim.test for claim in CLAIMS if isinstance(claim.test, Better)]
+    assert {name for test in tests for name in (test.ours, *test.theirs)} <= set(SYSTEMS)
+    known = {"Acc7", "Acc2", "F1", "MAE", "Corr", "sign %"}
+    assert {metric for test in tests for metric in test.metrics} <= known
+
+
+def test_claims_have_a_decision_for_every_kind_of_test() -> None:
+    undecided = decide.dispatch(object)
+    assert {type(c.test).__name__ for c in CLAIMS if decide.dispatch(type(c.test)) is undecided} == set()
+
+
+def test_claims_quote_the_numbers_of_the_paper() -> None:
+    for claim in CLAIMS:
+        for cell in (cell for quote in claim.quotes for cell in claims.quoted(quote)):
+            table = paper.table(cell["table"])
+            assert table.loc[cell["row"], (cell["dataset"], cell["metric"])] == cell["value"], claim.name
+    first = claims.quoted(Quote(3, "MUG (BERT)", "mosi"))  # read off the printed table
+    assert [cell["value"] for cell in first] == [47.5, 85.8, 85.6, 0.711, 0.795]
+
+
+@pytest.mark.parametrize(
+    ("amount", "found", "agrees"),
+    [
+        (Amount(3, "MUG (BERT)", "HyCon", "mosi", "Acc7", 0.9), 0.9, True),
+        (Amount(3, "MUG (BERT)", "CubeMLP", "mosei", "Acc2", 0.5), 1.1, False),  # as `paper.NOTES` says
+        (Amount(3, "MUG (BERT)", "AOBERT", "mosi", "Acc7", 7.0, "over"), 7.3, True),
+        (Amount(3, "MUG (BERT)", "AOBERT", "mosi", "Acc7", 7.3, "over"), 7.3, False),
+        (Amount(5, "MUG", "W/O Unimodal Tasks", "mosi", "Acc7", 2.0, "about"), 1.6, True),
+        (Amount(5, "MUG", "MLC", "mosi", "Acc7", 2.0, "about"), 0.4, False),
+    ],
+)
+def test_stated_amounts_stand_beside_those_of_the_tables(amount: Amount, found: float, agrees: bool) -> None:
+    told = claims.stated(amount)
+    assert (told["found"], told["agrees"]) == (pytest.approx(found), agrees)
+
+
+# --- decisions --------------------------------------------------------------------------------------------
+
+HYCON = Better("mug", ("hycon",), ("Acc7", "MAE"))
+
+
+@pytest.mark.parametrize(
+    ("acc7", "mae", "verdict"),
+    [
+        ((2.0, 0.001), (-0.1, 0.001), "supported"),
+        ((2.0, 0.001), (0.1, 0.001), "not supported"),
+        ((2.0, 0.001), (-0.1, 0.2), "undecided"),
+        ((2.0, 0.03), (-0.1, 0.03), "undecided"),  # Holm: neither is below 0.05 any more
+        ((2.0, 0.02), (-0.1, 0.04), "supported"),
+        ((-2.0, 0.9), (0.1, 0.9), "undecided"),
+    ],
+)
+def test_better_is_decided_by_corrected_p_and_direction(
+    acc7: tuple[float, float], mae: tuple[float, float], verdict: str, tmp_path: Path
+) -> None:
+    made = [comparison("hycon", "Acc7", *acc7), comparison("hycon", "MAE", *mae)]
+    found = decide(HYCON, evidence(tmp_path, *made))
+    assert found.verdict == verdict
+    assert (found.clips, found.seeds) == (686, 3)
+
+
+def test_better_in_most_metrics_needs_each_of_them_against_all(tmp_path: Path) -> None:
+    test = Better("mug", ("hycon", "misa"), ("Acc7", "Acc2", "Corr"), most=True)
+    made = [comparison(s, m, 1.0, 0.001) for s in test.theirs for m in ("Acc7", "Acc2")]
+    made += [comparison("hycon", "Corr", -0.1, 0.001), comparison("misa", "Corr", 0.1, 0.001)]
+    assert decide(test, evidence(tmp_path, *made)).verdict == "supported"
+    made[3]["p"] = 0.9  # Acc2 against MISA is open, Corr is lost: one of three metrics is left
+    assert decide(test, evidence(tmp_path, *made)).verdict == "undecided"
+
+
+def test_better_with_a_run_missing_is_never_supported(tmp_path: Path) -> None:
+    test = Better("mug", ("hycon", "misa"), ("MAE",))
+    good, bad = comparison("hycon", "MAE", -0.1, 0.001), comparison("hycon", "MAE", 0.1, 0.001)
+    claim = Claim("4.6-x", "x", test)
+    assert claims.row(claim, evidence(tmp_path, good))["verdict"] == "needs data"
+    assert claims.row(claim, evidence(tmp_path, bad))["verdict"] == "not supported"
+
+
+@pytest.mark.parametrize(("tau", "p", "verdict"), [(0.6, 0.01, "supported"), (0.4, 0.08, "undecided")])
+def test_same_order(tau: float, p: float, verdict: str, tmp_path: Path) -> None:
+    order = [{"metric": "MAE", "rows": 12, "tau": tau, "p": p}]
+    folder = write(tmp_path, table3_order=order, table3=level_rows("reviews", 1.0, 0.1))
+    assert decide(kinds.SameOrder(3), Evidence(folder, {})).verdict == verdict
+
+
+def level_rows(dataset: str, mean: float, std: float) -> list[dict]:
+    metrics = {"MAE": {"mean": mean, "std": std, "n": 5}}
+    row = {"system": "MUG (BERT)", "dataset": dataset, "metrics": metrics, "paper": {"MAE": 0.711}, "origin": "run"}
+    return [row, {**row, "system": "HyCon", "metrics": {}, "origin": "quoted"}]
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "verdict"),
+    [(0.72, 0.02, "supported"), (0.80, 0.02, "not supported"), (0.72, None, "undecided")],
+)
+def test_same_level_on_the_papers_own_data(mean: float, std: float, verdict: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, table3=level_rows("mosi", mean, std))
+    found = decide(kinds.SameLevel(3, "mosi"), Evidence(folder, {}))
+    assert found.verdict == verdict
+    assert len(found.results) == 1
+
+
+def test_same_level_on_other_data_needs_data(tmp_path: Path) -> None:
+    folder = write(tmp_path, table3=level_rows("reviews", 0.711, 0.02))
+    found = claims.row(Claim("4.6-x", "x", kinds.SameLevel(3, "mosi")), Evidence(folder, {}))
+    assert found["verdict"] == "needs data"
+    assert "mugkit prepare mosi --source PATH" in found["needs"]
+
+
+def counts(**numbers: int) -> list[dict]:
+    names = {"self": "Self-MM", "misa": "MISA", "mmim": "MMIM", "mug": "MUG"}
+    return [{"system": names[k], "metrics": {"Parameters": {"mean": v}}} for k, v in numbers.items()]
+
+
+def test_counts_are_compared_to_the_digit(tmp_path: Path) -> None:
+    same = counts(mug=110_089_956, misa=110_917_345)
+    test = kinds.SameCount(("MUG", "MISA"))
+    assert decide(test, Evidence(write(tmp_path / "a", table6=same), {})).verdict == "supported"
+    off = counts(mug=110_089_957, misa=110_917_345)
+    assert decide(test, Evidence(write(tmp_path / "b", table6=off), {})).verdict == "not supported"
+
+
+def test_counts_in_order(tmp_path: Path) -> None:
+    found = Evidence(write(tmp_path, table6=counts(mmim=1, mug=2, misa=2)), {})
+    assert decide(kinds.InOrder(("MMIM", "MUG")), found).verdict == "supported"
+    assert decide(kinds.InOrder(("MUG", "MMIM")), found).verdict == "not supported"
+    assert decide(kinds.InOrder(("MUG", "MISA")), found).verdict == "undecided"  # as many
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"), [(0.6, 0.9, "supported"), (1.1, 1.3, "not supported"), (0.9, 1.1, "undecided")]
+)
+def test_faster_step(low: float, high: float, verdict: str, tmp_path: Path) -> None:
+    row = {"system": "mug", "ratio": (low + high) / 2, "lower_quartile": low, "upper_quartile": high}
+    folder = write(tmp_path, step_times=[row])
+    assert decide(kinds.FasterStep("mug"), Evidence(folder, {})).verdict == verdict
+
+
+def test_small_share_counts_stage_3_once_a_seed(tmp_path: Path) -> None:
+    shares = [{"stage": name, "share": share} for name, share in (("1", 0.3), ("2", 0.4), ("3", 0.3))]
+    folder = write(tmp_path, stage_shares=shares, table3=level_rows("reviews", 1.0, 0.1))  # five seeds
+    found = decide(kinds.SmallShare(("1", "2"), 0.5), Evidence(folder, {}))
+    assert found.results[0]["value"] == pytest.approx(0.7 / (0.7 + 5 * 0.3))
+    assert found.verdict == "supported"
+    assert decide(kinds.SmallShare(("1", "2"), 0.3), Evidence(folder, {})).verdict == "not supported"
+
+
+def test_contradicted_labels_are_those_of_human_annotators(tmp_path: Path) -> None:
+    found = decide(kinds.Contradicted(0.01), Evidence(tmp_path, {}))
+    assert found.verdict == "supported"
+    assert [round(one["value"], 3) for one in found.results] == [0.082, 0.06, 0.07]  # of CH-SIMS, as the plan has it
+    assert decide(kinds.Contradicted(0.07), Evidence(tmp_path, {})).verdict == "undecided"
+    assert decide(kinds.Contradicted(0.2), Evidence(tmp_path, {})).verdict == "not supported"
+
+
+def probes(before: float, after: float, half: float = 1.0) -> list[dict]:
+    return [
+        {"network": network, "modality": m, "probe": value, "probe_low": value - half, "probe_high": value + half}
+        for network, value in (("untrained", 100.0), ("γ = 0", before), ("γ = 0.01", after))
+        for m in "lav"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [(99.0, 80.0, "supported"), (80.0, 99.0, "not supported"), (99.0, 98.0, "undecided"), (99.0, 97.0, "undecided")],
+)
+def test_smaller_gap(before: float, after: float, verdict: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, gap=probes(before, after))
+    assert decide(kinds.SmallerGap(), Evidence(folder, {})).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"), [(-0.2, -0.1, "supported"), (0.1, 0.2, "not supported"), (-0.1, 0.1, "undecided")]
+)
+def test_embedding_sentences(low: float, high: float, verdict: str, tmp_path: Path) -> None:
+    rows = [{"claim": "gap", "modality": m, "mean": (low + high) / 2, "low": low, "high": high, "n": 5} for m in "lav"]
+    found = decide(kinds.Embedding("gap", -1), Evidence(write(tmp_path, embedding_claims=rows), {}))
+    assert (found.verdict, found.seeds, len(found.results)) == (verdict, 5, 3)
+
+
+def swept(value: float, difference: float, p: float = 0.001, field: str = "beta") -> dict:
+    """One value of Fig. 5, at MAE 1.5 + difference, with seeds that lie close together."""
+    seeds = {"seeds_low": difference - 0.01, "seeds_high": difference + 0.01, "n": 3}
+    ends = {"clips_low": difference - 0.02, "clips_high": difference + 0.02}
+    row = {"field": field, "value": value, "metric": "MAE", "mean": 1.5 + difference, "std": 0.01, "p": p}
+    return {**row, "difference": difference, **seeds, **ends}
+
+
+FAILED = {"mean": None, "difference": None, "p": None}
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "verdict"),
+    [
+        (swept(0.001, 0.1), swept(0.1, 0.0001), "supported"),
+        (swept(0.001, 0.1, p=0.2), swept(0.1, 0.0001), "undecided"),
+        (swept(0.001, -0.1), swept(0.1, 0.0001), "not supported"),  # smaller is better
+        (swept(0.001, 0.1), swept(0.1, 0.1), "not supported"),  # a value that should do is worse by more than 3 %
+        (swept(0.001, 0.1), swept(0.1, 0.04), "undecided"),
+        (swept(0.001, 0.1) | FAILED, swept(0.1, 0.0001), "supported"),  # training diverged
+        (swept(0.001, 0.1), swept(0.1, 0.0001) | FAILED, "not supported"),
+    ],
+)
+def test_sweep_of_a_hyperparameter(small: dict, large: dict, verdict: str, tmp_path: Path) -> None:
+    at_default = swept(0.01, 0.0, p=1.0)
+    other = swept(0.001, -9.0, field="alpha")
+    files.write_json(tmp_path / "fig5.json", [small, at_default, large, other])
+    found = decide(kinds.Sweep("beta", (0.01, 1.0), (0.0, 0.009)), Evidence(tmp_path, {}))
+    assert found.verdict == verdict
+    assert len(found.results) == 2
+
+
+def case(low: float, high: float, seeds: tuple[float, float]) -> list[dict]:
+    row = {"question": "neutral modality found", "difference": (low + high) / 2, "n_clips": 80}
+    row |= {"clips_low": low, "clips_high": high, "seeds_low": seeds[0], "seeds_high": seeds[1]}
+    return [{**row, "modality": m} for m in "lav"] + [{**row, "question": "another", "modality": "l"}]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "seeds", "verdict"),
+    [
+        (5.0, 15.0, (8.0, 12.0), "supported"),
+        (-15.0, -5.0, (-12.0, -8.0), "not supported"),
+        (5.0, 15.0, (-1.0, 12.0), "undecided"),
+        (-1.0, 15.0, (8.0, 12.0), "undecided"),
+    ],
+)
+def test_all_clips_need_both_intervals(
+    low: float, high: float, seeds: tuple[float, float], verdict: str, tmp_path: Path
+) -> None:
+    folder = write(tmp_path, case_claims=case(low, high, seeds))
+    found = decide(kinds.AllClips("neutral modality found"), Evidence(folder, {}))
+    assert (found.verdict, len(found.results), found.clips) == (verdict, 3, 80)
+
+
+def label_rows(**spread: float) -> list[dict]:
+    return [
+        {"source": source, "clips": "all", "n_clips": 1284, "modality": m, "measure": "MAE", "mean": 0.8}
+        | {"std": std, "n": 5}
+        for source, std in spread.items()
+        for m in ("language", "acoustic", "visual")
+    ]
+
+
+@pytest.mark.parametrize(("ours", "verdict"), [(0.001, "supported"), (0.1, "not supported"), (0.011, "undecided")])
+def test_steadier_labels(ours: float, verdict: str, tmp_path: Path) -> None:
+    folder = write(tmp_path, label_sources=label_rows(mug=ours, mlc=0.01))
+    assert decide(kinds.Steadier("mug", "mlc"), Evidence(folder, {})).verdict == verdict
+
+
+def test_noisy_labels(tmp_path: Path) -> None:
+    exact = Evidence(write(tmp_path / "a", label_sources=label_rows(mug=0.01)), {})
+    assert decide(kinds.Noisy("mug"), exact).verdict == "supported"
+    wild = Evidence(write(tmp_path / "b", label_sources=label_rows(mug=5.0)), {})
+    assert decide(kinds.Noisy("mug"), wild).verdict == "undecided"
+
+
+# --- the ledger -------------------------------------------------------------------------------------------
+
+
+def test_ledger_of_an_empty_folder_needs_data_and_does_not_crash(tmp_path: Path) -> None:
+    rows = claims.ledger(tmp_path, {})
+    assert len(rows) == len(CLAIMS)
+    needy = [one for one in rows if one["verdict"] == "needs data"]
+    assert [one["claim"] for one in rows if one not in needy] == ["abstract-noise"]  # rests on what the package has
+    assert all(one["needs"] and one["why"].startswith("needs ") for one in needy)
+
+
+def test_ledger_of_damaged_files_needs_data(tmp_path: Path) -> None:
+    write(tmp_path, table6=[{"system": "MUG"}], stage_shares=[{"other": 1}])
+    (tmp_path / "tables" / "gap.json").write_text("{")
+    rows = {one["claim"]: one for one in claims.ledger(tmp_path, {})}
+    for name in ("4.12-parameters", "4.12-stages-once", "4.9-probe"):
+        assert rows[name]["verdict"] == "needs data"
+        assert "mugkit reproduce" in rows[name]["needs"]
+
+
+def test_ledger_rows_all_have_a_verdict_a_reason_and_json(tmp_path: Path) -> None:
+    kept = FIGURES / "claim_tests.json"
+    rows = claims.ledger(FIGURES, files.read_json(kept) if kept.is_file() else {})
+    assert {one["verdict"] for one in rows} <= set(VERDICTS)
+    assert all(one["why"] for one in rows)
+    assert all(one["results"] for one in rows if one["verdict"] != "needs data")
+    json.dumps(rows, allow_nan=False)
+
+
+def test_committed_ledger_is_what_the_committed_numbers_say() -> None:
+    tests = files.read_json(FIGURES / "claim_tests.json")
+    rows = claims.ledger(FIGURES, tests)
+    assert rows == files.read_json(FIGURES / "claims.json"), "run `mugkit report` and commit figures/"
+    text = (FIGURES / "tables" / "claims.md").read_text(encoding="utf-8")
+    assert text.endswith(claims.caption(tests, rows) + "\n")
+
+
+@pytest.fixture
+def reproduced(tmp_path: Path, made_up: Callable[..., Dataset]) -> Path:
+    """A folder that a notebook wrote into, of a data set that is prepared."""
+    dataset = made_up()
+    store.save(dataset, files.data_home() / dataset.name)
+    folder = write(tmp_path / "figures", table6=counts(mug=110_089_956, misa=110_917_345))
+    entry = {"notebook": "10_table6_cost", "dataset": dataset.name, "data": dataset.fingerprint, "profile": "smoke"}
+    entry |= {"seeds": [1111], "device": "cpu", "sha256": files.sha256(folder / "tables" / "table6.json")}
+    files.write_json(folder / "manifest.json", {"tables/table6.json": entry})
+    return folder
+
+
+def test_write_enters_the_ledger_into_the_manifest(reproduced: Path) -> None:
+    rows = claims.write(reproduced)
+    assert files.read_json(reproduced / "claims.json") == rows
+    manifest = files.read_json(reproduced / "manifest.json")
+    made = {name for name, entry in manifest.items() if entry["notebook"] == claims.MAKER}
+    assert made == {"claims.json", "claim_tests.json", "tables/claims.csv", "tables/claims.md"}
+    for name in made:
+        assert manifest[name]["sha256"] == files.sha256(reproduced / name)
+        assert manifest[name]["dataset"] == "made-up"
+    assert manifest["tables/table6.json"]["notebook"] == "10_table6_cost"
+    again = (reproduced / "manifest.json").read_bytes()
+    claims.write(reproduced)
+    assert (reproduced / "manifest.json").read_bytes() == again  # the same numbers are the same files
+
+
+def test_write_without_runs_keeps_the_comparisons_that_are_there(reproduced: Path) -> None:
+    kept = measured_with(comparison("hycon", "Acc7", 1.0, 0.001))
+    files.write_json(reproduced / "claim_tests.json", kept)
+    claims.write(reproduced)
+    assert files.read_json(reproduced / "claim_tests.json") == kept
+    shutil.rmtree(files.data_home())  # nor is the data needed
+    claims.write(reproduced)
+    assert files.read_json(reproduced / "claim_tests.json") == kept
+
+
+def test_write_where_nothing_was_reproduced_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="mugkit reproduce"):
+        claims.write(tmp_path)
+
+
+def test_display_is_a_readme_block(reproduced: Path) -> None:
+    rows = claims.write(reproduced)
+    text = readme.rewritten("<!-- table: claims -->\n<!-- end -->\n", reproduced)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(lines) == 2 + len(CLAIMS)
+    assert lines[0] == "| claim of the paper | where | the paper's numbers | verdict | here | why |"
+    assert Counter(one["verdict"] for one in rows)["needs data"] == sum("| needs data |" in line for line in lines)
+
+
+def test_words_show_the_clearest_comparisons_of_many() -> None:
+    many = [{"of": f"{i}", "metric": "MAE", "value": i / 10, "p": i / 10, "outcome": "open"} for i in range(1, 6)]
+    many[4]["outcome"] = "opposite"
+    assert claim_words.compactly(many) == "5 0.500, p 0.5; 1 0.100, p 0.1; 2 0.200, p 0.2; 2 more"
+    assert (
+        claim_words.why("not supported", many, "")
+        == "0 of 5 comparisons as claimed, 1 the other way round, 4 could be chance"
+    )
+    assert claim_words.compactly([]) == "–"
+
+
+def test_words_of_numbers_have_the_digits_of_their_metric() -> None:
+    assert claim_words.number("Acc7", 1.26, signed=True) == "+1.3"
+    assert claim_words.number("MAE", -0.0151) == "-0.015"
+    assert claim_words.number("Parameters", 110_089_956) == "110,089,956"
+    assert claim_words.number("Corr", None) == "undefined"
+
+
+def test_words_of_the_paper_say_where_text_and_table_differ() -> None:
+    claim = next(claim for claim in CLAIMS if claim.name == "4.6-cubemlp")
+    text = claim_words.paper_numbers(claims.row(claim, Evidence(Path("nowhere"), {})))
+    assert text == "Acc2 +0.5 (its Table 3: +1.1); F1 +1.1 (its Table 3: +1.6)"

@@ -1,0 +1,99 @@
+"""What trials tell: a field that matters is found, one that does not is not, and peeking gains what it gains."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mugkit.config import RunSpec
+from mugkit.engine import Run
+from mugkit.errors import UserError
+from mugkit.results import search_analysis as analysis
+from mugkit.search import Search, Trial
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """Forty trials: the validation error rises with beta and falls and rises with d; noise does nothing."""
+    rng = np.random.default_rng(0)
+    beta, d, noise = rng.uniform(0.1, 1, (3, 40))
+    valid = 1.5 + 0.3 * beta + 4 * (d - 0.55) ** 2 + 0.02 * rng.standard_normal(40)
+    return pd.DataFrame({"trial": range(40), "beta": beta, "d": d, "noise": noise, "valid": valid, "test": valid + 0.1})
+
+
+def test_importance_sees_monotone_and_other_effects_and_no_others(table: pd.DataFrame) -> None:
+    verdicts = analysis.importance(table).set_index("field")["verdict"]
+    assert verdicts.to_dict() == {"beta": analysis.MATTERS, "d": analysis.MATTERS, "noise": analysis.UNSEEN}
+
+
+def test_importance_numbers_are_spearman_s_and_corrected(table: pd.DataFrame) -> None:
+    rows = analysis.importance(table).set_index("field")
+    ranks = table[["beta", "valid"]].rank().corr().iloc[0, 1]
+    assert rows.loc["beta", "rho"] == pytest.approx(ranks)
+    assert (rows["p_corrected"] >= rows["p"]).all()
+    assert ((rows["low"] < rows["importance"]) & (rows["importance"] < rows["high"])).all()
+
+
+def test_importance_is_the_same_for_the_same_seed(table: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(analysis.importance(table), analysis.importance(table))
+
+
+def test_importance_of_a_field_that_never_varied_is_none(table: pd.DataFrame) -> None:
+    rows = analysis.importance(table.assign(noise=3.0)).set_index("field")
+    assert (rows.loc["noise", "rho"], rows.loc["noise", "importance"]) == (0.0, 0.0)
+    assert rows.loc["noise", "verdict"] == analysis.UNSEEN
+
+
+def test_predictability_of_order_is_high_and_of_chance_is_not(table: pd.DataFrame) -> None:
+    assert analysis.predictability(table) > 0.5
+    chance = table.assign(valid=np.random.default_rng(1).permutation(table["valid"]))
+    assert analysis.predictability(chance) < 0.2
+
+
+def test_peeking_gains_nothing_where_validation_and_test_agree(table: pd.DataFrame) -> None:
+    found = analysis.peeking(table)
+    assert (found["gain"], found["low"], found["high"]) == (0, 0, 0)
+    assert found["agreement"] == pytest.approx(1.0)
+
+
+def test_peeking_by_hand() -> None:
+    table = pd.DataFrame({"trial": range(4), "valid": [1.0, 2.0, 3.0, 4.0], "test": [1.5, 1.2, 1.9, 1.4]})
+    found = analysis.peeking(table)
+    assert (found["honest"], found["peeked"]) == (1.5, 1.2)
+    assert found["gain"] == pytest.approx(0.3)
+    assert found["low"] <= found["gain"] <= found["high"]
+
+
+def made_search(scores: list[tuple[float | None, float | None]]) -> Search:
+    spec = RunSpec("mug", "made-up", 1111, "smoke")
+    runs = [Run(spec, Path("x"), {"MAE": test}, {"MAE": valid}, 0, False) for valid, test in scores]
+    return Search(spec, 1, [Trial(i, {"beta": 0.1 * (i + 1)}, run) for i, run in enumerate(runs)])
+
+
+def test_scored_leaves_out_trials_without_a_score() -> None:
+    table = analysis.scored(made_search([(1.0, 1.0), (None, 1.0), (1.0, 1.0), (1.0, 1.0), (1.2, 1.1)]))
+    assert table["trial"].tolist() == [0, 2, 3, 4]
+
+
+def test_scored_too_few_trials_is_told() -> None:
+    with pytest.raises(UserError, match="3 trials have scores; 4 are needed"):
+        analysis.scored(made_search([(1.0, 1.0)] * 3))
+
+
+def test_display_shows_every_field(table: pd.DataFrame) -> None:
+    shown = analysis.display(analysis.importance(table))
+    assert set(shown.index) == {"beta", "d", "noise"}
+    assert shown["p (Holm)"].map(float).between(0, 1).all()
+
+
+def test_draw_has_every_trial_in_every_panel_and_marks_the_best(table: pd.DataFrame) -> None:
+    panels = [axes for axes in analysis.draw(table).axes if axes.axison]
+    assert [axes.get_xlabel() for axes in panels] == ["beta", "d", "noise"]
+    for axes in panels:
+        points, star = axes.lines
+        np.testing.assert_array_equal(points.get_xdata(), table[axes.get_xlabel()])
+        assert math.isclose(float(star.get_ydata()[0]), table["valid"].min())

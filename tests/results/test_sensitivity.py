@@ -1,0 +1,155 @@
+"""The ledger: every open choice has an alternative that the configuration accepts, and words follow the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from small import bag_of_words
+
+from mugkit import engine, files
+from mugkit.config import RunSpec, hyperparameters, open_choices, override, profile
+from mugkit.data import store
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.nets import text
+from mugkit.results import sensitivity
+from mugkit.results.settings import flat
+from mugkit.trials import budget
+
+NAME = "made-up"
+
+
+@pytest.fixture
+def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Dataset:
+    engine._dataset.cache_clear()
+    made = made_up((24, 8, 8), name=NAME)
+    store.save(made, files.data_home() / NAME)
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    monkeypatch.setattr("mugkit.engine.many.workers_of", lambda workers, device: 1)
+    return made
+
+
+def test_alternatives_are_those_of_the_open_choices() -> None:
+    assert sensitivity.ALTERNATIVES.keys() == set(open_choices().index)
+    assert all(one.why for one in sensitivity.ALTERNATIVES.values())
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("field", sensitivity.ALTERNATIVES)
+def test_alternative_is_possible_and_not_the_run_s_own(field: str, name: str) -> None:
+    hp = override(hyperparameters("reviews", name), budget(name).changes)
+    value = sensitivity.ALTERNATIVES[field].of(flat(hp)[field])
+    assert flat(override(hp, {field: value}))[field] == value != flat(hp)[field]
+
+
+@pytest.mark.usefixtures("dataset")
+def test_plan_every_open_choice_has_an_alternative_or_a_reason() -> None:
+    values, reasons = sensitivity.plan(NAME, "smoke")
+    assert values.keys() | reasons.keys() == set(open_choices().index)
+    assert not values.keys() & reasons.keys()
+    assert reasons.keys() == {"text_learning_rate"}
+
+
+def test_text_learning_rate_matters_where_the_encoder_is_trained() -> None:
+    one = sensitivity.ALTERNATIVES["text_learning_rate"]
+    assert "frozen" in one.excluded(hyperparameters("mosi", "quick"))
+    assert one.excluded(hyperparameters("mosi", "paper")) == ""
+
+
+@pytest.mark.usefixtures("dataset")
+def test_specifications_change_one_field_and_the_seed_of_all_stages() -> None:
+    specs = sensitivity.specifications(NAME, "smoke")
+    for group in specs.values():
+        assert [(spec.seed, spec.label_seed) for spec in group] == [(s, s) for s in profile("smoke").seeds]
+    for field in set(sensitivity.plan(NAME, "smoke")[0]):
+        default = dict(specs["default beside gate" if field == "gate" else ""][0].changes)
+        changes = specs[field][0].changes
+        assert {name for name, value in changes if default.get(name, "not there") != value} == {field}
+
+
+@pytest.mark.usefixtures("dataset")
+def test_specifications_a_shorter_alternative_is_compared_with_a_default_as_short() -> None:
+    specs = sensitivity.specifications(NAME, "smoke")
+    beside = sensitivity.ALTERNATIVES["gate"].beside
+    assert dict(specs["default beside gate"][0].changes) == {**budget("smoke").changes, **beside}
+    assert "default beside gate" not in sensitivity.specifications(NAME, "paper")  # whole runs are shortened by nothing
+
+
+def difference(low: float, high: float, p: float = 0.0001) -> dict[str, Any]:
+    return {"difference": (low + high) / 2, "p": p, "seeds_low": low, "seeds_high": high}
+
+
+def test_words_say_what_changes_and_for_which_modality() -> None:
+    none, up, down = difference(-1, 1), difference(0.1, 0.2), difference(-0.2, -0.1)
+    words = sensitivity._words(
+        {
+            "gate": {"test": none, "l": up, "a": none, "v": down},
+            "dropout": {"test": down, "l": none, "a": none, "v": none},
+            "halfway": {"test": up},
+            "residual": {},
+        }
+    )
+    assert words == {
+        "gate": {"test_verdict": "no change seen", "labels_verdict": "changes: language farther, visual closer"},
+        "dropout": {"test_verdict": "changes", "labels_verdict": "no change seen"},
+        "halfway": {"test_verdict": "changes", "labels_verdict": ""},
+    }
+
+
+FEW = ("text_learning_rate", "max_epochs", "residual")
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger of three choices, so that it takes seconds."""
+    monkeypatch.setattr(sensitivity, "ALTERNATIVES", {name: sensitivity.ALTERNATIVES[name] for name in FEW})
+    monkeypatch.setattr(sensitivity, "open_choices", lambda: open_choices().loc[list(FEW)])
+
+
+@pytest.mark.usefixtures("few")
+def test_ledger_measures_what_runs_left(dataset: Dataset) -> None:
+    table = sensitivity.ledger(dataset, "smoke").set_index("field")
+    assert list(table.index) == list(FEW)
+    specs = sensitivity.specifications(NAME, "smoke")
+    maes = {field: [engine.run(spec).metrics["MAE"] for spec in group] for field, group in specs.items()}
+    for field in ("max_epochs", "residual"):
+        assert table.loc[field, "test_difference"] == pytest.approx(
+            float(np.mean(maes[field]) - np.mean(maes[""])), abs=1e-5
+        )
+    assert table.loc["max_epochs", "label_l_difference"] == 0  # stage 3 cannot change stage 2's labels
+    labels = {field: sensitivity.learned(group) for field, group in specs.items()}
+    for m in MODALITIES:
+        errors = {field: np.abs(labels[field][m] - dataset.train.true_labels[m]).mean() for field in ("", "residual")}
+        assert table.loc["residual", f"label_{m}_difference"] == pytest.approx(
+            float(errors["residual"] - errors[""]), abs=1e-5
+        )
+    assert np.isnan(table.loc["text_learning_rate", "test_difference"])
+    assert "frozen" in table.loc["text_learning_rate", "reason"]
+
+
+@pytest.mark.usefixtures("few")
+def test_ledger_without_true_labels_has_no_label_columns_filled(
+    dataset: Dataset, made_up: Callable[..., Dataset]
+) -> None:
+    without = made_up((24, 8, 8), true_labels=False, name="no-truth")
+    store.save(without, files.data_home() / "no-truth")
+    table = sensitivity.ledger(without, "smoke")
+    assert table["label_l_difference"].isna().all()
+    assert table["test_difference"].notna().sum() == 2
+    assert sensitivity.display(table)["Δ label MAE l"].tolist() == ["–"] * 3
+
+
+@pytest.mark.usefixtures("few")
+def test_ledger_alternative_that_cannot_be_trained_says_so(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = sensitivity.finished
+
+    def without_last(specs: Sequence[RunSpec], engine: str) -> list[Any]:
+        return [*original(specs, engine)[:-1], None]
+
+    monkeypatch.setattr(sensitivity, "finished", without_last)
+    table = sensitivity.ledger(dataset, "smoke").set_index("field")
+    assert table.loc["residual", "reason"] == "training failed with the alternative"
+    assert np.isnan(table.loc["residual", "test_difference"])
+    assert sensitivity.display(table.reset_index()).loc["residual", "test"] == "training failed with the alternative"

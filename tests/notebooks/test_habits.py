@@ -1,0 +1,82 @@
+"""What papermill's and nbconvert's users do with a notebook on the command line, from any folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import notebook_lint
+import papermill
+import pytest
+from made_up import make_dataset
+
+from mugkit.data import store
+from mugkit.reproduce import finished
+
+ROOT = notebook_lint.REPOSITORY
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+STAGE_2 = ROOT / "notebooks" / "05_stage2_meta_learning.ipynb"
+
+
+def command(*arguments: object, folder: Path = ROOT) -> str:
+    """Runs `python -m …` as from a shell in `folder`; returns what it printed."""
+    environment = os.environ | {"MUGKIT_PROGRESS": "0", "HF_HUB_OFFLINE": "1"}
+    environment.pop("MUGKIT_OUT", None)
+    done = subprocess.run(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_parameters_are_typed_and_commented_for_papermill(path: Path) -> None:
+    found = papermill.inspect_notebook(str(path))
+    assert {name: found[name]["inferred_type_name"] for name in ("profile", "dataset", "out")} == dict.fromkeys(
+        ("profile", "dataset", "out"), "str"
+    )
+    for name, about in found.items():
+        assert about["inferred_type_name"] in ("str", "int", "float", "bool"), name
+        assert len(about["help"].split()) >= 3, name
+
+
+def test_help_notebook_lists_types_defaults_and_comments() -> None:
+    told = command("papermill", "--help-notebook", STAGE_2)
+    for line in (
+        'profile: str (default "quick")',
+        'dataset: str (default "reviews")',
+        'out: str (default "../figures")',
+    ):
+        assert line in told
+    assert "smoke, quick or paper" in told
+    assert "where figures and tables go" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["repository", "another folder"])
+def test_papermill_runs_a_notebook_from_any_folder_and_nbconvert_makes_it_a_page(
+    elsewhere: bool, mugkit_home: Path, tmp_path: Path
+) -> None:
+    store.save(make_dataset(), mugkit_home / "data" / "made-up")
+    folder = tmp_path if elsewhere else ROOT
+    named = os.path.relpath(STAGE_2, folder)
+    # Papermill runs a kernel where papermill was started, so a relative folder is one below there.
+    out = os.path.relpath(tmp_path / "results", folder)
+    executed = tmp_path / "executed.ipynb"
+    parameters = {"profile": "smoke", "dataset": "made-up", "out": out}
+    given = [part for name, value in parameters.items() for part in ("-p", name, value)]
+    command("papermill", named, executed, *given, "--no-progress-bar", folder=folder)
+    assert finished(executed)
+    assert (tmp_path / "results" / "stage2.png").is_file()
+    tagged = [
+        cell for cell in nbformat.read(executed, 4).cells if "injected-parameters" in cell.metadata.get("tags", [])
+    ]
+    assert len(tagged) == 1
+    command("nbconvert", "--to", "html", executed.name, folder=tmp_path)
+    page = executed.with_suffix(".html").read_text(encoding="utf-8")
+    assert "finished: 05_stage2_meta_learning" in page
+    assert 'src="data:image/png;base64,' in page

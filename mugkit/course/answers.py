@@ -25,6 +25,7 @@ from mugkit.course.worker import Worker
 LONGEST_REPLY = 64 * 1024**2
 _BLOCK = 1 << 16
 _START_SECONDS = 120.0  # a busy machine takes a while to import torch
+_REST = 0.5  # seconds in which a signal arrives, on a busy machine too
 
 
 class AnswerError(Exception):
@@ -33,6 +34,10 @@ class AnswerError(Exception):
 
 class _Died(Exception):
     """The worker is gone; the message says how."""
+
+
+class _Ended(_Died):
+    """It ended by itself: of what it was asked, or of what an earlier cell had set going."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,9 @@ class SandboxedAnswers:
     """Answers in a worker process.
 
     A worker that dies (killed for time or memory, or by its own code) is started anew with the cells that had
-    run to their end; the one that it died of is left out. A call that kills it is not tried a third time.
+    run to their end; the one that it died of is left out. A cell can answer and still be deadly: a signal to the
+    process that holds the worker arrives a moment later. So what a worker ended under is asked a second time, of a
+    worker that rests after every cell. A call that was stopped twice is not tried again.
 
     Attributes:
         blocked: modules that cannot be imported.
@@ -140,8 +147,15 @@ class SandboxedAnswers:
         return reply
 
     def _ask(self, action: str, **details: Any) -> dict[str, Any]:
-        if self.sandbox is None:
+        try:
+            return self._ask_once(action, details, rest=0.0)
+        except _Ended:
+            return self._ask_once(action, details, rest=_REST)
+
+    def _ask_once(self, action: str, details: dict[str, Any], rest: float) -> dict[str, Any]:
+        while self.sandbox is None:
             self._start()
+            self._replay(rest)
         try:
             return self._exchange(action, details, self.limits.cell_seconds)
         except _Died:
@@ -149,7 +163,9 @@ class SandboxedAnswers:
             raise
 
     def _start(self) -> None:
-        """A new worker with everything that ran so far."""
+        """A new worker."""
+        if time.monotonic() > self.ends:
+            raise _Died("the submission took too long")
         self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits)
         try:
             modules = {"blocked": list(self.blocked), "preload": list(self.preload)}
@@ -158,8 +174,19 @@ class SandboxedAnswers:
             said = self.sandbox.complaint()
             self.close()
             raise RuntimeError(f"the worker did not start: {death}\n{said}") from None
-        for source in self.ran:
-            self._exchange("run", {"source": source}, self.limits.cell_seconds)
+
+    def _replay(self, rest: float) -> None:
+        """Everything that ran so far, in a new worker; the cell that kills it is left out, and the worker is gone."""
+        for position, source in enumerate(self.ran):
+            try:
+                self._exchange("run", {"source": source}, self.limits.cell_seconds)
+                if rest:
+                    time.sleep(rest)
+                    self._exchange("look", {"name": "still there"}, self.limits.cell_seconds)
+            except _Died:
+                self.close()
+                del self.ran[position]
+                return
 
     def _exchange(self, action: str, details: dict[str, Any], seconds: float) -> dict[str, Any]:
         assert self.sandbox is not None
@@ -185,7 +212,7 @@ class SandboxedAnswers:
                     raise _Died("it took too long") from None
                 time.sleep(0.01)
             except OSError:
-                raise _Died("its process ended") from None
+                raise _Ended("its process ended") from None
 
     def _line(self, deadline: float) -> bytes:
         """The next line of the worker; watches clock, memory and length while it waits."""
@@ -201,8 +228,10 @@ class SandboxedAnswers:
                 if selector.select(timeout=0.1):
                     block = stream.read1(_BLOCK)  # type: ignore[attr-defined]
                     parts += block
-                    if not block or len(parts) > LONGEST_REPLY:
-                        raise _Died("its process ended" if not block else "its answer is too long")
+                    if not block:
+                        raise _Ended("its process ended")
+                    if len(parts) > LONGEST_REPLY:
+                        raise _Died("its answer is too long")
         return bytes(parts)
 
 

@@ -3,6 +3,7 @@ no bubblewrap is needed."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -60,6 +61,34 @@ def test_worker_that_died_is_replaced_and_keeps_earlier_cells(answers: Sandboxed
     assert answers.get("kept") == 5
     with pytest.raises(KeyError):
         answers.get("lost")
+
+
+LATE = """
+import os, threading, time
+def end():
+    time.sleep(0.1)
+    os._exit(0)
+threading.Thread(target=end).start()
+late = 7
+"""
+
+
+def test_cell_that_kills_its_process_after_it_answered_is_left_out_and_later_ones_are_kept(
+    answers: SandboxedAnswers,
+) -> None:
+    answers.run("kept = 5")
+    assert answers.run(LATE).error is None
+    time.sleep(0.5)
+    assert answers.run("later = kept + 1").error is None
+    assert answers.get("later") == 6
+    with pytest.raises(KeyError):
+        answers.get("late")
+
+
+def test_submission_that_took_too_long_is_told_so_and_starts_no_more_workers() -> None:
+    answers = SandboxedAnswers(False, Limits(cell_seconds=20.0, total_seconds=0.0))
+    assert "took too long" in (answers.run("a = 1").error or {})["message"]
+    assert answers.sandbox is None
 
 
 def test_magics_and_prints_do_no_harm(answers: SandboxedAnswers) -> None:

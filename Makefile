@@ -36,7 +36,7 @@ OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=pyt
 CHECKED := $(CURDIR)/.mugkit/checked
 QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 
-.PHONY: help setup data reproduce test notebooks costs report book lab pins clean
+.PHONY: help setup data reproduce test soak notebooks costs report book lab pins clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -73,6 +73,9 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 		$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 data_prep/*.ipynb; \
 	else echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"; fi
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
+
+soak: setup  ## kill, damage and crowd the run store in full; counts go to figures/reliability.json
+	HF_HUB_OFFLINE=1 python tests/reliability/soak.py figures/reliability.json
 
 notebooks: data  ## run every notebook in place, to commit its outputs
 	$(QUIETLY) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -28,8 +29,12 @@ commands = typer.Typer(
 def app() -> None:
     """The console script: turns a UserError into a message and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    before = {n: signal.signal(n, _stopped) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         commands()
+    except Stopped as stop:
+        errors.print(f"stopped by {stop}: what is finished is kept; the same command resumes", markup=False)
+        sys.exit(128 + signal.Signals[str(stop)])
     except UserError as error:
         _stop(error)
     except OSError as error:
@@ -37,6 +42,18 @@ def app() -> None:
             raise
         fix = "check that the path exists, and who may read and write it"
         _stop(UserError(str(error.strerror), file=error.filename, fix=fix))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM: not a KeyboardInterrupt, which typer would answer itself. Half-written files are cleared."""
+
+
+def _stopped(number: int, _: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # once is enough; the way out is short
+    raise Stopped(signal.Signals(number).name)
 
 
 def _stop(error: UserError) -> NoReturn:
@@ -210,6 +227,7 @@ def reproduce(
     engine: Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster")] = "local",
     out: Annotated[Path, typer.Option(help="where tables and figures go")] = Path("figures"),
     address: Annotated[str, typer.Option(help="of the Ray cluster; 'auto': the one this machine belongs to")] = "",
+    cell_limit: Annotated[float, typer.Option(help="seconds that one cell of a notebook may take", min=1)] = 21600,
 ) -> None:
     """Run every notebook and write its tables and figures. Finished work is reused, interrupted work resumes.
 
@@ -224,7 +242,7 @@ def reproduce(
     names = dataset or ["reviews"]
     if "reviews" in names:
         prepare_data("reviews", [])
-    reports = run_notebooks(profile, names, engine, out, address)
+    reports = run_notebooks(profile, names, engine, out, address, cell_limit)
     for done in reports:
         reason = f": {done.reason}\n        as far as it got: {done.executed}" if done.reason else ""
         console.print(f"{done.outcome:8}{done.notebook}{reason}", markup=False, highlight=False)

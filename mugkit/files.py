@@ -6,7 +6,9 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,11 +46,49 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _prefix(target: Path) -> str:
+    """How a temporary file or folder beside `target` is called: hidden, and naming the process that writes it."""
+    return f".{target.name}.{_host()}-{os.getpid()}-"
+
+
+def _host() -> str:
+    return "".join(letter for letter in socket.gethostname() if letter.isalnum())[:32]
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Removes what processes that were killed left half-written below a folder; returns what that was.
+
+    Temporary names tell their process; what a living one writes stays, as does what another machine writes.
+    """
+    dead = [path for path in folder.rglob(".*.tmp") if _is_left_over(path.name)]
+    for path in dead:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return dead
+
+
+def _is_left_over(name: str) -> bool:
+    found = re.search(r"\.(\w*)-(\d+)-\w+\.tmp$", name)
+    return found is not None and found[1] == _host() and not _is_alive(int(found[2]))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
     """Yields a temporary path beside `target` and moves it into place if the block ends without an error."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -63,13 +103,18 @@ def atomic_path(target: Path) -> Iterator[Path]:
 def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Like `atomic_path`, for a folder. An existing target is kept unless `replace`."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent))
     try:
         yield temporary
         temporary.chmod(0o755)
         if replace and target.exists():
-            shutil.rmtree(target)
-        temporary.rename(target)
+            # Moved aside, not deleted file by file: a kill in between must not leave half of the old one.
+            aside = temporary.with_name(f"{temporary.name.removesuffix('.tmp')}_old.tmp")
+            target.rename(aside)
+            temporary.rename(target)
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

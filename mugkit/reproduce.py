@@ -18,6 +18,7 @@ from mugkit.runs import versions
 from mugkit.stages.training import progress
 
 AT_ONCE = 2
+CELL_SECONDS = 21600.0  # of one cell: far more than any takes, so that what hangs ends
 log = logging.getLogger(__name__)
 Outcome = Literal["ran", "reused", "failed"]
 
@@ -50,36 +51,56 @@ def notebooks() -> list[Path]:
     return sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
-def reproduce(profile: str, datasets: Sequence[str], engine: str, out: Path, address: str = "") -> list[Report]:
+def reproduce(
+    profile: str,
+    datasets: Sequence[str],
+    engine: str,
+    out: Path,
+    address: str = "",
+    cell_limit: float = CELL_SECONDS,
+) -> list[Report]:
     """Runs every notebook for every data set; a failure does not stop the others.
 
     Args:
         out: where figures and tables go; with several data sets, one folder below it for each.
         address: of the Ray cluster, for the engine 'ray'.
+        cell_limit: seconds that one cell may take.
 
     Raises:
-        UserError: an unknown profile, engine or data set, before anything runs.
+        UserError: an unknown profile, engine or data set, or a damaged one, before anything runs.
     """
     config.profile(profile)
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
+    for place in (files.home(), out):
+        files.sweep(place)
     jobs = []
     for name, target in folders(datasets, out).items():
-        fingerprint = load(name).fingerprint
+        fingerprint = load(name, verify=True).fingerprint
         parameters = {"profile": profile, "dataset": name, "out": str(target)}
         jobs += [(path, parameters, fingerprint) for path in notebooks()]
     if not all(_unchanged(*job) for job in jobs):
         for name in datasets:
             for told in ahead.compute(profile, name, engine, address):
                 log.warning("%s", told)
-    return _together(jobs)
+    return _together(jobs, cell_limit)
 
 
-def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]]) -> list[Report]:
+def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float) -> list[Report]:
     """Runs notebooks a few at a time: a kernel's start and a figure leave most of a machine idle."""
     pool = ThreadPoolExecutor(AT_ONCE)  # each notebook has a kernel of its own, a process; here one only waits
     try:
-        return list(progress(pool.map(lambda job: run_notebook(*job), jobs), "notebooks", total=len(jobs)))
+        return list(
+            progress(
+                pool.map(lambda job: run_notebook(job[0], job[1], job[2], limit), jobs), "notebooks", total=len(jobs)
+            )
+        )
+    except BaseException:  # stopped by a signal: kernels would go on to their notebooks' ends
+        from mugkit import kernels
+
+        pool.shutdown(wait=False, cancel_futures=True)
+        kernels.end_all()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -110,14 +131,14 @@ def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> l
     return pages
 
 
-def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> Report:
+def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str, limit: float = CELL_SECONDS) -> Report:
     """One notebook, unless it ran before with the same source, library, data and parameters."""
     executed, out = _executed(path, parameters), Path(parameters["out"])
     receipt, identity = executed.with_suffix(".json"), _identity(path, parameters, fingerprint)
     if _reusable(receipt, identity, out):
         return Report(path.stem, "reused", executed)
     receipt.unlink(missing_ok=True)
-    if reason := _execute(path, executed, parameters):
+    if reason := _execute(path, executed, parameters, limit):
         return Report(path.stem, "failed", executed, reason)
     manifest = files.read_json(out / "manifest.json")
     outputs = {name: entry["sha256"] for name, entry in manifest.items() if entry["notebook"] == path.stem}
@@ -149,27 +170,25 @@ def _reusable(receipt: Path, identity: str, out: Path) -> bool:
     """Whether the notebook ran to its end before, and everything it wrote is still there unchanged."""
     if not receipt.is_file():
         return False
-    known = files.read_json(receipt)
-    if known["identity"] != identity:
+    try:
+        known = files.read_json(receipt)
+        same = known["identity"] == identity
+        outputs = dict(known["outputs"]) if same else {}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        log.warning("%s: damaged; running its notebook again", receipt)
         return False
-    return all((out / n).is_file() and files.sha256(out / n) == h for n, h in known["outputs"].items())
+    return same and all((out / n).is_file() and files.sha256(out / n) == h for n, h in outputs.items())
 
 
-def _execute(path: Path, executed: Path, parameters: Mapping[str, Any]) -> str:
+def _execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: float) -> str:
     """Runs the notebook; returns what went wrong, or nothing."""
     import papermill
 
+    from mugkit import kernels
+
     executed.parent.mkdir(parents=True, exist_ok=True)  # papermill does not
     _refuse_unknown(papermill.inspect_notebook(str(path)), parameters, path)
-    try:
-        papermill.execute_notebook(
-            str(path), str(executed), dict(parameters), cwd=str(path.parent), progress_bar=False, log_output=False
-        )
-    except papermill.PapermillExecutionError as error:
-        return f"cell {error.exec_count}: {error.ename}: {error.evalue}"
-    except Exception as error:  # a dead kernel, a time-out: whatever papermill raises, the others go on
-        return f"{type(error).__name__}: {error}"
-    return "" if finished(executed) else "stopped before its last cell (kernel killed, or sys.exit in a cell)"
+    return kernels.execute(path, executed, parameters, limit)
 
 
 def _refuse_unknown(known: Mapping[str, Any], parameters: Mapping[str, Any], path: Path) -> None:

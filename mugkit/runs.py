@@ -94,6 +94,7 @@ class Store:
         return folder
 
     def _compute(self, folder: Path, identity: Any, compute: Compute) -> None:
+        files.sweep(self.root)
         partial = self.root / "partial" / folder.name
         started = time.perf_counter()
         with files.atomic_folder(folder, replace=True) as temporary:
@@ -117,6 +118,7 @@ class Store:
             KeyError,
             TypeError,
             AttributeError,
+            RecursionError,
         ) as error:  # whatever a damaged JSON file holds
             damaged = [str(error)]
         if damaged:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -162,3 +164,22 @@ def test_write_json_refuses_what_json_has_not_and_keeps_old_file(tmp_path: Path,
     with pytest.raises((ValueError, TypeError)):
         files.write_json(tmp_path / "a.json", {"a": bad})
     assert files.read_json(tmp_path / "a.json") == 1
+
+
+# --- what killed processes leave
+
+
+def test_sweep_removes_what_dead_processes_left_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib, sys; from mugkit import files; p = pathlib.Path(sys.argv[1])\n"
+        "with files.atomic_path(p / 'a.json') as t, files.atomic_folder(p / 'run') as f:\n"
+        "    t.write_text('half'); (f / 'x').write_text('half'); os.kill(os.getpid(), 9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, tmp_path]).returncode == -9
+    left = sorted(tmp_path.iterdir())
+    assert len(left) == 2
+    (tmp_path / ".notes.tmp").touch()  # somebody else's
+    with files.atomic_path(tmp_path / "b.json") as mine:
+        assert sorted(files.sweep(tmp_path)) == left
+        assert mine.exists()
+    assert [p.name for p in sorted(tmp_path.iterdir())] == [".notes.tmp", "b.json"]

@@ -160,7 +160,7 @@ def _json_folds(path: Path) -> list[tuple[str, SplitName]]:
     try:
         content = files.read_json(path)
         return [(str(name), SPLIT_NAMES[key]) for key, names in content.items() for name in names]
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
         fix = 'write {"train": ["VIDEO", …], "valid": […], "test": […]}'
         raise UserError("does not list videos by split", file=path, fix=fix) from error
 

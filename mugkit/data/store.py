@@ -128,7 +128,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         version = int(manifest["format"])
         if version <= FORMAT and (missing := _DESCRIBED - manifest.keys()):
             raise ValueError(f"without {missing}")
-    except (ValueError, KeyError, TypeError) as error:
+        if any(Path(name).name != name for name in manifest.get("files", ())):
+            raise ValueError("names files outside of its folder")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "is not a description of a data set") from error
     if version > FORMAT:
         raise UserError(
@@ -252,11 +254,31 @@ def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: 
         arrays = _map_arrays(path)
         # Offsets are few and asked for at every step; frames stay on disk.
         sequences = {m: Sequences(arrays[f"{m}.frames"], np.array(arrays[f"{m}.offsets"])) for m in modalities}
-    except (ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        for one in sequences.values():
+            _check_offsets(one, len(table))
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+    ) as error:
         raise _damaged(path, "is not a file of frames") from error
     known = [m for m in MODALITIES if f"y_{m}" in table and table[f"y_{m}"].notna().all()]
     true_labels = {str(m): _labels(table, f"y_{m}") for m in known}
     return Split(name, list(table["id"]), list(table["text"]), _labels(table, "y"), sequences, true_labels)
+
+
+def _check_offsets(sequences: Sequences, clips: int) -> None:
+    """Offsets that point outside of the frames would have a batch read, or pad to, whatever they say."""
+    offsets, frames = sequences.offsets, sequences.frames
+    if offsets.ndim != 1 or frames.ndim != 2 or len(offsets) != clips + 1:
+        raise ValueError("frames and offsets do not belong to these clips")
+    if offsets[0] != 0 or offsets[-1] != len(frames) or (np.diff(offsets) < 0).any():
+        raise ValueError("offsets do not cut the frames into clips")
 
 
 def _labels(table: pd.DataFrame, column: str) -> Float32[np.ndarray, " clips"]:
@@ -270,6 +292,8 @@ def _map_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     with path.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
+        if size > path.stat().st_size - 8:
+            raise ValueError("the header is longer than the file")
         header = json.loads(stream.read(size))
     return {key: _map_array(path, 8 + size, entry) for key, entry in header.items()}
 

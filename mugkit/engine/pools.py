@@ -33,6 +33,12 @@ class Workers(ProcessPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return super().submit(_at_work, fn, args, kwargs)
 
+    def interrupt(self) -> None:
+        """A Ctrl-C for every worker: Python would wait at its exit for what they are computing."""
+        for worker in list((self._processes or {}).values()):
+            if worker.is_alive() and worker.pid:
+                os.kill(worker.pid, signal.SIGINT)
+
 
 _busy = threading.Event()
 
@@ -79,5 +85,7 @@ def processes(workers: int) -> Workers:
 
 def forget(pool: Executor) -> None:
     """Gives up a pool that lost a worker or was interrupted; what has not begun never will."""
+    if isinstance(pool, Workers):
+        pool.interrupt()
     pool.shutdown(wait=False, cancel_futures=True)
     _started.cache_clear()

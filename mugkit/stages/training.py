@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
+import logging
 import os
+import pickle
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
@@ -21,6 +25,8 @@ from mugkit.config import Optimization
 from mugkit.errors import UserError
 
 Item = TypeVar("Item")
+log = logging.getLogger(__name__)
+_DIGEST = 32  # bytes of a SHA-256
 
 
 def derive_seed(seed: int, *names: str | int) -> int:
@@ -138,13 +144,29 @@ class Checkpoint:
     path: Path | None = None
 
     def load(self) -> dict[str, Any] | None:
-        """The last saved state, or None. Only tensors and plain values are ever read (`weights_only`)."""
+        """The last saved state; None if there is none, or a damaged one, which is told.
+
+        A SHA-256 stands before the state: torch itself would read flipped bits as other weights. Only tensors and
+        plain values are ever read (`weights_only`).
+        """
         if self.path is None or not self.path.exists():
             return None
-        state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
-        return state
+        content = self.path.read_bytes()
+        digest, state = content[:_DIGEST], memoryview(content)[_DIGEST:]
+        try:
+            if hashlib.sha256(state).digest() != digest:
+                raise ValueError("its checksum differs")
+            saved: dict[str, Any] = torch.load(io.BytesIO(state), weights_only=True, map_location="cpu")
+        except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).partition("\n")[0]
+            log.warning("%s: damaged (%s); that stage begins again", self.path, reason)
+            return None
+        return saved
 
     def save(self, state: dict[str, Any]) -> None:
         if self.path is not None:
-            with files.atomic_path(self.path) as temporary:
-                torch.save(state, temporary)
+            content = io.BytesIO()
+            torch.save(state, content)
+            with files.atomic_path(self.path) as temporary, temporary.open("wb") as stream:
+                stream.write(hashlib.sha256(content.getbuffer()).digest())
+                stream.write(content.getbuffer())

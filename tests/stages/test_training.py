@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import zlib
@@ -202,11 +203,26 @@ class Payload:
         return os.mkdir, (str(self.path),)
 
 
-def test_checkpoint_with_code_is_refused(tmp_path: Path) -> None:
-    torch.save({"history": Payload(tmp_path / "owned")}, tmp_path / "checkpoint.pt")
-    with pytest.raises(Exception, match=r"[Ww]eights"):
-        Checkpoint(tmp_path / "checkpoint.pt").load()
+def test_checkpoint_with_code_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
+    checkpoint.save({"history": Payload(tmp_path / "owned")})  # its checksum is right
+    with caplog.at_level(logging.WARNING):
+        assert checkpoint.load() is None
+    assert "Weights only load failed" in caplog.text
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize("damage", ["truncate", "flip", "empty"])
+def test_checkpoint_damaged_is_told_and_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
+    path = tmp_path / "checkpoint.pt"
+    Checkpoint(path).save({"weights": torch.ones(64)})
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.ones(64).numpy().tobytes())] ^= 1
+    changed = {"truncate": content[: len(content) // 2], "flip": content, "empty": b""}
+    path.write_bytes(changed[damage])
+    with caplog.at_level(logging.WARNING):
+        assert Checkpoint(path).load() is None
+    assert f"{path}: damaged" in caplog.text
 
 
 def test_similar_lengths_every_clip_once_none_dropped() -> None:

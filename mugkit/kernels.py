@@ -1,0 +1,70 @@
+"""One notebook in a kernel of its own: which cell it is at, how long a cell may take, and ending it early."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import papermill
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+_running: set[int] = set()
+
+
+class Kernel(AsyncKernelManager):
+    """A kernel whose process is known while it lives."""
+
+    async def _async_post_start_kernel(self, **options: Any) -> None:
+        await super()._async_post_start_kernel(**options)
+        if process := getattr(self.provisioner, "pid", None):
+            _running.add(process)
+            self.process = process
+
+    async def _async_cleanup_resources(self, restart: bool = False) -> None:
+        _running.discard(getattr(self, "process", 0))
+        await super()._async_cleanup_resources(restart)
+
+    post_start_kernel = _async_post_start_kernel
+    cleanup_resources = _async_cleanup_resources
+
+
+def end_all() -> None:
+    """Kills every kernel; the notebooks in them stop where they are."""
+    for process in list(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: float) -> str:
+    """Runs a notebook and keeps its executed copy, cell by cell; returns what went wrong and in which cell, or ''.
+
+    Args:
+        limit: seconds that one cell may take.
+    """
+    at = 0
+
+    def begins(cell: Any, cell_index: int) -> None:
+        nonlocal at
+        at = cell_index + 1
+
+    try:
+        papermill.execute_notebook(
+            str(path), str(executed), dict(parameters), cwd=str(path.parent), progress_bar=False, log_output=False,
+            execution_timeout=limit, on_cell_execute=begins, kernel_manager_class=Kernel,
+        )  # fmt: skip
+    except papermill.PapermillExecutionError as error:
+        return f"cell {error.exec_count}: {error.ename}: {error.evalue}"
+    except CellTimeoutError:
+        return f"cell {at}: took longer than {limit:g} seconds (--cell-limit)"
+    except DeadKernelError:
+        return f"cell {at}: the kernel died (killed, or out of memory)"
+    except Exception as error:  # whatever papermill raises, the others go on
+        return f"cell {at}: {type(error).__name__}: {error}"
+    from mugkit.reproduce import finished
+
+    return "" if finished(executed) else f"cell {at}: stopped before the last cell (sys.exit in a cell, or killed)"

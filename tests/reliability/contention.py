@@ -1,0 +1,37 @@
+"""Two, four and eight processes on one store: each run is computed once, and all see the same results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mugkit import runs
+from reliability.kills import compute, content, lost
+from reliability.scenario import Outcome, fork, wait
+
+
+def _counted(root: Path, starts: Path) -> None:
+    original = runs.Store._compute
+
+    def compute_and_note(self: runs.Store, folder: Path, *rest: object) -> None:
+        with starts.open("a") as stream:
+            stream.write(f"{folder.parent.name}/{folder.name}\n")
+        original(self, folder, *rest)  # type: ignore[arg-type]
+
+    runs.Store._compute = compute_and_note  # type: ignore[method-assign]
+    compute(root)
+
+
+def run(folder: Path, processes: tuple[int, ...] = (2, 4, 8)) -> Outcome:
+    outcome, alone = Outcome(), folder / "alone"
+    wait(fork(lambda: compute(alone)))
+    expected = content(alone)
+    for many in processes:
+        root, starts = folder / f"shared-{many}", folder / f"starts-{many}"
+        children = [fork(lambda root=root, starts=starts: _counted(root, starts)) for _ in range(many)]
+        failed = [status for status in map(wait, children) if status]
+        begun = sorted(starts.read_text().split())
+        loss = f"{len(failed)} failed" if failed else lost(root, expected)
+        if begun != sorted(expected):
+            loss = loss or f"computed {len(begun)} times instead of {len(expected)}"
+        outcome.count(f"{many} processes", loss)
+    return outcome

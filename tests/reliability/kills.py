@@ -1,0 +1,98 @@
+"""`kill -9` at random moments of all three stages, then resumed: bit-identical, each run once, nothing left over.
+
+A moment is a call: of the file system below the store (before an open, a rename, a removal; half of the moments), or
+any time on the clock (the other half). Both are drawn from a seed, the latter within an uninterrupted run's duration.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from small import bag_of_words, hashes
+
+from mugkit import engine, files
+from mugkit.config import RunSpec
+from mugkit.data import store as data_store
+from mugkit.nets import text
+from mugkit.runs import Store
+from reliability.scenario import Outcome, draws, fork, wait
+
+SYSTEMS = ("mug", "self-mm", "copy")
+SPECS = [RunSpec(system, "made-up", 1111, "smoke") for system in SYSTEMS]
+KINDS = ("pretrain", "labels", "train")
+_CHANGES = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"}
+
+
+def prepare(dataset: Any) -> None:
+    """The data set, and its encoded texts, in the present MUGKIT_HOME; nothing else of torch may run before a fork."""
+    data_store.save(dataset, files.data_home() / "made-up")
+    text._encode = bag_of_words
+    network = SPECS[0].hyperparameters("mosi").network
+    for split in dataset.splits.values():
+        text.frozen_features(split.text, network.text_encoder, network.pooling)
+
+
+def compute(root: Path, stop_at: int = 0, count: Path | None = None) -> None:
+    """All runs, in this process; killed before its n-th change below the store, if asked."""
+    seen = 0
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal seen
+        if event in _CHANGES and isinstance(arguments[0], str | os.PathLike) and str(root) in str(arguments[0]):
+            seen += 1
+            if seen == stop_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(watch)
+    engine.run_all(SPECS, store=Store(root), workers=1)
+    if count is not None:
+        count.write_text(str(seen))
+
+
+def content(root: Path) -> dict[str, dict[str, str]]:
+    """SHA-256 of every artifact of every run."""
+    return {f"{kind}/{one.name}": hashes(one) for kind in KINDS for one in (root / kind).iterdir()}
+
+
+def lost(root: Path, expected: dict[str, dict[str, str]]) -> str:
+    """What a resumed reproduction lacks or has too much of; '' if nothing."""
+    if left := [path.name for path in root.rglob("*.tmp")]:
+        return f"left over: {left}"
+    if any((root / "partial").iterdir()):
+        return "checkpoints left over"
+    found = content(root)
+    if found.keys() != expected.keys():
+        return f"runs {sorted(found)} instead of {sorted(expected)}"
+    return "".join(f"{name} differs " for name in expected if found[name] != expected[name])
+
+
+def run(folder: Path, trials: int) -> Outcome:
+    """Kills and resumes `trials` times."""
+    outcome, random = Outcome(), draws("kills")
+    whole, count = folder / "whole", folder / "count"
+    began = time.monotonic()
+    if wait(fork(lambda: compute(whole, count=count))):
+        outcome.count("uninterrupted", "it failed")
+        return outcome
+    duration, changes, expected = time.monotonic() - began, int(count.read_text()), content(whole)
+    for trial in range(trials):
+        root, kind = folder / f"trial-{trial}", ("at a change of a file", "at any time")[trial % 2]
+        if trial % 2 == 0:
+            moment = random.randint(1, changes)
+            status = wait(fork(lambda root=root, moment=moment: compute(root, moment)))
+        else:
+            child = fork(lambda root=root: compute(root))
+            time.sleep(random.uniform(0.0, 0.95) * duration)
+            os.kill(child, signal.SIGKILL)
+            status = wait(child)
+        if status != -signal.SIGKILL:
+            outcome.count(kind, f"trial {trial} ended with {status} before it was killed")
+            continue
+        resumed = wait(fork(lambda root=root: compute(root)))
+        outcome.count(kind, f"trial {trial}: resuming failed" if resumed else lost(root, expected))
+    return outcome

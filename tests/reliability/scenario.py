@@ -1,0 +1,74 @@
+"""What every scenario of the soak reports, and processes that may be killed without harm to the tests."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+SEED = 2024
+
+
+@dataclass
+class Outcome:
+    """Counts of one scenario.
+
+    Attributes:
+        details: how often what was tried, by kind.
+        losses: a line for each trial that did not pass.
+    """
+
+    tried: int = 0
+    passed: int = 0
+    details: dict[str, int] = field(default_factory=dict)
+    losses: list[str] = field(default_factory=list)
+
+    def count(self, kind: str, loss: str = "") -> None:
+        """One trial: passed unless something was lost."""
+        self.tried += 1
+        self.passed += not loss
+        self.details[kind] = self.details.get(kind, 0) + 1
+        if loss:
+            self.losses.append(f"{kind}: {loss}")
+
+    def plain(self) -> dict[str, Any]:
+        return {"tried": self.tried, "passed": self.passed, "lost": self.tried - self.passed, "details": self.details}
+
+
+def draws(name: str) -> random.Random:
+    """Random numbers of one scenario."""
+    return random.Random(f"{SEED} {name}")
+
+
+def fork(work: Callable[[], object]) -> int:
+    """Runs `work` in a child that shares what is imported; its process id."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if child := os.fork():
+        return child
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def wait(child: int, seconds: float = 120) -> int:
+    """The child's exit status, negative for a signal; a child that hangs is killed."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

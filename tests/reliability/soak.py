@@ -1,0 +1,41 @@
+"""Runs every scenario in full, prints the counts, writes `figures/reliability.json`; exits with 1 on any loss."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from made_up import make_dataset
+
+from mugkit import files
+from mugkit.runs import versions
+from reliability import contention, damage, kills
+from reliability.scenario import SEED
+
+
+def main(target: Path) -> int:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = str(folder / "home"), "0"
+        kills.prepare(make_dataset((24, 8, 8), true_labels=False))
+        outcomes = {
+            "kill and resume": kills.run(folder / "kills", 50),
+            "damaged store": damage.run(folder / "damage", 60),
+            "processes on one store": contention.run(folder / "contention"),
+        }
+    scenarios = {}
+    for name, outcome in outcomes.items():
+        scenarios[name] = outcome.plain()
+        print(f"{name}: {outcome.tried} tried, {outcome.passed} passed, {len(outcome.losses)} lost", flush=True)
+        for loss in outcome.losses:
+            print(f"    {loss}")
+    files.write_json(target, {"seed": SEED, "versions": versions(), "scenarios": scenarios})
+    return int(any(outcome.losses for outcome in outcomes.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

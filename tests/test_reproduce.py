@@ -215,3 +215,29 @@ def test_finished_looks_at_the_last_code_cell_alone(text: str | None, expected: 
     cells = [first, last, nbformat.v4.new_markdown_cell("finished: in words")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "x.ipynb")
     assert reproduce.finished(tmp_path / "x.ipynb") is expected
+
+
+def test_reproduce_names_the_cell_that_died_exited_or_hung(repository: Write, out: Path) -> None:
+    repository("01_killed", "a = 1", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    repository("02_exits", "import sys; sys.exit(0)")
+    repository("03_hangs", "import time", "time.sleep(600)")
+    repository("04_fine")
+    found = run(out, cell_limit=5.0)
+    assert {name: report.outcome for name, report in found.items()} == {
+        "01_killed": "failed", "02_exits": "failed", "03_hangs": "failed", "04_fine": "ran",
+    }  # fmt: skip
+    assert found["01_killed"].reason.startswith("cell 4: the kernel died")  # papermill adds a cell of parameters
+    assert found["02_exits"].reason.startswith("cell 3: ")
+    assert found["03_hangs"].reason.startswith("cell 4: took longer than 5 seconds")
+    assert all(report.executed.is_file() for report in found.values())
+
+
+def test_reproduce_damaged_receipt_is_told_and_the_notebook_runs_again(
+    repository: Write, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    repository("01_first")
+    assert outcomes(out) == {"01_first": "ran"}
+    (receipt,) = (files.home() / "executed").rglob("*.json")
+    receipt.write_text(receipt.read_text()[:20])
+    assert outcomes(out) == {"01_first": "ran"}
+    assert f"{receipt}: damaged" in caplog.text

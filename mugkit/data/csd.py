@@ -128,6 +128,7 @@ class _Source:
             file = stack.enter_context(h5py.File(path, "r"))
             name = next(key for key in file if "data" in file[key])
             data = file[name]["data"]
+            _refuse_outside(data, path)
             entries = data[next(iter(data))]["features"]
             return cls(path, name, _kind(path, name, file[name], entries), int(np.prod(entries.shape[1:])), data)
         except (OSError, KeyError, TypeError, AttributeError, StopIteration) as error:
@@ -154,6 +155,24 @@ class _Source:
         intervals, values = self.read(video)
         tokens = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in values[:, 0]]
         return intervals, tokens
+
+
+def _refuse_outside(data: Any, path: Path) -> None:
+    """Refuses what HDF5 can say besides data: links to other files, and sizes of which nearly nothing is stored."""
+    import h5py
+
+    known, most = 0, 1000 * path.stat().st_size + 2**26  # HDF5's compression makes at most about 1000 of one
+    for video in data:
+        for place in (video, f"{video}/intervals", f"{video}/features"):
+            if isinstance(data.get(place, getlink=True), h5py.ExternalLink):
+                raise UserError("refers to another file", file=path, field=place, fix=_FIX)
+            one = data.get(place)
+            if isinstance(one, h5py.Dataset):
+                known += one.size * one.dtype.itemsize
+                if one.external or one.is_virtual:
+                    raise UserError("refers to another file", file=path, field=place, fix=_FIX)
+        if known > most:
+            raise UserError(f"claims {known / 1e9:.3g} GB, which it cannot hold", file=path, field=video, fix=_FIX)
 
 
 def _kind(path: Path, name: str, group: Any, entries: Any) -> str:

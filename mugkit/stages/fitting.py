@@ -23,12 +23,14 @@ from mugkit import files
 from mugkit.config import Hyperparameters
 from mugkit.data.batching import Batch, Clips, TextLevel
 from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
 from mugkit.metrics import evaluate
 from mugkit.stages.training import (
     Checkpoint,
     adamw,
     choose_device,
     derive_seed,
+    named,
     progress,
     save_weights,
     similar_lengths,
@@ -134,7 +136,10 @@ def train_epoch(
     losses = []
     for batch in train.batches(similar_lengths(train.lengths, hp.optimization.batch_size, seed, epoch)):
         objective.before_step(batch, epoch)
-        losses.append(step(network, optimizer, objective.loss(batch, epoch), hp.optimization.clip_norm))
+        try:
+            losses.append(step(network, optimizer, objective.loss(batch, epoch), hp.optimization.clip_norm))
+        except UserError as error:
+            raise named(error, batch, train, epoch) from error
         objective.after_step(batch, epoch)
     return float(np.mean(losses))
 
@@ -162,6 +167,12 @@ def fit(
     for epoch in progress(range(len(history), hp.joint.max_epochs), "training"):
         loss = train_epoch(network, objective, train, optimizer, hp, seed, epoch)
         valid_loss = float(np.abs(predict(network, valid) - valid.split.labels).mean())  # L_M on validation
+        if not np.isfinite(valid_loss):
+            raise UserError(
+                f"predictions of the validation split became {valid_loss} in epoch {epoch}",
+                field="learning_rate",
+                fix="lower it, or check the data",
+            )
         history.append({"epoch": epoch, "train": loss, "valid": valid_loss})
         going_on = stop.better(valid_loss, epoch, network)
         checkpoint.save(

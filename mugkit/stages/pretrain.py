@@ -22,6 +22,7 @@ from mugkit import files
 from mugkit.config import Hyperparameters, Pretraining
 from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.errors import UserError
 from mugkit.nets.mug import MUGNetwork, build
 from mugkit.nets.projection import contrastive_loss
 from mugkit.stages.training import (
@@ -30,6 +31,7 @@ from mugkit.stages.training import (
     choose_device,
     derive_seed,
     l1,
+    named,
     progress,
     save_weights,
     similar_lengths,
@@ -127,7 +129,10 @@ def train_epoch(
     rows = []
     for batch in clips.batches(similar_lengths(clips.lengths, hp.optimization.batch_size, seed, epoch)):
         parts = losses(network, batch, hp.pretraining)
-        step(network, optimizer, parts.total(hp.pretraining), hp.optimization.clip_norm)
+        try:
+            step(network, optimizer, parts.total(hp.pretraining), hp.optimization.clip_norm)
+        except UserError as error:
+            raise named(error, batch, clips, epoch) from error
         rows.append(parts.values())
     return {str(name): float(value) for name, value in pd.DataFrame(rows).mean().items()}
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from jaxtyping import Float, Int64
@@ -23,6 +23,9 @@ from torch import Tensor, nn
 from mugkit import files
 from mugkit.config import Optimization
 from mugkit.errors import UserError
+
+if TYPE_CHECKING:
+    from mugkit.data.batching import Batch, Clips
 
 Item = TypeVar("Item")
 log = logging.getLogger(__name__)
@@ -110,6 +113,18 @@ def step(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Float[Tenso
     nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
     optimizer.step()
     return value
+
+
+def named(error: UserError, batch: Batch, clips: Clips, epoch: int) -> UserError:
+    """An error of `step` with the clips to look at: those with values that are not finite, else the whole batch."""
+    wrong = ~torch.isfinite(batch.labels)
+    for part in (*(frames.values for frames in batch.frames.values()), batch.text):
+        if isinstance(part, Tensor):
+            wrong = wrong | ~torch.isfinite(part).flatten(1).all(1)
+    chosen = batch.index[wrong.cpu()] if wrong.any() else batch.index
+    names = ", ".join(clips.split.ids[clip] for clip in chosen[:5].tolist()) + (", …" if len(chosen) > 5 else "")
+    what = "clips with values that are not finite" if wrong.any() else "all values finite; clips of the batch"
+    return UserError(f"{error.problem} in epoch {epoch} ({what}: {names})", field=error.field, fix=error.fix)
 
 
 def save_weights(network: nn.Module, path: Path) -> None:

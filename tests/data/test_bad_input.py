@@ -264,9 +264,34 @@ CASES = (
     Case("csd videos in no fold",
          lambda f: [*sdk(lambda *_: None)(f)[:2], *_folds(f, '{"train": ["q"], "valid": ["r"], "test": ["s"]}')],
          "no clip belongs to the split train"),
+    Case("csd with features in another file",
+         sdk(lambda labels, words: _external(words, f"{WORDS}/va/features")), "words.csd.*another file"),
+    Case("csd with raw data outside",
+         sdk(lambda labels, words: _raw_outside(words, f"{WORDS}/va/features")), "words.csd.*another file"),
+    Case("csd claiming 2^40 entries",
+         sdk(lambda labels, words: _claim(words, f"{WORDS}/va/features")), "words.csd.*cannot hold"),
+    Case("folds nested 100,000 deep",
+         lambda f: [*sdk(lambda *_: None)(f)[:2], *_folds(f, "[" * 100_000)], "folds.json"),
     Case("folds that are not JSON", lambda f: [*sdk(lambda *_: None)(f)[:2], *_folds(f, "train: va")], "folds.json"),
     Case("mosei without folds", lambda f: sdk(lambda *_: None)(f)[:2], "split of each video|folds", "mosei"),
 )  # fmt: skip
+
+
+def _external(file: Any, place: str) -> None:
+    import h5py
+
+    del file[place]
+    file[place] = h5py.ExternalLink("labels.csd", "/")
+
+
+def _raw_outside(file: Any, place: str) -> None:
+    del file[place]
+    file.create_dataset(place, (2, 1), "S8", external=[("/etc/passwd", 0, 16)])
+
+
+def _claim(file: Any, place: str) -> None:
+    del file[place]
+    file.create_dataset(place, (2**40, 1), "S8", chunks=(1024, 1))
 
 
 def _cut(path: Path) -> Path:

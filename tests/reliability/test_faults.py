@@ -1,0 +1,55 @@
+"""Training faults are told where they arise, with the clips to look at; checkpoints are read as data alone."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import bag_of_words, small, train_jointly
+
+import mugkit
+from mugkit.data.schema import Dataset, Sequences
+from mugkit.errors import UserError
+from mugkit.labels import source
+from mugkit.nets import text
+from mugkit.stages.pretrain import pretrain
+
+
+@pytest.fixture
+def spoilt(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """A data set with one NaN among the acoustic frames of the clip train_7."""
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    dataset = made_up((24, 8, 8))
+    acoustic = dataset.train.sequences["a"]
+    frames = np.array(acoustic.frames)
+    frames[acoustic.offsets[7], 2] = np.nan
+    train = dataclasses.replace(
+        dataset.train, sequences={**dataset.train.sequences, "a": Sequences(frames, acoustic.offsets)}
+    )
+    return dataclasses.replace(dataset, splits={**dataset.splits, "train": train})
+
+
+def test_pretrain_loss_not_finite_names_the_clip(spoilt: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"epoch 0 \(clips with values that are not finite: train_7\)"):
+        pretrain(spoilt, small(), 1111, tmp_path)
+
+
+def test_joint_training_loss_not_finite_names_the_clip(spoilt: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"not finite: train_7\)"):
+        train_jointly(spoilt, small(), source.copied(spoilt), 1111, tmp_path)
+
+
+def test_torch_load_is_called_with_weights_only_everywhere() -> None:
+    calls = [
+        (path.name, {word.arg: word.value for word in node.keywords})
+        for path in Path(mugkit.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
+    ]
+    assert calls
+    for name, words in calls:
+        assert ast.unparse(words["weights_only"]) == "True", name

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mugkit.errors import UserError
+
 
 def home() -> Path:
     """The folder of prepared data, runs and caches: `$MUGKIT_HOME`, else `.mugkit` in the repository,
@@ -117,6 +119,23 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def replaceable(target: Path, mark: str) -> Path:
+    """A folder that may be replaced as a whole, as a path without `..`.
+
+    Args:
+        mark: a file that every earlier version of this folder holds.
+
+    Raises:
+        UserError: it is no folder, or holds something and not the mark: it is not ours to delete.
+    """
+    target = target.resolve()
+    if target.exists() and not (target.is_dir() and ((target / mark).is_file() or not any(target.iterdir()))):
+        raise UserError(
+            f"would be replaced as a whole, but holds no {mark}", file=target, fix="name a folder that is new or empty"
+        )
+    return target
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from mugkit import files
+from mugkit.errors import UserError
 
 
 def test_home_follows_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -147,6 +148,23 @@ def test_atomic_folder_replaces_only_if_asked(tmp_path: Path) -> None:
 
 
 # --- JSON
+
+
+def test_replaceable_is_what_is_new_empty_or_ours(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours" / "mark").touch()
+    for name in ("new", "empty", "ours"):
+        assert files.replaceable(tmp_path / "new" / ".." / name, "mark") == (tmp_path / name).resolve()
+
+
+def test_replaceable_refuses_a_file_and_a_folder_of_other_things(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.txt").write_text("years of work")
+    for path in (tmp_path / "theirs" / "thesis.txt", tmp_path / "theirs", tmp_path / "theirs" / "x" / ".."):
+        with pytest.raises(UserError, match="replaced as a whole"):
+            files.replaceable(path, "mark")
+    assert (tmp_path / "theirs" / "thesis.txt").read_text() == "years of work"
 
 
 def test_write_json_round_trip_with_greek_and_last_newline(tmp_path: Path) -> None:

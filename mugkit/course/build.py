@@ -70,7 +70,12 @@ def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
 
 
 def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
-    """Builds all assignments (or those chosen) into `out`, replacing an earlier build; returns what it wrote."""
+    """Builds all assignments (or those chosen) into `out`, replacing an earlier build; returns what it wrote.
+
+    Raises:
+        UserError: `out` holds something else, or nbgrader refuses a source.
+    """
+    out = files.replaceable(out, "nbgrader_config.py")
     chosen = assignment.all_assignments() if chosen is None else chosen
     with files.atomic_folder(out, replace=True) as folder:
         for one in chosen:

@@ -71,14 +71,16 @@ def build(target: Path) -> Path:
         Its first page.
 
     Raises:
-        UserError: no repository beside the package, no Sphinx, or a warning while building, which is told.
+        UserError: no repository beside the package, no Sphinx, a target that holds something else, or a warning while
+            building, which is told.
     """
     root = files.repository()
     if root is None:
         raise UserError("the notebooks are not beside the package", fix="clone the repository and run `make setup`")
     if importlib.util.find_spec("sphinx") is None:
         raise UserError("Sphinx is not installed", fix="pip install 'mugkit[report]'")
-    with tempfile.TemporaryDirectory() as scratch, files.atomic_folder(target.absolute(), replace=True) as pages:
+    target = files.replaceable(target, ".buildinfo")
+    with tempfile.TemporaryDirectory() as scratch, files.atomic_folder(target, replace=True) as pages:
         source = Path(scratch) / "source"
         gather(root, source)
         (source / "conf.py").write_text("".join(f"{k} = {v!r}\n" for k, v in CONFIGURATION.items()), encoding="utf-8")

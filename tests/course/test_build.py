@@ -12,6 +12,7 @@ import variants
 
 from mugkit.course.build import build, release
 from mugkit.course.lint import build_problems
+from mugkit.errors import UserError
 
 CHOSEN = [variants.numbered(1), variants.numbered(3)]
 
@@ -82,6 +83,16 @@ def test_build_check_sees_other_metadata(key: str, value: object, built: Path) -
     )
     nbformat.write(notebook, path)
     assert any(f"'test-mae' has another {key}" in problem for problem in build_problems(built, CHOSEN))
+
+
+def test_build_replaces_an_earlier_build_and_nothing_else(built: Path, tmp_path: Path) -> None:
+    (built / "left over").touch()
+    build(built, CHOSEN[:1])
+    assert not (built / "left over").exists()
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(UserError, match="replaced as a whole"):
+        build(tmp_path, CHOSEN[:1])
+    assert (tmp_path / "thesis.txt").exists()
 
 
 def test_build_check_without_a_build_says_so(tmp_path: Path) -> None:

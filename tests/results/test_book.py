@@ -117,6 +117,13 @@ def test_build_with_a_warning_is_refused_and_leaves_nothing(monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
+def test_build_into_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(UserError, match="replaced as a whole"):
+        book.build(tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
 # --- the whole --------------------------------------------------------------------------------------------
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from pages import DESKTOP
+from pages import DESKTOP, PATIENCE
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from mugkit import files
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 TOKEN = "browser-test"
-PATIENCE = 120  # seconds for a notebook on a busy machine; one that fails ends the wait at once
+expect.set_options(timeout=1000 * PATIENCE)
 READY = "Python 3 (ipykernel) | Idle"  # in the status bar
 # All cells are in the page, in view or not; nothing asks for news.
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -78,7 +78,7 @@ def server(folder: Path, private: Path, home: Path) -> Iterator[Server]:
         yield Server(_address(process, log), folder)
     finally:
         process.terminate()  # takes its kernels along
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE)
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
@@ -121,9 +121,7 @@ class Opened:
         last = self.notebook.locator(".jp-CodeCell").nth(self.notebook.locator(".jp-CodeCell").count() - 1)
         self.menu("Run", "Run All Cells")  # adds an empty cell below a notebook that ends in prose
         failed = self.notebook.locator('[data-mime-type="application/vnd.jupyter.error"]')
-        expect(last.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).or_(failed).first).to_be_visible(
-            timeout=1000 * PATIENCE
-        )
+        expect(last.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\d")).or_(failed).first).to_be_visible()
 
     def cell(self, text: str) -> Locator:
         """The code cell whose input has this text."""
@@ -137,8 +135,8 @@ class Opened:
         before = prompt.inner_text()
         cell.locator(".jp-InputArea-editor").click()
         self.page.keyboard.press("Control+Enter")
-        expect(prompt).not_to_have_text(before, timeout=1000 * PATIENCE)
-        expect(prompt).to_have_text(re.compile(r"\[\d+\]"), timeout=1000 * PATIENCE)
+        expect(prompt).not_to_have_text(before)
+        expect(prompt).to_have_text(re.compile(r"\[\d+\]"))
         return cell.locator(".jp-OutputArea-output")
 
     def write(self, cell: Locator, source: str) -> None:
@@ -152,13 +150,14 @@ class Opened:
 def opened(browser: Browser, at: Server, notebook: str, picture: Path) -> Iterator[Opened]:
     """A notebook with its kernel ready. If the block fails, `picture` shows the page at that moment."""
     page = browser.new_page(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+    page.set_default_timeout(1000 * PATIENCE)
     found = Opened(page)
     inside = ("data:", "blob:", at.address, at.address.replace("http", "ws", 1))
     page.on("request", lambda r: None if r.url.startswith(inside) else found.outside.append(r.url))
     try:
         page.goto(f"{at.address}lab/tree/{notebook}?token={TOKEN}&reset")
         # The notebook's own indicator says idle before there is a kernel, and cells run then come to nothing.
-        expect(page.get_by_role("button", name=READY)).to_be_visible(timeout=1000 * PATIENCE)
+        expect(page.get_by_role("button", name=READY)).to_be_visible()
         expect(found.notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')).to_be_visible()
         yield found
     except BaseException:

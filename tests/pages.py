@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 DESKTOP, PHONE = (1280, 900), (390, 844)  # CSS pixels
+PATIENCE = 300  # seconds for whatever a busy machine makes wait; what fails ends the wait at once
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -40,7 +41,7 @@ def browser() -> Iterator[Browser]:
     """A browser with a profile of its own."""
     path = chromium()
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        started = playwright.chromium.launch(executable_path=path, headless=True, args=FLAGS, timeout=1000 * PATIENCE)
         try:
             yield started
         finally:
@@ -84,6 +85,7 @@ class Visit:
 def visit(browser: Browser, path: Path, size: tuple[int, int] = DESKTOP) -> Iterator[Visit]:
     """Opens a file at a window size and watches it."""
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.set_default_timeout(1000 * PATIENCE)
     seen = Visit(page)
     page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: seen.errors.append(str(error)))

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lab import PATIENCE, READY, copy, opened, server
+from lab import READY, copy, opened, server
 from pages import browser
 from playwright.sync_api import expect
 
@@ -32,11 +32,11 @@ def take(target: Path) -> None:
             found.run_all()
             box = found.notebook.locator(".mugkit-explorer")
             picture = box.locator("img.mugkit-explorer-picture")
-            expect(picture).to_be_visible(timeout=1000 * PATIENCE)
+            expect(picture).to_be_visible()
             before = picture.get_attribute("src") or ""
             box.locator(".mugkit-explorer-utterances select").select_option(index=2)
             expect(picture).not_to_have_attribute("src", before)  # it comes last
-            expect(found.page.get_by_role("button", name=READY)).to_be_visible(timeout=1000 * PATIENCE)
+            expect(found.page.get_by_role("button", name=READY)).to_be_visible()
             found.page.set_viewport_size({"width": 1280, "height": 960})
             found.page.keyboard.press("Control+b")  # the file browser leaves; the explorer gets its room
             box.evaluate("box => box.scrollIntoView({block: 'start'})")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lab import PATIENCE, Opened, Server, copy, opened, server, sizes
+from lab import Opened, Server, copy, opened, server, sizes
 from made_up import make_dataset
 from pages import browser
 from playwright.sync_api import Browser, expect
@@ -73,7 +73,7 @@ def test_choosing_another_utterance_turns_the_explorers_page(notebook: Opened) -
     assert notebook.errors == []
     box = notebook.notebook.locator(".mugkit-explorer")
     details, picture = box.locator(".mugkit-explorer-details"), box.locator("img.mugkit-explorer-picture")
-    expect(picture).to_be_visible(timeout=1000 * PATIENCE)
+    expect(picture).to_be_visible()
     text, source = details.inner_text(), picture.get_attribute("src") or ""
     box.locator(".mugkit-explorer-utterances select").select_option(index=5)
     expect(details).not_to_have_text(text, use_inner_text=True)

@@ -57,6 +57,16 @@ img.math { display: inline; height: auto; max-width: 100%; background: none; }
 .bd-article h1, .bd-article h2, .bd-article h3, .field-list, dt.sig, dt.sig *, code { overflow-wrap: anywhere; }
 dt.sig *, code { white-space: normal !important; }
 .bd-article table { display: block; overflow-x: auto; }
+/* A table is as wide as its cells ask for and scrolls: squeezed, one long remark makes every row tall. */
+.cell_output table.dataframe { width: max-content; max-width: none; }
+.cell_output table.dataframe :is(td, th) { max-width: 22rem; padding: 0.1rem 0.5rem; }
+.cell_output table:not(.dataframe) td:first-child { min-width: 12rem; }
+@media print {
+  .cell_output table { font-size: 0.42rem; }
+  .cell_output table.dataframe { width: auto; }
+  .cell_output table.dataframe :is(td, th) { padding: 0 0.1rem; }
+  .bd-article pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+}
 @media (max-width: 40rem) { .headerlink { display: none !important; } }
 """
 

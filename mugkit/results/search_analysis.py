@@ -174,9 +174,13 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _scale(axes: Axes, values: pd.Series) -> None:
-    """A logarithmic axis where there is no zero; ticks at the values if they are few, else at the ends."""
+    """A logarithmic axis, from the smallest positive value on where zero and several powers of ten occur; ticks at the
+    values if they are few, else at the ends."""
+    smallest = values[values > 0].min()
     if values.min() > 0:
         axes.set_xscale("log")
+    elif values.max() > 10 * smallest:
+        axes.set_xscale("symlog", linthresh=smallest)
     distinct = sorted(set(values))
     ticks = distinct if len(distinct) <= FEWEST else [distinct[0], distinct[-1]]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])

@@ -15,7 +15,7 @@ from mugkit.course.sandbox import Limits
 
 @pytest.fixture
 def answers() -> Iterator[SandboxedAnswers]:
-    one = SandboxedAnswers(False, Limits(cell_seconds=20.0, total_seconds=200.0), preload=["torch"])
+    one = SandboxedAnswers(False, Limits(cell_seconds=120.0, total_seconds=1200.0), preload=["torch"])
     yield one
     one.close()
 

@@ -85,7 +85,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     (submissions / "linked" / f"{ONE.name}.ipynb").symlink_to(submissions / "right" / f"{ONE.name}.ipynb")
     (submissions / "absent").mkdir()
     held = sandbox.contains(sandbox.protection())  # bounded attacks only: they need no sandbox to end
-    found = grade(submissions, out, protected=held, limits=Limits(cell_seconds=5.0), chosen=[ONE])
+    found = grade(submissions, out, protected=held, limits=Limits(cell_seconds=20.0), chosen=[ONE])
     return out, {one.student: one for one in found}
 
 

@@ -203,3 +203,17 @@ def test_browser_navigation_leads_to_the_notebooks(built: Path, chromium: Browse
 def test_browser_prints_a_chapter(built: Path, chromium: Browser) -> None:
     with visit(chromium, built / "notebooks" / "05_stage2_meta_learning.html") as seen:
         assert pdf_pages(seen.page.pdf(format="A4")) > 1
+
+
+def test_browser_wide_tables_scroll_on_a_phone_and_are_whole_on_paper(built: Path, chromium: Browser) -> None:
+    with visit(chromium, built / "notebooks" / "07_table3_mosi_mosei.html", PHONE) as seen:
+        table = seen.page.locator("table.dataframe", has_text="Graph-MFN").nth(1)
+        box = table.locator("xpath=ancestor::div[contains(@class, 'text_html')]")
+        assert table.evaluate("table => table.offsetWidth") > 2 * PHONE[0]
+        assert box.evaluate("box => { box.scrollLeft = 300; return box.scrollLeft; }") == 300
+        heights = table.evaluate("table => [...table.tBodies[0].rows].map(row => row.offsetHeight)")
+        assert max(heights) < 4 * min(heights)  # no remark is squeezed into a column of single words
+        seen.page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins
+        seen.page.emulate_media(media="print")
+        cut_off = "tables => tables.filter(t => t.scrollWidth > t.clientWidth + 1).length"
+        assert seen.page.locator("table").evaluate_all(cut_off) == 0

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM to a running `mugkit`: a line on how to resume, nothing half-written; the same command then ends."""
+"""SIGINT and SIGTERM to a running `mugkit`: a line on how to resume, nothing half-written; started again, it ends."""
 
 from __future__ import annotations
 

@@ -268,6 +268,8 @@ CASES = (
          sdk(lambda labels, words: _external(words, f"{WORDS}/va/features")), "words.csd.*another file"),
     Case("csd with raw data outside",
          sdk(lambda labels, words: _raw_outside(words, f"{WORDS}/va/features")), "words.csd.*another file"),
+    Case("csd with features of another file by a virtual data set",
+         sdk(lambda labels, words: _virtual(words, f"{WORDS}/va/features")), "words.csd.*another file"),
     Case("csd claiming 2^40 entries",
          sdk(lambda labels, words: _claim(words, f"{WORDS}/va/features")), "words.csd.*cannot hold"),
     Case("folds nested 100,000 deep",
@@ -287,6 +289,15 @@ def _external(file: Any, place: str) -> None:
 def _raw_outside(file: Any, place: str) -> None:
     del file[place]
     file.create_dataset(place, (2, 1), "S8", external=[("/etc/passwd", 0, 16)])
+
+
+def _virtual(file: Any, place: str) -> None:
+    import h5py
+
+    layout = h5py.VirtualLayout((2, 1), "S8")
+    layout[:] = h5py.VirtualSource("labels.csd", "words/data/va/features", (2, 1), "S8")
+    del file[place]
+    file.create_virtual_dataset(place, layout)
 
 
 def _claim(file: Any, place: str) -> None:

@@ -295,6 +295,63 @@ def test_load_notices_a_damaged_frame_header(header: bytes, folder: Path) -> Non
         store.load(folder)
 
 
+def spoil_offsets(folder: Path, change: Callable[[np.ndarray], object]) -> None:
+    """Rewrites the acoustic offsets of the training split in place; its size stays the same."""
+    arrays = load_file(path := folder / "train.safetensors")
+    change(arrays["a.offsets"])
+    store._write_arrays(
+        {key: (value, {"f": "F32", "i": "I64"}[value.dtype.kind]) for key, value in arrays.items()}, path
+    )
+
+
+OFFSETS: dict[str, Callable[[np.ndarray], object]] = {
+    "beyond the frames": lambda offsets: np.add(offsets[-1:], 1, out=offsets[-1:]),
+    "before the frames": lambda offsets: np.subtract(offsets[:1], 1, out=offsets[:1]),
+    "far beyond in the middle": lambda offsets: np.copyto(offsets[2:3], 2**62),
+    "out of order": lambda offsets: np.copyto(offsets[1:3], offsets[1:3][::-1].copy()),
+}
+
+
+@pytest.mark.parametrize("change", OFFSETS)
+def test_load_refuses_offsets(change: str, folder: Path) -> None:
+    spoil_offsets(folder, lambda offsets: None)
+    store.load(folder)
+    spoil_offsets(folder, OFFSETS[change])
+    with pytest.raises(UserError, match="not a file of frames") as caught:
+        store.load(folder)
+    assert "offsets do not cut the frames into clips" in str(caught.value.__cause__)
+
+
+def test_load_refuses_offsets_of_other_clips(dataset: Dataset, folder: Path) -> None:
+    other = store.save(make_dataset((7, 3, 2), seed=1), folder.with_name("other"))
+    (other / "train.safetensors").replace(folder / "train.safetensors")
+    manifest = json.loads((folder / "dataset.json").read_text())
+    manifest["files"]["train.safetensors"]["bytes"] = (folder / "train.safetensors").stat().st_size
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="not a file of frames") as caught:
+        store.load(folder)
+    assert "do not belong to these clips" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("length", [2**63, 2**40, None])
+def test_load_refuses_a_header_longer_than_its_file(length: int | None, folder: Path) -> None:
+    path = folder / "train.safetensors"
+    claimed = path.stat().st_size - 7 if length is None else length
+    path.write_bytes(claimed.to_bytes(8, "little") + path.read_bytes()[8:])
+    with pytest.raises(UserError, match="not a file of frames") as caught:
+        store.load(folder)
+    assert "longer than the file" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("name", ["../clips.parquet", "/etc/hostname", "a/b", "."])
+def test_load_refuses_file_names_outside_of_the_folder(name: str, folder: Path) -> None:
+    manifest = json.loads((folder / "dataset.json").read_text())
+    manifest["files"][name] = {"bytes": 1, "sha256": ""}
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="not a description"):
+        store.load(folder)
+
+
 def test_load_refuses_a_newer_format(folder: Path) -> None:
     manifest = json.loads((folder / "dataset.json").read_text())
     (folder / "dataset.json").write_text(json.dumps(manifest | {"format": store.FORMAT + 1}))

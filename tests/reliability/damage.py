@@ -1,9 +1,16 @@
-"""Every file of every run truncated, flipped, emptied or deleted: noticed, and computed again to the same bits."""
+"""Every file of every run truncated, flipped, emptied or deleted: told, and computed again to the same bits.
+
+A run's `done.json` holds, beside the checksums, what no result depends on: times, versions, the identity in full. One
+bit flipped there is harmless if the checksums are read as before; these are counted apart.
+"""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
+from typing import Any
 
+from mugkit import files
 from reliability.kills import KINDS, compute, content, lost
 from reliability.scenario import Outcome, draws, fork, wait
 
@@ -22,6 +29,20 @@ def damage(path: Path, way: str, position: int) -> None:
         path.write_bytes(body[: len(body) // 2] if way == "truncated" else b"")
 
 
+def checksums(done: Path) -> Any:
+    """What the run store reads of `done.json`; nothing if it cannot."""
+    try:
+        return files.read_json(done)["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def compute_and_log(root: Path, log: Path) -> None:
+    """All runs once more; the warnings go to a file."""
+    logging.getLogger("mugkit").addHandler(logging.FileHandler(log, mode="w"))
+    compute(root)
+
+
 def run(folder: Path, trials: int) -> Outcome:
     """One file in one way a trial, all files and ways in turn if there are enough trials."""
     outcome, random, root = Outcome(), draws("damage"), folder / "damaged"
@@ -32,8 +53,22 @@ def run(folder: Path, trials: int) -> Outcome:
     names = sorted(path.relative_to(root) for kind in KINDS for path in (root / kind).rglob("*") if path.is_file())
     cases = [(name, way) for name in names for way in WAYS]
     for name, way in random.sample(cases, min(trials, len(cases))):
-        damage(root / name, way, random.randrange(2**30))
-        # A flipped bit of done.json's times or versions changes no result; all else must be noticed.
-        again = wait(fork(lambda: compute(root)))
-        outcome.count(f"{name.name} {way}", "not computed again" if again else lost(root, expected))
+        _try(outcome, root, name, way, random.randrange(2**30), expected)
     return outcome
+
+
+def _try(
+    outcome: Outcome, root: Path, name: Path, way: str, position: int, expected: dict[str, dict[str, str]]
+) -> None:
+    path, log, kind = root / name, root.parent / "log", f"{name.name} {way}"
+    before = checksums(path) if name.name == "done.json" else None
+    damage(path, way, position)
+    harmless = before is not None and checksums(path) == before
+    if wait(fork(lambda: compute_and_log(root, log))):
+        outcome.count(kind, "not computed again")
+        return
+    told = f"{path.parent}: damaged" in log.read_text()
+    if harmless and not told:
+        outcome.count(f"{kind}, where nothing is read", lost(root, expected))
+    else:
+        outcome.count(f"{kind}, told", lost(root, expected) if told else "not told")

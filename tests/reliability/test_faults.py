@@ -17,6 +17,7 @@ from mugkit.errors import UserError
 from mugkit.labels import source
 from mugkit.nets import text
 from mugkit.stages.pretrain import pretrain
+from mugkit.stages.training import Checkpoint
 
 
 @pytest.fixture
@@ -41,6 +42,22 @@ def test_pretrain_loss_not_finite_names_the_clip(spoilt: Dataset, tmp_path: Path
 def test_joint_training_loss_not_finite_names_the_clip(spoilt: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"not finite: train_7\)"):
         train_jointly(spoilt, small(), source.copied(spoilt), 1111, tmp_path)
+
+
+def test_validation_loss_not_finite_is_told_before_a_checkpoint_is_written(spoilt: Dataset, tmp_path: Path) -> None:
+    train, valid = spoilt.splits["valid"], spoilt.splits["train"]
+    swapped = dataclasses.replace(
+        spoilt,
+        splits={
+            **spoilt.splits,
+            "train": dataclasses.replace(train, name="train"),
+            "valid": dataclasses.replace(valid, name="valid"),
+        },
+    )
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
+    with pytest.raises(UserError, match="validation split became nan in epoch 0"):
+        train_jointly(swapped, small(), source.copied(swapped), 1111, tmp_path, checkpoint)
+    assert checkpoint.load() is None
 
 
 def test_torch_load_is_called_with_weights_only_everywhere() -> None:

@@ -28,6 +28,7 @@ def test_kill_at_random_moments_resumes_to_the_same_bits(tmp_path: Path) -> None
 def test_damaged_file_is_computed_again_to_the_same_bits(tmp_path: Path) -> None:
     outcome = damage.run(tmp_path, 8)
     assert (outcome.losses, outcome.tried) == ([], 8)
+    assert sum(count for kind, count in outcome.details.items() if kind.endswith(", told")) >= 6
 
 
 @pytest.mark.slow

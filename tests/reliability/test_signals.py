@@ -1,0 +1,138 @@
+"""SIGINT and SIGTERM to a running `mugkit`: a line on how to resume, nothing half-written; started again, it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mugkit import files
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+
+TESTS = Path(__file__).resolve().parents[1]
+# The console script, with a text encoder that costs nothing and a repository of the test's own.
+MUGKIT = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(TESTS)!r})
+from small import bag_of_words
+from mugkit import ahead, cli, files
+from mugkit.nets import text
+text._encode = bag_of_words
+files.repository = lambda: Path.cwd()
+ahead.compute = lambda *_: []
+cli.app()
+"""
+# Long enough to be met in the middle on any machine: stage 1 alone takes some seconds.
+LONG = ("--profile", "smoke", "--set", "pretrain_epochs=60", "--set", "batch_size=4")
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path, made_up: Callable[..., Dataset], mugkit_home: Path) -> Iterator[Start]:
+    """Starts `mugkit ARGUMENTS`; what still runs at the test's end is killed."""
+    dataset, started = made_up(), []
+    store.save(dataset, files.data_home() / dataset.name)
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        surroundings = os.environ | {"MUGKIT_PROGRESS": "0", "HF_HUB_OFFLINE": "1"}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-c", MUGKIT, *arguments],
+                cwd=tmp_path, env=surroundings, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+        )  # fmt: skip
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(process: subprocess.Popen[str], found: Callable[[], bool]) -> None:
+    """Until something is on the disk; fails if the process ends before that, or after two minutes."""
+    until = time.monotonic() + 120
+    while not found():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def stop(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    """Sends the signal; checks the exit code, what was said and what is left over."""
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + number
+    assert f"stopped by {number.name}" in said
+    assert "the same command resumes" in said
+    assert "Traceback" not in said
+    assert list(files.home().rglob("*.tmp")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_run_stopped_by_a_signal_ends_cleanly_and_resumes(number: signal.Signals, start: Start) -> None:
+    command = ("run", "--dataset", "made-up", *LONG)
+    process = start(*command)
+    partial = files.home() / "runs" / "partial"
+    wait_for(process, lambda: any(partial.rglob("checkpoint.pt")))
+    stop(process, number)
+    assert len(list(partial.rglob("checkpoint.pt"))) == 1  # what is finished of stage 1
+    again = start(*command)
+    printed, said = again.communicate(timeout=120)
+    assert (again.returncode, "stored: " in printed) == (0, True), said
+    assert list(partial.iterdir()) == []
+
+
+# The notebook waits until the test says that it need not; it cannot end by itself.
+CELLS = (
+    'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder',
+    "import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))",
+    "import time\nwhile not pathlib.Path('go on').exists():\n    time.sleep(0.05)",
+    "pathlib.Path(out).mkdir(parents=True, exist_ok=True)\n(pathlib.Path(out) / 'manifest.json').write_text('{}')",
+    "print('finished: 00_waits')",
+)
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process runs; a zombie, which nobody waited for yet, does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in Linux's /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_reproduce_stopped_by_a_signal_ends_its_kernels(number: signal.Signals, start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "00_waits.ipynb")
+    command = ("reproduce", "--profile", "smoke", "--dataset", "made-up", "--out", str(tmp_path / "figures"))
+    process = start(*command)
+    wait_for(process, lambda: (folder / "pid").exists() and (folder / "pid").read_text() != "")
+    kernel = int((folder / "pid").read_text())
+    assert is_alive(kernel)
+    stop(process, number)
+    until = time.monotonic() + 20
+    while is_alive(kernel) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not is_alive(kernel)
+    assert list((files.home() / "executed").rglob("*.json")) == []  # no receipt: it did not run to its end
+    (folder / "go on").touch()
+    again = start(*command)
+    assert "ran     00_waits" in again.communicate(timeout=120)[0]

@@ -23,7 +23,7 @@ from mugkit.stages.training import Checkpoint
 from reliability.payloads import Payload, payloads
 from reliability.scenario import Outcome, draws, fork, wait
 
-SPARE = 2**30  # bytes that a reader may claim beyond what the process has
+SPARE = 2**31  # bytes that a reader may claim beyond what the process has; pyarrow alone reserves half of it
 SECONDS = 30.0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -19,11 +20,22 @@ from mugkit.errors import UserError
 
 def home() -> Path:
     """The folder of prepared data, runs and caches: `$MUGKIT_HOME`, else `.mugkit` in the repository,
-    else (an installed package without its repository) `~/.cache/mugkit`."""
-    if chosen := os.environ.get("MUGKIT_HOME"):
-        return Path(chosen).expanduser().absolute()
-    root = repository()
-    return root / ".mugkit" if root else Path.home() / ".cache" / "mugkit"
+    else (an installed package without its repository) `~/.cache/mugkit`.
+
+    Raises:
+        UserError: the user has no home directory and neither of the others is there.
+    """
+    try:
+        if chosen := os.environ.get("MUGKIT_HOME"):
+            return Path(chosen).expanduser().absolute()
+        root = repository()
+        return root / ".mugkit" if root else Path.home() / ".cache" / "mugkit"
+    except RuntimeError as error:
+        raise UserError(
+            "there is no home directory to keep data and runs in",
+            field="MUGKIT_HOME",
+            fix="set MUGKIT_HOME to a folder that you may write to",
+        ) from error
 
 
 def repository() -> Path | None:
@@ -88,37 +100,56 @@ def _is_alive(process: int) -> bool:
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `target` and moves it into place if the block ends without an error."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)  # mkstemp makes files private; results are meant to be read
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Yields a temporary path beside `target` and moves it into place if the block ends without an error.
+
+    Raises:
+        UserError: the disk became full.
+    """
+    with _told_if_full(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o644)  # mkstemp makes files private; results are meant to be read
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Like `atomic_path`, for a folder. An existing target is kept unless `replace`."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent))
+    with _told_if_full(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            if replace and target.exists():
+                # Moved aside, not deleted file by file: a kill in between must not leave half of the old one.
+                aside = temporary.with_name(f"{temporary.name.removesuffix('.tmp')}_old.tmp")
+                target.rename(aside)
+                temporary.rename(target)
+                shutil.rmtree(aside, ignore_errors=True)
+            else:
+                temporary.rename(target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _told_if_full(target: Path) -> Iterator[None]:
     try:
-        yield temporary
-        temporary.chmod(0o755)
-        if replace and target.exists():
-            # Moved aside, not deleted file by file: a kill in between must not leave half of the old one.
-            aside = temporary.with_name(f"{temporary.name.removesuffix('.tmp')}_old.tmp")
-            target.rename(aside)
-            temporary.rename(target)
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            temporary.rename(target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        yield
+    except Exception as error:  # safetensors and parquet have errors of their own for it
+        number = error.errno if isinstance(error, OSError) else None
+        full = number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error)
+        if isinstance(error, UserError) or not full:
+            raise
+        fix = "delete what you no longer need, or set MUGKIT_HOME to a folder on a larger disk; then start again"
+        raise UserError("the disk is too full to write this", file=target, fix=fix) from error
 
 
 def replaceable(target: Path, mark: str) -> Path:

@@ -131,7 +131,7 @@ class _Source:
             _refuse_outside(data, path)
             entries = data[next(iter(data))]["features"]
             return cls(path, name, _kind(path, name, file[name], entries), int(np.prod(entries.shape[1:])), data)
-        except (OSError, KeyError, TypeError, AttributeError, StopIteration) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, StopIteration, RuntimeError) as error:
             raise UserError("is not a computational sequence (HDF5)", file=path, fix=_FIX) from error
 
     @property
@@ -145,8 +145,10 @@ class _Source:
             return np.zeros((0, 2)), np.zeros((0, self.dim), np.float32)
         try:
             intervals, values = (self.data[video][key][()] for key in ("intervals", "features"))
+            if values.dtype.kind not in ("SO" if self.kind == "words" else "fiu"):
+                raise TypeError("neither numbers nor words")
             return intervals.astype(np.float64).reshape(len(values), 2), values.reshape(len(values), self.dim)
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, MemoryError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError, MemoryError, RuntimeError) as error:
             place = f"{self.name}/data/{video}"
             raise UserError("is damaged or of another form", file=self.path, field=place, fix=_FIX) from error
 

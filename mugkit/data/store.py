@@ -81,7 +81,7 @@ def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
     folder = folder_of(name_or_folder)
     manifest = read_manifest(folder)
     _check_files(folder, manifest, verify)
-    table = pd.read_parquet(folder / CLIPS)
+    table = _read_clips(folder / CLIPS)
     splits = {name: _open_split(folder, name, table[table["split"] == name], manifest["dims"]) for name in SPLITS}
     return Dataset(
         manifest["name"],
@@ -128,8 +128,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         version = int(manifest["format"])
         if version <= FORMAT and (missing := _DESCRIBED - manifest.keys()):
             raise ValueError(f"without {missing}")
-        if any(Path(name).name != name for name in manifest.get("files", ())):
-            raise ValueError("names files outside of its folder")
+        if version <= FORMAT:
+            _check_manifest(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "is not a description of a data set") from error
     if version > FORMAT:
@@ -140,6 +140,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             fix="update mugkit, or prepare the data set again",
         )
     return manifest
+
+
+def _check_manifest(manifest: Mapping[str, Any]) -> None:
+    """Refuses values of other types than `_manifest` writes, and files outside of the folder."""
+    for name, entry in manifest["files"].items():
+        if Path(name).name != name:
+            raise ValueError("names files outside of its folder")
+        if not isinstance(entry["bytes"], int) or not isinstance(entry["sha256"], str):
+            raise ValueError("files without size and checksum")
+    if not all(isinstance(manifest[key], dict) for key in ("about", "sizes", "dims", "content")):
+        raise ValueError("a description of another form")
+    if manifest["family"] not in LABEL_SCALE or not isinstance(manifest["name"], str):
+        raise ValueError("an unknown family")
 
 
 # --- writing --------------------------------------------------------------------------------------
@@ -246,6 +259,25 @@ def _check_files(folder: Path, manifest: Mapping[str, Any], verify: bool) -> Non
             raise _damaged(path, f"has {path.stat().st_size} bytes instead of {expected['bytes']}")
         if (verify or name == CLIPS) and files.sha256(path) != expected["sha256"]:
             raise _damaged(path, "has changed since it was prepared (its SHA-256 differs)")
+
+
+def _read_clips(path: Path) -> pd.DataFrame:
+    """Ids, texts and labels, with the types that the rest relies on."""
+    import pyarrow.parquet
+
+    try:
+        rows = pyarrow.parquet.read_metadata(path).num_rows
+        if rows > 8 * path.stat().st_size:  # ids differ: each takes more than a bit, however well it is compressed
+            raise ValueError(f"claims {rows} clips, which it cannot hold")
+        table = pd.read_parquet(path)
+        table = table.astype({name: "float32" for name in table if str(name).partition("_")[0] == "y"})
+        if not all(isinstance(value, str) for name in ("split", "id", "text") for value in table[name]):
+            raise ValueError("ids, texts and splits must be text")
+        if "y" not in table:
+            raise ValueError("without labels")
+    except Exception as error:  # a spoilt file can make its reader fail in any way
+        raise _damaged(path, "is not a table of clips") from error
+    return table
 
 
 def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: Iterable[str]) -> Split:

@@ -13,8 +13,11 @@ from made_up import make_dataset
 
 from mugkit import files
 from mugkit.runs import versions
-from reliability import contention, damage, kills
+from reliability import contention, damage, hostile, kills, places
 from reliability.scenario import SEED
+
+
+PLACES = "places that cannot be written to"
 
 
 def main(target: Path) -> int:
@@ -26,8 +29,14 @@ def main(target: Path) -> int:
             "kill and resume": kills.run(folder / "kills", 50),
             "damaged store": damage.run(folder / "damage", 60),
             "processes on one store": contention.run(folder / "contention"),
+            "hostile files": hostile.run(folder / "hostile"),
         }
-    scenarios = {}
+        folder.chmod(0o755)  # one place is entered by another user
+        if not (reason := places.allowed()):
+            outcomes[PLACES] = places.run(folder / "places")
+    scenarios: dict[str, object] = {PLACES: {"not tried": reason}} if reason else {}
+    if reason:
+        print(f"{PLACES}: not tried, {reason}")
     for name, outcome in outcomes.items():
         scenarios[name] = outcome.plain()
         print(f"{name}: {outcome.tried} tried, {outcome.passed} passed, {len(outcome.losses)} lost", flush=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from mugkit.data.schema import Dataset
-from reliability import contention, damage, kills
+from reliability import contention, damage, hostile, kills, payloads, places
+from reliability.scenario import draws
 
 
 @pytest.fixture
@@ -36,3 +37,30 @@ def test_damaged_file_is_computed_again_to_the_same_bits(tmp_path: Path) -> None
 def test_two_processes_compute_each_run_once(tmp_path: Path) -> None:
     outcome = contention.run(tmp_path, (2,))
     assert (outcome.losses, outcome.tried) == ([], 1)
+
+
+@pytest.mark.slow
+def test_hostile_files_run_nothing_and_are_refused(tmp_path: Path) -> None:
+    outcome = hostile.run(tmp_path, 0.08)
+    assert outcome.losses == []
+    assert outcome.tried >= 20
+    assert {kind.partition(",")[0] for kind in outcome.details} >= {"csd", "parquet", "manifest", "checkpoint", "run"}
+
+
+def test_hostile_files_are_two_hundred_and_the_calls_would_run(tmp_path: Path) -> None:
+    """A careless reader creates the canary: the payloads are not blunt."""
+    import pickle
+
+    made = payloads.payloads(draws("hostile"))
+    assert len(made) >= 200
+    blunt = payloads.WAYS["GLOBAL, REDUCE"](*payloads.calls(tmp_path / "canary")[0]) + b"."
+    pickle.loads(blunt)
+    assert (tmp_path / "canary").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(places.allowed()), reason=places.allowed() or "allowed")
+def test_places_that_cannot_be_written_to_are_told(tmp_path: Path) -> None:
+    names = ("full disk, run", "read-only folder, prepare", "not writable, run")
+    outcome = places.run(tmp_path, lambda all: [next(p for p in all if p.name == name) for name in names])
+    assert (outcome.losses, outcome.tried) == ([], len(names))

@@ -1,0 +1,136 @@
+"""`mugkit prepare` and `mugkit run` where they cannot write: a full disk, a read-only folder, no home, no permission.
+
+Each command is a process in a mount namespace of its own (a small tmpfs, a read-only mount), or without capabilities
+(root would ignore permissions). It must end with exit code 2, name the place and a fix, and leave nothing half-written;
+where the disk was full, the same command must succeed once there is room.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from made_up import make_dataset
+
+from mugkit.data import store
+from reliability.scenario import Outcome
+
+TESTS = Path(__file__).resolve().parents[1]
+# The console script without a repository around it, and with a text encoder that costs nothing.
+MUGKIT = f"""
+import sys
+sys.path.insert(0, {str(TESTS)!r})
+from mugkit import cli, files
+files.repository = lambda: None
+if "run" in sys.argv:
+    from small import bag_of_words
+    from mugkit.nets import text
+    text._encode = bag_of_words
+cli.app()
+"""
+TABLE = "id,text,label,split\na,so good,1.5,train\nb,so bad,-2,valid\nc,so so,0,test\n"
+RUN = "run --system mug --dataset made-up --profile smoke"
+POWERLESS = "setpriv --bounding-set=-all --inh-caps=-all"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and what is tried.
+
+    Attributes:
+        setup: shell commands that make the place; $HOME_OF_MUGKIT is a folder with a prepared data set.
+        around: a command that the command line runs under.
+        after: shell commands that put the place right; '' if that is not tried.
+    """
+
+    name: str
+    arguments: str
+    setup: str = ""
+    around: str = ""
+    after: str = ""
+
+
+def _full(arguments: str, spare: int) -> Place:
+    """A tmpfs that holds the data set and `spare` KiB more."""
+    setup = f"""size=$(( $(du -sk "$HOME_OF_MUGKIT" | cut -f1) + {spare} ))k
+cp -a "$HOME_OF_MUGKIT" "$HOME_OF_MUGKIT.kept"
+mount -t tmpfs -o size=$size tmpfs "$HOME_OF_MUGKIT"
+cp -a "$HOME_OF_MUGKIT.kept/." "$HOME_OF_MUGKIT\""""
+    after = 'mount -o remount,size=256m "$HOME_OF_MUGKIT"'
+    return Place(f"full disk, {arguments.split()[0]}", arguments, setup, after=after)
+
+
+def places(prepare: str) -> list[Place]:
+    """All of them, the commands in turn. `prepare` is the command that prepares a table."""
+    read_only = 'mount --bind "$HOME_OF_MUGKIT" "$HOME_OF_MUGKIT"; mount -o remount,ro,bind "$HOME_OF_MUGKIT"'
+    closed = 'chmod -R a-w "$HOME_OF_MUGKIT"'
+    hidden = 'chmod 0 "$HOME_OF_MUGKIT"'
+    no_home = "env -u HOME -u MUGKIT_HOME setpriv --reuid 54321 --clear-groups --bounding-set=-all --inh-caps=-all"
+    return [
+        *(_full(RUN, spare) for spare in (0, 16, 64, 128, 256, 384)),
+        *(_full(prepare, spare) for spare in (-8, 0)),
+        *(Place(f"read-only folder, {one.split()[0]}", one, read_only) for one in (RUN, prepare)),
+        *(Place(f"not writable, {one.split()[0]}", one, closed, POWERLESS) for one in (RUN, prepare)),
+        *(Place(f"not readable, {one.split()[0]}", one, hidden, POWERLESS) for one in (RUN, prepare)),
+        Place("home does not exist, prepare", prepare, around="env -u MUGKIT_HOME HOME=/proc/none"),
+        Place("no home directory, prepare", prepare, around=no_home),
+    ]
+
+
+def allowed() -> str:
+    """Why this machine cannot make such places; '' if it can."""
+    for tool in ("unshare", "setpriv"):
+        if not shutil.which(tool):
+            return f"{tool} (util-linux) is not installed"
+    done = subprocess.run(
+        ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"], capture_output=True, text=True, check=False
+    )
+    return f"mount namespaces are not allowed here: {done.stderr.strip()}" if done.returncode else ""
+
+
+def run(folder: Path, choose: Callable[[list[Place]], list[Place]] = list) -> Outcome:
+    outcome = Outcome()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.csv").write_text(TABLE)
+    (folder / "table.csv").chmod(0o644)
+    for number, place in enumerate(choose(places(f"prepare mosi --source {folder / 'table.csv'}"))):
+        home = folder / f"home-{number}"
+        store.save(make_dataset((24, 8, 8)), home / "data" / "made-up")
+        outcome.count(place.name, _try(place, home))
+    return outcome
+
+
+def _try(place: Place, home: Path) -> str:
+    """What is wrong with how a command ends; '' if nothing."""
+    command = f"{place.around} {sys.executable} -c {shlex.quote(MUGKIT)} {place.arguments}"
+    script = f"""set -e
+{place.setup or ":"}
+set +e
+{command} >/dev/null; echo "code $?"
+[ -r "$HOME_OF_MUGKIT" ] && find "$HOME_OF_MUGKIT" -path '*.kept' -prune -o \\( -name '*.tmp' -o -name done.json -o -type d -path '*/runs/*/*' \\) -print
+if [ -n {place.after!r} ]; then {place.after or ":"}; {command} >/dev/null 2>&1; echo "again $?"; fi"""
+    surroundings = os.environ | {"HOME_OF_MUGKIT": str(home), "MUGKIT_HOME": str(home), "MUGKIT_PROGRESS": "0"}
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script],
+        env=surroundings, cwd="/", capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    home.chmod(0o755)
+    return _judge(place, done.stdout.splitlines(), " ".join(done.stderr.split()))
+
+
+def _judge(place: Place, printed: list[str], told: str) -> str:
+    codes = dict(line.split() for line in printed if line.startswith(("code ", "again ")))
+    halves = [line for line in printed if line.endswith(".tmp")]
+    if codes.get("code") != "2" or "Traceback" in told:
+        return f"ended with {codes.get('code')}: {told[-1500:]}"
+    if "error: " not in told or " fix: " not in told or not ("/" in told or "MUGKIT_HOME" in told):
+        return f"said {told[-500:]}"
+    if halves or codes.get("again", "0") != "0":
+        return f"left {halves}" if halves else "failed again with room"
+    return ""

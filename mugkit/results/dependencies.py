@@ -16,6 +16,7 @@ from mugkit import files
 from mugkit.errors import UserError
 
 NAME = "DEPENDENCIES.md"
+_UNASKED = {"zh": "unclear of its weights, so nothing installs it unasked"}
 _ENTRY = re.compile(r'^\s*"(?P<name>[A-Za-z0-9._-]+)(?P<bound>[^"]*)",\s*#\s*(?P<reason>.+?)\s*$')
 _ENTRIES = re.compile(r"^(?P<key>[a-z0-9]+) = \[$(?P<lines>.*?)^\]$", re.MULTILINE | re.DOTALL)
 _HEAD = """\
@@ -78,30 +79,27 @@ def licence(name: str) -> str:
     except metadata.PackageNotFoundError as error:
         raise UserError(f"{name} is not installed", fix="make setup") from error
     stated = [one.rpartition(" :: ")[2] for one in about.get_all("Classifier", []) if one.startswith("License ::")]
-    text = next(iter((about.get("License") or "").strip().splitlines()), "")
-    expression = about.get("License-Expression")
+    text = next(iter("".join(about.get_all("License", [])).strip().splitlines()), "")
+    expression = "".join(about.get_all("License-Expression", []))
     short = text if len(text) <= 60 else ""  # longer ones are the licence itself
     return expression or ", ".join(one for one in stated if one != "OSI Approved") or short or "not stated"
 
 
 def page(pyproject: str) -> str:
-    """The page, a table for each group. Packages of extras that are not installed say so instead of a licence."""
+    """The page, a table for each group.
+
+    Raises:
+        UserError: a package without its reason, or one that is not installed.
+    """
     parts, group = [_HEAD], ""
     for one in declared(pyproject):
         if one.group != group:
             group = one.group
             title = "Always" if group == "dependencies" else f"Extra `{group}`"
             parts.append(f"\n## {title}\n\n| package | versions | needed for | licence |\n| --- | --- | --- | --- |\n")
-        bound = one.bound.replace("|", "\\|")
-        parts.append(f"| {one.name} | {bound} | {one.reason} | {_licence_or_not(one)} |\n")
+        cells = (one.name, one.bound, one.reason, _UNASKED.get(group) or licence(one.name))
+        parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n")
     return "".join(parts)
-
-
-def _licence_or_not(one: Dependency) -> str:
-    try:
-        return licence(one.name).replace("|", "\\|")
-    except UserError:
-        return "not installed by `make setup`; see its page on PyPI"
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ test = [
 
 
 def test_page_is_current() -> None:
-    """All but the licences, which another version may word otherwise. `python -m mugkit.results.dependencies` mends it."""
+    """All but licences, which other versions may word otherwise; `python -m mugkit.results.dependencies` mends it."""
     committed = (REPOSITORY / dependencies.NAME).read_text(encoding="utf-8").splitlines()
     written = dependencies.page((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")).splitlines()
     assert [line.rsplit(" | ", 1)[0] for line in committed] == [line.rsplit(" | ", 1)[0] for line in written]

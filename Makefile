@@ -76,8 +76,9 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	else echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"; fi
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
 
-soak: setup  ## kill, damage and crowd the run store in full; counts go to figures/reliability.json
+soak: setup  ## faults and hostile files in full (ten minutes); counts go to figures/reliability.json
 	HF_HUB_OFFLINE=1 python tests/reliability/soak.py figures/reliability.json
+	python tests/reliability/page.py
 
 fuzz: setup  ## look for files that make a reader fail (EXAMPLES of each reader, another seed each time)
 	HF_HUB_OFFLINE=1 python tests/reliability/fuzz.py $(EXAMPLES)

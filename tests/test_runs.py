@@ -110,9 +110,16 @@ def foreign_manifest(folder: Path) -> None:
     (folder / "done.json").write_text('{"files": ["a.txt"]}')
 
 
+def endless_manifest(folder: Path) -> None:
+    (folder / "done.json").write_text('{"files": {"/dev/zero": "0"}}')  # reading it would never end
+
+
 @pytest.mark.parametrize(
     "damage",
-    [truncate, change, lose_file, lose_manifest, cut_manifest, empty_manifest, null_manifest, foreign_manifest],
+    [
+        *(truncate, change, lose_file, lose_manifest, cut_manifest, empty_manifest),
+        *(null_manifest, foreign_manifest, endless_manifest),
+    ],
 )
 def test_get_damaged_result_is_told_and_computed_again(
     store: Store, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]

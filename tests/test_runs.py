@@ -136,6 +136,15 @@ def test_get_damaged_result_is_told_and_computed_again(
     assert store.has("train", IDENTITY)
 
 
+def test_get_finished_result_forgets_the_checkpoint_that_a_kill_left(store: Store) -> None:
+    folder = store.get("train", IDENTITY, Counting())
+    left = store.root / "partial" / folder.name
+    left.mkdir(parents=True)
+    (left / "checkpoint.pt").touch()
+    assert store.get("train", IDENTITY, Counting()) == folder
+    assert not left.exists()
+
+
 # --- failure
 
 

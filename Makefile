@@ -8,6 +8,8 @@ PYTHON ?= python3
 PROFILE ?= quick
 DATASET ?= reviews
 OUT ?= figures
+EXAMPLES ?= 500
+AUDIT := pip-audit==2.10.1
 EXTRAS ?= notebooks,offline,t5,media,report,course,cluster,test
 
 # An active conda environment made from environment.yml is used as it is; otherwise the environment is .venv.
@@ -36,7 +38,7 @@ OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=pyt
 CHECKED := $(CURDIR)/.mugkit/checked
 QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 
-.PHONY: help setup data reproduce test soak notebooks costs report book lab pins clean
+.PHONY: help setup data reproduce test soak fuzz audit notebooks costs report book lab pins clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
@@ -74,8 +76,20 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	else echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"; fi
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
 
-soak: setup  ## kill, damage and crowd the run store in full; counts go to figures/reliability.json
+soak: setup  ## faults and hostile files in full (ten minutes); counts go to figures/reliability.json
 	HF_HUB_OFFLINE=1 python tests/reliability/soak.py figures/reliability.json
+	python tests/reliability/page.py
+
+fuzz: setup  ## look for files that make a reader fail (EXAMPLES of each reader, another seed each time)
+	HF_HUB_OFFLINE=1 python tests/reliability/fuzz.py $(EXAMPLES)
+
+# pip-audit has an environment of its own. --strict: what it cannot look up is a failure, never passed over.
+audit: setup  ## look up what is installed among known vulnerabilities (needs the network)
+	@list=$$(mktemp); trap 'rm -f "$$list"' EXIT; \
+	$(BIN)/uv pip freeze --quiet --python $(BIN)/python --exclude-editable | sed -E 's/\+[a-z0-9.]+$$//' > "$$list"; \
+	$(LIKE_PIP) $(BIN)/uv tool run --quiet --from $(AUDIT) pip-audit --strict --no-deps --disable-pip \
+		--requirement "$$list" || { echo "make audit: not passed; above is which package is vulnerable, or could" \
+		"not be looked up (the service unknown to it, or out of reach)" >&2; exit 1; }
 
 notebooks: data  ## run every notebook in place, to commit its outputs
 	$(QUIETLY) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \

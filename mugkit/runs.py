@@ -85,6 +85,7 @@ class Store:
         """
         folder = self.folder(kind, identity)
         if self.intact(folder):
+            shutil.rmtree(self.root / "partial" / folder.name, ignore_errors=True)  # killed just before it did so
             return folder
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +42,22 @@ def test_home_without_environment_is_repository_or_users_cache(monkeypatch: pyte
     monkeypatch.setattr(files, "repository", lambda: None)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert files.home() == tmp_path / ".cache" / "mugkit"
+
+
+@pytest.mark.parametrize("chosen", ["", "~nobody-of-this-name/runs"])
+def test_home_of_a_user_without_one_says_what_to_set(
+    chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def nobody(_: object) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setenv("MUGKIT_HOME", chosen)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.setattr(files, "repository", lambda: None)
+    with pytest.raises(UserError, match="no home directory") as caught:
+        files.home()
+    assert caught.value.field == "MUGKIT_HOME"
 
 
 def test_repository_of_plain_installation_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -165,6 +184,24 @@ def test_replaceable_refuses_a_file_and_a_folder_of_other_things(tmp_path: Path)
         with pytest.raises(UserError, match="replaced as a whole"):
             files.replaceable(path, "mark")
     assert (tmp_path / "theirs" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("writer", [files.atomic_path, files.atomic_folder])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        RuntimeError("I/O error: No space left on device (os error 28)"),  # as safetensors has it
+    ],
+)
+def test_atomic_writes_to_a_full_disk_are_told_and_leave_nothing(
+    writer: Callable[[Path], AbstractContextManager[Path]], error: Exception, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="disk is too full") as caught, writer(tmp_path / "target"):
+        raise error
+    assert caught.value.file == tmp_path / "target"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_write_json_round_trip_with_greek_and_last_newline(tmp_path: Path) -> None:

@@ -110,9 +110,16 @@ def foreign_manifest(folder: Path) -> None:
     (folder / "done.json").write_text('{"files": ["a.txt"]}')
 
 
+def endless_manifest(folder: Path) -> None:
+    (folder / "done.json").write_text('{"files": {"/dev/zero": "0"}}')  # reading it would never end
+
+
 @pytest.mark.parametrize(
     "damage",
-    [truncate, change, lose_file, lose_manifest, cut_manifest, empty_manifest, null_manifest, foreign_manifest],
+    [
+        *(truncate, change, lose_file, lose_manifest, cut_manifest, empty_manifest),
+        *(null_manifest, foreign_manifest, endless_manifest),
+    ],
 )
 def test_get_damaged_result_is_told_and_computed_again(
     store: Store, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
@@ -127,6 +134,15 @@ def test_get_damaged_result_is_told_and_computed_again(
     assert compute.calls == 2
     assert (folder / "a.txt").read_text() == "result"
     assert store.has("train", IDENTITY)
+
+
+def test_get_finished_result_forgets_the_checkpoint_that_a_kill_left(store: Store) -> None:
+    folder = store.get("train", IDENTITY, Counting())
+    left = store.root / "partial" / folder.name
+    left.mkdir(parents=True)
+    (left / "checkpoint.pt").touch()
+    assert store.get("train", IDENTITY, Counting()) == folder
+    assert not left.exists()
 
 
 # --- failure

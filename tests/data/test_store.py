@@ -352,6 +352,38 @@ def test_load_refuses_file_names_outside_of_the_folder(name: str, folder: Path) 
         store.load(folder)
 
 
+CLIPS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "without splits": lambda table: table.drop(columns="split"),
+    "without labels": lambda table: table.drop(columns="y"),
+    "with words as labels": lambda table: table.assign(y_a="good"),
+    "with numbers as ids": lambda table: table.assign(id=7),
+    "without texts": lambda table: table.assign(text=None),
+    "of more clips than it can hold": lambda table: table.iloc[[0] * 10**6],
+}
+
+
+@pytest.mark.parametrize("change", CLIPS)
+def test_load_refuses_a_table_of_clips(change: str, folder: Path) -> None:
+    path = folder / "clips.parquet"
+    CLIPS[change](pd.read_parquet(path)).to_parquet(path, index=False)
+    manifest = json.loads((folder / "dataset.json").read_text())
+    manifest["files"][path.name] = {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
+    (folder / "dataset.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="not a table of clips") as caught:
+        store.load(folder)
+    assert caught.value.file == path
+
+
+@pytest.mark.parametrize(
+    "change", [{"files": []}, {"files": {"clips.parquet": "x"}}, {"dims": 3}, {"content": "x"}, {"family": "x"}]
+)
+def test_load_refuses_a_manifest_of_another_form(change: dict[str, object], folder: Path) -> None:
+    manifest = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(manifest | change))
+    with pytest.raises(UserError, match="not a description"):
+        store.load(folder)
+
+
 def test_load_refuses_a_newer_format(folder: Path) -> None:
     manifest = json.loads((folder / "dataset.json").read_text())
     (folder / "dataset.json").write_text(json.dumps(manifest | {"format": store.FORMAT + 1}))

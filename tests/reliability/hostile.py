@@ -1,7 +1,7 @@
 """Hostile files, each opened by the reader it is meant for in a process with little memory and time.
 
-Passed is: no canary, nothing written outside of MUGKIT_HOME, no crash, no memory or time beyond the limits, and either a
-UserError (of checkpoints and runs: a warning, and computing again) or harmless data. These are counted apart.
+Passed is: no canary, nothing written outside of MUGKIT_HOME, no crash, no memory or time beyond the limits, and either
+a UserError (of checkpoints and runs: a warning, and computing again) or harmless data. These are counted apart.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import resource
+import shutil
 import traceback
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mugkit import files
 from mugkit.data import prepare, store
 from mugkit.errors import UserError
 from mugkit.runs import Store
@@ -87,5 +87,5 @@ def run(folder: Path, share: float = 1.0) -> Outcome:
         if list(folder.rglob("*canary*")) or _snapshot(outer) != before:
             loss = f"{payload.name}: wrote outside of its folder, or ran"
         outcome.count(f"{payload.kind}, {'harmless' if ended == 'harmless' else 'refused'}", loss)
-        files.shutil.rmtree(outer)
+        shutil.rmtree(outer)
     return outcome

@@ -1,4 +1,4 @@
-"""Generated hostile files. Each is written into a folder; what it would run creates the file `canary` there or above."""
+"""Generated hostile files, each in a folder of its own; what one of them ran would create the file `canary`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,22 @@ class Payload:
     make: Callable[[Path], object]
 
 
+def sound_mmsa() -> dict[str, Any]:
+    """What a pickle of MMSA holds, of one clip a split."""
+    return {
+        name: {
+            "id": [f"{name}$_$1"],
+            "raw_text": ["so good"],
+            "audio": np.ones((1, 4, 5), np.float32),
+            "vision": np.ones((1, 3, 20), np.float32),
+            "audio_lengths": [2],
+            "vision_lengths": [3],
+            "regression_labels": np.array([1.5]),
+        }
+        for name in ("train", "valid", "test")
+    }
+
+
 # --- pickles --------------------------------------------------------------------------------------------
 
 
@@ -43,12 +60,15 @@ def calls(canary: Path) -> list[tuple[str, str, tuple]]:
     """Callables, each with arguments that would create the canary."""
     shell, code = f"touch {canary}", f"open({str(canary)!r}, 'w').close()"
     return [
-        ("os", "system", (shell,)), ("posix", "system", (shell,)), ("nt", "system", (shell,)), ("os", "popen", (shell,)),
+        ("os", "system", (shell,)), ("posix", "system", (shell,)), ("nt", "system", (shell,)),
+        ("os", "popen", (shell,)),
         ("subprocess", "getoutput", (shell,)), ("subprocess", "check_call", (["touch", str(canary)],)),
-        ("subprocess", "Popen", (["touch", str(canary)],)), ("builtins", "eval", (code,)), ("builtins", "exec", (code,)),
+        ("subprocess", "Popen", (["touch", str(canary)],)), ("builtins", "eval", (code,)),
+        ("builtins", "exec", (code,)),
         ("__builtin__", "eval", (code,)), ("builtins", "open", (str(canary), "w")), ("io", "open", (str(canary), "w")),
         ("codecs", "open", (str(canary), "w")), ("_codecs", "lookup", ("x",)), ("os", "mkdir", (str(canary),)),
-        ("timeit", "timeit", (code,)), ("pathlib", "Path.touch", (canary.name,)), ("shutil", "copy", (__file__, str(canary))),
+        ("timeit", "timeit", (code,)), ("pathlib", "Path.touch", (canary.name,)),
+        ("shutil", "copy", (__file__, str(canary))),
         ("numpy", "load", (str(canary),)), ("numpy", "save", (str(canary), [1])), ("torch", "save", (1, str(canary))),
         ("builtins", "getattr", ("a", "join")), ("builtins", "__import__", ("antigravity",)),
         ("importlib", "import_module", ("antigravity",)), ("runpy", "run_path", (__file__,)),
@@ -88,7 +108,7 @@ def _pickle_calls(random: random.Random, count: int) -> list[Payload]:
     chosen = random.sample([(call, way) for call in range(number) for way in WAYS], count)
     return [
         Payload("pickle that calls", f"{calls(Path('x'))[call][1]} by {way}",
-                lambda folder, call=call, way=way, inside=random.random() < 0.5: make(folder, call, way, inside))
+                partial(make, call=call, way=way, inside=random.random() < 0.5))
         for call, way in chosen
     ]  # fmt: skip
 
@@ -144,17 +164,21 @@ def _tables(random: random.Random, count: int) -> list[Payload]:
         lambda path, n: ",".join(f"c{i}" for i in range(n % 10**5)) + "\n",
         lambda path, n: rows.replace("text", path),
         lambda path, n: rows + "\0" * (n % 10**6),
-        lambda path, n: rows + f"d,fine,\"__import__('os').system('touch canary')\",train\n",
+        lambda path, n: rows + "d,fine,\"__import__('os').system('touch canary')\",train\n",
     ]
+
+    def make(folder: Path, change: int, path: str, n: int) -> None:
+        (folder / ("data.csv", "data.tsv")[n % 2]).write_text(hostile[change](path, n))
+
     return [
         Payload("table", f"{number % len(hostile)}: {path}",
-                lambda folder, k=number % len(hostile), path=path, n=random.randrange(1, 2**40):
-                    (folder / random.choice(["data.csv", "data.tsv"])).write_text(hostile[k](path, n)))
+                partial(make, change=number % len(hostile), path=path, n=random.randrange(1, 2**40)))
         for number in range(count) for path in [random.choice(TRAVERSALS)]
     ]  # fmt: skip
 
 
-def _sound_csd(folder: Path) -> Path:
+def sound_csd(folder: Path) -> Path:
+    """Labels of three videos, and their folds."""
     with h5py.File(folder / "labels.csd", "w") as labels:
         for number, video in enumerate(("va", "vb", "vc")):
             labels[f"Opinion Segment Labels/data/{video}/intervals"] = np.array([[0.0, 2.0]])
@@ -186,7 +210,7 @@ def _csds(random: random.Random, count: int) -> list[Payload]:
     ]
 
     def make(folder: Path, change: int, n: int) -> None:
-        path = _sound_csd(folder)
+        path = sound_csd(folder)
         if change == len(hostile):  # random bytes of a sound file
             content = bytearray(path.read_bytes())
             for _ in range(8):
@@ -200,7 +224,7 @@ def _csds(random: random.Random, count: int) -> list[Payload]:
 
     return [
         Payload("csd", str(number % (len(hostile) + 1)),
-                lambda folder, k=number % (len(hostile) + 1), n=random.randrange(2**32, 2**44): make(folder, k, n))
+                partial(make, change=number % (len(hostile) + 1), n=random.randrange(2**32, 2**44)))
         for number in range(count)
     ]  # fmt: skip
 
@@ -248,7 +272,7 @@ def _safetensors(random: random.Random, count: int) -> list[Payload]:
 
     return [
         Payload("safetensors", str(number % len(changes)),
-                lambda folder, k=number % len(changes), n=random.randrange(2**20, 2**60): make(folder, k, n))
+                partial(make, change=number % len(changes), n=random.randrange(2**20, 2**60)))
         for number in range(count)
     ]  # fmt: skip
 
@@ -279,7 +303,7 @@ def _parquets(random: random.Random, count: int) -> list[Payload]:
     total = len(spoil) + 7
     return [
         Payload("parquet", str(number % total),
-                lambda folder, k=number % total, n=random.randrange(2**40): make(folder, k, n))
+                partial(make, change=number % total, n=random.randrange(2**40)))
         for number in range(count)
     ]  # fmt: skip
 
@@ -310,7 +334,7 @@ def _manifests(random: random.Random, count: int) -> list[Payload]:
 
     return [
         Payload("manifest", f"{k}: {path}",
-                lambda folder, k=k, path=path, n=random.randrange(2, 2**40): make(folder, k, path, n))
+                partial(make, change=k, path=path, n=random.randrange(2, 2**40)))
         for number in range(count) for k, path in [(number % (len(texts) + 1), random.choice(TRAVERSALS))]
     ]  # fmt: skip
 
@@ -344,9 +368,7 @@ def _checkpoints(random: random.Random, count: int) -> list[Payload]:
         (folder / "checkpoint.pt").write_bytes(digest + content)
 
     return [
-        Payload(
-            "checkpoint", str(number % 5), lambda folder, k=number % 5, n=random.randrange(2**40): make(folder, k, n)
-        )
+        Payload("checkpoint", str(number % 5), partial(make, change=number % 5, n=random.randrange(2**40)))
         for number in range(count)
     ]
 
@@ -379,7 +401,7 @@ def _runs(random: random.Random, count: int) -> list[Payload]:
         (folder / "run" / "done.json").write_text(text)
 
     return [
-        Payload("run", f"{form}: {name}", lambda folder, name=name, form=form: make(folder, name, form))
+        Payload("run", f"{form}: {name}", partial(make, name=name, form=form))
         for number in range(count) for form, name in [(number % (len(forms) + 1), random.choice(names))]
     ]  # fmt: skip
 

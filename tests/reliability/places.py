@@ -113,7 +113,7 @@ def _try(place: Place, home: Path) -> str:
 {place.setup or ":"}
 set +e
 {command} >/dev/null; echo "code $?"
-[ -r "$HOME_OF_MUGKIT" ] && find "$HOME_OF_MUGKIT" -path '*.kept' -prune -o \\( -name '*.tmp' -o -name done.json -o -type d -path '*/runs/*/*' \\) -print
+[ -r "$HOME_OF_MUGKIT" ] && find "$HOME_OF_MUGKIT" -name '*.tmp'
 if [ -n {place.after!r} ]; then {place.after or ":"}; {command} >/dev/null 2>&1; echo "again $?"; fi"""
     surroundings = os.environ | {"HOME_OF_MUGKIT": str(home), "MUGKIT_HOME": str(home), "MUGKIT_PROGRESS": "0"}
     done = subprocess.run(

@@ -16,7 +16,6 @@ from mugkit.runs import versions
 from reliability import contention, damage, hostile, kills, places
 from reliability.scenario import SEED
 
-
 PLACES = "places that cannot be written to"
 
 

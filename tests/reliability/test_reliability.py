@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mugkit import files
 from mugkit.data.schema import Dataset
-from reliability import contention, damage, hostile, kills, payloads, places
+from reliability import contention, damage, fuzz, hostile, kills, page, payloads, places
 from reliability.scenario import draws
 
 
@@ -64,3 +65,18 @@ def test_places_that_cannot_be_written_to_are_told(tmp_path: Path) -> None:
     names = ("full disk, run", "read-only folder, prepare", "not writable, run")
     outcome = places.run(tmp_path, lambda all: [next(p for p in all if p.name == name) for name in names])
     assert (outcome.losses, outcome.tried) == ([], len(names))
+
+
+@pytest.mark.slow
+def test_readers_take_or_refuse_what_is_fuzzed(tmp_path: Path) -> None:
+    counts = fuzz.run(tmp_path, 25)
+    assert len(counts) == 8
+    assert all(sum(taken_and_refused) >= 25 for taken_and_refused in counts.values())
+    assert all(refused for _, refused in counts.values())
+
+
+def test_readme_has_the_counts_of_the_last_soak() -> None:
+    """`python tests/reliability/page.py` writes it anew."""
+    text, counts = page.README.read_text(encoding="utf-8"), files.read_json(page.COUNTS)
+    assert page.rewritten(text, counts) == text
+    assert "<!-- counts -->" in text

@@ -1,0 +1,115 @@
+"""`DEPENDENCIES.md`: every package that mugkit declares, why it is there (the comment in pyproject), and its licence.
+
+`python -m mugkit.results.dependencies` writes the page from `pyproject.toml` and the metadata of what is installed; a
+test fails when the page says something else.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from mugkit import files
+from mugkit.errors import UserError
+
+NAME = "DEPENDENCIES.md"
+_UNASKED = {"zh": "unclear of its weights, so nothing installs it unasked"}
+_ENTRY = re.compile(r'^\s*"(?P<name>[A-Za-z0-9._-]+)(?P<bound>[^"]*)",\s*#\s*(?P<reason>.+?)\s*$')
+_ENTRIES = re.compile(r"^(?P<key>[a-z0-9]+) = \[$(?P<lines>.*?)^\]$", re.MULTILINE | re.DOTALL)
+_HEAD = """\
+# Dependencies
+
+Written by `python -m mugkit.results.dependencies` from `pyproject.toml` and the packages' own metadata; do not edit.
+What these need in turn is pinned in `constraints.txt`; `make audit` looks all of it up among known vulnerabilities.
+"""
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """A declared package.
+
+    Attributes:
+        group: `dependencies`, or the extra.
+        bound: the versions allowed, as declared.
+    """
+
+    group: str
+    name: str
+    bound: str
+    reason: str
+
+
+def declared(pyproject: str) -> list[Dependency]:
+    """Every package of `dependencies` and of the extras, in their order.
+
+    Raises:
+        UserError: one has no reason beside it.
+    """
+    project = tomllib.loads(pyproject)["project"]
+    groups = {"dependencies": project["dependencies"], **project["optional-dependencies"]}
+    found = list(_commented(pyproject, groups.keys()))
+    known = {(one.group, one.name + one.bound) for one in found}
+    for group, entries in groups.items():
+        for entry in entries:
+            if (group, entry) not in known:
+                fix = 'write "NAME>=VERSION",  # what it is needed for'
+                raise UserError("a dependency without its reason", file="pyproject.toml", field=entry, fix=fix)
+    return found
+
+
+def _commented(pyproject: str, groups: object) -> Iterator[Dependency]:
+    for block in _ENTRIES.finditer(pyproject):
+        if block["key"] in groups:  # type: ignore[operator]
+            for line in block["lines"].splitlines():
+                if entry := _ENTRY.match(line):
+                    yield Dependency(block["key"], entry["name"], entry["bound"], entry["reason"])
+
+
+def licence(name: str) -> str:
+    """A package's licence by its metadata: the expression, else the classifiers, else its text if that is a line.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        about = metadata.metadata(name)
+    except metadata.PackageNotFoundError as error:
+        raise UserError(f"{name} is not installed", fix="make setup") from error
+    stated = [one.rpartition(" :: ")[2] for one in about.get_all("Classifier", []) if one.startswith("License ::")]
+    text = next(iter("".join(about.get_all("License", [])).strip().splitlines()), "")
+    expression = "".join(about.get_all("License-Expression", []))
+    short = text if len(text) <= 60 else ""  # longer ones are the licence itself
+    return expression or ", ".join(one for one in stated if one != "OSI Approved") or short or "not stated"
+
+
+def page(pyproject: str) -> str:
+    """The page, a table for each group.
+
+    Raises:
+        UserError: a package without its reason, or one that is not installed.
+    """
+    parts, group = [_HEAD], ""
+    for one in declared(pyproject):
+        if one.group != group:
+            group = one.group
+            title = "Always" if group == "dependencies" else f"Extra `{group}`"
+            parts.append(f"\n## {title}\n\n| package | versions | needed for | licence |\n| --- | --- | --- | --- |\n")
+        cells = (one.name, one.bound, one.reason, _UNASKED.get(group) or licence(one.name))
+        parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n")
+    return "".join(parts)
+
+
+def main() -> None:
+    """Writes the page beside pyproject.toml."""
+    root = files.repository()
+    if root is None:
+        raise UserError("pyproject.toml is not beside the package", fix="clone the repository and run `make setup`")
+    with files.atomic_path(root / NAME) as temporary:
+        temporary.write_text(page((root / "pyproject.toml").read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The list of dependencies is current, and says of each why it is there and under which licence."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from mugkit.errors import UserError
+from mugkit.results import dependencies
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PYPROJECT = """[project]
+dependencies = [
+    "numpy>=1.26",           # arrays | tables
+    "scipy>=1.15",{comment}
+]
+
+[project.optional-dependencies]
+# A comment above.
+test = [
+    "pytest>=8.2",           # unit tests
+]
+"""
+
+
+def test_page_is_current() -> None:
+    """All but licences, which other versions may word otherwise; `python -m mugkit.results.dependencies` mends it."""
+    committed = (REPOSITORY / dependencies.NAME).read_text(encoding="utf-8").splitlines()
+    written = dependencies.page((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")).splitlines()
+    assert [line.rsplit(" | ", 1)[0] for line in committed] == [line.rsplit(" | ", 1)[0] for line in written]
+    assert all(line.rsplit(" | ", 1)[1].strip(" |") for line in committed if line.startswith("| "))
+
+
+def test_page_is_a_table_for_each_group() -> None:
+    written = dependencies.page(PYPROJECT.format(comment="  # distributions")).splitlines()
+    assert [line for line in written if line.startswith("## ")] == ["## Always", "## Extra `test`"]
+    assert "| pytest | >=8.2 | unit tests | MIT |" in written
+    assert any(line.startswith(r"| numpy | >=1.26 | arrays \| tables | ") for line in written)
+
+
+def test_every_package_of_pyproject_is_listed_with_a_licence() -> None:
+    found = dependencies.declared((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    names = [one.name for one in found]
+    assert len(names) == len(set(names)) >= 40
+    assert {"torch", "learn2learn", "ray", "ruff"} <= set(names)
+    installed = {one.name for one in found if one.group != "zh"}
+    assert [name for name in installed if dependencies.licence(name) == "not stated"] == []
+
+
+def test_declared_has_groups_bounds_and_reasons() -> None:
+    found = dependencies.declared(PYPROJECT.format(comment="  # distributions"))
+    assert [(one.group, one.name, one.bound, one.reason) for one in found] == [
+        ("dependencies", "numpy", ">=1.26", "arrays | tables"),
+        ("dependencies", "scipy", ">=1.15", "distributions"),
+        ("test", "pytest", ">=8.2", "unit tests"),
+    ]
+
+
+def test_declared_without_a_reason_is_refused() -> None:
+    with pytest.raises(UserError, match="without its reason") as caught:
+        dependencies.declared(PYPROJECT.format(comment=""))
+    assert caught.value.field == "scipy>=1.15"
+
+
+def test_licence_is_what_the_metadata_says() -> None:
+    assert dependencies.licence("pytest") == metadata.metadata("pytest")["License-Expression"] == "MIT"
+    with pytest.raises(UserError, match="not installed"):
+        dependencies.licence("no-such-package")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -37,7 +38,8 @@ class Workers(ProcessPoolExecutor):
         """A Ctrl-C for every worker: Python would wait at its exit for what they are computing."""
         for worker in list((self._processes or {}).values()):
             if worker.is_alive() and worker.pid:
-                os.kill(worker.pid, signal.SIGINT)
+                with contextlib.suppress(ProcessLookupError):  # gone in the meantime
+                    os.kill(worker.pid, signal.SIGINT)
 
 
 _busy = threading.Event()

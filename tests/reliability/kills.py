@@ -7,6 +7,7 @@ any time on the clock (the other half). Both are drawn from a seed, the latter w
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -72,6 +73,18 @@ def lost(root: Path, expected: dict[str, dict[str, str]]) -> str:
     return "".join(f"{name} differs " for name in expected if found[name] != expected[name])
 
 
+def killed_after(seconds: float, root: Path) -> int:
+    """How all runs ended, killed after so long; sooner, where they were over by then."""
+    while True:
+        child = fork(lambda: compute(root))
+        time.sleep(seconds)
+        os.kill(child, signal.SIGKILL)
+        if status := wait(child):
+            return status
+        shutil.rmtree(root)
+        seconds /= 2
+
+
 def run(folder: Path, trials: int) -> Outcome:
     """Kills and resumes `trials` times."""
     outcome, random = Outcome(), draws("kills")
@@ -87,10 +100,7 @@ def run(folder: Path, trials: int) -> Outcome:
             moment = random.randint(1, changes)
             status = wait(fork(lambda root=root, moment=moment: compute(root, moment)))
         else:
-            child = fork(lambda root=root: compute(root))
-            time.sleep(random.uniform(0.0, 0.95) * duration)
-            os.kill(child, signal.SIGKILL)
-            status = wait(child)
+            status = killed_after(random.uniform(0.0, 0.95) * duration, root)
         if status != -signal.SIGKILL:
             outcome.count(kind, f"trial {trial} ended with {status} before it was killed")
             continue

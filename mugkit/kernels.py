@@ -13,6 +13,8 @@ import papermill
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from mugkit.notebook import FINISHED
+
 _running: set[int] = set()
 
 
@@ -65,6 +67,13 @@ def execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: fl
         return f"cell {at}: the kernel died (killed, or out of memory)"
     except Exception as error:  # whatever papermill raises, the others go on
         return f"cell {at}: {type(error).__name__}: {error}"
-    from mugkit.reproduce import finished
-
     return "" if finished(executed) else f"cell {at}: stopped before the last cell (sys.exit in a cell, or killed)"
+
+
+def finished(executed: Path) -> bool:
+    """Whether the last code cell printed the line that only a complete run prints."""
+    import nbformat
+
+    cells = [c for c in nbformat.read(executed, as_version=4).cells if c.cell_type == "code"]
+    printed = "".join(str(o.get("text", "")) for o in cells[-1].outputs) if cells else ""
+    return FINISHED in printed

@@ -13,7 +13,6 @@ from mugkit import ahead, config, files
 from mugkit.data.store import load
 from mugkit.engine import ENGINES
 from mugkit.errors import UserError, unknown_name
-from mugkit.notebook import FINISHED
 from mugkit.runs import versions
 from mugkit.stages.training import progress
 
@@ -196,12 +195,3 @@ def _refuse_unknown(known: Mapping[str, Any], parameters: Mapping[str, Any], pat
     for name in parameters:
         if name not in known:
             raise unknown_name(f"parameter of {path.name}", name, known)
-
-
-def finished(executed: Path) -> bool:
-    """Whether the last code cell printed the line that only a complete run prints."""
-    import nbformat
-
-    cells = [c for c in nbformat.read(executed, as_version=4).cells if c.cell_type == "code"]
-    printed = "".join(str(o.get("text", "")) for o in cells[-1].outputs) if cells else ""
-    return FINISHED in printed

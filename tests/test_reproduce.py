@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from mugkit import cli, files, reproduce
+from mugkit import cli, files, kernels, reproduce
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
@@ -214,7 +214,7 @@ def test_finished_looks_at_the_last_code_cell_alone(text: str | None, expected: 
     last.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
     cells = [first, last, nbformat.v4.new_markdown_cell("finished: in words")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "x.ipynb")
-    assert reproduce.finished(tmp_path / "x.ipynb") is expected
+    assert kernels.finished(tmp_path / "x.ipynb") is expected
 
 
 def test_reproduce_names_the_cell_that_died_exited_or_hung(repository: Write, out: Path) -> None:

@@ -282,7 +282,7 @@ class Work:
 
         def compute(folder: Path, checkpoint: Checkpoint) -> None:
             rho, seed = self.dataset.label_scale, self.spec.label_seed
-            meta_learn(SavedRepresentations.load(saved), self.hp.meta, rho, seed, folder, checkpoint)
+            meta_learn(SavedRepresentations.load(saved), self.hp.meta, rho, seed, folder, checkpoint, self.device)
 
         return self._get("labels", self.learning, compute)
 

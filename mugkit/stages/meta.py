@@ -12,7 +12,10 @@ written out, several times as fast.
 
 from __future__ import annotations
 
+import dataclasses
+import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,13 +37,14 @@ from mugkit.stages.denoising import (
     Step,
     Task,
     decay,
-    multimodal_set,
+    draws,
     multimodal_task,
+    on_device,
     unimodal_targets,
     unimodal_task,
 )
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.stages.training import Checkpoint, derive_seed, generator, progress, shuffled
+from mugkit.stages.training import Checkpoint, choose_device, cpu_threads, derive_seed, progress
 
 
 def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: MetaLearning) -> Step:
@@ -106,21 +110,16 @@ def train_epoch(
         step: `with_learn2learn` in place of the closed form.
     """
     step = step or closed_form.step
-    # Two streams: without the multimodal task the unimodal one still sees the same noise, so ablations are paired.
-    draw, draw_multimodal = generator(seed, "noise", epoch), generator(seed, "multimodal", epoch)
     targets = unimodal_targets(data.labels, previous, epoch, config)
     steps: list[Step] = []
-    for batch in shuffled(len(data.labels), seed, epoch).split(config.meta_batch_size):
-        unimodal = unimodal_task(data, batch, targets, config.noise_std * torch.randn(len(batch), generator=draw))
-        multimodal = None
-        if config.multimodal_denoising:
-            chosen = multimodal_set(batch, len(data.labels), config.extra_ratio, draw_multimodal)
-            noise = config.noise_std * torch.randn(len(chosen), generator=draw_multimodal)
-            multimodal = multimodal_task(data, chosen, noise)
-        tasks = [unimodal] if config.gate == "batch" else [unimodal.clip(row) for row in range(len(batch))]
+    for drawn in on_device(draws(len(data.labels), config, seed, epoch), data.labels.device):
+        unimodal, multimodal = unimodal_task(data, drawn.batch, targets, drawn.noise), None
+        if drawn.chosen is not None and drawn.noise_multimodal is not None:
+            multimodal = multimodal_task(data, drawn.chosen, drawn.noise_multimodal)
+        tasks = [unimodal] if config.gate == "batch" else [unimodal.clip(row) for row in range(len(drawn.batch))]
         proposals = [step(mucn, task, multimodal, config) for task in tasks]
         write_parameters(mucn, proposals)
-        steps += proposals
+        steps += [dataclasses.replace(proposal, parameters=[]) for proposal in proposals]  # a step's weights are large
     columns = ("unimodal", "pre", "post", "gate_open")
     return {name: float(pd.Series([float(getattr(s, name)) for s in steps]).mean()) for name in columns}
 
@@ -152,23 +151,65 @@ class LearnedLabels:
         return cls(labels, trajectory, pd.DataFrame(files.read_json(folder / "history.json")))
 
 
+_SEEDING = threading.Lock()  # torch's seed belongs to the process
+Learned = tuple[Float[Tensor, "epochs clips"], list[dict[str, Any]]]
+
+
+def fresh_mucn(data: ModalityData, config: MetaLearning, rho: float, seed: int) -> MUCN:
+    """MUCN_m with its initial weights."""
+    with _SEEDING:
+        torch.manual_seed(derive_seed(seed, "mucn"))
+        mucn = MUCN(data.x.shape[1], config.mucn_width, rho, config.residual, config.mucn_output_bias)
+    return mucn.to(data.x.device)
+
+
 def learn_modality(
-    data: ModalityData, modality: str, config: MetaLearning, rho: float, seed: int, checkpoint: Checkpoint
-) -> tuple[Float[Tensor, "epochs clips"], list[dict[str, Any]]]:
-    """Trains MUCN_m over all epochs; returns y_mc after each and the history."""
-    torch.manual_seed(derive_seed(seed, "mucn"))
-    mucn = MUCN(data.x.shape[1], config.mucn_width, rho, config.residual, config.mucn_output_bias)
+    data: ModalityData,
+    modality: str,
+    config: MetaLearning,
+    rho: float,
+    seed: int,
+    checkpoint: Checkpoint,
+    stopping: threading.Event | None = None,
+) -> Learned:
+    """Trains MUCN_m over all epochs; returns y_mc after each and the history.
+
+    Args:
+        stopping: once set, no further epoch begins.
+    """
+    mucn = fresh_mucn(data, config, rho, seed)
     state = checkpoint.load() or {"history": [], "trajectory": []}
     if "mucn" in state:
         mucn.load_state_dict(state["mucn"])
     history, trajectory = state["history"], state["trajectory"]
     for epoch in progress(range(len(history), config.meta_epochs), f"stage 2, {modality}"):
-        previous = trajectory[-1] if trajectory else data.labels
+        if stopping is not None and stopping.is_set():
+            break
+        previous = trajectory[-1].to(data.labels.device) if trajectory else data.labels
         row = train_epoch(mucn, data, previous, config, seed, epoch)
-        trajectory.append(correct(mucn, data, config))
+        trajectory.append(correct(mucn, data, config).cpu())
         history.append({"modality": modality, "epoch": epoch, "lambda": decay(config.lambda_init, epoch), **row})
         checkpoint.save({"mucn": mucn.state_dict(), "history": history, "trajectory": trajectory})
     return torch.stack(trajectory), history
+
+
+def side_by_side(learn: Callable[[str, threading.Event], Learned], workers: int) -> dict[str, Learned]:
+    """The three modalities, which do not depend on each other: a thread for each as far as there are cores.
+
+    One core's worth of work each adds up in the same order however many there are. An error or a signal ends all.
+    """
+    stopping = threading.Event()
+    if workers == 1:
+        return {m: learn(m, stopping) for m in MODALITIES}
+    with cpu_threads(1), ThreadPoolExecutor(workers) as pool:
+        running = {m: pool.submit(learn, m, stopping) for m in MODALITIES}
+        try:
+            for done in as_completed(running.values()):
+                done.result()
+        except BaseException:
+            stopping.set()
+            raise
+        return {m: done.result() for m, done in running.items()}
 
 
 def meta_learn(
@@ -178,17 +219,21 @@ def meta_learn(
     seed: int,
     folder: Path,
     checkpoint: Checkpoint | None = None,
+    device: str = "cpu",
 ) -> LearnedLabels:
     """Runs stage 2 for the three modalities and leaves `labels.safetensors` and `history.json` in `folder`."""
-    trajectory, history = {}, []
-    for modality in MODALITIES:
+    chosen = choose_device(device)
+
+    def learn(modality: str, stopping: threading.Event) -> Learned:
         path = checkpoint.path if checkpoint else None
         own = Checkpoint(path.with_name(f"{modality}-{path.name}") if path else None)
-        data = ModalityData.of(saved, modality, config)
-        trajectory[modality], rows = learn_modality(
-            data, modality, config, rho, derive_seed(seed, "meta", modality), own
-        )
-        history += rows
-    learned = LearnedLabels({m: t[-1].clone() for m, t in trajectory.items()}, trajectory, pd.DataFrame(history))
+        data = ModalityData.of(saved, modality, config).to(chosen)
+        return learn_modality(data, modality, config, rho, derive_seed(seed, "meta", modality), own, stopping)
+
+    workers = min(len(MODALITIES), torch.get_num_threads()) if chosen.type == "cpu" else 1
+    found = side_by_side(learn, workers)
+    trajectory = {m: labels for m, (labels, _) in found.items()}
+    history = pd.DataFrame([row for _, rows in found.values() for row in rows])
+    learned = LearnedLabels({m: t[-1].clone() for m, t in trajectory.items()}, trajectory, history)
     learned.save(folder)
     return learned

@@ -11,8 +11,8 @@ from torch import Tensor
 from mugkit.config import MetaLearning
 from mugkit.nets.mucn import MUCN
 from mugkit.stages import closed_form, meta
-from mugkit.stages.closed_form import ClosedForm
-from mugkit.stages.denoising import ModalityData, Task
+from mugkit.stages.closed_form import ClosedForm, Given, Pass
+from mugkit.stages.denoising import ModalityData, Step, Task
 
 RHO = 3.0
 
@@ -30,22 +30,42 @@ def made(residual: str = "paper", bias: bool = False) -> MUCN:
     return MUCN(5, 16, RHO, residual, bias).double()
 
 
-SOURCE, AGAINST, ALIKE = task(9, 2.5, 1), task(30, -2.5, 11), task(30, 2.5, 21)
+# FEW has fewer clips than [x; ȳ] has dims: Eq. 20 at θ′ then comes by the low rank of Eq. 15's step.
+SOURCE, FEW, AGAINST, ALIKE = task(9, 2.5, 1), task(4, 2.5, 1), task(30, -2.5, 11), task(30, 2.5, 21)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("residual", ["paper", "scaled"])
 @pytest.mark.parametrize("on", [AGAINST, ALIKE, None], ids=["gate closed", "gate open", "no multimodal task"])
-def test_step_equals_learn2learn(on: Task | None, residual: str, bias: bool, steps: int) -> None:
+@pytest.mark.parametrize("source", [SOURCE, FEW], ids=["second pass", "low rank"])
+def test_step_equals_learn2learn(source: Task, on: Task | None, residual: str, bias: bool, steps: int) -> None:
     config = MetaLearning(alpha=0.3, alpha_prime=0.2, adaptation_steps=steps)
     mucn = made(residual, bias)
-    expected, found = (step(mucn, SOURCE, on, config) for step in (meta.with_learn2learn, closed_form.step))
+    expected, found = (step(mucn, source, on, config) for step in (meta.with_learn2learn, closed_form.step))
     assert found.gate_open == expected.gate_open == (on is not AGAINST)
+    assert_same(found, expected)
+
+
+def assert_same(found: Step, expected: Step) -> None:
     for name in ("unimodal", "pre", "post"):
-        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-12, nan_ok=True)
+        value = float(getattr(found, name))
+        assert value == pytest.approx(float(getattr(expected, name)), rel=1e-12, nan_ok=True)
     for one, other in zip(found.parameters, expected.parameters, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("on", [AGAINST, ALIKE], ids=["gate closed", "gate open"])
+def test_step_selecting_equals_step_branching(monkeypatch: pytest.MonkeyPatch, on: Task) -> None:
+    # What a GPU does, where Python does not read the gate.
+    config, mucn = MetaLearning(alpha=0.3, alpha_prime=0.2), made()
+    branching = closed_form.step(mucn, SOURCE, on, config)
+    monkeypatch.setattr(closed_form, "_READS_THE_GATE", set())
+    monkeypatch.setattr(Tensor, "__bool__", None)  # calling it fails: nothing waits for a number
+    selecting = closed_form.step(mucn, SOURCE, on, config)
+    monkeypatch.undo()
+    assert selecting.gate_open == branching.gate_open
+    assert_same(selecting, branching)
 
 
 def test_step_leaves_the_parameters_as_they_were() -> None:
@@ -55,11 +75,16 @@ def test_step_leaves_the_parameters_as_they_were() -> None:
     assert all(torch.equal(p, was) for p, was in zip(mucn.parameters(), before, strict=True))
 
 
+def passed(form: ClosedForm, theta: list[Tensor]) -> Pass:
+    on = Given.of(SOURCE)
+    return form.forward(theta, form.z(theta, on.inputs), on)
+
+
 def test_step_is_second_order() -> None:
     # Without the Hessian a closed gate would propose something else.
     mucn, config = made(), MetaLearning(alpha=0.3, alpha_prime=0.2)
     form = ClosedForm(mucn)
-    at = form.forward(form.parameters, torch.cat([SOURCE.x, SOURCE.noisy[:, None]], 1), SOURCE.target)
+    at = passed(form, form.parameters)
     gradient = form.gradient(form.parameters, at)
     assert max(h.abs().max().item() for h in form.along(form.parameters, at, gradient)) > 1e-3
     assert not closed_form.step(mucn, SOURCE, AGAINST, config).gate_open
@@ -67,13 +92,12 @@ def test_step_is_second_order() -> None:
 
 def test_along_equals_differences_of_gradients() -> None:
     form, size = ClosedForm(made(bias=True)), 1e-6
-    inputs = torch.cat([SOURCE.x, SOURCE.noisy[:, None]], dim=1)
     v = [random(*p.shape, seed=31 + n) for n, p in enumerate(form.parameters)]
-    found = form.along(form.parameters, form.forward(form.parameters, inputs, SOURCE.target), v)
+    found = form.along(form.parameters, passed(form, form.parameters), v)
     sides = []
     for sign in (1, -1):
         theta = closed_form.moved(form.parameters, v, -sign * size)
-        sides.append(form.gradient(theta, form.forward(theta, inputs, SOURCE.target)))
+        sides.append(form.gradient(theta, passed(form, theta)))
     for one, plus, minus in zip(found, *sides, strict=True):
         torch.testing.assert_close(one, (plus - minus) / (2 * size), rtol=0, atol=1e-7)
 
@@ -86,8 +110,9 @@ def modality(clips: int = 96) -> ModalityData:
 
 @pytest.mark.parametrize("epoch", [0, 3])
 @pytest.mark.parametrize("gate", ["batch", "sample"])
-def test_whole_epoch_equals_learn2learn(gate: str, epoch: int) -> None:
-    config = MetaLearning(alpha=0.05, alpha_prime=0.02, meta_batch_size=8, extra_ratio=2, meta_epochs=4)
+@pytest.mark.parametrize("size", [8, 4], ids=["second pass", "low rank"])
+def test_whole_epoch_equals_learn2learn(size: int, gate: str, epoch: int) -> None:
+    config = MetaLearning(alpha=0.05, alpha_prime=0.02, meta_batch_size=size, extra_ratio=2, meta_epochs=4)
     config = dataclasses.replace(config, gate=gate)  # type: ignore[arg-type]
     data, ended = modality(), []
     for step in (meta.with_learn2learn, closed_form.step):

@@ -9,11 +9,13 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from small import StopAt, hashes
 from torch import Tensor, nn
@@ -22,11 +24,11 @@ from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES
 from mugkit.maml import MAML
 from mugkit.nets.mucn import MUCN
-from mugkit.stages import closed_form, meta
+from mugkit.stages import closed_form, denoising, meta
 from mugkit.stages.denoising import ModalityData, Step, Task
 from mugkit.stages.meta import bilevel_step
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.stages.training import Checkpoint
+from mugkit.stages.training import Checkpoint, cpu_threads
 
 ALPHA, ALPHA_PRIME = 0.3, 0.05
 
@@ -314,11 +316,13 @@ def test_modality_data_normalises_representations_if_asked(normalise: bool) -> N
         (4, 20, 10, 20),  # fewer others than wanted: all of them
         (4, 4, 10, 4),  # nobody else
         (1, 12, 10, 11),
+        (4, 5000, 10, 44),  # a few among many
+        (4, 5000, 0, 4),
     ],
 )
 def test_multimodal_set_is_batch_and_others_without_duplicates(batch: int, clips: int, ratio: int, size: int) -> None:
     chosen = torch.randperm(clips, generator=torch.Generator().manual_seed(0))[:batch]
-    d = meta.multimodal_set(chosen, clips, ratio, torch.Generator().manual_seed(1))
+    d = denoising.multimodal_set(chosen, clips, ratio, torch.Generator().manual_seed(1))
     assert d[:batch].tolist() == chosen.tolist()
     assert len(d) == len(set(d.tolist())) == size
     assert set(d.tolist()) <= set(range(clips))
@@ -326,9 +330,19 @@ def test_multimodal_set_is_batch_and_others_without_duplicates(batch: int, clips
 
 def test_multimodal_set_others_are_random_and_reach_everyone() -> None:
     draw, batch = torch.Generator().manual_seed(0), torch.arange(3)
-    drawn = [frozenset(meta.multimodal_set(batch, 20, 1, draw)[3:].tolist()) for _ in range(60)]
+    drawn = [frozenset(denoising.multimodal_set(batch, 20, 1, draw)[3:].tolist()) for _ in range(60)]
     assert len(set(drawn)) > 20
     assert frozenset().union(*drawn) == frozenset(range(3, 20))
+
+
+def test_multimodal_set_few_among_many_are_as_likely_as_any() -> None:
+    draw, batch = torch.Generator().manual_seed(0), torch.arange(5)
+    counts = torch.zeros(1000)
+    for _ in range(4000):
+        counts[denoising.multimodal_set(batch, 1000, 10, draw)[5:]] += 1
+    assert counts[:5].sum() == 0
+    expected = 4000 * 50 / 995
+    assert scipy.stats.chisquare(counts[5:], [expected] * 995).pvalue > 0.01
 
 
 # --- Eqs. 16–18: the targets
@@ -534,7 +548,64 @@ def test_meta_learn_asks_for_no_network_and_no_dataset() -> None:
         "seed",
         "folder",
         "checkpoint",
+        "device",
     }
+
+
+def test_meta_learn_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
+    found = []
+    for threads in (1, 3):
+        with cpu_threads(threads):
+            (tmp_path / str(threads)).mkdir()
+            found.append(meta.meta_learn(saved(40), config(), 3.0, 1111, tmp_path / str(threads)))
+            assert torch.get_num_threads() == threads
+    for m in MODALITIES:
+        assert torch.equal(found[0].trajectory[m], found[1].trajectory[m])
+    assert found[0].history.equals(found[1].history)
+
+
+def test_side_by_side_ends_all_when_one_fails() -> None:
+    ended = []
+
+    def learn(modality: str, stopping: threading.Event) -> meta.Learned:
+        if modality == "a":
+            raise ValueError("a fails")
+        ended.append((modality, stopping.wait(timeout=60)))
+        return torch.zeros(1, 1), []
+
+    with pytest.raises(ValueError, match="a fails"):
+        meta.side_by_side(learn, workers=3)
+    assert sorted(ended) == [("l", True), ("v", True)]
+
+
+def test_learn_modality_begins_no_epoch_once_stopped(tmp_path: Path) -> None:
+    stopping = threading.Event()
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
+    original = meta.train_epoch
+
+    def once(*given: Any) -> dict[str, float]:
+        stopping.set()
+        return original(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meta, "train_epoch", once)
+        trajectory, history = meta.learn_modality(modality(), "a", config(), 3.0, 1, checkpoint, stopping)
+    assert len(trajectory) == len(history) == 1
+
+
+def test_on_device_gives_the_same_draws_in_pieces() -> None:
+    # 'meta' stands for any other device: shapes without numbers.
+    for multimodal in (True, False):
+        settings = config(multimodal_denoising=multimodal)
+        steps = list(denoising.draws(14, settings, 1111, 0))
+        elsewhere = denoising.on_device(iter(steps), torch.device("meta"))
+        for one, other in zip(steps, elsewhere, strict=True):
+            for field in dataclasses.fields(denoising.Draw):
+                before, after = getattr(one, field.name), getattr(other, field.name)
+                if before is None:
+                    assert after is None
+                else:
+                    assert (after.shape, after.dtype, after.device.type) == (before.shape, before.dtype, "meta")
 
 
 @pytest.mark.parametrize("rho", [1.0, 3.0])

@@ -150,6 +150,10 @@ class Clips:
         for index in batches:
             yield self.batch(index)
 
+    def by_length(self, batch_size: int) -> Iterator[Batch]:
+        """All clips once, those of similar length together; `Batch.index` says which they are."""
+        return self.batches(self.lengths.argsort(stable=True).split(batch_size))
+
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """All clips in their order; the last batch may be smaller, no clip is dropped."""
         return self.batches(torch.arange(len(self)).split(batch_size))

@@ -178,7 +178,7 @@ def step(mucn: MUCN, unimodal: Task, multimodal: Task | None, config: MetaLearni
     wide = Given.of(multimodal)
     z = form.z(form.parameters, wide.inputs)
     pre = form.loss(form.parameters, z, wide)
-    if len(source.inputs) < source.inputs.shape[1]:
+    if 2 * len(source.inputs) < source.inputs.shape[1]:  # ζ has to be added up too: half the rank pays
         z = to_theta_prime(z, wide, source, zeta, config.alpha)
     else:
         z = form.z(theta, wide.inputs)

@@ -117,7 +117,10 @@ class Result:
 def predict(network: nn.Module, clips: Clips, batch_size: int = 64) -> Float32[np.ndarray, "clips"]:
     """ŷ of all clips, in their order, from the network in evaluation mode."""
     network.eval()
-    return torch.cat([network(batch).cpu() for batch in clips.in_order(batch_size)]).numpy()
+    found = np.empty(len(clips), dtype=np.float32)
+    for batch in clips.by_length(batch_size):
+        found[batch.index] = network(batch).cpu()
+    return found
 
 
 def train_epoch(

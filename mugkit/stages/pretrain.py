@@ -108,12 +108,15 @@ def save_representations(network: MUGNetwork, clips: Clips, batch_size: int = 64
     """x_m, x_m′, ŷ_m′ and y of all clips, in their order, from the network in evaluation mode."""
     network.eval()
     rows: list[dict[str, Tensor]] = []
-    for batch in clips.in_order(batch_size):
+    places: list[Tensor] = []
+    for batch in clips.by_length(batch_size):
         reps = network.represent(batch)
         projected = network.project(reps)
         parts = {"x": reps.unimodal, "projected": projected, "prediction": network.predict_unimodal(projected)}
         rows.append({f"{part}.{m}": values[m].cpu() for part, values in parts.items() for m in MODALITIES})
-    joined = {name: torch.cat([row[name] for row in rows]) for name in rows[0]}
+        places.append(batch.index)
+    back = torch.cat(places).argsort()  # from the order of lengths to the clips' own
+    joined = {name: torch.cat([row[name] for row in rows])[back] for name in rows[0]}
     x, projected_all, prediction = (
         {m: joined[f"{part}.{m}"] for m in MODALITIES} for part in ("x", "projected", "prediction")
     )

@@ -124,3 +124,12 @@ def test_batch_is_a_copy_of_labels_and_frames(dataset: Dataset) -> None:
 def test_clips_on_another_device(dataset: Dataset) -> None:
     batch = Clips(dataset.train, small().network, "meta").batch(torch.tensor([0, 1]))
     assert {batch.labels.device.type, batch.text.device.type, batch.frames["a"].values.device.type} == {"meta"}
+
+
+def test_by_length_has_every_clip_once_and_shorter_ones_first(dataset: Dataset) -> None:
+    clips = Clips(dataset.train, small().network)
+    batches = list(clips.by_length(8))
+    order = torch.cat([batch.index for batch in batches])
+    assert sorted(order.tolist()) == list(range(len(clips)))
+    assert (clips.lengths[order].diff() >= 0).all()
+    assert torch.equal(torch.cat([batch.labels for batch in batches]), torch.from_numpy(dataset.train.labels)[order])

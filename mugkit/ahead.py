@@ -45,11 +45,9 @@ def studied(profile: str, dataset: str) -> list[RunSpec]:
 
 def compute(profile: str, dataset: str, engine_name: str = "local", address: str = "") -> list[str]:
     """Computes all of it; returns what failed, which the notebooks that need it will come upon again."""
-    told = []
     runs = trained(profile, dataset) + studied(profile, dataset)
-    for specs, many in ((learned(profile, dataset), engine.learn_all), (runs, engine.run_all)):
-        try:
-            many(specs, engine_name, address=address)
-        except UserError as error:
-            told.append(str(error))
-    return told
+    try:
+        engine.run_all(runs, engine_name, address=address, learn=learned(profile, dataset))
+    except UserError as error:
+        return [str(error)]
+    return []

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -212,7 +212,10 @@ def configuration(spec: RunSpec, family: str) -> Hyperparameters:
 
 @dataclass(frozen=True)
 class Work:
-    """One run taken apart: what each stage depends on, and how it is computed if it is not stored yet."""
+    """One run taken apart: what each stage depends on, and how it is computed if it is not stored yet.
+
+    Configuration and identities are worked out once: planning hundreds of runs asks for them thousands of times.
+    """
 
     spec: RunSpec
     dataset: Dataset
@@ -223,29 +226,29 @@ class Work:
     def system(self) -> System:
         return system(self.spec.system)
 
-    @property
+    @cached_property
     def hp(self) -> Hyperparameters:
         return configuration(self.spec, self.dataset.family)
 
-    @property
+    @cached_property
     def _ground(self) -> dict[str, Any]:
         """What every identity rests on."""
         threads = profile(self.spec.profile).threads
         encoder = encoders.identity(self.hp.network.text_encoder)
         return {"code": code_fingerprint(), "data": self.dataset.fingerprint, "encoder": encoder, "threads": threads}
 
-    @property
+    @cached_property
     def pretraining(self) -> dict[str, Any]:
         """Identity of stage 1: it does not depend on what stages 2 and 3 do."""
         parts = {name: asdict(getattr(self.hp, name)) for name in ("network", "optimization", "pretraining")}
         return {"stage": 1, "seed": self.spec.label_seed, **self._ground, **parts}
 
-    @property
+    @cached_property
     def learning(self) -> dict[str, Any]:
         """Identity of stage 2."""
         return {"stage": 2, "seed": self.spec.label_seed, "from": self.pretraining, "meta": asdict(self.hp.meta)}
 
-    @property
+    @cached_property
     def training(self) -> dict[str, Any]:
         """Identity of stage 3, or of a baseline's training."""
         parts = {name: asdict(getattr(self.hp, name)) for name in ("network", "optimization", "joint")}
@@ -254,7 +257,7 @@ class Work:
         given = self.learning if self.system.labels == "mucn" else self.system.labels
         return {"stage": 3, "seed": self.spec.seed, "labels": given, **self._ground, **parts} | self._other_network
 
-    @property
+    @cached_property
     def _other_network(self) -> dict[str, Any]:
         """What a network other than MUG's adds to the identity: its file and its configuration."""
         made_by = self.system.network or self.system.baseline

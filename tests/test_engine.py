@@ -147,6 +147,21 @@ def test_plan_lists_shared_stages_once_and_says_what_each_needs() -> None:
     assert plan(specs, Store.default(), "cpu", "labels") == planned[:3]
 
 
+def test_plan_learns_without_training() -> None:
+    planned = plan([spec("copy")], Store.default(), "cpu", learn=[spec("mug"), spec("mug", 1112)])
+    assert [task.part for task in planned] == ["pretrain", "labels", "train"]  # labels once for both seeds
+    assert planned[-1].spec.system == "copy"
+
+
+def test_plan_begins_with_every_text_encoder() -> None:
+    planned = plan([spec("mug"), spec("copy"), spec("mug-t5")], Store.default(), "cpu")
+    encoders = [engine.work(task.spec).hp.network.text_encoder for task in planned]
+    assert encoders[0] != encoders[1]
+    assert [task.part for task in planned[:2]] == ["pretrain", "pretrain"]
+    folders = [task.folder for task in planned]
+    assert len(set(folders)) == len(folders) == 7
+
+
 def test_plan_leaves_out_what_is_stored() -> None:
     engine.learn_all([spec("mug")], workers=1)
     (only,) = plan([spec("mug")], Store.default(), "cpu")

@@ -220,12 +220,12 @@ def test_identity_of_label_learners(work: Make, name: str) -> None:
 
 
 def test_identity_holds_data_code_and_threads(work: Make, made_up: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = work()
-    before = {part: getattr(one, part) for part in PARTS}
+    before = {part: getattr(work(), part) for part in PARTS}
     other = work(given=made_up((30, 8, 8), seed=1))
     assert all(getattr(other, part) != before[part] for part in PARTS)
     monkeypatch.setattr(systems, "code_fingerprint", lambda: "edited")
-    assert all(getattr(one, part) != before[part] for part in PARTS)
+    edited = work()
+    assert all(getattr(edited, part) != before[part] for part in PARTS)
 
 
 def test_identity_of_equal_specs_is_equal(work: Make) -> None:

@@ -130,7 +130,14 @@ def _crew(specs: Sequence[RunSpec], tasks: int, engine: str, workers: int | None
 
 
 def _compute(
-    specs: Sequence[RunSpec], until: Part, store: Store, engine: str, workers: int | None, device: str, address: str
+    specs: Sequence[RunSpec],
+    until: Part,
+    store: Store,
+    engine: str,
+    workers: int | None,
+    device: str,
+    address: str,
+    learn: Sequence[RunSpec] = (),
 ) -> set[Path]:
     """Computes what is missing; returns its folders.
 
@@ -139,10 +146,10 @@ def _compute(
     """
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
-    tasks = plan(specs, store, device, until)
+    tasks = plan(specs, store, device, until, learn)
     if not tasks:
         return set()
-    execution = Execution(tasks, _crew(specs, len(tasks), engine, workers, device, address), store, device)
+    execution = Execution(tasks, _crew([*specs, *learn], len(tasks), engine, workers, device, address), store, device)
     for _ in progress(execution, "runs", total=len(tasks)):
         pass
     if execution.failed:
@@ -178,6 +185,7 @@ def run_all(
     workers: int | None = None,
     device: str = "auto",
     address: str = "",
+    learn: Sequence[RunSpec] = (),
 ) -> list[Run]:
     """Many runs; stages that several of them share once. Finished runs are reused, interrupted ones resume.
 
@@ -185,11 +193,12 @@ def run_all(
         engine: 'local' spreads runs over processes of this machine, 'ray' over a Ray cluster.
         workers: how many processes; by default one a core on a CPU, one on a GPU.
         address: of the Ray cluster ('auto': the one this machine belongs to); '' starts one on this machine.
+        learn: further runs, of which stages 1 and 2 alone are computed.
 
     Raises:
         UserError: an unknown engine; or some runs failed (all others are finished and stored by then).
     """
     store = store or Store.default()
-    fresh = _compute(specs, "train", store, engine, workers, device, address)
+    fresh = _compute(specs, "train", store, engine, workers, device, address, learn)
     done = [run(spec, store, device) for spec in specs]
     return [replace(one, reused=one.folder not in fresh) for one in done]

@@ -45,18 +45,34 @@ def folder_of(todo: Work, part: Part) -> Path:
     return todo.store.folder(part, identity)
 
 
-def plan(specs: Sequence[RunSpec], store: Store, device: str, until: Part = "train") -> list[Task]:
-    """What is missing, each once however many runs share it; stages in order, so that a task follows what it needs."""
+def plan(
+    specs: Sequence[RunSpec], store: Store, device: str, until: Part = "train", learn: Sequence[RunSpec] = ()
+) -> list[Task]:
+    """What is missing, each once however many runs share it; stages in order, so that a task follows what it needs.
+
+    Before all others comes one task for each text encoder. A frozen encoder reads a data set's texts once, and whoever
+    else needs them waits: so that one worker reads them with one encoder while another does with the next.
+
+    Args:
+        until: the last stage wanted of `specs`.
+        learn: runs of which stage 2 is the last one wanted.
+    """
     found: dict[Path, Task] = {}
-    for part in PARTS[: PARTS.index(until) + 1]:
-        for todo in (work(spec, store, device) for spec in specs):
+    first: dict[str, Path] = {}
+    wanted = [(spec, PARTS.index("labels")) for spec in learn] + [(spec, PARTS.index(until)) for spec in specs]
+    runs = [(work(spec, store, device), last) for spec, last in wanted]
+    for number, part in enumerate(PARTS):
+        for todo, last in runs:
             stages = parts_of(todo)
+            if part not in stages or number > last:
+                continue
             folder = folder_of(todo, part)
-            if part not in stages or folder in found or store.intact(folder):
+            if folder in found or store.intact(folder):
                 continue
             before = folder_of(todo, stages[stages.index(part) - 1]) if part != stages[0] else None
             found[folder] = Task(part, todo.spec, folder, before if before in found else None)
-    return list(found.values())
+            first.setdefault(todo.hp.network.text_encoder, folder)
+    return [found.pop(folder) for folder in first.values()] + list(found.values())
 
 
 def perform(part: Part, spec: RunSpec, root: Path, device: str) -> None:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mugkit.bench_command import bench
 from mugkit.course.command import commands as course_commands
 from mugkit.errors import UserError, unknown_name
 from mugkit.report_command import report
@@ -218,6 +219,7 @@ def _number(value: float | None) -> str:
 
 commands.command()(search)
 commands.command()(report)
+commands.command()(bench)
 
 
 @commands.command()

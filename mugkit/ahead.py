@@ -9,6 +9,7 @@ from __future__ import annotations
 from mugkit import config, engine, search
 from mugkit.config import RunSpec
 from mugkit.data.store import load
+from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError
 from mugkit.results import hyperparameter_curves, sensitivity
 from mugkit.systems import SYSTEMS
@@ -43,11 +44,13 @@ def studied(profile: str, dataset: str) -> list[RunSpec]:
     return tried + [spec for specs in (*curves, *alternatives) for spec in specs]
 
 
-def compute(profile: str, dataset: str, engine_name: str = "local", address: str = "") -> list[str]:
+def compute(
+    profile: str, dataset: str, engine_name: str = "local", address: str = "", share: Share = AS_PROFILED
+) -> list[str]:
     """Computes all of it; returns what failed, which the notebooks that need it will come upon again."""
     runs = trained(profile, dataset) + studied(profile, dataset)
     try:
-        engine.run_all(runs, engine_name, address=address, learn=learned(profile, dataset))
+        engine.run_all(runs, engine_name, address=address, share=share, learn=learned(profile, dataset))
     except UserError as error:
         return [str(error)]
     return []

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mugkit.bench_command import bench
 from mugkit.course.command import commands as course_commands
 from mugkit.errors import UserError, unknown_name
 from mugkit.report_command import report
@@ -218,6 +219,7 @@ def _number(value: float | None) -> str:
 
 commands.command()(search)
 commands.command()(report)
+commands.command()(bench)
 
 
 @commands.command()
@@ -227,6 +229,8 @@ def reproduce(
     engine: Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster")] = "local",
     out: Annotated[Path, typer.Option(help="where tables and figures go")] = Path("figures"),
     address: Annotated[str, typer.Option(help="of the Ray cluster; 'auto': the one this machine belongs to")] = "",
+    cpus_per_run: Annotated[float | None, typer.Option(help="CPU cores a run asks Ray for; else its threads")] = None,
+    gpus_per_run: Annotated[float | None, typer.Option(help="part of a card per run; else the profile's")] = None,
     cell_limit: Annotated[float, typer.Option(help="seconds that one cell of a notebook may take", min=1)] = 21600,
 ) -> None:
     """Run every notebook and write its tables and figures. Finished work is reused, interrupted work resumes.
@@ -236,13 +240,15 @@ def reproduce(
     Example: mugkit reproduce --profile quick --dataset reviews --out figures
     """
     from mugkit.data.prepare import prepare as prepare_data
+    from mugkit.engine import Share
     from mugkit.reproduce import conclude
     from mugkit.reproduce import reproduce as run_notebooks
 
+    share = Share(cpus_per_run, gpus_per_run)
     names = dataset or ["reviews"]
     if "reviews" in names:
         prepare_data("reviews", [])
-    reports = run_notebooks(profile, names, engine, out, address, cell_limit)
+    reports = run_notebooks(profile, names, engine, out, address, cell_limit, share)
     for done in reports:
         reason = f": {done.reason}\n        as far as it got: {done.executed}" if done.reason else ""
         console.print(f"{done.outcome:8}{done.notebook}{reason}", markup=False, highlight=False)

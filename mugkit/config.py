@@ -282,6 +282,7 @@ class Profile:
         label_seeds: seeds over which the quality of learned labels is measured.
         overrides: changed hyperparameters.
         threads: CPU threads of one run; fixed so that the same seed gives the same artifacts. 0: torch decides.
+        gpus: the part of a card that one run asks for where there is one, so that several seeds share it.
         t5_encoder: the text encoder of the T5 rows.
         light: whether baselines are narrowed as MUG is.
     """
@@ -291,6 +292,7 @@ class Profile:
     label_seeds: tuple[int, ...]
     overrides: Mapping[str, Any]
     threads: int = 1
+    gpus: float = 0.25
     t5_encoder: str = "traceforge-t5-small"
     light: bool = True
 
@@ -321,7 +323,7 @@ PROFILES: Mapping[str, Profile] = {
         overrides=_LIGHT | {"pretrain_epochs": 10, "mucn_width": 256, "max_epochs": 30, "patience": 4},
     ),
     "paper": Profile(
-        "paper", seeds=_PAPER_SEEDS, label_seeds=_PAPER_SEEDS, overrides={}, threads=0,
+        "paper", seeds=_PAPER_SEEDS, label_seeds=_PAPER_SEEDS, overrides={}, threads=0, gpus=0.5,
         t5_encoder="t5-base", light=False,
     ),
 }  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from mugkit import ahead, config, files
 from mugkit.data.store import load
 from mugkit.engine import ENGINES
+from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError, unknown_name
 from mugkit.runs import versions
 from mugkit.stages.training import progress
@@ -57,6 +58,7 @@ def reproduce(
     out: Path,
     address: str = "",
     cell_limit: float = CELL_SECONDS,
+    share: Share = AS_PROFILED,
 ) -> list[Report]:
     """Runs every notebook for every data set; a failure does not stop the others.
 
@@ -64,6 +66,7 @@ def reproduce(
         out: where figures and tables go; with several data sets, one folder below it for each.
         address: of the Ray cluster, for the engine 'ray'.
         cell_limit: seconds that one cell may take.
+        share: of a machine that each run asks for.
 
     Raises:
         UserError: an unknown profile, engine or data set, or a damaged one, before anything runs.
@@ -80,7 +83,7 @@ def reproduce(
         jobs += [(path, parameters, fingerprint) for path in notebooks()]
     if not all(_unchanged(*job) for job in jobs):
         for name in datasets:
-            for told in ahead.compute(profile, name, engine, address):
+            for told in ahead.compute(profile, name, engine, address, share):
                 log.warning("%s", told)
     return _together(jobs, cell_limit)
 

@@ -19,7 +19,8 @@ from sklearn.model_selection import ParameterSampler
 from mugkit import engine as engines
 from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.engine import Run
+from mugkit.engine import Run, Share
+from mugkit.engine.share import AS_PROFILED
 from mugkit.errors import UserError, unknown_name
 from mugkit.results.effects import records
 from mugkit.results.tables import markdown, write_text
@@ -128,7 +129,7 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def search(
     system: str, dataset: str, profile: str, trials: int | None = None, seed: int = 1111, engine: str = "local",
-    device: str = "auto",
+    device: str = "auto", address: str = "", share: Share = AS_PROFILED,
 ) -> Search:  # fmt: skip
     """Draws configurations, runs what is not stored yet, and returns them with their scores.
 
@@ -140,12 +141,15 @@ def search(
     """
     count = budget(profile).trials if trials is None else trials
     pairs = specifications(system, dataset, profile, count, seed)
-    runs = finished([spec for _, spec in pairs], engine, device)
+    runs = finished([spec for _, spec in pairs], engine, device, address, share)
     tried = [Trial(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
     return Search(trial(system, dataset, profile, {}), seed, tried)
 
 
-def finished(specs: Sequence[RunSpec], engine: str = "local", device: str = "auto") -> list[Run | None]:
+def finished(
+    specs: Sequence[RunSpec], engine: str = "local", device: str = "auto", address: str = "",
+    share: Share = AS_PROFILED,
+) -> list[Run | None]:  # fmt: skip
     """Runs all; a configuration whose training fails is a result too (None), as long as another one succeeds.
 
     Raises:
@@ -154,7 +158,7 @@ def finished(specs: Sequence[RunSpec], engine: str = "local", device: str = "aut
     if engine not in engines.ENGINES:
         raise unknown_name("engine", engine, engines.ENGINES)
     try:
-        return list(engines.run_all(specs, engine, device=device))
+        return list(engines.run_all(specs, engine, device=device, address=address, share=share))
     except UserError:
         done = [_again(one, device) for one in specs]
         if not any(done):

@@ -22,6 +22,9 @@ def search(
     trials: Annotated[int | None, typer.Option(help="how many configurations; by default the profile's budget")] = None,
     seed: Annotated[int, typer.Option(help="of the draws")] = 1111,
     engine: Annotated[str, typer.Option(help="where the trials run, as in `mugkit reproduce`")] = "local",
+    address: Annotated[str, typer.Option(help="of the Ray cluster, as in `mugkit reproduce`")] = "",
+    cpus_per_run: Annotated[float | None, typer.Option(help="CPU cores a trial asks Ray for; else its threads")] = None,
+    gpus_per_run: Annotated[float | None, typer.Option(help="part of a card per trial; else the profile's")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     out: Annotated[Path | None, typer.Option(help="where search.json, .csv and .md go")] = None,
 ) -> None:
@@ -31,9 +34,11 @@ def search(
     """
     from mugkit import cli, files
     from mugkit import search as searching
+    from mugkit.engine import Share
 
     cli._check_device(device)
-    found = searching.search(system, dataset, profile, trials, seed, engine, device)
+    share = Share(cpus_per_run, gpus_per_run)
+    found = searching.search(system, dataset, profile, trials, seed, engine, device, address, share)
     folder = out or files.home() / "search" / f"{system}-{dataset}-{profile}"
     searching.write(found, folder)
     _report(found)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from small import bag_of_words, hashes
 
@@ -15,8 +18,9 @@ from mugkit import engine, files
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.schema import Dataset
-from mugkit.engine import run_all
+from mugkit.engine import Share, pools, run_all
 from mugkit.engine.cluster import Cluster
+from mugkit.engine.share import on_cluster
 from mugkit.errors import UserError
 from mugkit.nets import text
 from mugkit.runs import Store
@@ -87,6 +91,73 @@ def test_run_all_on_ray_with_a_lost_node_gives_the_same_numbers(cluster: Any, tm
     assert all(one.reused for one in spread)  # the failed run stopped no other
     alone = run_all(specs, store=Store(tmp_path / "alone"), workers=1)
     assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
+
+
+def _beside_others(folder: Path, number: int, together: int) -> tuple[int, str | None]:
+    """How many tasks run at the same time as this one, and the card that it sees."""
+    (folder / str(number)).touch()
+    until = time.monotonic() + 60
+    while len(list(folder.iterdir())) < together and time.monotonic() < until:
+        time.sleep(0.05)
+    return len(list(folder.iterdir())), os.environ.get("CUDA_VISIBLE_DEVICES")
+
+
+@pytest.mark.slow
+def test_several_tasks_share_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray gives out cards that a node says it has; whether they are there only a task would notice."""
+    from ray.cluster_utils import Cluster as Nodes
+
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(Path(path).parent) for path in (engine.__path__[0], __file__)))
+    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 2, "include_dashboard": False})
+    try:
+        pool = Cluster(made.address, partial(on_cluster, Share(gpus=0.5), [RunSpec("copy", NAME, 1, "smoke")], "auto"))
+        seen = [pool.submit(_beside_others, tmp_path, number, 4) for number in range(4)]
+        assert sorted(one.result() for one in seen) == [(4, "0"), (4, "0"), (4, "1"), (4, "1")]
+        # The cluster may get such a node: the task waits, and is given up with the rest.
+        waiting = Cluster(made.address, lambda _: {"CPU": 64.0, "GPU": 0.0})
+        future = waiting.submit(os.getpid)
+        pools.forget(waiting)
+        assert isinstance(future.exception(timeout=60), ray.exceptions.TaskCancelledError)
+    finally:
+        ray.shutdown()
+        made.shutdown()
+
+
+BAR = """
+import tqdm.auto
+class Told(tqdm.auto.tqdm):
+    def close(self):
+        if self.desc == "runs":
+            print(f"{self.n} of {self.total}, {'hidden' if self.disable else 'shown'}")
+        super().close()
+tqdm.auto.tqdm = Told
+from mugkit.config import RunSpec
+from mugkit.engine import run_all
+runs = run_all([RunSpec("copy", "made-up", seed, "smoke") for seed in (1, 2)], "ray")
+"""
+ASKED_TOO_MUCH = """
+import ray
+ray.shutdown()
+from mugkit.engine import Share
+from mugkit.errors import UserError
+try:
+    run_all([RunSpec("copy", "made-up", 3, "smoke")], "ray", share=Share(cpus=4096))
+except UserError as error:
+    print(error, ray.is_initialized())
+"""
+
+
+@pytest.mark.slow
+def test_notebook_shows_progress_on_ray_and_what_this_machine_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    from nbclient import NotebookClient
+
+    monkeypatch.delenv("MUGKIT_PROGRESS", raising=False)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (BAR, ASKED_TOO_MUCH)])
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+    printed = ["".join(one.get("text", "") for one in cell.outputs) for cell in notebook.cells]
+    assert "2 of 2, shown" in printed[0]
+    assert "no node has the 4096 CPU cores and 0 GPUs that a run asks for" in printed[1]
+    assert printed[1].rstrip().endswith("False")  # Ray is not left running
 
 
 def test_cluster_at_an_address_where_there_is_none_is_refused() -> None:

@@ -6,10 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,8 @@ from mugkit import engine, files, systems
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.schema import Dataset
-from mugkit.engine import pools, run, run_all
-from mugkit.engine.tasks import plan
+from mugkit.engine import pools, run, run_all, tasks
+from mugkit.engine.tasks import perform, plan
 from mugkit.errors import UserError
 from mugkit.nets import text
 from mugkit.runs import Store, read_result
@@ -199,7 +201,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise UserError("the training loss became nan")
         return original(dataset, hp, *rest)
 
-    monkeypatch.setattr(pools, "processes", lambda _: pools.Here())
+    monkeypatch.setattr(pools, "processes", lambda *_: pools.Here())
     monkeypatch.setattr(systems, "pretrain", pretrain)
     return computed
 
@@ -243,6 +245,42 @@ def test_learn_all_failed_run_leaves_other_labels_finished(workers: int) -> None
     assert todo.store.has("labels", todo.learning)
 
 
+# --- nodes that share nothing with this machine
+
+
+def test_task_that_would_be_another_run_here_is_refused() -> None:
+    (task,) = plan([spec()], Store.default(), "cpu")
+    with pytest.raises(UserError, match="another version of mugkit, of 'made-up'") as caught:
+        perform(replace(task, folder=task.folder.with_name("0" * 20)), Store.default().root, "cpu")
+    assert "MUGKIT_HOME" in (caught.value.fix or "")
+    assert not task.folder.exists()
+
+
+class Elsewhere(Executor):
+    """A pool whose results lie on another machine's disk."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(None)
+        return future
+
+
+def test_run_all_result_that_does_not_arrive_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "processes", lambda *_: Elsewhere())
+    monkeypatch.setattr(tasks, "ARRIVAL", 0.0)
+    with pytest.raises(UserError, match="not to be seen here") as caught:
+        run_all([spec(seed=1111), spec(seed=1112)], workers=2)
+    assert "MUGKIT_HOME" in str(caught.value)
+    assert not (Store.default().root / "train").exists()  # and nobody computes it here in silence
+
+
+def test_result_that_arrives_late_is_waited_for(tmp_path: Path) -> None:
+    late = threading.Timer(1.0, (tmp_path / "kind" / "run").mkdir, kwargs={"parents": True})
+    late.start()
+    assert tasks.arrived(tmp_path / "kind" / "run")
+    late.join()
+
+
 # --- workers that are lost
 
 
@@ -263,14 +301,14 @@ class Breaking(Executor):
 
 def test_run_all_lost_worker_is_replaced_and_its_task_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Breaking(2)
-    monkeypatch.setattr(pools, "processes", lambda _: pool)
+    monkeypatch.setattr(pools, "processes", lambda *_: pool)
     runs = run_all([spec(seed=1111), spec(seed=1112)], workers=2)
     assert [one.reused for one in runs] == [False, False]
     assert pool.given == 4
 
 
 def test_run_all_task_that_always_loses_its_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "processes", lambda _: Breaking(100))
+    monkeypatch.setattr(pools, "processes", lambda *_: Breaking(100))
     with pytest.raises(UserError, match="copy on made-up, seed 1111, train: a worker died"):
         run_all([spec(seed=1111), spec(seed=1112)], workers=2)
 

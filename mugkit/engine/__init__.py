@@ -5,6 +5,7 @@
 """
 
 from mugkit.engine.many import ENGINES, learn_all, run_all, workers_of
+from mugkit.engine.share import Share
 from mugkit.engine.single import Run, _dataset, missing, run, work
 
-__all__ = ["ENGINES", "Run", "_dataset", "learn_all", "missing", "run", "run_all", "work", "workers_of"]
+__all__ = ["ENGINES", "Run", "Share", "_dataset", "learn_all", "missing", "run", "run_all", "work", "workers_of"]

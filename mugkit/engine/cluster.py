@@ -6,9 +6,13 @@ node or worker was computing is handed out again by Ray and resumes from its che
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -16,6 +20,8 @@ from mugkit import files
 from mugkit.errors import UserError
 
 RETRIES = 3  # of a task whose worker or node was lost; a task that raises is not tried again
+PATIENCE = 10.0  # seconds that interrupted tasks get to clear away what they were writing
+log = logging.getLogger(__name__)
 
 
 def _ray() -> Any:
@@ -29,6 +35,21 @@ def _ray() -> Any:
 def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """On a node. Ray takes functions only, and what is called may be a partial one."""
     return fn(*args, **kwargs)
+
+
+def _one(_: object) -> dict[str, float]:
+    return {"CPU": 1.0, "GPU": 0.0}
+
+
+@contextlib.contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keeps this process's answer to SIGTERM, which Ray replaces by its own; only the main thread may set it."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _reach(address: str) -> None:
@@ -48,18 +69,24 @@ class Cluster(Executor):
 
     Args:
         address: of a running cluster ('auto': the one this machine belongs to); '' starts one on this machine.
-        cpus: CPU cores that a task asks for.
-        gpus: GPUs that a task asks for; less than one lets several share a card.
+        request: from what each node has to what a task asks for, both as {'CPU': cores, 'GPU': cards}; of a card less
+            than one lets several tasks share it.
 
     Raises:
-        UserError: Ray is not installed, or there is no cluster at that address.
+        UserError: Ray is not installed, there is no cluster at that address, or this machine has less than is asked.
     """
 
-    def __init__(self, address: str = "", cpus: float = 1, gpus: float = 0) -> None:
-        self._ray, self._asked = _ray(), {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RETRIES}
+    def __init__(self, address: str = "", request: Callable[[list[dict[str, float]]], dict[str, float]] = _one) -> None:
+        self._ray = _ray()
         self._refs: dict[Future[Any], Any] = {}
-        if not self._ray.is_initialized():
+        self._connected = not self._ray.is_initialized()  # else a user's own connection, which stays
+        if self._connected:
             self._connect(address)
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        asked = request(nodes)
+        if not any(all(node.get(kind, 0) >= amount for kind, amount in asked.items()) for node in nodes):
+            self._refuse(asked, grows=bool(address))
+        self._asked = {"num_cpus": asked["CPU"], "num_gpus": asked["GPU"], "max_retries": RETRIES}
 
     def _connect(self, address: str) -> None:
         _reach(address)
@@ -68,11 +95,21 @@ class Cluster(Executor):
             variables["PYTHONPATH"] = path
         options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
         try:
-            self._ray.init(runtime_env={"env_vars": variables}, log_to_driver=False, **options)
+            with _own_signals():
+                self._ray.init(runtime_env={"env_vars": variables}, log_to_driver=False, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise UserError(
                 f"no Ray cluster at '{address}': {error}", field="address", fix="ray start --head"
             ) from error
+
+    def _refuse(self, asked: Mapping[str, float], *, grows: bool) -> None:
+        """No node can take a task: an error on this machine alone; a cluster may yet get such a node."""
+        told = f"no node has the {asked['CPU']:g} CPU cores and {asked['GPU']:g} GPUs that a run asks for"
+        if grows:
+            log.warning("%s; waiting for one", told)
+            return
+        self._leave()
+        raise UserError(told, field="--cpus-per-run, --gpus-per-run", fix="ask for less")
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         reference = self._ray.remote(_call).options(**self._asked).remote(fn, args, kwargs)
@@ -81,8 +118,21 @@ class Cluster(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leaves the cluster running; tasks that are not wanted any more are ended."""
-        for future, reference in self._refs.items():
-            if cancel_futures and not future.done():
-                self._ray.cancel(reference, force=True)
+        """Leaves the cluster as it is; with `cancel_futures` no task of ours runs any more afterwards."""
+        if cancel_futures:
+            self._cancel([reference for future, reference in self._refs.items() if not future.done()])
+            self._leave()
         self._refs.clear()
+
+    def _cancel(self, references: list[Any]) -> None:
+        """A Ctrl-C for every task, so that half-written files are cleared away; an end to those that do not follow."""
+        for force in (False, True):
+            for reference in references:
+                self._ray.cancel(reference, force=force)
+            if references:
+                _, references = self._ray.wait(references, num_returns=len(references), timeout=PATIENCE)
+
+    def _leave(self) -> None:
+        """Ends what `_connect` began: the connection, and a cluster of this machine's own."""
+        if self._connected:
+            self._ray.shutdown()

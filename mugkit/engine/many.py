@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from mugkit.config import RunSpec, profile
+from mugkit.config import RunSpec
 from mugkit.engine import pools
+from mugkit.engine.share import AS_PROFILED, Share, cards, on_cluster
 from mugkit.engine.single import Run, run, work
-from mugkit.engine.tasks import Part, Task, perform, plan
+from mugkit.engine.tasks import Part, Task, arrived, perform, plan
 from mugkit.errors import UserError, unknown_name
 from mugkit.runs import Store
 from mugkit.stages.meta import LearnedLabels
@@ -21,6 +22,7 @@ from mugkit.stages.training import choose_device, progress
 
 ENGINES = ("local", "ray")
 ATTEMPTS = 3  # of a task whose worker was lost
+_SHARED = "set MUGKIT_HOME to a path that all nodes and this machine share"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Execution:
 
     def __init__(self, tasks: Sequence[Task], crew: Crew, store: Store, device: str) -> None:
         self._crew, self._pool = crew, crew.open()
-        self._compute = partial(_perform, root=store.root, device=device)
+        self._compute = partial(perform, root=store.root, device=device)
         self._waiting = {task.folder: task for task in tasks}
         self._running: dict[Future[None], Task] = {}
         self._lost: Counter[Path] = Counter()
@@ -80,10 +82,10 @@ class Execution:
 
     def _submit(self, task: Task) -> Future[None]:
         try:
-            return self._pool.submit(self._compute, task.part, task.spec)
+            return self._pool.submit(self._compute, task)
         except BrokenExecutor:  # a kept pool that lost a worker while nobody looked
             self._reopen()
-            return self._pool.submit(self._compute, task.part, task.spec)
+            return self._pool.submit(self._compute, task)
 
     def _reopen(self) -> None:
         pools.forget(self._pool)
@@ -99,6 +101,8 @@ class Execution:
                 self._waiting[task.folder] = task
                 lost = True
                 continue
+            if error is None and not arrived(task.folder):
+                error = UserError("computed, but not to be seen here", file=task.folder, fix=_SHARED)
             if error is not None:
                 self._gone.add(task.folder)
                 self.failed[task.folder] = f"{task}: {getattr(error, 'cause', None) or error}"
@@ -107,49 +111,48 @@ class Execution:
             self._reopen()
 
 
-def _perform(part: Part, spec: RunSpec, *, root: Path, device: str) -> None:
-    perform(part, spec, root, device)
-
-
 def workers_of(workers: int | None, device: str) -> int:
     """One process a core on a CPU, one on a GPU, unless said otherwise."""
     return workers or (1 if choose_device(device).type == "cuda" else (os.cpu_count() or 1))
 
 
-def _crew(specs: Sequence[RunSpec], tasks: int, engine: str, workers: int | None, device: str, address: str) -> Crew:
-    """This machine's processes; a cluster takes all that can begin."""
-    if engine == "ray":
-        from mugkit.engine.cluster import Cluster
+@dataclass(frozen=True)
+class Place:
+    """Where runs are computed; the arguments of `run_all`."""
 
-        cpus = max((profile(spec.profile).threads or 4 for spec in specs), default=1)
-        return Crew(partial(Cluster, address, cpus, float(choose_device(device).type == "cuda")), tasks)
-    count = workers_of(workers, device)
-    if min(count, tasks) == 1:
-        return Crew(pools.Here, 1)
-    return Crew(partial(pools.processes, count), count)
+    engine: str
+    workers: int | None
+    device: str
+    address: str
+    share: Share
+
+    def crew(self, specs: Sequence[RunSpec], tasks: int) -> Crew:
+        """This machine's processes; a cluster takes all that can begin."""
+        if self.engine == "ray":
+            from mugkit.engine.cluster import Cluster
+
+            return Crew(partial(Cluster, self.address, partial(on_cluster, self.share, specs, self.device)), tasks)
+        found = cards(self.share, specs, self.device)
+        count = workers_of(self.workers or len(found) or None, self.device)
+        if min(count, tasks) == 1:
+            return Crew(pools.Here, 1)
+        return Crew(partial(pools.processes, count, tuple(found)), count)
 
 
 def _compute(
-    specs: Sequence[RunSpec],
-    until: Part,
-    store: Store,
-    engine: str,
-    workers: int | None,
-    device: str,
-    address: str,
-    learn: Sequence[RunSpec] = (),
+    specs: Sequence[RunSpec], until: Part, store: Store, place: Place, learn: Sequence[RunSpec] = ()
 ) -> set[Path]:
     """Computes what is missing; returns its folders.
 
     Raises:
         UserError: an unknown engine, before anything runs; or some tasks failed, all others being finished.
     """
-    if engine not in ENGINES:
-        raise unknown_name("engine", engine, ENGINES)
-    tasks = plan(specs, store, device, until, learn)
+    if place.engine not in ENGINES:
+        raise unknown_name("engine", place.engine, ENGINES)
+    tasks = plan(specs, store, place.device, until, learn)
     if not tasks:
         return set()
-    execution = Execution(tasks, _crew([*specs, *learn], len(tasks), engine, workers, device, address), store, device)
+    execution = Execution(tasks, place.crew([*specs, *learn], len(tasks)), store, place.device)
     for _ in progress(execution, "runs", total=len(tasks)):
         pass
     if execution.failed:
@@ -166,6 +169,7 @@ def learn_all(
     workers: int | None = None,
     device: str = "auto",
     address: str = "",
+    share: Share = AS_PROFILED,
 ) -> list[LearnedLabels]:
     """Stages 1 and 2 of many runs, e.g. over label seeds; stored ones are reused.
 
@@ -173,7 +177,7 @@ def learn_all(
         UserError: some failed (all others are finished and stored by then).
     """
     store = store or Store.default()
-    _compute(specs, "labels", store, engine, workers, device, address)
+    _compute(specs, "labels", store, Place(engine, workers, device, address, share))
     return [LearnedLabels.load(work(spec, store, device).learned_labels()) for spec in specs]
 
 
@@ -185,20 +189,22 @@ def run_all(
     workers: int | None = None,
     device: str = "auto",
     address: str = "",
+    share: Share = AS_PROFILED,
     learn: Sequence[RunSpec] = (),
 ) -> list[Run]:
     """Many runs; stages that several of them share once. Finished runs are reused, interrupted ones resume.
 
     Args:
         engine: 'local' spreads runs over processes of this machine, 'ray' over a Ray cluster.
-        workers: how many processes; by default one a core on a CPU, one on a GPU.
+        workers: how many processes; by default one a core on a CPU, on GPUs as many as share the cards.
         address: of the Ray cluster ('auto': the one this machine belongs to); '' starts one on this machine.
+        share: of a machine that each run asks for.
         learn: further runs, of which stages 1 and 2 alone are computed.
 
     Raises:
         UserError: an unknown engine; or some runs failed (all others are finished and stored by then).
     """
     store = store or Store.default()
-    fresh = _compute(specs, "train", store, engine, workers, device, address, learn)
+    fresh = _compute(specs, "train", store, Place(engine, workers, device, address, share), learn)
     done = [run(spec, store, device) for spec in specs]
     return [replace(one, reused=one.folder not in fresh) for one in done]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import multiprocessing
 import os
 import signal
@@ -60,9 +61,15 @@ def _interrupted(*_: Any) -> None:
     os._exit(130)
 
 
-def _begin(home: str, parent: int) -> None:
-    """In a new worker: the starter's folder, no progress bars (they would overwrite each other), no life of its own."""
+def _begin(home: str, parent: int, cards: Any) -> None:
+    """In a new worker: the starter's folder, no progress bars (they would overwrite each other), no life of its own.
+
+    Args:
+        cards: a queue with a card for each worker; None: it sees what its starter sees.
+    """
     os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = home, "0"
+    if cards is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = cards.get()
     signal.signal(signal.SIGINT, _interrupted)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
@@ -75,14 +82,21 @@ def _end_with(parent: int) -> None:
 
 
 @functools.lru_cache(maxsize=1)
-def _started(workers: int, home: str) -> Workers:
+def _started(workers: int, home: str, cards: tuple[str, ...]) -> Workers:
     context = multiprocessing.get_context("spawn")  # fork and torch's threads do not go together
-    return Workers(workers, mp_context=context, initializer=_begin, initargs=(home, os.getpid()))
+    queue = context.SimpleQueue() if cards else None
+    for card in itertools.islice(itertools.cycle(cards), workers):
+        queue.put(card)  # type: ignore[union-attr]
+    return Workers(workers, mp_context=context, initializer=_begin, initargs=(home, os.getpid(), queue))
 
 
-def processes(workers: int) -> Workers:
-    """Worker processes, kept for the next call: each needs seconds to import what it computes with."""
-    return _started(workers, str(files.home()))
+def processes(workers: int, cards: tuple[str, ...] = ()) -> Workers:
+    """Worker processes, kept for the next call: each needs seconds to import what it computes with.
+
+    Args:
+        cards: as CUDA_VISIBLE_DEVICES names them, handed out in turn; none: workers see what this process sees.
+    """
+    return _started(workers, str(files.home()), cards)
 
 
 def forget(pool: Executor) -> None:

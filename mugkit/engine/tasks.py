@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.engine.single import work
+from mugkit.errors import UserError
 from mugkit.runs import Store
 from mugkit.systems import Work
 
 Part = Literal["pretrain", "labels", "train"]
 PARTS: tuple[Part, ...] = ("pretrain", "labels", "train")
+ARRIVAL = 90.0  # seconds: file systems on a network keep what they know of a folder for up to a minute
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,26 @@ def plan(
     return [found.pop(folder) for folder in first.values()] + list(found.values())
 
 
-def perform(part: Part, spec: RunSpec, root: Path, device: str) -> None:
-    """Computes one task; stages before it that are not stored are computed too."""
-    todo = work(spec, Store(root), device)
-    {"pretrain": todo.representations, "labels": todo.learned_labels, "train": todo.result}[part]()
+def perform(task: Task, root: Path, device: str) -> None:
+    """Computes one task; stages before it that are not stored are computed too.
+
+    Raises:
+        UserError: here the same run is another one: this node's code, data or text encoder are not the caller's.
+    """
+    todo = work(task.spec, Store(root), device)
+    if folder_of(todo, task.part) != task.folder:
+        what = f"{socket.gethostname()} has another version of mugkit, of '{task.spec.dataset}' or of the text encoder"
+        fix = "install the same version on all nodes, and set MUGKIT_HOME to a path that all of them share"
+        raise UserError(what, file=files.home(), fix=fix)
+    {"pretrain": todo.representations, "labels": todo.learned_labels, "train": todo.result}[task.part]()
+
+
+def arrived(folder: Path) -> bool:
+    """Whether what a task stored can be seen here. A network's file system may show it late: listing it asks anew."""
+    until = time.monotonic() + ARRIVAL
+    while True:
+        if folder.parent.is_dir() and folder.name in os.listdir(folder.parent):  # noqa: PTH208
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)

@@ -42,15 +42,8 @@ class Outputs:
             self.seconds[name] = round(time.perf_counter() - self.started, 1)
 
     def figure(self, figure: Figure, name: str, numbers: Any) -> None:
-        """`name.png`, `name.svg` and the plotted numbers as `name.json`.
-
-        SVG is written without its date and with fixed element names, so that equal pictures are equal files.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        targets = [self.folder / f"{name}.{ending}" for ending in ("png", "svg")]
-        with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
-            for target in targets:
-                _save(figure, target)
+        """`name.png`, `name.svg` and the plotted numbers as `name.json`."""
+        targets = save_figure(figure, self.folder, name)
         files.write_json(self.folder / f"{name}.json", numbers)
         self.note([*targets, self.folder / f"{name}.json"])
 
@@ -73,6 +66,19 @@ class Outputs:
             manifest |= {name: self.entry(name) for name in self.seconds}
             files.write_json(path, dict(sorted(manifest.items())))
         return sorted(self.seconds)
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """`name.png` and `name.svg`.
+
+    SVG is written without its date and with fixed element names, so that equal pictures are equal files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+        for target in targets:
+            _save(figure, target)
+    return targets
 
 
 def _save(figure: Figure, target: Path) -> None:

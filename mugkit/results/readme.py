@@ -1,7 +1,8 @@
 """Puts generated tables into the README, so that none of its numbers is typed by hand.
 
-A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by `figures/tables/NAME.md`, or by the table
-of open choices. `python -m mugkit.results.readme` rewrites the README; a test fails when it is out of date.
+A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by `figures/tables/NAME.md`, by the table
+of open choices, or by what `figures/bench.json` holds. `python -m mugkit.results.readme` rewrites the README; a test
+fails when it is out of date.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 from mugkit import files
+from mugkit.bench.wording import saved_table
 from mugkit.config import open_choices
 from mugkit.errors import UserError
 from mugkit.results.tables import markdown
@@ -26,6 +28,8 @@ def content(name: str, figures: Path) -> str:
     """
     if name == "open_choices":
         return markdown(open_choices())
+    if name == "bench":
+        return saved_table(figures / "bench.json")
     path = figures / "tables" / f"{name}.md"
     if not path.is_file():
         raise UserError("the README shows a table that does not exist", file=path, fix="run `make reproduce`")

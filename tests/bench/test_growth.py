@@ -1,0 +1,90 @@
+"""Exponents against costs made by hand, and the whole benchmark on next to nothing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small import bag_of_words
+
+from mugkit import files
+from mugkit.bench import growth, measures
+from mugkit.bench.growth import Plan, Series, exponent, made
+from mugkit.data import store
+
+TINY = Plan(clips=(70, 140), clips_of_labels=(70, 140), frames=(2, 4), seeds=(1, 2), mapped=(20, 40), rounds=2)
+
+
+@pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
+def test_exponent_is_the_power_that_costs_were_made_with(power: float) -> None:
+    sizes = [250, 500, 1000, 4000]
+    assert exponent(sizes, [3e-4 * size**power for size in sizes]) == pytest.approx(power, abs=1e-9)
+
+
+def test_exponent_of_a_fixed_cost_beside_a_linear_one_is_under_one() -> None:
+    assert 0.5 < exponent([1, 2, 4, 8], [1 + size for size in (1, 2, 4, 8)]) < 1
+
+
+def test_series_that_grows_with_the_square_is_over_its_bar() -> None:
+    sizes = (1, 2, 4)
+    squared = Series("x", "clips", sizes, [lambda s=size: time.sleep(0.02 * s**2) for size in sizes])  # type: ignore[misc]
+    ratio, curve = squared.measure(rounds=2)
+    assert (len(ratio.values), ratio.ok) == (2, False)
+    assert ratio.median == pytest.approx(2, abs=0.5)
+    assert (curve.x, curve.y[0]) == ([1, 2, 4], 1)
+    assert curve.y[2] > curve.y[1] > 1
+
+
+def test_made_clips_have_the_sizes_and_lengths_asked_for(tmp_path: Path) -> None:
+    drawn, equal = made(300, 10, others=5), made(30, 7, equal=True)
+    assert [len(drawn.splits[name]) for name in ("train", "valid", "test")] == [300, 5, 5]
+    lengths = drawn.train.sequences["a"].lengths
+    assert (lengths.min(), lengths.max()) == (1, 20)
+    assert abs(lengths.mean() - 10.5) < 1
+    assert set(equal.train.sequences["v"].lengths) == {7}
+    again = store.load(store.save(drawn, tmp_path / "growth"))
+    assert np.array_equal(again.train.sequences["a"].frames, drawn.train.sequences["a"].frames)
+
+
+def test_memory_of_frames_read_whole_is_over_its_bar(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What `peak` would say of frames that are kept: a fixed part, and every byte of them."""
+
+    def kept(folder: Path) -> float:
+        return 4e8 + sum(one.frames.nbytes for one in store.load(folder).train.sequences.values())
+
+    class Here:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def __enter__(self) -> Here:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def submit(self, fn: object, folder: Path) -> Here:
+            self.result = lambda: kept(folder)
+            return self
+
+    monkeypatch.setattr(growth, "ProcessPoolExecutor", Here)
+    ratio, _ = growth.memory((20, 40), tmp_path)
+    assert ratio.median == pytest.approx(1.0)
+    assert not ratio.ok
+
+
+@pytest.mark.slow
+def test_growth_measures_every_stage_and_leaves_nothing_in_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mugkit.nets.text._encode", bag_of_words)
+    found = growth.growth(TINY)
+    names = [ratio.name for ratio in found.ratios]
+    assert names[:4] == [
+        "growth with clips, epoch of stage 1",
+        "growth with clips, epoch of stage 3",
+        "growth with clips, epoch of stage 2",
+        "growth with frames of a clip, epoch of stage 1",
+    ]
+    assert ("growth of memory" in names) is Path("/proc/self/status").exists()
+    assert all(np.isfinite(ratio.median) for ratio in found.ratios)
+    assert all(curve.x[0] == curve.y[0] == 1 for curve in found.curves)
+    assert not files.home().exists() or list(files.home().iterdir()) == []
+    assert measures.BENCHES["growth"] == "growth:growth"

@@ -10,8 +10,9 @@ Eq. 23 needs ∇_θ L(θ − α∇ℓ(θ)) = g − αHg with g = ∇L(θ′) and
 g (Pearlmutter's R operator): a forward and a backward pass over the batch.
 
 Eq. 20 is needed at θ and at θ′, on a set D eleven times as large as S. Eq. 15 changes W₁ by α·ζᵀ[x; ȳ] over S, a matrix
-of rank |S|, so z at θ′ is z at θ minus α·([x; ȳ]_D [x; ȳ]_Sᵀ + 1)ζ: where S has fewer clips than [x; ȳ] has dims, that
-costs less than a second pass over D. `tests/stages/test_closed_form.py` holds all of it against learn2learn.
+of rank |S|, so z at θ′ is z at θ minus α·([x; ȳ]_D [x; ȳ]_Sᵀ + 1)ζ: where S has far fewer clips than [x; ȳ] has dims,
+that costs less than a second pass over D. Products run faster where W₁ lies in memory column by column (`laid_out`).
+`tests/stages/test_closed_form.py` holds all of it against learn2learn.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ from mugkit.nets.mucn import MUCN
 from mugkit.stages.denoising import Step, Task
 
 Parameters = list[Tensor]  # W₁, b₁, w₂ and, if the last layer has one, b₂: the order of MUCN's own parameters
+
+
+def laid_out(mucn: MUCN) -> MUCN:
+    """The network, the same numbers, with W₁ in memory as the products here leave its derivatives."""
+    weight: Tensor = mucn.layers[0].weight  # type: ignore[assignment]
+    weight.data = weight.data.T.contiguous().T
+    return mucn
 
 
 @dataclass(frozen=True)
@@ -118,7 +126,7 @@ class ClosedForm:
             zeta: ζ, where it is known.
         """
         zeta = self.zeta(theta, at) if zeta is None else zeta
-        found = [zeta.T @ at.inputs, zeta.sum(0), (at.delta @ at.hidden)[None]]
+        found = [(at.inputs.T @ zeta).T, zeta.sum(0), (at.delta @ at.hidden)[None]]
         return found if len(theta) == 3 else [*found, at.delta.sum()[None]]
 
     def along(self, theta: Parameters, at: Pass, v: Parameters) -> Parameters:
@@ -128,7 +136,7 @@ class ClosedForm:
         r_u = torch.addmv(at.hidden @ v[2][0], r_hidden, theta[2][0])
         r_delta = -2 * at.tanh * at.delta * (r_u if len(theta) == 3 else r_u + v[3])
         r_zeta = torch.outer(r_delta, theta[2][0]).addr_(at.delta, v[2][0]).mul_(active)
-        found = [r_zeta.T @ at.inputs, r_zeta.sum(0), (r_delta @ at.hidden + at.delta @ r_hidden)[None]]
+        found = [(at.inputs.T @ r_zeta).T, r_zeta.sum(0), (r_delta @ at.hidden + at.delta @ r_hidden)[None]]
         return found if len(theta) == 3 else [*found, r_delta.sum()[None]]
 
 

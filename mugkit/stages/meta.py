@@ -160,7 +160,7 @@ def fresh_mucn(data: ModalityData, config: MetaLearning, rho: float, seed: int) 
     with _SEEDING:
         torch.manual_seed(derive_seed(seed, "mucn"))
         mucn = MUCN(data.x.shape[1], config.mucn_width, rho, config.residual, config.mucn_output_bias)
-    return mucn.to(data.x.device)
+    return closed_form.laid_out(mucn.to(data.x.device))
 
 
 def learn_modality(

@@ -1,0 +1,49 @@
+"""The benchmark of stage 2 on next to nothing, and that both of its sides do the same work."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from mugkit.bench import measures, stage2
+from mugkit.bench.stage2 import OURS, REFERENCE, Stage2
+from mugkit.data.schema import MODALITIES
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = stage2.modalities
+
+    def narrow(clips: int) -> object:
+        config, data = original(clips)
+        return dataclasses.replace(config, mucn_width=16, extra_ratio=2), data
+
+    monkeypatch.setattr(stage2, "modalities", narrow)
+    for name, value in (("CLIPS", 48), ("ROUNDS", 2), ("MOSEI_CLIPS", 64), ("MOSEI_EPOCHS", 2)):
+        monkeypatch.setattr(stage2, name, value)
+
+
+def test_both_sides_take_the_same_steps() -> None:
+    theirs, ours = Stage2(48, REFERENCE, 1, 1), Stage2(48, OURS, 3, 2)
+    assert theirs.epoch(0)[1] == ours.epoch(0)[1]  # as many open gates
+    for m in MODALITIES:
+        for one, other in zip(theirs.mucns[m].parameters(), ours.mucns[m].parameters(), strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+def test_sizes_are_table_2s(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    config, data = stage2.modalities(40)
+    assert (config.meta_epochs, config.meta_batch_size, config.mucn_width) == (50, 16, 1024)
+    assert {m: one.x.shape[1] for m, one in data.items()} == {"l": 64, "a": 128, "v": 64}
+
+
+def test_stage2_enters_its_three_ratios(tmp_path: Path) -> None:
+    found = stage2.stage2()
+    assert [(len(ratio.values), ratio.bar) for ratio in found.ratios] == [(2, 4.0), (2, 1.5), (2, 120.0)]
+    assert found.ratios[2].ok  # a few clips take no two minutes
+    record = measures.keep(tmp_path, "stage2", found)
+    assert [ratio["unit"] for ratio in record["stage2"]["ratios"]] == ["×", "×", "s"]

@@ -73,7 +73,9 @@ def _uv() -> str:
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.is_file() else shutil.which("uv")
     if found is None:
-        raise UserError("uv, which installs MMSA, is not here", field="mmsa", fix="run `make setup` (or: pip install uv)")
+        raise UserError(
+            "uv, which installs MMSA, is not here", field="mmsa", fix="run `make setup` (or: pip install uv)"
+        )
     return found
 
 

@@ -141,7 +141,12 @@ class Clips:
 
     @property
     def lengths(self) -> Int64[Tensor, "clips"]:
-        """Acoustic and visual frames of each clip together: what a clip costs the LSTMs. Zero where there are none."""
+        """What a clip costs: its tokens where the encoder is trained along, else its acoustic and visual frames together.
+
+        Next to an encoder the LSTMs cost little; without one they are all there is. Zero where there are no frames.
+        """
+        if self._ids:
+            return torch.tensor([len(clip) for clip in self._ids])
         none = np.zeros(len(self.split), dtype=np.int64)
         return torch.from_numpy(sum((s.lengths for s in self.split.sequences.values()), start=none))
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from mugkit import files
 from mugkit.errors import UserError
-from mugkit.nets import encoders
+from mugkit.nets import encoders, lean_bert
 from mugkit.nets.encoders import identity, load_encoder, load_tokenizer, model_type
 from mugkit.stages.training import progress
 
@@ -72,13 +72,11 @@ def _tokenize(text: Sequence[str], encoder: str) -> dict[str, Tensor]:
 
 def pad(ids: Sequence[Sequence[int]]) -> Tokens:
     """A batch as long as its longest transcript, and no longer."""
-    width = max(len(row) for row in ids)
-    padded = torch.zeros(len(ids), width, dtype=torch.long)
-    mask = torch.zeros_like(padded)
-    for row, tokens in enumerate(ids):
-        padded[row, : len(tokens)] = torch.tensor(tokens)
-        mask[row, : len(tokens)] = 1
-    return Tokens(padded, mask)
+    lengths = torch.tensor([len(row) for row in ids])
+    mask = torch.arange(int(lengths.max())) < lengths[:, None]
+    padded = torch.zeros(mask.shape, dtype=torch.long)
+    padded[mask] = torch.tensor([token for row in ids for token in row])
+    return Tokens(padded, mask.long())
 
 
 def pool(
@@ -121,7 +119,10 @@ class TextEncoder(nn.Module):
         return int(self.encoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "batch hidden"]:
-        states = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask).last_hidden_state
+        if lean_bert.applies(self.encoder):
+            states = lean_bert.last_states(self.encoder, tokens.ids, tokens.mask, self.pooling == "first")
+        else:
+            states = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask).last_hidden_state
         return pool(states, tokens.mask, self.pooling)  # x̂_l
 
 

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import logging
+import math
 import os
 import pickle
 import sys
@@ -105,11 +106,11 @@ def step(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Float[Tenso
     Raises:
         UserError: the loss is not finite.
     """
-    value = loss.item()
-    if not torch.isfinite(loss):
-        raise UserError(f"the training loss became {value}", field="learning_rate", fix="lower it, or check the data")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    value = loss.item()  # here, where a GPU is waited for only after all of its work has been handed over
+    if not math.isfinite(value):
+        raise UserError(f"the training loss became {value}", field="learning_rate", fix="lower it, or check the data")
     nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
     optimizer.step()
     return value

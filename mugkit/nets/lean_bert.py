@@ -1,0 +1,110 @@
+"""BERT without the work that nobody reads: padding, and of the last layer all but the first token.
+
+Tokens of a batch stand one after the other, so every linear layer sees real tokens alone; only attention spreads them
+into padded rows. Where Eq. 1 reads the first token, the last layer's queries and its feed-forward part are computed for
+that token; keys and values still come from all. Results and gradients are the whole encoder's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64, Shaped
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+
+def applies(encoder: nn.Module) -> bool:
+    """Whether this is a plain BERT; every other encoder has to be run as it comes."""
+    from transformers import BertModel
+
+    if type(encoder) is not BertModel:
+        return False
+    config = encoder.config
+    plain = getattr(config, "position_embedding_type", "absolute") == "absolute" and not config.is_decoder
+    return plain and config._attn_implementation in ("eager", "sdpa")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the tokens of a batch are: `packed` one after the other, or `spread` into rows that end in padding.
+
+    Attributes:
+        mask: whether a place in a row holds a token.
+        places: the places of all tokens, counted through all rows.
+    """
+
+    mask: Bool[Tensor, "batch length"]
+    places: Int64[Tensor, "tokens"]
+
+    @classmethod
+    def of(cls, mask: Int64[Tensor, "batch length"]) -> Layout:
+        return cls(mask.bool(), mask.flatten().nonzero()[:, 0])
+
+    @property
+    def starts(self) -> Int64[Tensor, "batch"]:
+        """Where each row's first token is among the packed ones."""
+        lengths = self.mask.sum(1)
+        return lengths.cumsum(0) - lengths
+
+    def packed(self, rows: Shaped[Tensor, "batch length *dim"]) -> Shaped[Tensor, "tokens *dim"]:
+        return rows.flatten(0, 1).index_select(0, self.places)
+
+    def spread(self, tokens: Float[Tensor, "tokens dim"]) -> Float[Tensor, "batch length dim"]:
+        rows = tokens.new_zeros(self.mask.numel(), tokens.shape[1]).index_copy(0, self.places, tokens)
+        return rows.unflatten(0, self.mask.shape)
+
+
+def last_states(
+    encoder: Any, ids: Int64[Tensor, "batch length"], mask: Int64[Tensor, "batch length"], first_only: bool
+) -> Float[Tensor, "batch _ width"]:
+    """The last layer's states of every row's first token, or of all its tokens with zeros behind them.
+
+    Args:
+        encoder: one that this `applies` to.
+        mask: 1 on tokens; every row begins with one.
+    """
+    layout = Layout.of(mask)
+    position = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    states = encoder.embeddings(input_ids=layout.packed(ids)[None], position_ids=layout.packed(position)[None])[0]
+    *below, last = encoder.encoder.layer
+    for layer in below:
+        states = _layer(layer, states, layout)
+    return _first(last, states, layout)[:, None] if first_only else layout.spread(_layer(last, states, layout))
+
+
+def _layer(layer: Any, states: Float[Tensor, "tokens width"], layout: Layout) -> Float[Tensor, "tokens width"]:
+    """A whole layer."""
+    attention = layer.attention.self
+    mixed = _mixed(attention, layout.spread(attention.query(states)), states, layout)
+    return _finished(layer, layout.packed(mixed), states)
+
+
+def _first(layer: Any, states: Float[Tensor, "tokens width"], layout: Layout) -> Float[Tensor, "batch width"]:
+    """A layer for the first tokens."""
+    attention, first = layer.attention.self, states[layout.starts]
+    return _finished(layer, _mixed(attention, attention.query(first)[:, None], states, layout)[:, 0], first)
+
+
+def _mixed(
+    attention: Any, query: Float[Tensor, "batch queries width"], states: Float[Tensor, "tokens width"], layout: Layout
+) -> Float[Tensor, "batch queries width"]:
+    """What attention makes of the values of each row's tokens, for each of its queries."""
+    rows = (query, layout.spread(attention.key(states)), layout.spread(attention.value(states)))
+    q, k, v = (x.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2) for x in rows)
+    mask = layout.mask[:, None, None]  # batch 1 1 length
+    if attention.config._attn_implementation == "sdpa":
+        dropout = attention.dropout.p if attention.training else 0.0
+        mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
+    else:  # has second derivatives on a CPU, too
+        scores = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).masked_fill(~mask, torch.finfo(q.dtype).min)
+        mixed = attention.dropout(scores.softmax(-1)) @ v
+    return mixed.transpose(1, 2).flatten(2)
+
+
+def _finished(layer: Any, mixed: Float[Tensor, "some width"], states: Float[Tensor, "some width"]) -> Tensor:
+    """The rest of a layer behind its attention, token by token."""
+    attended = layer.attention.output(mixed, states)
+    return layer.output(layer.intermediate(attended), attended)

@@ -142,9 +142,8 @@ def card_of(figures: Path) -> Card:
     if not path.is_file():
         return ASSUMED
     found = files.read_json(path)
-    about = (
-        f"measured (`mugkit bench --gpu`): {found['step_flops'] / 1e12:.1f} TFLOPS in a step of BERT-base at batch 32"
-    )
+    reached = f"{found['step_flops'] / 1e12:.1f} TFLOPS in a step of BERT-base at batch 32"
+    about = f"measured (`mugkit bench --gpu`): {reached}, {found['launch_seconds'] * 1e6:.0f} µs an operator"
     return Card(f"{found['device']}, {found['precision']}", found["step_flops"], found["launch_seconds"], about)
 
 
@@ -162,7 +161,8 @@ def hours(rows: Sequence[Mapping[str, Any]], card: Card, seeds: int) -> pd.DataF
 def trials(rows: Sequence[Mapping[str, Any]], card: Card) -> dict[str, float]:
     """GPU hours of the random search of MUG on each data set: every trial runs all three stages."""
     own = [row for row in rows if row["system"] == "mug"]
-    return {str(name): TRIALS * value for name, value in hours(own, card, 1).loc["mug"].items() if name != "total"}
+    each = hours(own, card, 1).loc["mug"].to_dict()
+    return {str(name): TRIALS * float(value) for name, value in each.items() if name != "total"}
 
 
 def write(rows: Sequence[Mapping[str, Any]], figures: Path) -> pd.DataFrame:

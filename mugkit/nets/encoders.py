@@ -68,6 +68,20 @@ OFFLINE: Mapping[str, Package] = {
 }
 
 
+# Random weights of a published encoder's shape: what training costs can be measured with them where nothing is
+# downloaded; what is learned means nothing. Name → the encoder whose tokenizer stands in.
+SHAPES: Mapping[str, str] = {"random-bert-base": OFFLINE_ENCODER, "random-t5-base": "traceforge-t5-small"}
+
+
+def _of_shape(encoder: str) -> nn.Module:
+    """bert-base's or t5-base's encoder with random weights, in evaluation mode."""
+    from transformers import BertConfig, BertModel, T5Config, T5EncoderModel
+
+    if encoder == "random-bert-base":
+        return BertModel(BertConfig()).eval()
+    return T5EncoderModel(T5Config(d_model=768, d_ff=3072, num_layers=12, num_heads=12)).eval()
+
+
 def locate(encoder: str) -> str:
     """What transformers should load: a folder wherever there is one, else the hub name itself.
 
@@ -159,6 +173,7 @@ def load_tokenizer(encoder: str) -> Any:
     Raises:
         UserError: it is not here and cannot be fetched.
     """
+    encoder = SHAPES.get(encoder, encoder)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # data workers fork; the tokenizer's threads do not
     from transformers import AutoTokenizer
 
@@ -177,6 +192,8 @@ def model_type(encoder: str) -> str:
     Raises:
         UserError: the encoder is not here and cannot be fetched.
     """
+    if encoder in SHAPES:
+        return encoder.split("-")[1]
     from transformers import AutoConfig
 
     return str(load(AutoConfig, encoder).model_type)
@@ -188,6 +205,8 @@ def load_encoder(encoder: str) -> nn.Module:
     Raises:
         UserError: the encoder is not here, or its file lacks weights that we use.
     """
+    if encoder in SHAPES:
+        return _of_shape(encoder)
     from transformers import AutoModel, T5EncoderModel
 
     loader = T5EncoderModel if model_type(encoder) == "t5" else AutoModel

@@ -1,8 +1,8 @@
-"""Puts generated tables into the README, so that none of its numbers is typed by hand.
+"""Puts generated tables into the README and RUNNING.md, so that none of its numbers is typed by hand.
 
 A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by `figures/tables/NAME.md`, by the table
-of open choices, or by what `figures/bench.json` holds. `python -m mugkit.results.readme` rewrites the README; a test
-fails when it is out of date.
+of open choices, or by what `figures/bench.json` holds. `python -m mugkit.results.readme` rewrites the pages; a test
+fails when one is out of date.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mugkit.config import open_choices
 from mugkit.errors import UserError
 from mugkit.results.tables import markdown
 
+PAGES = ("README.md", "RUNNING.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -42,11 +43,11 @@ def rewritten(text: str, figures: Path) -> str:
 
 
 def main(root: Path) -> None:
-    """Rewrites `README.md` of a repository, atomically."""
-    path = root / "README.md"
-    text = rewritten(path.read_text(encoding="utf-8"), root / "figures")
-    with files.atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Rewrites the pages of a repository, each atomically."""
+    for path in (root / name for name in PAGES):
+        text = rewritten(path.read_text(encoding="utf-8"), root / "figures")
+        with files.atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,9 +26,10 @@ def test_rewritten_missing_table_is_refused(tmp_path: Path) -> None:
         readme.rewritten("<!-- table: nothing -->\n<!-- end -->", tmp_path)
 
 
-def test_readme_of_repository_is_up_to_date() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.count("<!-- table: ") >= 5
+@pytest.mark.parametrize(("page", "tables"), [("README.md", 5), ("RUNNING.md", 1)])
+def test_page_of_repository_is_up_to_date(page: str, tables: int) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert text.count("<!-- table: ") >= tables
     assert readme.rewritten(text, ROOT / "figures") == text, "run `python -m mugkit.results.readme`"
 
 

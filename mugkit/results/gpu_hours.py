@@ -1,0 +1,204 @@
+"""What a full reproduction costs in GPU hours: all systems on the paper's three data sets, five seeds, fifty trials.
+
+Counted: the floating-point operations and the operators of every system's training step at the paper's sizes, with
+encoders of bert-base's and t5-base's shape. Assumed, and said so under the table: the card, the share of its peak that
+such steps reach, what handing over an operator takes, and how many epochs pass until training stops early. A step takes
+the longer of its arithmetic and its handing over. `mugkit bench --gpu` measures a card's own figures, which replace the
+assumed ones. `python -m mugkit.results.gpu_hours` writes `gpu-hours.json` and `tables/gpu_hours.md` (ten minutes).
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from mugkit import files
+from mugkit.bench import paper_size
+from mugkit.bench.counting import Count, count
+from mugkit.config import MetaLearning, profile
+from mugkit.data.schema import MODALITIES, PAPER_SPLITS
+from mugkit.results.tables import markdown
+from mugkit.stages.meta import meta_learn
+from mugkit.stages.pretrain import SavedRepresentations
+from mugkit.stages.training import progress
+from mugkit.systems import SYSTEMS, Work
+
+FAMILIES = ("mosi", "mosei", "sims")
+NAME, GPU = "gpu-hours.json", "gpu.json"
+TRIALS = 50  # section 4.4
+_CLIPS = 4  # of the batch that is counted; FLOPs are those of a batch of any size by its clips
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card does in a second.
+
+    Attributes:
+        flops: that a training step reaches: the peak of matrix products times the share of it.
+        launch: seconds from one operator to the next at least.
+        about: where these come from.
+    """
+
+    name: str
+    flops: float
+    launch: float
+    about: str
+
+
+ASSUMED = Card(
+    "A100, float32",
+    flops=0.5 * 19.5e12,
+    launch=10e-6,
+    about="assumed: half of an A100's 19.5 TFLOPS in float32 without TensorFloat-32, 10 µs an operator",
+)
+EPOCHS = 16  # of stage 3 and of baselines, or `max_epochs` if that is less
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training: a step's count, and how often it is made.
+
+    Attributes:
+        step: of a full batch.
+        steps: all of them, validation included at a third of a step.
+    """
+
+    step: Count
+    steps: float
+
+    def seconds(self, card: Card) -> float:
+        return self.steps * max(self.step.flops / card.flops, self.step.operators * card.launch)
+
+
+def _counted(todo: Work, make: Any) -> Count:
+    """A step of a full batch, from a few clips of mean length."""
+    tokens = [paper_size.MEAN[todo.dataset.family].tokens] * _CLIPS
+    clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens))
+    one, batch = make(todo, clips), clips.batch(torch.arange(_CLIPS))
+    found = count(lambda: one(batch))
+    return Count(found.flops * todo.hp.optimization.batch_size / _CLIPS, found.operators)
+
+
+def stage_1(todo: Work) -> Stage:
+    steps = PAPER_SPLITS[todo.dataset.family][0] / todo.hp.optimization.batch_size
+    return Stage(_counted(todo, paper_size.stage_1), steps * todo.hp.pretraining.pretrain_epochs)
+
+
+def stage_2(config: MetaLearning, widths: Mapping[str, int], clips: int) -> Stage:
+    """From two steps of each modality, with as many further clips as a step takes."""
+    few = (config.extra_ratio + 1) * config.meta_batch_size
+    short = MetaLearning(**{**asdict(config), "meta_epochs": 1})
+    x, projected = ({m: torch.randn(few, width) for m, width in widths.items()} for _ in range(2))
+    y = torch.rand(few)
+    saved = SavedRepresentations(x, projected, dict.fromkeys(MODALITIES, y), y)
+    with tempfile.TemporaryDirectory() as folder:
+        found = count(lambda: meta_learn(saved, short, 3.0, 1, Path(folder)))
+    made = len(MODALITIES) * few / config.meta_batch_size
+    step = Count(found.flops / made, round(found.operators / made))
+    return Stage(step, len(MODALITIES) * config.meta_epochs * clips / config.meta_batch_size)
+
+
+def stage_3(todo: Work) -> Stage:
+    """Of every epoch, training and a forward pass over the validation split."""
+    train, valid, _ = PAPER_SPLITS[todo.dataset.family]
+    epochs = min(EPOCHS, todo.hp.joint.max_epochs)
+    return Stage(_counted(todo, paper_size.stage_3), epochs * (train + valid / 3) / todo.hp.optimization.batch_size)
+
+
+def stages(system: str, family: str) -> dict[str, Stage]:
+    """What one run of a system consists of; stages 1 and 2 only where labels are learned."""
+    tokens = [paper_size.MEAN[family].tokens] * _CLIPS
+    todo = paper_size.work(system, paper_size.made(family, tokens))
+    found = {"3": stage_3(todo)}
+    if todo.system.labels == "mucn":
+        net = todo.hp.network
+        widths = {"l": net.d_l, "a": net.d_a, "v": net.d_v}
+        found |= {"1": stage_1(todo), "2": stage_2(todo.hp.meta, widths, PAPER_SPLITS[family][0])}
+    gc.collect()
+    return found
+
+
+def measured(systems: Sequence[str], families: Sequence[str] = FAMILIES) -> list[dict[str, Any]]:
+    """The counts of every system and data set: one row a stage."""
+    pairs = [(family, system) for family in families for system in systems]
+    return [
+        {"dataset": family, "system": system, "stage": name, **asdict(one.step), "steps": round(one.steps)}
+        for family, system in progress(pairs, "counting steps")
+        for name, one in stages(system, family).items()
+    ]
+
+
+def card_of(figures: Path) -> Card:
+    """The card that `mugkit bench --gpu` measured, else the assumed one."""
+    path = figures / GPU
+    if not path.is_file():
+        return ASSUMED
+    found = files.read_json(path)
+    reached = f"{found['step_flops'] / 1e12:.1f} TFLOPS in a step of BERT-base at batch 32"
+    about = f"measured (`mugkit bench --gpu`): {reached}, {found['launch_seconds'] * 1e6:.0f} µs an operator"
+    return Card(f"{found['device']}, {found['precision']}", found["step_flops"], found["launch_seconds"], about)
+
+
+def hours(rows: Sequence[Mapping[str, Any]], card: Card, seeds: int) -> pd.DataFrame:
+    """GPU hours by system (rows) and data set (columns). Stages 1 and 2 run once for all seeds (section 3.4)."""
+    table = pd.DataFrame(rows)
+    step = [Stage(Count(r["flops"], r["operators"]), r["steps"]).seconds(card) / 3600 for r in rows]
+    table["hours"] = [one * (seeds if row["stage"] == "3" else 1) for one, row in zip(step, rows, strict=True)]
+    found = table.groupby(["system", "dataset"], sort=False)["hours"].sum().unstack("dataset")
+    found.loc["total"] = found.sum()
+    found["total"] = found.sum(axis=1)
+    return found
+
+
+def trials(rows: Sequence[Mapping[str, Any]], card: Card) -> dict[str, float]:
+    """GPU hours of the random search of MUG on each data set: every trial runs all three stages."""
+    own = [row for row in rows if row["system"] == "mug"]
+    each = hours(own, card, 1).loc["mug"].to_dict()
+    return {str(name): TRIALS * float(value) for name, value in each.items() if name != "total"}
+
+
+def write(rows: Sequence[Mapping[str, Any]], figures: Path) -> pd.DataFrame:
+    """`gpu-hours.json` and `tables/gpu_hours.md`; returns the table of hours."""
+    card, seeds = card_of(figures), len(profile("paper").seeds)
+    table, search = hours(rows, card, seeds), trials(rows, card)
+    table.loc[f"{TRIALS} trials of MUG"] = {**search, "total": sum(search.values())}
+    table.loc["all of it"] = table.loc["total"] + table.loc[f"{TRIALS} trials of MUG"]
+    about = {"card": asdict(card), "epochs_assumed": EPOCHS, "seeds": seeds, "trials": TRIALS}
+    values = {str(name): {str(k): round(float(v), 3) for k, v in row.items()} for name, row in table.iterrows()}
+    files.write_json(figures / NAME, {**about, "hours": values, "counted": list(rows)})
+    shown = table.map("{:.1f}".format)
+    shown.index.name = "GPU hours"
+    with files.atomic_path(figures / "tables" / "gpu_hours.md") as temporary:
+        temporary.write_text(f"{markdown(shown)}\n{caption(card, seeds)}\n", encoding="utf-8")
+    return table
+
+
+def caption(card: Card, seeds: int) -> str:
+    """What is counted and what is assumed."""
+    return (
+        f"One {card.name}, one run at a time, {seeds} seeds. Counted: operations of every system's step at the paper's "
+        f"sizes (encoders with random weights, clips of mean length), and steps from clips, batches and epochs. "
+        f"Of the card: {card.about}. Assumed: early stopping after {EPOCHS} epochs; no cost of reading data. Stages 1 "
+        "and 2 are counted for each system; those that share them pay once. Without the studies of Fig. 5 and of "
+        "assumptions (`python -m mugkit.results.gpu_hours`)."
+    )
+
+
+def main(figures: Path) -> None:
+    """Counts and writes; where everything has been counted before, `again` in place of counting."""
+    kept = figures / NAME
+    again = "again" in sys.argv[1:] and kept.is_file()
+    rows = files.read_json(kept)["counted"] if again else measured([n for n, one in SYSTEMS.items() if one.rows])
+    print(write(rows, figures).round(1).to_string())
+
+
+if __name__ == "__main__":
+    main(Path("figures"))

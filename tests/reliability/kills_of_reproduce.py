@@ -30,25 +30,35 @@ KERNEL = "ipykernel_launcher"
 LIMIT = 300.0  # seconds for one start of the command
 PRELOADED = (kernels, claims, report)  # once here, not seconds in every start: the command is a fork
 PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
-NOTEBOOKS = {"00_mug": SYSTEMS[:1], "01_others": SYSTEMS[1:]}
-
-
-def _cells(name: str) -> list[str]:
-    return [
-        PARAMETERS,
-        f'from mugkit import engine, notebook\nsession = notebook.start("{name}", profile, dataset, out)',
-        f"runs = [engine.run(session.spec(name)) for name in {NOTEBOOKS[name]}]",
-        "from matplotlib.figure import Figure\nfigure, numbers = Figure(figsize=(1, 1)), [run.metrics for run in runs]",
-        f'figure.gca().plot([n["MAE"] for n in numbers])\nsession.figure(figure, "{name}", numbers)',
-        "session.finish()",
-    ]
+COMPUTES = (
+    PARAMETERS,
+    'from mugkit import engine, notebook\nsession = notebook.start("00_computes", profile, dataset, out)',
+    f"numbers = [engine.run(session.spec(name)).metrics for name in {SYSTEMS}]",
+    "from matplotlib.figure import Figure\nfigure = Figure(figsize=(1, 1))",
+    'figure.gca().plot([n["MAE"] for n in numbers])\nsession.figure(figure, "curve", numbers)',
+    "session.finish()",
+)
+# Alive, and idle, while the other one computes; it costs little, for it does without torch.
+WRITES = (
+    PARAMETERS,
+    "import pathlib, time\nfrom filelock import FileLock\nfrom mugkit import files\ntime.sleep(5)",
+    'folder = pathlib.Path(out)\nfiles.write_json(folder / "words.json", [profile, dataset])',
+    'entry = {"notebook": "01_writes", "sha256": files.sha256(folder / "words.json")}',
+    """(files.home() / "runs").mkdir(parents=True, exist_ok=True)
+with FileLock(files.home() / "runs" / "manifest.lock"):
+    path = folder / "manifest.json"
+    files.write_json(path, (files.read_json(path) if path.exists() else {}) | {"words.json": entry})""",
+    'print("finished: 01_writes")',
+)
+OUTPUTS = ("curve", "words")
+NOTEBOOKS = {"00_computes": COMPUTES, "01_writes": WRITES}
 
 
 def _repository(folder: Path) -> None:
     """A repository with the two notebooks, and the prepared data set in a home of its own."""
     (folder / "notebooks").mkdir(parents=True)
-    for name in NOTEBOOKS:
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in _cells(name)])
+    for name, sources in NOTEBOOKS.items():
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
         notebook.cells[0].metadata["tags"] = ["parameters"]
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
@@ -65,9 +75,10 @@ def _reproduce(folder: Path, batch: bool) -> None:
     said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(said, 1)
     os.dup2(said, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")  # pytest has others
     os.chdir(folder)
     processes.of_trial(folder)
-    os.environ["MUGKIT_HOME"] = str(folder / "home")
+    os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = str(folder / "home"), "0"
     files.repository = lambda: folder
     ahead.trained, ahead.learned, ahead.studied = (lambda *_: SPECS if batch else []), (lambda *_: []), (lambda *_: [])
     arguments = ["--profile", "smoke", "--dataset", "made-up", "--out", str(folder / "figures")]
@@ -106,7 +117,7 @@ class Command:
 
 def figures(folder: Path) -> dict[str, str]:
     """SHA-256 of what the notebooks wrote, as it is and as the manifest has it."""
-    written = {path.name: files.sha256(path) for path in (folder / "figures").glob("0*")}
+    written = {path.name: files.sha256(path) for path in (folder / "figures").iterdir() if path.stem in OUTPUTS}
     manifest = files.read_json(folder / "figures" / "manifest.json")
     entered = {f"entry of {name}": entry["sha256"] for name, entry in manifest.items() if name in written}
     return dict(sorted({**written, **entered}.items()))
@@ -152,14 +163,15 @@ class TooLate(Exception):
     """All was over before the kill."""
 
 
-WAYS = {"a kernel": _kill_kernel, "the whole command": _kill_whole}
+KERNELS, WHOLE = "notebook kernels", "a whole reproduction"
+WAYS = {KERNELS: _kill_kernel, WHOLE: _kill_whole}
 
 
 def _try(folder: Path, kind: str, seconds: float, draw: random.Random) -> str:
     """What is wrong after a kill so long after the first checkpoint; sooner, where all was over by then."""
     while True:
         _repository(folder)
-        command = Command(folder, batch=kind == "the whole command")
+        command = Command(folder, batch=kind == WHOLE)
         command.computes()
         time.sleep(seconds)
         try:
@@ -169,27 +181,35 @@ def _try(folder: Path, kind: str, seconds: float, draw: random.Random) -> str:
             seconds /= 2
 
 
-def run(folder: Path, kind: str, trials: int, runs: dict[str, dict[str, str]]) -> Outcome:
-    """Kills and resumes `trials` times.
+def _undisturbed(folder: Path, runs: dict[str, dict[str, str]]) -> tuple[float, str]:
+    """Seconds from the first checkpoint until the notebook that computes has its receipt; what was wrong."""
+    _repository(folder)
+    command = Command(folder, batch=False)
+    command.computes()
+    began = time.time()
+    code, printed = command.end()
+    if code or (loss := lost(folder / "home" / "runs", runs)):
+        return 0.0, printed if code else loss
+    (receipt,) = (folder / "home" / "executed").rglob("00_computes.json")
+    return receipt.stat().st_mtime - began, ""
+
+
+def run(folder: Path, trials: int, runs: dict[str, dict[str, str]]) -> dict[str, Outcome]:
+    """Kills and resumes so many times in each of WAYS.
 
     Args:
-        kind: one of WAYS.
         runs: what `kills.content` finds after an uninterrupted run in one process.
     """
-    outcome, draw, whole = Outcome(), draws(kind), folder / "undisturbed"
-    _repository(whole)
-    command = Command(whole, batch=kind == "the whole command")
-    command.computes()
-    start = time.monotonic()
-    code, printed = command.end()
-    duration = time.monotonic() - start
-    if code or (loss := lost(whole / "home" / "runs", runs)):
-        outcome.count("undisturbed", printed if code else loss)
-        return outcome
-    for trial in range(trials):
-        one = folder / f"trial-{trial}"
-        loss = _try(one, kind, draw.uniform(0.0, 0.95) * duration, draw) or _wrong(one, runs, figures(whole))
-        left = processes.orphans(one)
-        loss = loss or (f"still running: {left}" if left else "")
-        outcome.count(kind, loss and f"trial {trial}: {loss}")
-    return outcome
+    outcomes, whole = {kind: Outcome() for kind in WAYS}, folder / "undisturbed"
+    duration, wrong = _undisturbed(whole, runs)
+    for kind, outcome in outcomes.items():
+        draw = draws(kind)
+        for trial in range(trials if not wrong else 0):
+            one = folder / f"{kind} {trial}"
+            loss = _try(one, kind, draw.uniform(0.0, 0.95) * duration, draw) or _wrong(one, runs, figures(whole))
+            left = processes.orphans(one)
+            loss = loss or (f"still running: {left}" if left else "")
+            outcome.count(kind, loss and f"trial {trial}: {loss}")
+        if wrong:
+            outcome.count("undisturbed", wrong)
+    return outcomes

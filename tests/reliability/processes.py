@@ -48,9 +48,9 @@ def kill(processes: Iterable[int]) -> None:
             os.kill(process, signal.SIGKILL)
 
 
-def orphans(trial: Path) -> list[str]:
+def orphans(trial: Path, patience: float = PATIENCE) -> list[str]:
     """Commands of what still runs a while after the trial's end; it is killed then."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + patience
     while (left := of(trial)) and time.monotonic() < until:
         time.sleep(0.1)
     names = []

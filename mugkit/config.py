@@ -34,6 +34,8 @@ class Network:
     d_v: int = 64
     text_encoder: str = "bert-base-uncased"  # BERT of Eq. 1: a hub name, a local folder, or the offline encoder
     freeze_text: bool = False  # True: the encoder is never updated and its features are computed once
+    precision: Literal["float32", "bfloat16"] = "float32"  # of a trained encoder's matrix products while it trains
+    compile: bool = False  # a trained encoder by torch.compile
     pooling: Literal["first", "mean"] = _open(
         "first",
         why="Eq. 1 takes the first token; an encoder trained by mean pooling (the offline default) needs 'mean'",

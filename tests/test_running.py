@@ -95,8 +95,12 @@ def test_configuration_of_the_launcher_is_rays() -> None:
 PLAYED = {
     "scontrol": "printf 'node1\\nnode2\\nnode3\\n'",
     "srun": 'while [[ "$1" == --* ]]; do shift; done; exec "$@"',
-    "ray": '[[ "$1" == status ]] && { grep -q "^ray start --head" "$LOG"; exit; }; trap "echo ended >>$LOG; exit 0" TERM; while :; do sleep 0.05; done',
-    "mugkit": 'trap "echo stopped >>$LOG; exit 143" TERM; until [[ -e "$DONE" ]]; do sleep 0.05; done; exit 3',
+    "ray": """if [[ "$1" == status ]]; then grep -q "^ray start --head" "$LOG"; exit; fi
+trap "echo ended >>$LOG; exit 0" TERM
+while :; do sleep 0.05; done""",
+    "mugkit": """trap "echo stopped >>$LOG; exit 143" TERM
+until [[ -e "$DONE" ]]; do sleep 0.05; done
+exit 3""",
 }
 
 

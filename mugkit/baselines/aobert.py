@@ -40,6 +40,7 @@ from mugkit.data.batching import Batch, Padded, TextLevel
 from mugkit.errors import UserError
 from mugkit.nets.encoders import load_tokenizer
 from mugkit.nets.fusion import Predictor
+from mugkit.nets.precision import computing
 from mugkit.nets.text import MAX_TOKENS, Tokens
 from mugkit.nets.tokens import aligned
 from mugkit.stages.training import l1
@@ -171,13 +172,14 @@ class AOBERT(Baseline):
         count = text_mask.shape[1]
         position = torch.arange(count, device=text_mask.device).repeat(3)
         segment = (torch.arange(3 * count, device=text_mask.device) >= count).long()
-        output = self.bert(
-            inputs_embeds=torch.cat([words, frames["v"], frames["a"]], dim=1),
-            attention_mask=torch.cat([text_mask, frame_mask, frame_mask], dim=1),
-            position_ids=position.expand(len(words), -1),
-            token_type_ids=segment.expand(len(words), -1),
-        )
-        return output.last_hidden_state
+        with computing(self.bert):
+            output = self.bert(
+                inputs_embeds=torch.cat([words, frames["v"], frames["a"]], dim=1),
+                attention_mask=torch.cat([text_mask, frame_mask, frame_mask], dim=1),
+                position_ids=position.expand(len(words), -1),
+                token_type_ids=segment.expand(len(words), -1),
+            )
+        return output.last_hidden_state.float()
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
         """ŷ."""

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from mugkit.config import Network
 from mugkit.data.batching import Batch, Clips, TextLevel
 from mugkit.data.schema import Dataset
+from mugkit.nets.precision import trained_encoder
 from mugkit.nets.standardise import Standardise
-from mugkit.nets.text import load_encoder
 from mugkit.stages.fitting import Build, Objective
 from mugkit.stages.training import l1
 
@@ -88,7 +88,7 @@ def builder(kind: type[Baseline], config: Any, network: Network, dataset: Datase
     """Builds a baseline for a data set; loads the text encoder's weights only when it is to be trained."""
 
     def build(train: Clips) -> tuple[Baseline, Objective]:
-        encoder = None if network.freeze_text else load_encoder(network.text_encoder)
+        encoder = None if network.freeze_text else trained_encoder(network)
         width = train.text_width if encoder is None else int(encoder.config.hidden_size)  # type: ignore[arg-type,union-attr]
         dims = dataset.dims
         shapes = Shapes(width, dims.get("a", 0), dims.get("v", 0), dataset.label_scale, network.pooling)

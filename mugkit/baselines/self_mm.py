@@ -29,8 +29,9 @@ from mugkit.config import Network
 from mugkit.data.batching import Batch, Padded
 from mugkit.data.schema import MODALITIES
 from mugkit.nets.mug import Representations
+from mugkit.nets.precision import trained_encoder
 from mugkit.nets.sequence import SequenceNetwork
-from mugkit.nets.text import TextEncoder, Tokens, load_encoder
+from mugkit.nets.text import TextEncoder, Tokens
 
 
 @dataclass(frozen=True)
@@ -144,5 +145,5 @@ def _rest(d: int) -> nn.Sequential:
 
 def build(config: Network, frame_dims: Mapping[str, int], text_width: int) -> SelfMM:
     """The network for a configuration; loads the text encoder's weights only when it is to be trained."""
-    encoder = None if config.freeze_text else TextEncoder(load_encoder(config.text_encoder), config.pooling)
+    encoder = None if config.freeze_text else TextEncoder(trained_encoder(config), config.pooling)
     return SelfMM(frame_dims, encoder.width if encoder else text_width, encoder)

@@ -40,7 +40,8 @@ from torch.nn import functional as F
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batching import Batch, Padded, TextLevel
 from mugkit.errors import UserError
-from mugkit.nets.encoders import load_tokenizer
+from mugkit.nets.encoders import SHAPES, load_tokenizer
+from mugkit.nets.precision import computing
 from mugkit.nets.projection import info_nce
 from mugkit.nets.sequence import SequenceNetwork
 from mugkit.nets.text import Tokens, pad, pool, tokenize
@@ -72,18 +73,25 @@ def pretrained_t5(encoder: Any, tuned_blocks: int) -> nn.Module:
     Raises:
         UserError: the encoder is no T5.
     """
-    from transformers import T5ForConditionalGeneration
-
     if encoder.config.model_type != "t5":
         raise UserError(
             f"unimse writes scores with T5, and this text encoder is a {encoder.config.model_type}",
             field="text_encoder",
             fix="name a T5, e.g. t5-base",
         )
-    t5 = T5ForConditionalGeneration.from_pretrained(encoder.name_or_path).requires_grad_(False)
+    t5 = _both_halves(encoder).requires_grad_(False)
+    t5.mugkit_precision = getattr(encoder, "mugkit_precision", "float32")
     for half in (t5.encoder, t5.decoder):
         half.block[-tuned_blocks:].requires_grad_(True)
     return t5
+
+
+def _both_halves(encoder: Any) -> Any:
+    from transformers import T5ForConditionalGeneration
+
+    name = encoder.name_or_path
+    kind = T5ForConditionalGeneration
+    return kind(encoder.config) if name in SHAPES else kind.from_pretrained(name)
 
 
 def small_t5(config: UniMSEConfig) -> nn.Module:
@@ -216,19 +224,20 @@ class UniMSE(Baseline):
 
             return hook
 
-        with ExitStack() as hooks:
+        with ExitStack() as hooks, computing(self.t5):
             for block, fusion in zip(self.t5.encoder.block[-len(self.fusions) :], self.fusions, strict=True):
                 hooks.enter_context(block.layer[-1].register_forward_hook(fuse(fusion)))
             read = self._read(batch.text)  # type: ignore[arg-type]
             states = self.t5.encoder(**read).last_hidden_state
-        return Encoded(states, read["attention_mask"], frames, fused)
+        return Encoded(states.float(), read["attention_mask"], frames, [one.float() for one in fused])
 
     def _logits(self, encoded: Encoded, given: Int64[Tensor, "batch places"]) -> Float[Tensor, "batch places words"]:
         """The decoder's, after what has been written so far (with the token that starts it)."""
-        output = self.t5(
-            encoder_outputs=(encoded.states,), attention_mask=encoded.mask, decoder_input_ids=given, use_cache=False
-        )
-        return output.logits
+        with computing(self.t5):
+            output = self.t5(
+                encoder_outputs=(encoded.states,), attention_mask=encoded.mask, decoder_input_ids=given, use_cache=False
+            )
+        return output.logits.float()
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
         """ŷ, one of the scores: token by token the likeliest of those that continue one."""

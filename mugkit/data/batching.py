@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from mugkit.data.schema import Split
 if TYPE_CHECKING:
     from mugkit.nets.text import Tokens
 
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 TextLevel = Literal["pooled", "tokens"]
 
 
@@ -63,7 +66,7 @@ class Padded:
         return self.mask.sum(1)
 
     def to(self, device: torch.device) -> Padded:
-        return Padded(self.values.to(device), self.mask.to(device))
+        return Padded(moved(self.values, device), moved(self.mask, device))
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,24 @@ class Batch:
     text: Tokens | Padded | Float[Tensor, "batch hidden"]
     frames: Mapping[str, Padded]
     labels: Float[Tensor, "batch"]
+
+
+def moved(values: Tensor, device: torch.device) -> Tensor:
+    """On the device. A GPU fetches them from pinned memory by itself, without anybody waiting."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
+def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """`map`, in a thread that makes the next while the present one is used, and no more than the next."""
+    with ThreadPoolExecutor(1) as thread:
+        made: Future[Made] | None = None
+        for item in items:
+            following = thread.submit(make, item)
+            if made is not None:
+                yield made.result()
+            made = following
+        if made is not None:
+            yield made.result()
 
 
 class Clips:
@@ -125,7 +146,7 @@ class Clips:
             states, offsets = self._states
             return Padded.gathered(states.numpy(), offsets.numpy(), index.numpy()).to(self.device)
         if self._features is not None:
-            return self._features[index].to(self.device)
+            return moved(self._features[index], self.device)
         return pad([self._ids[clip] for clip in index.tolist()]).to(self.device)
 
     def _frames(self, modality: str, index: Int64[Tensor, "batch"]) -> Padded:
@@ -135,7 +156,7 @@ class Clips:
         return frames.to(self.device)
 
     def batch(self, index: Int64[Tensor, "batch"]) -> Batch:
-        labels = torch.from_numpy(self.split.labels[index.numpy()]).to(self.device)
+        labels = moved(torch.from_numpy(self.split.labels[index.numpy()]), self.device)
         frames = {m: self._frames(m, index) for m in self.split.sequences}
         return Batch(index, self._text(index), frames, labels)
 
@@ -151,9 +172,8 @@ class Clips:
         return torch.from_numpy(sum((s.lengths for s in self.split.sequences.values()), start=none))
 
     def batches(self, batches: Iterable[Int64[Tensor, "batch"]]) -> Iterator[Batch]:
-        """The batches made of these clips, in this order."""
-        for index in batches:
-            yield self.batch(index)
+        """The batches made of these clips, in this order; for a GPU the next one is made while it computes."""
+        return ahead(self.batch, batches) if self.device.type == "cuda" else map(self.batch, batches)
 
     def by_length(self, batch_size: int) -> Iterator[Batch]:
         """All clips once, those of similar length together; `Batch.index` says which they are."""

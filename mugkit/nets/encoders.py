@@ -78,8 +78,11 @@ def _of_shape(encoder: str) -> nn.Module:
     from transformers import BertConfig, BertModel, T5Config, T5EncoderModel
 
     if encoder == "random-bert-base":
-        return BertModel(BertConfig()).eval()
-    return T5EncoderModel(T5Config(d_model=768, d_ff=3072, num_layers=12, num_heads=12)).eval()
+        network: Any = BertModel(BertConfig())
+    else:
+        network = T5EncoderModel(T5Config(d_model=768, d_ff=3072, num_layers=12, num_heads=12))
+    network.name_or_path = encoder
+    return network.eval()
 
 
 def locate(encoder: str) -> str:

@@ -40,8 +40,9 @@ class Layout:
     places: Int64[Tensor, "tokens"]
 
     @classmethod
-    def of(cls, mask: Int64[Tensor, "batch length"]) -> Layout:
-        return cls(mask.bool(), mask.flatten().nonzero()[:, 0])
+    def of(cls, mask: Int64[Tensor, "batch length"], places: Int64[Tensor, "tokens"] | None = None) -> Layout:
+        """Of a mask that is 1 on tokens; every row begins with one."""
+        return cls(mask.bool(), mask.flatten().nonzero()[:, 0] if places is None else places)
 
     @property
     def starts(self) -> Int64[Tensor, "batch"]:
@@ -58,15 +59,14 @@ class Layout:
 
 
 def last_states(
-    encoder: Any, ids: Int64[Tensor, "batch length"], mask: Int64[Tensor, "batch length"], first_only: bool
+    encoder: Any, ids: Int64[Tensor, "batch length"], layout: Layout, first_only: bool
 ) -> Float[Tensor, "batch _ width"]:
     """The last layer's states of every row's first token, or of all its tokens with zeros behind them.
 
     Args:
         encoder: one that this `applies` to.
-        mask: 1 on tokens; every row begins with one.
+        layout: where the tokens are.
     """
-    layout = Layout.of(mask)
     position = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     states = encoder.embeddings(input_ids=layout.packed(ids)[None], position_ids=layout.packed(position)[None])[0]
     *below, last = encoder.encoder.layer

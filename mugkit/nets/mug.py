@@ -18,9 +18,10 @@ from mugkit.config import Network
 from mugkit.data.batching import Batch
 from mugkit.data.schema import MODALITIES
 from mugkit.nets.fusion import Fusion, Predictor
+from mugkit.nets.precision import trained_encoder
 from mugkit.nets.projection import Projection
 from mugkit.nets.sequence import SequenceNetwork
-from mugkit.nets.text import LanguageNetwork, TextEncoder, load_encoder
+from mugkit.nets.text import LanguageNetwork, TextEncoder
 
 
 @dataclass(frozen=True)
@@ -93,5 +94,5 @@ class MUGNetwork(nn.Module):
 
 def build(config: Network, frame_dims: Mapping[str, int], text_width: int) -> MUGNetwork:
     """A network for a configuration; loads the text encoder's weights only when it is to be trained."""
-    encoder = None if config.freeze_text else TextEncoder(load_encoder(config.text_encoder), config.pooling)
+    encoder = None if config.freeze_text else TextEncoder(trained_encoder(config), config.pooling)
     return MUGNetwork(config, frame_dims, encoder.width if encoder else text_width, encoder)

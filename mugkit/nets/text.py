@@ -23,9 +23,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from mugkit import files
+from mugkit.data.batching import moved
 from mugkit.errors import UserError
 from mugkit.nets import encoders, lean_bert
 from mugkit.nets.encoders import identity, load_encoder, load_tokenizer, model_type
+from mugkit.nets.precision import computing, is_compiled
 from mugkit.stages.training import progress
 
 MAX_TOKENS = 128
@@ -34,13 +36,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids of a batch, zero-padded, and the mask that is 1 on tokens."""
+    """Token ids of a batch, zero-padded, and the mask that is 1 on tokens.
 
-    ids: Int64[Tensor, "batch tokens"]
-    mask: Int64[Tensor, "batch tokens"]
+    Attributes:
+        places: of the tokens, counted through all rows, if known: a GPU would have to be waited for to tell how many.
+    """
+
+    ids: Int64[Tensor, "batch length"]
+    mask: Int64[Tensor, "batch length"]
+    places: Int64[Tensor, "tokens"] | None = None
 
     def to(self, device: torch.device) -> Tokens:
-        return Tokens(self.ids.to(device), self.mask.to(device))
+        places = None if self.places is None else moved(self.places, device)
+        return Tokens(moved(self.ids, device), moved(self.mask, device), places)
 
 
 def activation(name: str) -> nn.Module:
@@ -76,7 +84,7 @@ def pad(ids: Sequence[Sequence[int]]) -> Tokens:
     mask = torch.arange(int(lengths.max())) < lengths[:, None]
     padded = torch.zeros(mask.shape, dtype=torch.long)
     padded[mask] = torch.tensor([token for row in ids for token in row])
-    return Tokens(padded, mask.long())
+    return Tokens(padded, mask.long(), mask.flatten().nonzero()[:, 0])
 
 
 def pool(
@@ -119,11 +127,13 @@ class TextEncoder(nn.Module):
         return int(self.encoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "batch hidden"]:
-        if lean_bert.applies(self.encoder):
-            states = lean_bert.last_states(self.encoder, tokens.ids, tokens.mask, self.pooling == "first")
-        else:
-            states = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask).last_hidden_state
-        return pool(states, tokens.mask, self.pooling)  # x̂_l
+        with computing(self.encoder):
+            if lean_bert.applies(self.encoder) and not is_compiled(self.encoder):
+                layout = lean_bert.Layout.of(tokens.mask, tokens.places)
+                states = lean_bert.last_states(self.encoder, tokens.ids, layout, self.pooling == "first")
+            else:
+                states = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask).last_hidden_state
+        return pool(states.float(), tokens.mask, self.pooling)  # x̂_l
 
 
 class LanguageNetwork(nn.Module):

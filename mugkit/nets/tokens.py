@@ -7,6 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mugkit.data.batching import Padded
+from mugkit.nets.precision import computing
 from mugkit.nets.text import Tokens
 
 
@@ -27,8 +28,10 @@ class TokenLanguage(nn.Module):
         """States and the mask that is 1 on tokens."""
         if isinstance(text, Padded):
             return text.values, text.mask
-        states = self.encoder(input_ids=text.ids, attention_mask=text.mask).last_hidden_state  # type: ignore[misc]
-        return states, text.mask
+        assert self.encoder is not None
+        with computing(self.encoder):
+            states = self.encoder(input_ids=text.ids, attention_mask=text.mask).last_hidden_state
+        return states.float(), text.mask
 
 
 def aligned(frames: Padded, mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dim"]:

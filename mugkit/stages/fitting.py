@@ -27,10 +27,10 @@ from mugkit.errors import UserError
 from mugkit.metrics import evaluate
 from mugkit.stages.training import (
     Checkpoint,
+    StepLosses,
     adamw,
     choose_device,
     derive_seed,
-    named,
     progress,
     save_weights,
     similar_lengths,
@@ -136,15 +136,13 @@ def train_epoch(
     objective.begin_epoch(train, epoch, seed)
     torch.manual_seed(derive_seed(seed, "dropout", epoch))
     network.train()
-    losses = []
+    losses = StepLosses(train, epoch)
     for batch in train.batches(similar_lengths(train.lengths, hp.optimization.batch_size, seed, epoch)):
         objective.before_step(batch, epoch)
-        try:
-            losses.append(step(network, optimizer, objective.loss(batch, epoch), hp.optimization.clip_norm))
-        except UserError as error:
-            raise named(error, batch, train, epoch) from error
+        with losses.of(batch):
+            losses.note(step(network, optimizer, objective.loss(batch, epoch), hp.optimization.clip_norm))
         objective.after_step(batch, epoch)
-    return float(np.mean(losses))
+    return float(losses.fetch()[:, 0].mean())
 
 
 def _diverged(predicted: Float32[np.ndarray, "clips"], valid: Clips, loss: float, epoch: int) -> UserError:

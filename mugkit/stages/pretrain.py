@@ -22,16 +22,15 @@ from mugkit import files
 from mugkit.config import Hyperparameters, Pretraining
 from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.errors import UserError
 from mugkit.nets.mug import MUGNetwork, build
 from mugkit.nets.projection import contrastive_loss
 from mugkit.stages.training import (
     Checkpoint,
+    StepLosses,
     adamw,
     choose_device,
     derive_seed,
     l1,
-    named,
     progress,
     save_weights,
     similar_lengths,
@@ -82,10 +81,11 @@ class Losses:
         terms = [config.eta * self.projected[m] + config.gamma * self.contrastive[m] for m in MODALITIES]
         return self.multimodal + torch.stack(terms).sum()  # Eq. 12
 
-    def values(self) -> dict[str, float]:
+    def values(self) -> dict[str, Float[Tensor, ""]]:
+        """The terms by name."""
         named = {f"projected_{m}": loss for m, loss in self.projected.items()}
         named |= {f"contrastive_{m}": loss for m, loss in self.contrastive.items()}
-        return {name: loss.item() for name, loss in {"multimodal": self.multimodal, **named}.items()}
+        return {"multimodal": self.multimodal, **named}
 
 
 def losses(network: MUGNetwork, batch: Batch, config: Pretraining) -> Losses:
@@ -129,15 +129,15 @@ def train_epoch(
     """One pass over the training split; returns the mean of every term of Eq. 12."""
     torch.manual_seed(derive_seed(seed, "dropout", epoch))
     network.train()
-    rows = []
+    taken, terms = StepLosses(clips, epoch), dict[str, Tensor]()
     for batch in clips.batches(similar_lengths(clips.lengths, hp.optimization.batch_size, seed, epoch)):
         parts = losses(network, batch, hp.pretraining)
-        try:
-            step(network, optimizer, parts.total(hp.pretraining), hp.optimization.clip_norm)
-        except UserError as error:
-            raise named(error, batch, clips, epoch) from error
-        rows.append(parts.values())
-    return {str(name): float(value) for name, value in pd.DataFrame(rows).mean().items()}
+        with taken.of(batch):
+            total = step(network, optimizer, parts.total(hp.pretraining), hp.optimization.clip_norm)
+        terms = parts.values()
+        taken.note(total, *terms.values())
+    means = pd.DataFrame(taken.fetch()[:, 1:].tolist(), columns=list(terms)).mean()
+    return {str(name): float(value) for name, value in means.items()}
 
 
 def pretrain(

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -100,20 +101,70 @@ def adamw(network: nn.Module, config: Optimization) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=rate, weight_decay=config.weight_decay, fused=True)
 
 
-def step(network: nn.Module, optimizer: torch.optim.Optimizer, loss: Float[Tensor, ""], clip_norm: float) -> float:
-    """One update: θ ← θ − α∇L (Eq. 6, with AdamW for the plain step); returns the loss.
+def step(
+    network: nn.Module, optimizer: torch.optim.Optimizer, loss: Float[Tensor, ""], clip_norm: float
+) -> Float[Tensor, ""]:
+    """One update: θ ← θ − α∇L (Eq. 6, with AdamW for the plain step); returns the loss, on its device.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: the loss is not finite. On a GPU `StepLosses` finds that out.
     """
+    if is_looked_at(loss):
+        check_finite(loss.item())
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    value = loss.item()  # here, where a GPU is waited for only after all of its work has been handed over
-    if not math.isfinite(value):
-        raise UserError(f"the training loss became {value}", field="learning_rate", fix="lower it, or check the data")
     nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
     optimizer.step()
-    return value
+    return loss.detach()
+
+
+def is_looked_at(loss: Tensor) -> bool:
+    """Whether to look at a loss right away: a GPU would have to be waited for, and would have nothing to do after."""
+    return loss.device.type == "cpu"
+
+
+def check_finite(value: float) -> None:
+    """Refuses a training loss that is infinite or no number."""
+    if not math.isfinite(value):
+        raise UserError(f"the training loss became {value}", field="learning_rate", fix="lower it, or check the data")
+
+
+class StepLosses:
+    """The losses of an epoch's steps, fetched from their device once, at its end.
+
+    Args:
+        clips: what is trained on: an error names those of its batch.
+    """
+
+    def __init__(self, clips: Clips, epoch: int) -> None:
+        self._clips, self._epoch = clips, epoch
+        self._rows: list[Tensor] = []
+        self._batches: list[Tensor] = []
+
+    @contextlib.contextmanager
+    def of(self, batch: Batch) -> Iterator[None]:
+        """Around the step that a batch is used in."""
+        self._batches.append(batch.index)
+        try:
+            yield
+        except UserError as error:
+            raise named(error, batch, self._clips, self._epoch) from error
+
+    def note(self, *terms: Float[Tensor, ""]) -> None:
+        """That step's loss, and further terms to keep."""
+        self._rows.append(torch.stack([term.detach() for term in terms]))
+
+    def fetch(self) -> Float64[np.ndarray, "steps terms"]:
+        """All of them; the one time in an epoch that a GPU is waited for.
+
+        Raises:
+            UserError: a loss was not finite; the first such step's clips are named.
+        """
+        rows = torch.stack(self._rows).cpu().numpy().astype(np.float64)
+        for number in np.flatnonzero(~np.isfinite(rows[:, 0]))[:1]:
+            with self.of(self._clips.batch(self._batches[number])):
+                check_finite(rows[number, 0])
+        return rows
 
 
 def named(error: UserError, batch: Batch, clips: Clips, epoch: int) -> UserError:

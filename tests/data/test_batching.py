@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from small import bag_of_words, small, tiny_bert
 from mugkit.baselines import self_mm
 from mugkit.config import Network
 from mugkit.data import store
-from mugkit.data.batching import Batch, Clips, Padded
+from mugkit.data.batching import Batch, Clips, Padded, ahead
 from mugkit.data.schema import Dataset
 from mugkit.nets import mug, text
 from mugkit.nets.text import Tokens
@@ -187,3 +188,52 @@ def test_bucketing_and_trimming_change_no_clips_output(
 def in_double(batch: Batch) -> Batch:
     frames = {m: Padded(one.values.double(), one.mask) for m, one in batch.frames.items()}
     return dataclasses.replace(batch, frames=frames, labels=batch.labels.double())
+
+
+# --- the next batch while this one is used
+
+
+def test_ahead_is_map_in_order() -> None:
+    assert list(ahead(lambda x: x * x, range(5))) == [0, 1, 4, 9, 16]
+    assert list(ahead(lambda x: x, [])) == []
+
+
+def test_ahead_makes_the_next_while_the_present_one_is_used_and_no_more() -> None:
+    made: list[int] = []
+    following = threading.Event()
+
+    def make(item: int) -> int:
+        made.append(item)
+        if item == 1:
+            following.set()
+        return item
+
+    items = ahead(make, range(5))
+    assert next(items) == 0
+    assert following.wait(timeout=60)  # nobody asked for it yet
+    assert made == [0, 1]
+    assert list(items) == [1, 2, 3, 4]
+
+
+def test_ahead_raises_where_the_item_would_come() -> None:
+    items = ahead(lambda x: 1 // x, [1, 0, 2])
+    assert next(items) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(items)
+
+
+def test_ahead_left_early_leaves_no_thread() -> None:
+    before = threading.active_count()
+    items = ahead(lambda x: x, range(100))
+    next(items)
+    items.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_batches_made_ahead_are_those_made_in_turn(made_up: Callable[..., Dataset]) -> None:
+    clips = Clips(made_up().train, small().network)
+    index = torch.arange(48).split(7)
+    for one, other in zip(ahead(clips.batch, index), clips.batches(index), strict=True):
+        assert torch.equal(one.index, other.index)
+        assert torch.equal(one.frames["a"].values, other.frames["a"].values)
+        assert torch.equal(one.labels, other.labels)

@@ -129,7 +129,7 @@ def descend(clip_norm: float, scale: float = 1.0) -> tuple[float, list[float]]:
         layer.weight.copy_(torch.tensor([[3.0, 4.0]]))
     loss = 0.5 * scale * layer.weight.square().sum()
     value = training.step(layer, torch.optim.SGD(layer.parameters(), lr=1.0), loss, clip_norm)
-    return value, layer.weight[0].tolist()
+    return value.item(), layer.weight[0].tolist()
 
 
 def test_step_gradient_below_norm_is_not_clipped() -> None:

@@ -1,0 +1,156 @@
+"""A training step never waits for its device; the epoch's end does once, and still names the clips of a bad step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small import bag_of_words, small, tiny_bert
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mugkit.config import RunSpec
+from mugkit.data.batching import Clips
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.nets.mug import build
+from mugkit.runs import Store
+from mugkit.stages import pretrain, training
+from mugkit.stages.fitting import train_epoch
+from mugkit.stages.training import StepLosses, adamw
+from mugkit.systems import SYSTEMS, Work
+
+# What makes Python wait for a device: a value of a tensor, or a shape that depends on values.
+WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique", "aten::item")
+
+
+# They look at values on purpose, a few times a step: which words to mask, which samples a buffer holds, which classes.
+WAITING = {"aobert", "mmim", "sugrm", "unimse"}
+MLC = {"mlc"}  # its clean batches are those of whole epochs
+LABELS_FROM_STAGE_2 = {name for name, one in SYSTEMS.items() if one.labels == "mucn"}  # else as `copy`
+
+
+class Waits(TorchDispatchMode):
+    """Counts them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.name().startswith(WAITS):
+            self.seen.append(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Losses are treated as a GPU's are."""
+    monkeypatch.setattr(training, "is_looked_at", lambda loss: False)
+
+
+@pytest.fixture
+def data(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    monkeypatch.setattr("mugkit.nets.text._encode", bag_of_words)
+    return made_up((32, 8, 8))
+
+
+def steps(todo: Work) -> Callable[[], None]:
+    """Two steps of the first epoch, everything up to them made."""
+    clips = Clips(todo.dataset.train, todo.hp.network, "cpu", todo.level)
+    network, objective = todo.builder()(clips)
+    optimizer = adamw(network, todo.hp.optimization)
+    objective.begin_epoch(clips, 0, 1)
+    network.train()
+    batches = [clips.batch(index) for index in torch.arange(32).split(16)]
+
+    def two() -> None:
+        for batch in batches:
+            objective.before_step(batch, 0)
+            training.step(network, optimizer, objective.loss(batch, 0), 1.0)
+            objective.after_step(batch, 0)
+
+    return two
+
+
+@pytest.mark.usefixtures("unseen")
+@pytest.mark.parametrize("system", sorted(SYSTEMS.keys() - LABELS_FROM_STAGE_2 - WAITING - MLC))
+def test_step_does_not_wait_for_its_device(system: str, data: Dataset, tmp_path: Path) -> None:
+    two = steps(Work(RunSpec(system, "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
+    with Waits() as waits:
+        two()
+    assert waits.seen == []
+
+
+def test_step_on_a_cpu_is_looked_at(data: Dataset, tmp_path: Path) -> None:
+    two = steps(Work(RunSpec("copy", "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
+    with Waits() as waits:
+        two()
+    assert len(waits.seen) == 2  # and so the counter counts
+
+
+@pytest.mark.usefixtures("unseen")
+def test_stage_1_waits_once_an_epoch(data: Dataset) -> None:
+    hp = small()
+    clips = Clips(data.train, hp.network)
+    network = build(hp.network, data.dims, clips.text_width)
+    optimizer = adamw(network, hp.optimization)
+    with Waits() as waits:
+        means = pretrain.train_epoch(network, clips, optimizer, hp, 1, 0)
+    assert waits.seen == []  # the fetch is a copy
+    assert len(means) == 7
+
+
+def test_epoch_is_the_same_whether_losses_are_looked_at_or_not(
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for looked_at in (True, False):
+        monkeypatch.setattr(training, "is_looked_at", lambda loss, answer=looked_at: answer)
+        todo = Work(RunSpec("copy", "made-up", 1, "smoke"), data, Store(tmp_path), "cpu")
+        clips = Clips(data.train, todo.hp.network)
+        torch.manual_seed(0)
+        network, objective = todo.builder()(clips)
+        loss = train_epoch(network, objective, clips, adamw(network, todo.hp.optimization), todo.hp, 1, 0)
+        found.append((loss, {name: values.clone() for name, values in network.state_dict().items()}))
+    assert found[0][0] == found[1][0]
+    assert all(torch.equal(values, found[1][1][name]) for name, values in found[0][1].items())
+
+
+@pytest.mark.usefixtures("unseen")
+def test_bad_step_is_told_at_the_epochs_end_with_its_clips(data: Dataset) -> None:
+    hp = small(batch_size=4)
+    frames = data.train.sequences["a"]
+    frames.frames[frames.offsets[7]] = np.nan
+    clips = Clips(data.train, hp.network)
+    network = build(hp.network, data.dims, clips.text_width)
+    with pytest.raises(UserError, match=r"values that are not finite: train_7\)") as caught:
+        pretrain.train_epoch(network, clips, adamw(network, hp.optimization), hp, 1, 3)
+    assert "became nan in epoch 3" in str(caught.value)
+
+
+def test_step_losses_are_all_of_them_in_float64_and_the_first_bad_one_is_named(data: Dataset) -> None:
+    clips = Clips(data.train, small().network)
+    losses = StepLosses(clips, 5)
+    for number, value in enumerate((0.1, 0.2)):
+        with losses.of(clips.batch(torch.tensor([number]))):
+            losses.note(torch.tensor(value), torch.tensor(10.0))
+    assert losses.fetch().tolist() == [[float(np.float32(0.1)), 10.0], [float(np.float32(0.2)), 10.0]]
+    for number, value in enumerate((math.inf, math.nan), start=2):
+        with losses.of(clips.batch(torch.tensor([number]))):
+            losses.note(torch.tensor(value), torch.tensor(10.0))
+    with pytest.raises(UserError, match=r"became inf in epoch 5 .*train_2"):
+        losses.fetch()
+
+
+@pytest.mark.usefixtures("unseen")
+def test_step_with_a_trained_bert_does_not_wait(data: Dataset, tmp_path: Path) -> None:
+    changes = (("freeze_text", False), ("text_encoder", str(tiny_bert(tmp_path / "bert"))))
+    two = steps(Work(RunSpec("copy", "made-up", 1, "smoke", changes=changes), data, Store(tmp_path), "cpu"))
+    with Waits() as waits:
+        two()
+    assert waits.seen == []

@@ -26,7 +26,6 @@ from reliability import (
     places,
     processes,
 )
-from reliability.scenario import draws
 
 
 @pytest.fixture
@@ -80,14 +79,16 @@ def test_hostile_files_run_nothing_and_are_refused(tmp_path: Path) -> None:
     outcome = hostile.run(tmp_path, 0.08)
     assert outcome.losses == []
     assert outcome.tried >= 20
-    assert {kind.partition(",")[0] for kind in outcome.details} >= {"csd", "parquet", "manifest", "checkpoint", "run"}
+    assert {kind.partition(",")[0] for kind in outcome.details} >= {
+        *("csd", "parquet", "manifest", "checkpoint", "run", "submission", "notebook", "receipt"),
+    }
 
 
 def test_hostile_files_are_two_hundred_and_the_calls_would_run(tmp_path: Path) -> None:
     """A careless reader creates the canary: the payloads are not blunt."""
     import pickle
 
-    made = payloads.payloads(draws("hostile"))
+    made = hostile.everything()
     assert len(made) >= 200
     blunt = payloads.WAYS["GLOBAL, REDUCE"](*payloads.calls(tmp_path / "canary")[0]) + b"."
     pickle.loads(blunt)

@@ -188,7 +188,7 @@ def run(
     from mugkit import engine, files
     from mugkit.config import RunSpec, parse_overrides
     from mugkit.data.store import load
-    from mugkit.results.run_report import run_report
+    from mugkit.results.run_report import run_report, undefined
 
     _check_device(device)
     values = tuple(sorted(parse_overrides(changes or []).items()))
@@ -197,8 +197,12 @@ def run(
     for name, value in done.metrics.items():
         table.add_row(name, _number(value), _number(done.valid_metrics[name]))
     console.print(table)
+    why = undefined(done, load(dataset))
+    for split, reasons in why.items():
+        for name, reason in reasons.items():
+            console.print(f"{name} of {split} is undefined: {reason}", markup=False, highlight=False)
     if report:
-        files.write_json(report, run_report(done, load(dataset), device))
+        files.write_json(report, run_report(done, load(dataset), device, why))
     console.print(f"best epoch {done.best_epoch}; {'reused' if done.reused else 'stored'}: {done.folder}", markup=False)
 
 

@@ -11,7 +11,7 @@ The same predictions score differently under each convention, so every function 
 
 Accuracies and F1 are in percent, as in the paper's tables; MAE has the unit of the labels; F1 is weighted by the
 number of clips of each true class. A metric that is undefined is NaN: the correlation of a constant (its variance
-is 0), and whatever is left when every clip is neutral. Files hold null there.
+is 0), and whatever is left when every clip is neutral. Files hold null there, and `undefined` says why.
 """
 
 from __future__ import annotations
@@ -70,6 +70,27 @@ def evaluate(prediction: Labels, truth: Labels, family: str) -> dict[str, float]
     if family not in LABEL_SCALE:
         raise unknown_name("family of data sets", family, LABEL_SCALE)
     return _evaluate_sims(prediction, truth) if family == "sims" else _evaluate_mosi(prediction, truth)
+
+
+def undefined(prediction: Labels, truth: Labels, family: str) -> dict[str, str]:
+    """Of `evaluate`'s metrics those that are undefined, each with the reason in words.
+
+    Raises:
+        UserError: as `evaluate`.
+    """
+    names = [name for name, value in evaluate(prediction, truth, family).items() if np.isnan(value)]
+    clip = _sims_clipped if family == "sims" else _checked
+    return {name: _reason(name, *clip(prediction, truth)) for name in names}
+
+
+def _reason(name: str, prediction: Labels, truth: Labels) -> str:
+    if name != "Corr":
+        return "every clip is neutral (its label is 0), and this metric leaves neutral clips out"
+    if len(truth) < 2:
+        return "there is a single clip"
+    which = "labels" if _is_constant(truth) else "predictions"
+    values = truth if _is_constant(truth) else prediction
+    return f"all {len(values)} {which} are equal ({values[0]:.3g}), and a constant correlates with nothing"
 
 
 def _evaluate_mosi(prediction: Labels, truth: Labels) -> dict[str, float]:
@@ -222,8 +243,13 @@ def _sims_clipped(prediction: Labels, truth: Labels) -> tuple[Labels, Labels]:
     return np.clip(prediction, -1, 1), np.clip(truth, -1, 1)
 
 
+def _is_constant(values: Labels) -> bool:
+    """Whether all values are equal, up to the rounding of a float64; their correlation would be that of rounding."""
+    return bool(np.linalg.norm(values - values.mean()) <= 1e-12 * abs(values.mean()))
+
+
 def _corr(prediction: Labels, truth: Labels) -> float:
-    if len(truth) < 2 or np.ptp(prediction) == 0 or np.ptp(truth) == 0:
+    if len(truth) < 2 or _is_constant(prediction) or _is_constant(truth):
         return float("nan")  # a constant has no variance to share
     return float(pearsonr(prediction, truth).statistic)
 

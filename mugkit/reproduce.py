@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mugkit import ahead, config, files
+from mugkit import ahead, config, files, notebook_files
 from mugkit.data.store import load
 from mugkit.engine import ENGINES
 from mugkit.engine.share import AS_PROFILED, Share
@@ -136,7 +136,12 @@ def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> l
 def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str, limit: float = CELL_SECONDS) -> Report:
     """One notebook, unless it ran before with the same source, library, data and parameters."""
     executed, out = _executed(path, parameters), Path(parameters["out"])
-    receipt, identity = executed.with_suffix(".json"), _identity(path, parameters, fingerprint)
+    receipt = executed.with_suffix(".json")
+    try:
+        identity = _identity(path, parameters, fingerprint)
+    except UserError as error:  # no notebook: that one fails, the others go on
+        receipt.unlink(missing_ok=True)
+        return Report(path.stem, "failed", executed, f"{path.name} {error.problem}")
     if _reusable(receipt, identity, out):
         return Report(path.stem, "reused", executed)
     receipt.unlink(missing_ok=True)
@@ -154,15 +159,20 @@ def _executed(path: Path, parameters: Mapping[str, Any]) -> Path:
 
 
 def _unchanged(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> bool:
-    receipt, identity = _executed(path, parameters).with_suffix(".json"), _identity(path, parameters, fingerprint)
-    return _reusable(receipt, identity, Path(parameters["out"]))
+    receipt = _executed(path, parameters).with_suffix(".json")
+    try:
+        return _reusable(receipt, _identity(path, parameters, fingerprint), Path(parameters["out"]))
+    except UserError:
+        return False
 
 
 def _identity(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> str:
-    """What an executed notebook depends on: its cells without outputs, parameters, data, library, versions."""
-    import nbformat
+    """What an executed notebook depends on: its cells without outputs, parameters, data, library, versions.
 
-    cells = [[cell.cell_type, cell.source] for cell in nbformat.read(path, as_version=4).cells]
+    Raises:
+        UserError: it is no notebook.
+    """
+    cells = [[cell.cell_type, cell.source] for cell in notebook_files.read(path).cells]
     package = Path(__file__).parent
     library = {str(p.relative_to(package)): files.sha256(p) for p in sorted(package.rglob("*.py"))}
     return files.digest([cells, dict(parameters), fingerprint, library, versions()])
@@ -176,6 +186,8 @@ def _reusable(receipt: Path, identity: str, out: Path) -> bool:
         known = files.read_json(receipt)
         same = known["identity"] == identity
         outputs = dict(known["outputs"]) if same else {}
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in outputs):  # of another's making
+            raise ValueError("names files elsewhere")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         log.warning("%s: damaged; running its notebook again", receipt)
         return False

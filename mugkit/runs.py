@@ -22,7 +22,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from mugkit import __version__, files
+from mugkit import __version__, files, other_code
 from mugkit.errors import UserError
 from mugkit.stages.training import Checkpoint
 
@@ -96,6 +96,8 @@ class Store:
 
     def _compute(self, folder: Path, identity: Any, compute: Compute) -> None:
         files.sweep(self.root)
+        if not folder.exists():  # a damaged one is told already
+            other_code.tell(folder.parent, identity)
         partial = self.root / "partial" / folder.name
         started = time.perf_counter()
         with files.atomic_folder(folder, replace=True) as temporary:

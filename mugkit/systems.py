@@ -23,6 +23,7 @@ from mugkit.labels import source as labels
 from mugkit.nets import encoders
 from mugkit.runs import Compute, Store, code_fingerprint
 from mugkit.stages import joint
+from mugkit.stages.faults import of_clips
 from mugkit.stages.fitting import Build, save_result, train_and_test
 from mugkit.stages.meta import LearnedLabels, meta_learn
 from mugkit.stages.pretrain import SavedRepresentations, pretrain
@@ -285,7 +286,8 @@ class Work:
 
         def compute(folder: Path, checkpoint: Checkpoint) -> None:
             rho, seed = self.dataset.label_scale, self.spec.label_seed
-            meta_learn(SavedRepresentations.load(saved), self.hp.meta, rho, seed, folder, checkpoint, self.device)
+            with of_clips(self.dataset.train.ids):
+                meta_learn(SavedRepresentations.load(saved), self.hp.meta, rho, seed, folder, checkpoint, self.device)
 
         return self._get("labels", self.learning, compute)
 

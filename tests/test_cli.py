@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 import typer
 from small import bag_of_words
@@ -174,6 +176,26 @@ def test_run_prints_metrics_and_folder_and_is_reused(mugkit: Mugkit) -> None:
         assert f" {result['valid_metrics'][name]:.3f} " in line
     second = mugkit(*RUN, "--system", "mug")
     assert second.out == first.out.replace("stored: ", "reused: ")
+
+
+@pytest.mark.usefixtures("cheap_text")
+def test_run_undefined_metric_is_printed_with_its_reason_and_stored_as_null(
+    mugkit: Mugkit, made_up: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    """Every clip of the test split has the label 0: a constant, and neutral."""
+    engine._dataset.cache_clear()
+    dataset = made_up((24, 8, 8))
+    test = dataclasses.replace(dataset.test, labels=np.zeros(8, np.float32))
+    store.save(dataclasses.replace(dataset, splits={**dataset.splits, "test": test}), files.data_home() / "made-up")
+    done = mugkit(*RUN, "--system", "copy", "--report", str(tmp_path / "report.json"))
+    assert done.code == 0, done.err
+    assert "undefined" in next(line for line in done.out.splitlines() if " Corr " in line)
+    assert "Corr of test is undefined: all 8 labels are equal (0), and a constant correlates with nothing" in done.out
+    assert "Acc2 of test is undefined: every clip is neutral" in done.out
+    assert "of valid is undefined" not in done.out
+    result = files.read_json(Path(re.search(r"stored: (.+)", done.out)[1].strip()) / "result.json")
+    assert [result["metrics"][name] for name in ("Corr", "Acc2", "F1")] == [None] * 3
+    assert files.read_json(tmp_path / "report.json")["undefined"]["test"].keys() == {"Corr", "Acc2", "F1"}
 
 
 @pytest.mark.usefixtures("prepared", "cheap_text")

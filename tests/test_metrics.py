@@ -288,3 +288,49 @@ def test_coarser_classes_are_never_harder(pairs: list[tuple[float, float]]) -> N
     prediction, truth = arrays(pairs)
     assert metrics.acc7(prediction, truth) <= metrics.acc5(prediction, truth)
     assert metrics.sims_acc5(prediction, truth) <= metrics.sims_acc3(prediction, truth)
+
+
+# --- undefined
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("family", LABEL_SCALE)
+def test_undefined_says_why_for_each_metric_that_is_nan_and_for_no_other(family: str) -> None:
+    prediction = np.array([0.3, -0.2, 0.9, 0.1], np.float32)
+    cases = {
+        "all 4 labels are equal (0.5)": (prediction, np.full(4, 0.5)),
+        "all 4 predictions are equal (0.1)": (np.full(4, 0.1, np.float32), prediction),
+        "there is a single clip": (prediction[:1], np.array([0.5])),
+    }
+    for reason, (said, truth) in cases.items():
+        found = metrics.undefined(said, truth, family)
+        assert found.keys() == {"Corr"} == {n for n, v in metrics.evaluate(said, truth, family).items() if v != v}
+        assert found["Corr"].startswith(reason)
+    assert metrics.undefined(prediction, np.array([1.0, 0.0, 0.5, -1.0]), family) == {}
+
+
+@pytest.mark.filterwarnings("error")
+def test_undefined_neutral_clips_alone_leave_the_non0_convention_without_clips() -> None:
+    found = metrics.undefined(np.array([0.3, -0.2]), np.zeros(2), "mosi")
+    assert found.keys() == {"Acc2", "F1", "Corr"}
+    assert "every clip is neutral" in found["Acc2"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_corr_of_a_constant_with_rounding_errors_is_nan_without_warning() -> None:
+    """scipy would warn, and return the correlation of the rounding errors."""
+    almost = np.full(10, 0.7) + np.arange(10) * 2e-16
+    assert np.ptp(almost) > 0
+    with pytest.warns(stats.NearConstantInputWarning):
+        stats.pearsonr(almost, np.arange(10.0))
+    assert math.isnan(metrics.corr(almost, np.arange(10.0)))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("label", [-2.0, 0.0, 1.0])
+@pytest.mark.parametrize("family", LABEL_SCALE)
+def test_evaluate_split_with_one_class_is_told_without_warnings(family: str, label: float) -> None:
+    truth = np.full(5, label / 2)
+    scores = metrics.evaluate(np.linspace(-1, 1, 5), truth, family)
+    assert math.isnan(scores["Corr"])
+    assert all(0 <= value <= 100 for name, value in scores.items() if not math.isnan(value))

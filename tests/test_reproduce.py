@@ -241,3 +241,23 @@ def test_reproduce_damaged_receipt_is_told_and_the_notebook_runs_again(
     receipt.write_text(receipt.read_text()[:20])
     assert outcomes(out) == {"01_first": "ran"}
     assert f"{receipt}: damaged" in caplog.text
+
+
+def test_reproduce_file_that_is_no_notebook_fails_alone_and_is_named(repository: Write, out: Path) -> None:
+    broken = repository("01_broken")
+    repository("02_fine")
+    assert outcomes(out) == {"01_broken": "ran", "02_fine": "ran"}
+    broken.write_text(broken.read_text().replace('"cells"', "<<<<<<< HEAD", 1))  # a conflict left in it
+    found = run(out)
+    assert {name: report.outcome for name, report in found.items()} == {"01_broken": "failed", "02_fine": "reused"}
+    assert found["01_broken"].reason.startswith("01_broken.ipynb is not JSON")
+    assert [path.stem for path in (files.home() / "executed").rglob("*.json")] == ["02_fine"]
+
+
+@pytest.mark.parametrize("name", ["/proc/kcore", "../../elsewhere", "a/../../b"])
+def test_receipt_that_names_files_elsewhere_is_damaged(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "receipt.json").write_text(json.dumps({"identity": "x", "outputs": {name: "0"}}))
+    assert not reproduce._reusable(tmp_path / "receipt.json", "x", tmp_path)
+    assert "damaged" in caplog.text

@@ -1,7 +1,7 @@
 """MMSA's own environment, made once below mugkit's home.
 
-MMSA and what only MMSA needs are installed into it; torch and transformers are those of the environment this runs in, by
-a path file: both sides compute with the same build of the same version, and nothing large is fetched twice.
+MMSA and what only MMSA needs are installed into it. torch and transformers are those of the environment this runs in,
+by a path file: both sides compute with the same build of the same version, and nothing large is fetched twice.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@
     {"close": true}                       leaves `do_train`
 
 `do_train` is MMSA's, unchanged: what it iterates over in place of a DataLoader waits for the next command. A step lasts
-from the moment it is given its batch to the moment it asks for the next one, so that putting a batch together, which
-MMSA leaves to other processes, is not counted.
+from the moment it is given its batch to the moment it asks for the next one; putting a batch together, which MMSA
+leaves to other processes, is not counted. Its seconds are those that the processor worked for this process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ answers = sys.stdout
 sys.stdout = sys.stderr  # whatever MMSA prints is no answer
 
 
-class Closed(Exception):  # noqa: N818: not an error
+class Closed(Exception):
     """Out of `do_train`."""
 
 
@@ -54,7 +54,8 @@ class Feed:
     """
 
     def __init__(self, dataset: Any, trainer: Any) -> None:
-        self.dataset, self.trainer, self.passes, self.losses = dataset, trainer, 0, []
+        self.dataset, self.passes = dataset, 0
+        self.losses: list[torch.Tensor] = []
         own = trainer.weighted_loss
 
         def noted(*given: Any, **named: Any) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import pickle
 import re
 import subprocess
@@ -103,7 +104,9 @@ def training(
 @contextlib.contextmanager
 def _process(python: Path, messages: IO[str]) -> Iterator[subprocess.Popen[str]]:
     pipe = subprocess.PIPE
-    process = subprocess.Popen([python, WORKER], stdin=pipe, stdout=pipe, stderr=messages, text=True)
+    as_users_run_it = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
+    command = [python, WORKER]
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=messages, text=True, env=as_users_run_it)
     try:
         yield process
     finally:

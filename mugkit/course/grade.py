@@ -14,7 +14,6 @@ types, outputs, nor tests that were changed, copied or deleted.
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,14 +23,13 @@ import nbformat
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from mugkit import files
+from mugkit import files, notebook_files
 from mugkit.course import assignment, build, lint
 from mugkit.course.assignment import EXPLORE, Assignment, grade_id, kind
 from mugkit.course.sandbox import Limits
 from mugkit.errors import UserError
 from mugkit.stages.training import progress
 
-LARGEST = 20 * 1024**2  # bytes of a notebook
 MISSING = "not handed in"
 
 
@@ -146,9 +144,7 @@ def _handed_in(folder: Path, name: str) -> Any | None:
         if path.is_symlink() or path.parent.is_symlink():
             raise UserError("a link in place of a file", file=path.name, fix="hand in the notebook itself")
         if path.is_file():
-            if path.stat().st_size > LARGEST:
-                raise UserError("larger than 20 MB", file=path.name, fix="clear the outputs and hand it in again")
-            return json.loads(path.read_text(encoding="utf-8"))
+            return notebook_files.load(path)
     return None
 
 
@@ -164,7 +160,7 @@ def assemble(handed_in: Any, release: Any) -> Any:
     added: dict[str, list[Any]] = {"": []}
     pending: list[Any] = []
     for cell in handed_in["cells"]:
-        name = str(cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", ""))
+        name = str(_object(_object(cell, "metadata"), "nbgrader").get("grade_id", ""))
         if name not in known:
             pending.append(_added(cell))
         elif name not in answers:  # a copy of a cell does not count twice
@@ -181,9 +177,17 @@ def assemble(handed_in: Any, release: Any) -> Any:
     return assembled
 
 
+def _object(outer: dict[str, Any], name: str) -> dict[str, Any]:
+    """A field that ought to be an object; an empty one otherwise."""
+    found = outer.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def _text(cell: Any) -> str:
+    """A cell's text; what is no text, and half a character, cannot have come from an editor."""
     source = cell.get("source", "")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+    lines = source if isinstance(source, list) else [source]
+    return "".join(line for line in lines if isinstance(line, str)).encode(errors="replace").decode()
 
 
 def _harmless(text: str) -> str:
@@ -195,7 +199,8 @@ def _added(cell: Any) -> Any:
     """A cell of the student's own, without anything but its text and whether it is for exploring."""
     if cell.get("cell_type") != "code":
         return new_markdown_cell(_harmless(_text(cell)))
-    explores = EXPLORE in cell.get("metadata", {}).get("tags", [])
+    tags = _object(cell, "metadata").get("tags")
+    explores = isinstance(tags, list) and EXPLORE in tags
     return new_code_cell(_text(cell), metadata={"tags": [EXPLORE]} if explores else {})
 
 

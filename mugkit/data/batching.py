@@ -162,7 +162,7 @@ class Clips:
 
     @property
     def lengths(self) -> Int64[Tensor, "clips"]:
-        """What a clip costs: its tokens where the encoder is trained along, else its acoustic and visual frames together.
+        """What a clip costs: its tokens where the encoder is trained along, else its acoustic and visual frames.
 
         Next to an encoder the LSTMs cost little; without one they are all there is. Zero where there are no frames.
         """

@@ -15,7 +15,7 @@ import pandas as pd
 from filelock import FileLock
 
 from mugkit import files
-from mugkit.data import store
+from mugkit.data import missing, store
 from mugkit.data.agreement import SAME
 from mugkit.data.schema import (
     INPUTS,
@@ -159,7 +159,8 @@ def _build_reviews(sources: Sequence[Path], seed: int) -> Dataset:
 
 
 def describe(dataset: Dataset) -> str:
-    """A data set in words and tables, for the terminal: caption, variant, what is missing, sizes, lengths, labels."""
+    """A data set in words and tables, for the terminal: caption, variant, what is missing, sizes, lengths, labels, and
+    the clips that lack a modality."""
     about = dataset.about
     dims = "".join(f"; {MODALITY_NAMES[m]} {dim} dims" for m, dim in dataset.dims.items())
     parts = [
@@ -173,6 +174,7 @@ def describe(dataset: Dataset) -> str:
     ]
     if len(true := describe_true_labels(dataset)):
         parts += ["labels of single modalities, all clips:", true.to_string(float_format="{:.2f}".format)]
+    parts += missing.told(dataset)
     return "\n".join([*parts, *(f"caveat: {caveat}" for caveat in about.get("caveats", ()))])
 
 

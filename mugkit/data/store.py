@@ -263,21 +263,12 @@ def _check_files(folder: Path, manifest: Mapping[str, Any], verify: bool) -> Non
 
 def _read_clips(path: Path) -> pd.DataFrame:
     """Ids, texts and labels, with the types that the rest relies on."""
-    import pyarrow.parquet
+    from mugkit.data import clip_table  # pyarrow is imported when it is needed
 
     try:
-        rows = pyarrow.parquet.read_metadata(path).num_rows
-        if rows > 8 * path.stat().st_size:  # ids differ: each takes more than a bit, however well it is compressed
-            raise ValueError(f"claims {rows} clips, which it cannot hold")
-        table = pd.read_parquet(path)
-        table = table.astype({name: "float32" for name in table if str(name).partition("_")[0] == "y"})
-        if not all(isinstance(value, str) for name in ("split", "id", "text") for value in table[name]):
-            raise ValueError("ids, texts and splits must be text")
-        if "y" not in table:
-            raise ValueError("without labels")
+        return clip_table.read(path)
     except Exception as error:  # a spoilt file can make its reader fail in any way
         raise _damaged(path, "is not a table of clips") from error
-    return table
 
 
 def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: Iterable[str]) -> Split:

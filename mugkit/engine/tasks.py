@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from mugkit import files
+from mugkit import files, other_code
 from mugkit.config import RunSpec
 from mugkit.engine.single import work
 from mugkit.errors import UserError
@@ -45,10 +45,14 @@ def parts_of(todo: Work) -> tuple[Part, ...]:
     return PARTS if todo.system.labels == "mucn" else PARTS[2:]
 
 
+def identity_of(todo: Work, part: Part) -> dict[str, Any]:
+    """What one stage of a run is made of."""
+    return {"pretrain": todo.pretraining, "labels": todo.learning, "train": todo.training}[part]
+
+
 def folder_of(todo: Work, part: Part) -> Path:
     """Where one stage of a run lies, or would lie."""
-    identity = {"pretrain": todo.pretraining, "labels": todo.learning, "train": todo.training}[part]
-    return todo.store.folder(part, identity)
+    return todo.store.folder(part, identity_of(todo, part))
 
 
 def plan(
@@ -75,6 +79,8 @@ def plan(
             folder = folder_of(todo, part)
             if folder in found or store.intact(folder):
                 continue
+            if not folder.exists():
+                other_code.tell(folder.parent, identity_of(todo, part))
             before = folder_of(todo, stages[stages.index(part) - 1]) if part != stages[0] else None
             found[folder] = Task(part, todo.spec, folder, before if before in found else None)
             first.setdefault(todo.hp.network.text_encoder, folder)

@@ -119,7 +119,7 @@ def _same_seeds(ours: Rows, theirs: Rows) -> tuple[Rows, Rows]:
 
 
 def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
-    """One comparison; None if one of the two has not been run."""
+    """One comparison; None if one of the two has not been run, or no clip is one of those to compare on."""
     data = finished.dataset
     if pair.on == "test split":
         ours, theirs = finished.predictions(pair.ours), finished.predictions(pair.theirs)
@@ -133,7 +133,7 @@ def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
         metric, truth = paired.LABELS[pair.metric], data.train.true_labels[pair.modality]
         all_clips = np.ones(len(truth), dtype=bool)
         chosen = disagreeing(data.train.true_labels) if "disagreeing" in pair.on else all_clips
-    if ours is None or theirs is None:
+    if ours is None or theirs is None or not chosen.any():
         return None
     one, other = (rows[:, chosen].astype(np.float64) for rows in _same_seeds(ours, theirs))
     return asdict(pair) | paired.compare(metric, one, other, truth[chosen].astype(np.float64))

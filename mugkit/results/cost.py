@@ -9,36 +9,63 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 import torch
+from jaxtyping import Int64
+from torch import Tensor, nn
 
 from mugkit import files
-from mugkit.config import profile
-from mugkit.data.batching import Clips
+from mugkit.config import Optimization, profile
+from mugkit.data.batching import Batch, Clips
+from mugkit.stages.fitting import Objective
 from mugkit.stages.training import adamw, choose_device, cpu_threads, derive_seed, similar_lengths, step
 from mugkit.systems import Work
 
 WARM_UP = 3  # first steps fill caches and are left out
 
 
+@dataclass(frozen=True)
+class Trainer:
+    """A system ready to train."""
+
+    clips: Clips
+    network: nn.Module
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    optimization: Optimization
+
+    @classmethod
+    def of(cls, work: Work) -> Trainer:
+        clips = Clips(work.dataset.train, work.hp.network, choose_device(work.device), work.level)
+        torch.manual_seed(derive_seed(work.spec.seed, "weights"))
+        network, objective = work.builder()(clips)
+        network.train()
+        objective.begin_epoch(clips, 0, work.spec.seed)
+        return cls(clips, network, objective, adamw(network, work.hp.optimization), work.hp.optimization)
+
+    def order(self, seed: int, epoch: int) -> list[Int64[Tensor, "batch"]]:
+        """The batches of an epoch."""
+        return similar_lengths(self.clips.lengths, self.optimization.batch_size, seed, epoch)
+
+    def step(self, batch: Batch, epoch: int) -> float:
+        """One step, with all that belongs to it; the loss before it."""
+        self.objective.before_step(batch, epoch)
+        loss = self.objective.loss(batch, epoch)
+        value = step(self.network, self.optimizer, loss, self.optimization.clip_norm)
+        self.objective.after_step(batch, epoch)
+        return value
+
+
 def stepper(work: Work) -> Callable[[int], None]:
     """A system ready to train: a function that makes the i-th step of its first epochs."""
-    device, size = choose_device(work.device), work.hp.optimization.batch_size
-    clips = Clips(work.dataset.train, work.hp.network, device, work.level)
-    torch.manual_seed(derive_seed(work.spec.seed, "weights"))
-    network, objective = work.builder()(clips)
-    optimizer = adamw(network, work.hp.optimization)
-    network.train()
-    order = similar_lengths(clips.lengths, size, work.spec.seed, 0)
-    objective.begin_epoch(clips, 0, work.spec.seed)
+    trainer = Trainer.of(work)
+    order = trainer.order(work.spec.seed, 0)
 
     def one(number: int) -> None:
         epoch, position = divmod(number, len(order))
-        batch = clips.batch(order[position])
-        objective.before_step(batch, epoch)
-        step(network, optimizer, objective.loss(batch, epoch), work.hp.optimization.clip_norm)
-        objective.after_step(batch, epoch)
+        trainer.step(trainer.clips.batch(order[position]), epoch)
 
     return one
 

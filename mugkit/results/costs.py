@@ -24,7 +24,7 @@ from typing import Any
 import nbformat
 import psutil  # type: ignore[import-untyped]
 
-from mugkit import files
+from mugkit import files, notebook_files
 from mugkit.data.store import folder_of
 from mugkit.reproduce import notebooks
 from mugkit.runs import versions
@@ -83,7 +83,7 @@ def measure(notebook: Path, home: Path) -> dict[str, float]:
     """
     from nbclient import NotebookClient
 
-    found = nbformat.read(notebook, as_version=4)
+    found = notebook_files.read(notebook)
     client = NotebookClient(found, timeout=None, resources={"metadata": {"path": str(notebook.parent)}})
     own = {"MUGKIT_HOME": str(home), "MUGKIT_OUT": str(home / "figures"), "MUGKIT_PROGRESS": "0"}
     began = time.perf_counter()
@@ -129,7 +129,7 @@ def rewritten(cell: str, text: str) -> str:
 def rewrite(paths: Sequence[Path], costs: Mapping[str, Any]) -> None:
     """Puts the measured costs into the notebooks' first cells; nothing else in them changes."""
     for path in paths:
-        notebook = nbformat.read(path, as_version=4)
+        notebook = notebook_files.read(path)
         first = notebook.cells[0]
         first.source = rewritten(first.source, line(costs["notebooks"][path.stem], costs["cores"]))
         with files.atomic_path(path) as temporary:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
+import pandas as pd
+
+from mugkit import metrics
 from mugkit.data.schema import SPLITS, Dataset
 from mugkit.engine import Run
 from mugkit.metrics import HEADLINE
@@ -29,8 +34,25 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def run_report(run: Run, dataset: Dataset, device: str = "auto") -> dict[str, Any]:
-    """The run's specification, data with caveats, configuration, metrics and versions, as JSON."""
+def undefined(run: Run, dataset: Dataset) -> dict[str, dict[str, str]]:
+    """By split, the metrics that are undefined and why; empty where all are defined."""
+    found = {}
+    for split, values in (("test", run.metrics), ("valid", run.valid_metrics)):
+        if None in values.values():
+            table = pd.read_parquet(run.folder / "predictions.parquet").query("split == @split").set_index("id")
+            prediction = table.loc[dataset.splits[split].ids, "prediction"].to_numpy()
+            found[split] = metrics.undefined(prediction, dataset.splits[split].labels, dataset.family)
+    return found
+
+
+def run_report(
+    run: Run, dataset: Dataset, device: str = "auto", why: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The run's specification, data with caveats, configuration, metrics and versions, as JSON.
+
+    Args:
+        why: what `undefined` says.
+    """
     kept = ("caption", "variant", "caveats", "split")
     return {
         "command": command(run),
@@ -42,5 +64,6 @@ def run_report(run: Run, dataset: Dataset, device: str = "auto") -> dict[str, An
         "hyperparameters": asdict(configuration(run.spec, dataset.family)),
         "headline": list(HEADLINE[dataset.family]),
         "test": run.metrics, "valid": run.valid_metrics, "best_epoch": run.best_epoch,
+        **({"undefined": dict(why)} if why else {}),
         "versions": versions(), "device": str(choose_device(device)),
     }  # fmt: skip

@@ -145,6 +145,14 @@ def train_epoch(
     return float(losses.fetch()[:, 0].mean())
 
 
+def _diverged(predicted: Float32[np.ndarray, "clips"], valid: Clips, loss: float, epoch: int) -> UserError:
+    """The error that names the clips of the validation split whose predictions are not finite."""
+    wrong = [valid.split.ids[clip] for clip in np.flatnonzero(~np.isfinite(predicted))]
+    which = "all clips" if len(wrong) == len(valid) else ", ".join(wrong[:5]) + (", …" if len(wrong) > 5 else "")
+    problem = f"predictions of the validation split became {loss} in epoch {epoch} (not finite: {which})"
+    return UserError(problem, field="learning_rate", fix="lower it, or check the data")
+
+
 def fit(
     network: nn.Module,
     objective: Objective,
@@ -167,13 +175,10 @@ def fit(
         return stop, history
     for epoch in progress(range(len(history), hp.joint.max_epochs), "training"):
         loss = train_epoch(network, objective, train, optimizer, hp, seed, epoch)
-        valid_loss = float(np.abs(predict(network, valid) - valid.split.labels).mean())  # L_M on validation
+        predicted = predict(network, valid)
+        valid_loss = float(np.abs(predicted - valid.split.labels).mean())  # L_M on validation
         if not np.isfinite(valid_loss):
-            raise UserError(
-                f"predictions of the validation split became {valid_loss} in epoch {epoch}",
-                field="learning_rate",
-                fix="lower it, or check the data",
-            )
+            raise _diverged(predicted, valid, valid_loss, epoch)
         history.append({"epoch": epoch, "train": loss, "valid": valid_loss})
         going_on = stop.better(valid_loss, epoch, network)
         checkpoint.save(

@@ -7,7 +7,7 @@ representations of D = S ∪ S′, whose label is known (multimodal denoising, E
 with respect to the parameters *before* it (Eq. 23): a gradient through a gradient step, hence learn2learn's MAML.
 
 `with_learn2learn` is that step for any network. What runs is `closed_form.step`, the same step with MUCN's derivatives
-written out, several times as fast.
+written out; `mugkit bench --only stage2` measures what that saves.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES
 from mugkit.maml import MAML
 from mugkit.nets.mucn import MUCN
-from mugkit.stages import closed_form
+from mugkit.stages import closed_form, faults
 from mugkit.stages.denoising import (
     ModalityData,
     Step,
@@ -108,10 +108,14 @@ def train_epoch(
 
     Args:
         step: `with_learn2learn` in place of the closed form.
+
+    Raises:
+        NotFinite: a loss or a parameter.
     """
     step = step or closed_form.step
     targets = unimodal_targets(data.labels, previous, epoch, config)
     steps: list[Step] = []
+    batches: list[Tensor] = []
     for drawn in on_device(draws(len(data.labels), config, seed, epoch), data.labels.device):
         unimodal, multimodal = unimodal_task(data, drawn.batch, targets, drawn.noise), None
         if drawn.chosen is not None and drawn.noise_multimodal is not None:
@@ -120,8 +124,10 @@ def train_epoch(
         proposals = [step(mucn, task, multimodal, config) for task in tasks]
         write_parameters(mucn, proposals)
         steps += [dataclasses.replace(proposal, parameters=[]) for proposal in proposals]  # a step's weights are large
-    columns = ("unimodal", "pre", "post", "gate_open")
-    return {name: float(pd.Series([float(getattr(s, name)) for s in steps]).mean()) for name in columns}
+        batches.append(drawn.batch)
+    columns = {name: [float(getattr(s, name)) for s in steps] for name in ("unimodal", "pre", "post", "gate_open")}
+    faults.check_epoch(mucn, columns["unimodal"], batches, epoch)
+    return {name: float(pd.Series(values).mean()) for name, values in columns.items()}
 
 
 @dataclass(frozen=True)
@@ -228,7 +234,8 @@ def meta_learn(
         path = checkpoint.path if checkpoint else None
         own = Checkpoint(path.with_name(f"{modality}-{path.name}") if path else None)
         data = ModalityData.of(saved, modality, config).to(chosen)
-        return learn_modality(data, modality, config, rho, derive_seed(seed, "meta", modality), own, stopping)
+        with faults.of_modality(modality):
+            return learn_modality(data, modality, config, rho, derive_seed(seed, "meta", modality), own, stopping)
 
     workers = min(len(MODALITIES), torch.get_num_threads()) if chosen.type == "cpu" else 1
     found = side_by_side(learn, workers)

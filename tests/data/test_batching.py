@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from small import bag_of_words, small, tiny_bert
 
+from mugkit.baselines import self_mm
 from mugkit.config import Network
 from mugkit.data import store
-from mugkit.data.batching import Clips, Padded, ahead
+from mugkit.data.batching import Batch, Clips, Padded, ahead
 from mugkit.data.schema import Dataset
-from mugkit.nets import text
+from mugkit.nets import mug, text
 from mugkit.nets.text import Tokens
+from mugkit.stages.training import similar_lengths
 
 
 @pytest.fixture(autouse=True)
@@ -134,6 +138,56 @@ def test_by_length_has_every_clip_once_and_shorter_ones_first(dataset: Dataset) 
     assert sorted(order.tolist()) == list(range(len(clips)))
     assert (clips.lengths[order].diff() >= 0).all()
     assert torch.equal(torch.cat([batch.labels for batch in batches]), torch.from_numpy(dataset.train.labels)[order])
+
+
+# --- what a batch's company decides
+
+
+def test_lengths_are_tokens_where_the_encoder_is_trained_and_frames_where_not(dataset: Dataset, tmp_path: Path) -> None:
+    folder = str(tiny_bert(tmp_path / "bert"))
+    trained = Clips(dataset.train, Network(text_encoder=folder, freeze_text=False))
+    assert trained.lengths.tolist() == [len(ids) for ids in text.token_ids(dataset.train.text, folder)]
+    frames = dataset.train.sequences["a"].lengths + dataset.train.sequences["v"].lengths
+    assert Clips(dataset.train, small().network).lengths.tolist() == frames.tolist()
+
+
+def companies(clips: Clips, size: int) -> dict[str, list[torch.Tensor]]:
+    """All clips in batches: alone, among clips of similar length, and all together as long as the longest."""
+    together = torch.arange(len(clips))
+    return {
+        "alone": list(together.split(1)),
+        "bucketed": similar_lengths(clips.lengths, size, 1, 0, span=len(clips)),
+        "padded": [together],
+    }
+
+
+@pytest.mark.parametrize("build", [mug.build, self_mm.build], ids=["mug", "self-mm"])
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_bucketing_and_trimming_change_no_clips_output(
+    made_up: Callable[..., Dataset], tmp_path: Path, build: Callable[..., Any], pooling: str
+) -> None:
+    dataset = made_up((23, 4, 4))
+    folder = str(tiny_bert(tmp_path / "bert"))
+    clips = Clips(dataset.train, small(text_encoder=folder, freeze_text=False, pooling=pooling).network)
+    torch.manual_seed(0)
+    network = build(small(text_encoder=folder, freeze_text=False, pooling=pooling).network, dataset.dims, 0)
+    network = network.double().eval()
+    found = {}
+    for company, batches in companies(clips, 4).items():
+        outputs = torch.empty(23, 4, dtype=torch.float64)
+        for batch in map(in_double, clips.batches(batches)):
+            reps = network.represent(batch)
+            unimodal = network.predict_unimodal(reps.unimodal)
+            outputs[batch.index] = torch.stack([network.predict(reps), *unimodal.values()], dim=1).detach()
+        found[company] = outputs
+    assert found["alone"].std(0).min() > 0  # clips do differ
+    for company in ("bucketed", "padded"):
+        torch.testing.assert_close(found[company], found["alone"], rtol=0, atol=1e-10)
+
+
+def in_double(batch: Batch) -> Batch:
+    frames = {m: Padded(one.values.double(), one.mask) for m, one in batch.frames.items()}
+    return dataclasses.replace(batch, frames=frames, labels=batch.labels.double())
 
 
 # --- the next batch while this one is used

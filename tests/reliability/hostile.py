@@ -20,6 +20,7 @@ from mugkit.data import prepare, store
 from mugkit.errors import UserError
 from mugkit.runs import Store
 from mugkit.stages.training import Checkpoint
+from reliability import hostile_notebooks
 from reliability.payloads import Payload, payloads
 from reliability.scenario import Outcome, draws, fork, wait
 
@@ -40,6 +41,10 @@ def opened(payload: Payload, folder: Path) -> Any:
         if (state := Checkpoint(folder / "checkpoint.pt").load()) is None:
             raise UserError("begins again")
         return state
+    if payload.kind in ("submission", "notebook"):
+        return hostile_notebooks.opened(next(folder.glob("*.ipynb")))
+    if payload.kind == "receipt":
+        return hostile_notebooks.receipt(folder / hostile_notebooks.RECEIPT)
     if payload.kind == "run":
         if not Store(folder).intact(folder / "run"):
             raise UserError("is computed again")
@@ -73,10 +78,17 @@ def _snapshot(folder: Path) -> dict[str, int]:
     }
 
 
+def everything(share: float = 1.0) -> list[Payload]:
+    """All hostile files, or a share of each kind."""
+    counts = {hostile_notebooks.notebooks: 70, hostile_notebooks.receipts: 18}
+    of_notebooks = [one for make, count in counts.items() for one in make(draws("notebooks"), round(count * share))]
+    return payloads(draws("hostile"), share) + of_notebooks
+
+
 def run(folder: Path, share: float = 1.0) -> Outcome:
     """Opens all payloads, or a share of each kind."""
     outcome = Outcome()
-    for number, payload in enumerate(payloads(draws("hostile"), share)):
+    for number, payload in enumerate(everything(share)):
         outer, said = folder / str(number), folder / f"{number}.said"
         (outer / "x").mkdir(parents=True)
         payload.make(outer / "x")

@@ -284,6 +284,8 @@ def _parquets(random: random.Random, count: int) -> list[Payload]:
         lambda table, n: table.assign(id=None),
         lambda table, n: table.iloc[:0],
         lambda table, n: pd.DataFrame({"split": np.repeat("train", 2**22), "id": "x", "text": "x", "y": 0.0}),
+        lambda table, n: table.assign(text=[["x"]] * len(table)),
+        _repeating,
     ]
 
     def make(folder: Path, change: int, n: int) -> None:
@@ -306,6 +308,12 @@ def _parquets(random: random.Random, count: int) -> list[Payload]:
                 partial(make, change=number % total, n=random.randrange(2**40)))
         for number in range(count)
     ]  # fmt: skip
+
+
+def _repeating(table: pd.DataFrame, n: int) -> pd.DataFrame:
+    """A long text in every row, which the file holds once."""
+    rows = table.loc[np.repeat(0, 2**17)].reset_index(drop=True)
+    return rows.assign(text=pd.Categorical.from_codes(np.zeros(2**17, int), ["x" * (2**16 + n % 2**18)]))
 
 
 def _write(table: pd.DataFrame, path: Path) -> None:

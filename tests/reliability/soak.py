@@ -13,7 +13,7 @@ from made_up import make_dataset
 
 from mugkit import files
 from mugkit.runs import versions
-from reliability import contention, damage, hostile, kills, places
+from reliability import contention, damage, hostile, kills, kills_of_reproduce, kills_of_workers, places
 from reliability.scenario import SEED
 
 PLACES = "places that cannot be written to"
@@ -24,8 +24,15 @@ def main(target: Path) -> int:
         folder = Path(name)
         os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = str(folder / "home"), "0"
         kills.prepare(make_dataset((24, 8, 8), true_labels=False))
+        stages = kills.run(folder / "kills", 26)
+        runs = kills.content(folder / "kills" / "whole")
         outcomes = {
-            "kill and resume": kills.run(folder / "kills", 50),
+            "kill and resume: stages in one process": stages,
+            "kill and resume: workers": kills_of_workers.run(folder / "workers", 8, runs),
+            **{
+                f"kill and resume: {kind}": outcome
+                for kind, outcome in kills_of_reproduce.run(folder / "reproduce", 8, runs).items()
+            },
             "damaged store": damage.run(folder / "damage", 60),
             "processes on one store": contention.run(folder / "contention"),
             "hostile files": hostile.run(folder / "hostile"),

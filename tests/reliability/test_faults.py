@@ -55,7 +55,7 @@ def test_validation_loss_not_finite_is_told_before_a_checkpoint_is_written(spoil
         },
     )
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
-    with pytest.raises(UserError, match="validation split became nan in epoch 0"):
+    with pytest.raises(UserError, match=r"validation split became nan in epoch 0 \(not finite: train_7\)"):
         train_jointly(swapped, small(), source.copied(swapped), 1111, tmp_path, checkpoint)
     assert checkpoint.load() is None
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,28 +13,58 @@ import pytest
 
 from mugkit import files
 from mugkit.data.schema import Dataset
-from reliability import contention, damage, fuzz, hostile, kills, page, payloads, places
-from reliability.scenario import draws
+from reliability import (
+    contention,
+    damage,
+    fuzz,
+    hostile,
+    kills,
+    kills_of_reproduce,
+    kills_of_workers,
+    page,
+    payloads,
+    places,
+    processes,
+)
 
 
 @pytest.fixture
-def prepared(made_up: Callable[..., Dataset]) -> None:
+def prepared(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUGKIT_PROGRESS", "0")
     kills.prepare(made_up((24, 8, 8), true_labels=False))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prepared")
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in Linux's /proc")
 def test_kill_at_random_moments_resumes_to_the_same_bits(tmp_path: Path) -> None:
-    outcome = kills.run(tmp_path, 6)
-    assert (outcome.losses, outcome.tried) == ([], 6)
+    """In one process, in two workers, in a notebook's kernel, of a whole reproduction."""
+    stages = kills.run(tmp_path / "stages", 2)
+    runs = kills.content(tmp_path / "stages" / "whole")
+    outcomes = [stages, kills_of_workers.run(tmp_path / "workers", 1, runs)]
+    outcomes += kills_of_reproduce.run(tmp_path / "reproduce", 1, runs).values()
+    assert [outcome.losses for outcome in outcomes] == [[], [], [], []]
+    assert [outcome.tried for outcome in outcomes] == [2, 1, 1, 1]
+
+
+def test_process_that_outlives_its_trial_is_found(tmp_path: Path) -> None:
+    """The search for orphans is not blind."""
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with subprocess.Popen(command, env=os.environ | {processes.MARK: str(tmp_path)}) as process:
+        assert processes.of(tmp_path, "time.sleep") == [process.pid]
+        assert processes.of(tmp_path / "other") == []
+        (name,) = processes.orphans(tmp_path, patience=0.1)
+        assert "time.sleep(600)" in name
+    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("prepared")
 def test_damaged_file_is_computed_again_to_the_same_bits(tmp_path: Path) -> None:
     outcome = damage.run(tmp_path, 8)
-    assert (outcome.losses, outcome.tried) == ([], 8)
+    assert (outcome.losses, outcome.tried) == ([], 9)
     assert sum(count for kind, count in outcome.details.items() if kind.endswith(", told")) >= 6
+    assert outcome.details["made by other code"] == 1
 
 
 @pytest.mark.slow
@@ -45,14 +79,16 @@ def test_hostile_files_run_nothing_and_are_refused(tmp_path: Path) -> None:
     outcome = hostile.run(tmp_path, 0.08)
     assert outcome.losses == []
     assert outcome.tried >= 20
-    assert {kind.partition(",")[0] for kind in outcome.details} >= {"csd", "parquet", "manifest", "checkpoint", "run"}
+    assert {kind.partition(",")[0] for kind in outcome.details} >= {
+        *("csd", "parquet", "manifest", "checkpoint", "run", "submission", "notebook", "receipt"),
+    }
 
 
 def test_hostile_files_are_two_hundred_and_the_calls_would_run(tmp_path: Path) -> None:
     """A careless reader creates the canary: the payloads are not blunt."""
     import pickle
 
-    made = payloads.payloads(draws("hostile"))
+    made = hostile.everything()
     assert len(made) >= 200
     blunt = payloads.WAYS["GLOBAL, REDUCE"](*payloads.calls(tmp_path / "canary")[0]) + b"."
     pickle.loads(blunt)

@@ -1,0 +1,65 @@
+"""Notebook files, read without trust: bounded in size, and refused with the file's name where they are none."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mugkit.errors import UserError
+
+LARGEST = 20 * 1024**2  # bytes of a file
+MOST_CELLS = 2000
+MOST_PARTS = 500_000  # objects and lists of a file; each takes hundreds of bytes in memory and three on disk
+_KERNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_CLEAR = "clear the outputs and save it again"
+_RESAVE = "open it in JupyterLab and save it again"
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A notebook as JSON: an object with a list of cells that are objects. Nothing else of it is checked.
+
+    Raises:
+        UserError: too large, no JSON, or no notebook.
+    """
+    if not path.is_file():
+        raise UserError("is not a file", file=path.name, fix="put the notebook itself there")
+    if path.stat().st_size > LARGEST:
+        raise UserError(f"larger than {LARGEST // 1024**2} MB", file=path.name, fix=_CLEAR)
+    content = path.read_bytes()
+    if content.count(b"{") + content.count(b"[") > MOST_PARTS:
+        raise UserError(f"holds more than {MOST_PARTS:,} objects and lists", file=path.name, fix=_CLEAR)
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:  # no UTF-8 and no JSON are ValueErrors, too
+        kind = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
+        raise UserError(f"is not JSON ({kind})", file=path.name, fix=_RESAVE) from error
+    cells = found.get("cells") if isinstance(found, dict) else None
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise UserError("is not a notebook: it has no list of cells", file=path.name, fix=_RESAVE)
+    if len(cells) > MOST_CELLS:
+        raise UserError(f"has {len(cells):,} cells", file=path.name, fix=f"keep to {MOST_CELLS:,} of them")
+    return found
+
+
+def read(path: Path) -> Any:
+    """A notebook in nbformat's form, version 4, valid, and with a kernel that is a name.
+
+    Raises:
+        UserError: as `load`; or it is no valid notebook, or names its kernel by a path.
+    """
+    import nbformat
+
+    load(path)
+    try:
+        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+        nbformat.validate(notebook)
+        json.dumps(notebook, ensure_ascii=False).encode()  # half a character of UTF-16 can be written in JSON, no text
+    except Exception as error:  # nbformat raises whatever it stumbles over
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise UserError(f"is not a valid notebook ({reason})", file=path.name, fix=_RESAVE) from error
+    kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")
+    if not _KERNEL.fullmatch(kernel):
+        raise UserError(f"'{kernel[:80]}' is not the name of a kernel", file=path.name, field="kernelspec", fix=_RESAVE)
+    return notebook

@@ -1,0 +1,61 @@
+"""Processes of a trial, found in Linux's /proc by an environment variable that all of them inherit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+MARK = "MUGKIT_SOAK_TRIAL"
+LIMIT = 120.0  # seconds until workers or kernels write a checkpoint
+PATIENCE = 20.0  # seconds; what lost its starter looks for it once a second
+
+
+def of(trial: Path, *words: str) -> list[int]:
+    """Living processes that were started with MARK set to the trial's folder, and whose commands hold the words."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):  # gone in the meantime, or somebody else's
+            if entry.name.isdigit() and f"{MARK}={trial}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                command = (entry / "cmdline").read_bytes().decode(errors="replace")
+                found += [int(entry.name)] if all(word in command for word in words) else []
+    return sorted(found)
+
+
+def of_trial(trial: Path) -> None:
+    """Marks what this process starts. Workers are not to import the tests, as whose main program it was forked."""
+    os.environ[MARK] = str(trial)
+    os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:multiprocessing.resource_tracker"  # it clears up after kills
+    main = sys.modules["__main__"]
+    main.__spec__ = None
+    vars(main).pop("__file__", None)
+
+
+def computes(store: Path) -> None:
+    """Waits until something is computed below a run store."""
+    until = time.monotonic() + LIMIT
+    while not any((store / "partial").rglob("checkpoint.pt")) and time.monotonic() < until:
+        time.sleep(0.005)
+
+
+def kill(processes: Iterable[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def orphans(trial: Path, patience: float = PATIENCE) -> list[str]:
+    """Commands of what still runs a while after the trial's end; it is killed then."""
+    until = time.monotonic() + patience
+    while (left := of(trial)) and time.monotonic() < until:
+        time.sleep(0.1)
+    names = []
+    for process in left:
+        with contextlib.suppress(OSError):
+            names.append((Path("/proc") / str(process) / "cmdline").read_text().replace("\0", " ").strip()[:200])
+    kill(left)
+    return names

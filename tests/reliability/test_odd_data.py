@@ -1,0 +1,154 @@
+"""Every system on data that is sound and odd: batches of one clip, splits of one class, clips without a modality.
+
+All warnings of numpy, scipy and torch are errors here, and everything that is written must be finite or null.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import make_dataset
+from safetensors.numpy import load_file
+from small import bag_of_words, tiny_bert, tiny_t5
+
+from mugkit import engine, files
+from mugkit.claims_data import CLAIMS
+from mugkit.config import RunSpec
+from mugkit.data import store as data_store
+from mugkit.data.schema import Dataset, Sequences
+from mugkit.nets import text
+from mugkit.results import claim_tests, claims, comparison, tables
+from mugkit.systems import SYSTEMS
+
+BATCH = 4
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error::RuntimeWarning", "error::UserWarning")]
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, str]:
+    """Tiny text encoders: of BERT's kind (False) and T5's (True)."""
+    folder = tmp_path_factory.mktemp("encoders")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return {False: str(tiny_bert(folder / "bert")), True: str(tiny_t5(folder / "t5"))}
+
+
+def spec(name: str, encoders: dict[bool, str], seed: int = 1111) -> RunSpec:
+    changes = {
+        "batch_size": BATCH,
+        "meta_batch_size": BATCH,
+        "pooling": "mean",
+        "text_encoder": encoders[SYSTEMS[name].t5],
+    }
+    return RunSpec(name, "made-up", seed, "smoke", changes=tuple(sorted(changes.items())))
+
+
+def stored(dataset: Dataset) -> None:
+    engine._dataset.cache_clear()
+    data_store.save(dataset, files.data_home() / "made-up")
+
+
+def numbers(value: Any) -> Iterator[float]:
+    """All numbers in a JSON value."""
+    if isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from numbers(part)
+    elif isinstance(value, int | float):
+        yield value
+
+
+def check(folder: Path) -> None:
+    """Nothing that a run left is NaN or infinite."""
+    for path in folder.iterdir():
+        if path.suffix == ".json":
+            assert all(map(math.isfinite, numbers(files.read_json(path)))), path
+        elif path.suffix == ".safetensors":
+            assert all(np.isfinite(tensor).all() for tensor in load_file(path).values()), path
+        else:
+            assert np.isfinite(pd.read_parquet(path)["prediction"]).all(), path
+
+
+@pytest.mark.parametrize("clips", [1, 2, BATCH + 1])
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_system_trains_where_the_last_batch_is_one_clip(name: str, clips: int, encoders: dict[bool, str]) -> None:
+    """A training split of one clip, of two, and of a batch and one clip more."""
+    stored(make_dataset((clips, 3, 3)))
+    done = engine.run(spec(name, encoders))
+    assert done.metrics["MAE"] is not None
+    for folder in (files.home() / "runs").glob("*/*/done.json"):
+        check(folder.parent)
+
+
+def silenced(dataset: Dataset, split: str, modality: str, clips: range) -> Dataset:
+    """The data set with frames of zeros for some clips."""
+    part = dataset.splits[split]
+    frames = np.array(part.sequences[modality].frames)
+    offsets = part.sequences[modality].offsets
+    frames[offsets[clips.start] : offsets[clips.stop]] = 0
+    sequences = {**part.sequences, modality: Sequences(frames, offsets)}
+    return dataclasses.replace(
+        dataset, splits={**dataset.splits, split: dataclasses.replace(part, sequences=sequences)}
+    )
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_system_trains_where_some_clips_lack_a_modality(name: str, encoders: dict[bool, str]) -> None:
+    """Whole batches of them, in training and in testing."""
+    dataset = silenced(silenced(make_dataset((12, 4, 4)), "train", "a", range(0, 6)), "train", "v", range(4, 10))
+    stored(silenced(dataset, "test", "a", range(0, 4)))
+    done = engine.run(spec(name, encoders))
+    assert done.metrics["MAE"] is not None
+    for folder in (files.home() / "runs").glob("*/*/done.json"):
+        check(folder.parent)
+
+
+def one_class(dataset: Dataset, label: float) -> Dataset:
+    """The data set with one label for all clips of all splits, in every modality."""
+    splits = {}
+    for name, part in dataset.splits.items():
+        constant = np.full(len(part), label, np.float32)
+        splits[name] = dataclasses.replace(part, labels=constant, true_labels=dict.fromkeys(part.true_labels, constant))
+    return dataclasses.replace(dataset, splits=splits)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_system_trains_on_labels_that_are_all_equal(name: str, encoders: dict[bool, str]) -> None:
+    stored(one_class(make_dataset((6, 4, 4)), 0.0))
+    done = engine.run(spec(name, encoders))
+    assert (done.metrics["Corr"], done.metrics["Acc2"], done.metrics["F1"]) == (None, None, None)
+    assert done.metrics["MAE"] is not None
+
+
+@pytest.mark.parametrize("label", [0.0, 2.0])
+def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
+    label: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No clip's labels disagree either: claims about such clips compare nothing."""
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    stored(one_class(make_dataset((6, 4, 4)), label))
+    dataset = data_store.load("made-up")
+    names, seeds = ("mug", "copy", "self-mm", "mug-without-unimodal"), (1111, 1112)
+    specs = [RunSpec(name, "made-up", seed, "smoke") for name in names for seed in seeds]
+    done = engine.run_all(specs, workers=1)
+    engine.learn_all([RunSpec("mug", "made-up", seeds[0], "smoke", seed) for seed in seeds], workers=1)
+    runs = {name: done[2 * i : 2 * i + 2] for i, name in enumerate(names)}
+    rows = [tables.summarise(of_system, SYSTEMS[name].row) for name, of_system in runs.items()]
+    assert set(tables.display(rows, ("MAE", "Corr"))["Corr", "ours"]) == {"undefined"}
+    tables.write(rows, ("MAE", "Corr"), tmp_path / "tables", "table3", "x")
+    assert files.read_json(tmp_path / "tables" / "table3.json")[0]["metrics"]["Corr"]["mean"] is None
+    comparison.against(dataset, runs, "mug")
+    found = claim_tests.measure(CLAIMS, dataset, "smoke")["comparisons"]
+    of_corr = [one for one in found if one["metric"] == "Corr"]
+    assert of_corr
+    assert {(one["difference"], one["p"]) for one in of_corr} == {(None, None)}
+    entry = {"notebook": "x", "dataset": "made-up", "data": dataset.fingerprint, "profile": "smoke", "sha256": "0"}
+    files.write_json(tmp_path / "manifest.json", {"tables/table3.json": entry})
+    assert len(claims.write(tmp_path)) > 50

@@ -80,7 +80,9 @@ def _of_shape(encoder: str) -> nn.Module:
     if encoder == "random-bert-base":
         network: Any = BertModel(BertConfig())
     else:
-        network = T5EncoderModel(T5Config(d_model=768, d_ff=3072, num_layers=12, num_heads=12))
+        config: Any = T5Config(d_model=768, d_ff=3072, num_layers=12, num_heads=12)
+        config.decoder_start_token_id = 0  # as all published T5
+        network = T5EncoderModel(config)
     network.name_or_path = encoder
     return network.eval()
 

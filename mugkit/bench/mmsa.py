@@ -42,8 +42,8 @@ EPOCHS = 3  # over which losses are compared
 BAR, TOLERANCE = 3.0, 1e-4
 ABOUT = (
     f"an epoch of {CLIPS} clips of `reviews`, chosen so that their transcripts are as long as MOSI's (15 tokens on "
-    f"average), in batches of {BATCH}; {OFFLINE_ENCODER} trained along on both sides; Self-MM as published, stage 3 with "
-    f"Table 2's dims; time that a processor worked on {THREADS} thread, putting batches together on neither side."
+    f"average), in batches of {BATCH}; {OFFLINE_ENCODER} trained along on both sides; Self-MM as published, stage 3 "
+    f"with Table 2's dims; time that a processor worked on {THREADS} thread, putting batches together on neither side."
 )
 TEXT_OUT = 384  # dims of the encoder's states
 # Where MMSA's and our training differ, for equal losses: rates of ours, no weight decay, zeros in C⁺.

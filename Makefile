@@ -101,7 +101,7 @@ costs: data  ## measure each notebook's time and memory (half an hour) and write
 	HF_HUB_OFFLINE=1 python -m mugkit.results.costs measure
 
 bench: data  ## measure ratios of speed (ten minutes, fetches MMSA); fails when one falls under its bar
-	HF_HUB_OFFLINE=1 $(LIKE_PIP) mugkit bench --out $(OUT)
+	@HF_HUB_OFFLINE=1 $(LIKE_PIP) mugkit bench --out $(OUT)
 
 report: setup  ## write the ledger of claims and figures/report.html from what figures/ holds
 	mugkit report --out $(OUT)

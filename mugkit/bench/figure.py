@@ -64,7 +64,11 @@ def _draw_curves(axes: Axes, curves: Sequence[Mapping[str, Any]]) -> None:
         axes.plot(curve["x"], curve["y"], "o-", color=colors[number % len(colors)], label=curve["name"])
     largest = max(x for curve in curves for x in curve["x"])
     axes.plot([1, largest], [1, largest], ":", color=ACCENT, label="linear")
-    axes.set(xscale="log", yscale="log", xlabel=curves[0]["x_label"], ylabel=curves[0]["y_label"])
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.set(xlabel=curves[0]["x_label"], ylabel=curves[0]["y_label"])
     axes.legend()
 
 

@@ -290,7 +290,7 @@ def test_open_choices_lists_every_open_field_with_reason_and_effect() -> None:
 def test_every_field_is_fixed_by_the_paper_or_listed_as_open() -> None:
     fixed = {place.split(".")[1] for place in FIELDS.values()}
     said = {"patience", "extra_ratio", "meta_batch_size", "text_encoder"}  # sections 4.4, 3.3.3, Table 2, 3.1
-    ours = {"freeze_text", "multimodal_denoising"}  # a profile's economy; Table 5's ablation
+    ours = {"freeze_text", "precision", "compile", "multimodal_denoising"}  # economies; Table 5's ablation
     assert set(every_field()) == fixed | said | ours | OPEN
 
 

@@ -26,7 +26,7 @@ from mugkit.stages import joint, pretrain
 from mugkit.stages.training import adamw, step
 from mugkit.systems import SYSTEMS, Work
 
-_VOCABULARY = 20_000  # ids below it are words in every vocabulary in use
+VOCABULARY = 20_000  # ids below it are words in every vocabulary in use
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,10 @@ def made(family: str, tokens: list[int]) -> Dataset:
     return Dataset(family, family, splits)
 
 
-def token_ids(tokens: list[int]) -> list[list[int]]:
+def token_ids(tokens: list[int], vocabulary: int = VOCABULARY) -> list[list[int]]:
     """Random ids, so many for each clip."""
     rng = np.random.default_rng(len(tokens))
-    return [rng.integers(1000, _VOCABULARY, number).tolist() for number in tokens]
+    return [rng.integers(0, vocabulary, number).tolist() for number in tokens]
 
 
 def work(system: str, dataset: Dataset, device: str = "cpu", **changes: Any) -> Work:

@@ -238,3 +238,12 @@ def test_encoder_that_is_no_name_at_all_is_user_error(calls: list[Any]) -> None:
     with pytest.raises(UserError, match="neither a folder"):
         encoders.load_encoder("/no/such/folder")
     assert calls == []
+
+
+@pytest.mark.parametrize(("name", "kind"), [("random-bert-base", "bert"), ("random-t5-base", "t5")])
+def test_random_encoder_is_known_by_its_name_and_needs_nothing_downloaded(name: str, kind: str) -> None:
+    assert encoders.model_type(name) == kind
+    assert encoders.identity(name) == name
+    stands_in = encoders.SHAPES[name]
+    assert encoders.model_type(stands_in) == kind
+    assert len(encoders.load_tokenizer(name)) == len(encoders.load_tokenizer(stands_in))

@@ -138,7 +138,7 @@ def test_build_frozen_text_loads_no_encoder(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: object) -> None:
         raise AssertionError("a frozen encoder was loaded into the network")
 
-    monkeypatch.setattr(mug, "load_encoder", refuse)
+    monkeypatch.setattr(mug, "trained_encoder", refuse)
     network = build(small().network, {"a": 5, "v": 4}, 15)
     assert network.language.encoder is None
     with pytest.raises(AssertionError, match="loaded"):

@@ -50,7 +50,7 @@ def _draw_ratios(axes: Axes, ratios: Sequence[Mapping[str, Any]]) -> None:
             axes.plot([ratio["bar"]] * 2, [place - 0.3, place + 0.3], color=ACCENT, lw=2)
     axes.axvline(1, color=MODALITY_COLORS["M"], lw=1, ls=":")
     axes.set_yticks(places, [ratio["name"] for ratio in ratios])
-    axes.set(xscale="log", xlabel="times as fast (median and quartiles; stroke: bar)", ylim=(len(ratios) - 0.4, -0.6))
+    axes.set(xscale="log", xlabel="times as fast (quartiles; stroke: bar)", ylim=(len(ratios) - 0.4, -0.6))
     axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
     axes.minorticks_off()
     high = max([1.0, *(x for r in ratios for x in (r["upper_quartile"], r["bar"] or 1))])

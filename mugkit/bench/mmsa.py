@@ -133,15 +133,13 @@ def _timed_peer(peer: Peer) -> Timed:
 
 
 def _ratios(seconds: Mapping[int | str, Sequence[float]]) -> list[Ratio]:
+    settings = ((1, "", "a step each batch", BAR), (ACCUMULATED, " as published", "a step every 4 batches", None))
     ratios = []
-    for batches, how, bar in (
-        (1, "a step each batch", BAR),
-        (ACCUMULATED, "a step every 4 batches, as published", None),
-    ):
+    for batches, note, how, bar in settings:
         for ours in OURS:
             values = [one / two for one, two in zip(seconds[batches], seconds[ours], strict=True)]
             what = f"MMSA's Self_MM trainer, {how}, over our {ours}"
-            ratios.append(Ratio(f"{ours}, MMSA with {how}", what, values, bar, threads=THREADS))
+            ratios.append(Ratio(f"{ours} beside MMSA{note}", what, values, bar, threads=THREADS))
     return ratios
 
 

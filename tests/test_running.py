@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -104,7 +106,8 @@ exit 3""",
 }
 
 
-def start(folder: Path, played: Mapping[str, str]) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def started(folder: Path, played: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """The script as Slurm starts it; `log` holds what it called, `done` ends the command in it."""
     programs = folder / ".venv" / "bin"  # the script puts it first
     programs.mkdir(parents=True)
@@ -115,14 +118,21 @@ def start(folder: Path, played: Mapping[str, str]) -> subprocess.Popen[str]:
     (script,) = [block for block in blocks("bash") if "#SBATCH" in block]
     own = {"LOG": str(folder / "log"), "DONE": str(folder / "done"), "SLURM_SUBMIT_DIR": str(folder)}
     own |= {"SLURM_JOB_NODELIST": "node[1-3]", "SLURM_CPUS_PER_TASK": "8", "SLURM_GPUS_ON_NODE": "2"}
-    return subprocess.Popen(["bash", "-c", script], env=os.environ | own, text=True, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["bash", "-c", script], env=os.environ | own, text=True, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # all of it ended by itself
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture
 def job(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    process = start(tmp_path, PLAYED)
-    yield process
-    process.kill()
+    with started(tmp_path, PLAYED) as process:
+        yield process
 
 
 def wait_for(log: Path, text: str) -> str:
@@ -157,6 +167,6 @@ def test_slurm_script_told_of_the_time_limit_stops_the_command(job: subprocess.P
 
 
 def test_slurm_script_gives_up_where_the_head_does_not_start(tmp_path: Path) -> None:
-    process = start(tmp_path, PLAYED | {"srun": "exit 1"})
-    assert process.wait(timeout=60) != 0
+    with started(tmp_path, PLAYED | {"srun": "exit 1"}) as process:
+        assert process.wait(timeout=60) != 0
     assert "mugkit" not in (tmp_path / "log").read_text()

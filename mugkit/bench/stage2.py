@@ -113,10 +113,10 @@ def stage2() -> Found:
     times = mosei.config.meta_epochs
     opened = statistics.mean(one.gate_open for one in epochs)
     about = (
-        f"learn2learn's time over ours for an epoch of {CLIPS:,} made-up clips, three modalities, with Table 2's sizes"
-        " for MOSEI; on all cores learn2learn takes one modality after the other, with torch's threads, ours all side by"
-        " side, with a thread each; on one thread, time that a processor worked. MOSEI's size: "
-        f"{MOSEI_CLIPS:,} clips, {times} times the seconds of one epoch; {opened:.0%} of the gates were open, and a"
+        f"learn2learn's time over ours for an epoch of {CLIPS:,} made-up clips, three modalities, Table 2's sizes for"
+        " MOSEI; on all cores learn2learn takes one modality after the other, with torch's threads, ours all side by"
+        " side, with a thread each; on one thread, time that a processor worked. MOSEI's size:"
+        f" {MOSEI_CLIPS:,} clips, {times} times the seconds of one epoch; {opened:.0%} of the gates were open, and a"
         " closed one costs twice as much."
     )
     return Found(

@@ -38,10 +38,11 @@ OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=pyt
 CHECKED := $(CURDIR)/.mugkit/checked
 QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 
-.PHONY: help setup data reproduce test soak fuzz audit notebooks costs bench report book lab pins clean
+.PHONY: help setup data reproduce test test-lowest test-newest soak fuzz audit notebooks costs bench report book lab \
+	pins clean
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
 
 setup: $(STAMP)  ## create the environment; does nothing when it is up to date
 
@@ -76,7 +77,23 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	else echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"; fi
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
 
-soak: setup  ## faults and hostile files in full (ten minutes); counts go to figures/reliability.json
+# In environments of their own. TORCH names a build: `make test-newest TORCH=torch==2.13.0+cpu` spares gigabytes of CUDA.
+test-lowest: TORCH ?= $(shell $(BIN)/uv pip freeze --quiet --python $(BIN)/python | grep '^torch==')
+test-lowest: setup  ## unit tests with the lowest versions that pyproject.toml allows (torch: as set up)
+	$(call test_with,lowest,lowest-direct)
+
+test-newest: setup  ## unit tests with the newest versions that pyproject.toml allows
+	$(call test_with,newest,highest)
+
+define test_with
+	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python .mugkit/env-$(1)
+	echo '$(TORCH)' > .mugkit/env-$(1)/torch.txt
+	@$(LIKE_PIP) $(BIN)/uv pip install --quiet --python .mugkit/env-$(1)/bin/python --resolution $(2) \
+		--constraint .mugkit/env-$(1)/torch.txt --editable '.[$(EXTRAS)]'
+	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py $(TESTS)
+endef
+
+soak: setup  ## faults and hostile files in full (fifteen minutes); counts go to figures/reliability.json
 	HF_HUB_OFFLINE=1 python tests/reliability/soak.py figures/reliability.json
 	python tests/reliability/page.py
 
@@ -101,7 +118,7 @@ costs: data  ## measure each notebook's time and memory (half an hour) and write
 	HF_HUB_OFFLINE=1 python -m mugkit.results.costs measure
 
 bench: data  ## measure ratios of speed (ten minutes, fetches MMSA); fails when one falls under its bar
-	HF_HUB_OFFLINE=1 $(LIKE_PIP) mugkit bench --out $(OUT)
+	@HF_HUB_OFFLINE=1 $(LIKE_PIP) mugkit bench --out $(OUT)
 
 report: setup  ## write the ledger of claims and figures/report.html from what figures/ holds
 	mugkit report --out $(OUT)

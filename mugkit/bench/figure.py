@@ -50,7 +50,7 @@ def _draw_ratios(axes: Axes, ratios: Sequence[Mapping[str, Any]]) -> None:
             axes.plot([ratio["bar"]] * 2, [place - 0.3, place + 0.3], color=ACCENT, lw=2)
     axes.axvline(1, color=MODALITY_COLORS["M"], lw=1, ls=":")
     axes.set_yticks(places, [ratio["name"] for ratio in ratios])
-    axes.set(xscale="log", xlabel="times as fast (median and quartiles; stroke: bar)", ylim=(len(ratios) - 0.4, -0.6))
+    axes.set(xscale="log", xlabel="times as fast (quartiles; stroke: bar)", ylim=(len(ratios) - 0.4, -0.6))
     axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
     axes.minorticks_off()
     high = max([1.0, *(x for r in ratios for x in (r["upper_quartile"], r["bar"] or 1))])
@@ -64,7 +64,11 @@ def _draw_curves(axes: Axes, curves: Sequence[Mapping[str, Any]]) -> None:
         axes.plot(curve["x"], curve["y"], "o-", color=colors[number % len(colors)], label=curve["name"])
     largest = max(x for curve in curves for x in curve["x"])
     axes.plot([1, largest], [1, largest], ":", color=ACCENT, label="linear")
-    axes.set(xscale="log", yscale="log", xlabel=curves[0]["x_label"], ylabel=curves[0]["y_label"])
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter("{x:g}")
+    axes.set(xlabel=curves[0]["x_label"], ylabel=curves[0]["y_label"])
     axes.legend()
 
 

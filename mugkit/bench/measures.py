@@ -97,15 +97,20 @@ class Curve:
 
 @dataclass(frozen=True)
 class Found:
-    """What one benchmark found."""
+    """What one benchmark found.
+
+    Attributes:
+        about: what holds for all of its ratios: data, sizes, what is counted; for the README, under the table.
+    """
 
     ratios: Sequence[Ratio]
     curves: Sequence[Curve] = ()
+    about: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """With the machine's cores and the libraries' versions."""
         return {
-            "cores": os.cpu_count(), "versions": versions(),
+            "cores": os.cpu_count(), "versions": versions(), "about": self.about,
             "ratios": [ratio.as_json() for ratio in self.ratios], "curves": [curve.as_json() for curve in self.curves],
         }  # fmt: skip
 

@@ -56,9 +56,11 @@ def table(record: Mapping[str, Any]) -> str:
 
 
 def caption(record: Mapping[str, Any]) -> str:
-    """The machine and the versions, each as often as they differ."""
+    """What each benchmark says about itself; the machine and the versions, each as often as they differ."""
+    about = " ".join(f"{name}: {one['about']}" for name, one in record.items() if one["about"])
     machines = dict.fromkeys(f"{one['cores']} cores, torch {one['versions']['torch']}" for one in record.values())
-    return f"Medians and quartiles over rounds in which both sides take turns; {'; '.join(machines)} (`make bench`)."
+    told = f"Medians and quartiles over rounds in which both sides take turns; {'; '.join(machines)} (`make bench`)."
+    return f"{told} {about}".strip()
 
 
 def saved_table(path: Path) -> str:

@@ -94,7 +94,7 @@ def read_covarep(path: Path) -> Float32[np.ndarray, "frames 74"]:
         content = loadmat(path, variable_names=("features", "names"))
         frames = np.asarray(content["features"], dtype=np.float32)
         names = tuple(str(name.item()) for name in content["names"].ravel())
-    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MatReadError) as error:
+    except (OSError, ValueError, TypeError, LookupError, NotImplementedError, MatReadError) as error:
         raise UserError(f"not a feature file of COVAREP's: {error}", file=path, fix=fix) from error
     if names != COLUMNS or frames.ndim != 2 or frames.shape[1] != len(COLUMNS):
         raise UserError(f"{len(names)} columns that are not COVAREP's 74", file=path, field="names", fix=fix)

@@ -55,7 +55,7 @@ class Trainer:
         loss = self.objective.loss(batch, epoch)
         value = step(self.network, self.optimizer, loss, self.optimization.clip_norm)
         self.objective.after_step(batch, epoch)
-        return value
+        return value.item()
 
 
 def stepper(work: Work) -> Callable[[int], None]:

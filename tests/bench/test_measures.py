@@ -70,7 +70,7 @@ def test_keep_leaves_what_others_found_and_replaces_its_own(tmp_path: Path) -> N
 
 def test_record_of_a_ratio_is_complete(tmp_path: Path) -> None:
     record = measures.keep(tmp_path, "fast", made.fast())["fast"]
-    assert set(record) == {"cores", "versions", "ratios", "curves"}
+    assert set(record) == {"cores", "versions", "about", "ratios", "curves"}
     assert {"python", "torch", "transformers"} <= record["versions"].keys()
     assert record["ratios"][0] == {
         "name": "ours over theirs", "what": "a made-up step beside another", "unit": "×", "threads": 1,

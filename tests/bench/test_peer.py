@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +37,7 @@ STAND_IN = {
     "        super().__init__()\n"
     "        self.Model = nn.ModuleDict({'post_text_layer_1': nn.Linear(1, 1, bias=False)})\n"
     "        self.dropout = nn.Dropout(0.5)\n",
-    "trains.py": "import torch\n"
+    "trains.py": "import os, torch\n"
     "class ATIO:\n"
     "    def getTrain(self, args): return Trainer(args)\n"
     "class Trainer:\n"
@@ -44,6 +45,7 @@ STAND_IN = {
     "    def weighted_loss(self, w, y): return (w - y).abs().mean()\n"
     "    def do_train(self, model, loaders):\n"
     "        print('noise that is no answer')\n"
+    "        assert 'THP_MEM_ALLOC_ENABLE' not in os.environ\n"
     "        assert sum(len(batch['y']) for batch in loaders['train']) == self.args.train_samples\n"
     "        w = model.Model['post_text_layer_1'].weight\n"
     "        optimizer = torch.optim.SGD([w], lr=0.5)\n"
@@ -86,6 +88,7 @@ def test_pickle_holds_the_splits_clips_padded(dataset: Dataset, tmp_path: Path) 
 
 
 def test_worker_steps_on_the_clips_it_is_told(dataset: Dataset, stand_in: Path) -> None:
+    assert os.environ["THP_MEM_ALLOC_ENABLE"]  # ours, which the worker is not given
     ids = [[1]] * 6
     with peer.training(
         Path(sys.executable), dataset.train, ids, str(stand_in), threads=1, seed=0, text_out=1, without_dropout=True

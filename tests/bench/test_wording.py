@@ -26,6 +26,7 @@ def test_table_has_a_line_a_ratio_and_the_machine_once() -> None:
     assert lines[2] == "| ours over theirs | a made-up step beside another | 3× | 2.5 – 3.5 | ≥ 2× |"
     assert len([line for line in lines if line.startswith("| ")]) == 2 + 4
     assert lines[-1].count("torch") == 1
+    assert lines[-1].endswith("(`make bench`). fast: made up")
     other = wording.table({"fast": one, "slow": two | {"cores": 99}}).splitlines()[-1]
     assert "99 cores" in other
     assert other.count("torch") == 2

@@ -299,9 +299,8 @@ def spoil_offsets(folder: Path, change: Callable[[np.ndarray], object]) -> None:
     """Rewrites the acoustic offsets of the training split in place; its size stays the same."""
     arrays = load_file(path := folder / "train.safetensors")
     change(arrays["a.offsets"])
-    store._write_arrays(
-        {key: (value, {"f": "F32", "i": "I64"}[value.dtype.kind]) for key, value in arrays.items()}, path
-    )
+    order = sorted(arrays, key=lambda key: (key.endswith("frames"), key))  # some versions read them in another one
+    store._write_arrays({key: (arrays[key], "F32" if key.endswith("frames") else "I64") for key in order}, path)
 
 
 OFFSETS: dict[str, Callable[[np.ndarray], object]] = {

@@ -75,6 +75,19 @@ def test_second_derivatives_exist_with_eager_attention(bert: Any) -> None:
     assert second.any()
 
 
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("first_only", [True, False])
+def test_bfloat16_autocast_stays_near_float32(bert: Any, first_only: bool, attention: str) -> None:
+    bert.float().config._attn_implementation = attention
+    batch = tokens()
+    exact = lean_bert.last_states(bert, batch.ids, batch.mask, first_only)
+    with torch.autocast("cpu", torch.bfloat16):
+        states = lean_bert.last_states(bert, batch.ids, batch.mask, first_only)
+    assert not torch.equal(states, exact)
+    torch.testing.assert_close(states.float(), exact, rtol=0, atol=0.05)
+    assert all(g.isfinite().all() for g in gradients(bert, states.float()).values())
+
+
 def test_dropout_is_at_work_in_training_alone(bert: Any) -> None:
     batch = tokens()
 

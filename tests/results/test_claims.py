@@ -346,10 +346,19 @@ def test_ledger_rows_all_have_a_verdict_a_reason_and_json(tmp_path: Path) -> Non
     json.dumps(rows, allow_nan=False)
 
 
+def rounded(value: Any) -> Any:
+    """Numbers to ten digits: other versions of scipy differ in the last."""
+    if isinstance(value, dict):
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(part) for part in value]
+    return float(f"{value:.10g}") if isinstance(value, float) else value
+
+
 def test_committed_ledger_is_what_the_committed_numbers_say() -> None:
     tests = files.read_json(FIGURES / "claim_tests.json")
     rows = claims.ledger(FIGURES, tests)
-    assert rows == files.read_json(FIGURES / "claims.json"), "run `mugkit report` and commit figures/"
+    assert rounded(rows) == rounded(files.read_json(FIGURES / "claims.json")), "run `mugkit report` and commit figures/"
     text = (FIGURES / "tables" / "claims.md").read_text(encoding="utf-8")
     assert text.endswith(claims.caption(tests, rows) + "\n")
 

@@ -36,7 +36,7 @@ def test_page_is_current() -> None:
 def test_page_is_a_table_for_each_group() -> None:
     written = dependencies.page(PYPROJECT.format(comment="  # distributions")).splitlines()
     assert [line for line in written if line.startswith("## ")] == ["## Always", "## Extra `test`"]
-    assert "| pytest | >=8.2 | unit tests | MIT |" in written
+    assert f"| pytest | >=8.2 | unit tests | {dependencies.licence('pytest')} |" in written
     assert any(line.startswith(r"| numpy | >=1.26 | arrays \| tables | ") for line in written)
 
 
@@ -65,6 +65,7 @@ def test_declared_without_a_reason_is_refused() -> None:
 
 
 def test_licence_is_what_the_metadata_says() -> None:
-    assert dependencies.licence("pytest") == metadata.metadata("pytest")["License-Expression"] == "MIT"
+    expression = metadata.metadata("pytest")["License-Expression"]  # an older pytest has a classifier in its place
+    assert dependencies.licence("pytest") == (expression or "MIT License")
     with pytest.raises(UserError, match="not installed"):
         dependencies.licence("no-such-package")

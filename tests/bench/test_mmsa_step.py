@@ -83,7 +83,7 @@ def test_compared_takes_turns_and_leaves_the_first_round_out(task: Task, monkeyp
     assert [(one.steps, one.epoch) for one in made] == [(9, 3), (9, 3)]
     assert [ratio.values for ratio in ratios] == [[3.0, 3.0]] * 4
     assert [ratio.bar for ratio in ratios] == [mmsa.BAR, mmsa.BAR, None, None]
-    assert [ratio.name.partition(",")[0] for ratio in ratios] == ["Self-MM", "stage 3"] * 2
+    assert [ratio.name.partition(" beside")[0] for ratio in ratios] == ["Self-MM", "stage 3"] * 2
 
 
 def test_timed_steps_train_on_the_clips_given(task: Task) -> None:

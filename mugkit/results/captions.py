@@ -22,6 +22,7 @@ TABLES: Mapping[str, str] = {
     "case_claims": "Section 4.11, asked of all clips",
     "step_times": "Time of a training step, relative to Self-MM's",
     "stage_shares": "Each stage's share of one run's time",
+    "gpu_hours": "What a full reproduction costs in GPU hours",
     "parameters": "Parameters of MUG by part",
     "stage3": "Stage 3 with and without unimodal tasks",
     "agreement": "Agreement of the simulated labels beside CH-SIMS's annotators",

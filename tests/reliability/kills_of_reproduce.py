@@ -165,6 +165,7 @@ class TooLate(Exception):
 
 KERNELS, WHOLE = "notebook kernels", "a whole reproduction"
 WAYS = {KERNELS: _kill_kernel, WHOLE: _kill_whole}
+SPANS = {KERNELS: 0.95, WHOLE: 3.0}  # of what `_undisturbed` takes; a whole one starts kernels after its workers' work
 
 
 def _try(folder: Path, kind: str, seconds: float, draw: random.Random) -> str:
@@ -206,7 +207,8 @@ def run(folder: Path, trials: int, runs: dict[str, dict[str, str]]) -> dict[str,
         draw = draws(kind)
         for trial in range(trials if not wrong else 0):
             one = folder / f"{kind} {trial}"
-            loss = _try(one, kind, draw.uniform(0.0, 0.95) * duration, draw) or _wrong(one, runs, figures(whole))
+            moment = draw.uniform(0.0, SPANS[kind]) * duration
+            loss = _try(one, kind, moment, draw) or _wrong(one, runs, figures(whole))
             left = processes.orphans(one)
             loss = loss or (f"still running: {left}" if left else "")
             outcome.count(kind, loss and f"trial {trial}: {loss}")

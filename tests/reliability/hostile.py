@@ -11,6 +11,7 @@ import os
 import resource
 import shutil
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def _open(payload: Payload, folder: Path, said: Path) -> None:
     os.environ["MUGKIT_HOME"] = str(folder / "home")
     os.chdir(folder)
     logging.disable()
+    warnings.simplefilter("ignore")
     size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + SPARE, size + SPARE))
     try:

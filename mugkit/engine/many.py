@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from mugkit import files
 from mugkit.config import RunSpec, profile
 from mugkit.engine import pools
 from mugkit.engine.single import Run, run, work
@@ -139,6 +140,7 @@ def _compute(
     """
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
+    files.sweep(store.root)  # also where nothing is missing: what was killed last may have left something
     tasks = plan(specs, store, device, until)
     if not tasks:
         return set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -238,3 +239,20 @@ def test_sweep_removes_what_dead_processes_left_and_nothing_else(tmp_path: Path)
         assert sorted(files.sweep(tmp_path)) == left
         assert mine.exists()
     assert [p.name for p in sorted(tmp_path.iterdir())] == [".notes.tmp", "b.json"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="zombies are told from the living by Linux's /proc")
+def test_sweep_takes_what_a_killed_process_left_before_its_starter_noticed(tmp_path: Path) -> None:
+    if (child := os.fork()) == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # over, and not reaped: its number is still taken
+    os.kill(child, 0)
+    left = tmp_path / f".x.{files._host()}-{child}-abc.tmp"
+    left.touch()
+    living = tmp_path / f".x.{files._host()}-{os.getpid()}-abc.tmp"
+    living.touch()
+    try:
+        assert files.sweep(tmp_path) == [left]
+    finally:
+        os.waitpid(child, 0)
+    assert living.exists()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.engine import pools
 from mugkit.engine.share import AS_PROFILED, Share, cards, on_cluster
@@ -149,6 +150,7 @@ def _compute(
     """
     if place.engine not in ENGINES:
         raise unknown_name("engine", place.engine, ENGINES)
+    files.sweep(store.root)  # also where nothing is missing: what was killed last may have left something
     tasks = plan(specs, store, place.device, until, learn)
     if not tasks:
         return set()

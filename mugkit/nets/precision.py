@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mugkit.config import Network
 from mugkit.nets.encoders import load_encoder
@@ -42,6 +42,11 @@ def computing(encoder: nn.Module) -> AbstractContextManager[Any]:
     if getattr(encoder, "mugkit_precision", "float32") == "float32" or not encoder.training:
         return contextlib.nullcontext()
     return torch.autocast(next(encoder.parameters()).device.type, torch.bfloat16)
+
+
+def as_weights(states: Tensor, encoder: nn.Module) -> Tensor:
+    """An encoder's states in the type of its weights, whatever it computed in."""
+    return states.to(next(encoder.parameters()).dtype)
 
 
 def is_compiled(encoder: nn.Module) -> bool:

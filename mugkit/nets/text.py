@@ -27,7 +27,7 @@ from mugkit.data.batching import moved
 from mugkit.errors import UserError
 from mugkit.nets import encoders, lean_bert
 from mugkit.nets.encoders import identity, load_encoder, load_tokenizer, model_type
-from mugkit.nets.precision import computing, is_compiled
+from mugkit.nets.precision import as_weights, computing, is_compiled
 from mugkit.stages.training import progress
 
 MAX_TOKENS = 128
@@ -133,7 +133,7 @@ class TextEncoder(nn.Module):
                 states = lean_bert.last_states(self.encoder, tokens.ids, layout, self.pooling == "first")
             else:
                 states = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask).last_hidden_state
-        return pool(states.float(), tokens.mask, self.pooling)  # x̂_l
+        return pool(as_weights(states, self.encoder), tokens.mask, self.pooling)  # x̂_l
 
 
 class LanguageNetwork(nn.Module):

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mugkit.data.batching import Padded
-from mugkit.nets.precision import computing
+from mugkit.nets.precision import as_weights, computing
 from mugkit.nets.text import Tokens
 
 
@@ -31,7 +31,7 @@ class TokenLanguage(nn.Module):
         assert self.encoder is not None
         with computing(self.encoder):
             states = self.encoder(input_ids=text.ids, attention_mask=text.mask).last_hidden_state
-        return states.float(), text.mask
+        return as_weights(states, self.encoder), text.mask
 
 
 def aligned(frames: Padded, mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dim"]:

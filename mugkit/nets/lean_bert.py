@@ -7,6 +7,7 @@ that token; keys and values still come from all. Results and gradients are the w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,9 @@ import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+
+# Queries, keys and values by head, the mask, dropout of attention weights → what attention makes of the values.
+Attend = Callable[[Tensor, Tensor, Tensor, Tensor, nn.Dropout], Tensor]
 
 
 def applies(encoder: nn.Module) -> bool:
@@ -69,39 +73,55 @@ def last_states(
     """
     position = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     states = encoder.embeddings(input_ids=layout.packed(ids)[None], position_ids=layout.packed(position)[None])[0]
+    attend = _attend if encoder.config._attn_implementation == "sdpa" else _attend_eagerly
     *below, last = encoder.encoder.layer
     for layer in below:
-        states = _layer(layer, states, layout)
-    return _first(last, states, layout)[:, None] if first_only else layout.spread(_layer(last, states, layout))
+        states = _layer(layer, states, layout, attend)
+    if first_only:
+        return _first(last, states, layout, attend)[:, None]
+    return layout.spread(_layer(last, states, layout, attend))
 
 
-def _layer(layer: Any, states: Float[Tensor, "tokens width"], layout: Layout) -> Float[Tensor, "tokens width"]:
+def _layer(
+    layer: Any, states: Float[Tensor, "tokens width"], layout: Layout, attend: Attend
+) -> Float[Tensor, "tokens width"]:
     """A whole layer."""
     attention = layer.attention.self
-    mixed = _mixed(attention, layout.spread(attention.query(states)), states, layout)
+    mixed = _mixed(attention, layout.spread(attention.query(states)), states, layout, attend)
     return _finished(layer, layout.packed(mixed), states)
 
 
-def _first(layer: Any, states: Float[Tensor, "tokens width"], layout: Layout) -> Float[Tensor, "batch width"]:
+def _first(
+    layer: Any, states: Float[Tensor, "tokens width"], layout: Layout, attend: Attend
+) -> Float[Tensor, "batch width"]:
     """A layer for the first tokens."""
     attention, first = layer.attention.self, states[layout.starts]
-    return _finished(layer, _mixed(attention, attention.query(first)[:, None], states, layout)[:, 0], first)
+    return _finished(layer, _mixed(attention, attention.query(first)[:, None], states, layout, attend)[:, 0], first)
 
 
 def _mixed(
-    attention: Any, query: Float[Tensor, "batch queries width"], states: Float[Tensor, "tokens width"], layout: Layout
+    attention: Any,
+    query: Float[Tensor, "batch queries width"],
+    states: Float[Tensor, "tokens width"],
+    layout: Layout,
+    attend: Attend,
 ) -> Float[Tensor, "batch queries width"]:
     """What attention makes of the values of each row's tokens, for each of its queries."""
     rows = (query, layout.spread(attention.key(states)), layout.spread(attention.value(states)))
     q, k, v = (x.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2) for x in rows)
-    mask = layout.mask[:, None, None]  # batch 1 1 length
-    if attention.config._attn_implementation == "sdpa":
-        dropout = attention.dropout.p if attention.training else 0.0
-        mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-    else:  # has second derivatives on a CPU, too
-        scores = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).masked_fill(~mask, torch.finfo(q.dtype).min)
-        mixed = attention.dropout(scores.softmax(-1)) @ v
+    mixed = attend(q, k, v, layout.mask[:, None, None], attention.dropout)  # the mask: batch 1 1 length
     return mixed.transpose(1, 2).flatten(2)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: nn.Dropout) -> Tensor:
+    return scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout.p if dropout.training else 0.0)
+
+
+def _attend_eagerly(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: nn.Dropout) -> Tensor:
+    """Has second derivatives on a CPU, too."""
+    scores = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).masked_fill(~mask, torch.finfo(q.dtype).min)
+    mixed: Tensor = dropout(scores.softmax(-1)) @ v
+    return mixed
 
 
 def _finished(layer: Any, mixed: Float[Tensor, "some width"], states: Float[Tensor, "some width"]) -> Tensor:

@@ -72,7 +72,9 @@ def last_states(
         layout: where the tokens are.
     """
     position = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
-    states = encoder.embeddings(input_ids=layout.packed(ids)[None], position_ids=layout.packed(position)[None])[0]
+    packed, place = layout.packed(ids)[None], layout.packed(position)[None]
+    kind = torch.zeros_like(packed)  # all of one sentence; left out, transformers 4 takes them for 512 tokens at most
+    states = encoder.embeddings(input_ids=packed, token_type_ids=kind, position_ids=place)[0]
     attend = _attend if encoder.config._attn_implementation == "sdpa" else _attend_eagerly
     *below, last = encoder.encoder.layer
     for layer in below:

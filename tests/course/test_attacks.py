@@ -7,6 +7,7 @@ are right and must keep their points.
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -140,7 +141,8 @@ def test_hidden_tests_and_solutions_are_nowhere_in_the_sandbox(answers: Sandboxe
     root = files.repository()
     code = f"""
 import os
-seen = [os.path.join(at, name) for at, _, names in os.walk({str(root)!r}) if "/.venv" not in at for name in names]
+walk = [(at, names) for at, _, names in os.walk({str(root)!r}) if not at.startswith({sys.prefix!r})]
+seen = [os.path.join(at, name) for at, names in walk for name in names]
 seen += [name for name in os.listdir("/") if name not in ("usr", "lib", "proc", "dev")]
 notebooks = [name for name in seen if name.endswith(".ipynb")]
 """

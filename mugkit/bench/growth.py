@@ -175,7 +175,7 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
 
 def curve(name: str, unit: str, sizes: Sequence[float], costs: Sequence[float], what: str) -> Curve:
     relative = [[value / values[0] for value in values] for values in (sizes, costs)]
-    return Curve(name, relative[0], relative[1], f"{unit} (smallest: {sizes[0]:,})", f"{what}, relative")
+    return Curve(name, relative[0], relative[1], f"{unit} (smallest: {sizes[0]:,.0f})", f"{what}, relative")
 
 
 def all_series(plan: Plan, folder: Path) -> Iterator[Series]:

@@ -154,6 +154,6 @@ def losses_apart(task: Task) -> float:
         for epoch in progress(range(EPOCHS), "losses"):
             for batch in ours.order(SEED, epoch):
                 _, theirs = peer.step(batch.tolist())
-                worst = max(worst, abs(theirs - ours.step(ours.clips.batch(batch), epoch)))
+                worst = max(worst, abs(theirs - ours.step(ours.clips.batch(batch), epoch).item()))
             peer.end_epoch()
     return worst

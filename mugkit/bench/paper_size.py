@@ -21,6 +21,7 @@ from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, Sequenc
 from mugkit.data.validate import PAPER_DIMS
 from mugkit.labels import source as labels
 from mugkit.nets.mug import build
+from mugkit.results.cost import Trainer
 from mugkit.runs import Store
 from mugkit.stages import joint, pretrain
 from mugkit.stages.training import adamw, step
@@ -112,13 +113,11 @@ def stage_3(todo: Work, clips: Clips) -> Step:
     if todo.system.labels == "mucn":
         make = joint.builder(todo.dataset, hp, labels.copied(todo.dataset), str(clips.device))
     network, objective = (make or todo.builder())(clips)
-    optimizer = adamw(network, hp.optimization)
-    objective.begin_epoch(clips, 0, 1)
     network.train()
+    objective.begin_epoch(clips, 0, 1)
+    trainer = Trainer(clips, network, objective, adamw(network, hp.optimization), hp.optimization)
 
     def one(batch: Batch) -> None:
-        objective.before_step(batch, 0)
-        step(network, optimizer, objective.loss(batch, 0), hp.optimization.clip_norm)
-        objective.after_step(batch, 0)
+        trainer.step(batch, 0)
 
     return one

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mugkit import files
@@ -49,13 +49,13 @@ class Trainer:
         """The batches of an epoch."""
         return similar_lengths(self.clips.lengths, self.optimization.batch_size, seed, epoch)
 
-    def step(self, batch: Batch, epoch: int) -> float:
-        """One step, with all that belongs to it; the loss before it."""
+    def step(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
+        """One step, with all that belongs to it; the loss before it, on its device."""
         self.objective.before_step(batch, epoch)
         loss = self.objective.loss(batch, epoch)
         value = step(self.network, self.optimizer, loss, self.optimization.clip_norm)
         self.objective.after_step(batch, epoch)
-        return value.item()
+        return value
 
 
 def stepper(work: Work) -> Callable[[int], None]:

@@ -74,7 +74,8 @@ def sweep(folder: Path) -> list[Path]:
 
     Temporary names tell their process; what a living one writes stays, as does what another machine writes.
     """
-    dead = [path for path in folder.rglob(".*.tmp") if _is_left_over(path.name)]
+    # os.walk passes over folders that others move away meanwhile; Path.rglob fails on them.
+    dead = [Path(at, name) for at, inner, names in os.walk(folder) for name in inner + names if _is_left_over(name)]
     for path in dead:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -84,7 +85,7 @@ def sweep(folder: Path) -> list[Path]:
 
 
 def _is_left_over(name: str) -> bool:
-    found = re.search(r"\.(\w*)-(\d+)-\w+\.tmp$", name)
+    found = re.search(r"^\..*\.(\w*)-(\d+)-\w+\.tmp$", name)
     return found is not None and found[1] == _host() and not _is_alive(int(found[2]))
 
 

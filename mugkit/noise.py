@@ -21,11 +21,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from mugkit import engine, files
+from mugkit import engine, files, pools
 from mugkit.config import RunSpec
 from mugkit.data import reviews
 from mugkit.data.schema import LABEL_SCALE, Dataset, Split
-from mugkit.engine import pools
 from mugkit.errors import UserError
 from mugkit.runs import Store, read_result
 from mugkit.stages.training import derive_seed, progress

@@ -257,7 +257,7 @@ def test_profile_unknown_names_nearest() -> None:
 
 def test_hyperparameters_changes_win_over_profile_and_profile_over_preset() -> None:
     assert hyperparameters("mosei", "paper").network.d_a == 128
-    assert hyperparameters("mosei", "quick").network.d_a == 16
+    assert hyperparameters("mosei", "quick").network.d_a == 32
     assert hyperparameters("mosei", "quick", {"d_a": 5}).network.d_a == 5
 
 

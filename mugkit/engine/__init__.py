@@ -1,6 +1,6 @@
 """Running specifications: one in this process, or many over processes of this machine or a Ray cluster.
 
-`single` is one run, `tasks` takes many runs apart into what has to be computed, `pools` are where that happens, and
+`single` is one run, `tasks` takes many runs apart into what has to be computed, `mugkit.pools` are where that happens, and
 `many` hands tasks to a pool in an order that their results allow.
 """
 

@@ -13,6 +13,7 @@ import pandas as pd
 from jaxtyping import Float, Float64
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from mugkit.config import Network
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, Sequences, Split
@@ -51,11 +52,12 @@ def ridge_predictions(inputs: Vectors, targets: Targets) -> Float64[np.ndarray, 
         inputs: vectors of train, valid and test.
         targets: labels of train and valid; more is ignored.
     """
-    scaler = StandardScaler().fit(inputs["train"])
-    x = {name: scaler.transform(values) for name, values in inputs.items()}
-    models = [Ridge(strength, solver="cholesky").fit(x["train"], targets["train"]) for strength in STRENGTHS]
-    best = min(models, key=lambda model: mae(model.predict(x["valid"]), targets["valid"]))
-    return np.asarray(best.predict(x["test"]))
+    with threadpool_limits(1):  # on a busy machine its threads mostly wait for each other
+        scaler = StandardScaler().fit(inputs["train"])
+        x = {name: scaler.transform(values) for name, values in inputs.items()}
+        models = [Ridge(strength, solver="cholesky").fit(x["train"], targets["train"]) for strength in STRENGTHS]
+        best = min(models, key=lambda model: mae(model.predict(x["valid"]), targets["valid"]))
+        return np.asarray(best.predict(x["test"]))
 
 
 def teachers(dataset: Dataset, network: Network) -> pd.DataFrame:

@@ -13,12 +13,12 @@ import pandas as pd
 from jaxtyping import Float, Float64
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from mugkit.config import Network
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, Sequences, Split
 from mugkit.errors import UserError
 from mugkit.metrics import corr, mae
+from mugkit.threads import one_thread
 
 STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4)
 Vectors = Mapping[str, Float64[np.ndarray, "clips dim"]]  # by split
@@ -52,7 +52,7 @@ def ridge_predictions(inputs: Vectors, targets: Targets) -> Float64[np.ndarray, 
         inputs: vectors of train, valid and test.
         targets: labels of train and valid; more is ignored.
     """
-    with threadpool_limits(1):  # on a busy machine its threads mostly wait for each other
+    with one_thread():
         scaler = StandardScaler().fit(inputs["train"])
         x = {name: scaler.transform(values) for name, values in inputs.items()}
         models = [Ridge(strength, solver="cholesky").fit(x["train"], targets["train"]) for strength in STRENGTHS]

@@ -11,6 +11,7 @@ import functools
 import itertools
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from mugkit.errors import UserError
 from mugkit.nets import encoders, lean_bert
 from mugkit.nets.encoders import identity, load_encoder, load_tokenizer, model_type
 from mugkit.nets.precision import as_weights, computing, is_compiled
-from mugkit.stages.training import progress
+from mugkit.stages.training import cpu_threads, progress
 
 MAX_TOKENS = 128
 log = logging.getLogger(__name__)
@@ -208,18 +209,25 @@ def _encode(text: Sequence[str], encoder: str, pooling: str) -> Float[Tensor, "c
     return torch.segment_reduce(states, "mean", offsets=offsets)
 
 
-@torch.no_grad()
 def _encode_tokens(text: Sequence[str], encoder: str, batch_size: int = 64) -> dict[str, Tensor]:
+    """Batches side by side, a thread each: threads that share one batch wait for each other at every operation."""
     model = load_encoder(encoder)
     ids = token_ids(text, encoder)
     offsets = torch.tensor([0, *map(len, ids)]).cumsum(0)
     states = torch.empty(int(offsets[-1]), model.config.hidden_size)  # type: ignore[union-attr,arg-type]
-    # Similar lengths together: a batch is as wide as its longest transcript.
-    order = sorted(range(len(ids)), key=lambda clip: len(ids[clip]))
-    for start in progress(range(0, len(order), batch_size), f"encode text with {encoder}"):
-        chosen = order[start : start + batch_size]
+
+    @torch.no_grad()
+    def encode(chosen: list[int]) -> None:
         tokens = pad([ids[clip] for clip in chosen])
         batch = model(input_ids=tokens.ids, attention_mask=tokens.mask).last_hidden_state
         for clip, clip_states in zip(chosen, batch, strict=True):
             states[offsets[clip] : offsets[clip + 1]] = clip_states[: len(ids[clip])]
+
+    # Similar lengths together: a batch is as wide as its longest transcript.
+    order = sorted(range(len(ids)), key=lambda clip: len(ids[clip]))
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    threads = torch.get_num_threads()
+    with cpu_threads(1), ThreadPoolExecutor(threads) as pool:
+        for _ in progress(pool.map(encode, batches), f"encode text with {encoder}", total=len(batches)):
+            pass
     return {"states": states, "offsets": offsets}

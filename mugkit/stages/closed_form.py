@@ -35,10 +35,20 @@ Last = list[Tensor]  # w₂ and, if the last layer has one, b₂
 
 
 def laid_out(mucn: MUCN) -> MUCN:
-    """The network, the same numbers, with W₁ in memory as the products here read it."""
-    weight: Tensor = mucn.layers[0].weight  # type: ignore[assignment]
-    weight.data = weight.data.T.contiguous().T
+    """The network, the same numbers, with [W₁ b₁] in one piece of memory, column by column, as the products read it."""
+    weight, bias, *_ = mucn.parameters()
+    joined = torch.cat([weight.data.T, bias.data[None]])
+    weight.data, bias.data = joined[:-1].T, joined[-1]
     return mucn
+
+
+def _joined(weight: Float[Tensor, "width d_m+1"], bias: Float[Tensor, "width"]) -> Float[Tensor, "d_m+2 width"]:
+    """Wᵀ; where they are laid out, the same memory."""
+    columns = weight.T
+    shared = weight.untyped_storage().data_ptr() == bias.untyped_storage().data_ptr()
+    if shared and columns.is_contiguous() and bias.data_ptr() == weight.data_ptr() + weight.nbytes:
+        return columns.as_strided((len(columns) + 1, len(bias)), (len(bias), 1))
+    return torch.cat([columns, bias[None]])
 
 
 @dataclass(frozen=True)
@@ -59,9 +69,10 @@ class Theta:
 
     @classmethod
     def of(cls, mucn: MUCN) -> Theta:
-        """A copy of what the network has learned."""
-        first, bias, second, *rest = (p.detach() for p in mucn.parameters())
-        return cls(lambda: torch.cat([first.T, bias[None]]), [second[0], *rest])
+        """What the network has learned, only to be read."""
+        weight, bias, second, *rest = (p.detach() for p in mucn.parameters())
+        first = _joined(weight, bias)
+        return cls(lambda: first, [second[0], *rest])
 
     def as_mucn(self) -> list[Tensor]:
         """The same in the order and the shapes of MUCN's own parameters."""

@@ -180,7 +180,9 @@ def multimodal_sets(
     """
     size = (1 + ratio) * batches.shape[1]
     if _FEW * size < clips:
-        drawn = torch.cat([batches, torch.randint(clips, (len(batches), 2 * size + _FEW), generator=draw)], dim=1)
+        drawn = torch.cat(
+            [batches, torch.randint(clips, (len(batches), size + size // 8 + _FEW), generator=draw)], dim=1
+        )
         ordered, place = drawn.sort(dim=1, stable=True)
         again = torch.zeros_like(drawn, dtype=torch.bool)  # of a clip that is there more than once all but the first
         again.scatter_(1, place[:, 1:], ordered[:, 1:] == ordered[:, :-1])

@@ -24,18 +24,22 @@ BilevelSteps = Callable[[MUCN, Sequence[Task], Task | None, MetaLearning], list[
 
 
 @torch.no_grad()
-def write_parameters(mucn: torch.nn.Module, proposals: list[Step]) -> None:
+def write_parameters(parameters: Sequence[Tensor], proposals: list[Step]) -> None:
     """θ ← the proposed parameters; with one task per clip, their mean."""
-    for position, parameter in enumerate(mucn.parameters()):
+    for position, parameter in enumerate(parameters):
         values = [step.parameters[position] for step in proposals]
         parameter.copy_(values[0] if len(values) == 1 else torch.stack(values).mean(0))
+
+
+_CLIPS = 2048  # at a time: hidden layers that stay in a processor's cache
 
 
 @torch.no_grad()
 def correct(mucn: torch.nn.Module, data: ModalityData, config: MetaLearning) -> Float[Tensor, "clips"]:
     """y_mc of all clips: what MUCN_m makes of the unimodal representation and a label without noise."""
     given = data.labels if config.label_input == "multimodal" else data.projected_prediction
-    return mucn(data.x, given)
+    parts = zip(data.x.split(_CLIPS), given.split(_CLIPS), strict=True)
+    return torch.cat([mucn(x, label) for x, label in parts])
 
 
 def train_epoch(
@@ -57,13 +61,14 @@ def train_epoch(
     """
     steps = steps or closed_form.steps
     targets = unimodal_targets(data.labels, previous, epoch, config)
+    parameters = list(mucn.parameters())
     rows: list[tuple[Any, ...]] = []
     batches: list[Tensor] = []
     for drawn in draws(len(data.labels), config, seed, epoch):
         for batch, unimodal, multimodal in tasks(data, targets, drawn.to(data.labels.device)):
             learned_from = [unimodal] if config.gate == "batch" else [unimodal.clip(row) for row in range(len(batch))]
             proposals = steps(mucn, learned_from, multimodal, config)
-            write_parameters(mucn, proposals)
+            write_parameters(parameters, proposals)
             rows += [(one.unimodal, one.pre, one.post, one.gate_open) for one in proposals]
             batches.append(batch)
     columns = {name: [float(row[n]) for row in rows] for n, name in enumerate(("unimodal", "pre", "post", "gate_open"))}

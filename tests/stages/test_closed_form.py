@@ -135,3 +135,21 @@ def test_whole_epoch_equals_learn2learn(size: int, gate: str, epoch: int) -> Non
     assert row == pytest.approx(expected_row, rel=1e-9)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("lay_out", [False, True])
+def test_theta_reads_the_network_wherever_its_weights_lie(lay_out: bool) -> None:
+    mucn = closed_form.laid_out(made()) if lay_out else made()
+    weight, bias, *_ = (p.detach() for p in mucn.parameters())
+    theta = Theta.of(mucn)
+    assert torch.equal(theta.first, torch.cat([weight.T, bias[None]]))
+    assert (theta.first.data_ptr() == weight.data_ptr()) == lay_out  # laid out, nothing is copied
+    for one, other in zip(theta.as_mucn(), mucn.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_laid_out_changes_no_number() -> None:
+    before, after = made(), closed_form.laid_out(made())
+    assert all(torch.equal(one, other) for one, other in zip(before.parameters(), after.parameters(), strict=True))
+    after.load_state_dict(before.state_dict())
+    assert Theta.of(after).first.data_ptr() == next(after.parameters()).data_ptr()  # loading leaves them where they lie

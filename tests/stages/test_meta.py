@@ -270,7 +270,7 @@ def test_write_parameters_is_the_mean_of_proposals() -> None:
         Step([torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64)], 0.0, 0.0, 0.0, True)
         for a, b in ((1.0, 2.0), (4.0, -2.0), (4.0, 3.0))
     ]
-    write_parameters(MAML(module, lr=0.1), proposals)
+    write_parameters(list(module.parameters()), proposals)
     assert (module.a.item(), module.b.item()) == (3.0, 1.0)
 
 

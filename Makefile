@@ -38,8 +38,8 @@ OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=pyt
 CHECKED := $(CURDIR)/.mugkit/checked
 QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 
-.PHONY: help setup data reproduce test test-lowest test-newest soak fuzz audit notebooks costs bench report book lab \
-	pins clean
+.PHONY: help setup data reproduce test test-lowest test-newest soak fuzz audit notebooks costs first bench report book \
+	lab pins clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -122,6 +122,9 @@ notebooks: data  ## run every notebook in place, to commit its outputs
 
 costs: data  ## measure each notebook's time and memory (half an hour) and write them into its first cell
 	HF_HUB_OFFLINE=1 python -m mugkit.results.costs measure
+
+first: data  ## measure how soon notebook 00 shows its results where nothing is stored; fails when it takes over 30 s
+	@HF_HUB_OFFLINE=1 python -m mugkit.results.costs first
 
 bench: data  ## measure ratios of speed (ten minutes, fetches MMSA); fails when one falls under its bar
 	@HF_HUB_OFFLINE=1 $(LIKE_PIP) mugkit bench --out $(OUT)

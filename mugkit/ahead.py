@@ -6,12 +6,14 @@ wait for a handful of its own; here they are one list.
 
 from __future__ import annotations
 
-from mugkit import config, engine, search
+from functools import partial
+
+from mugkit import config, engine, noise, search
 from mugkit.config import RunSpec
-from mugkit.data.store import load
+from mugkit.data.store import available, load
 from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError
-from mugkit.results import hyperparameter_curves, sensitivity
+from mugkit.results import hyperparameter_curves, noise_robustness, sensitivity
 from mugkit.systems import SYSTEMS
 from mugkit.trials import budget
 
@@ -44,13 +46,29 @@ def studied(profile: str, dataset: str) -> list[RunSpec]:
     return tried + [spec for specs in (*curves, *alternatives) for spec in specs]
 
 
+def noisy(profile: str) -> list[tuple[RunSpec, float]]:
+    """The trials on noisier labels, which are those of `reviews` whatever the data set."""
+    spec = RunSpec("mug", "reviews", config.profile(profile).seeds[0], profile)
+    if "reviews" not in available() or engine.missing(spec):
+        return []
+    return [job for group in noise_robustness.jobs("reviews", profile).values() for job in group]
+
+
 def compute(
     profile: str, dataset: str, engine_name: str = "local", address: str = "", share: Share = AS_PROFILED
 ) -> list[str]:
-    """Computes all of it; returns what failed, which the notebooks that need it will come upon again."""
-    runs = trained(profile, dataset) + studied(profile, dataset)
-    try:
-        engine.run_all(runs, engine_name, address=address, share=share, learn=learned(profile, dataset))
-    except UserError as error:
-        return [str(error)]
-    return []
+    """Computes all of it; returns what failed, which the notebooks that need it will come upon again.
+
+    Noisy data sets are in this machine's memory alone, so their runs stay here whatever the engine.
+    """
+    runs, learn = trained(profile, dataset) + studied(profile, dataset), learned(profile, dataset)
+    told = []
+    for part in (
+        partial(engine.run_all, runs, engine_name, address=address, share=share, learn=learn),
+        partial(noise.run_all, noisy(profile)),
+    ):
+        try:
+            part()
+        except UserError as error:
+            told.append(str(error))
+    return told

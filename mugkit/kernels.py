@@ -14,12 +14,22 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from mugkit.notebook import FINISHED
+from mugkit.reproduce import AT_ONCE
 
 _running: set[int] = set()
 
 
 class Kernel(AsyncKernelManager):
-    """A kernel whose process is known while it lives."""
+    """A kernel whose process is known while it lives, and which has its share of the cores.
+
+    With all of them to each of `AT_ONCE` kernels, threads of one would mostly wait for those of the others.
+    """
+
+    async def _async_pre_start_kernel(self, **options: Any) -> tuple[list[str], dict[str, Any]]:
+        threads = max(1, (os.cpu_count() or 1) // AT_ONCE)
+        environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **options.pop("env", {})}
+        command, options = await super()._async_pre_start_kernel(env=environment, **options)
+        return command, options
 
     async def _async_post_start_kernel(self, **options: Any) -> None:
         await super()._async_post_start_kernel(**options)
@@ -31,6 +41,7 @@ class Kernel(AsyncKernelManager):
         _running.discard(getattr(self, "process", 0))
         await super()._async_cleanup_resources(restart)
 
+    pre_start_kernel = _async_pre_start_kernel
     post_start_kernel = _async_post_start_kernel
     cleanup_resources = _async_cleanup_resources
 

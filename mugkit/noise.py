@@ -21,11 +21,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from mugkit import engine, files
+from mugkit import engine, files, pools
 from mugkit.config import RunSpec
 from mugkit.data import reviews
 from mugkit.data.schema import LABEL_SCALE, Dataset, Split
-from mugkit.engine import pools
 from mugkit.errors import UserError
 from mugkit.runs import Store, read_result
 from mugkit.stages.training import derive_seed, progress
@@ -107,6 +106,10 @@ def run_all(jobs: Sequence[tuple[RunSpec, float]], workers: int | None = None) -
     if count > 1 and len(todo) > 1:
         pool = pools.processes(count)
         futures = [pool.submit(run, *job) for job in todo]
-        for future in progress(as_completed(futures), "noisy labels", total=len(todo)):
-            future.result()
+        try:
+            for future in progress(as_completed(futures), "noisy labels", total=len(todo)):
+                future.result()
+        except BaseException:  # of an interrupt, too: workers would go on to the last job
+            pools.forget(pool)
+            raise
     return [run(*job) for job in progress(jobs, "noisy labels")]

@@ -17,6 +17,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,7 @@ def code_fingerprint(*more: str) -> str:
 
 def versions() -> dict[str, str]:
     """What a number may depend on besides our code."""
-    import numpy
-    import torch
-    import transformers
-
-    libraries = {module.__name__: module.__version__ for module in (torch, transformers, numpy)}
+    libraries = {name: metadata.version(name) for name in ("torch", "transformers", "numpy")}  # imports none of them
     return {"mugkit": __version__, "python": platform.python_version(), **libraries}
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from made_up import make_dataset
 
 from mugkit import ahead, engine, files
 from mugkit.config import profile
@@ -13,7 +14,7 @@ from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.paper import SYSTEM_ROWS
-from mugkit.results import hyperparameter_curves, sensitivity
+from mugkit.results import hyperparameter_curves, noise_robustness, sensitivity
 from mugkit.systems import SYSTEMS
 from mugkit.trials import budget
 
@@ -59,6 +60,29 @@ def test_studied_is_the_search_the_curves_and_the_alternatives(name: str) -> Non
     shared = {spec for group in groups for some in group.values() for spec in some}
     assert shared <= specs
     assert len(specs - shared) in range(budget("smoke").trials - 1, budget("smoke").trials + 1)
+
+
+def test_noisy_is_every_source_level_and_seed_where_reviews_is_prepared(name: str) -> None:
+    assert ahead.noisy("smoke") == []
+    store.save(make_dataset(family="reviews", name="reviews"), files.data_home() / "reviews")
+    found = ahead.noisy("smoke")
+    sources, levels = noise_robustness.SOURCES, noise_robustness.LEVELS
+    assert len(found) == len(set(found)) == len(sources) * len(levels) * len(profile("smoke").seeds)
+    assert {(spec.system, k) for spec, k in found} == {(source, k) for source in sources for k in levels}
+    assert {spec.dataset for spec, _ in found} == {"reviews"}
+
+
+def test_compute_goes_on_to_noisy_labels_after_a_failure_and_tells_both(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(jobs: Any, *_: Any, **__: Any) -> None:
+        raise UserError(f"failed: {len(jobs)}")
+
+    monkeypatch.setattr(ahead, "noisy", lambda profile: [profile])
+    monkeypatch.setattr(ahead.engine, "run_all", fail)
+    monkeypatch.setattr(ahead.noise, "run_all", fail)
+    runs = ahead.trained("smoke", name) + ahead.studied("smoke", name)
+    assert ahead.compute("smoke", name) == [f"failed: {len(runs)}", "failed: 1"]
 
 
 def test_compute_is_one_list_and_tells_what_failed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,11 @@ import nbformat
 import pytest
 from small import bag_of_words, hashes
 
-from mugkit import engine, files
+from mugkit import engine, files, pools
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.schema import Dataset
-from mugkit.engine import Share, pools, run_all
+from mugkit.engine import Share, run_all
 from mugkit.engine.cluster import Cluster
 from mugkit.engine.share import on_cluster
 from mugkit.errors import UserError

@@ -19,11 +19,11 @@ import pytest
 import torch
 from small import StopAt, bag_of_words, hashes
 
-from mugkit import engine, files, systems
+from mugkit import engine, files, pools, systems
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.schema import Dataset
-from mugkit.engine import pools, run, run_all, tasks
+from mugkit.engine import run, run_all, tasks
 from mugkit.engine.tasks import perform, plan
 from mugkit.errors import UserError
 from mugkit.nets import text
@@ -348,7 +348,7 @@ def test_idle_worker_ends_quietly_at_an_interrupt(capfd: pytest.CaptureFixture[s
 
 def test_worker_ends_with_its_starter() -> None:
     code = (
-        "import os, signal; from mugkit.engine import pools\n"
+        "import os, signal; from mugkit import pools\n"
         "if __name__ == '__main__':\n"
         "    print(pools.processes(1).submit(os.getpid).result(), flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from mugkit import engine, files, noise
 from mugkit.config import RunSpec
 from mugkit.data import reviews, store
 from mugkit.data.schema import Dataset
+from mugkit.engine import pools
 from mugkit.errors import UserError
 from mugkit.nets import text
 
@@ -93,3 +96,18 @@ def test_run_all_clean_runs_are_the_ordinary_ones_and_noisy_ones_others(dataset:
     again = noise.run_all([(spec, 0.0), (spec, 1.0)], workers=1)
     assert [run.reused for run in again] == [True, True]
     assert [run.metrics for run in again] == [clean.metrics, noisy.metrics]
+
+
+def test_run_all_gives_up_its_workers_when_it_is_interrupted(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(pools.Here):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(KeyboardInterrupt())
+            return future
+
+    pool, forgotten = Interrupted(), []
+    monkeypatch.setattr(noise.pools, "processes", lambda count: pool)
+    monkeypatch.setattr(noise.pools, "forget", forgotten.append)
+    with pytest.raises(KeyboardInterrupt):
+        noise.run_all([(RunSpec("copy", dataset.name, seed, "smoke"), 1.0) for seed in (1, 2)], workers=2)
+    assert forgotten == [pool]

@@ -105,6 +105,19 @@ def test_reproduce_runs_once_then_reuses_until_something_changes(repository: Wri
     assert [path.stem for path in (files.home() / "executed").rglob("*.json")] == ["02_second"]
 
 
+@pytest.mark.parametrize(("set_by_user", "expected"), [(None, "3"), ("5", "5")])
+def test_kernels_share_the_cores_unless_the_user_says_otherwise(
+    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, set_by_user: str | None, expected: str
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if set_by_user:
+        monkeypatch.setenv("OMP_NUM_THREADS", set_by_user)
+    monkeypatch.setattr(kernels.os, "cpu_count", lambda: 3 * reproduce.AT_ONCE)
+    repository("01_threads", 'import os; profile += os.environ["OMP_NUM_THREADS"]')
+    assert outcomes(out) == {"01_threads": "ran"}
+    assert json.loads((out / "01_threads.json").read_text()) == [f"smoke{expected}", "made-up"]
+
+
 def test_identity_depends_on_cells_parameters_data_and_versions_but_not_on_outputs(
     repository: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,9 @@ import time
 import pytest
 import torch
 
+from mugkit import pools
 from mugkit.config import PROFILES, RunSpec
-from mugkit.engine import Share, pools
+from mugkit.engine import Share
 from mugkit.engine.many import Place
 from mugkit.engine.share import AS_PROFILED, cards, on_cluster
 from mugkit.errors import UserError

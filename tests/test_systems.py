@@ -25,7 +25,7 @@ from mugkit.labels.sugrm import SUGRM
 from mugkit.labels.ulgm import ULGM
 from mugkit.nets import text
 from mugkit.runs import Store, read_result
-from mugkit.stages import fitting, meta
+from mugkit.stages import fitting, meta, modality
 from mugkit.stages import pretrain as first
 from mugkit.systems import SYSTEMS, Work, system
 
@@ -316,7 +316,7 @@ def test_result_seed_decides_stage_3_alone(work: Make) -> None:
 
 def test_result_interrupted_in_every_stage_equals_uninterrupted(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = all_hashes(work(folder="whole"))
-    for stage in (first, meta, fitting):
+    for stage in (first, modality, fitting):
         with monkeypatch.context() as patch:
             patch.setattr(stage, "train_epoch", StopAt(stage.train_epoch, 2))
             with pytest.raises(KeyboardInterrupt):

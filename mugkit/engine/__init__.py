@@ -1,7 +1,7 @@
 """Running specifications: one in this process, or many over processes of this machine or a Ray cluster.
 
-`single` is one run, `tasks` takes many runs apart into what has to be computed, `pools` are where that happens, and
-`many` hands tasks to a pool in an order that their results allow.
+`single` is one run, `tasks` takes many runs apart into what has to be computed, and `many` hands tasks to a pool of
+`mugkit.pools` in an order that their results allow.
 """
 
 from mugkit.engine.many import ENGINES, learn_all, run_all, workers_of

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from mugkit import files
+from mugkit import files, pools
 from mugkit.config import RunSpec
-from mugkit.engine import pools
 from mugkit.engine.share import AS_PROFILED, Share, cards, on_cluster
 from mugkit.engine.single import Run, run, work
 from mugkit.engine.tasks import Part, Task, arrived, perform, plan

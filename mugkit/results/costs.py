@@ -2,21 +2,24 @@
 
 `make costs` runs the notebooks in their order on an empty store, as a reader would, then all of them again with
 everything stored; it keeps what it measured in `notebooks/costs.json` and rewrites the lines. Without `measure`,
-`python -m mugkit.results.costs` only rewrites them; a test fails when a line says something else.
+`python -m mugkit.results.costs` only rewrites them; a test fails when a line says something else. With `first`
+(`make first`) it prints how soon the first notebook shows its results, and fails when that is too late.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
+import resource
 import shutil
 import sys
 import tempfile
 import textwrap
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -33,6 +36,7 @@ from mugkit.stages.training import progress
 NAME = "costs.json"
 _PARAGRAPH = re.compile(r"^Takes about .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
 _WIDTH, _OFTEN = 118, 0.2  # characters; seconds between two looks at the memory
+SOON = 30.0  # seconds in which the first notebook runs to its end where nothing is stored
 _SAME = 0.75  # a second time that takes this share of the first saved nothing worth a word
 
 
@@ -75,6 +79,8 @@ def _bytes(process: psutil.Process) -> int:
 def measure(notebook: Path, home: Path) -> dict[str, float]:
     """Runs a notebook from its kernel's start to its end; `seconds` and `megabytes` of the kernel and its workers.
 
+    Also `processor`, the seconds that they computed, and of a notebook with figures `figure`, the seconds to the first.
+
     Args:
         home: $MUGKIT_HOME of the kernel; what the notebook writes goes there, too.
 
@@ -86,10 +92,24 @@ def measure(notebook: Path, home: Path) -> dict[str, float]:
     found = notebook_files.read(notebook)
     client = NotebookClient(found, timeout=None, resources={"metadata": {"path": str(notebook.parent)}})
     own = {"MUGKIT_HOME": str(home), "MUGKIT_OUT": str(home / "figures"), "MUGKIT_PROGRESS": "0"}
-    began = time.perf_counter()
+    figures: list[float] = []
+    client.on_cell_executed = lambda cell, **_: figures.extend([time.perf_counter() - began] * _has_figure(cell))
+    computed, began = _processor(), time.perf_counter()
     with Peak() as peak:
         client.execute(env=os.environ | own)
-    return {"seconds": round(time.perf_counter() - began, 1), "megabytes": round(peak.megabytes)}
+    found = {"seconds": time.perf_counter() - began, "processor": _processor() - computed}
+    found |= {"figure": figures[0]} if figures else {}
+    return {**{name: round(value, 1) for name, value in found.items()}, "megabytes": round(peak.megabytes)}
+
+
+def _has_figure(cell: Any) -> bool:
+    return any("image/png" in output.get("data", ()) for output in cell.get("outputs", ()))
+
+
+def _processor() -> float:
+    """Seconds that processes computed which this one started and which have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measure_all(paths: Sequence[Path], dataset: str = "reviews") -> dict[str, Any]:
@@ -98,14 +118,35 @@ def measure_all(paths: Sequence[Path], dataset: str = "reviews") -> dict[str, An
     Each measurement is printed as it is made. Nothing of it outlives an interrupt: half a store is no first time.
     """
     costs: dict[str, dict[str, Any]] = {path.stem: {} for path in paths}
-    with tempfile.TemporaryDirectory(prefix="mugkit-costs-") as folder:
-        home = Path(folder)
-        shutil.copytree(folder_of(dataset), home / "data" / dataset)
+    with _empty_store(dataset) as home:
         rounds = [(occasion, path) for occasion in ("first", "again") for path in paths]
         for occasion, path in progress(rounds, "notebooks"):
             costs[path.stem][occasion] = cost = measure(path, home)
             print(f"{path.stem:26} {occasion:6} {cost['seconds']:7.1f} s {cost['megabytes']:6.0f} MB", flush=True)
     return {"cores": os.cpu_count(), "versions": versions(), "notebooks": costs}
+
+
+@contextlib.contextmanager
+def _empty_store(dataset: str) -> Iterator[Path]:
+    """A folder that holds the data set and nothing else; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="mugkit-costs-") as folder:
+        shutil.copytree(folder_of(dataset), Path(folder) / "data" / dataset)
+        yield Path(folder)
+
+
+def first(notebook: Path, dataset: str = "reviews") -> str:
+    """How soon a notebook shows its first figure, and all it has, where nothing is stored; as a sentence.
+
+    Raises:
+        SystemExit: its end came later than `SOON`; the sentence is the message.
+    """
+    with _empty_store(dataset) as home:
+        found = measure(notebook, home)
+    figure = f"first figure after {found['figure']:.1f} s, " if "figure" in found else ""
+    said = f"{notebook.stem}: {figure}last cell after {found['seconds']:.1f} s, {found['processor']:.1f} s of computing"
+    if found["seconds"] > SOON:
+        raise SystemExit(f"{said}: later than {SOON:g} s")
+    return said
 
 
 def line(cost: Mapping[str, Mapping[str, float]], cores: int) -> str:
@@ -137,8 +178,11 @@ def rewrite(paths: Sequence[Path], costs: Mapping[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Rewrites the lines; with the argument `measure`, measures first."""
+    """Rewrites the lines; with the argument `measure`, measures before; with `first`, only prints what `first` says."""
     paths = notebooks()
+    if "first" in arguments:
+        print(first(paths[0]))
+        return
     record = paths[0].parent / NAME
     if "measure" in arguments:
         files.write_json(record, measure_all(paths))

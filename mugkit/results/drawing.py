@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Patch
+from matplotlib.patches import FancyBboxPatch, Patch, PathPatch
 
 from mugkit.results.style import ACCENT
 
@@ -108,7 +108,8 @@ def draw(diagram: Diagram) -> Figure:
     return figure
 
 
-def _draw_box(axes: Axes, box: Box) -> FancyBboxPatch:
+def _draw_box(axes: Axes, box: Box) -> PathPatch:
+    """Returns where its edge is. An arrow asks that hundreds of times, and the box itself works it out each time."""
     corner = (box.at[0] - box.width / 2, box.at[1] - box.tall / 2)
     look: dict[str, Any] = {"facecolor": _FILLS[box.kind], "edgecolor": _EDGES[box.kind], "linewidth": 1.3}
     behind = 0 if box.kind == "panel" else 2  # arrows, at 1, run over panels and end at boxes
@@ -121,10 +122,10 @@ def _draw_box(axes: Axes, box: Box) -> FancyBboxPatch:
         y = box.at[1] + 0.19 * ((len(lines) - 1) / 2 - i)
         bold = "bold" if i == 0 and (box.lines or box.kind == "heading") else "normal"
         axes.text(box.at[0], y, line, ha="center", va="center", fontsize=8.5, fontweight=bold, zorder=3)
-    return patch
+    return PathPatch(patch.get_path(), transform=patch.get_transform(), **look)
 
 
-def _draw_arrow(axes: Axes, arrow: Arrow, boxes: Mapping[str, Box], patches: Mapping[str, FancyBboxPatch]) -> None:
+def _draw_arrow(axes: Axes, arrow: Arrow, boxes: Mapping[str, Box], patches: Mapping[str, PathPatch]) -> None:
     start, end = boxes[arrow.start], boxes[arrow.end]
     here, there = start.anchor(end), end.anchor(start)
     look = {"arrowstyle": "-|>", "patchA": patches[arrow.start], "patchB": patches[arrow.end], "shrinkA": 0}

@@ -26,7 +26,7 @@ from mugkit.config import MetaLearning, profile
 from mugkit.data.schema import MODALITIES, PAPER_SPLITS
 from mugkit.results.tables import markdown
 from mugkit.stages.denoising import ModalityData
-from mugkit.stages.meta import learn_modality
+from mugkit.stages.modality import Learning
 from mugkit.stages.pretrain import SavedRepresentations
 from mugkit.stages.training import Checkpoint, progress
 from mugkit.systems import SYSTEMS, Work
@@ -100,9 +100,9 @@ def stage_2(config: MetaLearning, widths: Mapping[str, int], clips: int) -> Stag
     y = torch.rand(few)
     saved = SavedRepresentations(x, projected, dict.fromkeys(MODALITIES, y), y)
 
-    def epoch() -> None:  # one modality after the other: other threads would not be counted
+    def epoch() -> None:  # one modality after the other: other processes would not be counted
         for m in MODALITIES:
-            learn_modality(ModalityData.of(saved, m, short), m, short, 3.0, 1, Checkpoint())
+            Learning(ModalityData.of(saved, m, short), m, short, 3.0, 1, Checkpoint()).learn()
 
     found = count(epoch)
     made = len(MODALITIES) * few / config.meta_batch_size

@@ -103,14 +103,20 @@ class Study:
     labels: Mapping[tuple[str, float], dict[str, Float[np.ndarray, "seeds clips"]]]
 
 
-def study(dataset: Dataset, profile: str) -> Study:
-    """Every source at every level of noise, a trial a seed; what is stored is reused."""
+def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSpec, float]]]:
+    """Every source at every level of noise, a trial a seed: (system, k) → what `noise.run_all` takes."""
     cells = [(system, k) for system in SOURCES for k in LEVELS]
-    jobs = {(s, k): [(spec, k) for spec in repeated(s, dataset.name, profile, {})] for s, k in cells}
-    done = iter(noise.run_all([job for group in jobs.values() for job in group]))
-    runs = {cell: [next(done) for _ in group] for cell, group in jobs.items()}
+    return {(s, k): [(spec, k) for spec in repeated(s, dataset, profile, {})] for s, k in cells}
+
+
+def study(dataset: Dataset, profile: str) -> Study:
+    """All of `jobs`; what is stored is reused."""
+    wanted = jobs(dataset.name, profile)
+    done = iter(noise.run_all([job for group in wanted.values() for job in group]))
+    runs = {cell: [next(done) for _ in group] for cell, group in wanted.items()}
     labels = {
-        cell: _stacked([_labels(*job, run) for job, run in zip(jobs[cell], runs[cell], strict=True)]) for cell in jobs
+        cell: _stacked([_labels(*job, run) for job, run in zip(group, runs[cell], strict=True)])
+        for cell, group in wanted.items()
     }
     return Study(runs, labels)
 

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from mugkit.data.schema import LABEL_SCALE
 from mugkit.errors import unknown_name
 from mugkit.statistics import t_interval
+from mugkit.threads import one_thread
 
 Values = Float[np.ndarray, " clips"]
 Sums = Float[np.ndarray, "... parts"]
@@ -165,8 +166,9 @@ def compare(
 
     by_seed = value(a.sum(0)) - value(b.sum(0))
     drawn, swapped = _draws(len(truth), resamples, seed)
-    boot = (value(drawn @ a) - value(drawn @ b)).mean(-1)
-    moved = swapped @ (b - a)
+    with one_thread():
+        boot = (value(drawn @ a) - value(drawn @ b)).mean(-1)
+        moved = swapped @ (b - a)
     chance = (value(a.sum(0) + moved) - value(b.sum(0) - moved)).mean(-1)
     difference, (low, high) = float(by_seed.mean()), np.quantile(boot, (0.025, 0.975))
     as_large = np.sum(np.abs(chance) >= abs(difference) - 1e-12)

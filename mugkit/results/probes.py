@@ -18,6 +18,7 @@ from mugkit.config import Network
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, Sequences, Split
 from mugkit.errors import UserError
 from mugkit.metrics import corr, mae
+from mugkit.threads import one_thread
 
 STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4)
 Vectors = Mapping[str, Float64[np.ndarray, "clips dim"]]  # by split
@@ -51,11 +52,12 @@ def ridge_predictions(inputs: Vectors, targets: Targets) -> Float64[np.ndarray, 
         inputs: vectors of train, valid and test.
         targets: labels of train and valid; more is ignored.
     """
-    scaler = StandardScaler().fit(inputs["train"])
-    x = {name: scaler.transform(values) for name, values in inputs.items()}
-    models = [Ridge(strength, solver="cholesky").fit(x["train"], targets["train"]) for strength in STRENGTHS]
-    best = min(models, key=lambda model: mae(model.predict(x["valid"]), targets["valid"]))
-    return np.asarray(best.predict(x["test"]))
+    with one_thread():
+        scaler = StandardScaler().fit(inputs["train"])
+        x = {name: scaler.transform(values) for name, values in inputs.items()}
+        models = [Ridge(strength, solver="cholesky").fit(x["train"], targets["train"]) for strength in STRENGTHS]
+        best = min(models, key=lambda model: mae(model.predict(x["valid"]), targets["valid"]))
+        return np.asarray(best.predict(x["test"]))
 
 
 def teachers(dataset: Dataset, network: Network) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mugkit.results.probes import Targets, Vectors
 from mugkit.results.style import MODALITY_COLORS
+from mugkit.threads import one_thread
 
 Hits = Bool[np.ndarray, "candidates clips"]
 _LINES = {
@@ -43,11 +44,12 @@ def candidates(
     x = {name: scaler.transform(values) for name, values in inputs.items()}
     dims = x["train"].shape[1]
     predicted: dict[str, list[np.ndarray]] = {"valid": [], "test": []}
-    for _ in range(count):
-        chosen = rng.permutation(dims)[:width]
-        model = Ridge(strength, solver="cholesky").fit(x["train"][:, chosen], targets["train"])
-        for name, rows in predicted.items():
-            rows.append(model.predict(x[name][:, chosen]))
+    with one_thread():
+        for _ in range(count):
+            chosen = rng.permutation(dims)[:width]
+            model = Ridge(strength, solver="cholesky").fit(x["train"][:, chosen], targets["train"])
+            for name, rows in predicted.items():
+                rows.append(model.predict(x[name][:, chosen]))
     return {name: np.stack(rows) for name, rows in predicted.items()}
 
 

@@ -19,6 +19,7 @@ from mugkit.nets.projection import l2_normalise
 from mugkit.results import gap
 from mugkit.results.style import ACCENT, MODALITY_COLORS
 from mugkit.stages.pretrain import SavedRepresentations
+from mugkit.threads import one_thread
 
 Saved = Mapping[str, SavedRepresentations]  # a network's name → its representations of the training split
 
@@ -181,11 +182,10 @@ def embed(saved: Saved, clips: int = 100, seed: int = 0) -> pd.DataFrame:
 
 def _embedding(reps: SavedRepresentations, modality: str, chosen: np.ndarray, seed: int) -> pd.DataFrame:
     from sklearn.manifold import TSNE
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     vectors = torch.cat([l2_normalise(part[modality][chosen]) for part in (reps.unimodal, reps.projected)]).numpy()
     tsne = TSNE(perplexity=min(30, len(chosen) / 2), init="pca", random_state=seed)
-    with threadpool_limits(1):  # on a busy machine its threads mostly wait for each other
+    with one_thread():
         flat = tsne.fit_transform(vectors)
     kind = np.repeat(["x_m", "x_m′"], len(chosen))
     columns = {"modality": modality, "kind": kind, "clip": np.tile(chosen, 2), "across": flat[:, 0], "up": flat[:, 1]}

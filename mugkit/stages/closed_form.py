@@ -1,17 +1,18 @@
 """One bi-level step of stage 2 (Eqs. 15, 20, 22, 23) with MUCN's derivatives written out.
 
 learn2learn builds the graph of a gradient step and differentiates through it, for any network. MUCN has one hidden
-layer and the loss is an absolute error, so both derivatives fit on a few lines and nothing has to be recorded:
+layer and the loss is an absolute error, so both derivatives fit on a few lines and nothing has to be recorded. With
+i = [x; ȳ; 1] and W = [W₁ b₁]:
 
-    z = [x; ȳ]W₁ᵀ + b₁,  h = ReLU(z),  u = s·ȳ + h·w₂ + b₂,  y_mc = ρ tanh(u),  L = mean|target − y_mc|
-    δ = ∂L/∂u = −sign(target − y_mc)·ρ(1 − tanh²u)/n,  ζ = ∂L/∂z = (δ ⊗ w₂) ⊙ ReLU′(z),  ∂L/∂W₁ = ζᵀ[x; ȳ]
+    z = Wi,  h = ReLU(z),  u = s·ȳ + h·w₂ + b₂,  y_mc = ρ tanh(u),  L = mean|target − y_mc|
+    δ = ∂L/∂u = −sign(target − y_mc)·ρ(1 − tanh²u)/n,  φ = ∂u/∂z = w₂ ⊙ ReLU′(z),  ∂L/∂W = Σ δ·φ ⊗ i
 
 Eq. 23 needs ∇_θ L(θ − α∇ℓ(θ)) = g − αHg with g = ∇L(θ′) and H the Hessian of ℓ at θ. Hg is the derivative of ∇ℓ along
 g (Pearlmutter's R operator): a forward and a backward pass over the batch.
 
-Eq. 20 is needed at θ and at θ′, on a set D eleven times as large as S. Eq. 15 changes W₁ by α·ζᵀ[x; ȳ] over S, a matrix
-of rank |S|, so z at θ′ is z at θ minus α·([x; ȳ]_D [x; ȳ]_Sᵀ + 1)ζ: where S has far fewer clips than [x; ȳ] has dims,
-that costs less than a second pass over D. Products run faster where W₁ lies in memory column by column (`laid_out`).
+Eq. 20 is needed at θ and at θ′, on a set D eleven times as large as S. Eq. 15 changes W by α·Σ δ·φ ⊗ i over S, a matrix
+of rank |S|, so z at θ′ is z at θ minus α·Σ δ·⟨i_D, i_S⟩·φ: where S has far fewer clips than i has dims, that costs less
+than a second pass over D. Products run faster where W lies in memory column by column (`laid_out`).
 `tests/stages/test_closed_form.py` holds all of it against learn2learn.
 """
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
@@ -29,14 +31,42 @@ from mugkit.config import MetaLearning
 from mugkit.nets.mucn import MUCN
 from mugkit.stages.denoising import Step, Task
 
-Parameters = list[Tensor]  # W₁, b₁, w₂ and, if the last layer has one, b₂: the order of MUCN's own parameters
+Last = list[Tensor]  # w₂ and, if the last layer has one, b₂
 
 
 def laid_out(mucn: MUCN) -> MUCN:
-    """The network, the same numbers, with W₁ in memory as the products here leave its derivatives."""
+    """The network, the same numbers, with W₁ in memory as the products here read it."""
     weight: Tensor = mucn.layers[0].weight  # type: ignore[assignment]
     weight.data = weight.data.T.contiguous().T
     return mucn
+
+
+@dataclass(frozen=True)
+class Theta:
+    """θ: Wᵀ, w₂ and perhaps b₂.
+
+    Attributes:
+        make: works Wᵀ out when it is first asked for: behind a closed gate nobody asks for that of θ′.
+    """
+
+    make: Callable[[], Float[Tensor, "d_m+2 width"]]
+    last: Last
+
+    @cached_property
+    def first(self) -> Float[Tensor, "d_m+2 width"]:
+        """Wᵀ."""
+        return self.make()
+
+    @classmethod
+    def of(cls, mucn: MUCN) -> Theta:
+        """A copy of what the network has learned."""
+        first, bias, second, *rest = (p.detach() for p in mucn.parameters())
+        return cls(lambda: torch.cat([first.T, bias[None]]), [second[0], *rest])
+
+    def as_mucn(self) -> list[Tensor]:
+        """The same in the order and the shapes of MUCN's own parameters."""
+        second, *rest = self.last
+        return [self.first[:-1].T, self.first[-1], second[None], *rest]
 
 
 @dataclass(frozen=True)
@@ -44,17 +74,18 @@ class Given:
     """A task as MUCN reads it.
 
     Attributes:
-        inputs: [x; ȳ].
+        inputs: [x; ȳ; 1].
     """
 
-    inputs: Float[Tensor, "batch d_m+1"]
+    inputs: Float[Tensor, "batch d_m+2"]
     noisy: Float[Tensor, "batch"]
     target: Float[Tensor, "batch"]
 
     @classmethod
     def of(cls, task: Task) -> Given:
-        inputs = task.x.new_empty(len(task.x), task.x.shape[1] + 1)  # filled by columns: `cat` takes five times as long
-        inputs[:, :-1], inputs[:, -1] = task.x, task.noisy
+        inputs = task.rows
+        if inputs is None:
+            inputs = torch.cat([task.x, task.noisy[:, None], torch.ones_like(task.noisy)[:, None]], dim=1)
         return cls(inputs, task.noisy, task.target)
 
 
@@ -63,140 +94,185 @@ class Pass:
     """What one forward pass leaves for the derivatives.
 
     Attributes:
-        inputs: [x; ȳ].
+        inputs: [x; ȳ; 1].
         hidden: h.
         tanh: tanh(u).
         delta: δ.
         loss: L.
     """
 
-    inputs: Float[Tensor, "batch d_m+1"]
+    inputs: Float[Tensor, "batch d_m+2"]
     hidden: Float[Tensor, "batch width"]
     tanh: Float[Tensor, "batch"]
     delta: Float[Tensor, "batch"]
     loss: Float[Tensor, ""]
 
+    def slope(self, w2: Float[Tensor, "width"]) -> Float[Tensor, "batch width"]:
+        """φ."""
+        return torch.ops.aten.threshold_backward(w2.expand_as(self.hidden), self.hidden, 0.0)  # w₂ where h > 0
 
-class ClosedForm:
-    """MUCN's loss and its derivatives as functions of its parameters.
+    def weighed(self, by: Float[Tensor, "batch"]) -> Float[Tensor, "d_m+2 batch"]:
+        """The inputs of every clip, times a number of its own."""
+        return (self.inputs * by[:, None]).T
 
-    Args:
-        mucn: the network; its parameters are only read.
-    """
 
-    def __init__(self, mucn: MUCN) -> None:
-        self.parameters: Parameters = [p.detach() for p in mucn.parameters()]  # the same memory
-        self.rho, self.scale = mucn.rho, mucn.scale
+@dataclass(frozen=True)
+class Shape:
+    """What of MUCN is not learned: ρ, and s of Eq. 28."""
 
-    def z(self, theta: Parameters, inputs: Float[Tensor, "batch d_m+1"]) -> Float[Tensor, "batch width"]:
-        """What enters the ReLU."""
-        return (inputs @ theta[0].T).add_(theta[1])  # `addmm` would copy b₁ to every row first
+    rho: float
+    scale: float
 
-    def _tanh(
-        self, theta: Parameters, hidden: Float[Tensor, "batch width"], noisy: Float[Tensor, "batch"]
+    def tanh(
+        self, last: Last, hidden: Float[Tensor, "batch width"], noisy: Float[Tensor, "batch"]
     ) -> Float[Tensor, "batch"]:
         """tanh(u)."""
-        u = torch.addmv(noisy, hidden, theta[2][0], beta=self.scale)
-        return (u if len(theta) == 3 else u + theta[3]).tanh_()
+        u = torch.addmv(noisy, hidden, last[0], beta=self.scale)
+        return (u if len(last) == 1 else u.add_(last[1])).tanh_()
 
-    def loss(self, theta: Parameters, z: Float[Tensor, "batch width"], on: Given) -> Float[Tensor, ""]:
+    def loss(self, last: Last, z: Float[Tensor, "batch width"], on: Given) -> Float[Tensor, ""]:
         """L (Eqs. 14, 16, 20)."""
-        return (on.target - self.rho * self._tanh(theta, z.relu(), on.noisy)).abs_().mean()
+        return torch.sub(on.target, self.tanh(last, z.relu(), on.noisy), alpha=self.rho).abs_().mean()
 
-    def forward(self, theta: Parameters, z: Float[Tensor, "batch width"], on: Given) -> Pass:
+    def forward(self, last: Last, z: Float[Tensor, "batch width"], on: Given) -> Pass:
         """L with all that its derivatives need.
 
         Args:
             z: overwritten.
         """
         hidden = z.relu_()
-        tanh = self._tanh(theta, hidden, on.noisy)
-        error = on.target - self.rho * tanh  # Eq. 28
-        delta = error.sign().mul_(tanh.square().sub_(1)).mul_(self.rho / len(error))
+        tanh = self.tanh(last, hidden, on.noisy)
+        error = torch.sub(on.target, tanh, alpha=self.rho)  # Eq. 28
+        delta = tanh.square().sub_(1).mul_(error.sign()).mul_(self.rho / len(error))
         return Pass(on.inputs, hidden, tanh, delta, error.abs_().mean())
 
-    def zeta(self, theta: Parameters, at: Pass) -> Float[Tensor, "batch width"]:
-        """ζ."""
-        return torch.outer(at.delta, theta[2][0]).mul_(at.hidden.sign())  # a hidden unit's sign is ReLU′(z): 0 or 1
 
-    def gradient(self, theta: Parameters, at: Pass, zeta: Float[Tensor, "batch width"] | None = None) -> Parameters:
-        """∇_θ L.
-
-        Args:
-            zeta: ζ, where it is known.
-        """
-        zeta = self.zeta(theta, at) if zeta is None else zeta
-        found = [(at.inputs.T @ zeta).T, zeta.sum(0), (at.delta @ at.hidden)[None]]
-        return found if len(theta) == 3 else [*found, at.delta.sum()[None]]
-
-    def along(self, theta: Parameters, at: Pass, v: Parameters) -> Parameters:
-        """Hv: the derivative of `gradient` along v."""
-        active = at.hidden.sign()
-        r_hidden = torch.addmm(v[1], at.inputs, v[0].T).mul_(active)
-        r_u = torch.addmv(at.hidden @ v[2][0], r_hidden, theta[2][0])
-        r_delta = -2 * at.tanh * at.delta * (r_u if len(theta) == 3 else r_u + v[3])
-        r_zeta = torch.outer(r_delta, theta[2][0]).addr_(at.delta, v[2][0]).mul_(active)
-        found = [(at.inputs.T @ r_zeta).T, r_zeta.sum(0), (r_delta @ at.hidden + at.delta @ r_hidden)[None]]
-        return found if len(theta) == 3 else [*found, r_delta.sum()[None]]
+Gradient = list[Tensor]  # of Wᵀ, w₂ and perhaps b₂
 
 
-def moved(theta: Parameters, direction: Parameters, rate: float) -> Parameters:
+def gradient(last: Last, at: Pass) -> Gradient:
+    """∇L."""
+    found = [at.weighed(at.delta) @ at.slope(last[0]), at.delta @ at.hidden]
+    return found if len(last) == 1 else [*found, at.delta.sum()[None]]
+
+
+def descended(theta: Theta, at: Pass, slope: Float[Tensor, "batch width"], rate: float) -> Theta:
+    """θ − rate·∇L.
+
+    Args:
+        slope: φ.
+    """
+    last = [torch.addmv(theta.last[0], at.hidden.T, at.delta, alpha=-rate)]
+    if len(theta.last) == 2:
+        last.append(theta.last[1] - rate * at.delta.sum())
+    return Theta(lambda: torch.addmm(theta.first, at.weighed(at.delta), slope, alpha=-rate), last)
+
+
+def back(last: Last, at: Pass, v: Gradient, rate: float) -> Gradient:
+    """v − rate·Hv, in place: Hv is the derivative of `gradient` along v."""
+    active = at.hidden.sign()  # ReLU′(z): 0 or 1
+    r_hidden = (at.inputs @ v[0]).mul_(active)
+    r_u = torch.addmv(at.hidden @ v[1], r_hidden, last[0])
+    r_delta = (at.tanh * at.delta).mul_(r_u if len(last) == 1 else r_u + v[2]).mul_(-2)
+    r_zeta = torch.outer(r_delta, last[0]).addr_(at.delta, v[1]).mul_(active)  # of δ·φ
+    v[0].addmm_(at.inputs.T, r_zeta, alpha=-rate)
+    v[1].addmv_(at.hidden.T, r_delta, alpha=-rate).addmv_(r_hidden.T, at.delta, alpha=-rate)
+    return v if len(last) == 1 else [*v[:2], v[2].sub_(r_delta.sum(), alpha=rate)]
+
+
+def moved(theta: Theta, direction: Gradient, rate: float) -> Theta:
     """θ − rate·direction."""
-    return list(torch._foreach_add(theta, direction, alpha=-rate))
+    first, *last = torch._foreach_add([theta.first, *theta.last], direction, alpha=-rate)
+    return Theta(lambda: first, last)
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """Eq. 15, a step or several.
+
+    Attributes:
+        before: θ, the pass over S and φ in front of every step.
+        theta: θ′.
+    """
+
+    before: Sequence[tuple[Theta, Pass, Float[Tensor, "batch width"]]]
+    theta: Theta
+
+
+def adapt(shape: Shape, theta: Theta, source: Given, config: MetaLearning) -> Adapted:
+    """Eq. 15 on S."""
+    before = []
+    for _ in range(config.adaptation_steps):
+        at = shape.forward(theta.last, source.inputs @ theta.first, source)
+        before.append((theta, at, at.slope(theta.last[0])))
+        theta = descended(*before[-1], config.alpha)  # Eq. 15
+    return Adapted(before, theta)
 
 
 def to_theta_prime(
-    z: Float[Tensor, "D width"], wide: Given, source: Given, zeta: Sequence[Float[Tensor, "batch width"]], alpha: float
+    z: Float[Tensor, "D width"], wide: Given, adapted: Adapted, alpha: float
 ) -> Float[Tensor, "D width"]:
-    """Moves z of D from θ to θ′, in place.
-
-    Args:
-        zeta: ζ of every step over S that led from θ to θ′ (Eq. 15).
-    """
-    alike = (wide.inputs @ source.inputs.T).add_(1)  # [x; ȳ]_D [x; ȳ]_Sᵀ + 1; the one is b₁'s
-    return z.addmm_(alike, zeta[0] if len(zeta) == 1 else torch.stack([*zeta]).sum(0), alpha=-alpha)
+    """z of D, moved in place from θ to θ′."""
+    inputs = adapted.before[0][1].inputs
+    if 2 * len(inputs) >= inputs.shape[1]:
+        return torch.mm(wide.inputs, adapted.theta.first, out=z)
+    alike = wide.inputs @ inputs.T
+    for _, at, slope in adapted.before:
+        z.addmm_(alike * at.delta, slope, alpha=-alpha)
+    return z
 
 
 _READS_THE_GATE = {"cpu"}  # kinds of devices that lose nothing when Python waits for a number
 
 
-def gate(opened: Bool[Tensor, ""], taken: Parameters, otherwise: Callable[[], Parameters]) -> Parameters:
+def gate(opened: Bool[Tensor, ""], taken: Theta, otherwise: Callable[[], Theta]) -> list[Tensor]:
     """Eq. 22 if the gate is open, else Eq. 23. A GPU computes both and selects one: Python never waits for the gate."""
     if opened.device.type in _READS_THE_GATE:
-        return taken if opened else otherwise()
-    return [torch.where(opened, one, other) for one, other in zip(taken, otherwise(), strict=True)]
+        return (taken if opened else otherwise()).as_mucn()
+    return [torch.where(opened, one, other) for one, other in zip(taken.as_mucn(), otherwise().as_mucn(), strict=True)]
 
 
 @torch.no_grad()
-def step(mucn: MUCN, unimodal: Task, multimodal: Task | None, config: MetaLearning) -> Step:
-    """What `mugkit.stages.meta.bilevel_step` proposes; the parameters are not yet written.
+def steps(mucn: MUCN, unimodal: Sequence[Task], multimodal: Task | None, config: MetaLearning) -> list[Step]:
+    """What `mugkit.stages.meta.bilevel_step` proposes for every task, all from the same parameters.
 
     Args:
+        unimodal: a batch, or each of its clips for itself.
         multimodal: None leaves only the unimodal denoising task (Table 5).
     """
-    form, source = ClosedForm(mucn), Given.of(unimodal)
-    before, zeta, theta = [], [], form.parameters
-    for _ in range(config.adaptation_steps):
-        at = form.forward(theta, form.z(theta, source.inputs), source)
-        before.append((theta, at))
-        zeta.append(form.zeta(theta, at))
-        theta = moved(theta, form.gradient(theta, at, zeta[-1]), config.alpha)  # Eq. 15
+    shape, theta = Shape(mucn.rho, mucn.scale), Theta.of(mucn)
+    adapted = [adapt(shape, theta, Given.of(task), config) for task in unimodal]
     if multimodal is None:
-        return Step(theta, at.loss, math.nan, math.nan, True)
+        return [Step(one.theta.as_mucn(), one.before[-1][1].loss, math.nan, math.nan, True) for one in adapted]
     wide = Given.of(multimodal)
-    z = form.z(form.parameters, wide.inputs)
-    pre = form.loss(form.parameters, z, wide)
-    if 2 * len(source.inputs) < source.inputs.shape[1]:  # ζ has to be added up too: half the rank pays
-        z = to_theta_prime(z, wide, source, zeta, config.alpha)
-    else:
-        z = form.z(theta, wide.inputs)
-    after = form.forward(theta, z, wide)
+    z = wide.inputs @ theta.first
+    pre = shape.loss(theta.last, z, wide)
+    return [outer(shape, one, z if one is adapted[-1] else z.clone(), pre, wide, config) for one in adapted]
 
-    def away() -> Parameters:
-        gradient = form.gradient(theta, after)
-        for was, passed in reversed(before):  # back through every step of Eq. 15
-            gradient = moved(gradient, form.along(was, passed, gradient), config.alpha)
-        return moved(form.parameters, gradient, config.alpha_prime)  # Eq. 23
+
+def outer(
+    shape: Shape,
+    adapted: Adapted,
+    z: Float[Tensor, "D width"],
+    pre: Float[Tensor, ""],
+    wide: Given,
+    config: MetaLearning,
+) -> Step:
+    """The gate of Eq. 22 and what follows from it, for one task.
+
+    Args:
+        z: of D at θ; overwritten.
+        pre: Eq. 20 at θ.
+        wide: D.
+    """
+    theta, theta_prime = adapted.before[0][0], adapted.theta
+    after = shape.forward(theta_prime.last, to_theta_prime(z, wide, adapted, config.alpha), wide)
+
+    def away() -> Theta:
+        direction = gradient(theta_prime.last, after)
+        for was, at, _ in reversed(adapted.before):  # back through every step of Eq. 15
+            direction = back(was.last, at, direction, config.alpha)
+        return moved(theta, direction, config.alpha_prime)  # Eq. 23
 
     opened = after.loss < pre
-    return Step(gate(opened, theta, away), at.loss, pre, after.loss, opened)  # Eq. 22
+    return Step(gate(opened, theta_prime, away), adapted.before[-1][1].loss, pre, after.loss, opened)  # Eq. 22

@@ -7,7 +7,9 @@ partly MUCN's own last word. Multimodal: from the projected representation and a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import repeat
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -21,11 +23,33 @@ from mugkit.stages.training import generator, l1, shuffled
 
 @dataclass(frozen=True)
 class Task:
-    """A denoising task: representations, noisy labels, and the labels to recover."""
+    """A denoising task: representations, noisy labels, and the labels to recover.
+
+    Attributes:
+        rows: [x; ȳ; 1], where x is a part of it.
+    """
 
     x: Float[Tensor, "batch d_m"]
     noisy: Float[Tensor, "batch"]
     target: Float[Tensor, "batch"]
+    rows: Float[Tensor, "batch d_m+2"] | None = None
+
+    @classmethod
+    def gathered(
+        cls,
+        wide: Float[Tensor, "clips d_m+2"],
+        index: Int64[Tensor, "batch"],
+        noisy: Float[Tensor, "batch"],
+        target: Float[Tensor, "batch"],
+    ) -> Task:
+        """The task of some clips.
+
+        Args:
+            wide: [x; anything; 1] of all clips.
+        """
+        rows = wide.index_select(0, index)
+        rows[:, -2] = noisy
+        return cls(rows[:, :-2], noisy, target, rows)
 
     def loss(self, mucn: torch.nn.Module) -> Float[Tensor, ""]:
         """Mean absolute error of the corrected labels (Eqs. 14, 16 and 20)."""
@@ -38,12 +62,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Draw:
-    """The random part of one step: S, D = S ∪ S′, and the noise of either (Eqs. 13, 21); D is None without its task."""
+    """The random part of several steps: S, D = S ∪ S′, and the noise of either (Eqs. 13, 21).
 
-    batch: Int64[Tensor, "batch"]
-    noise: Float[Tensor, "batch"]
-    chosen: Int64[Tensor, "D"] | None = None
-    noise_multimodal: Float[Tensor, "D"] | None = None
+    D is None without its task.
+    """
+
+    batches: Int64[Tensor, "steps batch"]
+    noise: Float[Tensor, "steps batch"]
+    chosen: Int64[Tensor, "steps D"] | None = None
+    noise_multimodal: Float[Tensor, "steps D"] | None = None
+
+    def to(self, device: torch.device) -> Draw:
+        chosen, noise = (None if part is None else part.to(device) for part in (self.chosen, self.noise_multimodal))
+        return Draw(self.batches.to(device), self.noise.to(device), chosen, noise)
 
 
 @dataclass(frozen=True)
@@ -73,10 +104,25 @@ class ModalityData:
             x, projected = l2_normalise(x), l2_normalise(projected)  # Eq. 10
         return cls(x, projected, saved.projected_prediction[modality], saved.labels)
 
+    @cached_property
+    def wide(self) -> Float[Tensor, "clips d_m+2"]:
+        """[x_m; 0; 1]."""
+        return _with_room(self.x)
+
+    @cached_property
+    def wide_projected(self) -> Float[Tensor, "clips d_m+2"]:
+        """[x_m′; 0; 1]."""
+        return _with_room(self.projected)
+
     def to(self, device: torch.device) -> ModalityData:
         return ModalityData(
             *(part.to(device) for part in (self.x, self.projected, self.projected_prediction, self.labels))
         )
+
+
+def _with_room(x: Float[Tensor, "clips d_m"]) -> Float[Tensor, "clips d_m+2"]:
+    """[x; 0; 1]: room for a label, and the input of a bias."""
+    return torch.cat([x, x.new_zeros(len(x), 1), x.new_ones(len(x), 1)], dim=1)
 
 
 def decay(lambda_init: float, epoch: int) -> float:
@@ -100,67 +146,83 @@ def unimodal_targets(
     return share * previous.detach() + (1 - share) * labels  # Eq. 17, the target of Eq. 16
 
 
-def unimodal_task(
-    data: ModalityData, batch: Int64[Tensor, "batch"], targets: Float[Tensor, "clips"], noise: Float[Tensor, "batch"]
-) -> Task:
-    """S: the unimodal representation and the clip's label with noise on it."""
-    x, labels, target = (values.index_select(0, batch) for values in (data.x, data.labels, targets))
-    return Task(x, labels + noise, target)  # Eq. 13
+def unimodal_tasks(
+    data: ModalityData,
+    batches: Int64[Tensor, "steps batch"],
+    targets: Float[Tensor, "clips"],
+    noise: Float[Tensor, "steps batch"],
+) -> Iterator[Task]:
+    """S of every step: the unimodal representation and the clip's label with noise on it."""
+    noisy = data.labels[batches] + noise  # Eq. 13
+    for batch, label, target in zip(batches, noisy, targets[batches], strict=True):
+        yield Task.gathered(data.wide, batch, label, target)
+
+
+def multimodal_tasks(
+    data: ModalityData, chosen: Int64[Tensor, "steps D"], noise: Float[Tensor, "steps D"]
+) -> Iterator[Task]:
+    """D of every step: the projected representation, a noisy prediction as the corrupted label, and the clean label."""
+    noisy = data.projected_prediction[chosen] + noise  # Eqs. 19, 21
+    for clips, label, target in zip(chosen, noisy, data.labels[chosen], strict=True):
+        yield Task.gathered(data.wide_projected, clips, label, target)
 
 
 _FEW = 16  # D is a small part of the split if it is less than one in so many
 
 
-def multimodal_set(batch: Int64[Tensor, "batch"], clips: int, ratio: int, draw: torch.Generator) -> Int64[Tensor, "D"]:
-    """D = S ∪ S′: the batch, and b·|S| other clips drawn without replacement (all of them if there are fewer).
+def multimodal_sets(
+    batches: Int64[Tensor, "steps batch"], clips: int, ratio: int, draw: torch.Generator
+) -> Int64[Tensor, "steps D"]:
+    """D = S ∪ S′: each batch, and b·|S| other clips drawn without replacement (all of them if there are fewer).
 
     A few among many are drawn with replacement, and those drawn again left out: as likely, and no list of all others
     makes an epoch's cost grow with the square of its clips.
     """
-    size = (1 + ratio) * len(batch)
+    size = (1 + ratio) * batches.shape[1]
     if _FEW * size < clips:
-        drawn = torch.cat([batch, torch.randint(clips, (2 * size + _FEW,), generator=draw)])
-        ordered, place = drawn.sort(stable=True)
-        again = place[1:][ordered[1:] == ordered[:-1]]  # of a clip that is there more than once all but the first
-        chosen = drawn[torch.ones(len(drawn), dtype=torch.bool).index_fill_(0, again, False)][:size]
-        if len(chosen) == size:
-            return chosen
+        drawn = torch.cat([batches, torch.randint(clips, (len(batches), 2 * size + _FEW), generator=draw)], dim=1)
+        ordered, place = drawn.sort(dim=1, stable=True)
+        again = torch.zeros_like(drawn, dtype=torch.bool)  # of a clip that is there more than once all but the first
+        again.scatter_(1, place[:, 1:], ordered[:, 1:] == ordered[:, :-1])
+        kept = ~again & ((~again).cumsum(1) <= size)
+        if int(kept.sum()) == size * len(batches):
+            return drawn[kept].view(len(batches), size)
+    return torch.stack([_with_others(batch, clips, ratio * len(batch), draw) for batch in batches])
+
+
+def _with_others(batch: Int64[Tensor, "batch"], clips: int, count: int, draw: torch.Generator) -> Int64[Tensor, "D"]:
     outside = torch.ones(clips, dtype=torch.bool)
     outside[batch] = False
     others = outside.nonzero().squeeze(-1)
-    chosen = torch.randperm(len(others), generator=draw)[: ratio * len(batch)]
-    return torch.cat([batch, others[chosen]])
-
-
-def multimodal_task(data: ModalityData, chosen: Int64[Tensor, "D"], noise: Float[Tensor, "D"]) -> Task:
-    """D: the projected representation, a noisy prediction as the corrupted label, and the clean label."""
-    x, prediction, labels = (
-        values.index_select(0, chosen) for values in (data.projected, data.projected_prediction, data.labels)
-    )
-    return Task(x, prediction + noise, labels)  # Eqs. 19, 21
+    return torch.cat([batch, others[torch.randperm(len(others), generator=draw)[:count]]])
 
 
 def draws(clips: int, config: MetaLearning, seed: int, epoch: int) -> Iterator[Draw]:
-    """One epoch's batches and noises, drawn on the CPU, so that they are the same on every device."""
+    """One epoch's batches and noises: those of all whole batches, then those of the smaller one that may be left.
+
+    Drawn on the CPU, so that they are the same on every device.
+    """
     # Two streams: without the multimodal task the unimodal one still sees the same noise, so ablations are paired.
     draw, draw_multimodal = generator(seed, "noise", epoch), generator(seed, "multimodal", epoch)
-    for batch in shuffled(clips, seed, epoch).split(config.meta_batch_size):
-        noise = config.noise_std * torch.randn(len(batch), generator=draw)
-        if not config.multimodal_denoising:
-            yield Draw(batch, noise)
+    order, size = shuffled(clips, seed, epoch), config.meta_batch_size
+    whole = clips - clips % size
+    for batches in (order[:whole].view(-1, size), order[None, whole:]):
+        if not batches.numel():
             continue
-        chosen = multimodal_set(batch, clips, config.extra_ratio, draw_multimodal)
-        yield Draw(batch, noise, chosen, config.noise_std * torch.randn(len(chosen), generator=draw_multimodal))
+        noise = config.noise_std * torch.randn(batches.shape, generator=draw)
+        if not config.multimodal_denoising:
+            yield Draw(batches, noise)
+            continue
+        chosen = multimodal_sets(batches, clips, config.extra_ratio, draw_multimodal)
+        yield Draw(batches, noise, chosen, config.noise_std * torch.randn(chosen.shape, generator=draw_multimodal))
 
 
-def on_device(drawn: Iterable[Draw], device: torch.device) -> Iterable[Draw]:
-    """The same draws on a device: to a GPU all of an epoch's go in four pieces and are split there."""
-    if device.type == "cpu":
-        return drawn
-    steps = list(drawn)
-    columns = [[getattr(one, f.name) for one in steps] for f in fields(Draw)]
-    moved = [
-        [None] * len(steps) if one[0] is None else torch.cat(one).to(device).split([len(part) for part in one])
-        for one in columns
-    ]
-    return [Draw(*step) for step in zip(*moved, strict=True)]
+def tasks(
+    data: ModalityData, targets: Float[Tensor, "clips"], drawn: Draw
+) -> Iterator[tuple[Int64[Tensor, "batch"], Task, Task | None]]:
+    """Every step's batch, its unimodal task, and its multimodal one where there is one."""
+    unimodal = unimodal_tasks(data, drawn.batches, targets, drawn.noise)
+    multimodal: Iterable[Task | None] = repeat(None, len(drawn.batches))
+    if drawn.chosen is not None and drawn.noise_multimodal is not None:
+        multimodal = multimodal_tasks(data, drawn.chosen, drawn.noise_multimodal)
+    return zip(drawn.batches, unimodal, multimodal, strict=True)

@@ -37,6 +37,9 @@ class NotFinite(UserError):
             fix="lower alpha, the step size of Eq. 15, and alpha_prime, that of Eq. 23",
         )
 
+    def __reduce__(self) -> tuple:
+        return (NotFinite, (self.clips, self.epoch, self.what))
+
 
 def _list(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")

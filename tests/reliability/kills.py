@@ -20,7 +20,7 @@ from mugkit import engine, files
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.nets import text
-from mugkit.runs import Store, versions
+from mugkit.runs import Store
 from reliability.scenario import Outcome, draws, fork, wait
 
 SYSTEMS = ("mug", "self-mm", "copy")
@@ -33,7 +33,6 @@ def prepare(dataset: Any) -> None:
     """The data set, and its encoded texts, in the present MUGKIT_HOME; nothing else of torch may run before a fork."""
     data_store.save(dataset, files.data_home() / "made-up")
     text._encode = bag_of_words
-    versions()  # imports transformers: once here, not seconds in every child
     network = SPECS[0].hyperparameters("mosi").network
     for split in dataset.splits.values():
         text.frozen_features(split.text, network.text_encoder, network.pooling)

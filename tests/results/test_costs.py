@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -10,6 +11,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mugkit import files
+from mugkit.data import store
+from mugkit.data.schema import Dataset
 from mugkit.reproduce import notebooks
 from mugkit.results import costs
 
@@ -37,6 +40,31 @@ def test_measure_hands_its_folder_to_the_kernel_and_refuses_a_cell_that_fails(tm
     costs.measure(written(tmp_path / "a.ipynb", ask), tmp_path)
     with pytest.raises(CellExecutionError, match="AssertionError"):
         costs.measure(written(tmp_path / "b.ipynb", "assert False"), tmp_path)
+
+
+FIGURE = "from IPython.display import Image, display; display(Image(data=b'\\x89PNG\\r\\n\\x1a\\n', format='png'))"
+
+
+@pytest.mark.slow
+def test_measure_tells_what_was_computed_and_when_the_first_figure_was_there(tmp_path: Path) -> None:
+    code = ("import time; time.sleep(1)", FIGURE, "sum(range(10**8))", FIGURE)
+    found = costs.measure(written(tmp_path / "figures.ipynb", *code), tmp_path / "home")
+    assert 1 <= found["figure"] < found["seconds"] - 0.5
+    assert found["processor"] > 0.5
+    assert "figure" not in costs.measure(written(tmp_path / "none.ipynb", "1 + 1"), tmp_path / "home")
+
+
+@pytest.mark.slow
+def test_first_starts_from_the_data_alone_and_fails_when_it_is_late(
+    tmp_path: Path, made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save(made_up(), files.data_home() / "made-up")
+    only = "import os, pathlib; assert [p.name for p in pathlib.Path(os.environ['MUGKIT_HOME']).iterdir()] == ['data']"
+    path = written(tmp_path / "n.ipynb", only, FIGURE)
+    assert costs.first(path, "made-up").startswith("n: first figure after ")
+    monkeypatch.setattr(costs, "SOON", 0.0)
+    with pytest.raises(SystemExit, match=r"last cell after .*: later than 0 s"):
+        costs.first(path, "made-up")
 
 
 def test_line_rounds_up_and_takes_the_larger_memory() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from small import bag_of_words, small
 from torch import nn
 
@@ -157,3 +160,13 @@ def test_anchor_of_a_tall_box_is_level_with_its_neighbour() -> None:
     tall, small_box = drawing.Box((2, 2), "x", height=3), drawing.Box((0, 1), "y", height=0.5)
     assert tall.anchor(small_box) == (2, 1)
     assert small_box.anchor(tall) == (0, 1)
+
+
+def test_draw_box_returns_an_edge_that_ends_arrows_where_the_box_does() -> None:
+    axes = Figure().add_subplot(xlim=(0, 4), ylim=(0, 3))
+    edge = drawing._draw_box(axes, drawing.Box((2.0, 1.5), "title", ("a line",)))
+    (box,) = axes.patches
+    pixels = axes.transData.transform([(x, y) for x in np.linspace(1, 3, 60) for y in np.linspace(1, 2, 60)])
+    inside = [[patch.contains(SimpleNamespace(x=x, y=y))[0] for x, y in pixels] for patch in (edge, box)]
+    assert inside[0] == inside[1]
+    assert 0 < sum(inside[0]) < len(pixels)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 
 from mugkit.config import RunSpec
 from mugkit.engine import Run
@@ -47,6 +48,15 @@ def test_importance_of_a_field_that_never_varied_is_none(table: pd.DataFrame) ->
     rows = analysis.importance(table.assign(noise=3.0)).set_index("field")
     assert (rows.loc["noise", "rho"], rows.loc["noise", "importance"]) == (0.0, 0.0)
     assert rows.loc["noise", "verdict"] == analysis.UNSEEN
+
+
+def test_forest_says_bit_for_bit_what_sklearn_s_says() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 6))
+    y = x[:, 0] ** 2 + rng.standard_normal(40)
+    theirs, ours = (forest.fit(x, y) for forest in (RandomForestRegressor(100, random_state=3), analysis._forest(3)))
+    unseen = rng.standard_normal((25, 6))
+    assert (ours.predict(unseen) == theirs.predict(unseen)).all()
 
 
 def test_predictability_of_order_is_high_and_of_chance_is_not(table: pd.DataFrame) -> None:

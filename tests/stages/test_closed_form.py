@@ -10,8 +10,8 @@ from torch import Tensor
 
 from mugkit.config import MetaLearning
 from mugkit.nets.mucn import MUCN
-from mugkit.stages import closed_form, meta
-from mugkit.stages.closed_form import ClosedForm, Given, Pass
+from mugkit.stages import closed_form, meta, modality
+from mugkit.stages.closed_form import Given, Pass, Shape, Theta
 from mugkit.stages.denoising import ModalityData, Step, Task
 
 RHO = 3.0
@@ -39,10 +39,10 @@ SOURCE, FEW, AGAINST, ALIKE = task(9, 2.5, 1), task(4, 2.5, 1), task(30, -2.5, 1
 @pytest.mark.parametrize("residual", ["paper", "scaled"])
 @pytest.mark.parametrize("on", [AGAINST, ALIKE, None], ids=["gate closed", "gate open", "no multimodal task"])
 @pytest.mark.parametrize("source", [SOURCE, FEW], ids=["second pass", "low rank"])
-def test_step_equals_learn2learn(source: Task, on: Task | None, residual: str, bias: bool, steps: int) -> None:
+def test_steps_equal_learn2learn(source: Task, on: Task | None, residual: str, bias: bool, steps: int) -> None:
     config = MetaLearning(alpha=0.3, alpha_prime=0.2, adaptation_steps=steps)
     mucn = made(residual, bias)
-    expected, found = (step(mucn, source, on, config) for step in (meta.with_learn2learn, closed_form.step))
+    expected, found = (way(mucn, [source], on, config)[0] for way in (meta.with_learn2learn, closed_form.steps))
     assert found.gate_open == expected.gate_open == (on is not AGAINST)
     assert_same(found, expected)
 
@@ -56,53 +56,64 @@ def assert_same(found: Step, expected: Step) -> None:
 
 
 @pytest.mark.parametrize("on", [AGAINST, ALIKE], ids=["gate closed", "gate open"])
-def test_step_selecting_equals_step_branching(monkeypatch: pytest.MonkeyPatch, on: Task) -> None:
+def test_steps_selecting_equal_steps_branching(monkeypatch: pytest.MonkeyPatch, on: Task) -> None:
     # What a GPU does, where Python does not read the gate.
     config, mucn = MetaLearning(alpha=0.3, alpha_prime=0.2), made()
-    branching = closed_form.step(mucn, SOURCE, on, config)
+    branching = closed_form.steps(mucn, [SOURCE], on, config)[0]
     monkeypatch.setattr(closed_form, "_READS_THE_GATE", set())
     monkeypatch.setattr(Tensor, "__bool__", None)  # calling it fails: nothing waits for a number
-    selecting = closed_form.step(mucn, SOURCE, on, config)
+    selecting = closed_form.steps(mucn, [SOURCE], on, config)[0]
     monkeypatch.undo()
     assert selecting.gate_open == branching.gate_open
     assert_same(selecting, branching)
 
 
-def test_step_leaves_the_parameters_as_they_were() -> None:
+def test_steps_leave_the_parameters_as_they_were() -> None:
     mucn = made()
     before = [p.detach().clone() for p in mucn.parameters()]
-    closed_form.step(mucn, SOURCE, AGAINST, MetaLearning(alpha=0.3))
+    closed_form.steps(mucn, [SOURCE], AGAINST, MetaLearning(alpha=0.3))
     assert all(torch.equal(p, was) for p, was in zip(mucn.parameters(), before, strict=True))
 
 
-def passed(form: ClosedForm, theta: list[Tensor]) -> Pass:
+def test_steps_of_many_tasks_equal_those_of_each() -> None:
+    # z of D at θ is worked out once for all of them, and moved to every task's own θ′.
+    config, mucn, tasks = MetaLearning(alpha=0.3, alpha_prime=0.2), made(), [SOURCE.clip(row) for row in range(9)]
+    for found, task in zip(closed_form.steps(mucn, tasks, AGAINST, config), tasks, strict=True):
+        assert_same(found, closed_form.steps(mucn, [task], AGAINST, config)[0])
+
+
+def passed(shape: Shape, theta: Theta) -> Pass:
     on = Given.of(SOURCE)
-    return form.forward(theta, form.z(theta, on.inputs), on)
+    return shape.forward(theta.last, on.inputs @ theta.first, on)
 
 
-def test_step_is_second_order() -> None:
+def hessian_times(shape: Shape, theta: Theta, v: list[Tensor]) -> list[Tensor]:
+    through = closed_form.back(theta.last, passed(shape, theta), [one.clone() for one in v], 0.5)
+    return [2 * (one - other) for one, other in zip(v, through, strict=True)]
+
+
+def test_steps_are_second_order() -> None:
     # Without the Hessian a closed gate would propose something else.
     mucn, config = made(), MetaLearning(alpha=0.3, alpha_prime=0.2)
-    form = ClosedForm(mucn)
-    at = passed(form, form.parameters)
-    gradient = form.gradient(form.parameters, at)
-    assert max(h.abs().max().item() for h in form.along(form.parameters, at, gradient)) > 1e-3
-    assert not closed_form.step(mucn, SOURCE, AGAINST, config).gate_open
+    shape, theta = Shape(mucn.rho, mucn.scale), Theta.of(mucn)
+    direction = closed_form.gradient(theta.last, passed(shape, theta))
+    assert max(h.abs().max().item() for h in hessian_times(shape, theta, direction)) > 1e-3
+    assert not closed_form.steps(mucn, [SOURCE], AGAINST, config)[0].gate_open
 
 
-def test_along_equals_differences_of_gradients() -> None:
-    form, size = ClosedForm(made(bias=True)), 1e-6
-    v = [random(*p.shape, seed=31 + n) for n, p in enumerate(form.parameters)]
-    found = form.along(form.parameters, passed(form, form.parameters), v)
+def test_back_takes_differences_of_gradients_off() -> None:
+    mucn, size = made(bias=True), 1e-6
+    shape, theta = Shape(mucn.rho, mucn.scale), Theta.of(mucn)
+    v = [random(*p.shape, seed=31 + n) for n, p in enumerate([theta.first, *theta.last])]
     sides = []
     for sign in (1, -1):
-        theta = closed_form.moved(form.parameters, v, -sign * size)
-        sides.append(form.gradient(theta, passed(form, theta)))
-    for one, plus, minus in zip(found, *sides, strict=True):
+        beside = closed_form.moved(theta, v, -sign * size)
+        sides.append(closed_form.gradient(beside.last, passed(shape, beside)))
+    for one, plus, minus in zip(hessian_times(shape, theta, v), *sides, strict=True):
         torch.testing.assert_close(one, (plus - minus) / (2 * size), rtol=0, atol=1e-7)
 
 
-def modality(clips: int = 96) -> ModalityData:
+def data_of(clips: int = 96) -> ModalityData:
     data = ModalityData(*(random(*shape, seed=s) for shape, s in (((clips, 5), 41), ((clips, 5), 42), ((clips,), 43))),
                         labels=random(clips, seed=44))  # fmt: skip
     return dataclasses.replace(data, projected_prediction=data.labels + 0.5 * data.projected_prediction)
@@ -114,10 +125,10 @@ def modality(clips: int = 96) -> ModalityData:
 def test_whole_epoch_equals_learn2learn(size: int, gate: str, epoch: int) -> None:
     config = MetaLearning(alpha=0.05, alpha_prime=0.02, meta_batch_size=size, extra_ratio=2, meta_epochs=4)
     config = dataclasses.replace(config, gate=gate)  # type: ignore[arg-type]
-    data, ended = modality(), []
-    for step in (meta.with_learn2learn, closed_form.step):
+    data, ended = data_of(), []
+    for way in (meta.with_learn2learn, closed_form.steps):
         mucn = made()
-        row = meta.train_epoch(mucn, data, 0.9 * data.labels, config, 1111, epoch, step)
+        row = modality.train_epoch(mucn, data, 0.9 * data.labels, config, 1111, epoch, way)
         ended.append((row, [p.detach() for p in mucn.parameters()]))
     (expected_row, expected), (row, found) = ended
     assert 0 < row["gate_open"] < 1  # both branches were taken

@@ -19,7 +19,7 @@ from mugkit.nets.mucn import MUCN
 from mugkit.runs import Store
 from mugkit.stages import faults
 from mugkit.stages.denoising import ModalityData
-from mugkit.stages.meta import train_epoch
+from mugkit.stages.modality import train_epoch
 from mugkit.stages.pretrain import pretrain
 from mugkit.systems import Work
 

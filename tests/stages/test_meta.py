@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
-import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES
 from mugkit.maml import MAML
 from mugkit.nets.mucn import MUCN
-from mugkit.stages import closed_form, denoising, meta
+from mugkit.stages import closed_form, denoising, meta, modality
 from mugkit.stages.denoising import ModalityData, Step, Task
 from mugkit.stages.meta import bilevel_step
+from mugkit.stages.modality import Learning, correct, write_parameters
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.stages.training import Checkpoint, cpu_threads
+from mugkit.stages.training import Checkpoint
 
 ALPHA, ALPHA_PRIME = 0.3, 0.05
 
@@ -269,28 +270,28 @@ def test_write_parameters_is_the_mean_of_proposals() -> None:
         Step([torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64)], 0.0, 0.0, 0.0, True)
         for a, b in ((1.0, 2.0), (4.0, -2.0), (4.0, 3.0))
     ]
-    meta.write_parameters(MAML(module, lr=0.1), proposals)
+    write_parameters(MAML(module, lr=0.1), proposals)
     assert (module.a.item(), module.b.item()) == (3.0, 1.0)
 
 
 # --- Eqs. 13, 19, 21: what the tasks are made of
 
 
-def modality(clips: int = 12, **changes: Any) -> ModalityData:
+def data_of(clips: int = 12, **changes: Any) -> ModalityData:
     return ModalityData.of(saved(clips), "a", config(**changes))
 
 
 def test_unimodal_task_by_hand() -> None:
-    data, batch, noise = modality(), torch.tensor([3, 0]), torch.tensor([0.5, -1.0])
-    on = meta.unimodal_task(data, batch, torch.arange(12.0), noise)
+    data, batch, noise = data_of(), torch.tensor([3, 0]), torch.tensor([0.5, -1.0])
+    (on,) = denoising.unimodal_tasks(data, batch[None], torch.arange(12.0), noise[None])
     assert torch.equal(on.x, data.x[batch])
     assert torch.equal(on.noisy, torch.stack([data.labels[3] + 0.5, data.labels[0] - 1.0]))
     assert on.target.tolist() == [3.0, 0.0]
 
 
 def test_multimodal_task_by_hand() -> None:
-    data, chosen, noise = modality(), torch.tensor([3, 0]), torch.tensor([0.5, -1.0])
-    on = meta.multimodal_task(data, chosen, noise)
+    data, chosen, noise = data_of(), torch.tensor([3, 0]), torch.tensor([0.5, -1.0])
+    (on,) = denoising.multimodal_tasks(data, chosen[None], noise[None])
     assert torch.equal(on.x, data.projected[chosen])
     prediction = data.projected_prediction
     assert torch.equal(on.noisy, torch.stack([prediction[3] + 0.5, prediction[0] - 1.0]))
@@ -299,7 +300,7 @@ def test_multimodal_task_by_hand() -> None:
 
 @pytest.mark.parametrize("normalise", [True, False])
 def test_modality_data_normalises_representations_if_asked(normalise: bool) -> None:
-    given, data = saved(), modality(normalise_representations=normalise)
+    given, data = saved(), data_of(normalise_representations=normalise)
     x, projected = given.unimodal["a"], given.projected["a"]
     if normalise:
         x, projected = (v / v.square().sum(1, keepdim=True).sqrt() for v in (x, projected))
@@ -322,7 +323,7 @@ def test_modality_data_normalises_representations_if_asked(normalise: bool) -> N
 )
 def test_multimodal_set_is_batch_and_others_without_duplicates(batch: int, clips: int, ratio: int, size: int) -> None:
     chosen = torch.randperm(clips, generator=torch.Generator().manual_seed(0))[:batch]
-    d = denoising.multimodal_set(chosen, clips, ratio, torch.Generator().manual_seed(1))
+    d = denoising.multimodal_sets(chosen[None], clips, ratio, torch.Generator().manual_seed(1))[0]
     assert d[:batch].tolist() == chosen.tolist()
     assert len(d) == len(set(d.tolist())) == size
     assert set(d.tolist()) <= set(range(clips))
@@ -330,7 +331,7 @@ def test_multimodal_set_is_batch_and_others_without_duplicates(batch: int, clips
 
 def test_multimodal_set_others_are_random_and_reach_everyone() -> None:
     draw, batch = torch.Generator().manual_seed(0), torch.arange(3)
-    drawn = [frozenset(denoising.multimodal_set(batch, 20, 1, draw)[3:].tolist()) for _ in range(60)]
+    drawn = [frozenset(denoising.multimodal_sets(batch[None], 20, 1, draw)[0, 3:].tolist()) for _ in range(60)]
     assert len(set(drawn)) > 20
     assert frozenset().union(*drawn) == frozenset(range(3, 20))
 
@@ -339,7 +340,7 @@ def test_multimodal_set_few_among_many_are_as_likely_as_any() -> None:
     draw, batch = torch.Generator().manual_seed(0), torch.arange(5)
     counts = torch.zeros(1000)
     for _ in range(4000):
-        counts[denoising.multimodal_set(batch, 1000, 10, draw)[5:]] += 1
+        counts[denoising.multimodal_sets(batch[None], 1000, 10, draw)[0, 5:]] += 1
     assert counts[:5].sum() == 0
     expected = 4000 * 50 / 995
     assert scipy.stats.chisquare(counts[5:], [expected] * 995).pvalue > 0.01
@@ -350,7 +351,7 @@ def test_multimodal_set_few_among_many_are_as_likely_as_any() -> None:
 
 @pytest.mark.parametrize(("epoch", "expected"), [(0, 0.9), (1, 0.81), (3, 0.6561)])
 def test_decay_by_hand(epoch: int, expected: float) -> None:
-    assert meta.decay(0.9, epoch) == pytest.approx(expected, abs=1e-15)
+    assert denoising.decay(0.9, epoch) == pytest.approx(expected, abs=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -359,46 +360,48 @@ def test_decay_by_hand(epoch: int, expected: float) -> None:
 )
 def test_unimodal_targets_switch_after_halfway(epochs: int, first_mixed: int | None) -> None:
     y, previous = torch.zeros(3), torch.ones(3)
-    mixed = [e for e in range(epochs) if meta.unimodal_targets(y, previous, e, config(meta_epochs=epochs)).any()]
+    mixed = [e for e in range(epochs) if denoising.unimodal_targets(y, previous, e, config(meta_epochs=epochs)).any()]
     assert mixed == (list(range(first_mixed, epochs)) if first_mixed is not None else [])
 
 
 def test_unimodal_targets_after_halfway_by_hand() -> None:
     y, previous = torch.tensor([1.0, -2.0]), torch.tensor([3.0, 0.0])
-    targets = meta.unimodal_targets(y, previous, 2, config(lambda_init=0.5))  # λ = 0.5³ = 0.125
+    targets = denoising.unimodal_targets(y, previous, 2, config(lambda_init=0.5))  # λ = 0.5³ = 0.125
     assert targets.tolist() == pytest.approx([0.125 * 3 + 0.875 * 1, 0.875 * -2])
 
 
 def test_unimodal_targets_other_halfway() -> None:
-    assert meta.unimodal_targets(torch.zeros(1), torch.ones(1), 1, config(halfway=0.25)).item() > 0
-    assert meta.unimodal_targets(torch.zeros(1), torch.ones(1), 0, config(halfway=0.0)).item() > 0
-    assert meta.unimodal_targets(torch.zeros(1), torch.ones(1), 3, config(halfway=1.0)).item() == 0
+    assert denoising.unimodal_targets(torch.zeros(1), torch.ones(1), 1, config(halfway=0.25)).item() > 0
+    assert denoising.unimodal_targets(torch.zeros(1), torch.ones(1), 0, config(halfway=0.0)).item() > 0
+    assert denoising.unimodal_targets(torch.zeros(1), torch.ones(1), 3, config(halfway=1.0)).item() == 0
 
 
 def test_unimodal_targets_send_no_gradient_to_previous_labels() -> None:
     previous = torch.ones(3, requires_grad=True)
-    assert not meta.unimodal_targets(torch.zeros(3), previous, 3, config()).requires_grad
+    assert not denoising.unimodal_targets(torch.zeros(3), previous, 3, config()).requires_grad
 
 
-def test_learn_modality_hands_each_epoch_the_labels_after_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learning_hands_each_epoch_the_labels_after_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Tensor] = []
-    original = meta.train_epoch
+    original = modality.train_epoch
 
     def spy(mucn: MUCN, data: ModalityData, previous: Tensor, *rest: Any) -> dict[str, float]:
         given.append(previous.clone())
         return original(mucn, data, previous, *rest)
 
-    monkeypatch.setattr(meta, "train_epoch", spy)
-    trajectory, history = meta.learn_modality(modality(), "a", config(lambda_init=0.9), 3.0, 1, Checkpoint())
-    assert torch.equal(given[0], modality().labels)
+    monkeypatch.setattr(modality, "train_epoch", spy)
+    learning = Learning(data_of(), "a", config(lambda_init=0.9), 3.0, 1, Checkpoint())
+    learning.learn()
+    trajectory, history = learning.trajectory, learning.history
+    assert torch.equal(given[0], data_of().labels)
     assert all(torch.equal(given[e], trajectory[e - 1]) for e in (1, 2, 3))
     assert [row["lambda"] for row in history] == pytest.approx([0.9, 0.81, 0.729, 0.6561])
 
 
-def test_learn_modality_takes_second_order_steps_of_its_learning_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_learning_takes_second_order_steps_of_its_learning_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     # Every step of a whole run against the reference above, at the parameters and tasks of that moment.
     spy, settings = Spy(monkeypatch), config(alpha=0.3, alpha_prime=ALPHA_PRIME, noise_std=2.0)
-    meta.learn_modality(modality(40), "a", settings, 3.0, 1, Checkpoint())
+    Learning(data_of(40), "a", settings, 3.0, 1, Checkpoint()).learn()
     mucn = MUCN(4, 8, 3.0)
     for unimodal, multimodal, theta, step in spy.calls:
         assert multimodal is not None
@@ -417,29 +420,31 @@ def test_learn_modality_takes_second_order_steps_of_its_learning_rates(monkeypat
 
 
 class Spy:
-    """Wraps the bi-level step: notes the tasks, θ at the time, and what was proposed."""
+    """Wraps the bi-level steps: notes the tasks, θ at the time, and what was proposed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[Task, Task | None, list[Tensor], Step]] = []
-        self.original = closed_form.step
-        monkeypatch.setattr(closed_form, "step", self)
+        self.original = closed_form.steps
+        monkeypatch.setattr(closed_form, "steps", self)
 
-    def __call__(self, mucn: MUCN, unimodal: Task, multimodal: Task | None, settings: MetaLearning) -> Step:
+    def __call__(
+        self, mucn: MUCN, unimodal: Sequence[Task], multimodal: Task | None, settings: MetaLearning
+    ) -> list[Step]:
         theta = [p.detach().clone() for p in mucn.parameters()]
-        step = self.original(mucn, unimodal, multimodal, settings)
-        self.calls.append((unimodal, multimodal, theta, step))
-        return step
+        steps = self.original(mucn, unimodal, multimodal, settings)
+        self.calls += [(task, multimodal, theta, step) for task, step in zip(unimodal, steps, strict=True)]
+        return steps
 
 
 def one_epoch(data: ModalityData, settings: MetaLearning, epoch: int = 0) -> tuple[list[Tensor], dict[str, float]]:
     torch.manual_seed(0)
     mucn = MUCN(data.x.shape[1], 8, 3.0)
-    row = meta.train_epoch(mucn, data, torch.zeros(len(data.labels)), settings, 1111, epoch)
+    row = modality.train_epoch(mucn, data, torch.zeros(len(data.labels)), settings, 1111, epoch)
     return [p.detach() for p in mucn.parameters()], row
 
 
 def test_train_epoch_visits_every_clip_once_and_writes_each_proposal(monkeypatch: pytest.MonkeyPatch) -> None:
-    spy, data = Spy(monkeypatch), modality(14)
+    spy, data = Spy(monkeypatch), data_of(14)
     final, row = one_epoch(data, config())
     assert [len(call[0].target) for call in spy.calls] == [6, 6, 2]  # none dropped
     seen = torch.cat([call[0].target for call in spy.calls])
@@ -453,7 +458,7 @@ def test_train_epoch_visits_every_clip_once_and_writes_each_proposal(monkeypatch
 
 def test_train_epoch_sample_gate_averages_one_task_a_clip(monkeypatch: pytest.MonkeyPatch) -> None:
     spy = Spy(monkeypatch)
-    final, _ = one_epoch(modality(5), config(gate="sample"))
+    final, _ = one_epoch(data_of(5), config(gate="sample"))
     assert [len(call[0].target) for call in spy.calls] == [1] * 5
     for call in spy.calls[1:]:  # all five start from the same θ and are judged on the same D
         assert_equal(call[2], spy.calls[0][2], atol=0)
@@ -464,7 +469,7 @@ def test_train_epoch_sample_gate_averages_one_task_a_clip(monkeypatch: pytest.Mo
 
 def test_train_epoch_without_multimodal_denoising_has_no_second_task(monkeypatch: pytest.MonkeyPatch) -> None:
     spy = Spy(monkeypatch)
-    _, row = one_epoch(modality(), config(multimodal_denoising=False))
+    _, row = one_epoch(data_of(), config(multimodal_denoising=False))
     assert [call[1] for call in spy.calls] == [None, None]
     assert row["gate_open"] == 1.0
     assert math.isnan(row["pre"])
@@ -472,7 +477,7 @@ def test_train_epoch_without_multimodal_denoising_has_no_second_task(monkeypatch
 
 def noises(monkeypatch: pytest.MonkeyPatch, std: float, epoch: int = 0) -> tuple[Tensor, Tensor]:
     """The noise on S and on S ∪ S′ of one batch of 600 clips, told from the tasks themselves."""
-    spy, data = Spy(monkeypatch), modality(600)
+    spy, data = Spy(monkeypatch), data_of(600)
     settings = config(noise_std=std, meta_batch_size=600)
     one_epoch(data, settings, epoch)
     unimodal, multimodal, _, _ = spy.calls[-1]
@@ -512,9 +517,9 @@ def learn(
 
 @pytest.mark.parametrize("label_input", ["multimodal", "prediction"])
 def test_correct_feeds_label_without_noise(label_input: str) -> None:
-    mucn, data = MUCN(4, 8, 3.0), modality()
+    mucn, data = MUCN(4, 8, 3.0), data_of()
     given = data.labels if label_input == "multimodal" else data.projected_prediction
-    out = meta.correct(mucn, data, config(label_input=label_input))
+    out = correct(mucn, data, config(label_input=label_input))
     assert torch.equal(out, mucn(data.x, given).detach())
     assert not out.requires_grad
 
@@ -552,54 +557,11 @@ def test_meta_learn_asks_for_no_network_and_no_dataset() -> None:
     }
 
 
-def test_meta_learn_side_by_side_equals_one_after_the_other(tmp_path: Path) -> None:
-    found = []
-    for threads in (1, 3):
-        with cpu_threads(threads):
-            (tmp_path / str(threads)).mkdir()
-            found.append(meta.meta_learn(saved(40), config(), 3.0, 1111, tmp_path / str(threads)))
-            assert torch.get_num_threads() == threads
-    for m in MODALITIES:
-        assert torch.equal(found[0].trajectory[m], found[1].trajectory[m])
-    assert found[0].history.equals(found[1].history)
-
-
-def test_side_by_side_ends_all_when_one_fails() -> None:
-    ended = []
-
-    def learn(modality: str, stopping: threading.Event) -> meta.Learned:
-        if modality == "a":
-            raise ValueError("a fails")
-        ended.append((modality, stopping.wait(timeout=60)))
-        return torch.zeros(1, 1), []
-
-    with pytest.raises(ValueError, match="a fails"):
-        meta.side_by_side(learn, workers=3)
-    assert sorted(ended) == [("l", True), ("v", True)]
-
-
-def test_learn_modality_begins_no_epoch_once_stopped(tmp_path: Path) -> None:
-    stopping = threading.Event()
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
-    original = meta.train_epoch
-
-    def once(*given: Any) -> dict[str, float]:
-        stopping.set()
-        return original(*given)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(meta, "train_epoch", once)
-        trajectory, history = meta.learn_modality(modality(), "a", config(), 3.0, 1, checkpoint, stopping)
-    assert len(trajectory) == len(history) == 1
-
-
-def test_on_device_gives_the_same_draws_in_pieces() -> None:
+def test_draw_to_another_device_moves_every_part() -> None:
     # 'meta' stands for any other device: shapes without numbers.
     for multimodal in (True, False):
-        settings = config(multimodal_denoising=multimodal)
-        steps = list(denoising.draws(14, settings, 1111, 0))
-        elsewhere = denoising.on_device(iter(steps), torch.device("meta"))
-        for one, other in zip(steps, elsewhere, strict=True):
+        for one in denoising.draws(14, config(multimodal_denoising=multimodal), 1111, 0):
+            other = one.to(torch.device("meta"))
             for field in dataclasses.fields(denoising.Draw):
                 before, after = getattr(one, field.name), getattr(other, field.name)
                 if before is None:
@@ -672,12 +634,12 @@ def test_meta_learn_interrupted_then_resumed_equals_uninterrupted(
     checkpoint, folder = Checkpoint(tmp_path / "partial" / "checkpoint.pt"), tmp_path / "resumed"
     folder.mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(meta, "train_epoch", StopAt(meta.train_epoch, call))
+        patch.setattr(modality, "train_epoch", StopAt(modality.train_epoch, call))
         with pytest.raises(KeyboardInterrupt):
             meta.meta_learn(saved(), config(), 3.0, 1111, folder, checkpoint)
     assert hashes(folder) == {}
-    rest = StopAt(meta.train_epoch, 1000)
-    monkeypatch.setattr(meta, "train_epoch", rest)
+    rest = StopAt(modality.train_epoch, 1000)
+    monkeypatch.setattr(modality, "train_epoch", rest)
     meta.meta_learn(saved(), config(), 3.0, 1111, folder, checkpoint)
     assert 1000 - rest.left == 12 - (call - 1)  # finished epochs are not done again
     assert hashes(folder) == hashes(tmp_path / "whole")

@@ -1,4 +1,4 @@
-"""Where tasks are computed: executors of the standard library's kind, so that all engines are driven alike."""
+"""Where tasks are computed: executors of the standard library's kind, so that whoever hands them out need not know."""
 
 from __future__ import annotations
 

@@ -1,0 +1,90 @@
+"""Stage 2 in several processes: the same bytes as in one, whatever ends it in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+
+import pytest
+from small import StopAt, hashes
+from stages.test_meta import config, saved
+
+from mugkit import pools
+from mugkit.config import MetaLearning
+from mugkit.stages import meta, modality, side_by_side
+from mugkit.stages.faults import NotFinite
+from mugkit.stages.training import Checkpoint, cpu_threads
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(meta, "WORTH", 0)
+    processes = pools.processes
+    with cpu_threads(2):
+        yield
+    pools.forget(processes(2))
+
+
+def learn(folder: Path, settings: MetaLearning | None = None, checkpoint: Checkpoint | None = None) -> dict[str, str]:
+    folder.mkdir()
+    meta.meta_learn(saved(40), settings or config(), 3.0, 1111, folder, checkpoint)
+    return hashes(folder)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> dict[str, str]:
+    """What one process makes, one modality after the other."""
+    with cpu_threads(1):
+        return learn(tmp_path / "alone")
+
+
+def test_side_by_side_equals_one_after_the_other(tmp_path: Path, alone: dict[str, str]) -> None:
+    assert learn(tmp_path / "together") == alone
+
+
+def test_side_by_side_below_what_is_worth_it_starts_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meta, "WORTH", 10**9)
+    monkeypatch.setattr(pools, "processes", None)  # calling it fails
+    learn(tmp_path / "alone")
+
+
+def test_side_by_side_fault_names_modality_and_clips(tmp_path: Path) -> None:
+    with pytest.raises(NotFinite) as caught:
+        learn(tmp_path / "fault", config(alpha=1e38))
+    assert "labels' network" in caught.value.what
+    assert caught.value.clips
+
+
+def test_side_by_side_interrupted_then_resumed_equals_uninterrupted(tmp_path: Path, alone: dict[str, str]) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
+    stop = StopAt(modality.Learning.took, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(modality.Learning, "took", lambda *given: stop(*given))
+        with pytest.raises(KeyboardInterrupt):
+            learn(tmp_path / "stopped", checkpoint=checkpoint)
+    assert list(tmp_path.glob("*-checkpoint.pt"))
+    assert learn(tmp_path / "resumed", checkpoint=checkpoint) == alone
+
+
+def test_side_by_side_lost_worker_is_told_and_the_rest_is_resumed(tmp_path: Path, alone: dict[str, str]) -> None:
+    checkpoint, original = Checkpoint(tmp_path / "checkpoint.pt"), side_by_side.packed
+    calls = 0
+
+    def kills(learning: modality.Learning) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls == 6:
+            for worker in list(pools.processes(2)._processes or {}):
+                os.kill(worker, signal.SIGKILL)
+        return original(learning)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(side_by_side, "packed", kills)
+        with pytest.raises(BrokenExecutor):
+            learn(tmp_path / "lost", checkpoint=checkpoint)
+    assert learn(tmp_path / "resumed", checkpoint=checkpoint) == alone

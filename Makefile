@@ -78,6 +78,7 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
 
 # In environments of their own. TORCH names a build: `make test-newest TORCH=torch==2.13.0+cpu` spares gigabytes of CUDA.
+# Without TESTS, what passed goes to figures/versions.json and DEPENDENCIES.md.
 test-lowest: TORCH ?= $(shell $(BIN)/uv pip freeze --quiet --python $(BIN)/python | grep '^torch==')
 test-lowest: setup  ## unit tests with the lowest versions that pyproject.toml allows (torch: as set up)
 	$(call test_with,lowest,lowest-direct)
@@ -90,7 +91,12 @@ define test_with
 	echo '$(TORCH)' > .mugkit/env-$(1)/torch.txt
 	@$(LIKE_PIP) $(BIN)/uv pip install --quiet --python .mugkit/env-$(1)/bin/python --resolution $(2) \
 		--constraint .mugkit/env-$(1)/torch.txt --editable '.[$(EXTRAS)]'
-	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py $(TESTS)
+	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py \
+		--junitxml=.mugkit/env-$(1)/tests.xml $(TESTS)
+	@if [ -z "$(TESTS)" ]; then \
+		.mugkit/env-$(1)/bin/python -m mugkit.results.tested $(1) .mugkit/env-$(1)/tests.xml; \
+		python -m mugkit.results.dependencies; \
+	fi
 endef
 
 soak: setup  ## faults and hostile files in full (fifteen minutes); counts go to figures/reliability.json

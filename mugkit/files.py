@@ -8,9 +8,9 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,12 @@ def _prefix(target: Path) -> str:
     return f".{target.name}.{_host()}-{os.getpid()}-"
 
 
+def _temporary(target: Path) -> Path:
+    """A new name for what is written beside `target`. Made inside a `try`, it is cleared away at whatever line a Ctrl-C
+    comes; `tempfile.mkstemp` would leave it if that came before it had told the name."""
+    return target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}.tmp")
+
+
 def _host() -> str:
     return "".join(letter for letter in socket.gethostname() if letter.isalnum())[:32]
 
@@ -116,12 +122,11 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     with _told_if_full(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary = _temporary(target)
         try:
+            temporary.touch(mode=0o600, exist_ok=False)
             yield temporary
-            temporary.chmod(0o644)  # mkstemp makes files private; results are meant to be read
+            temporary.chmod(0o644)  # private until it is whole; results are meant to be read
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -132,8 +137,9 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Like `atomic_path`, for a folder. An existing target is kept unless `replace`."""
     with _told_if_full(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=".tmp", dir=target.parent))
+        temporary = _temporary(target)
         try:
+            temporary.mkdir(mode=0o700)
             yield temporary
             temporary.chmod(0o755)
             if replace and target.exists():

@@ -157,7 +157,7 @@ def opened(browser: Browser, at: Server, notebook: str, picture: Path) -> Iterat
     try:
         page.goto(f"{at.address}lab/tree/{notebook}?token={TOKEN}&reset")
         # The notebook's own indicator says idle before there is a kernel, and cells run then come to nothing.
-        expect(page.get_by_role("button", name=READY)).to_be_visible()
+        expect(page.locator("#jp-main-statusbar").get_by_text(READY)).to_be_visible()
         expect(found.notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')).to_be_visible()
         yield found
     except BaseException:

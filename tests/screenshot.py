@@ -36,7 +36,7 @@ def take(target: Path) -> None:
             before = picture.get_attribute("src") or ""
             box.locator(".mugkit-explorer-utterances select").select_option(index=2)
             expect(picture).not_to_have_attribute("src", before)  # it comes last
-            expect(found.page.get_by_role("button", name=READY)).to_be_visible()
+            expect(found.page.locator("#jp-main-statusbar").get_by_text(READY)).to_be_visible()
             found.page.set_viewport_size({"width": 1280, "height": 960})
             found.page.keyboard.press("Control+b")  # the file browser leaves; the explorer gets its room
             box.evaluate("box => box.scrollIntoView({block: 'start'})")

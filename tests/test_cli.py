@@ -105,11 +105,16 @@ def test_shell_completion_completes_commands(mugkit: Mugkit, monkeypatch: pytest
     assert mugkit().out.split() == ["report", "reproduce"]
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_shell_completion_is_shown_for(shell: str, mugkit: Mugkit) -> None:
-    done = mugkit("--show-completion", shell)
+@pytest.mark.parametrize(
+    ("shell", "line"), [("bash", "complete -o default -F"), ("zsh", "#compdef mugkit"), ("fish", "complete --command")]
+)
+def test_shell_completion_is_shown_for(shell: str, line: str, mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In that shell, not in the one, if any, that the tests were started from."""
+    monkeypatch.setattr("shellingham.detect_shell", lambda: (shell, f"/bin/{shell}"))
+    done = mugkit("--show-completion")
     assert (done.code, done.err) == (0, "")
     assert "_MUGKIT_COMPLETE=" in done.out
+    assert line in done.out
 
 
 @pytest.mark.parametrize(

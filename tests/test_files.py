@@ -6,12 +6,14 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -165,6 +167,45 @@ def test_atomic_folder_replaces_only_if_asked(tmp_path: Path) -> None:
     fill(tmp_path / "folder", "new", replace=True)
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["new.txt"]
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+# --- Ctrl-C
+
+
+def interrupted_at(number: int, call: Callable[[], None]) -> bool:
+    """Calls with a Ctrl-C before the numbered line, of all that run; False if it ended before that line."""
+
+    def tracer(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal number
+        number -= event == "line"
+        if number < 0:
+            raise KeyboardInterrupt  # ends the tracing, too: there is one Ctrl-C
+        return tracer
+
+    before = sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("writer", [write, fill])
+def test_interrupt_at_any_line_of_a_write_leaves_it_whole_or_nothing(
+    writer: Callable[[Path, str], None], tmp_path: Path
+) -> None:
+    lines = 0
+    while interrupted_at(lines, lambda: writer(tmp_path / "target", "whole")):
+        lines += 1
+        if (left := list(tmp_path.iterdir())) == [tmp_path / "target"]:
+            shutil.rmtree(left[0]) if left[0].is_dir() else left[0].unlink()
+        else:
+            assert left == []
+    assert lines > 30
+    assert [one.name for one in tmp_path.iterdir()] == ["target"]
 
 
 # --- JSON

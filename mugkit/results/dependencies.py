@@ -1,21 +1,24 @@
 """`DEPENDENCIES.md`: every package that mugkit declares, why it is there (the comment in pyproject), and its licence.
 
-`python -m mugkit.results.dependencies` writes the page from `pyproject.toml` and the metadata of what is installed; a
-test fails when the page says something else.
+`python -m mugkit.results.dependencies` writes the page from `pyproject.toml`, the metadata of what is installed, and
+the versions that the tests passed with (`mugkit.results.tested`); a test fails when the page says something else.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 from mugkit import files
 from mugkit.errors import UserError
 
 NAME = "DEPENDENCIES.md"
+TESTED = Path("figures") / "versions.json"
 _UNASKED = {"zh": "unclear of its weights, so nothing installs it unasked"}
 _ENTRY = re.compile(r'^\s*"(?P<name>[A-Za-z0-9._-]+)(?P<bound>[^"]*)",\s*#\s*(?P<reason>.+?)\s*$')
 _ENTRIES = re.compile(r"^(?P<key>[a-z0-9]+) = \[$(?P<lines>.*?)^\]$", re.MULTILINE | re.DOTALL)
@@ -85,21 +88,43 @@ def licence(name: str) -> str:
     return expression or ", ".join(one for one in stated if one != "OSI Approved") or short or "not stated"
 
 
-def page(pyproject: str) -> str:
+def _passed(tested: Mapping[str, Any]) -> str:
+    """A line for each environment in which all unit tests passed."""
+    if not tested:
+        return ""
+    lines = [
+        f"- `make test-{name}`, Python {one['python']}: {one['passed']:,} passed, {one['skipped']} skipped.\n"
+        for name, one in tested.items()
+    ]
+    return "\nThe unit tests pass with the lowest and with the newest versions:\n\n" + "".join(lines)
+
+
+def page(pyproject: str, tested: Mapping[str, Any]) -> str:
     """The page, a table for each group.
+
+    Args:
+        tested: what `mugkit.results.tested` recorded of each environment; may be empty.
 
     Raises:
         UserError: a package without its reason, or one that is not installed.
     """
-    parts, group = [_HEAD], ""
+    parts, group = [_HEAD, _passed(tested)], ""
     for one in declared(pyproject):
         if one.group != group:
             group = one.group
             title = "Always" if group == "dependencies" else f"Extra `{group}`"
-            parts.append(f"\n## {title}\n\n| package | versions | needed for | licence |\n| --- | --- | --- | --- |\n")
-        cells = (one.name, one.bound, one.reason, _UNASKED.get(group) or licence(one.name))
+            head = "| package | versions | tested with | needed for | licence |\n| --- | --- | --- | --- | --- |\n"
+            parts.append(f"\n## {title}\n\n{head}")
+        versions = dict.fromkeys(each["versions"].get(one.name, "–") for each in tested.values())
+        cells = (one.name, one.bound, ", ".join(versions) or "–", one.reason, _UNASKED.get(group) or licence(one.name))
         parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n")
     return "".join(parts)
+
+
+def recorded(root: Path) -> dict[str, Any]:
+    """What `mugkit.results.tested` recorded so far."""
+    found: dict[str, Any] = files.read_json(root / TESTED) if (root / TESTED).exists() else {}
+    return found
 
 
 def main() -> None:
@@ -107,8 +132,9 @@ def main() -> None:
     root = files.repository()
     if root is None:
         raise UserError("pyproject.toml is not beside the package", fix="clone the repository and run `make setup`")
+    written = page((root / "pyproject.toml").read_text(encoding="utf-8"), recorded(root))
     with files.atomic_path(root / NAME) as temporary:
-        temporary.write_text(page((root / "pyproject.toml").read_text(encoding="utf-8")), encoding="utf-8")
+        temporary.write_text(written, encoding="utf-8")
 
 
 if __name__ == "__main__":

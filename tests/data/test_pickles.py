@@ -299,9 +299,17 @@ def test_changed_bytes_give_plain_data_or_an_error(position: int, value: int, la
     pickles._settle(found, {})  # accepts plain data alone
 
 
+class Usual(pickle.Unpickler):
+    """Python's own; numpy 1.26.0 has under `numpy.core` what a newer one writes as `numpy._core`."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        return super().find_class(module if hasattr(np, "_core") else module.replace("._core", ".core"), name)
+
+
 @pytest.mark.shared_data
 @pytest.mark.parametrize("name", ["mosi_lite_unaligned.pkl", "misa_dev.pkl"])
 def test_real_files_read_as_the_usual_reader_does(name: str, shared_data: Path) -> None:
     path = shared_data / "mosi" / name
-    found, usual = load_pickle(path), pickle.loads(path.read_bytes(), encoding="latin1")
-    np.testing.assert_equal(found, usual)
+    found = load_pickle(path)
+    with path.open("rb") as stream:
+        np.testing.assert_equal(found, Usual(stream, encoding="latin1").load())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import random
 import signal
@@ -9,9 +10,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 SEED = 2024
 
 
@@ -44,6 +47,15 @@ class Outcome:
 def draws(name: str) -> random.Random:
     """Random numbers of one scenario."""
     return random.Random(f"{SEED} {name}")
+
+
+def apart(scenario: Callable[..., T], *arguments: Any) -> T:
+    """What a scenario returns, from a fresh process.
+
+    Scenarios train in forks; once torch has compiled a function (seen with 2.15 for CUDA), no fork can differentiate.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(scenario, *arguments).result()
 
 
 def fork(work: Callable[[], object]) -> int:

@@ -8,11 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+from made_up import make_dataset
 
 from mugkit import files
-from mugkit.data.schema import Dataset
 from reliability import (
     contention,
     damage,
@@ -26,23 +27,34 @@ from reliability import (
     places,
     processes,
 )
+from reliability.scenario import Outcome, apart
+
+T = TypeVar("T")
 
 
-@pytest.fixture
-def prepared(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUGKIT_PROGRESS", "0")
-    kills.prepare(made_up((24, 8, 8), true_labels=False))
+
+
+def prepared(scenario: Callable[..., T], *arguments: object) -> T:
+    """A scenario on made-up data."""
+    kills.prepare(make_dataset((24, 8, 8), true_labels=False))
+    return scenario(*arguments)
+
+
+def killed(folder: Path) -> list[Outcome]:
+    """In one process, in two workers, in a notebook's kernel, of a whole reproduction."""
+    stages = kills.run(folder / "stages", 2)
+    runs = kills.content(folder / "stages" / "whole")
+    reproduced = kills_of_reproduce.run(folder / "reproduce", 1, runs)
+    return [stages, kills_of_workers.run(folder / "workers", 1, runs), *reproduced.values()]
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("prepared")
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found in Linux's /proc")
 def test_kill_at_random_moments_resumes_to_the_same_bits(tmp_path: Path) -> None:
-    """In one process, in two workers, in a notebook's kernel, of a whole reproduction."""
-    stages = kills.run(tmp_path / "stages", 2)
-    runs = kills.content(tmp_path / "stages" / "whole")
-    outcomes = [stages, kills_of_workers.run(tmp_path / "workers", 1, runs)]
-    outcomes += kills_of_reproduce.run(tmp_path / "reproduce", 1, runs).values()
+    outcomes = apart(prepared, killed, tmp_path)
     assert [outcome.losses for outcome in outcomes] == [[], [], [], []]
     assert [outcome.tried for outcome in outcomes] == [2, 1, 1, 1]
 
@@ -59,18 +71,16 @@ def test_process_that_outlives_its_trial_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("prepared")
 def test_damaged_file_is_computed_again_to_the_same_bits(tmp_path: Path) -> None:
-    outcome = damage.run(tmp_path, 8)
+    outcome = apart(prepared, damage.run, tmp_path, 8)
     assert (outcome.losses, outcome.tried) == ([], 9)
     assert sum(count for kind, count in outcome.details.items() if kind.endswith(", told")) >= 6
     assert outcome.details["made by other code"] == 1
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("prepared")
 def test_two_processes_compute_each_run_once(tmp_path: Path) -> None:
-    outcome = contention.run(tmp_path, (2,))
+    outcome = apart(prepared, contention.run, tmp_path, (2,))
     assert (outcome.losses, outcome.tried) == ([], 1)
 
 

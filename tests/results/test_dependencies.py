@@ -28,16 +28,30 @@ test = [
 def test_page_is_current() -> None:
     """All but licences, which other versions may word otherwise; `python -m mugkit.results.dependencies` mends it."""
     committed = (REPOSITORY / dependencies.NAME).read_text(encoding="utf-8").splitlines()
-    written = dependencies.page((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")).splitlines()
+    pyproject = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    written = dependencies.page(pyproject, dependencies.recorded(REPOSITORY)).splitlines()
     assert [line.rsplit(" | ", 1)[0] for line in committed] == [line.rsplit(" | ", 1)[0] for line in written]
     assert all(line.rsplit(" | ", 1)[1].strip(" |") for line in committed if line.startswith("| "))
 
 
 def test_page_is_a_table_for_each_group() -> None:
-    written = dependencies.page(PYPROJECT.format(comment="  # distributions")).splitlines()
+    written = dependencies.page(PYPROJECT.format(comment="  # distributions"), {}).splitlines()
     assert [line for line in written if line.startswith("## ")] == ["## Always", "## Extra `test`"]
-    assert f"| pytest | >=8.2 | unit tests | {dependencies.licence('pytest')} |" in written
-    assert any(line.startswith(r"| numpy | >=1.26 | arrays \| tables | ") for line in written)
+    assert f"| pytest | >=8.2 | – | unit tests | {dependencies.licence('pytest')} |" in written
+    assert any(line.startswith(r"| numpy | >=1.26 | – | arrays \| tables | ") for line in written)
+
+
+def test_page_says_which_versions_passed() -> None:
+    same = {"python": "3.11.7", "skipped": 2}
+    tested = {
+        "lowest": same | {"passed": 1234, "versions": {"numpy": "1.26.0", "scipy": "1.15.0"}},
+        "newest": same | {"passed": 99, "versions": {"numpy": "2.4.6", "scipy": "1.15.0"}},
+    }
+    written = dependencies.page(PYPROJECT.format(comment="  # distributions"), tested)
+    assert "- `make test-lowest`, Python 3.11.7: 1,234 passed, 2 skipped.\n" in written
+    assert "| numpy | >=1.26 | 1.26.0, 2.4.6 | " in written
+    assert "| scipy | >=1.15 | 1.15.0 | " in written
+    assert "| pytest | >=8.2 | – | " in written
 
 
 def test_every_package_of_pyproject_is_listed_with_a_licence() -> None:

@@ -13,11 +13,10 @@ import pandas as pd
 import pytest
 from small import bag_of_words
 
-from mugkit import engine, files, noise
+from mugkit import engine, files, noise, pools
 from mugkit.config import RunSpec
 from mugkit.data import reviews, store
 from mugkit.data.schema import Dataset
-from mugkit.engine import pools
 from mugkit.errors import UserError
 from mugkit.nets import text
 

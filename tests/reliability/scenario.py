@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
+import pickle
 import random
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 SEED = 2024
+_CALL = """
+import pickle, sys
+from pathlib import Path
+sys.path[:] = {path!r}
+scenario, arguments = pickle.loads(Path({given!r}).read_bytes())
+Path({found!r}).write_bytes(pickle.dumps(scenario(*arguments)))
+"""
 
 
 @dataclass
@@ -50,12 +59,17 @@ def draws(name: str) -> random.Random:
 
 
 def apart(scenario: Callable[..., T], *arguments: Any) -> T:
-    """What a scenario returns, from a fresh process.
+    """What a scenario returns, from a fresh process; no worker of multiprocessing, which some warnings are kept from.
 
     Scenarios train in forks; once torch has compiled a function (seen with 2.15 for CUDA), no fork can differentiate.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(scenario, *arguments).result()
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = Path(folder, "given"), Path(folder, "found")
+        given.write_bytes(pickle.dumps((scenario, arguments)))
+        call = _CALL.format(path=sys.path, given=str(given), found=str(found))
+        subprocess.run([sys.executable, "-c", call], check=True)
+        result: T = pickle.loads(found.read_bytes())
+    return result
 
 
 def fork(work: Callable[[], object]) -> int:

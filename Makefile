@@ -90,7 +90,7 @@ define test_with
 	$(BIN)/uv venv --quiet --clear --seed --python $(BIN)/python .mugkit/env-$(1)
 	echo '$(TORCH)' > .mugkit/env-$(1)/torch.txt
 	@$(LIKE_PIP) $(BIN)/uv pip install --quiet --python .mugkit/env-$(1)/bin/python --resolution $(2) \
-		--constraint .mugkit/env-$(1)/torch.txt --editable '.[$(EXTRAS)]'
+		--constraint .mugkit/env-$(1)/torch.txt --compile-bytecode --editable '.[$(EXTRAS)]'
 	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py \
 		--junitxml=.mugkit/env-$(1)/tests.xml $(TESTS)
 	@if [ -z "$(TESTS)" ]; then \

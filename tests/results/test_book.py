@@ -196,7 +196,7 @@ def test_browser_navigation_leads_to_the_notebooks(built: Path, chromium: Browse
     with visit(chromium, built / "index.html") as seen:
         seen.page.locator("nav a", has_text="Stage 2").first.click()
         assert seen.page.url.endswith("notebooks/05_stage2_meta_learning.html")
-        assert seen.page.locator("img.math").first.is_visible()
+        seen.page.locator("img.math").first.wait_for(state="visible")  # pictures are drawn after the page is there
         assert seen.troubles == []
 
 

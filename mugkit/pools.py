@@ -50,6 +50,8 @@ def _at_work(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     _busy.set()
     try:
         return fn(*args, **kwargs)
+    except KeyboardInterrupt:  # nobody waits for it any more, and the queue's lock may have gone with an idle worker
+        os._exit(130)
     finally:
         _busy.clear()
 

@@ -323,6 +323,21 @@ def test_run_all_real_worker_killed_is_replaced(tmp_path: Path) -> None:
     pools.forget(pools.processes(2))
 
 
+def test_forgotten_pool_ends_the_worker_at_work_and_the_idle_one() -> None:
+    pool = pools.processes(2)
+    for started in [pool.submit(time.sleep, 1.0) for _ in range(2)]:
+        started.result()
+    working = pool.submit(time.sleep, 600)
+    workers = list((pool._processes or {}).values())
+    while not working.running():
+        time.sleep(0.05)
+    time.sleep(0.5)  # in the queue or in a worker: `running` does not tell
+    pools.forget(pool)
+    for worker in workers:
+        worker.join(60)
+        assert not worker.is_alive()
+
+
 def test_processes_are_kept_for_the_next_call() -> None:
     assert pools.processes(2) is pools.processes(2)
     first = pools.processes(2)

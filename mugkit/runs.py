@@ -21,6 +21,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock
 
 from mugkit import __version__, files, other_code
@@ -53,8 +54,9 @@ def code_fingerprint(*more: str) -> str:
 
 def versions() -> dict[str, str]:
     """What a number may depend on besides our code."""
-    libraries = {name: metadata.version(name) for name in ("torch", "transformers", "numpy")}  # imports none of them
-    return {"mugkit": __version__, "python": platform.python_version(), **libraries}
+    rest = {name: metadata.version(name) for name in ("transformers", "numpy")}  # transformers takes long to import
+    # torch's own word has the build in it (+cpu, +cu132), the package's metadata only sometimes.
+    return {"mugkit": __version__, "python": platform.python_version(), "torch": str(torch.__version__), **rest}
 
 
 @dataclass(frozen=True)

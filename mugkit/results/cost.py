@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -96,9 +97,23 @@ def step_times(works: Mapping[str, Work], rounds: int = 40) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def stage_shares(work: Work) -> pd.DataFrame:
-    """Each stage's share of the seconds that one run of MUG took; runs whatever is missing."""
-    folders = {"1 pretrain": work.representations(), "2 meta-learn": work.learned_labels(), "3 joint": work.result()}
-    seconds = {name: float(files.read_json(folder / "done.json")["seconds"]) for name, folder in folders.items()}
+def stage_shares(labelled: Sequence[Work], trained: Sequence[Path]) -> pd.DataFrame:
+    """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs whatever is missing.
+
+    Medians: whichever run comes first also encodes the texts.
+
+    Args:
+        labelled: of stages 1 and 2.
+        trained: folders of runs, for stage 3.
+    """
+    folders = {
+        "1 pretrain": [work.representations() for work in labelled],
+        "2 meta-learn": [work.learned_labels() for work in labelled],
+        "3 joint": list(trained),
+    }
+    seconds = {
+        name: statistics.median(float(files.read_json(folder / "done.json")["seconds"]) for folder in several)
+        for name, several in folders.items()
+    }
     total = sum(seconds.values())
     return pd.DataFrame([{"stage": name, "share": value / total} for name, value in seconds.items()])

@@ -60,6 +60,6 @@ def _small_share(test: kinds.SmallShare, evidence: Evidence) -> Finding:
     share = once / (once + repeated)
     outcome = verdicts.below(share, share, test.below)
     of = f"share of {' and '.join(test.stages)} with {evidence.seeds} seeds of stage 3"
-    compares = f"seconds of one run's stages; stages 1 and 2 once, stage 3 once a seed; below {test.below:g}"
+    compares = f"median seconds of each stage; stages 1 and 2 once, stage 3 once a seed; below {test.below:g}"
     results = [{"of": of, "value": share, "outcome": outcome}]
     return Finding(verdicts.every([outcome]), results, compares, seeds=evidence.seeds)

@@ -24,7 +24,7 @@ from mugkit.stages import closed_form, meta, modality, side_by_side
 from mugkit.stages.denoising import ModalityData
 from mugkit.stages.training import Checkpoint, cpu_threads, generator, progress
 
-REFERENCE, OURS = meta.with_learn2learn, closed_form.steps
+REFERENCE, OURS = meta.WithLearn2learn, closed_form.ClosedForm
 WHOLE, ALONE = 2.0, 1.4  # bars: what must not be lost; README says why it is no more
 MOSEI_CLIPS = 16326
 CLIPS, EPOCHS, ROUNDS = 1280, 4, 7

@@ -5,14 +5,16 @@ layer and the loss is an absolute error, so both derivatives fit on a few lines 
 i = [x; ȳ; 1] and W = [W₁ b₁]:
 
     z = Wi,  h = ReLU(z),  u = s·ȳ + h·w₂ + b₂,  y_mc = ρ tanh(u),  L = mean|target − y_mc|
-    δ = ∂L/∂u = −sign(target − y_mc)·ρ(1 − tanh²u)/n,  φ = ∂u/∂z = w₂ ⊙ ReLU′(z),  ∂L/∂W = Σ δ·φ ⊗ i
+    c = −ρ/n,  δ = sign(target − y_mc)·(1 − tanh²u),  φ = ∂u/∂z = w₂ ⊙ ReLU′(z),  ∂L/∂W = c·Σ δ·φ ⊗ i
 
 Eq. 23 needs ∇_θ L(θ − α∇ℓ(θ)) = g − αHg with g = ∇L(θ′) and H the Hessian of ℓ at θ. Hg is the derivative of ∇ℓ along
-g (Pearlmutter's R operator): a forward and a backward pass over the batch.
+g (Pearlmutter's R operator): a forward and a backward pass over the batch. All of it is linear in g, so c is left to
+the rates.
 
-Eq. 20 is needed at θ and at θ′, on a set D eleven times as large as S. Eq. 15 changes W by α·Σ δ·φ ⊗ i over S, a matrix
-of rank |S|, so z at θ′ is z at θ minus α·Σ δ·⟨i_D, i_S⟩·φ: where S has far fewer clips than i has dims, that costs less
-than a second pass over D. Products run faster where W lies in memory column by column (`laid_out`).
+Eq. 20 is needed at θ and at θ′, on a set D eleven times as large as S. Eq. 15 changes W by α·c·Σ δ·φ ⊗ i over S, a
+matrix of rank |S|, so z at θ′ is z at θ minus α·c·Σ δ·⟨i_D, i_S⟩·φ: where S has far fewer clips than i has dims, that
+costs less than a second pass over D. Products run faster where W lies in memory column by column (`laid_out`), and the
+hidden layers of D lie in the same room every step: memory that is asked for anew has to be mapped anew.
 `tests/stages/test_closed_form.py` holds all of it against learn2learn.
 """
 
@@ -34,21 +36,16 @@ from mugkit.stages.denoising import Step, Task
 Last = list[Tensor]  # w₂ and, if the last layer has one, b₂
 
 
-def laid_out(mucn: MUCN) -> MUCN:
-    """The network, the same numbers, with [W₁ b₁] in one piece of memory, column by column, as the products read it."""
-    weight, bias, *_ = mucn.parameters()
-    joined = torch.cat([weight.data.T, bias.data[None]])
-    weight.data, bias.data = joined[:-1].T, joined[-1]
-    return mucn
-
-
-def _joined(weight: Float[Tensor, "width d_m+1"], bias: Float[Tensor, "width"]) -> Float[Tensor, "d_m+2 width"]:
-    """Wᵀ; where they are laid out, the same memory."""
-    columns = weight.T
-    shared = weight.untyped_storage().data_ptr() == bias.untyped_storage().data_ptr()
-    if shared and columns.is_contiguous() and bias.data_ptr() == weight.data_ptr() + weight.nbytes:
-        return columns.as_strided((len(columns) + 1, len(bias)), (len(bias), 1))
-    return torch.cat([columns, bias[None]])
+def laid_out(mucn: MUCN) -> Float[Tensor, "d_m+2 width"]:
+    """Wᵀ; from now on the network keeps W₁ and b₁ in it, in one piece, column by column, as the products read it."""
+    hidden, bias_of_hidden, *_ = mucn.parameters()
+    weight, bias = hidden.data, bias_of_hidden.data
+    together = weight.untyped_storage().data_ptr() == bias.untyped_storage().data_ptr()
+    if together and weight.T.is_contiguous() and bias.data_ptr() == weight.data_ptr() + weight.nbytes:
+        return weight.T.as_strided((weight.shape[1] + 1, len(bias)), (len(bias), 1))
+    joined = torch.cat([weight.T, bias[None]])
+    hidden.data, bias_of_hidden.data = joined[:-1].T, joined[-1]
+    return joined
 
 
 @dataclass(frozen=True)
@@ -69,35 +66,15 @@ class Theta:
 
     @classmethod
     def of(cls, mucn: MUCN) -> Theta:
-        """What the network has learned, only to be read."""
-        weight, bias, second, *rest = (p.detach() for p in mucn.parameters())
-        first = _joined(weight, bias)
+        """The network's own numbers, in its memory: they change as it learns."""
+        first = laid_out(mucn)
+        _, _, second, *rest = (p.data for p in mucn.parameters())
         return cls(lambda: first, [second[0], *rest])
 
     def as_mucn(self) -> list[Tensor]:
         """The same in the order and the shapes of MUCN's own parameters."""
         second, *rest = self.last
         return [self.first[:-1].T, self.first[-1], second[None], *rest]
-
-
-@dataclass(frozen=True)
-class Given:
-    """A task as MUCN reads it.
-
-    Attributes:
-        inputs: [x; ȳ; 1].
-    """
-
-    inputs: Float[Tensor, "batch d_m+2"]
-    noisy: Float[Tensor, "batch"]
-    target: Float[Tensor, "batch"]
-
-    @classmethod
-    def of(cls, task: Task) -> Given:
-        inputs = task.rows
-        if inputs is None:
-            inputs = torch.cat([task.x, task.noisy[:, None], torch.ones_like(task.noisy)[:, None]], dim=1)
-        return cls(inputs, task.noisy, task.target)
 
 
 @dataclass(frozen=True)
@@ -110,6 +87,7 @@ class Pass:
         tanh: tanh(u).
         delta: δ.
         loss: L.
+        c: −ρ/n.
     """
 
     inputs: Float[Tensor, "batch d_m+2"]
@@ -117,14 +95,21 @@ class Pass:
     tanh: Float[Tensor, "batch"]
     delta: Float[Tensor, "batch"]
     loss: Float[Tensor, ""]
+    c: float
 
-    def slope(self, w2: Float[Tensor, "width"]) -> Float[Tensor, "batch width"]:
-        """φ."""
-        return torch.ops.aten.threshold_backward(w2.expand_as(self.hidden), self.hidden, 0.0)  # w₂ where h > 0
+    def slope(self, w2: Float[Tensor, "width"], out: Tensor | None = None) -> Float[Tensor, "batch width"]:
+        """φ: w₂ where h > 0.
 
-    def weighed(self, by: Float[Tensor, "batch"]) -> Float[Tensor, "d_m+2 batch"]:
-        """The inputs of every clip, times a number of its own."""
-        return (self.inputs * by[:, None]).T
+        Args:
+            out: where it is put.
+        """
+        out = torch.empty_like(self.hidden) if out is None else out
+        spread = w2.expand_as(self.hidden)
+        return torch.ops.aten.threshold_backward.grad_input(spread, self.hidden, 0.0, grad_input=out)
+
+    def weighed(self) -> Float[Tensor, "d_m+2 batch"]:
+        """The inputs of every clip, times its δ."""
+        return (self.inputs * self.delta.unsqueeze(1)).t()
 
 
 @dataclass(frozen=True)
@@ -141,11 +126,11 @@ class Shape:
         u = torch.addmv(noisy, hidden, last[0], beta=self.scale)
         return (u if len(last) == 1 else u.add_(last[1])).tanh_()
 
-    def loss(self, last: Last, z: Float[Tensor, "batch width"], on: Given) -> Float[Tensor, ""]:
+    def loss(self, last: Last, hidden: Float[Tensor, "batch width"], on: Task) -> Float[Tensor, ""]:
         """L (Eqs. 14, 16, 20)."""
-        return torch.sub(on.target, self.tanh(last, z.relu(), on.noisy), alpha=self.rho).abs_().mean()
+        return torch.sub(on.target, self.tanh(last, hidden, on.noisy), alpha=self.rho).abs_().mean()
 
-    def forward(self, last: Last, z: Float[Tensor, "batch width"], on: Given) -> Pass:
+    def forward(self, last: Last, z: Float[Tensor, "batch width"], on: Task) -> Pass:
         """L with all that its derivatives need.
 
         Args:
@@ -154,16 +139,20 @@ class Shape:
         hidden = z.relu_()
         tanh = self.tanh(last, hidden, on.noisy)
         error = torch.sub(on.target, tanh, alpha=self.rho)  # Eq. 28
-        delta = tanh.square().sub_(1).mul_(error.sign()).mul_(self.rho / len(error))
-        return Pass(on.inputs, hidden, tanh, delta, error.abs_().mean())
+        delta = torch.ops.aten.tanh_backward(error.sign(), tanh)
+        return Pass(on.inputs, hidden, tanh, delta, error.abs_().mean(), -self.rho / len(error))
 
 
 Gradient = list[Tensor]  # of Wᵀ, w₂ and perhaps b₂
 
 
-def gradient(last: Last, at: Pass) -> Gradient:
-    """∇L."""
-    found = [at.weighed(at.delta) @ at.slope(last[0]), at.delta @ at.hidden]
+def gradient(last: Last, at: Pass, room: Tensor | None = None) -> Gradient:
+    """∇L/c.
+
+    Args:
+        room: for φ.
+    """
+    found = [torch.mm(at.weighed(), at.slope(last[0], room)), torch.mv(at.hidden.t(), at.delta)]
     return found if len(last) == 1 else [*found, at.delta.sum()[None]]
 
 
@@ -173,22 +162,24 @@ def descended(theta: Theta, at: Pass, slope: Float[Tensor, "batch width"], rate:
     Args:
         slope: φ.
     """
-    last = [torch.addmv(theta.last[0], at.hidden.T, at.delta, alpha=-rate)]
+    rate *= at.c
+    last = [torch.addmv(theta.last[0], at.hidden.t(), at.delta, alpha=-rate)]
     if len(theta.last) == 2:
         last.append(theta.last[1] - rate * at.delta.sum())
-    return Theta(lambda: torch.addmm(theta.first, at.weighed(at.delta), slope, alpha=-rate), last)
+    return Theta(lambda: torch.addmm(theta.first, at.weighed(), slope, alpha=-rate), last)
 
 
 def back(last: Last, at: Pass, v: Gradient, rate: float) -> Gradient:
-    """v − rate·Hv, in place: Hv is the derivative of `gradient` along v."""
+    """v − rate·Hv, in place: Hv is the derivative of ∇L along v."""
+    rate *= at.c
     active = at.hidden.sign()  # ReLU′(z): 0 or 1
-    r_hidden = (at.inputs @ v[0]).mul_(active)
-    r_u = torch.addmv(at.hidden @ v[1], r_hidden, last[0])
-    r_delta = (at.tanh * at.delta).mul_(r_u if len(last) == 1 else r_u + v[2]).mul_(-2)
-    r_zeta = torch.outer(r_delta, last[0]).addr_(at.delta, v[1]).mul_(active)  # of δ·φ
-    v[0].addmm_(at.inputs.T, r_zeta, alpha=-rate)
-    v[1].addmv_(at.hidden.T, r_delta, alpha=-rate).addmv_(r_hidden.T, at.delta, alpha=-rate)
-    return v if len(last) == 1 else [*v[:2], v[2].sub_(r_delta.sum(), alpha=rate)]
+    r_hidden = torch.mm(at.inputs, v[0]).mul_(active)
+    r_u = torch.addmv(torch.mv(at.hidden, v[1]), r_hidden, last[0])
+    r_delta = (at.tanh * at.delta).mul_(r_u if len(last) == 1 else r_u + v[2])  # times −2
+    r_zeta = torch.outer(at.delta, v[1]).addr_(r_delta, last[0], alpha=-2).mul_(active)  # of δ·φ
+    v[0].addmm_(at.inputs.t(), r_zeta, alpha=-rate)
+    v[1].addmv_(at.hidden.t(), r_delta, alpha=2 * rate).addmv_(r_hidden.t(), at.delta, alpha=-rate)
+    return v if len(last) == 1 else [*v[:2], v[2].sub_(r_delta.sum(), alpha=-2 * rate)]
 
 
 def moved(theta: Theta, direction: Gradient, rate: float) -> Theta:
@@ -210,26 +201,24 @@ class Adapted:
     theta: Theta
 
 
-def adapt(shape: Shape, theta: Theta, source: Given, config: MetaLearning) -> Adapted:
+def adapt(shape: Shape, theta: Theta, source: Task, config: MetaLearning) -> Adapted:
     """Eq. 15 on S."""
     before = []
     for _ in range(config.adaptation_steps):
-        at = shape.forward(theta.last, source.inputs @ theta.first, source)
+        at = shape.forward(theta.last, torch.mm(source.inputs, theta.first), source)
         before.append((theta, at, at.slope(theta.last[0])))
         theta = descended(*before[-1], config.alpha)  # Eq. 15
     return Adapted(before, theta)
 
 
-def to_theta_prime(
-    z: Float[Tensor, "D width"], wide: Given, adapted: Adapted, alpha: float
-) -> Float[Tensor, "D width"]:
+def to_theta_prime(z: Float[Tensor, "D width"], wide: Task, adapted: Adapted, alpha: float) -> Float[Tensor, "D width"]:
     """z of D, moved in place from θ to θ′."""
     inputs = adapted.before[0][1].inputs
     if 2 * len(inputs) >= inputs.shape[1]:
         return torch.mm(wide.inputs, adapted.theta.first, out=z)
-    alike = wide.inputs @ inputs.T
+    alike = torch.mm(wide.inputs, inputs.t())
     for _, at, slope in adapted.before:
-        z.addmm_(alike * at.delta, slope, alpha=-alpha)
+        z.addmm_(alike * at.delta, slope, alpha=-alpha * at.c)
     return z
 
 
@@ -243,47 +232,58 @@ def gate(opened: Bool[Tensor, ""], taken: Theta, otherwise: Callable[[], Theta])
     return [torch.where(opened, one, other) for one, other in zip(taken.as_mucn(), otherwise().as_mucn(), strict=True)]
 
 
-@torch.no_grad()
-def steps(mucn: MUCN, unimodal: Sequence[Task], multimodal: Task | None, config: MetaLearning) -> list[Step]:
-    """What `mugkit.stages.meta.bilevel_step` proposes for every task, all from the same parameters.
+class ClosedForm:
+    """The bi-level steps of one MUCN.
 
     Args:
-        unimodal: a batch, or each of its clips for itself.
-        multimodal: None leaves only the unimodal denoising task (Table 5).
+        mucn: `laid_out` if it was not.
     """
-    shape, theta = Shape(mucn.rho, mucn.scale), Theta.of(mucn)
-    adapted = [adapt(shape, theta, Given.of(task), config) for task in unimodal]
-    if multimodal is None:
-        return [Step(one.theta.as_mucn(), one.before[-1][1].loss, math.nan, math.nan, True) for one in adapted]
-    wide = Given.of(multimodal)
-    z = wide.inputs @ theta.first
-    pre = shape.loss(theta.last, z, wide)
-    return [outer(shape, one, z if one is adapted[-1] else z.clone(), pre, wide, config) for one in adapted]
 
+    def __init__(self, mucn: MUCN, config: MetaLearning) -> None:
+        self._shape, self._theta, self._config = Shape(mucn.rho, mucn.scale), Theta.of(mucn), config
+        self._room: tuple[Tensor, Tensor] | None = None
 
-def outer(
-    shape: Shape,
-    adapted: Adapted,
-    z: Float[Tensor, "D width"],
-    pre: Float[Tensor, ""],
-    wide: Given,
-    config: MetaLearning,
-) -> Step:
-    """The gate of Eq. 22 and what follows from it, for one task.
+    def _two_rooms(self, wide: Task) -> tuple[Float[Tensor, "D width"], Float[Tensor, "D width"]]:
+        """For z and for h or φ of D; those of the step before, if they fit."""
+        size = (len(wide.inputs), self._theta.first.shape[1])
+        if self._room is None or self._room[0].shape != size:
+            self._room = wide.inputs.new_empty(size), wide.inputs.new_empty(size)
+        return self._room
 
-    Args:
-        z: of D at θ; overwritten.
-        pre: Eq. 20 at θ.
-        wide: D.
-    """
-    theta, theta_prime = adapted.before[0][0], adapted.theta
-    after = shape.forward(theta_prime.last, to_theta_prime(z, wide, adapted, config.alpha), wide)
+    @torch.inference_mode()
+    def __call__(self, unimodal: Sequence[Task], multimodal: Task | None) -> list[Step]:
+        """What `mugkit.stages.meta.bilevel_step` proposes for every task, all from the same parameters.
 
-    def away() -> Theta:
-        direction = gradient(theta_prime.last, after)
-        for was, at, _ in reversed(adapted.before):  # back through every step of Eq. 15
-            direction = back(was.last, at, direction, config.alpha)
-        return moved(theta, direction, config.alpha_prime)  # Eq. 23
+        Args:
+            unimodal: a batch, or each of its clips for itself.
+            multimodal: None leaves only the unimodal denoising task (Table 5).
+        """
+        adapted = [adapt(self._shape, self._theta, task, self._config) for task in unimodal]
+        if multimodal is None:
+            return [Step(one.theta.as_mucn(), one.before[-1][1].loss, math.nan, math.nan, True) for one in adapted]
+        z, other = self._two_rooms(multimodal)
+        torch.mm(multimodal.inputs, self._theta.first, out=z)
+        pre = self._shape.loss(self._theta.last, torch.clamp_min(z, 0.0, out=other), multimodal)
+        own = [*(z.clone() for _ in adapted[1:]), z]
+        return [self._outer(one, at, pre, multimodal, other) for one, at in zip(adapted, own, strict=True)]
 
-    opened = after.loss < pre
-    return Step(gate(opened, theta_prime, away), adapted.before[-1][1].loss, pre, after.loss, opened)  # Eq. 22
+    def _outer(self, adapted: Adapted, z: Tensor, pre: Float[Tensor, ""], wide: Task, room: Tensor) -> Step:
+        """The gate of Eq. 22 and what follows from it, for one task.
+
+        Args:
+            z: of D at θ; overwritten.
+            pre: Eq. 20 at θ.
+            wide: D.
+            room: for φ of D.
+        """
+        theta_prime, config = adapted.theta, self._config
+        after = self._shape.forward(theta_prime.last, to_theta_prime(z, wide, adapted, config.alpha), wide)
+
+        def away() -> Theta:
+            direction = gradient(theta_prime.last, after, room)
+            for was, at, _ in reversed(adapted.before):  # back through every step of Eq. 15
+                direction = back(was.last, at, direction, config.alpha)
+            return moved(self._theta, direction, config.alpha_prime * after.c)  # Eq. 23
+
+        opened = after.loss < pre
+        return Step(gate(opened, theta_prime, away), adapted.before[-1][1].loss, pre, after.loss, opened)  # Eq. 22

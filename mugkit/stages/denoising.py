@@ -26,30 +26,22 @@ class Task:
     """A denoising task: representations, noisy labels, and the labels to recover.
 
     Attributes:
-        rows: [x; ȳ; 1], where x is a part of it.
+        inputs: [x; ȳ; 1], as MUCN's closed form reads it.
     """
 
-    x: Float[Tensor, "batch d_m"]
+    inputs: Float[Tensor, "batch d_m+2"]
     noisy: Float[Tensor, "batch"]
     target: Float[Tensor, "batch"]
-    rows: Float[Tensor, "batch d_m+2"] | None = None
 
     @classmethod
-    def gathered(
-        cls,
-        wide: Float[Tensor, "clips d_m+2"],
-        index: Int64[Tensor, "batch"],
-        noisy: Float[Tensor, "batch"],
-        target: Float[Tensor, "batch"],
-    ) -> Task:
-        """The task of some clips.
+    def of(cls, x: Float[Tensor, "batch d_m"], noisy: Float[Tensor, "batch"], target: Float[Tensor, "batch"]) -> Task:
+        """The task of these clips."""
+        return cls(torch.cat([x, noisy[:, None], torch.ones_like(noisy)[:, None]], dim=1), noisy, target)
 
-        Args:
-            wide: [x; anything; 1] of all clips.
-        """
-        rows = wide.index_select(0, index)
-        rows[:, -2] = noisy
-        return cls(rows[:, :-2], noisy, target, rows)
+    @property
+    def x(self) -> Float[Tensor, "batch d_m"]:
+        """The representations."""
+        return self.inputs[:, :-2]
 
     def loss(self, mucn: torch.nn.Module) -> Float[Tensor, ""]:
         """Mean absolute error of the corrected labels (Eqs. 14, 16 and 20)."""
@@ -57,7 +49,7 @@ class Task:
 
     def clip(self, row: int) -> Task:
         """The task made of one clip alone."""
-        return Task(self.x[row : row + 1], self.noisy[row : row + 1], self.target[row : row + 1])
+        return Task(self.inputs[row : row + 1], self.noisy[row : row + 1], self.target[row : row + 1])
 
 
 @dataclass(frozen=True)
@@ -146,6 +138,26 @@ def unimodal_targets(
     return share * previous.detach() + (1 - share) * labels  # Eq. 17, the target of Eq. 16
 
 
+_AT_ONCE = 8  # steps: fewer and larger copies, small enough for a processor's cache
+
+
+def _gathered(
+    wide: Float[Tensor, "clips d_m+2"],
+    index: Int64[Tensor, "steps batch"],
+    noisy: Float[Tensor, "steps batch"],
+    target: Float[Tensor, "steps batch"],
+) -> Iterator[Task]:
+    """The tasks of some clips.
+
+    Args:
+        wide: [x; anything; 1] of all clips.
+    """
+    for clips, labels, targets in zip(*(part.split(_AT_ONCE) for part in (index, noisy, target)), strict=True):
+        inputs = wide.index_select(0, clips.flatten()).view(*clips.shape, -1)
+        inputs[..., -2] = labels
+        yield from map(Task, inputs, labels, targets)
+
+
 def unimodal_tasks(
     data: ModalityData,
     batches: Int64[Tensor, "steps batch"],
@@ -153,9 +165,7 @@ def unimodal_tasks(
     noise: Float[Tensor, "steps batch"],
 ) -> Iterator[Task]:
     """S of every step: the unimodal representation and the clip's label with noise on it."""
-    noisy = data.labels[batches] + noise  # Eq. 13
-    for batch, label, target in zip(batches, noisy, targets[batches], strict=True):
-        yield Task.gathered(data.wide, batch, label, target)
+    return _gathered(data.wide, batches, data.labels[batches] + noise, targets[batches])  # Eq. 13
 
 
 def multimodal_tasks(
@@ -163,8 +173,7 @@ def multimodal_tasks(
 ) -> Iterator[Task]:
     """D of every step: the projected representation, a noisy prediction as the corrupted label, and the clean label."""
     noisy = data.projected_prediction[chosen] + noise  # Eqs. 19, 21
-    for clips, label, target in zip(chosen, noisy, data.labels[chosen], strict=True):
-        yield Task.gathered(data.wide_projected, clips, label, target)
+    return _gathered(data.wide_projected, chosen, noisy, data.labels[chosen])
 
 
 _FEW = 16  # D is a small part of the split if it is less than one in so many

@@ -6,8 +6,8 @@ representations of D = S ∪ S′, whose label is known (multimodal denoising, E
 (Eq. 22); if not, the step is not taken, and MUCN_m moves instead along the gradient of the loss *after* the step
 with respect to the parameters *before* it (Eq. 23): a gradient through a gradient step, hence learn2learn's MAML.
 
-`with_learn2learn` is that step for any network. What runs is `closed_form.steps`, the same step with MUCN's derivatives
-written out; `mugkit bench --only stage2` measures what that saves.
+`WithLearn2learn` is that step for any network. What runs is `closed_form.ClosedForm`, the same step with MUCN's
+derivatives written out; `mugkit bench --only stage2` measures what that saves.
 """
 
 from __future__ import annotations
@@ -59,10 +59,15 @@ def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: Met
     return Step(moved, loss.item(), pre.item(), post.item(), False)  # Eq. 23
 
 
-def with_learn2learn(mucn: MUCN, unimodal: Sequence[Task], multimodal: Task | None, config: MetaLearning) -> list[Step]:
+class WithLearn2learn:
     """`bilevel_step` by learn2learn's MAML: the reference."""
-    maml = MAML(mucn, lr=config.alpha, first_order=False)
-    return [bilevel_step(maml, task, multimodal, config) for task in unimodal]
+
+    def __init__(self, mucn: MUCN, config: MetaLearning) -> None:
+        self._maml, self._config = MAML(mucn, lr=config.alpha, first_order=False), config
+
+    def __call__(self, unimodal: Sequence[Task], multimodal: Task | None) -> list[Step]:
+        """What is proposed for every task, all from the same parameters."""
+        return [bilevel_step(self._maml, task, multimodal, self._config) for task in unimodal]
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from mugkit.stages import closed_form, faults
 from mugkit.stages.denoising import ModalityData, Step, Task, decay, draws, tasks, unimodal_targets
 from mugkit.stages.training import Checkpoint, derive_seed, progress
 
-# From MUCN, the unimodal tasks, the multimodal task and the configuration to what is proposed for each unimodal task.
-BilevelSteps = Callable[[MUCN, Sequence[Task], Task | None, MetaLearning], list[Step]]
+# From the unimodal tasks and the multimodal task to what is proposed for each unimodal task.
+Steps = Callable[[Sequence[Task], Task | None], list[Step]]
+BilevelSteps = Callable[[MUCN, MetaLearning], Steps]
 
 
 @torch.no_grad()
@@ -54,12 +55,12 @@ def train_epoch(
     """One pass of MUCN_m over the training split; returns means of losses and how often the gate opened.
 
     Args:
-        steps: `with_learn2learn` in place of the closed form.
+        steps: `WithLearn2learn` in place of the closed form.
 
     Raises:
         NotFinite: a loss or a parameter.
     """
-    steps = steps or closed_form.steps
+    propose = (steps or closed_form.ClosedForm)(mucn, config)
     targets = unimodal_targets(data.labels, previous, epoch, config)
     parameters = list(mucn.parameters())
     rows: list[tuple[Any, ...]] = []
@@ -67,7 +68,7 @@ def train_epoch(
     for drawn in draws(len(data.labels), config, seed, epoch):
         for batch, unimodal, multimodal in tasks(data, targets, drawn.to(data.labels.device)):
             learned_from = [unimodal] if config.gate == "batch" else [unimodal.clip(row) for row in range(len(batch))]
-            proposals = steps(mucn, learned_from, multimodal, config)
+            proposals = propose(learned_from, multimodal)
             write_parameters(parameters, proposals)
             rows += [(one.unimodal, one.pre, one.post, one.gate_open) for one in proposals]
             batches.append(batch)
@@ -80,7 +81,7 @@ def fresh_mucn(data: ModalityData, config: MetaLearning, rho: float, seed: int) 
     """MUCN_m with its initial weights."""
     torch.manual_seed(derive_seed(seed, "mucn"))
     mucn = MUCN(data.x.shape[1], config.mucn_width, rho, config.residual, config.mucn_output_bias)
-    return closed_form.laid_out(mucn.to(data.x.device))
+    return mucn.to(data.x.device)
 
 
 class Learning:

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from mugkit.config import MetaLearning
 from mugkit.nets.mucn import MUCN
-from mugkit.stages import closed_form, meta, modality
-from mugkit.stages.closed_form import Given, Pass, Shape, Theta
+from mugkit.stages import closed_form, modality
+from mugkit.stages.closed_form import ClosedForm, Pass, Shape, Theta
 from mugkit.stages.denoising import ModalityData, Step, Task
+from mugkit.stages.meta import WithLearn2learn
 
 RHO = 3.0
 
@@ -22,7 +23,7 @@ def random(*shape: int, seed: int) -> Tensor:
 
 
 def task(clips: int, target: float, seed: int) -> Task:
-    return Task(random(clips, 5, seed=seed), random(clips, seed=seed + 1), target + random(clips, seed=seed + 2))
+    return Task.of(random(clips, 5, seed=seed), random(clips, seed=seed + 1), target + random(clips, seed=seed + 2))
 
 
 def made(residual: str = "paper", bias: bool = False) -> MUCN:
@@ -42,7 +43,7 @@ SOURCE, FEW, AGAINST, ALIKE = task(9, 2.5, 1), task(4, 2.5, 1), task(30, -2.5, 1
 def test_steps_equal_learn2learn(source: Task, on: Task | None, residual: str, bias: bool, steps: int) -> None:
     config = MetaLearning(alpha=0.3, alpha_prime=0.2, adaptation_steps=steps)
     mucn = made(residual, bias)
-    expected, found = (way(mucn, [source], on, config)[0] for way in (meta.with_learn2learn, closed_form.steps))
+    expected, found = (way(mucn, config)([source], on)[0] for way in (WithLearn2learn, ClosedForm))
     assert found.gate_open == expected.gate_open == (on is not AGAINST)
     assert_same(found, expected)
 
@@ -59,10 +60,10 @@ def assert_same(found: Step, expected: Step) -> None:
 def test_steps_selecting_equal_steps_branching(monkeypatch: pytest.MonkeyPatch, on: Task) -> None:
     # What a GPU does, where Python does not read the gate.
     config, mucn = MetaLearning(alpha=0.3, alpha_prime=0.2), made()
-    branching = closed_form.steps(mucn, [SOURCE], on, config)[0]
+    branching = ClosedForm(mucn, config)([SOURCE], on)[0]
     monkeypatch.setattr(closed_form, "_READS_THE_GATE", set())
     monkeypatch.setattr(Tensor, "__bool__", None)  # calling it fails: nothing waits for a number
-    selecting = closed_form.steps(mucn, [SOURCE], on, config)[0]
+    selecting = ClosedForm(mucn, config)([SOURCE], on)[0]
     monkeypatch.undo()
     assert selecting.gate_open == branching.gate_open
     assert_same(selecting, branching)
@@ -71,20 +72,24 @@ def test_steps_selecting_equal_steps_branching(monkeypatch: pytest.MonkeyPatch, 
 def test_steps_leave_the_parameters_as_they_were() -> None:
     mucn = made()
     before = [p.detach().clone() for p in mucn.parameters()]
-    closed_form.steps(mucn, [SOURCE], AGAINST, MetaLearning(alpha=0.3))
+    ClosedForm(mucn, MetaLearning(alpha=0.3))([SOURCE], AGAINST)
     assert all(torch.equal(p, was) for p, was in zip(mucn.parameters(), before, strict=True))
 
 
 def test_steps_of_many_tasks_equal_those_of_each() -> None:
     # z of D at θ is worked out once for all of them, and moved to every task's own θ′.
     config, mucn, tasks = MetaLearning(alpha=0.3, alpha_prime=0.2), made(), [SOURCE.clip(row) for row in range(9)]
-    for found, task in zip(closed_form.steps(mucn, tasks, AGAINST, config), tasks, strict=True):
-        assert_same(found, closed_form.steps(mucn, [task], AGAINST, config)[0])
+    for found, task in zip(ClosedForm(mucn, config)(tasks, AGAINST), tasks, strict=True):
+        assert_same(found, ClosedForm(mucn, config)([task], AGAINST)[0])
 
 
 def passed(shape: Shape, theta: Theta) -> Pass:
-    on = Given.of(SOURCE)
-    return shape.forward(theta.last, on.inputs @ theta.first, on)
+    return shape.forward(theta.last, SOURCE.inputs @ theta.first, SOURCE)
+
+
+def gradient(shape: Shape, theta: Theta) -> list[Tensor]:
+    at = passed(shape, theta)
+    return [at.c * one for one in closed_form.gradient(theta.last, at)]
 
 
 def hessian_times(shape: Shape, theta: Theta, v: list[Tensor]) -> list[Tensor]:
@@ -96,9 +101,8 @@ def test_steps_are_second_order() -> None:
     # Without the Hessian a closed gate would propose something else.
     mucn, config = made(), MetaLearning(alpha=0.3, alpha_prime=0.2)
     shape, theta = Shape(mucn.rho, mucn.scale), Theta.of(mucn)
-    direction = closed_form.gradient(theta.last, passed(shape, theta))
-    assert max(h.abs().max().item() for h in hessian_times(shape, theta, direction)) > 1e-3
-    assert not closed_form.steps(mucn, [SOURCE], AGAINST, config)[0].gate_open
+    assert max(h.abs().max().item() for h in hessian_times(shape, theta, gradient(shape, theta))) > 1e-3
+    assert not ClosedForm(mucn, config)([SOURCE], AGAINST)[0].gate_open
 
 
 def test_back_takes_differences_of_gradients_off() -> None:
@@ -108,7 +112,7 @@ def test_back_takes_differences_of_gradients_off() -> None:
     sides = []
     for sign in (1, -1):
         beside = closed_form.moved(theta, v, -sign * size)
-        sides.append(closed_form.gradient(beside.last, passed(shape, beside)))
+        sides.append(gradient(shape, beside))
     for one, plus, minus in zip(hessian_times(shape, theta, v), *sides, strict=True):
         torch.testing.assert_close(one, (plus - minus) / (2 * size), rtol=0, atol=1e-7)
 
@@ -126,7 +130,7 @@ def test_whole_epoch_equals_learn2learn(size: int, gate: str, epoch: int) -> Non
     config = MetaLearning(alpha=0.05, alpha_prime=0.02, meta_batch_size=size, extra_ratio=2, meta_epochs=4)
     config = dataclasses.replace(config, gate=gate)  # type: ignore[arg-type]
     data, ended = data_of(), []
-    for way in (meta.with_learn2learn, closed_form.steps):
+    for way in (WithLearn2learn, ClosedForm):
         mucn = made()
         row = modality.train_epoch(mucn, data, 0.9 * data.labels, config, 1111, epoch, way)
         ended.append((row, [p.detach() for p in mucn.parameters()]))
@@ -137,19 +141,22 @@ def test_whole_epoch_equals_learn2learn(size: int, gate: str, epoch: int) -> Non
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("lay_out", [False, True])
-def test_theta_reads_the_network_wherever_its_weights_lie(lay_out: bool) -> None:
-    mucn = closed_form.laid_out(made()) if lay_out else made()
-    weight, bias, *_ = (p.detach() for p in mucn.parameters())
+def test_theta_is_the_network_itself() -> None:
+    mucn = made(bias=True)
+    before = [p.detach().clone() for p in mucn.parameters()]
     theta = Theta.of(mucn)
-    assert torch.equal(theta.first, torch.cat([weight.T, bias[None]]))
-    assert (theta.first.data_ptr() == weight.data_ptr()) == lay_out  # laid out, nothing is copied
-    for one, other in zip(theta.as_mucn(), mucn.parameters(), strict=True):
-        assert torch.equal(one, other)
+    for one, parameter, was in zip(theta.as_mucn(), mucn.parameters(), before, strict=True):
+        assert torch.equal(one, was)  # laying it out changed no number
+        assert one.data_ptr() == parameter.data_ptr()
+    mucn.load_state_dict(made().state_dict(), strict=False)
+    theta.first.add_(1)
+    assert Theta.of(mucn).first.data_ptr() == theta.first.data_ptr()  # loading leaves them where they lie
+    assert torch.equal(mucn.layers[0].bias, before[1] + 1)
 
 
-def test_laid_out_changes_no_number() -> None:
-    before, after = made(), closed_form.laid_out(made())
-    assert all(torch.equal(one, other) for one, other in zip(before.parameters(), after.parameters(), strict=True))
-    after.load_state_dict(before.state_dict())
-    assert Theta.of(after).first.data_ptr() == next(after.parameters()).data_ptr()  # loading leaves them where they lie
+def test_steps_in_the_same_room_equal_those_in_a_room_of_their_own() -> None:
+    # The room of one step has the numbers of the step before in it, and a smaller D another size.
+    config, mucn = MetaLearning(alpha=0.3, alpha_prime=0.2), made()
+    again = ClosedForm(mucn, config)
+    for on in (AGAINST, ALIKE, AGAINST, task(12, -2.5, 31), AGAINST):
+        assert_same(again([SOURCE], on)[0], ClosedForm(mucn, config)([SOURCE], on)[0])

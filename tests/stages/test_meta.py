@@ -27,7 +27,7 @@ from mugkit.nets.mucn import MUCN
 from mugkit.stages import closed_form, denoising, meta, modality
 from mugkit.stages.denoising import ModalityData, Step, Task
 from mugkit.stages.meta import bilevel_step
-from mugkit.stages.modality import Learning, correct, write_parameters
+from mugkit.stages.modality import Learning, Steps, correct, write_parameters
 from mugkit.stages.pretrain import SavedRepresentations
 from mugkit.stages.training import Checkpoint
 
@@ -59,7 +59,7 @@ def task(seed: int, clips: int, towards: float) -> Task:
     draw = torch.Generator().manual_seed(seed)
     x = torch.randn(clips, 3, generator=draw, dtype=torch.float64)
     noisy = 0.3 * torch.randn(clips, generator=draw, dtype=torch.float64)
-    return Task(x, noisy, torch.full_like(noisy, towards))
+    return Task.of(x, noisy, torch.full_like(noisy, towards))
 
 
 # A step towards +2.5 on S makes MUCN worse on D, whose labels are −2.5: the gate closes. On like labels it opens.
@@ -168,7 +168,7 @@ class Product(nn.Module):
 
 def one_clip(x: float, target: float) -> Task:
     values = torch.tensor([x, 0.0, target], dtype=torch.float64)
-    return Task(values[:1].unsqueeze(0), values[1:2], values[2:])
+    return Task.of(values[:1].unsqueeze(0), values[1:2], values[2:])
 
 
 def test_meta_gradient_closed_form_of_two_numbers() -> None:
@@ -259,7 +259,7 @@ def test_task_loss_is_mean_absolute_error_by_hand() -> None:
         def forward(self, x: Tensor, noisy: Tensor) -> Tensor:
             return noisy + x[:, 0]
 
-    on = Task(torch.tensor([[1.0], [0.0], [-1.0]]), torch.tensor([0.0, 2.0, 3.0]), torch.tensor([2.0, 1.5, -1.0]))
+    on = Task.of(torch.tensor([[1.0], [0.0], [-1.0]]), torch.tensor([0.0, 2.0, 3.0]), torch.tensor([2.0, 1.5, -1.0]))
     assert on.loss(Label()).item() == pytest.approx((1.0 + 0.5 + 3.0) / 3)
     assert on.clip(1).loss(Label()).item() == pytest.approx(0.5)
 
@@ -424,16 +424,19 @@ class Spy:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[Task, Task | None, list[Tensor], Step]] = []
-        self.original = closed_form.steps
-        monkeypatch.setattr(closed_form, "steps", self)
+        self.original = closed_form.ClosedForm
+        monkeypatch.setattr(closed_form, "ClosedForm", self)
 
-    def __call__(
-        self, mucn: MUCN, unimodal: Sequence[Task], multimodal: Task | None, settings: MetaLearning
-    ) -> list[Step]:
-        theta = [p.detach().clone() for p in mucn.parameters()]
-        steps = self.original(mucn, unimodal, multimodal, settings)
-        self.calls += [(task, multimodal, theta, step) for task, step in zip(unimodal, steps, strict=True)]
-        return steps
+    def __call__(self, mucn: MUCN, settings: MetaLearning) -> Steps:
+        original = self.original(mucn, settings)
+
+        def propose(unimodal: Sequence[Task], multimodal: Task | None) -> list[Step]:
+            theta = [p.detach().clone() for p in mucn.parameters()]
+            steps = original(unimodal, multimodal)
+            self.calls += [(task, multimodal, theta, step) for task, step in zip(unimodal, steps, strict=True)]
+            return steps
+
+        return propose
 
 
 def one_epoch(data: ModalityData, settings: MetaLearning, epoch: int = 0) -> tuple[list[Tensor], dict[str, float]]:
@@ -541,7 +544,8 @@ def test_meta_learn_gradients_end_at_mucn() -> None:
     # Even a representation that could be trained gets no gradient: only MUCN's parameters are asked for.
     given = task(1, 5, 2.5)
     x = given.x.clone().requires_grad_()
-    bilevel_step(MAML(small_mucn(), lr=ALPHA, first_order=False), dataclasses.replace(given, x=x), AGAINST, config())
+    asked = Task.of(x, given.noisy, given.target)
+    bilevel_step(MAML(small_mucn(), lr=ALPHA, first_order=False), asked, AGAINST, config())
     assert x.grad is None
 
 

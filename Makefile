@@ -80,10 +80,10 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 # In environments of their own. TORCH names a build: `make test-newest TORCH=torch==2.13.0+cpu` spares gigabytes of CUDA.
 # Without TESTS, what passed goes to figures/versions.json and DEPENDENCIES.md.
 test-lowest: TORCH ?= $(shell $(BIN)/uv pip freeze --quiet --python $(BIN)/python | grep '^torch==')
-test-lowest: setup  ## unit tests with the lowest versions that pyproject.toml allows (torch: as set up)
+test-lowest: data  ## unit tests with the lowest versions that pyproject.toml allows (torch: as set up)
 	$(call test_with,lowest,lowest-direct)
 
-test-newest: setup  ## unit tests with the newest versions that pyproject.toml allows
+test-newest: data  ## unit tests with the newest versions that pyproject.toml allows
 	$(call test_with,newest,highest)
 
 define test_with

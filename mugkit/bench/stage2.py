@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from mugkit.bench.counting import count
 from mugkit.bench.measures import Found, Ratio
 from mugkit.config import MetaLearning, hyperparameters
 from mugkit.data.schema import MODALITIES
@@ -112,6 +113,7 @@ def stage2() -> Found:
     whole = in_turns(*sides, lambda spent: spent.seconds, "all cores")
     alone_sides = Stage2(CLIPS, REFERENCE, 1, 1, EPOCHS), Stage2(CLIPS, OURS, 1, 1, EPOCHS)
     alone = in_turns(*alone_sides, lambda spent: spent.worked, "one thread")
+    theirs, ours = (count(side).flops for side in alone_sides)
     mosei = Stage2(MOSEI_CLIPS, OURS, workers, cores)
     spent = mosei()
     times = mosei.config.meta_epochs
@@ -126,6 +128,7 @@ def stage2() -> Found:
         [
             Ratio("stage 2, learn2learn over ours, all cores", "wall time", whole, WHOLE, threads=cores),
             Ratio("stage 2, learn2learn over ours, one thread", "processor time", alone, ALONE),
+            Ratio("stage 2, products of learn2learn over ours", "operations of matrix products", [theirs / ours]),
             Ratio(
                 "stage 2 of MOSEI's size", f"seconds of {times} epochs of three modalities, wall time",
                 [spent.seconds], unit="s", threads=cores,

@@ -71,7 +71,8 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py
 	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: the one step with the network
 	rm -rf $(CHECKED)
-	$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 notebooks/*.ipynb
+	$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 \
+		notebooks/*.ipynb notebooks/assignments/*.ipynb
 	@if command -v espeak-ng >/dev/null; then \
 		$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 data_prep/*.ipynb; \
 	else echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"; fi
@@ -116,7 +117,8 @@ audit: setup  ## look up what is installed among known vulnerabilities (needs th
 
 notebooks: data  ## run every notebook in place, to commit its outputs
 	$(QUIETLY) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
-		--ExecutePreprocessor.timeout=-1 notebooks/*.ipynb data_prep/*.ipynb
+		--ExecutePreprocessor.timeout=-1 \
+		notebooks/*.ipynb notebooks/assignments/*.ipynb data_prep/*.ipynb
 	mugkit report --out figures
 	python -m mugkit.results.readme
 

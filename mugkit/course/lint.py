@@ -104,9 +104,15 @@ def _hints(one: Assignment) -> Iterator[str]:
 
 
 def _outputs(one: Assignment) -> Iterator[str]:
+    """A source is committed as it ran: nbval compares it, and a test that passes prints nothing."""
     for cell in one.notebook.cells:
-        if cell.get("outputs"):
-            yield f"'{grade_id(cell)}' has outputs"
+        name = grade_id(cell) or cell.source[:50]
+        if cell.cell_type == "code" and cell.execution_count is None:
+            yield f"'{name}' was not run: run `make notebooks`"
+        if kind(cell) == "test" and cell.outputs:
+            yield f"'{name}' has outputs: a test that passes prints nothing"
+        if kind(cell) == "explore" and not cell.outputs:
+            yield f"'{name}' has no outputs: run `make notebooks`"
 
 
 _CHECKS: tuple[Callable[[Assignment], Iterator[str]], ...] = (
@@ -129,6 +135,8 @@ def _released(out: Path, one: Assignment) -> Iterator[str]:
             yield f"'{name}' in the release is not what the source says: run `mugkit course build`"
         if any(marker in cell.source for marker in _MARKERS):
             yield f"'{name}' gives away a solution or a hidden test"
+        if cell.get("outputs"):
+            yield f"'{name}' in the release has outputs, which give an answer away"
         for key in ("grade_id", "locked", "points", "grade", "solution"):
             if cell.metadata.get("nbgrader", {}).get(key) != source.metadata.get("nbgrader", {}).get(key):
                 yield f"'{name}' has another {key} in the release"

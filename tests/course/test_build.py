@@ -10,6 +10,7 @@ import nbformat
 import pytest
 import variants
 
+from mugkit.course.assignment import kind
 from mugkit.course.build import build, release
 from mugkit.course.lint import build_problems
 from mugkit.errors import UserError
@@ -72,6 +73,16 @@ def test_build_check_sees_a_release_with_a_solution(built: Path) -> None:
     assert any("'mae' gives away a solution" in problem for problem in found)
     assert any("not what the source says" in problem for problem in found)
     assert any("students.zip has another version" in problem for problem in found)
+
+
+def test_build_check_sees_a_release_with_outputs(built: Path) -> None:
+    path = release(built, CHOSEN[1].name)
+    assert any(cell.get("outputs") for cell in CHOSEN[1].notebook.cells)  # which the build leaves out
+    notebook = nbformat.read(path, as_version=4)
+    explored = next(cell for cell in notebook.cells if kind(cell) == "explore")
+    explored.outputs = [nbformat.v4.new_output("stream", text="open in 40 of 40 steps")]
+    nbformat.write(notebook, path)
+    assert any("has outputs, which give an answer away" in problem for problem in build_problems(built, CHOSEN))
 
 
 @pytest.mark.parametrize(("key", "value"), [("points", 99), ("locked", False)])

@@ -59,7 +59,12 @@ FAULTS: dict[str, tuple[Callable[[Any], object], str]] = {
         "tests nothing that students see",
     ),
     "no hint": (lambda n: edit(n, "test-mae", ', "predictions are not clipped for the error"', ""), "without a hint"),
-    "outputs": (lambda n: cell(n, "setup").update(outputs=[{"output_type": "stream"}]), "'setup' has outputs"),
+    "not run": (lambda n: cell(n, "setup").update(execution_count=None), "'setup' was not run"),
+    "printing test": (
+        lambda n: cell(n, "test-mae").update(outputs=[{"output_type": "stream"}]),
+        "'test-mae' has outputs",
+    ),
+    "nothing explored": (lambda n: cell(n, "setup").update(metadata={"tags": ["explore"]}), "has no outputs"),
 }
 
 

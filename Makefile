@@ -37,6 +37,8 @@ OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=pyt
 # Where the notebooks write while they are tested: figures/ stays as committed.
 CHECKED := $(CURDIR)/.mugkit/checked
 QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
+# Tests over the cores, a file's together: they share what they set up.
+SPREAD := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help setup data reproduce test test-lowest test-newest soak fuzz audit notebooks costs first bench report book \
 	lab pins clean
@@ -68,14 +70,15 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	ruff check
 	ruff format --check
 	mypy
-	HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py
+	HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py
 	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: the one step with the network
 	rm -rf $(CHECKED)
-	$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 \
-		notebooks/*.ipynb notebooks/assignments/*.ipynb
-	@if command -v espeak-ng >/dev/null; then \
-		$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 data_prep/*.ipynb; \
-	else echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"; fi
+	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs
+	$(QUIETLY) MUGKIT_OUT=$(CHECKED) OMP_NUM_THREADS=1 pytest $(SPREAD) --nbval --nbval-current-env \
+		--nbval-cell-timeout=900 notebooks/*.ipynb notebooks/assignments/*.ipynb \
+		$$(command -v espeak-ng >/dev/null && echo data_prep/*.ipynb)
+	@command -v espeak-ng >/dev/null || \
+		echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
 
 # In environments of their own. TORCH names a build: `make test-newest TORCH=torch==2.13.0+cpu` spares gigabytes of CUDA.
@@ -92,7 +95,7 @@ define test_with
 	echo '$(TORCH)' > .mugkit/env-$(1)/torch.txt
 	@$(LIKE_PIP) $(BIN)/uv pip install --quiet --python .mugkit/env-$(1)/bin/python --resolution $(2) \
 		--constraint .mugkit/env-$(1)/torch.txt --compile-bytecode --editable '.[$(EXTRAS)]'
-	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest --ignore=tests/test_environment.py \
+	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py \
 		--junitxml=.mugkit/env-$(1)/tests.xml $(TESTS)
 	@if [ -z "$(TESTS)" ]; then \
 		.mugkit/env-$(1)/bin/python -m mugkit.results.tested $(1) .mugkit/env-$(1)/tests.xml; \

@@ -236,22 +236,27 @@ def reproduce(
     cpus_per_run: Annotated[float | None, typer.Option(help="CPU cores a run asks Ray for; else its threads")] = None,
     gpus_per_run: Annotated[float | None, typer.Option(help="part of a card per run; else the profile's")] = None,
     cell_limit: Annotated[float, typer.Option(help="seconds that one cell of a notebook may take", min=1)] = 21600,
+    only_runs: Annotated[bool, typer.Option("--only-runs", help="compute what notebooks need, run none")] = False,
 ) -> None:
     """Run every notebook and write its tables and figures. Finished work is reused, interrupted work resumes.
 
-    Exits with 1 if a notebook failed.
+    Exits with 1 if a notebook failed, or with --only-runs a run.
 
     Example: mugkit reproduce --profile quick --dataset reviews --out figures
     """
     from mugkit.data.prepare import prepare as prepare_data
     from mugkit.engine import Share
-    from mugkit.reproduce import conclude
+    from mugkit.reproduce import conclude, runs_alone
     from mugkit.reproduce import reproduce as run_notebooks
 
     share = Share(cpus_per_run, gpus_per_run)
     names = dataset or ["reviews"]
     if "reviews" in names:
         prepare_data("reviews", [])
+    if only_runs:
+        told = runs_alone(profile, names, engine, address, share)
+        console.print("\n".join(told) or "all runs are there: the same command without --only-runs", markup=False)
+        raise typer.Exit(1 if told else 0)
     reports = run_notebooks(profile, names, engine, out, address, cell_limit, share)
     for done in reports:
         reason = f": {done.reason}\n        as far as it got: {done.executed}" if done.reason else ""

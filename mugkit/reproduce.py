@@ -71,21 +71,37 @@ def reproduce(
     Raises:
         UserError: an unknown profile, engine or data set, or a damaged one, before anything runs.
     """
+    fingerprints = _checked(profile, datasets, engine)
+    files.sweep(out)
+    jobs = []
+    for name, target in folders(datasets, out).items():
+        parameters = {"profile": profile, "dataset": name, "out": str(target)}
+        jobs += [(path, parameters, fingerprints[name]) for path in notebooks()]
+    if not all(_unchanged(*job) for job in jobs):
+        for told in _ahead(profile, datasets, engine, address, share):
+            log.warning("%s", told)
+    return _together(jobs, cell_limit)
+
+
+def runs_alone(
+    profile: str, datasets: Sequence[str], engine: str, address: str = "", share: Share = AS_PROFILED
+) -> list[str]:
+    """Computes what the notebooks need and runs none; returns what failed. Arguments and errors as `reproduce`'s."""
+    _checked(profile, datasets, engine)
+    return _ahead(profile, datasets, engine, address, share)
+
+
+def _checked(profile: str, datasets: Sequence[str], engine: str) -> dict[str, str]:
+    """The fingerprint of each data set, once everything is known to be there."""
     config.profile(profile)
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
-    for place in (files.home(), out):
-        files.sweep(place)
-    jobs = []
-    for name, target in folders(datasets, out).items():
-        fingerprint = load(name, verify=True).fingerprint
-        parameters = {"profile": profile, "dataset": name, "out": str(target)}
-        jobs += [(path, parameters, fingerprint) for path in notebooks()]
-    if not all(_unchanged(*job) for job in jobs):
-        for name in datasets:
-            for told in ahead.compute(profile, name, engine, address, share):
-                log.warning("%s", told)
-    return _together(jobs, cell_limit)
+    files.sweep(files.home())
+    return {name: load(name, verify=True).fingerprint for name in datasets}
+
+
+def _ahead(profile: str, datasets: Sequence[str], engine: str, address: str, share: Share) -> list[str]:
+    return [told for name in datasets for told in ahead.compute(profile, name, engine, address, share)]
 
 
 def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float) -> list[Report]:

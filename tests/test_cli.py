@@ -16,7 +16,8 @@ import pytest
 import typer
 from small import bag_of_words
 
-from mugkit import cli, doctor, engine, files
+from mugkit import ahead, cli, doctor, engine, files
+from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.doctor import Check
@@ -44,6 +45,7 @@ def mugkit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["mugkit", *arguments])
         monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(cli.console, "width", 200)  # made when the variable had another value
         with pytest.raises(SystemExit) as caught:
             cli.app()
         return Done(int(caught.value.code or 0), *capsys.readouterr())
@@ -367,3 +369,25 @@ def test_reproduce_bad_input_is_exit_code_2_with_the_fix(
     assert (done.code, done.out) == (2, "")
     assert problem in done.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("prepared", "cheap_text")
+def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
+    mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = RunSpec("text-only", "made-up", 1111, "smoke")
+    monkeypatch.setattr(ahead, "trained", lambda *_: [spec])
+    for name in ("learned", "studied", "noisy"):
+        monkeypatch.setattr(ahead, name, lambda *_: [])
+    monkeypatch.setattr("mugkit.engine.many.workers_of", lambda *_: 1)  # here, where texts are cheap
+    done = mugkit("reproduce", "--dataset", "made-up", "--out", str(tmp_path / "out"), "--only-runs")
+    assert (done.code, done.out) == (0, "all runs are there: the same command without --only-runs\n")
+    assert engine.work(spec).finished()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("prepared")
+def test_reproduce_only_runs_says_what_failed(mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "compute", lambda *_: ["mfm on made-up, seed 1111: the loss became nan"])
+    done = mugkit("reproduce", "--dataset", "made-up", "--only-runs")
+    assert (done.code, done.out) == (1, "mfm on made-up, seed 1111: the loss became nan\n")

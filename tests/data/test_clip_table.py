@@ -79,7 +79,7 @@ def test_read_takes_texts_that_repeat_within_the_bound(tmp_path: Path) -> None:
         {"id": pa.array([1] * 80)}, {"text": pa.array([["a"]] * 80)}, {"text": pa.array([None] * 80, pa.string())},
         {"split": pa.array([b"train"] * 80)}, {"y_l": pa.array([{"a": 1.0}] * 80)},
     ],
-    ids=str,
+    ids=lambda columns: ", ".join(f"{name} {getattr(values, 'type', 'missing')}" for name, values in columns.items()),
 )  # fmt: skip
 def test_read_refuses_columns_of_other_types(columns: dict[str, Any], path: Path) -> None:
     with pytest.raises((ValueError, KeyError)):

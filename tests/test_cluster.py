@@ -93,6 +93,20 @@ def test_run_all_on_ray_with_a_lost_node_gives_the_same_numbers(cluster: Any, tm
     assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
 
 
+@pytest.mark.slow
+def test_cluster_without_an_address_joins_no_other_that_runs_here() -> None:
+    from ray.cluster_utils import Cluster as Nodes
+
+    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        with Cluster() as own:
+            assert ray.get_runtime_context().gcs_address != made.address
+            assert own.submit(os.getpid).result(timeout=60) != os.getpid()  # by a core that the other does not have
+    finally:
+        ray.shutdown()
+        made.shutdown()
+
+
 def _beside_others(folder: Path, number: int, together: int) -> tuple[int, str | None]:
     """How many tasks run at the same time as this one, and the card that it sees."""
     (folder / str(number)).touch()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -274,3 +275,33 @@ def test_receipt_that_names_files_elsewhere_is_damaged(
     (tmp_path / "receipt.json").write_text(json.dumps({"identity": "x", "outputs": {name: "0"}}))
     assert not reproduce._reusable(tmp_path / "receipt.json", "x", tmp_path)
     assert "damaged" in caplog.text
+
+
+WITHOUT_JUPYTER = """
+import subprocess
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"IPython", "ipykernel", "jupyter_client", "nbclient", "nbformat", "papermill"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+from mugkit import ahead, reproduce
+
+wanted = []
+ahead.compute = lambda *arguments: wanted.append(arguments[:3]) or []
+print(reproduce.runs_alone("smoke", ["made-up"], "local"), wanted)
+"""
+
+
+def test_runs_alone_need_no_jupyter(made_up: Callable[..., Dataset]) -> None:
+    store.save(made_up(), files.data_home() / "made-up")
+    done = subprocess.run([sys.executable, "-c", WITHOUT_JUPYTER], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout == "[] [('smoke', 'made-up', 'local')]\n"
+
+
+def test_runs_alone_refuse_what_is_not_there() -> None:
+    with pytest.raises(UserError, match="mugkit prepare mosi"):
+        reproduce.runs_alone("smoke", ["mosi"], "local")

@@ -35,7 +35,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, TextLevel
+from mugkit.data.batching import Batch, TextLevel, moved
 from mugkit.data.schema import MODALITIES
 from mugkit.nets.tokens import TokenLanguage, last_step
 
@@ -94,7 +94,7 @@ class Transformer(nn.Module):
     def embed(self, x: Float[Tensor, "batch length d"]) -> Float[Tensor, "batch length d"]:
         """√d x + positions."""
         length, d = x.shape[1:]
-        return self.dropout(d**0.5 * x + sinusoids(length, d).to(x))
+        return self.dropout(d**0.5 * x + moved(sinusoids(length, d), x.device))
 
     def forward(
         self,

@@ -93,7 +93,8 @@ class Cluster(Executor):
         variables = {"MUGKIT_HOME": str(files.home()), "MUGKIT_PROGRESS": "0"}
         if path := os.environ.get("PYTHONPATH"):
             variables["PYTHONPATH"] = path
-        options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
+        # 'local': with no address at all Ray would join any cluster that it finds on this machine.
+        options = {"address": address} if address else {"address": "local", "include_dashboard": False}
         try:
             with _own_signals():
                 self._ray.init(runtime_env={"env_vars": variables}, log_to_driver=False, **options)

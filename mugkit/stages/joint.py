@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mugkit.config import Hyperparameters, Network
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batching import Batch, Clips, moved
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels.source import LabelSource, MultiTaskNetwork
 from mugkit.nets.mug import Representations, build
@@ -32,7 +32,7 @@ def joint_loss(
         return multimodal
     predicted = network.predict_unimodal(reps.unimodal)  # Eq. 24
     if weights is None:
-        unimodal = [l1(predicted[m], targets[m].to(predicted[m])) for m in MODALITIES]  # Eq. 25
+        unimodal = [l1(predicted[m], moved(targets[m], predicted[m].device)) for m in MODALITIES]  # Eq. 25
     else:
         unimodal = [_weighted_l1(predicted[m], targets[m], weights[m]) for m in MODALITIES]
     return multimodal + beta * torch.stack(unimodal).sum()  # Eq. 27
@@ -41,7 +41,8 @@ def joint_loss(
 def _weighted_l1(
     prediction: Float[Tensor, "batch"], target: Float[Tensor, "batch"], weight: Float[Tensor, "batch"]
 ) -> Float[Tensor, ""]:
-    return (weight.to(prediction) * (target.to(prediction) - prediction).abs()).mean()
+    weight, target = moved(weight, prediction.device), moved(target, prediction.device)
+    return (weight * (target - prediction).abs()).mean()
 
 
 class JointObjective(Objective):

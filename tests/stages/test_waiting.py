@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,20 @@ def test_step_does_not_wait_for_its_device(
     system: str, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     two = steps(Work(RunSpec(system, "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
+    to = torch.Tensor.to
+
+    def noted(values: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
+        caller = sys._getframe(1).f_globals["__name__"]  # torch calls it too, where nothing has to move
+        moves = any(isinstance(one, torch.Tensor | torch.device) for one in (*arguments, *options.values()))
+        if moves and caller.startswith("mugkit."):
+            waits.seen.append(f"to, in {caller}")
+        return to(values, *arguments, **options)
+
     with Waits() as waits:
         monkeypatch.setattr(torch.Tensor, "cpu", lambda values: waits.seen.append("cpu") or values)
+        monkeypatch.setattr(torch.Tensor, "to", noted)
+        for place in ("stages.joint", "baselines.mult"):  # nobody waits for what `moved` moves
+            monkeypatch.setattr(f"mugkit.{place}.moved", lambda values, device: values)
         two()
     assert waits.seen == []
 

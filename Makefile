@@ -37,8 +37,8 @@ OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=pyt
 # Where the notebooks write while they are tested: figures/ stays as committed.
 CHECKED := $(CURDIR)/.mugkit/checked
 QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
-# Tests over the cores, a file's together: they share what they set up.
-SPREAD := --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# Unit tests side by side, a file's together: they share what they set up.
+SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help setup data reproduce test test-lowest test-newest soak fuzz audit notebooks costs first bench report book \
 	lab pins clean
@@ -74,9 +74,9 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: the one step with the network
 	rm -rf $(CHECKED)
 	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs
-	$(QUIETLY) MUGKIT_OUT=$(CHECKED) OMP_NUM_THREADS=1 pytest $(SPREAD) --nbval --nbval-current-env \
-		--nbval-cell-timeout=900 notebooks/*.ipynb notebooks/assignments/*.ipynb \
-		$$(command -v espeak-ng >/dev/null && echo data_prep/*.ipynb)
+	# One notebook at a time: kernels that start in several processes at once may choose the same ports.
+	$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 \
+		notebooks/*.ipynb notebooks/assignments/*.ipynb $$(command -v espeak-ng >/dev/null && echo data_prep/*.ipynb)
 	@command -v espeak-ng >/dev/null || \
 		echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/

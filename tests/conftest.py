@@ -14,6 +14,14 @@ from mugkit.data.schema import Dataset
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Side by side, each worker has a cache of its own for what numba compiles: two that compile the same at once can
+    leave functions there that end every later process with a segmentation fault.
+    """
+    if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and config.cache:
+        os.environ["NUMBA_CACHE_DIR"] = str(config.cache.mkdir(f"numba-{worker}"))
+
+
 @pytest.fixture(autouse=True)
 def mugkit_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty $MUGKIT_HOME for each test, so that no test sees or changes what a user prepared."""

@@ -190,9 +190,12 @@ def _make_all(clips: list[Clip], folder: Path, workers: int) -> dict[str, Frames
     if workers == 1:
         done = [one(clip) for clip in progress(clips, "recording")]
     else:
+        # The first one here: numba then has compiled and stored what librosa needs. Workers that store the same at once
+        # can leave it damaged, for good.
+        done = [one(clip) for clip in clips[:1]]
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_single_threaded) as pool:
-            done = list(progress(pool.map(one, clips, chunksize=8), "recording", total=len(clips)))
+            done += progress(pool.map(one, clips[1:], chunksize=8), "recording", total=len(clips) - 1)
     return {clip.id: frames for clip, frames in zip(clips, done, strict=True)}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,3 +143,26 @@ def test_prepare_again_reuses_what_is_stored_unless_the_recipe_changed(
     made.prepare(source, sizes=SIZES | {"train": 2}, workers=1)
     assert len(calls) == 17
     assert store.available() == [made.NAME]
+
+
+def test_first_clip_is_made_before_workers_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """So that what numba compiles is stored by one process alone."""
+    seen: list[str] = []
+    monkeypatch.setattr(made, "make", lambda clip, folder: seen.append(clip.id) or {})
+
+    class Workers:
+        def __init__(self, *_: object, **__: object) -> None:
+            assert seen == ["a"]
+
+        def __enter__(self) -> Workers:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def map(self, call: Callable[[Any], Any], items: list[Any], chunksize: int) -> Iterator[Any]:
+            return map(call, items)
+
+    monkeypatch.setattr(made, "ProcessPoolExecutor", Workers)
+    clips: list[Any] = [SimpleNamespace(id=name) for name in "abc"]
+    assert list(made._make_all(clips, tmp_path / "media", workers=2)) == ["a", "b", "c"]
+    assert seen == ["a", "b", "c"]

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -63,6 +64,9 @@ def test_process_that_outlives_its_trial_is_found(tmp_path: Path) -> None:
     """The search for orphans is not blind."""
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     with subprocess.Popen(command, env=os.environ | {processes.MARK: str(tmp_path)}) as process:
+        until = time.monotonic() + 30
+        while not processes.of(tmp_path, "time.sleep") and time.monotonic() < until:  # it is not itself at once
+            time.sleep(0.02)
         assert processes.of(tmp_path, "time.sleep") == [process.pid]
         assert processes.of(tmp_path / "other") == []
         (name,) = processes.orphans(tmp_path, patience=0.1)

@@ -278,7 +278,6 @@ def test_receipt_that_names_files_elsewhere_is_damaged(
 
 
 WITHOUT_JUPYTER = """
-import subprocess
 import sys
 
 class Absent:

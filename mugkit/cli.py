@@ -255,7 +255,7 @@ def reproduce(
         prepare_data("reviews", [])
     if only_runs:
         told = runs_alone(profile, names, engine, address, share)
-        console.print("\n".join(told) or "all runs are there; the notebooks are left, without --only-runs", markup=False)
+        console.print("\n".join(told) or "all runs are there; --only-runs leaves the notebooks", markup=False)
         raise typer.Exit(1 if told else 0)
     reports = run_notebooks(profile, names, engine, out, address, cell_limit, share)
     for done in reports:

@@ -381,7 +381,7 @@ def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
         monkeypatch.setattr(ahead, name, lambda *_: [])
     monkeypatch.setattr("mugkit.engine.many.workers_of", lambda *_: 1)  # here, where texts are cheap
     done = mugkit("reproduce", "--dataset", "made-up", "--out", str(tmp_path / "out"), "--only-runs")
-    assert (done.code, done.out) == (0, "all runs are there; the notebooks are left, without --only-runs\n")
+    assert (done.code, done.out) == (0, "all runs are there; --only-runs leaves the notebooks\n")
     assert engine.work(spec).finished()
     assert not (tmp_path / "out").exists()
 

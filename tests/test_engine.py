@@ -24,7 +24,7 @@ from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.schema import Dataset
 from mugkit.engine import run, run_all, tasks
-from mugkit.engine.tasks import perform, plan
+from mugkit.engine.tasks import PARTS, perform, plan
 from mugkit.errors import UserError
 from mugkit.nets import text
 from mugkit.runs import Store, read_result
@@ -155,13 +155,15 @@ def test_plan_learns_without_training() -> None:
     assert planned[-1].spec.system == "copy"
 
 
-def test_plan_begins_with_every_text_encoder() -> None:
-    planned = plan([spec("mug"), spec("copy"), spec("mug-t5")], Store.default(), "cpu")
-    encoders = [engine.work(task.spec).hp.network.text_encoder for task in planned]
+@pytest.mark.parametrize("part", ["pretrain", "train"])  # of the training split; of the other two
+def test_plan_begins_a_stage_with_every_text_encoder(part: str) -> None:
+    planned = plan([spec("mug"), spec("mug", 1112), spec("copy"), spec("mug-t5")], Store.default(), "cpu")
+    of_stage = [task for task in planned if task.part == part]
+    encoders = [engine.work(task.spec).hp.network.text_encoder for task in of_stage]
     assert encoders[0] != encoders[1]
-    assert [task.part for task in planned[:2]] == ["pretrain", "pretrain"]
-    folders = [task.folder for task in planned]
-    assert len(set(folders)) == len(folders) == 7
+    assert len({task.folder for task in planned}) == len(planned) == 8
+    parts = [task.part for task in planned]
+    assert parts == sorted(parts, key=PARTS.index)
 
 
 def test_plan_leaves_out_what_is_stored() -> None:

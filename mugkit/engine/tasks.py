@@ -60,15 +60,15 @@ def plan(
 ) -> list[Task]:
     """What is missing, each once however many runs share it; stages in order, so that a task follows what it needs.
 
-    Before all others comes one task for each text encoder. A frozen encoder reads a data set's texts once, and whoever
-    else needs them waits: so that one worker reads them with one encoder while another does with the next.
+    A stage begins with one task for each text encoder. A frozen encoder reads a split's texts once, and whoever else
+    needs them waits: so that one worker reads them with one encoder while another does with the next.
 
     Args:
         until: the last stage wanted of `specs`.
         learn: runs of which stage 2 is the last one wanted.
     """
     found: dict[Path, Task] = {}
-    first: dict[str, Path] = {}
+    first: dict[tuple[Part, str], Path] = {}
     wanted = [(spec, PARTS.index("labels")) for spec in learn] + [(spec, PARTS.index(until)) for spec in specs]
     runs = [(work(spec, store, device), last) for spec, last in wanted]
     for number, part in enumerate(PARTS):
@@ -83,8 +83,9 @@ def plan(
                 other_code.tell(folder.parent, identity_of(todo, part))
             before = folder_of(todo, stages[stages.index(part) - 1]) if part != stages[0] else None
             found[folder] = Task(part, todo.spec, folder, before if before in found else None)
-            first.setdefault(todo.hp.network.text_encoder, folder)
-    return [found.pop(folder) for folder in first.values()] + list(found.values())
+            first.setdefault((part, todo.hp.network.text_encoder), folder)
+    begins = set(first.values())
+    return sorted(found.values(), key=lambda task: (PARTS.index(task.part), task.folder not in begins))
 
 
 def perform(task: Task, root: Path, device: str) -> None:

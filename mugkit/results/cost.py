@@ -100,11 +100,12 @@ def step_times(works: Mapping[str, Work], rounds: int = 40) -> pd.DataFrame:
 def stage_shares(labelled: Sequence[Work], trained: Sequence[Path]) -> pd.DataFrame:
     """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs whatever is missing.
 
-    Medians: whichever run comes first also encodes the texts.
+    Medians: whichever run comes first also encodes the texts. The quartiles of a stage's seconds are divided by the
+    same total as its median.
 
     Args:
         labelled: of stages 1 and 2.
-        trained: folders of runs, for stage 3.
+        trained: folders of runs, for stage 3; two at least.
     """
     folders = {
         "1 pretrain": [work.representations() for work in labelled],
@@ -112,8 +113,12 @@ def stage_shares(labelled: Sequence[Work], trained: Sequence[Path]) -> pd.DataFr
         "3 joint": list(trained),
     }
     seconds = {
-        name: statistics.median(float(files.read_json(folder / "done.json")["seconds"]) for folder in several)
+        name: [float(files.read_json(folder / "done.json")["seconds"]) for folder in several]
         for name, several in folders.items()
     }
-    total = sum(seconds.values())
-    return pd.DataFrame([{"stage": name, "share": value / total} for name, value in seconds.items()])
+    total = sum(map(statistics.median, seconds.values()))
+    rows = []
+    for name, values in seconds.items():
+        low, median, high = (value / total for value in statistics.quantiles(values, n=4, method="inclusive"))
+        rows.append({"stage": name, "share": median, "lower_quartile": low, "upper_quartile": high})
+    return pd.DataFrame(rows)

@@ -197,13 +197,30 @@ def test_faster_step(low: float, high: float, verdict: str, tmp_path: Path) -> N
     assert decide(kinds.FasterStep("mug"), Evidence(folder, {})).verdict == verdict
 
 
+def share_rows(spread: float) -> list[dict]:
+    return [
+        {"stage": name, "share": share, "lower_quartile": share - spread, "upper_quartile": share + spread}
+        for name, share in (("1", 0.3), ("2", 0.4), ("3", 0.3))
+    ]
+
+
 def test_small_share_counts_stage_3_once_a_seed(tmp_path: Path) -> None:
-    shares = [{"stage": name, "share": share} for name, share in (("1", 0.3), ("2", 0.4), ("3", 0.3))]
-    folder = write(tmp_path, stage_shares=shares, table3=level_rows("reviews", 1.0, 0.1))  # five seeds
-    found = decide(kinds.SmallShare(("1", "2"), 0.5), Evidence(folder, {}))
-    assert found.results[0]["value"] == pytest.approx(0.7 / (0.7 + 5 * 0.3))
-    assert found.verdict == "supported"
-    assert decide(kinds.SmallShare(("1", "2"), 0.3), Evidence(folder, {})).verdict == "not supported"
+    folder = write(tmp_path, stage_shares=share_rows(0.1), table3=level_rows("reviews", 1.0, 0.1))  # five seeds
+    (result,) = decide(kinds.SmallShare(("1", "2"), 0.5), Evidence(folder, {})).results
+    assert result["value"] == pytest.approx(0.7 / (0.7 + 5 * 0.3))
+    assert result["low"] == pytest.approx(0.5 / (0.5 + 5 * 0.4))
+    assert result["high"] == pytest.approx(0.9 / (0.9 + 5 * 0.2))
+
+
+@pytest.mark.parametrize(
+    ("spread", "below", "verdict"),
+    [(0.0, 0.5, "supported"), (0.0, 0.3, "not supported"), (0.1, 0.5, "supported"), (0.15, 0.5, "undecided")],
+)
+def test_small_share_is_undecided_where_quartiles_disagree(
+    spread: float, below: float, verdict: str, tmp_path: Path
+) -> None:
+    folder = write(tmp_path, stage_shares=share_rows(spread), table3=level_rows("reviews", 1.0, 0.1))
+    assert decide(kinds.SmallShare(("1", "2"), below), Evidence(folder, {})).verdict == verdict
 
 
 def test_contradicted_labels_are_those_of_human_annotators(tmp_path: Path) -> None:

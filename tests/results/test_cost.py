@@ -20,14 +20,14 @@ from mugkit.systems import Work
 
 
 @pytest.fixture
-def work(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Work]:
+def work(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Work]:
     monkeypatch.setattr(text, "_encode", bag_of_words)
     dataset = made_up((40, 8, 8))
     changes = (("meta_epochs", 1), ("pretrain_epochs", 1), ("max_epochs", 1), ("batch_size", 16))
     store = Store(tmp_path / "runs")
 
-    def make(name: str, label_seed: int = 1111) -> Work:
-        return Work(RunSpec(name, "made-up", 1111, "smoke", label_seed, changes), dataset, store, "cpu")
+    def make(name: str, seed: int = 1111, label_seed: int = 1111) -> Work:
+        return Work(RunSpec(name, "made-up", seed, "smoke", label_seed, changes), dataset, store, "cpu")
 
     return make
 
@@ -74,12 +74,16 @@ def test_stepper_trains(work: Callable[[str], Work], name: str, monkeypatch: pyt
 
 def test_stage_shares_are_of_the_median_recorded_seconds(work: Callable[..., Work]) -> None:
     labelled = [work("mug", label_seed=seed) for seed in (1, 2, 3)]
-    trained = [labelled[0].result()]
+    trained = [work("mug", seed, label_seed=1).result() for seed in (1, 2)]
     for one, first, second in zip(labelled, (90.0, 1.0, 0.5), (7.0, 6.0, 0.0), strict=True):  # the first encodes texts
         record(one.representations(), first)
         record(one.learned_labels(), second)
-    record(trained[0], 3.0)
-    assert cost.stage_shares(labelled, trained)["share"].tolist() == pytest.approx([0.1, 0.6, 0.3])
+    for folder, third in zip(trained, (2.0, 4.0), strict=True):
+        record(folder, third)
+    found = cost.stage_shares(labelled, trained)
+    assert found["share"].tolist() == pytest.approx([0.1, 0.6, 0.3])
+    assert found["lower_quartile"].tolist() == pytest.approx([0.075, 0.3, 0.25])  # halfway between neighbours
+    assert found["upper_quartile"].tolist() == pytest.approx([4.55, 0.65, 0.35])
 
 
 def record(folder: Path, seconds: float) -> None:

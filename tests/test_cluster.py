@@ -59,7 +59,7 @@ def cluster() -> Iterator[Any]:
 
 
 class Killer(threading.Thread):
-    """Kills a node as soon as both have something in hand.
+    """Kills a node as soon as both have something in hand: one that the test itself is not connected to.
 
     Attributes:
         finished: how many runs were finished by then.
@@ -74,7 +74,10 @@ class Killer(threading.Thread):
         while len(list(self.store.root.glob("partial/*/*checkpoint.pt"))) < 2:
             time.sleep(0.02)
         self.finished = len(list(self.store.root.glob("train/*/done.json")))
-        self.cluster.remove_node(self.cluster.nodes[0], allow_graceful=False)
+        here = ray.get_runtime_context().get_node_id()  # Ray may choose any; without it the test would wait for ever
+        mine = {one["RayletSocketName"] for one in ray.nodes() if one["NodeID"] == here}
+        lost = next(node for node in self.cluster.nodes if node.raylet_socket_name not in mine)
+        self.cluster.remove_node(lost, allow_graceful=False)
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ TABLES: Mapping[str, str] = {
     "embedding_claims": "Section 4.9, sentence by sentence",
     "case_claims": "Section 4.11, asked of all clips",
     "step_times": "Time of a training step, relative to Self-MM's",
-    "stage_shares": "Each stage's share of a run's time, medians over seeds",
+    "stage_shares": "Each stage's share of a run's time, medians and quartiles over seeds",
     "gpu_hours": "What a full reproduction costs in GPU hours",
     "parameters": "Parameters of MUG by part",
     "stage3": "Stage 3 with and without unimodal tasks",

@@ -43,8 +43,6 @@ from mugkit.nets.text import TextEncoder
 from mugkit.stages.training import l1
 
 RIDGE = 1e-3
-# Labels of the two classes, and vectors of their clips.
-Classes = tuple[Float[Tensor, "positive dim"], Float[Tensor, "negative dim"]]
 
 
 @dataclass(frozen=True)
@@ -102,16 +100,18 @@ class Fusion(nn.Module):
         return z, self.output(z).squeeze(-1)
 
 
-def mixture_entropy(classes: Classes) -> Float[Tensor, ""]:
-    """¼ (log det Σ⁺ + log det Σ⁻); zero where a class has fewer than two clips."""
-    if min(map(len, classes)) < 2:
-        return classes[0].new_zeros(())
-    return 0.25 * torch.stack([torch.logdet(_covariance(x)) for x in classes]).sum()
+def mixture_entropy(x: Float[Tensor, "clips dim"], labels: Float[Tensor, "clips"]) -> Float[Tensor, ""]:
+    """¼ (log det Σ⁺ + log det Σ⁻) of the clips with y > 0 and y < 0; zero where a class has fewer than two.
 
-
-def _covariance(x: Float[Tensor, "clips dim"]) -> Float[Tensor, "dim dim"]:
-    centred = x - x.mean(0)
-    return centred.T @ centred / len(x) + RIDGE * torch.eye(x.shape[1], device=x.device)
+    Sums over all clips, with a weight of 0 outside the class: to select clips, Python would have to wait for a GPU.
+    """
+    members = torch.stack([labels > 0, labels < 0]).to(x.dtype)[..., None]  # (class, clip, 1)
+    counts = members.sum(1, keepdim=True)
+    share = members / counts.clamp(min=1)
+    centred = x - (share * x).sum(1, keepdim=True)
+    covariances = (share * centred).mT @ centred + RIDGE * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
+    entropy = 0.25 * torch.logdet(covariances).sum()
+    return torch.where((counts >= 2).all(), entropy, torch.zeros_like(entropy))
 
 
 class MMIM(Baseline):
@@ -136,9 +136,9 @@ class MMIM(Baseline):
         self.q = nn.ModuleDict({m: Conditional(text, d) for m in ("a", "v")}).requires_grad_(False)
         self.trained_apart = tuple(f"q.{name}" for name, _ in self.q.named_parameters())
         self.q_optimizer = torch.optim.AdamW(
-            self.q.parameters(), lr=config.q_learning_rate, weight_decay=config.q_weight_decay
+            self.q.parameters(), lr=config.q_learning_rate, weight_decay=config.q_weight_decay, fused=True
         )
-        self.memory: dict[str, Classes] = {}
+        self.memory: dict[str, tuple[Tensor, Tensor]] = {}  # what is projected, and the clips' labels
 
     def features(self, batch: Batch) -> dict[str, Float[Tensor, "batch dim"]]:
         """h_l, h_a, h_v."""
@@ -153,11 +153,10 @@ class MMIM(Baseline):
         """Σ_m H(h_m), from this batch and what is remembered of the one before; remembers this one."""
         found = []
         for m, before in ((m, self.memory.get(m)) for m in ("a", "v")):
-            projected = self.projections[m](h[m])
-            now = projected[labels > 0], projected[labels < 0]
-            self.memory[m] = (now[0].detach(), now[1].detach())
+            now = self.projections[m](h[m]), labels
+            self.memory[m] = now[0].detach(), labels
             both = now if before is None else (torch.cat([before[0], now[0]]), torch.cat([before[1], now[1]]))
-            found.append(mixture_entropy(both))
+            found.append(mixture_entropy(*both))
         return torch.stack(found).sum()
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:

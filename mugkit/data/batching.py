@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
@@ -74,7 +75,7 @@ class Batch:
     """Some clips of a split, on one device.
 
     Attributes:
-        index: the clips' positions in their split.
+        index: the clips' positions in their split; on the CPU.
         text: token ids; or what a frozen encoder made of them, by token or pooled to x̂_l.
         frames: U_a and U_v.
         labels: y.
@@ -84,6 +85,11 @@ class Batch:
     text: Tokens | Padded | Float[Tensor, "batch hidden"]
     frames: Mapping[str, Padded]
     labels: Float[Tensor, "batch"]
+
+    @cached_property
+    def index_there(self) -> Int64[Tensor, "batch"]:
+        """`index` on the batch's device, for tables that are there."""
+        return moved(self.index, self.labels.device)
 
 
 def moved(values: Tensor, device: torch.device) -> Tensor:

@@ -59,12 +59,14 @@ def shared_parameters(network: MultiTaskNetwork) -> list[nn.Parameter]:
 
 
 @contextmanager
-def moved(parameters: Sequence[nn.Parameter], direction: Gradients, length: float) -> Iterator[None]:
+def moved(
+    parameters: Sequence[nn.Parameter], direction: Gradients, length: float | Float[Tensor, ""]
+) -> Iterator[None]:
     """Runs a block at w + length·direction; w is back afterwards, bit for bit."""
     before = [p.detach().clone() for p in parameters]
     with torch.no_grad():
         for p, d in zip(parameters, direction, strict=True):
-            p.add_(d, alpha=length)
+            p.add_(d * length)
     try:
         yield
     finally:
@@ -93,7 +95,7 @@ def soft_gradient(network: MultiTaskNetwork, predicted: ByModality, labels: ByMo
 @torch.no_grad()
 def slope(network: MultiTaskNetwork, batch: Batch, direction: Gradients) -> dict[str, Float[Tensor, "batch"]]:
     """J·direction: how fast each ŷ_m changes as w moves that way; without dropout, which would differ between sides."""
-    length = DIFFERENCE / dot(direction, direction).sqrt().clamp(min=1e-12).item()
+    length = DIFFERENCE / dot(direction, direction).sqrt().clamp(min=1e-12)
     sides = []
     network.train(False)
     for sign in (1, -1):
@@ -124,10 +126,12 @@ class MLC(OnlineLabels):
         return nn.ModuleDict(made)
 
     def _adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
-        return torch.optim.Adam(parameters, lr=self.hp.meta.alpha_prime, amsgrad=True)
+        return torch.optim.Adam(parameters, lr=self.hp.meta.alpha_prime, amsgrad=True, fused=True)
 
     def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        super().begin_epoch(train, epoch, seed)
         self._own.begin(seed, train.device)
+        self._sum = self._sum.to(train.device)
         half = max(self.hp.optimization.batch_size // 2, 1)
         self._clean = train.batches(similar_lengths(train.lengths, half, derive_seed(seed, "clean"), epoch))
 
@@ -137,7 +141,7 @@ class MLC(OnlineLabels):
         predicted, x = network.predict_unimodal(reps.unimodal), reps.stopped().unimodal
         labels = {m: self._own.networks[m](x[m], batch.labels) for m in MODALITIES}  # ỹ(α)
         for m in MODALITIES:
-            self.values[m][batch.index] = labels[m].detach().cpu()
+            self.values[m][batch.index_there] = labels[m].detach()
         self._accumulate(network, batch, next(self._clean), predicted, labels)
         if self._steps == LOOK_AHEAD:
             self._take_step()
@@ -153,7 +157,7 @@ class MLC(OnlineLabels):
         if self._steps:
             before = clean_gradient(network, clean)  # g
             gamma = (1 - self.eta) * dot(after, before) / dot(before, before).clamp(min=1e-12)
-            gradient = gradient + gamma * self._sum.to(gradient)
+            gradient = gradient + gamma * self._sum
         self._steps, self._sum = self._steps + 1, gradient
 
     def _take_step(self) -> None:

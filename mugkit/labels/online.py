@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mugkit.config import Hyperparameters
+from mugkit.data.batching import Clips
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels.source import LabelSource, save_labels
 from mugkit.stages.training import derive_seed
@@ -29,6 +30,10 @@ class OnlineLabels(LabelSource):
         self.hp, self.rho = hp, dataset.label_scale
         self.y = torch.from_numpy(dataset.train.labels.copy())
         self.values: dict[str, Float[Tensor, "clips"]] = {m: self.y.clone() for m in MODALITIES}
+
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        self.y = self.y.to(train.device)
+        self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
 
     def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
         return {m: self.values[m][index] for m in MODALITIES}
@@ -51,19 +56,24 @@ class MovingLabels(OnlineLabels):
         return {m: (self.values[m] - self.y)[index].abs().tanh() for m in MODALITIES}
 
     def move(self, modality: str, index: Int64[Tensor, "batch"], proposed: Float[Tensor, "batch"], epoch: int) -> None:
-        """y_s ← (n−1)/(n+1)·y_s + 2/(n+1)·ŷ_s, with ŷ_s kept in [−ρ, ρ]; n = epoch + 1 counts from 1."""
+        """y_s ← (n−1)/(n+1)·y_s + 2/(n+1)·ŷ_s, with ŷ_s kept in [−ρ, ρ]; n = epoch + 1 counts from 1.
+
+        Args:
+            proposed: ŷ_s; NaN leaves a label as it is.
+        """
         n, values = epoch + 1, self.values[modality]
-        proposed = proposed.clamp(-self.rho, self.rho)
-        values[index] = (n - 1) / (n + 1) * values[index] + 2 / (n + 1) * proposed
+        before, proposed = values[index], proposed.clamp(-self.rho, self.rho)
+        after = (n - 1) / (n + 1) * before + 2 / (n + 1) * proposed
+        values[index] = torch.where(proposed.isnan(), before, after)
 
 
 def centres(
     features: Float[Tensor, "clips width"], positive: Bool[Tensor, "clips"], negative: Bool[Tensor, "clips"]
-) -> tuple[Float[Tensor, "width"], Float[Tensor, "width"]] | None:
-    """C⁺ and C⁻, the means of two classes; None while one of them has no clip."""
-    if not (positive.any() and negative.any()):
-        return None
-    return features[positive].mean(0), features[negative].mean(0)
+) -> tuple[Float[Tensor, "width"], Float[Tensor, "width"]]:
+    """C⁺ and C⁻, the means of two classes; NaN while a class has no clip."""
+    members = torch.stack([positive, negative]).to(features.dtype)  # sums, not selections: a GPU need not count them
+    first, second = members @ features / members.sum(1, keepdim=True)
+    return first, second
 
 
 class OwnNetworks:

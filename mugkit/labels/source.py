@@ -55,7 +55,11 @@ class LabelSource:
     """Who says what one modality expresses. Only `targets` has to be given; only the training split ever reaches it."""
 
     def targets(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]]:
-        """Labels by modality for these clips of the training split; empty: no unimodal task."""
+        """Labels by modality for these clips of the training split; empty: no unimodal task.
+
+        Args:
+            index: on the device of what is trained; so are the labels.
+        """
         raise NotImplementedError
 
     def weights(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]] | None:
@@ -63,7 +67,7 @@ class LabelSource:
         return None
 
     def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
-        """Called before every epoch."""
+        """Called before every epoch; a source takes there what it has to the device of `train`."""
 
     def before_step(self, network: MultiTaskNetwork, batch: Batch, epoch: int) -> None:
         """Called before every step of the network."""
@@ -89,7 +93,7 @@ class NoLabels(LabelSource):
         return {}
 
 
-@dataclass(frozen=True)
+@dataclass
 class FixedLabels(LabelSource):
     """A source whose labels are known before stage 3 begins.
 
@@ -98,6 +102,9 @@ class FixedLabels(LabelSource):
     """
 
     values: Mapping[str, Float[Tensor, "clips"]]
+
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
 
     def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
         return {m: self.values[m][index] for m in MODALITIES}
@@ -142,7 +149,7 @@ def online(name: str, dataset: Dataset, hp: Hyperparameters) -> LabelSource:
 
 def save_labels(labels: Mapping[str, Float[Tensor, "clips"]], folder: Path) -> None:
     """`labels.safetensors`: what an online source's labels were when training stopped."""
-    save_file({f"labels.{m}": values.contiguous() for m, values in labels.items()}, folder / "labels.safetensors")
+    save_file({f"labels.{m}": values.cpu().contiguous() for m, values in labels.items()}, folder / "labels.safetensors")
 
 
 def saved_labels(folder: Path) -> dict[str, Float[Tensor, "clips"]]:

@@ -89,7 +89,7 @@ def _projection(dim: int) -> nn.Sequential:
 
 
 def _adam(parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
-    return torch.optim.Adam(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    return torch.optim.Adam(parameters, lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True)
 
 
 def extremes(labels: Float[Tensor, "clips"], rho: float) -> tuple[Bool[Tensor, "clips"], Bool[Tensor, "clips"]]:
@@ -116,7 +116,7 @@ def shifted(
     span: Float[Tensor, ""],
     rho: float,
 ) -> Float[Tensor, "batch"]:
-    """ŷ_s before clamping.
+    """ŷ_s before clamping; NaN where D is 0.
 
     Args:
         fused: F_m.
@@ -145,7 +145,10 @@ class SUGRM(MovingLabels):
         self.fused = torch.zeros(len(self.y), COMMON)
 
     def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        super().begin_epoch(train, epoch, seed)
         self._own.begin(seed, train.device)
+        self.fused, (high, low) = self.fused.to(train.device), self._extremes
+        self._extremes = high.to(train.device), low.to(train.device)
 
     def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
         """Trains the common space; moves the batch's labels, from the second epoch on; stores its fused features."""
@@ -153,27 +156,23 @@ class SUGRM(MovingLabels):
         features = space(reps)
         loss = self._loss(space.predict(features), batch)
         self._own.step(torch.autograd.grad(loss, list(space.parameters())))
-        seen = {m: values.detach().cpu() for m, values in features.items()}
+        seen = {m: values.detach() for m, values in features.items()}
         if epoch >= 1:  # from here on every clip's features are stored
             self._generate(seen, batch, epoch)
-        self.fused[batch.index] = seen["m"]
+        self.fused[batch.index_there] = seen["m"]
 
     def _loss(self, predicted: Mapping[str, Float[Tensor, "batch"]], batch: Batch) -> Float[Tensor, ""]:
         loss = (predicted["m"] - batch.labels).abs().mean()
-        targets, weights = self.targets(batch.index), self.weights(batch.index)
+        targets, weights = self.targets(batch.index_there), self.weights(batch.index_there)
         for m in MODALITIES:
-            error = (predicted[m] - targets[m].to(predicted[m])).abs()
-            loss = loss + (weights[m].to(error) * error).mean()
+            loss = loss + (weights[m] * (predicted[m] - targets[m]).abs()).mean()
         return loss
 
     def _generate(self, seen: Mapping[str, Float[Tensor, "batch common"]], batch: Batch, epoch: int) -> None:
         signed, ends = centres(self.fused, self.y >= 0, self.y < 0), centres(self.fused, *self._extremes)
-        span = (ends[0] - ends[1]).norm() if ends else torch.zeros(())  # D
-        if signed is None or span == 0:
-            return
-        y = self.y[batch.index]
+        span, index = (ends[0] - ends[1]).norm(), batch.index_there  # D
         for m in MODALITIES:
-            self.move(m, batch.index, shifted(y, seen["m"], seen[m], signed, span, self.rho), epoch)
+            self.move(m, index, shifted(self.y[index], seen["m"], seen[m], signed, span, self.rho), epoch)
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "fused": self.fused, "own": self._own.state()}

@@ -30,7 +30,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch
+from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels.online import MovingLabels, centres
 from mugkit.labels.source import MultiTaskNetwork
@@ -64,26 +64,30 @@ class ULGM(MovingLabels):
         super().__init__(dataset, hp)
         self.features: dict[str, Float[Tensor, "clips width"]] = {}
 
+    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+        super().begin_epoch(train, epoch, seed)
+        self.features = {m: table.to(train.device) for m, table in self.features.items()}
+
     @torch.no_grad()
     def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
         """Moves the batch's labels, from the second epoch on, and then stores its features."""
-        seen = {m: features.cpu() for m, features in network.features(reps).items()}
+        seen = network.features(reps)
         if epoch >= 1:  # from here on every clip's features are stored
             self._generate(seen, batch, epoch)
         for m, features in seen.items():
-            table = self.features.setdefault(m, torch.zeros(len(self.y), features.shape[1]))
-            table[batch.index] = features
+            if m not in self.features:
+                self.features[m] = features.new_zeros(len(self.y), features.shape[1])
+            self.features[m][batch.index_there] = features
 
-    def _centres(self, modality: str) -> Centres | None:
+    def _centres(self, modality: str) -> Centres:
         labels = self.values.get(modality, self.y)
         return centres(self.features[modality], labels >= 0, labels < 0)
 
     def _generate(self, seen: Mapping[str, Float[Tensor, "batch width"]], batch: Batch, epoch: int) -> None:
-        found = {m: self._centres(m) for m in seen}
-        delta = {m: relative_distance(seen[m], centre) for m, centre in found.items() if centre is not None}
+        delta = {m: relative_distance(seen[m], self._centres(m)) for m in seen}
+        index = batch.index_there
         for m in MODALITIES:
-            if m in delta and "m" in delta:
-                self.move(m, batch.index, generated(self.y[batch.index], delta[m], delta["m"]), epoch)
+            self.move(m, index, generated(self.y[index], delta[m], delta["m"]), epoch)
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "features": self.features}

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mugkit.config import Hyperparameters, Network
-from mugkit.data.batching import Batch, Clips, moved
+from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels.source import LabelSource, MultiTaskNetwork
 from mugkit.nets.mug import Representations, build
@@ -27,22 +27,15 @@ def joint_loss(
     Self-MM's source also weighs each clip's unimodal losses; for all others every clip counts the same.
     """
     multimodal = l1(network.predict(reps), batch.labels)  # Eq. 26
-    targets, weights = source.targets(batch.index), source.weights(batch.index)
+    targets, weights = source.targets(batch.index_there), source.weights(batch.index_there)
     if not targets:
         return multimodal
     predicted = network.predict_unimodal(reps.unimodal)  # Eq. 24
     if weights is None:
-        unimodal = [l1(predicted[m], moved(targets[m], predicted[m].device)) for m in MODALITIES]  # Eq. 25
+        unimodal = [l1(predicted[m], targets[m]) for m in MODALITIES]  # Eq. 25
     else:
-        unimodal = [_weighted_l1(predicted[m], targets[m], weights[m]) for m in MODALITIES]
+        unimodal = [(weights[m] * (targets[m] - predicted[m]).abs()).mean() for m in MODALITIES]
     return multimodal + beta * torch.stack(unimodal).sum()  # Eq. 27
-
-
-def _weighted_l1(
-    prediction: Float[Tensor, "batch"], target: Float[Tensor, "batch"], weight: Float[Tensor, "batch"]
-) -> Float[Tensor, ""]:
-    weight, target = moved(weight, prediction.device), moved(target, prediction.device)
-    return (weight * (target - prediction).abs()).mean()
 
 
 class JointObjective(Objective):

@@ -67,6 +67,11 @@ def test_contrast_prefers_each_clips_own_guess() -> None:
     assert info_nce(true, 3 * true, 1.0) < info_nce(true, true.roll(1, 0), 1.0)
 
 
+def entropy_of(positive: Tensor, negative: Tensor) -> Tensor:
+    labels = torch.cat([torch.ones(len(positive)), -torch.ones(len(negative))])
+    return mixture_entropy(torch.cat([positive, negative]), labels)
+
+
 def test_mixture_entropy_equals_determinants_by_hand() -> None:
     classes = random(9, 3).double(), random(6, 3, seed=1).double() * 2
     expected = 0.0
@@ -74,12 +79,15 @@ def test_mixture_entropy_equals_determinants_by_hand() -> None:
         centred = x.numpy() - x.numpy().mean(0)
         covariance = sum(np.outer(row, row) for row in centred) / len(centred) + RIDGE * np.eye(3)
         expected += 0.25 * np.log(np.linalg.det(covariance))
-    assert mixture_entropy(classes).item() == pytest.approx(expected)
+    assert entropy_of(*classes).item() == pytest.approx(expected)
+    unlabelled = random(5, 3, seed=2).double() + 9  # y = 0 is in neither class
+    x, labels = torch.cat([unlabelled, *classes]), torch.tensor([0.0] * 5 + [1.0] * 9 + [-1.0] * 6)
+    assert mixture_entropy(x, labels).item() == pytest.approx(expected)
 
 
 def test_mixture_entropy_with_more_dims_than_clips_is_finite() -> None:
     x = random(2, 4).requires_grad_()
-    found = mixture_entropy((x, random(3, 4, seed=1)))
+    found = entropy_of(x, random(3, 4, seed=1))
     found.backward()
     assert torch.isfinite(found)
     assert torch.isfinite(x.grad).all()
@@ -87,7 +95,11 @@ def test_mixture_entropy_with_more_dims_than_clips_is_finite() -> None:
 
 @pytest.mark.parametrize("sizes", [(0, 5), (5, 0), (1, 5), (5, 1)])
 def test_mixture_entropy_of_a_class_without_two_clips_is_left_out(sizes: tuple[int, int]) -> None:
-    assert mixture_entropy((random(sizes[0], 3), random(sizes[1], 3))).item() == 0.0
+    x = random(sizes[0], 3).requires_grad_()
+    found = entropy_of(x, random(sizes[1], 3))
+    found.backward()
+    assert found.item() == 0.0
+    assert not x.grad.any()
 
 
 def test_loss_is_task_and_contrast_minus_bound(mmim: MMIM) -> None:
@@ -98,9 +110,7 @@ def test_loss_is_task_and_contrast_minus_bound(mmim: MMIM) -> None:
     task = (mmim.fusion.output(z)[:, 0] - clips.labels).abs().mean()
     cpc = sum(info_nce(h[m], mmim.guesses[m](z), 1.0) for m in "lav")
     likelihood = sum(mmim.q[m](h["l"], h[m]) for m in "av")
-    positive, negative = clips.labels > 0, clips.labels < 0
-    projected = {m: mmim.projections[m](h[m]) for m in "av"}
-    entropy = sum(mixture_entropy((x[positive], x[negative])) for x in projected.values())
+    entropy = sum(mixture_entropy(mmim.projections[m](h[m]), clips.labels) for m in "av")
     torch.testing.assert_close(found, task + 0.1 * cpc - 0.1 * (likelihood + entropy))
 
 
@@ -135,9 +145,9 @@ def test_entropy_counts_the_batch_before_and_forgets_older_ones(mmim: MMIM) -> N
     found = [mmim.entropy(mmim.features(b), b.labels) for b in batches]
     labels = torch.cat([b.labels for b in batches[1:]])
     both = {m: torch.cat([f[m] for f in features[1:]]) for m in "av"}
-    expected = sum(mixture_entropy((x[labels > 0], x[labels < 0])) for x in both.values())
+    expected = sum(mixture_entropy(x, labels) for x in both.values())
     torch.testing.assert_close(found[2], expected)
-    assert not any(x.requires_grad for classes in mmim.memory.values() for x in classes)
+    assert not any(x.requires_grad for remembered in mmim.memory.values() for x in remembered)
 
 
 def test_memory_is_empty_at_the_start_of_an_epoch(mmim: MMIM, made_up: Callable[..., Dataset]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 
 import pytest
@@ -66,15 +67,21 @@ def test_weights_are_zero_until_labels_move(moving: MovingLabels) -> None:
 def test_centres_are_means_of_two_classes() -> None:
     features = torch.tensor([[1.0, 0.0], [3.0, 4.0], [-2.0, 1.0]])
     found = centres(features, torch.tensor([True, True, False]), torch.tensor([False, False, True]))
-    assert found is not None
     assert [c.tolist() for c in found] == [[2, 2], [-2, 1]]
 
 
 @pytest.mark.parametrize("empty", [0, 1])
-def test_centres_of_an_empty_class_are_none(empty: int) -> None:
+def test_centres_of_an_empty_class_are_nan(empty: int) -> None:
     classes = [torch.tensor([True, False]), torch.tensor([False, True])]
     classes[empty] = torch.tensor([False, False])
-    assert centres(torch.ones(2, 3), *classes) is None
+    found = centres(torch.ones(2, 3), *classes)
+    assert found[empty].isnan().all()
+    assert found[1 - empty].tolist() == [1, 1, 1]
+
+
+def test_move_leaves_labels_without_a_proposal(moving: MovingLabels) -> None:
+    moving.move("a", torch.tensor([0, 1]), torch.tensor([math.nan, 3.0]), 1)
+    assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])
 
 
 def test_restore_brings_labels_back(moving: MovingLabels, made_up: Callable[..., Dataset]) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from small import StopAt, bag_of_words, hashes, small, train_jointly
 
+from mugkit.data.batching import Clips
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.labels import source
@@ -121,6 +122,30 @@ def train(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_online_source_starts_at_the_clips_labels(name: str, dataset: Dataset) -> None:
     made = source.online(name, dataset, HP)
     assert all(made.targets(INDEX)[m].tolist() == dataset.train.labels[INDEX].tolist() for m in MODALITIES)
+
+
+def tensors(part: Any) -> list[torch.Tensor]:
+    """All of them, however deep they lie."""
+    if isinstance(part, torch.Tensor):
+        return [part]
+    inside = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
+    return [tensor for one in inside for tensor in tensors(one)]
+
+
+@pytest.mark.parametrize("name", ["copy", *source.ONLINE])
+def test_source_takes_what_it_has_to_the_device_of_the_training_split(
+    name: str, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    made = source.copied(dataset) if name == "copy" else source.online(name, dataset, HP)
+    if name == "ulgm":
+        made.restore({**made.state(), "features": {"l": torch.zeros(40, 2)}})  # as a checkpoint is read
+    clips = Clips(dataset.train, HP.network)
+    clips.device = torch.device("meta")
+    made.begin_epoch(clips, 1, 1)
+    held = tensors({k: part for k, part in vars(made).items() if k != "_clean"})
+    assert len(held) >= 3
+    assert {tensor.device.type for tensor in held} == {"meta"}
 
 
 @online

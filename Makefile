@@ -74,9 +74,10 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: the one step with the network
 	rm -rf $(CHECKED)
 	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs
-	# One notebook at a time: kernels that start in several processes at once may choose the same ports.
-	$(QUIETLY) MUGKIT_OUT=$(CHECKED) pytest --nbval --nbval-current-env --nbval-cell-timeout=900 \
-		notebooks/*.ipynb notebooks/assignments/*.ipynb $$(command -v espeak-ng >/dev/null && echo data_prep/*.ipynb)
+	# The longest notebook first. Kernels share no ports (tests/kernels_apart.py), and each takes a core.
+	$(QUIETLY) MUGKIT_OUT=$(CHECKED) PYTHONPATH=tests OMP_NUM_THREADS=1 pytest $(SPREAD) -p kernels_apart \
+		--nbval --nbval-current-env --nbval-cell-timeout=900 \
+		$$(command -v espeak-ng >/dev/null && echo data_prep/*.ipynb) notebooks/*.ipynb notebooks/assignments/*.ipynb
 	@command -v espeak-ng >/dev/null || \
 		echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/

@@ -29,6 +29,7 @@ from mugkit.errors import UserError
 from mugkit.stages.training import Checkpoint
 
 log = logging.getLogger(__name__)
+PAUSE = 1.0  # seconds from one state of an unfinished computation to the next: in `quick` an epoch takes less
 
 # A change to any of these can change a number; a change elsewhere (tables, figures, command line) cannot.
 _NUMERIC_CODE = ("config.py", "maml.py", "metrics.py", "data/batching.py", "data/schema.py", "nets", "labels", "stages")
@@ -100,7 +101,7 @@ class Store:
         partial = self.root / "partial" / folder.name
         started = time.perf_counter()
         with files.atomic_folder(folder, replace=True) as temporary:
-            compute(temporary, Checkpoint(partial / "checkpoint.pt"))
+            compute(temporary, Checkpoint(partial / "checkpoint.pt", PAUSE))
             artifacts = {p.name: files.sha256(p) for p in sorted(temporary.iterdir())}
             seconds = round(time.perf_counter() - started, 3)
             about = {"identity": identity, "seconds": seconds, "versions": versions(), "files": artifacts}

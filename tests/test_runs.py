@@ -175,7 +175,11 @@ def test_get_failed_recomputation_of_damaged_result_does_not_pass_for_done(store
     assert not store.has("train", IDENTITY)
 
 
-def test_get_interrupted_resumes_from_its_checkpoint_and_tidies_up(store: Store) -> None:
+def test_get_interrupted_resumes_from_its_checkpoint_and_tidies_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "PAUSE", 0.0)
+
     def compute(folder: Path, checkpoint: Checkpoint) -> None:
         state = checkpoint.load() or {"epoch": 0}
         for epoch in range(state["epoch"], 4):

@@ -55,7 +55,8 @@ class MFMConfig:
 
 def gaussian_kernel(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"]) -> Float[Tensor, "m n"]:
     """k(x, y) = exp(−‖x − y‖² / d²), the published code's."""
-    return (-(x[:, None] - y[None]).square().sum(-1) / x.shape[1] ** 2).exp()
+    distances = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
+    return (-distances.clamp(min=0) / x.shape[1] ** 2).exp()
 
 
 def mmd(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"]) -> Float[Tensor, ""]:

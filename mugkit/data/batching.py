@@ -57,7 +57,7 @@ class Padded:
         start, end = offsets[index, None], offsets[index + 1, None]
         position = start + np.arange((end - start).max())
         mask = position < end
-        values = np.asarray(elements)[np.where(mask, position, start)]
+        values = np.take(np.asarray(elements), np.where(mask, position, start), axis=0)
         values[~mask] = 0
         return cls(torch.from_numpy(values), torch.from_numpy(mask.astype(np.int64)))
 

@@ -1,7 +1,8 @@
 """Frames between a file and memory: in blocks, through scratch files, with a look at the free space first.
 
 MOSEI's frames are gigabytes. Pages of a mapped file count as the process's memory for as long as they stay mapped,
-so whoever walks over a map lets go of what it has read (`release`).
+so whoever walks over a map lets go of what it has read (`release`), unless the map is small: pages that are let go of
+have to be mapped again.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from mugkit.data.schema import Sequences
 from mugkit.errors import UserError
 
 BLOCK_BYTES = 16 * 2**20
+KEPT_BYTES = 2 * BLOCK_BYTES  # of a map that stays mapped: those of the default data set are smaller
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -66,12 +68,17 @@ def scratch() -> Iterator[BinaryIO]:
 
 
 def release(array: np.ndarray) -> None:
-    """Lets go of the pages of a read-only map, which stay in the system's cache; does nothing to other arrays."""
+    """Lets go of the pages of a read-only map, which stay in the system's cache; does nothing to other arrays.
+
+    A map of at most KEPT_BYTES stays: mapping a batch's pages again takes longer than copying what they hold.
+    """
     base: object = array
     while isinstance(base, np.ndarray | memoryview):
         base = base.base if isinstance(base, np.ndarray) else base.obj
+    if not isinstance(base, mmap.mmap) or len(base) <= KEPT_BYTES:
+        return
     # Of a map that can be written to, this could drop what was written. Windows has no such call.
-    if isinstance(base, mmap.mmap) and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+    if not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
         base.madvise(mmap.MADV_DONTNEED)
 
 

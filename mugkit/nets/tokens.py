@@ -44,10 +44,9 @@ def aligned(frames: Padded, mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor
     position = torch.arange(mask.shape[1], device=mask.device)[None]
     start = torch.minimum(position * lengths // tokens, lengths - 1)
     end = torch.maximum((position + 1) * lengths // tokens, start + 1).clamp(max=lengths)
-    sums = torch.cat([values.new_zeros(len(values), 1, values.shape[2]), values.cumsum(1)], dim=1)
-    spread = (len(values), mask.shape[1], values.shape[2])
-    total = sums.gather(1, end[..., None].expand(spread)) - sums.gather(1, start[..., None].expand(spread))
-    return total / (end - start)[..., None] * mask[..., None]
+    frame = torch.arange(values.shape[1], device=mask.device)
+    counted = (frame >= start[..., None]) & (frame < end[..., None]) & (mask[..., None] == 1)
+    return (counted.to(values.dtype) / (end - start)[..., None]) @ values
 
 
 def last_step(states: Float[Tensor, "batch time dim"], mask: Int64[Tensor, "batch time"]) -> Float[Tensor, "batch dim"]:

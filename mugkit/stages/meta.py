@@ -110,12 +110,11 @@ def meta_learn(
     device: str = "cpu",
 ) -> LearnedLabels:
     """Runs stage 2 for the three modalities and leaves `labels.safetensors` and `history.json` in `folder`."""
-    chosen, path = choose_device(device), checkpoint.path if checkpoint else None
+    chosen = choose_device(device)
     learning = []
     for modality in MODALITIES:
         data, own = ModalityData.of(saved, modality, config).to(chosen), derive_seed(seed, "meta", modality)
-        state = Checkpoint(path.with_name(f"{modality}-{path.name}") if path else None)
-        learning.append(Learning(data, modality, config, rho, own, state))
+        learning.append(Learning(data, modality, config, rho, own, (checkpoint or Checkpoint()).part(modality)))
     workers = min(len(MODALITIES), torch.get_num_threads()) if chosen.type == "cpu" else 1
     steps = sum(len(one.left) for one in learning) * len(saved.labels) / config.meta_batch_size
     if workers > 1 and steps >= WORTH:

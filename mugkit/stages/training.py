@@ -10,9 +10,10 @@ import math
 import os
 import pickle
 import sys
+import time
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -204,11 +205,22 @@ def progress(items: Iterable[Item], label: str, total: int | None = None) -> Ite
     return bar
 
 
-@dataclass(frozen=True)
+@dataclass
 class Checkpoint:
-    """Where an unfinished stage keeps its state, so that an interrupted run resumes at its last epoch."""
+    """Where an unfinished stage keeps its state, so that an interrupted run resumes near where it was.
+
+    Attributes:
+        path: the file; None keeps nothing.
+        pause: seconds after a state was written in which no other is; epochs may be shorter than it takes to write one.
+    """
 
     path: Path | None = None
+    pause: float = 0.0
+    _written: float = field(default=-math.inf, repr=False, compare=False)
+
+    def part(self, name: str) -> Checkpoint:
+        """That of a part of the stage, beside this one."""
+        return Checkpoint(self.path and self.path.with_name(f"{name}-{self.path.name}"), self.pause)
 
     def load(self) -> dict[str, Any] | None:
         """The last saved state; None if there is none, or a damaged one, which is told.
@@ -231,9 +243,12 @@ class Checkpoint:
         return saved
 
     def save(self, state: dict[str, Any]) -> None:
-        if self.path is not None:
-            content = io.BytesIO()
-            torch.save(state, content)
-            with files.atomic_path(self.path) as temporary, temporary.open("wb") as stream:
-                stream.write(hashlib.sha256(content.getbuffer()).digest())
-                stream.write(content.getbuffer())
+        """Writes the state, unless one was written within the pause."""
+        if self.path is None or time.monotonic() < self._written + self.pause:
+            return
+        content = io.BytesIO()
+        torch.save(state, content)
+        with files.atomic_path(self.path) as temporary, temporary.open("wb") as stream:
+            stream.write(hashlib.sha256(content.getbuffer()).digest())
+            stream.write(content.getbuffer())
+        self._written = time.monotonic()

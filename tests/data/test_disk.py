@@ -92,6 +92,16 @@ def test_release_reaches_the_map_below(kind: str, mapped: np.memmap) -> None:
     assert view.flat[0] != 0
 
 
+@LINUX
+def test_release_leaves_a_small_map_as_it_is(tmp_path: Path) -> None:
+    np.ones(2_000_000).tofile(tmp_path / "ones")
+    small_map = np.memmap(tmp_path / "ones", np.float64, "r")
+    before = resident_bytes()
+    small_map.sum()
+    disk.release(small_map)
+    assert resident_bytes() - before > 12e6
+
+
 def test_release_loses_nothing_that_was_written(tmp_path: Path) -> None:
     np.zeros(4096).tofile(tmp_path / "zeros")
     private = np.memmap(tmp_path / "zeros", np.float64, "c")

@@ -193,6 +193,21 @@ def test_checkpoint_round_trip(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "deeper").iterdir()] == ["checkpoint.pt"]
 
 
+def test_checkpoint_within_its_pause_is_not_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, kept = 100.0, []
+    monkeypatch.setattr(training.time, "monotonic", lambda: now)
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt", pause=2.0)
+    for now in (100.0, 101.9, 102.0, 103.0, 104.5):
+        checkpoint.save({"moment": now})
+        kept.append((checkpoint.load() or {})["moment"])
+    assert kept == [100.0, 100.0, 102.0, 102.0, 104.5]
+
+
+def test_checkpoint_of_a_part_lies_beside_it_with_the_same_pause(tmp_path: Path) -> None:
+    assert Checkpoint(tmp_path / "checkpoint.pt", 2.0).part("a") == Checkpoint(tmp_path / "a-checkpoint.pt", 2.0)
+    assert Checkpoint(pause=2.0).part("a") == Checkpoint(pause=2.0)
+
+
 class Payload:
     """What a tampered checkpoint could hold: reading it would create a file."""
 

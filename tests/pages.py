@@ -67,6 +67,12 @@ class Visit:
     def troubles(self) -> list[str]:
         return [*self.errors, *self.failed, *self.outside]
 
+    def turn_to(self, path: Path) -> None:
+        """Goes on to another file, in the same window: half as long as opening one. Earlier troubles are forgotten."""
+        for found in (self.errors, self.failed, self.outside):
+            found.clear()
+        self.page.goto(path.as_uri(), wait_until="load")
+
     def overflow(self) -> int:
         """By how many pixels the page is wider than the window."""
         width: int = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -93,7 +99,7 @@ def visit(browser: Browser, path: Path, size: tuple[int, int] = DESKTOP) -> Iter
     page.on("response", lambda answer: seen.failed.append(answer.url) if answer.status >= 400 else None)
     page.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else seen.outside.append(r.url))
     try:
-        page.goto(path.as_uri(), wait_until="load")
+        seen.turn_to(path)
         yield seen
     finally:
         page.close()

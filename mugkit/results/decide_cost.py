@@ -41,6 +41,9 @@ def _in_order(test: kinds.InOrder, evidence: Evidence) -> Finding:
 
 SHAPES = "shapes alone (MOSEI's dims)"
 LOWER, UPPER = "lower_quartile", "upper_quartile"
+# Two stages are not timed in turns, as two steps are: of a share, this much of it may be another machine's mood. Five
+# reproductions on one machine gave shares from 0.445 to 0.51, though in each of them seeds lay closer together.
+BETWEEN_RUNS = 0.1
 
 
 @decide.register
@@ -64,12 +67,14 @@ def _small_share(test: kinds.SmallShare, evidence: Evidence) -> Finding:
         several = sum(row[of_repeated] for row in repeated) * evidence.seeds
         return float(one / (one + several))
 
-    value, low, high = share("share", "share"), share(LOWER, UPPER), share(UPPER, LOWER)
+    value = share("share", "share")
+    low, high = share(LOWER, UPPER) * (1 - BETWEEN_RUNS), share(UPPER, LOWER) * (1 + BETWEEN_RUNS)
     outcome = verdicts.below(low, high, test.below)
     of = f"share of {' and '.join(test.stages)} with {evidence.seeds} seeds of stage 3"
     compares = (
         "median seconds of each stage; stages 1 and 2 once, stage 3 once a seed; whether it is below"
-        f" {test.below:g} at the quartiles over seeds that make it large and small"
+        f" {test.below:g} at the quartiles over seeds that make it large and small, and {BETWEEN_RUNS:.0%} beyond them,"
+        " as reproductions differ"
     )
     results = [{"of": of, "value": value, "low": low, "high": high, "outcome": outcome}]
     return Finding(verdicts.every([outcome]), results, compares, seeds=evidence.seeds)

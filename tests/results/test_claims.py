@@ -208,15 +208,22 @@ def test_small_share_counts_stage_3_once_a_seed(tmp_path: Path) -> None:
     folder = write(tmp_path, stage_shares=share_rows(0.1), table3=level_rows("reviews", 1.0, 0.1))  # five seeds
     (result,) = decide(kinds.SmallShare(("1", "2"), 0.5), Evidence(folder, {})).results
     assert result["value"] == pytest.approx(0.7 / (0.7 + 5 * 0.3))
-    assert result["low"] == pytest.approx(0.5 / (0.5 + 5 * 0.4))
-    assert result["high"] == pytest.approx(0.9 / (0.9 + 5 * 0.2))
+    assert result["low"] == pytest.approx(0.9 * 0.5 / (0.5 + 5 * 0.4))  # a tenth less
+    assert result["high"] == pytest.approx(1.1 * 0.9 / (0.9 + 5 * 0.2))  # and more
 
 
 @pytest.mark.parametrize(
     ("spread", "below", "verdict"),
-    [(0.0, 0.5, "supported"), (0.0, 0.3, "not supported"), (0.1, 0.5, "supported"), (0.15, 0.5, "undecided")],
+    [
+        (0.0, 0.36, "supported"),
+        (0.0, 0.28, "not supported"),
+        (0.0, 0.33, "undecided"),  # 0.318: nearer than reproductions are to each other
+        (0.0, 0.3, "undecided"),
+        (0.05, 0.5, "supported"),
+        (0.15, 0.5, "undecided"),
+    ],
 )
-def test_small_share_is_undecided_where_quartiles_disagree(
+def test_small_share_is_undecided_where_quartiles_or_reproductions_may_disagree(
     spread: float, below: float, verdict: str, tmp_path: Path
 ) -> None:
     folder = write(tmp_path, stage_shares=share_rows(spread), table3=level_rows("reviews", 1.0, 0.1))

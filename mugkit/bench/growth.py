@@ -217,26 +217,31 @@ def _anonymous() -> float:
     return 1024.0 * int(_STATUS.read_text().partition("RssAnon:")[2].split()[0])
 
 
-def memory(sizes: Sequence[int], folder: Path) -> tuple[Ratio, Curve]:
-    """How much the peak grows for every byte that the frames on disk grow.
+def memory(sizes: Sequence[int], folder: Path, rounds: int) -> tuple[Ratio, Curve]:
+    """How much the peak grows for every byte that the frames on disk grow; how much an allocator keeps changes.
 
     Clips are of equal length: of every shape that a batch has, the allocator keeps something, and more clips have more
     shapes until all have come.
     """
-    frames, peaks = [], []
+    frames, places = [], []
     for size in sizes:
         data = made(size, LENGTH * 3, equal=True)
         frames.append(float(sum(one.frames.nbytes for one in data.train.sequences.values())))
-        place = store.save(data, folder / f"mapped-{size}")
-        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
-            peaks.append(fresh.submit(peak, place).result())
-    slope = float(np.polyfit(frames, peaks, 1)[0])
+        places.append(store.save(data, folder / f"mapped-{size}"))
+    peaks = [[_in_a_fresh_process(place) for place in places] for _ in range(rounds)]
+    slopes = [float(np.polyfit(frames, of_round, 1)[0]) for of_round in peaks]
     what = (
         f"bytes of memory for each further byte of frames on disk, {frames[0] / 1e6:.0f} to {frames[-1] / 1e6:.0f} MB: "
         "epochs of stages 1 and 3, encoded text included"
     )
-    ratio = Ratio("growth of memory", what, [slope], MEMORY, at_least=False, unit="")
-    return ratio, curve("epochs of stages 1 and 3", "clips", [float(size) for size in sizes], peaks, "peak memory")
+    ratio = Ratio("growth of memory", what, slopes, MEMORY, at_least=False, unit="")
+    medians = [float(value) for value in np.median(peaks, axis=0)]
+    return ratio, curve("epochs of stages 1 and 3", "clips", [float(size) for size in sizes], medians, "peak memory")
+
+
+def _in_a_fresh_process(place: Path) -> float:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+        return fresh.submit(peak, place).result()
 
 
 @contextlib.contextmanager
@@ -253,5 +258,5 @@ def growth(plan: Plan | None = None) -> Found:
     with cpu_threads(1), _home() as folder:
         found = [series.measure(plan.rounds) for series in all_series(plan, folder)]
         if _STATUS.is_file():
-            found.append(memory(plan.mapped, folder))
+            found.append(memory(plan.mapped, folder, plan.rounds))
     return Found([ratio for ratio, _ in found], [curve for _, curve in found])

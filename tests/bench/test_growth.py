@@ -14,7 +14,7 @@ from mugkit.bench import growth, measures
 from mugkit.bench.growth import Plan, Series, exponent, made
 from mugkit.data import store
 
-TINY = Plan(clips=(70, 140), clips_of_labels=(70, 140), frames=(2, 4), seeds=(1, 2), mapped=(20, 40), rounds=2)
+TINY = Plan(clips=(70, 140), clips_of_labels=(70, 140), frames=(2, 4), seeds=(1, 2), mapped=(20, 40), rounds=1)
 
 
 @pytest.mark.parametrize("power", [0.0, 1.0, 2.0])
@@ -67,7 +67,8 @@ def test_memory_of_frames_read_whole_is_over_its_bar(monkeypatch: pytest.MonkeyP
             return self
 
     monkeypatch.setattr(growth, "ProcessPoolExecutor", Here)
-    ratio, _ = growth.memory((20, 40), tmp_path)
+    ratio, curve = growth.memory((20, 40), tmp_path, rounds=2)
+    assert (len(ratio.values), len(curve.y)) == (2, 2)
     assert ratio.median == pytest.approx(1.0)
     assert not ratio.ok
 

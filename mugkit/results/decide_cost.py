@@ -41,8 +41,8 @@ def _in_order(test: kinds.InOrder, evidence: Evidence) -> Finding:
 
 SHAPES = "shapes alone (MOSEI's dims)"
 LOWER, UPPER = "lower_quartile", "upper_quartile"
-# Two stages are not timed in turns, as two steps are: of a share, this much of it may be another machine's mood. Five
-# reproductions on one machine gave shares from 0.445 to 0.51, though in each of them seeds lay closer together.
+# Stages are not timed in turns, as steps are, so a machine that is busier for one of them changes its share by as much.
+# Five reproductions on one machine gave shares from 0.445 to 0.51, though in each of them seeds lay closer together.
 BETWEEN_RUNS = 0.1
 
 

@@ -202,6 +202,7 @@ def test_get_checkpoint_belongs_to_its_identity(store: Store) -> None:
 
     def compute(folder: Path, checkpoint: Checkpoint) -> None:
         seen.append(checkpoint.load())
+        assert checkpoint.pause == runs.PAUSE > 0
         checkpoint.save({"epoch": 1})
         raise KeyboardInterrupt
 

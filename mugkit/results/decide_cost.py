@@ -42,7 +42,7 @@ def _in_order(test: kinds.InOrder, evidence: Evidence) -> Finding:
 SHAPES = "shapes alone (MOSEI's dims)"
 LOWER, UPPER = "lower_quartile", "upper_quartile"
 # Stages are not timed in turns, as steps are, so a machine that is busier for one of them changes its share by as much.
-# Five reproductions on one machine gave shares from 0.445 to 0.51, though in each of them seeds lay closer together.
+# Ledgers committed one after the other have 0.445 to 0.506 (git log -p figures/claims.json), seeds lay closer together.
 BETWEEN_RUNS = 0.1
 
 

@@ -158,7 +158,7 @@ class Clips:
     def _frames(self, modality: str, index: Int64[Tensor, "batch"]) -> Padded:
         sequences = self.split.sequences[modality]
         frames = Padded.gathered(sequences.frames, sequences.offsets, index.numpy())
-        disk.release(sequences.frames)
+        disk.release(sequences.frames, disk.KEPT_BYTES)
         return frames.to(self.device)
 
     def batch(self, index: Int64[Tensor, "batch"]) -> Batch:

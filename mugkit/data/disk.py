@@ -67,15 +67,16 @@ def scratch() -> Iterator[BinaryIO]:
         yield stream
 
 
-def release(array: np.ndarray) -> None:
+def release(array: np.ndarray, kept: int = 0) -> None:
     """Lets go of the pages of a read-only map, which stay in the system's cache; does nothing to other arrays.
 
-    A map of at most KEPT_BYTES stays: mapping a batch's pages again takes longer than copying what they hold.
+    Args:
+        kept: bytes of a map that may stay: of what is read again and again, mapping takes longer than copying.
     """
     base: object = array
     while isinstance(base, np.ndarray | memoryview):
         base = base.base if isinstance(base, np.ndarray) else base.obj
-    if not isinstance(base, mmap.mmap) or len(base) <= KEPT_BYTES:
+    if not isinstance(base, mmap.mmap) or len(base) <= kept:
         return
     # Of a map that can be written to, this could drop what was written. Windows has no such call.
     if not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from living import ends
 from small import StopAt, bag_of_words, hashes
 
 from mugkit import engine, files, pools, systems
@@ -335,11 +336,7 @@ def test_forgotten_pool_ends_the_worker_at_work_and_the_idle_one() -> None:
         time.sleep(0.05)
     time.sleep(0.5)  # in the queue or in a worker: `running` does not tell
     pools.forget(pool)
-    for worker in workers:
-        until = time.monotonic() + 60
-        while Path(f"/proc/{worker.pid}").exists() and time.monotonic() < until:  # the pool's own thread reaps it
-            time.sleep(0.05)
-        assert not Path(f"/proc/{worker.pid}").exists()
+    assert all(ends(worker.pid) for worker in workers)
 
 
 def test_processes_are_kept_for_the_next_call() -> None:
@@ -355,12 +352,7 @@ def test_idle_worker_ends_quietly_at_an_interrupt(capfd: pytest.CaptureFixture[s
     worker = pool.submit(os.getpid).result()
     time.sleep(0.2)  # back at the queue
     os.kill(worker, signal.SIGINT)
-    for _ in range(100):
-        if not Path(f"/proc/{worker}").exists() or "zombie" in Path(f"/proc/{worker}/status").read_text():
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail("the worker did not end")
+    assert ends(worker)
     assert capfd.readouterr().err == ""
     pools.forget(pool)
 
@@ -376,8 +368,4 @@ def test_worker_ends_with_its_starter() -> None:
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(code)
     worker = int(subprocess.run([sys.executable, script], capture_output=True, text=True).stdout)
-    for _ in range(100):
-        if not Path(f"/proc/{worker}/status").exists() or "zombie" in Path(f"/proc/{worker}/status").read_text():
-            return
-        time.sleep(0.1)
-    pytest.fail("the worker outlived the process that started it")
+    assert ends(worker)

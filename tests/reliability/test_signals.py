@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from living import ends, is_alive
 
 from mugkit import files
 from mugkit.data import store
@@ -104,16 +105,7 @@ CELLS = (
 )
 
 
-def is_alive(process: int) -> bool:
-    """Whether a process runs; a zombie, which nobody waited for yet, does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_reproduce_stopped_by_a_signal_ends_its_kernels(number: signal.Signals, start: Start, tmp_path: Path) -> None:
     folder = tmp_path / "notebooks"
@@ -128,10 +120,7 @@ def test_reproduce_stopped_by_a_signal_ends_its_kernels(number: signal.Signals, 
     kernel = int((folder / "pid").read_text())
     assert is_alive(kernel)
     stop(process, number)
-    until = time.monotonic() + 20
-    while is_alive(kernel) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert not is_alive(kernel)
+    assert ends(kernel)
     assert list((files.home() / "executed").rglob("*.json")) == []  # no receipt: it did not run to its end
     (folder / "go on").touch()
     again = start(*command)

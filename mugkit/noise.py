@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import as_completed
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -100,16 +100,22 @@ def run_all(jobs: Sequence[tuple[RunSpec, float]], workers: int | None = None) -
 
     Raises:
         UserError: a training failed.
+        BrokenExecutor: workers were lost again and again.
     """
-    todo = [job for job in jobs if not work(*job).finished()]
-    count = engine.workers_of(workers, "auto")
-    if count > 1 and len(todo) > 1:
-        pool = pools.processes(count)
-        futures = [pool.submit(run, *job) for job in todo]
-        try:
-            for future in progress(as_completed(futures), "noisy labels", total=len(todo)):
-                future.result()
-        except BaseException:  # of an interrupt, too: workers would go on to the last job
-            pools.forget(pool)
-            raise
+    pools.persist(partial(_side_by_side, jobs, engine.workers_of(workers, "auto")))
     return [run(*job) for job in progress(jobs, "noisy labels")]
+
+
+def _side_by_side(jobs: Sequence[tuple[RunSpec, float]], workers: int) -> None:
+    """Computes what is missing, if there is something for more than one worker."""
+    todo = [job for job in jobs if not work(*job).finished()]
+    if min(workers, len(todo)) < 2:
+        return
+    pool = pools.processes(workers)
+    try:
+        futures = [pool.submit(run, *job) for job in todo]
+        for future in progress(as_completed(futures), "noisy labels", total=len(todo)):
+            future.result()
+    except BaseException:  # of an interrupt, too: workers would go on to the last job
+        pools.forget(pool)
+        raise

@@ -11,10 +11,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from typing import Any
 
 from mugkit import files
+
+ATTEMPTS = 3  # of a task whose worker was lost
 
 
 class Here(Executor):
@@ -34,6 +36,11 @@ class Workers(ProcessPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         return super().submit(_at_work, fn, args, kwargs)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether it lost a worker, at work or idle: it takes no task any more."""
+        return bool(self._broken)
 
     def interrupt(self) -> None:
         """A Ctrl-C for every worker: Python would wait at its exit for what they are computing."""
@@ -98,7 +105,23 @@ def processes(workers: int, cards: tuple[str, ...] = ()) -> Workers:
     Args:
         cards: as CUDA_VISIBLE_DEVICES names them, handed out in turn; none: workers see what this process sees.
     """
-    return _started(workers, str(files.home()), cards)
+    kept = _started(workers, str(files.home()), cards)
+    if kept.is_broken:
+        forget(kept)
+        return _started(workers, str(files.home()), cards)
+    return kept
+
+
+def persist(compute: Callable[[], None]) -> None:
+    """Calls it again if it lost a worker, ATTEMPTS times in all; it has to go on from what is finished.
+
+    Raises:
+        BrokenExecutor: workers were lost every time.
+    """
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(BrokenExecutor):
+            return compute()
+    return compute()
 
 
 def forget(pool: Executor) -> None:

@@ -316,6 +316,46 @@ def test_run_all_task_that_always_loses_its_worker_is_told(monkeypatch: pytest.M
         run_all([spec(seed=1111), spec(seed=1112)], workers=2)
 
 
+class BreakingInTurns(Executor):
+    """A pool that lost a worker: its second task says so only when the first is handed out anew."""
+
+    def __init__(self) -> None:
+        self.given: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.given.append(Future())
+        if len(self.given) == 1:
+            self.given[0].set_exception(BrokenProcessPool("a worker died"))
+        return self.given[-1]
+
+
+def test_run_all_lost_worker_breaks_one_pool_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, opened = BreakingInTurns(), []
+
+    class Second(pools.Here):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if not first.given[1].done():
+                first.given[1].set_exception(BrokenProcessPool("a worker died"))
+            return super().submit(fn, *args, **kwargs)
+
+    def processes(*_: Any) -> Executor:
+        opened.append(Second() if opened else first)
+        return opened[-1]
+
+    monkeypatch.setattr(pools, "processes", processes)
+    assert len(run_all([spec(seed=1111), spec(seed=1112)], workers=2)) == 2
+    assert len(opened) == 2
+
+
+def test_processes_that_lost_an_idle_worker_are_replaced() -> None:
+    pool = pools.processes(2)
+    os.kill(pool.submit(os.getpid).result(), signal.SIGKILL)
+    while not pool.is_broken:
+        time.sleep(0.05)
+    assert pools.processes(2) is not pool
+    assert pools.processes(2).submit(abs, -1).result() == 1
+
+
 def test_run_all_real_worker_killed_is_replaced(tmp_path: Path) -> None:
     pool = pools.processes(2)
     victim = pool.submit(os.getpid).result()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,29 @@ def test_run_all_clean_runs_are_the_ordinary_ones_and_noisy_ones_others(dataset:
     again = noise.run_all([(spec, 0.0), (spec, 1.0)], workers=1)
     assert [run.reused for run in again] == [True, True]
     assert [run.metrics for run in again] == [clean.metrics, noisy.metrics]
+
+
+class Breaking(pools.Here):
+    """A pool that loses a worker at once."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(BrokenProcessPool("a worker died"))
+        return future
+
+
+def test_run_all_lost_worker_is_replaced(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: Iterator[pools.Here] = iter([Breaking(), pools.Here()])
+    monkeypatch.setattr(noise.pools, "processes", lambda count: next(opened))
+    jobs = [(RunSpec("copy", dataset.name, seed, "smoke"), 1.0) for seed in (1, 2)]
+    assert [run.spec.seed for run in noise.run_all(jobs, workers=2)] == [1, 2]
+    assert next(opened, None) is None
+
+
+def test_run_all_workers_always_lost_is_told(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(noise.pools, "processes", lambda count: Breaking())
+    with pytest.raises(BrokenProcessPool, match="a worker died"):
+        noise.run_all([(RunSpec("copy", dataset.name, seed, "smoke"), 1.0) for seed in (1, 2)], workers=2)
 
 
 def test_run_all_gives_up_its_workers_when_it_is_interrupted(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

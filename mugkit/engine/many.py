@@ -21,7 +21,6 @@ from mugkit.stages.meta import LearnedLabels
 from mugkit.stages.training import choose_device, progress
 
 ENGINES = ("local", "ray")
-ATTEMPTS = 3  # of a task whose worker was lost
 _SHARED = "set MUGKIT_HOME to a path that all nodes and this machine share"
 
 
@@ -49,7 +48,7 @@ class Execution:
         self._crew, self._pool = crew, crew.open()
         self._compute = partial(perform, root=store.root, device=device)
         self._waiting = {task.folder: task for task in tasks}
-        self._running: dict[Future[None], Task] = {}
+        self._running: dict[Future[None], tuple[Task, Executor]] = {}
         self._lost: Counter[Path] = Counter()
         self._gone: set[Path] = set()
         self.failed: dict[Path, str] = {}
@@ -75,31 +74,32 @@ class Execution:
         for task in list(self._waiting.values()):
             if len(self._running) >= self._crew.slots:
                 return
-            pending = {one.folder for one in self._running.values()} | set(self._waiting)
+            pending = {one.folder for one, _ in self._running.values()} | set(self._waiting)
             if task.needs not in pending:
                 del self._waiting[task.folder]
-                self._running[self._submit(task)] = task
+                self._running[self._submit(task)] = task, self._pool
 
     def _submit(self, task: Task) -> Future[None]:
         try:
             return self._pool.submit(self._compute, task)
-        except BrokenExecutor:  # a kept pool that lost a worker while nobody looked
-            self._reopen()
+        except BrokenExecutor:  # it lost a worker while nobody looked
+            self._reopen(self._pool)
             return self._pool.submit(self._compute, task)
 
-    def _reopen(self) -> None:
-        pools.forget(self._pool)
-        self._pool = self._crew.open()
+    def _reopen(self, lost: Executor) -> None:
+        """A pool in place of one that lost a worker; once, though each of its tasks ends with the news."""
+        if lost is self._pool:
+            pools.forget(lost)
+            self._pool = self._crew.open()
 
     def _collect(self) -> Iterator[Task]:
         """Waits for the next task to end."""
-        lost = False
         for future in wait(self._running, return_when=FIRST_COMPLETED).done:
-            task, error = self._running.pop(future), future.exception()
-            if isinstance(error, BrokenExecutor) and self._lost[task.folder] + 1 < ATTEMPTS:
+            (task, pool), error = self._running.pop(future), future.exception()
+            if isinstance(error, BrokenExecutor) and self._lost[task.folder] + 1 < pools.ATTEMPTS:
                 self._lost[task.folder] += 1
                 self._waiting[task.folder] = task
-                lost = True
+                self._reopen(pool)
                 continue
             if error is None and not arrived(task.folder):
                 error = UserError("computed, but not to be seen here", file=task.folder, fix=_SHARED)
@@ -107,8 +107,6 @@ class Execution:
                 self._gone.add(task.folder)
                 self.failed[task.folder] = f"{task}: {getattr(error, 'cause', None) or error}"
             yield task
-        if lost:
-            self._reopen()
 
 
 def workers_of(workers: int | None, device: str) -> int:

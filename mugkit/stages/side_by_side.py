@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import safetensors.torch
@@ -96,7 +96,7 @@ def learn(learning: Sequence[Learning], rho: float, workers: int, folder: Path) 
 
     Raises:
         NotFinite: see `train_epoch`.
-        BrokenExecutor: a worker was lost.
+        BrokenExecutor: workers were lost again and again.
     """
     folder.mkdir()
     jobs = {}
@@ -105,6 +105,10 @@ def learn(learning: Sequence[Learning], rho: float, workers: int, folder: Path) 
         parts = {field.name: getattr(one.data, field.name).contiguous() for field in fields(one.data)}
         safetensors.torch.save_file(parts, job.file)
         jobs[job] = one
-    for _ in progress(_epochs(jobs, workers), "stage 2", total=sum(len(one.left) for one in learning)):
-        pass
+    pools.persist(partial(_all_epochs, jobs, workers))
     shutil.rmtree(folder)
+
+
+def _all_epochs(learning: dict[Job, Learning], workers: int) -> None:
+    for _ in progress(_epochs(learning, workers), "stage 2", total=sum(len(one.left) for one in learning.values())):
+        pass

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
@@ -71,20 +72,32 @@ def test_side_by_side_interrupted_then_resumed_equals_uninterrupted(tmp_path: Pa
     assert learn(tmp_path / "resumed", checkpoint=checkpoint) == alone
 
 
-def test_side_by_side_lost_worker_is_told_and_the_rest_is_resumed(tmp_path: Path, alone: dict[str, str]) -> None:
-    checkpoint, original = Checkpoint(tmp_path / "checkpoint.pt"), side_by_side.packed
-    calls = 0
+def kills(patch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
+    """Kills all workers before some of the epochs are handed out, counted from 1."""
+    original, count = side_by_side.packed, itertools.count(1)
 
-    def kills(learning: modality.Learning) -> bytes:
-        nonlocal calls
-        calls += 1
-        if calls == 6:
+    def packed(learning: modality.Learning) -> bytes:
+        if when(next(count)):
             for worker in list(pools.processes(2)._processes or {}):
                 os.kill(worker, signal.SIGKILL)
         return original(learning)
 
+    patch.setattr(side_by_side, "packed", packed)
+
+
+def test_side_by_side_lost_worker_is_replaced(
+    tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills(monkeypatch, lambda call: call == 6)
+    assert learn(tmp_path / "lost") == alone
+
+
+def test_side_by_side_workers_always_lost_is_told_and_the_rest_is_resumed(
+    tmp_path: Path, alone: dict[str, str]
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(side_by_side, "packed", kills)
+        kills(patch, lambda call: call >= 6)
         with pytest.raises(BrokenExecutor):
             learn(tmp_path / "lost", checkpoint=checkpoint)
     assert learn(tmp_path / "resumed", checkpoint=checkpoint) == alone

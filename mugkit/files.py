@@ -108,7 +108,8 @@ def _is_alive(process: int) -> bool:
 def _is_zombie(process: int) -> bool:
     """Whether a process was killed and only waits for its starter to notice (seen on Linux alone)."""
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+        stat = Path(f"/proc/{process}/stat").read_text(errors="replace")  # a name may be cut inside a character
+        return stat.rpartition(")")[2].split()[0] in ("Z", "X")
     except (OSError, IndexError):
         return False
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from reliability import processes
 from small import bag_of_words, hashes
 
 from mugkit import engine, files, pools
@@ -28,7 +29,8 @@ from mugkit.runs import Store
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 
 NAME = "made-up"
-EPOCHS = (("max_epochs", 60), ("patience", 60))
+# Runs of some seconds: two nodes surely compute at the same time.
+EPOCHS = (("max_epochs", 150), ("patience", 150))
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +73,7 @@ class Killer(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        while len(list(self.store.root.glob("partial/*/*checkpoint.pt"))) < 2:
+        while len({path.parent for path in processes.checkpoints(self.store.root)}) < 2:
             time.sleep(0.02)
         self.finished = len(list(self.store.root.glob("train/*/done.json")))
         here = ray.get_runtime_context().get_node_id()  # Ray may choose any; without it the test would wait for ever
@@ -87,7 +89,7 @@ def test_run_all_on_ray_with_a_lost_node_gives_the_same_numbers(cluster: Any, tm
     killer = Killer(cluster, store)
     with pytest.raises(UserError, match="mug-true-labels on made-up") as caught:
         run_all([*specs, failing], "ray", store=store, address=cluster.address)
-    killer.join(timeout=60)
+    killer.join(timeout=300)
     assert "no true unimodal labels" in str(caught.value)
     assert 0 <= killer.finished < len(specs)  # in the middle
     spread = run_all(specs, "ray", store=store, address=cluster.address)
@@ -104,7 +106,7 @@ def test_cluster_without_an_address_joins_no_other_that_runs_here() -> None:
     try:
         with Cluster() as own:
             assert ray.get_runtime_context().gcs_address != made.address
-            assert own.submit(os.getpid).result(timeout=60) != os.getpid()  # by a core that the other does not have
+            assert own.submit(os.getpid).result(timeout=300) != os.getpid()  # by a core that the other does not have
     finally:
         ray.shutdown()
         made.shutdown()
@@ -113,7 +115,7 @@ def test_cluster_without_an_address_joins_no_other_that_runs_here() -> None:
 def _beside_others(folder: Path, number: int, together: int) -> tuple[int, str | None]:
     """How many tasks run at the same time as this one, and the card that it sees."""
     (folder / str(number)).touch()
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while len(list(folder.iterdir())) < together and time.monotonic() < until:
         time.sleep(0.05)
     return len(list(folder.iterdir())), os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -134,7 +136,7 @@ def test_several_tasks_share_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         waiting = Cluster(made.address, lambda _: {"CPU": 64.0, "GPU": 0.0})
         future = waiting.submit(os.getpid)
         pools.forget(waiting)
-        assert isinstance(future.exception(timeout=60), ray.exceptions.TaskCancelledError)
+        assert isinstance(future.exception(timeout=300), ray.exceptions.TaskCancelledError)
     finally:
         ray.shutdown()
         made.shutdown()

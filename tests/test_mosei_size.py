@@ -51,7 +51,7 @@ def test_the_source_is_an_mmsa_pickle(script: ModuleType, tmp_path: Path) -> Non
 
 @LINUX
 def test_the_peak_of_a_process_is_seen(script: ModuleType, tmp_path: Path) -> None:
-    code = "import time; held = bytearray(150_000_000); time.sleep(0.4); del held; time.sleep(0.1); print('{\"n\": 3}')"
+    code = "import time; held = bytearray(150_000_000); time.sleep(2); del held; time.sleep(0.1); print('{\"n\": 3}')"
     seen = script.watch(["-c", code], tmp_path)
     assert seen["n"] == 3
     assert 150 <= seen["peak_anonymous_mb"] <= seen["peak_resident_mb"] < 250

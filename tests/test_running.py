@@ -94,15 +94,14 @@ def test_configuration_of_the_launcher_is_rays() -> None:
 
 # --- the Slurm script, with Slurm and Ray played by scripts that note how they are called
 
+# What a signal does is set before the note: whoever reads the note may send one.
+TRAPS = {"ray": 'trap "echo ended >>$LOG; exit 0" TERM', "mugkit": 'trap "echo stopped >>$LOG; exit 143" TERM'}
 PLAYED = {
     "scontrol": "printf 'node1\\nnode2\\nnode3\\n'",
     "srun": 'while [[ "$1" == --* ]]; do shift; done; exec "$@"',
     "ray": """if [[ "$1" == status ]]; then grep -q "^ray start --head" "$LOG"; exit; fi
-trap "echo ended >>$LOG; exit 0" TERM
 while :; do sleep 0.05; done""",
-    "mugkit": """trap "echo stopped >>$LOG; exit 143" TERM
-until [[ -e "$DONE" ]]; do sleep 0.05; done
-exit 3""",
+    "mugkit": 'until [[ -e "$DONE" ]]; do sleep 0.05; done; exit 3',
 }
 
 
@@ -113,7 +112,7 @@ def started(folder: Path, played: Mapping[str, str]) -> Iterator[subprocess.Pope
     programs.mkdir(parents=True)
     for name, body in played.items():
         path = programs / name
-        path.write_text(f'#!/bin/bash\necho {name} "$*" >>"$LOG"\n{body}\n')
+        path.write_text(f'#!/bin/bash\n{TRAPS.get(name, "")}\necho {name} "$*" >>"$LOG"\n{body}\n')
         path.chmod(0o755)
     (script,) = [block for block in blocks("bash") if "#SBATCH" in block]
     own = {"LOG": str(folder / "log"), "DONE": str(folder / "done"), "SLURM_SUBMIT_DIR": str(folder)}

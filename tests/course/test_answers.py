@@ -3,12 +3,13 @@ no bubblewrap is needed."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
+from mugkit.course import answers as module
 from mugkit.course.answers import AnswerError, LocalAnswers, SandboxedAnswers
 from mugkit.course.sandbox import Limits
 
@@ -66,6 +67,8 @@ def test_worker_that_died_is_replaced_and_keeps_earlier_cells(answers: Sandboxed
 LATE = """
 import os, threading, time
 def end():
+    while not os.path.exists({answered!r}):
+        time.sleep(0.01)
     time.sleep(0.1)
     os._exit(0)
 threading.Thread(target=end).start()
@@ -74,11 +77,14 @@ late = 7
 
 
 def test_cell_that_kills_its_process_after_it_answered_is_left_out_and_later_ones_are_kept(
-    answers: SandboxedAnswers,
+    answers: SandboxedAnswers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "_REST", 2.0)  # the second time it dies a tenth of a second after it began
     answers.run("kept = 5")
-    assert answers.run(LATE).error is None
-    time.sleep(0.5)
+    assert answers.run(LATE.format(answered=str(tmp_path / "answered"))).error is None
+    (tmp_path / "answered").touch()
+    assert answers.sandbox is not None
+    assert answers.sandbox.process.wait(timeout=60) == 0
     assert answers.run("later = kept + 1").error is None
     assert answers.get("later") == 6
     with pytest.raises(KeyError):

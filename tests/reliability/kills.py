@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,14 @@ def lost(root: Path, expected: dict[str, dict[str, str]]) -> str:
     return "".join(f"{name} differs " for name in expected if found[name] != expected[name])
 
 
+def killed_at(change: int, root: Path) -> int:
+    """How all runs ended, killed before so many changes; fewer, where they made fewer: checkpoints go by the clock."""
+    while not (status := wait(fork(partial(compute, root, change)))) and change > 1:
+        shutil.rmtree(root)
+        change //= 2
+    return status
+
+
 def killed_after(seconds: float, root: Path) -> int:
     """How all runs ended, killed after so long; sooner, where they were over by then."""
     while True:
@@ -96,8 +105,7 @@ def run(folder: Path, trials: int) -> Outcome:
     for trial in range(trials):
         root, kind = folder / f"trial-{trial}", ("at a change of a file", "at any time")[trial % 2]
         if trial % 2 == 0:
-            moment = random.randint(1, changes)
-            status = wait(fork(lambda root=root, moment=moment: compute(root, moment)))
+            status = killed_at(random.randint(1, changes), root)
         else:
             status = killed_after(random.uniform(0.0, 0.95) * duration, root)
         if status != -signal.SIGKILL:

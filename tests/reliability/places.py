@@ -57,8 +57,11 @@ class Place:
 
 
 def _full(arguments: str, spare: int) -> Place:
-    """A tmpfs that holds the data set and `spare` KiB more."""
-    setup = f"""size=$(( $(du -sk "$HOME_OF_MUGKIT" | cut -f1) + {spare} ))k
+    """A tmpfs that holds the data set and `spare` KiB more; it counts whole pages of files, and no folders."""
+    setup = f"""size={spare * 1024} page=$(getconf PAGESIZE)
+for bytes in $(find "$HOME_OF_MUGKIT" -type f -printf '%s\\n'); do
+    size=$(( size + (bytes + page - 1) / page * page ))
+done
 cp -a "$HOME_OF_MUGKIT" "$HOME_OF_MUGKIT.kept"
 mount -t tmpfs -o size=$size tmpfs "$HOME_OF_MUGKIT"
 cp -a "$HOME_OF_MUGKIT.kept/." "$HOME_OF_MUGKIT\""""
@@ -73,8 +76,8 @@ def places(prepare: str) -> list[Place]:
     hidden = 'chmod 0 "$HOME_OF_MUGKIT"'
     no_home = "env -u HOME -u MUGKIT_HOME setpriv --reuid 54321 --clear-groups --bounding-set=-all --inh-caps=-all"
     return [
-        *(_full(RUN, spare) for spare in (0, 16, 64, 128, 256, 384)),
-        *(_full(prepare, spare) for spare in (-8, 0)),
+        *(_full(RUN, spare) for spare in (4, 16, 64, 128, 256, 384)),
+        *(_full(prepare, spare) for spare in (4, 12)),
         *(Place(f"read-only folder, {one.split()[0]}", one, read_only) for one in (RUN, prepare)),
         *(Place(f"not writable, {one.split()[0]}", one, closed, POWERLESS) for one in (RUN, prepare)),
         *(Place(f"not readable, {one.split()[0]}", one, hidden, POWERLESS) for one in (RUN, prepare)),

@@ -35,10 +35,16 @@ def of_trial(trial: Path) -> None:
     vars(main).pop("__file__", None)
 
 
+def checkpoints(store: Path) -> list[Path]:
+    """Of unfinished runs and their parts. os.walk passes over folders removed meanwhile; Path.rglob fails on them."""
+    walk = os.walk(store / "partial")
+    return [Path(at, name) for at, _, names in walk for name in names if name.endswith("checkpoint.pt")]
+
+
 def computes(store: Path) -> None:
     """Waits until something is computed below a run store."""
     until = time.monotonic() + LIMIT
-    while not any((store / "partial").rglob("checkpoint.pt")) and time.monotonic() < until:
+    while not any(path.name == "checkpoint.pt" for path in checkpoints(store)) and time.monotonic() < until:
         time.sleep(0.005)
 
 
@@ -56,6 +62,7 @@ def orphans(trial: Path, patience: float = PATIENCE) -> list[str]:
     names = []
     for process in left:
         with contextlib.suppress(OSError):
-            names.append((Path("/proc") / str(process) / "cmdline").read_text().replace("\0", " ").strip()[:200])
+            command = (Path("/proc") / str(process) / "cmdline").read_text(errors="replace")
+            names.append(command.replace("\0", " ").strip()[:200])
     kill(left)
     return names

@@ -17,6 +17,7 @@ from living import ends, is_alive
 from mugkit import files
 from mugkit.data import store
 from mugkit.data.schema import Dataset
+from reliability import processes
 
 TESTS = Path(__file__).resolve().parents[1]
 # The console script, with a text encoder that costs nothing and a repository of the test's own.
@@ -86,9 +87,9 @@ def test_run_stopped_by_a_signal_ends_cleanly_and_resumes(number: signal.Signals
     command = ("run", "--dataset", "made-up", *LONG)
     process = start(*command)
     partial = files.home() / "runs" / "partial"
-    wait_for(process, lambda: any(partial.rglob("checkpoint.pt")))
+    wait_for(process, lambda: bool(processes.checkpoints(partial.parent)))
     stop(process, number)
-    assert len(list(partial.rglob("checkpoint.pt"))) == 1  # what is finished of stage 1
+    assert len(processes.checkpoints(partial.parent)) == 1  # what is finished of stage 1
     again = start(*command)
     printed, said = again.communicate(timeout=120)
     assert (again.returncode, "stored: " in printed) == (0, True), said

@@ -49,9 +49,17 @@ def kept_epoch(valid_mae, patience):
 def reported(valid_mae, test_mae):
     return sorted(zip(valid_mae, test_mae))[0][1]
 """),
+    Right("clip by clip", 2, "project", """
+def project(x, weight, bias):
+    return torch.stack([torch.tanh(torch.mv(weight, clip) + bias) for clip in x])
+"""),
     Right("torch's own function", 2, "normalise", """
 def normalise(x):
     return torch.nn.functional.normalize(x, dim=-1)
+"""),
+    Right("torch's own cosine", 2, "similarity", """
+def similarity(anchors, targets, temperature):
+    return torch.nn.functional.cosine_similarity(anchors[:, None], targets[None], dim=-1) / temperature
 """),
     Right("cross-entropy, detached by data", 2, "loss", """
 def contrastive_loss(projected, unimodal, temperature):
@@ -126,6 +134,14 @@ def mucn(x, noisy, hidden, bias, output, rho):
 def paired_difference(base, changed):
     low, high = stats.ttest_rel(changed, base).confidence_interval()
     return (low + high) / 2, (high - low) / 2
+"""),
+    Right("a default, which smoke does not have", 5, "plan", """
+change = {"pooling": "first"}
+expected = "stay"
+"""),
+    Right("more epochs than smoke has", 5, "plan", """
+change = {"max_epochs": 5}
+expected = "fall"
 """),
     Right("another ablation", 5, "plan", """
 change = {"noise_std": 0.5}

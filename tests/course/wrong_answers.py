@@ -256,6 +256,10 @@ WRONG = (
     # 5: an ablation
     Wrong("two changes", 5, "plan", '{"gamma": 0.0}', '{"gamma": 0.0, "beta": 0.5}', "test-plan"),
     Wrong("nothing changed", 5, "plan", '{"gamma": 0.0}', '{"gamma": 0.01}', "test-plan"),
+    Wrong("what smoke has already", 5, "plan", '{"gamma": 0.0}', '{"pooling": "mean"}', "test-plan"),
+    Wrong("smoke's epochs", 5, "plan", '{"gamma": 0.0}', '{"max_epochs": 2}', "test-plan"),
+    Wrong("rate of a frozen encoder", 5, "plan", '{"gamma": 0.0}', '{"text_learning_rate": 1e-4}', "test-plan"),
+    Wrong("patience of two epochs", 5, "plan", '{"gamma": 0.0}', '{"patience": 2}', "test-plan"),
     Wrong("no such field", 5, "plan", '{"gamma": 0.0}', '{"gama": 0.0}', "test-plan"),
     Wrong("base minus changed", 5, "paired", "changed - base", "base - changed", "test-paired"),
     Wrong("population spread", 5, "paired", "ddof=1", "ddof=0", "test-paired"),

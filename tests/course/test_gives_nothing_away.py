@@ -1,0 +1,119 @@
+"""Nothing that students see does an answer's work: neither the tests nor the cells to explore with.
+
+Such code would be an answer to paste. So a visible test compares with numbers, and visible cells call the student's own
+functions, what the notebook gives, and the few others listed here. Whoever needs one more has to look whether it is
+part of an answer. (Given cells are meant to be used; they are not looked at.)
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+import pytest
+import variants
+
+from mugkit.course.assignment import grade_id, names, without_solution
+
+ANYWHERE = {"expect", "expect_close", "print", "array", "tensor", "zeros", "range", "items", "item"}
+ALLOWED = {
+    1: {"default_rng", "normal", "size=", "join"},
+    # "sum" and "abs": whether a gradient is 0; "backward": a loss must let itself be differentiated
+    2: {"eye", "seed=", "requires_grad_", "backward", "sum", "abs"},
+    # "abs", "sum", "backward", "max": whether a step has a graph
+    3: {"dtype=", "zeros_like", "requires_grad=", "detach", "abs", "sum", "backward", "max"},
+    4: {"start", "labels_of", "runs"},
+    5: {"isinstance", "len", "hyperparameters", "run", "RunSpec", "changes=", "tuple"},
+}
+KNOWN = {
+    number: ANYWHERE
+    | allowed
+    | {name for cell in variants.numbered(number).cells("answer", "given") for name in names(cell.source)}
+    for number, allowed in ALLOWED.items()
+}
+
+
+def operations(source: str) -> set[str]:
+    """Functions and methods that code calls, their named arguments, matrix products, transposes."""
+    return {name for node in ast.walk(ast.parse(source)) for name in _operations(node)}
+
+
+def _operations(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), keywords=keywords):
+            if name not in ("expect", "expect_close"):
+                yield from (f"{keyword.arg}=" for keyword in keywords)
+            yield name
+        case ast.BinOp(op=ast.MatMult()):
+            yield "a matrix product"
+        case ast.Attribute(attr="T"):
+            yield "a transpose"
+
+
+def formulas(source: str) -> list[str]:
+    """What `expect_close` expects, where that is arithmetic with variables."""
+    tree = ast.parse(source)
+    assigned = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    expected = [call.args[1] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "expect_close"]
+    expected = [assigned.get(one.id, one) if isinstance(one, ast.Name) else one for one in expected]
+    return [ast.unparse(one) for one in expected if _is_formula(one)]
+
+
+def _is_formula(expression: ast.expr) -> bool:
+    arithmetic = [node for node in ast.walk(expression) if isinstance(node, ast.BinOp)]
+    return any(isinstance(part, ast.Name) for node in arithmetic for part in ast.walk(node))
+
+
+def given_away(number: int, source: str) -> set[str]:
+    """What visible code holds that could be part of an answer."""
+    return (operations(source) - KNOWN[number]) | set(formulas(source))
+
+
+@pytest.mark.parametrize("number", ALLOWED)
+def test_visible_cells_do_no_answers_work(number: int) -> None:
+    visible = variants.numbered(number).cells("test", "explore")
+    found = {grade_id(cell) or cell.id: given_away(number, without_solution(cell)) for cell in visible}
+    assert {name: one for name, one in found.items() if one} == {}
+
+
+@pytest.mark.parametrize("number", ALLOWED)
+def test_everything_that_is_allowed_is_used(number: int) -> None:
+    visible = variants.numbered(number).cells("test", "explore")
+    assert set().union(*(operations(without_solution(cell)) for cell in visible)) >= ALLOWED[number]
+
+
+GIVEAWAYS = (  # most of them were once in a release
+    (2, "expected = torch.stack([torch.tanh(torch.mv(weight, clip) + bias) for clip in x])"),
+    (2, "expected = torch.nn.functional.cosine_similarity(a[:, None], b[None], dim=-1) / 0.5"),
+    (2, "loss = -similarity(torch.tanh(x @ weight.T), seen, 0.2).log_softmax(1).diagonal().mean()"),
+    (2, "descent = torch.optim.SGD([weight, target], lr=0.5)"),
+    (2, "expect_close(stage1_loss(a, b, c, 0.1, 0.2), a + sum(0.1 * b[m] + 0.2 * c[m] for m in b), 'a sum')"),
+    (3, "step = theta - 0.05 * torch.autograd.grad((corrected(theta, x, noisy) - y).abs().mean(), theta)[0]"),
+    (3, "(through,) = torch.autograd.grad((corrected(adapted, x, noisy) - against[2]).abs().mean(), theta)"),
+    (4, "units = [torch.relu(x @ row[:3] + noisy * row[3] + shift) for row, shift in zip(hidden, bias)]"),
+    (4, "expected = 3 * torch.tanh(noisy + sum(unit * weight for unit, weight in zip(units, output)))"),
+    (4, "expected = 0.5 * y * a / b + 0.5 * (y + a - b)\nexpect_close(generated(y, a, b), expected, 'halves')"),
+)
+
+
+@pytest.mark.parametrize(("number", "source"), GIVEAWAYS)
+def test_check_sees_an_answer_in_visible_code(number: int, source: str) -> None:
+    assert given_away(number, source)
+
+
+# Arithmetic, or calls of the student's own functions: seen only where a test expects such a value.
+UNSEEN = {"total", "step", "target", "generate", "plan"}
+
+
+@pytest.mark.parametrize("number", ALLOWED)
+def test_check_sees_all_other_solutions(number: int) -> None:
+    answers = variants.numbered(number).cells("answer")
+    unseen = {grade_id(cell) for cell in answers if not given_away(number, cell.source)}
+    assert unseen <= UNSEEN

@@ -21,6 +21,7 @@ ENV := .venv
 BIN := $(CURDIR)/.venv/bin
 endif
 STAMP := $(ENV)/.mugkit-setup
+PARTS := .[$(EXTRAS)]
 
 export PATH := $(BIN):$(PATH)
 export TOKENIZERS_PARALLELISM := false
@@ -40,13 +41,13 @@ QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 # Unit tests side by side, a file's together: they share what they set up.
 SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup data reproduce test test-lowest test-newest soak fuzz audit notebooks costs first bench report book \
+.PHONY: help setup other-parts data reproduce test test-lowest test-newest soak fuzz audit notebooks costs first bench report book \
 	lab pins clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
 
-setup: $(STAMP)  ## create the environment; does nothing when it is up to date
+setup: $(STAMP)  ## create the environment, or add EXTRAS of pyproject.toml; does nothing when it is up to date
 
 $(ENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("$(OLD_PYTHON)")' || \
@@ -57,8 +58,13 @@ $(ENV)/bin/uv:
 $(STAMP): pyproject.toml constraints.txt Makefile | $(ENV)/bin/uv
 	@echo "installing mugkit and what it needs into $(ENV)"  # the next line may hold a mirror's password
 	@$(LIKE_PIP) $(BIN)/uv pip install --python $(BIN)/python --constraint constraints.txt --compile-bytecode \
-		--editable '.[$(EXTRAS)]'
-	@touch $@
+		--editable '$(PARTS)'
+	@echo '$(PARTS)' > $@
+
+# The stamp holds the parts of the last setup: others are installed although no file has changed.
+ifneq "$(shell cat $(STAMP) 2>/dev/null)" "$(PARTS)"
+$(STAMP): other-parts
+endif
 
 data: setup  ## fetch and prepare the default data set
 	mugkit prepare reviews

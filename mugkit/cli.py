@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import signal
 import sys
@@ -14,7 +15,7 @@ from rich.table import Table
 
 from mugkit.bench_command import bench
 from mugkit.course.command import commands as course_commands
-from mugkit.errors import UserError, unknown_name
+from mugkit.errors import UserError
 from mugkit.report_command import report
 from mugkit.search_command import search
 
@@ -66,7 +67,7 @@ def _stop(error: UserError) -> NoReturn:
 def doctor() -> None:
     """Check python, torch, device, learn2learn, text encoders and data sets: a line each, `ok` or what to do.
 
-    Exits with 1 if something that is needed is missing.
+    Exits with 1 if something that is needed is missing, or prepared data is damaged.
 
     Example: mugkit doctor
     """
@@ -128,17 +129,33 @@ def describe(
 ) -> None:
     """Show what a prepared data set holds: modalities, sizes, lengths, labels and caveats.
 
+    Exits with 1 if one of several is damaged.
+
     Example: mugkit data describe mosi
     """
     from mugkit.data.prepare import describe as describe_fully
-    from mugkit.data.prepare import describe_briefly
     from mugkit.data.store import available, load
 
     if name:
-        text = describe_fully(load(name))
-    else:
-        text = "\n".join(describe_briefly(load(one)) for one in available()) or "no data set is prepared"
-    console.print(text, markup=False, highlight=False)
+        _check_dataset(name)
+        console.print(describe_fully(load(name, verify=True)), markup=False, highlight=False)
+        return
+    lines = [_line(one) for one in available()]
+    told = "\n".join(line for line, _ in lines) or "no data set is prepared"
+    console.print(told, markup=False, highlight=False)
+    if not all(sound for _, sound in lines):
+        raise typer.Exit(1)
+
+
+def _line(name: str) -> tuple[str, bool]:
+    """A line about a prepared data set, and whether it can be read."""
+    from mugkit.data.prepare import describe_briefly
+    from mugkit.data.store import load
+
+    try:
+        return describe_briefly(load(name)), True
+    except (UserError, OSError) as error:
+        return f"{name}: damaged: {error}", False
 
 
 @data_commands.command()
@@ -157,6 +174,7 @@ def convert(
     from mugkit.data.prepare import describe as describe_fully
     from mugkit.data.store import load
 
+    _check_dataset(name)
     columns = None if visual_columns is None else _columns(visual_columns)
     folder = conversion.convert(name, to, store_as, visual_columns=columns, force=force)
     console.print(describe_fully(load(folder)), markup=False, highlight=False)
@@ -185,12 +203,15 @@ def run(
 
     Example: mugkit run --system mug --dataset reviews --seed 1111 --set beta=0.1
     """
-    from mugkit import engine, files
+    from mugkit import engine, files, targets
     from mugkit.config import RunSpec, parse_overrides
     from mugkit.data.store import load
     from mugkit.results.run_report import run_report, undefined
 
     _check_device(device)
+    _check_dataset(dataset)
+    if report:
+        targets.check_file(report, "--report")
     values = tuple(sorted(parse_overrides(changes or []).items()))
     done = engine.run(RunSpec(system, dataset, seed, profile, label_seed, values), device=device)
     table = Table("metric", "test", "valid")
@@ -212,9 +233,31 @@ def _check_device(name: str) -> None:
 
     kinds = ("auto", "cpu", "cuda")
     if name.partition(":")[0] not in kinds:
-        raise unknown_name("device", name, kinds)
+        raise UserError(f"unknown device '{name}'", field="--device", fix="one of: " + ", ".join(kinds))
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError("torch finds no GPU here", field="--device", fix="use --device cpu, or see `mugkit doctor`")
+
+
+def _check_dataset(name: str) -> None:
+    """Refuses a home that is none, and a name that seems to be another one's, misspelt."""
+    from mugkit import targets
+    from mugkit.data.schema import LABEL_SCALE
+    from mugkit.data.store import NAME, available
+
+    targets.check_home()
+    known = {*available(), *LABEL_SCALE}
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    if NAME.fullmatch(name) and name not in known and near:
+        raise UserError(f"data set '{name}' is not prepared", fix=f"did you mean '{near[0]}'?")
+
+
+def _check_engine(name: str, address: str, cpus_per_run: float | None) -> None:
+    """Refuses options of a cluster where there is none: they would do nothing."""
+    given = {"--address": address or None, "--cpus-per-run": cpus_per_run}
+    for option, value in given.items():
+        if name == "local" and value is not None:
+            fix = f"add --engine ray, or leave out {option}"
+            raise UserError("runs stay on this machine with --engine local", field=option, fix=fix)
 
 
 def _number(value: float | None) -> str:
@@ -244,13 +287,19 @@ def reproduce(
 
     Example: mugkit reproduce --profile quick --dataset reviews --out figures
     """
+    from mugkit import targets
     from mugkit.data.prepare import prepare as prepare_data
     from mugkit.engine import Share
-    from mugkit.reproduce import conclude, runs_alone
+    from mugkit.reproduce import conclude, folders, runs_alone
     from mugkit.reproduce import reproduce as run_notebooks
 
+    _check_engine(engine, address, cpus_per_run)
     share = Share(cpus_per_run, gpus_per_run)
     names = dataset or ["reviews"]
+    for name, folder in folders(names, out).items():
+        _check_dataset(name)
+        if not only_runs:
+            targets.check_folder(folder, "--out")
     if "reviews" in names:
         prepare_data("reviews", [])
     if only_runs:

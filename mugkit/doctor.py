@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mugkit import files
+from mugkit.errors import UserError
 
 OLDEST_PYTHON = (3, 11)
 DISK_GIB, MEMORY_GIB = 2, 8  # what profile `quick` needs: prepared data and runs; the kernels of the notebooks
@@ -34,7 +35,7 @@ class Check:
         ok: whether it is as it should be.
         found: what was found.
         fix: what to do about it; None where nothing has to be done.
-        required: whether the default data and profile need it.
+        required: whether the default data and profile need it; what is damaged counts too.
     """
 
     name: str
@@ -54,7 +55,7 @@ def examine() -> list[Check]:
 
 
 def healthy(checks: list[Check]) -> bool:
-    """Whether everything that the default data and profile need is there."""
+    """Whether everything that the default data and profile need is there, and nothing is damaged."""
     return all(check.ok for check in checks if check.required)
 
 
@@ -111,7 +112,7 @@ def _offline_encoder(name: str) -> tuple[str, str | None]:
     if package.onnx and (files.home() / "encoders" / name).is_dir():
         return f"{package.about}, converted", None
     if not package.path or (package.onnx and not importlib.util.find_spec("onnx")):
-        fix = "make setup" if name == encoders.OFFLINE_ENCODER else f"pip install 'mugkit[{package.extra}]'"
+        fix = "make setup" if name == encoders.OFFLINE_ENCODER else f"make setup EXTRAS={package.extra}"
         return "not installed" if not package.path else "onnx is not installed", fix
     version = importlib.metadata.version(package.distribution)
     return f"{version}, {package.about}" + (", converted at its first use" if package.onnx else ""), None
@@ -120,13 +121,39 @@ def _offline_encoder(name: str) -> tuple[str, str | None]:
 def _datasets() -> Iterator[Check]:
     from mugkit.data import store
 
-    prepared = store.available()
-    for name in ("reviews", *SOURCED_DATASETS):
-        how = f"mugkit prepare {name}" + (" --source PATH, with your own copy" if name in SOURCED_DATASETS else "")
-        ok = name in prepared
-        yield Check(f"data set {name}", ok, "prepared" if ok else "not prepared", None if ok else how, required=False)
-    if others := sorted(set(prepared) - {"reviews", *SOURCED_DATASETS}):
+    prepared, known = store.available(), ("reviews", *SOURCED_DATASETS)
+    damage = {name: told for name in prepared if (told := _damage(name))}
+    for name in dict.fromkeys([*known, *damage]):
+        if name in damage:
+            yield Check(f"data set {name}", False, f"damaged: {damage[name]}", _how(name, " --force"))
+        elif name in prepared:
+            yield Check(f"data set {name}", True, "prepared", required=False)
+        else:
+            yield Check(f"data set {name}", False, "not prepared", _how(name), required=False)
+    if others := [name for name in prepared if name not in known and name not in damage]:
         yield Check("other data sets", True, ", ".join(others), required=False)
+
+
+def _how(name: str, force: str = "") -> str:
+    """The command that prepares a data set."""
+    if name == "reviews":
+        return f"mugkit prepare reviews{force}"
+    if name in SOURCED_DATASETS:
+        return f"mugkit prepare {name}{force} --source PATH, with your own copy"
+    return f"mugkit prepare FAMILY{force} --source PATH --store-as {name}, from what it was made of"
+
+
+def _damage(name: str) -> str:
+    """What is wrong with a prepared data set, or nothing. Paths are left out, as mounts and user names are private."""
+    from mugkit.data.store import load
+
+    try:
+        load(name)
+    except UserError as error:
+        return " ".join([*([Path(error.file).name] if error.file else []), error.problem])
+    except OSError as error:
+        return f"{Path(error.filename or name).name}: {error.strerror}"
+    return ""
 
 
 def _notebooks() -> Iterator[Check]:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mugkit import ahead, config, files, notebook_files
+from mugkit.config import RunSpec
 from mugkit.data.store import load
-from mugkit.engine import ENGINES
+from mugkit.engine import ENGINES, missing
 from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError, unknown_name
 from mugkit.runs import versions
 from mugkit.stages.training import progress
+from mugkit.systems import SYSTEMS
 
 AT_ONCE = 2
 CELL_SECONDS = 21600.0  # of one cell: far more than any takes, so that what hangs ends
@@ -86,9 +88,22 @@ def reproduce(
 def runs_alone(
     profile: str, datasets: Sequence[str], engine: str, address: str = "", share: Share = AS_PROFILED
 ) -> list[str]:
-    """Computes what the notebooks need and runs none; returns what failed. Arguments and errors as `reproduce`'s."""
+    """Computes what the notebooks need and runs none; returns what failed, or that nothing can run on a data set.
+
+    Arguments and errors as `reproduce`'s.
+    """
     _checked(profile, datasets, engine)
-    return _ahead(profile, datasets, engine, address, share)
+    idle = [f"no system can run on {name}: {why}" for name in datasets if (why := _lacking(profile, name))]
+    return idle + _ahead(profile, datasets, engine, address, share)
+
+
+def _lacking(profile: str, dataset: str) -> str:
+    """What the systems of the tables lack if none of them can run; else nothing."""
+    if ahead.trained(profile, dataset):
+        return ""
+    seed = config.profile(profile).seeds[0]
+    needs = [missing(RunSpec(name, dataset, seed, profile)) for name, one in SYSTEMS.items() if one.rows]
+    return "; ".join(dict.fromkeys(needs))
 
 
 def _checked(profile: str, datasets: Sequence[str], engine: str) -> dict[str, str]:

@@ -32,11 +32,15 @@ def search(
 
     Example: mugkit search --system mug --dataset reviews --trials 50
     """
-    from mugkit import cli, files
+    from mugkit import cli, files, targets
     from mugkit import search as searching
     from mugkit.engine import Share
 
     cli._check_device(device)
+    cli._check_dataset(dataset)
+    cli._check_engine(engine, address, cpus_per_run)
+    if out:
+        targets.check_folder(out, "--out")
     share = Share(cpus_per_run, gpus_per_run)
     found = searching.search(system, dataset, profile, trials, seed, engine, device, address, share)
     folder = out or files.home() / "search" / f"{system}-{dataset}-{profile}"

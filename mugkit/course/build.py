@@ -52,7 +52,7 @@ def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
         from nbgrader.apps import NbGraderAPI  # type: ignore[import-untyped]
         from nbgrader.coursedir import CourseDirectory  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
-        raise UserError("nbgrader is not installed", fix="pip install 'mugkit[course]', or make setup") from error
+        raise UserError("nbgrader is not installed", fix="make setup EXTRAS=course") from error
     from traitlets.config import Config
 
     warnings.filterwarnings("ignore", module="nbgrader.api")  # of its own use of SQLAlchemy

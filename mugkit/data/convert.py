@@ -60,7 +60,10 @@ def convert(
 
 
 def _check(dataset: Dataset, visual: Sequence[int], dims: tuple[int, int]) -> None:
-    if dataset.family != "mosi" or dataset.dims != dict(zip("av", dims, strict=True)):
+    if dataset.family != "mosi":
+        fix = "convert a data set of MOSI's: the columns were published for its features"
+        raise UserError(f"'{dataset.name}' is {dataset.family}, not mosi", field="family", fix=fix)
+    if dataset.dims != dict(zip("av", dims, strict=True)):
         theirs = ", ".join(f"{MODALITY_NAMES[m]} {dim}" for m, dim in dataset.dims.items()) or "no frames"
         problem = f"'{dataset.name}' is {dataset.family} with {theirs}"
         fix = f"convert MOSI with COVAREP (acoustic {dims[0]}) and Facet 4.1 (visual {dims[1]})"

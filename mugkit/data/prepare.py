@@ -121,7 +121,7 @@ def _is_stored(folder: Path, origin: Mapping[str, Any]) -> bool:
     """Whether the folder holds what these files give today; other data there is refused."""
     if not (folder / store.MANIFEST).is_file():
         return False
-    about = store.load(folder).about
+    about = store.load(folder, verify=True).about
     if about.get("origin") != origin:
         raise UserError(
             f"'{folder.name}' is prepared from another source or seed",

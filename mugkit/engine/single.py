@@ -37,8 +37,8 @@ class Run:
 
 @lru_cache(maxsize=4)
 def _dataset(name: str, _prepared: int) -> Dataset:
-    """A data set, read once for each time it was prepared."""
-    return load(name)
+    """A data set, read once for each time it was prepared; altered frames would be trained on in silence."""
+    return load(name, verify=True)
 
 
 def work(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Work:

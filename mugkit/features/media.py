@@ -31,7 +31,7 @@ def need(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise UserError(f"{module} is not installed", fix="pip install 'mugkit[media]'") from error
+        raise UserError(f"{module} is not installed", fix="make setup EXTRAS=media") from error
 
 
 def read_audio(path: Path, rate: int = RATE) -> Float32[np.ndarray, " samples"]:

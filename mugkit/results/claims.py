@@ -136,7 +136,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     """
     path = folder / "manifest.json"
     if not path.is_file():
-        raise UserError("no notebook has written here", file=path, fix=f"run `mugkit reproduce --out {folder.name}`")
+        raise UserError("no notebook has written here", file=path, fix=f"run `mugkit reproduce --out {folder}`")
     return dict(files.read_json(path))
 
 

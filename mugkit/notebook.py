@@ -136,7 +136,7 @@ class Session:
     def table(
         self, rows: Sequence[tables.Row], name: str, note: str = "", metrics: Sequence[str] = (), caption: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of systems and returns it for display, ours beside the paper's.
+        """Writes a table of systems, prints what belongs below it, and returns it for display, ours beside the paper's.
 
         Args:
             metrics: what to show, if not the paper's columns for this family of data sets.
@@ -145,15 +145,17 @@ class Session:
         shown = metrics or HEADLINE[self.dataset.family]
         below = caption or self.caption(note)
         self.outputs.note(tables.write(rows, shown, self.outputs.folder / "tables", name, below))
+        print(below)
         return tables.display(rows, shown)
 
     def frame(
         self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "", caption: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of another shape and returns its formatted version for display."""
+        """Writes a table of another shape, prints what belongs below it, and returns its formatted version."""
         folder = self.outputs.folder / "tables"
         below = caption or self.caption(note, scores=False)
         self.outputs.note(tables.write_frame(table, shown, folder, name, below))
+        print(below)
         return shown
 
     def finish(self) -> None:
@@ -178,7 +180,8 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
     """
     apply_style()
     _show_pictures()
-    chosen, data = config.profile(profile), load(dataset)
+    _show_whole_words()
+    chosen, data = config.profile(profile), load(dataset, verify=True)
     return Session(chosen, data, Outputs(_folder(out), notebook, chosen, data))
 
 
@@ -199,6 +202,11 @@ def _show_pictures() -> None:
 
     if (shell := get_ipython()) is not None:
         select_figure_formats(shell, {"png"}, bbox_inches="tight")
+
+
+def _show_whole_words() -> None:
+    """Lets pandas show text at full length; it would cut reasons and verdicts off."""
+    pd.set_option("display.max_colwidth", None)
 
 
 def show_source(*objects: Any) -> None:

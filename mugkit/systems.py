@@ -47,6 +47,7 @@ class System:
         labels: its source of unimodal labels in stage 3.
         changes: fields that differ from MUG's under every profile.
         own: what its own paper has in place of Table 2; a profile that narrows MUG narrows it too.
+        on: the same for single families of data sets, on top of `own`.
         network: `module:function` that builds another multi-task network in place of MUG's.
         baseline: `module:class` of a baseline with a loss of its own.
         t5: it reads text with T5.
@@ -60,6 +61,7 @@ class System:
     labels: LabelKind = "mucn"
     changes: Mapping[str, Any] = field(default_factory=_nothing)
     own: Mapping[str, Any] = field(default_factory=_nothing)
+    on: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
     network: str = ""
     baseline: str = ""
     t5: bool = False
@@ -112,13 +114,14 @@ _LABEL_LEARNERS = (
         labels="ulgm",
         changes={"beta": 1.0},
         own={"batch_size": 16, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
-        network="self_mm:build",
+        on={"mosei": {"batch_size": 32}, "sims": {"batch_size": 32}},
+        network="self_mm:of_family",
     ),
     System("ulgm", (), "mugkit/labels/ulgm.py", labels="ulgm", title="ULGM on MUG's networks"),
-    System("sugrm", ("SUGRM",), "mugkit/labels/sugrm.py", labels="sugrm"),
+    System("sugrm", ("SUGRM",), "mugkit/labels/sugrm.py", labels="sugrm", changes={"beta": 1.0}),
     System("mlc", ("MLC",), "mugkit/labels/mlc.py", labels="mlc"),
 )
-# Learning rates are each paper's for MOSI, where it gives them.
+# Learning rates, batches and patience are each paper's for MOSI, where it gives them.
 _BASELINES = (
     _baseline("tfn", "TFN", "TFN", own={"learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 0.01}),
     _baseline(
@@ -208,7 +211,8 @@ def configuration(spec: RunSpec, family: str) -> Hyperparameters:
     """All hyperparameters of a run on a family of data sets."""
     chosen, light = system(spec.system), profile(spec.profile).light
     rate = {"learning_rate": LIGHT_RATES[chosen.name]} if light and chosen.name in LIGHT_RATES else {}
-    return spec.hyperparameters(family, {**rate, **chosen.changes}, chosen.own, chosen.t5)
+    own = {**chosen.own, **chosen.on.get(family, {})}
+    return spec.hyperparameters(family, {**rate, **chosen.changes}, own, chosen.t5)
 
 
 @dataclass(frozen=True)
@@ -331,7 +335,7 @@ class Work:
 
             device = choose_device(self.device)
             return builder(load_part(self.system.baseline), self._config(), self.hp.network, self.dataset, device)
-        network = load_part(self.system.network) if self.system.network else None
+        network = load_part(self.system.network)(self.dataset.family) if self.system.network else None
         return joint.builder(self.dataset, self.hp, self.label_source(), self.device, network)
 
     def result(self) -> Path:

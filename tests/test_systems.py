@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from small import StopAt, bag_of_words, hashes
 
 from mugkit import paper, systems
 from mugkit.baselines.self_mm import SelfMM
-from mugkit.config import Hyperparameters, RunSpec
+from mugkit.config import PRESETS, Hyperparameters, RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.batching import Clips
 from mugkit.data.schema import MODALITIES, Dataset
@@ -27,7 +27,7 @@ from mugkit.nets import text
 from mugkit.runs import Store, read_result
 from mugkit.stages import fitting, meta, modality
 from mugkit.stages import pretrain as first
-from mugkit.systems import SYSTEMS, Work, system
+from mugkit.systems import SYSTEMS, Work, configuration, system
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -105,7 +105,7 @@ def test_system_unknown_names_nearest(work: Make) -> None:
         ("copy", {}),
         ("mug-true-labels", {}),
         ("ulgm", {}),
-        ("sugrm", {}),
+        ("sugrm", {"beta": 1.0}),
         ("mlc", {}),
     ],
 )
@@ -113,7 +113,7 @@ def test_system_hyperparameters_differ_from_mugs_in_its_changes_only(
     work: Make, name: str, differs: dict[str, Any]
 ) -> None:
     def flat(hp: Hyperparameters) -> dict[str, Any]:
-        return {k: v for section in dataclasses.asdict(hp).values() for k, v in section.items()}
+        return {k: v for section in asdict(hp).values() for k, v in section.items()}
 
     ours, mugs = flat(work(name).hp), flat(work("mug").hp)
     assert {k: v for k, v in ours.items() if v != mugs[k]} == differs
@@ -156,6 +156,22 @@ def test_self_mm_has_its_papers_settings_and_its_own_network(dataset: Dataset, t
     assert smoke.hp.joint.beta == 1.0
     clips = Clips(dataset.train, smoke.hp.network)
     assert isinstance(smoke.builder()(clips)[0], SelfMM)
+
+
+def test_self_mm_on_sims_has_the_sizes_and_batches_published_for_it(dataset: Dataset, tmp_path: Path) -> None:
+    sims = replace(dataset, family="sims")
+    work = Work(RunSpec("self-mm", "made-up", 1111, "smoke"), sims, Store(tmp_path), "cpu")
+    network = work.builder()(Clips(dataset.train, work.hp.network))[0]
+    assert (network.sequences["v"].sequence.lstm.hidden_size, network.first["l"][1].out_features) == (64, 64)
+    batches = {family: configuration(RunSpec("self-mm", "", 1111, "paper"), family).optimization for family in PRESETS}
+    assert {family: one.batch_size for family, one in batches.items()} == {
+        "mosi": 16, "reviews": 16, "mosei": 32, "sims": 32,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("family", PRESETS)
+def test_sugrm_weighs_unimodal_losses_as_published(family: str) -> None:
+    assert configuration(RunSpec("sugrm", "", 1111, "paper"), family).joint.beta == 1.0
 
 
 # --- identities: what depends on what
@@ -354,9 +370,9 @@ def test_result_of_label_learners_holds_their_labels(work: Make, dataset: Datase
 def without_test_labels(dataset: Dataset) -> Dataset:
     """Every label of the test split replaced, and the fingerprint with it: nothing can be reused."""
     noise = np.random.default_rng(7).uniform(-3, 3, len(dataset.test)).astype(np.float32)
-    test = dataclasses.replace(dataset.test, labels=noise, true_labels=dict.fromkeys(MODALITIES, -noise))
-    other = dataclasses.replace(dataset, splits={**dataset.splits, "test": test})
-    return dataclasses.replace(other, fingerprint=data_store.fingerprint(other))
+    test = replace(dataset.test, labels=noise, true_labels=dict.fromkeys(MODALITIES, -noise))
+    other = replace(dataset, splits={**dataset.splits, "test": test})
+    return replace(other, fingerprint=data_store.fingerprint(other))
 
 
 @pytest.mark.parametrize("name", ["mug", "mug-true-labels", *LEARNERS])
@@ -374,9 +390,7 @@ def test_result_other_test_labels_change_no_artifact_but_metrics(work: Make, dat
 
 
 def test_learned_labels_see_neither_validation_nor_true_labels(work: Make, dataset: Dataset) -> None:
-    valid = dataclasses.replace(dataset.valid, labels=-dataset.valid.labels)
-    splits = {
-        name: dataclasses.replace(split, true_labels={}) for name, split in {**dataset.splits, "valid": valid}.items()
-    }
-    other = dataclasses.replace(dataset, splits=splits, fingerprint="another")
+    valid = replace(dataset.valid, labels=-dataset.valid.labels)
+    splits = {name: replace(split, true_labels={}) for name, split in {**dataset.splits, "valid": valid}.items()}
+    other = replace(dataset, splits=splits, fingerprint="another")
     assert hashes(work().learned_labels()) == hashes(work(given=other).learned_labels())

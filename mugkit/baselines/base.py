@@ -1,7 +1,8 @@
 """What every baseline is: a network and its loss, built from the shapes of the data.
 
 All baselines run under the protocol of `mugkit.stages.fitting`: same clips, same text encoder, same optimizer, same
-early stopping, same seeds as MUG. A baseline decides its structure and its loss, nothing else.
+rule of early stopping, same seeds as MUG. A baseline decides its structure and its loss; `mugkit.systems` has what its
+paper sets otherwise: learning rates, weight decay and, in profile `paper`, batches, patience and epochs.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ As regression of unimodal labels (the original classifies images):
 
   where Jg′ needs two forward passes (a central difference, as in DARTS, Liu et al. 2019) and no second derivative of
   an LSTM. The real step minimises Eq. 27 with ỹ as any source's labels, so rows of tables differ in labels alone.
-- No label of a modality is clean, y is: L_clean is L_M on other clips of the training split, half a batch of them (the
-  authors halve theirs too). It sees w through the unimodal networks, the only parameters that both losses share, so w
-  is theirs alone; a text encoder that is trained along is left out for its size.
+- No label of a modality is clean, y is: L_clean is L_M on half a batch of the training split (the authors halve theirs
+  too), drawn by itself: some clips can be the batch's own. It sees w through the unimodal networks, the only parameters
+  that both losses share, so w is theirs alone; a text encoder that is trained along is left out for its size.
 - s = 1 in w′: plain gradient descent with the learning rate of stage 3, although the real step is AdamW's.
 - Adam has learning rate α′ of Table 2, the meta-learning rate of the strategy that MLC stands in for.
 """

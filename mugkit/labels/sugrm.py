@@ -13,8 +13,9 @@ y < 0: with r_s > r_m a modality is more negative than the fusion and ŷ_s = y �
 Clamping, momentum and the weights of the losses are Self-MM's (`MovingLabels`).
 
 Departures:
-- The networks are MUG's, so that rows of tables differ in labels alone: no sparse phased transformer. Recalibration
-  acts on x_l, x_a and x_v instead of frames; its bottleneck has a quarter of their dims, as published.
+- The networks are MUG's, with the published weight of the unimodal losses, 1 in place of β: no sparse phased
+  transformer. Recalibration acts on x_l, x_a and x_v instead of frames; its bottleneck has a quarter of their dims, as
+  published.
 - The common space is this source's own. It reads x and x_m stopped, so it cannot change the networks except through
   labels, and is trained by its own Adam with the same losses: |ŷ − y| and tanh|y_s − y|·|ŷ_s − y_s|, no accumulation.
 - D is between the labels ρ and −ρ. Where a data set has no clip so labelled, the outermost 5 % of clips serve.

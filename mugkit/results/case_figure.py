@@ -69,7 +69,7 @@ def in_words(case: Mapping[str, Any], near: float) -> str:
     """A case in four lines: its text and y, then where each learned label went and whether the truth lies there.
 
     Args:
-        near: a true label that is no further than this from y makes y right.
+        near: a true label that is no further than this from y makes y right; a learned one has not gone anywhere.
     """
     lines = [f"{case['pool']}: y = {case['y']:+.1f}, {textwrap.shorten(case['text'], 70, placeholder=' …')}"]
     for m in MODALITIES:
@@ -77,6 +77,8 @@ def in_words(case: Mapping[str, Any], near: float) -> str:
         said = f"  {MODALITY_NAMES[m]}: {mean:+.2f}, moved by {mean - y:+.2f}"
         if true is not None and abs(true - y) < near:
             said += ", where y was right"
+        elif abs(mean - y) < near / 10:
+            said += ", hardly anywhere"
         elif true is not None:
             said += ", towards the truth" if (mean - y) * (true - y) > 0 else ", away from the truth"
         lines.append(said)

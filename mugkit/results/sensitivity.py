@@ -27,6 +27,7 @@ from mugkit.stages.meta import LearnedLabels
 from mugkit.trials import budget, repeated
 
 CHANGES, UNCHANGED = "changes", "no change seen"
+TINY = 5e-4  # a difference that would be shown as 0.000
 
 
 def _always(hp: Hyperparameters) -> str:
@@ -179,11 +180,17 @@ def _words(measured: Mapping[str, Mapping[str, effects.Difference]]) -> dict[str
     places = [(name, what) for name, found in measured.items() for what in found]
     decided = effects.decide([measured[f][w] for f, w in places], "closer", "farther", UNCHANGED)
     word = dict(zip(places, decided, strict=True))
-    return {name: _summary({what: word[name, what] for what in found}) for name, found in measured.items() if found}
+    return {
+        name: _summary({what: word[name, what] for what in found}, found["test"]["difference"])
+        for name, found in measured.items()
+        if found
+    }
 
 
-def _summary(words: Mapping[str, str]) -> dict[str, str]:
+def _summary(words: Mapping[str, str], difference: float) -> dict[str, str]:
     test = UNCHANGED if words["test"] == UNCHANGED else CHANGES
+    if test == CHANGES and abs(difference) < TINY:
+        test += ", by less than 0.001"
     labels = [f"{MODALITY_NAMES[m]} {words[m]}" for m in MODALITIES if words.get(m, UNCHANGED) != UNCHANGED]
     known = any(m in words for m in MODALITIES)
     about_labels = f"{CHANGES}: " + ", ".join(labels) if labels else UNCHANGED

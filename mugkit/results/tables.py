@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ class Row:
         paper: name → the paper's number, on the paper's data set.
         origin: 'run' (computed here) or 'quoted' (the paper's number only).
         needs: what is missing for numbers of ours, e.g. a data set, and the command that brings it.
+        unlike: metrics on another scale, or of another convention, than the paper's: their difference says nothing.
     """
 
     system: str
@@ -36,6 +37,7 @@ class Row:
     paper: Mapping[str, float] = field(default_factory=dict)
     origin: Literal["run", "quoted"] = "run"
     needs: str = ""
+    unlike: Collection[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         needs = {"needs": self.needs} if self.needs else {}
@@ -51,7 +53,9 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None = None) -> Row:
+def summarise(
+    runs: Sequence[Run], row: str, paper: Mapping[str, float] | None = None, unlike: Collection[str] = ()
+) -> Row:
     """A row from one system's runs over seeds; a metric undefined in any seed is undefined in the row."""
     names = runs[0].metrics
     metrics: dict[str, dict[str, float | int | None]] = {}
@@ -59,7 +63,7 @@ def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None =
         values = [run.metrics[name] for run in runs]
         mean, std, n = mean_std([math.nan if v is None else v for v in values])
         metrics[name] = {"mean": _number(mean), "std": _number(std), "n": n}
-    return Row(row, runs[0].spec.dataset, metrics, paper or {})
+    return Row(row, runs[0].spec.dataset, metrics, paper or {}, unlike=unlike)
 
 
 def format_metric(name: str, value: Mapping[str, float | int | None]) -> str:
@@ -90,7 +94,7 @@ def display(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
 def _difference(row: Row, name: str) -> str:
     """Ours minus the paper's."""
     mean = row.metrics.get(name, {}).get("mean")
-    if mean is None or name not in row.paper:
+    if mean is None or name not in row.paper or name in row.unlike:
         return "–"
     return f"{mean - row.paper[name]:+,.{_digits(name)}f}"
 
@@ -117,12 +121,14 @@ def flat(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A GitHub table; a two-line header becomes one."""
+    """A GitHub table; a two-line header becomes one, and so do several columns of an index."""
     header = [" ".join(c).strip() if isinstance(c, tuple) else str(c) for c in table.columns]
-    lines = ["| " + " | ".join([str(table.index.name or ""), *header]) + " |", "|" + " --- |" * (len(header) + 1)]
+    corner = ", ".join(str(name) for name in table.index.names if name)
+    index = [", ".join(map(str, row)) if isinstance(row, tuple) else str(row) for row in table.index]
+    lines = ["| " + " | ".join([corner, *header]) + " |", "|" + " --- |" * (len(header) + 1)]
     lines += [
-        "| " + " | ".join(str(value).replace("|", r"\|") for value in [index, *values]) + " |"
-        for index, values in zip(table.index, table.to_numpy(), strict=True)
+        "| " + " | ".join(str(value).replace("|", r"\|") for value in [row, *values]) + " |"
+        for row, values in zip(index, table.astype(object).to_numpy(), strict=True)  # whole numbers stay whole
     ]
     return "\n".join(lines) + "\n"
 

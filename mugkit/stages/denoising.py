@@ -1,4 +1,4 @@
-"""The two denoising tasks of stage 2 (sections 3.3.1 and 3.3.2, Eqs. 13, 14, 16–19, 21).
+"""The two denoising tasks of stage 2 (sections 3.3.1 to 3.3.3, Eqs. 13, 14, 16–19, 21).
 
 Unimodal: from a modality's own representation and the clip's label with noise on it, recover the clip's label, later
 partly MUCN's own last word. Multimodal: from the projected representation and a noisy prediction, recover the label.

@@ -162,7 +162,10 @@ def fit(
     seed: int,
     checkpoint: Checkpoint,
 ) -> tuple[EarlyStop, list[dict[str, Any]]]:
-    """Trains until the validation loss has not improved for `patience` epochs. The test split is not an argument."""
+    """Trains until the validation loss has not improved for more than `patience` epochs ("over eight", section 4.4).
+
+    The test split is not an argument.
+    """
     optimizer, stop = adamw(network, hp.optimization), EarlyStop(hp.joint.patience)
     history: list[dict[str, Any]] = []
     if state := checkpoint.load():

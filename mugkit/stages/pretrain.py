@@ -140,6 +140,11 @@ def train_epoch(
     return {str(name): float(value) for name, value in means.items()}
 
 
+def own_seed(seed: int) -> int:
+    """Stage 1's: a stage 3 with the same seed starts from other weights and takes clips in another order."""
+    return derive_seed(seed, "pretraining")
+
+
 def pretrain(
     dataset: Dataset,
     hp: Hyperparameters,
@@ -150,7 +155,7 @@ def pretrain(
 ) -> SavedRepresentations:
     """Runs stage 1 and leaves `representations.safetensors`, `history.json` and `weights.safetensors` in `folder`."""
     checkpoint = checkpoint or Checkpoint()
-    chosen = choose_device(device)
+    chosen, seed = choose_device(device), own_seed(seed)
     clips = Clips(dataset.train, hp.network, chosen)
     torch.manual_seed(derive_seed(seed, "weights"))
     network = build(hp.network, dataset.dims, clips.text_width).to(chosen)

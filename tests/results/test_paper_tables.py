@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,16 @@ def test_table_shows_difference_and_what_is_needed() -> None:
     shown = tables.display(rows, HEADLINE["sims"])
     ours, theirs = shown.iloc[0], shown.iloc[len(paper.TABLE4)]
     assert ours["MAE", "ours"] == "1.000"
-    assert ours["MAE", "Δ"] == "+0.568"  # TFN's 0.432
+    assert ours["Corr", "Δ"] == "-0.091"  # TFN's 0.591
+    assert ours["MAE", "Δ"] == ours["Acc2", "Δ"] == ours["F1", "Δ"] == "–"  # SIMS has another scale and convention
     assert ours["needs", ""] == "–"
     assert (theirs["data", ""], theirs["MAE", "ours"], theirs["MAE", "Δ"]) == ("sims", "–", "–")
     assert theirs["needs", ""] == "SIMS: mugkit prepare sims --source PATH"
+
+
+def test_table_on_the_papers_own_scale_has_every_difference() -> None:
+    shown = tables.display(paper_tables.rows(4, "sims", runs("tfn"), defaultdict(str)), HEADLINE["sims"])
+    assert shown.iloc[0]["MAE", "Δ"] == "+0.568"  # TFN's 0.432
 
 
 def test_table_json_keeps_what_a_row_needs() -> None:

@@ -88,6 +88,7 @@ def test_words_say_what_changes_and_for_which_modality() -> None:
             "gate": {"test": none, "l": up, "a": none, "v": down},
             "dropout": {"test": down, "l": none, "a": none, "v": none},
             "halfway": {"test": up},
+            "clip_norm": {"test": difference(0.0001, 0.0002)},
             "residual": {},
         }
     )
@@ -95,6 +96,7 @@ def test_words_say_what_changes_and_for_which_modality() -> None:
         "gate": {"test_verdict": "no change seen", "labels_verdict": "changes: language farther, visual closer"},
         "dropout": {"test_verdict": "changes", "labels_verdict": "no change seen"},
         "halfway": {"test_verdict": "changes", "labels_verdict": ""},
+        "clip_norm": {"test_verdict": "changes, by less than 0.001", "labels_verdict": ""},
     }
 
 

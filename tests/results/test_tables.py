@@ -169,3 +169,10 @@ def test_write_infinite_number_is_refused_and_nothing_is_left(tmp_path: Path) ->
     with pytest.raises(ValueError, match="JSON"):
         tables.write_frame(table, table, tmp_path, "losses", "x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_markdown_joins_the_parts_of_an_index_and_keeps_whole_numbers_whole() -> None:
+    index = pd.MultiIndex.from_tuples([("copy", 0), ("mug", 1)], names=["labels from", "k"])
+    lines = tables.markdown(pd.DataFrame({"rows": [12, 10], "tau": [0.455, 0.511]}, index=index)).splitlines()
+    assert lines[0] == "| labels from, k | rows | tau |"
+    assert lines[2:] == ["| copy, 0 | 12 | 0.455 |", "| mug, 1 | 10 | 0.511 |"]

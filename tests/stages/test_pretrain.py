@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import StopAt, bag_of_words, hashes, small, tiny_bert, tiny_t5
+from small import StopAt, bag_of_words, hashes, small, tiny_bert, tiny_t5, train_jointly
 from torch import Tensor
 
 from mugkit import files
 from mugkit.config import Hyperparameters, Pretraining
 from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import MODALITIES, Dataset, Split
+from mugkit.labels.source import NoLabels
 from mugkit.nets import text
 from mugkit.nets.mug import MUGNetwork, Representations, build
 from mugkit.nets.projection import contrastive_loss
+from mugkit.stages import fitting
 from mugkit.stages import pretrain as stage
 from mugkit.stages.pretrain import Losses, SavedRepresentations, losses, pretrain
 from mugkit.stages.training import Checkpoint
@@ -258,6 +260,26 @@ def test_pretrain_same_seed_same_bytes_other_seed_others(dataset: Dataset, tmp_p
     assert one == two
     assert set(one) == {"representations.safetensors", "weights.safetensors", "history.json"}
     assert all(one[name] != other[name] for name in one)
+
+
+def test_pretrain_and_stage_3_of_the_same_seed_start_from_other_weights(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Tensor] = []
+
+    def first_weights(network: torch.nn.Module, *_: Any) -> Any:
+        started.append(next(p.detach().clone() for p in network.parameters() if p.ndim > 1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage, "train_epoch", first_weights)
+    monkeypatch.setattr(fitting, "train_epoch", first_weights)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain(dataset, HP, 1111, tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        train_jointly(dataset, HP, NoLabels(), 1111, tmp_path)
+    one, other = started
+    assert one.shape == other.shape
+    assert not torch.equal(one, other)
 
 
 @pytest.mark.parametrize("call", [1, 3])

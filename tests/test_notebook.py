@@ -177,7 +177,8 @@ def test_session_writes_and_finishes(prepared: Make, tmp_path: Path, capsys: pyt
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest.keys() == wanted
     assert (tmp_path / "tables" / "table3.md").read_text().endswith(session.caption("a note") + "\n")
-    first, *names = capsys.readouterr().out.splitlines()
+    table, frame, first, *names = capsys.readouterr().out.splitlines()
+    assert [table, frame] == [session.caption("a note"), session.caption(scores=False)]
     assert first.split() == [notebook.FINISHED, "01_first"]
     assert [name.strip() for name in names] == sorted(wanted)
 

@@ -88,5 +88,5 @@ def test_read_audio_of_a_video_without_sound_tells_what_ffmpeg_said(
 
 
 def test_need_of_a_missing_library_names_the_extra() -> None:
-    with pytest.raises(UserError, match=r"(?s)no_such_library.*mugkit\[media\]"):
+    with pytest.raises(UserError, match=r"(?s)no_such_library.*EXTRAS=media"):
         media.need("no_such_library")

@@ -75,7 +75,7 @@ def test_in_words_says_where_labels_went() -> None:
         "  visual: -1.00, moved by -2.50, where y was right",
     ]
     assert case_figure.in_words(case(true={"l": 2.5}), near=0.3).splitlines()[1].endswith("away from the truth")
-    hardly = case_figure.in_words(case(true={"l": 2.5}), near=6.0).splitlines()[1]
+    hardly = case_figure.in_words(case(true={"l": 9.0}), near=6.0).splitlines()[1]
     assert hardly == "  language: +1.00, moved by -0.50, hardly anywhere"
     assert case_figure.in_words(case(true={}), near=0.3).endswith("visual: -1.00, moved by -2.50")
 

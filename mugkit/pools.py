@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from mugkit import files
@@ -35,7 +36,12 @@ class Workers(ProcessPoolExecutor):
     """Worker processes that an interrupt ends quietly when they are idle, and cleanly when they are at work."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        return super().submit(_at_work, fn, args, kwargs)
+        try:
+            return super().submit(_at_work, fn, args, kwargs)
+        except OSError as error:
+            if self.is_broken:  # while it started a worker, whose pipes are closed by then
+                raise BrokenProcessPool("a worker died") from error
+            raise
 
     @property
     def is_broken(self) -> bool:

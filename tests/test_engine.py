@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -345,6 +346,19 @@ def test_run_all_lost_worker_breaks_one_pool_only(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pools, "processes", processes)
     assert len(run_all([spec(seed=1111), spec(seed=1112)], workers=2)) == 2
     assert len(opened) == 2
+
+
+@pytest.mark.parametrize(("broken", "told"), [("a worker died", BrokenProcessPool), (False, OSError)])
+def test_pool_that_breaks_while_it_starts_a_worker_says_so(
+    broken: str | bool, told: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(pool: pools.Workers, *_: Any) -> None:
+        pool._broken = broken  # as the pool's own thread does it, before it closes the pipes
+        raise OSError("handle is closed")
+
+    monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", closed)
+    with pytest.raises(told):
+        pools.Workers(1, mp_context=multiprocessing.get_context("spawn")).submit(abs, -1)
 
 
 def test_processes_that_lost_an_idle_worker_are_replaced() -> None:

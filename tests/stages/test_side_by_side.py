@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -79,7 +80,8 @@ def kills(patch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
     def packed(learning: modality.Learning) -> bytes:
         if when(next(count)):
             for worker in list(pools.processes(2)._processes or {}):
-                os.kill(worker, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # killed at the call before
+                    os.kill(worker, signal.SIGKILL)
         return original(learning)
 
     patch.setattr(side_by_side, "packed", packed)

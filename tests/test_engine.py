@@ -21,7 +21,7 @@ import torch
 from living import ends
 from small import StopAt, bag_of_words, hashes
 
-from mugkit import engine, files, pools, systems
+from mugkit import cli, engine, files, notebook, pools, systems
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.schema import Dataset
@@ -172,6 +172,26 @@ def test_plan_leaves_out_what_is_stored() -> None:
     engine.learn_all([spec("mug")], workers=1)
     (only,) = plan([spec("mug")], Store.default(), "cpu")
     assert (only.part, only.needs) == ("train", None)
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        lambda: engine.work(spec()),
+        lambda: notebook.start("00_first", "smoke", NAME, "figures"),
+        lambda: cli.describe(NAME),
+    ],
+    ids=["a run", "a notebook", "describe"],
+)
+def test_altered_frames_are_refused(opened: Callable[[], object]) -> None:
+    path = files.data_home() / NAME / "train.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    engine._dataset.cache_clear()
+    with pytest.raises(UserError, match="SHA-256") as caught:
+        opened()
+    assert caught.value.file == path
 
 
 # --- over processes

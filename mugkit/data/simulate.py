@@ -17,14 +17,16 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float32, Float64
+
+from mugkit.errors import unknown_name
 
 STEPS = 5  # CH-SIMS's resolution: multiples of 1/5 of the scale (there: the mean of five votes −1, 0, 1)
 FRAME_GRID = 256.0  # frames are multiples of 1/256
@@ -87,6 +89,36 @@ class LabelStructure:
     def calibrated(cls) -> LabelStructure:
         """The constants that `data_prep/calibrate_reviews.py` fitted to CH-SIMS."""
         return cls(**sims_agreement()["constants"])
+
+    @classmethod
+    def of(cls, disagreement: str) -> LabelStructure:
+        """The constants at a setting of the dial: `sims` as CH-SIMS's annotators; `strong`: modalities share less.
+
+        Raises:
+            UserError: there is no such setting.
+        """
+        if disagreement not in DISAGREEMENT:
+            raise unknown_name("disagreement", disagreement, DISAGREEMENT)
+        fitted = cls.calibrated()
+        return replace(fitted, **DISAGREEMENT[disagreement](fitted))
+
+
+def _less_in_common(sims: LabelStructure) -> dict[str, float]:
+    """Voice and face lean less on language and on each other, and seldom decide alone how the clip comes across."""
+    kept = 0.4
+    shared = ("acoustic_from_language", "visual_from_language", "visual_from_acoustic")
+    return {
+        **{name: kept * getattr(sims, name) for name in shared},
+        "acoustic_spread": 0.8, "visual_spread": 0.9,
+        "lead_language": 0.1, "lead_acoustic": 0.08, "lead_visual": 0.1,
+    }  # fmt: skip
+
+
+# The dial of disagreement: what a setting changes in the constants that were fitted to CH-SIMS.
+DISAGREEMENT: Mapping[str, Callable[[LabelStructure], dict[str, float]]] = {
+    "sims": lambda sims: {},
+    "strong": _less_in_common,
+}
 
 
 def sims_agreement() -> Mapping[str, Any]:
@@ -205,6 +237,28 @@ VISUAL = StreamStyle(
     burst=5,
     burst_every=10,
 )
+
+# The dial of expression: standard deviation, on a ±1 scale, of what a clip's voice and face show besides their labels.
+EXPRESSION: Mapping[str, Mapping[str, float]] = {
+    "vivid": {"a": 0.3, "v": 0.3},
+    "clear": {"a": 0.6, "v": 0.6},
+    "middle": {"a": 1.0, "v": 1.0},
+    "weak": {"a": 1.7, "v": 1.7},
+    "faint": {"a": ACOUSTIC.expression_noise, "v": VISUAL.expression_noise},  # as hard to read as MOSI's features
+}
+
+
+def stream_styles(expression: str) -> tuple[StreamStyle, StreamStyle]:
+    """The acoustic and the visual style at a setting of the dial.
+
+    Raises:
+        UserError: there is no such setting.
+    """
+    if expression not in EXPRESSION:
+        raise unknown_name("expression", expression, EXPRESSION)
+    noise = EXPRESSION[expression]
+    acoustic, visual = (replace(style, expression_noise=noise[style.modality]) for style in (ACOUSTIC, VISUAL))
+    return acoustic, visual
 
 
 def frame_sequence(

@@ -198,7 +198,9 @@ def test_reviews_needs_no_source_and_depends_on_the_seed(monkeypatch: pytest.Mon
         return folder / "sdist"
 
     monkeypatch.setattr(reviews, "fetch", fetch)
-    monkeypatch.setattr(reviews, "build", lambda sdist, seed: make_dataset((4, 2, 2), seed=seed, family="reviews"))
+    monkeypatch.setattr(
+        reviews, "build", lambda sdist, seed, dials: make_dataset((4, 2, 2), seed=seed, family="reviews")
+    )
     prepare("reviews", [])
     prepare("reviews", [], seed=2024)
     assert calls == [(mugkit_home / "downloads", None)]  # the second one needed nothing
@@ -211,6 +213,39 @@ def test_reviews_needs_no_source_and_depends_on_the_seed(monkeypatch: pytest.Mon
         prepare("reviews", [Path("a"), Path("b")], store_as="more")
     with pytest.raises(UserError, match="no times of words"):
         prepare("reviews", [], align=True)
+
+
+def test_dials_of_reviews_are_part_of_what_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[reviews.Dials] = []
+
+    def build(sdist: Path, seed: int, dials: reviews.Dials) -> Dataset:
+        built.append(dials)
+        return make_dataset((4, 2, 2), seed=len(built), family="reviews")
+
+    monkeypatch.setattr(reviews, "fetch", lambda *given: Path("sdist"))
+    monkeypatch.setattr(reviews, "build", build)
+    prepare("reviews", [])
+    with pytest.raises(UserError) as refused:  # one name holds one setting
+        prepare("reviews", [], expression="vivid")
+    assert "reviews" in str(refused.value)
+    for _ in range(2):
+        prepare("reviews", [], expression="vivid", disagreement="strong", store_as="reviews-vivid")
+    assert built == [reviews.Dials(), reviews.Dials("vivid", "strong")]
+
+
+@pytest.mark.parametrize(
+    ("family", "dial", "value"),
+    [
+        ("reviews", "expression", "loud"),
+        ("reviews", "disagreement", "none"),
+        ("mosi", "expression", "vivid"),
+        ("sims", "disagreement", "strong"),
+    ],
+)
+def test_dials_that_are_none_are_refused_by_name(family: str, dial: str, value: str) -> None:
+    with pytest.raises(UserError) as refused:
+        prepare(family, [], **{dial: value})
+    assert dial in str(refused.value)
 
 
 # --- missing modalities -----------------------------------------------------------------------------

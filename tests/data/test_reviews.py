@@ -259,6 +259,21 @@ def test_assemble_about_names_source_licence_and_caption(dataset: Dataset) -> No
     assert "vaderSentiment==3.3.2" in str(about["source"])
 
 
+def test_assemble_dials_change_labels_and_frames_and_are_told(dataset: Dataset) -> None:
+    vivid = reviews.assemble(made_up_sentences(), 2024, reviews.Dials("vivid", "sims"))
+    strong = reviews.assemble(made_up_sentences(), 2024, reviews.Dials("faint", "strong"))
+    assert whole(vivid).equals(whole(dataset))  # what can be read does not change what is true
+    assert (whole(strong)["y_l"] == whole(dataset)["y_l"]).all()  # the real ratings
+    assert (whole(strong)["y_a"] != whole(dataset)["y_a"]).mean() > 0.5
+    assert len({content_hash(one) for one in (dataset, vivid, strong)}) == 3
+    for one in (vivid, strong):
+        assert one.about["dials"] == {
+            "expression": "vivid" if one is vivid else "faint",
+            "disagreement": "strong" if one is strong else "sims",
+        }
+        assert all(setting in str(one.about["caption"]) for setting in one.about["dials"].values())
+
+
 # --- the real sentences
 
 # The real ratings fix the language label. They spread less than CH-SIMS's (0.48 against 0.62), so the weight of

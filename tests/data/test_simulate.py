@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from mugkit.data.simulate import (
     ACOUSTIC,
+    EXPRESSION,
     VISUAL,
     Draws,
     LabelDraws,
@@ -18,7 +20,9 @@ from mugkit.data.simulate import (
     frame_sequence,
     joint_labels,
     on_grid,
+    stream_styles,
 )
+from mugkit.errors import UserError
 
 CLIPS = [f"clip{i:03d}" for i in range(400)]
 LANGUAGE = on_grid(np.linspace(-1.0, 1.0, len(CLIPS)))
@@ -86,6 +90,55 @@ def test_joint_labels_of_one_clip_do_not_depend_on_the_others() -> None:
     structure = LabelStructure.calibrated()
     alone = joint_labels(LANGUAGE[100:110], LabelDraws.of(CLIPS[100:110], 7), structure)
     pd.testing.assert_frame_equal(alone, labels(structure).iloc[100:110].reset_index(drop=True))
+
+
+@pytest.mark.parametrize(
+    ("disagreement", "with_y", "opposite"),
+    [("sims", (0.73, 0.85, 0.85), (0.04, 0.125)), ("strong", (0.55, 0.66, 0.70), (0.11, 0.21))],
+)
+def test_dial_of_disagreement_sets_how_far_modalities_lie_apart(
+    disagreement: str, with_y: tuple[float, ...], opposite: tuple[float, float]
+) -> None:
+    clips = [f"clip{i}" for i in range(6000)]
+    language = on_grid(0.5 * Draws("language").gaussian(len(clips)))
+    table = joint_labels(language, LabelDraws.of(clips, 7), LabelStructure.of(disagreement))
+    for modality, expected in zip("lav", with_y, strict=True):
+        label = table[f"y_{modality}"]
+        assert label.corr(table["y"]) == pytest.approx(expected, abs=0.06)
+        assert opposite[0] < (label * table["y"] < 0).mean() < opposite[1]
+
+
+def test_dial_of_expression_sets_what_a_ridge_can_read_and_nothing_else() -> None:
+    wanted = {"vivid": 0.3, "clear": 0.6, "middle": 1.0, "weak": 1.7}
+    styles = {name: stream_styles(name) for name in EXPRESSION}
+    assert {name: [one.expression_noise for one in styles[name]] for name in wanted} == {
+        name: [noise, noise] for name, noise in wanted.items()
+    }
+    assert [one.expression_noise for one in styles["faint"]] == [2.5, 3.0]
+    for pair in styles.values():
+        for style, first in zip(pair, styles["vivid"], strict=True):
+            assert replace(style, expression_noise=first.expression_noise) == first
+
+
+def test_dial_of_expression_louder_noise_hides_the_label() -> None:
+    def readable(expression: str) -> float:
+        style = stream_styles(expression)[0]
+        values = on_grid(0.5 * Draws("labels").gaussian(400))
+        shown = [frame_sequence(float(y), 18, f"c{i}", "s", style, 3).mean(axis=0) for i, y in enumerate(values)]
+        x, y = np.array(shown, np.float64), values
+        half = len(y) // 2
+        weights = np.linalg.lstsq(x[:half], y[:half], rcond=None)[0]
+        return float(np.corrcoef(x[half:] @ weights, y[half:])[0, 1])
+
+    found = [readable(name) for name in ("vivid", "middle", "faint")]
+    assert found[0] > found[1] + 0.1 > found[2] + 0.1
+    assert found[0] > 0.6
+
+
+@pytest.mark.parametrize("choose", [LabelStructure.of, stream_styles])
+def test_dials_have_no_other_setting(choose: Callable[[str], object]) -> None:
+    with pytest.raises(UserError):
+        choose("loud")
 
 
 def frames(label: float = 1.0, clip: str = "c", speaker: str = "s", words: int = 18, **style: float) -> np.ndarray:

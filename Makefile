@@ -7,7 +7,7 @@ SHELL := bash
 PYTHON ?= python3
 PROFILE ?= quick
 DATASET ?= reviews
-OUT ?= figures
+OUT ?= figures$(if $(filter-out quick,$(PROFILE)),/$(PROFILE))
 EXAMPLES ?= 500
 AUDIT := pip-audit==2.10.1
 EXTRAS ?= notebooks,offline,t5,media,report,course,cluster,test

@@ -285,7 +285,9 @@ def reproduce(
     profile: Annotated[str, typer.Option(help="smoke, quick or paper")] = "quick",
     dataset: Annotated[list[str] | None, typer.Option(help="a prepared data set; repeat for several")] = None,
     engine: Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster")] = "local",
-    out: Annotated[Path, typer.Option(help="where tables and figures go")] = Path("figures"),
+    out: Annotated[
+        Path | None, typer.Option(help="where tables and figures go; else figures/, below it for smoke and paper")
+    ] = None,
     address: Annotated[str, typer.Option(help="of the Ray cluster; 'auto': the one this machine belongs to")] = "",
     cpus_per_run: Annotated[float | None, typer.Option(help="CPU cores a run asks Ray for; else its threads")] = None,
     gpus_per_run: Annotated[float | None, typer.Option(help="part of a card per run; else the profile's")] = None,
@@ -301,12 +303,14 @@ def reproduce(
     from mugkit import targets
     from mugkit.data.prepare import prepare as prepare_data
     from mugkit.engine import Share
+    from mugkit.notebook import default_out
     from mugkit.reproduce import conclude, folders, runs_alone
     from mugkit.reproduce import reproduce as run_notebooks
 
     _check_engine(engine, address, cpus_per_run)
     share = Share(cpus_per_run, gpus_per_run)
     names = dataset or ["reviews"]
+    out = out or default_out(profile)
     for name, folder in folders(names, out).items():
         _check_dataset(name)
         if not only_runs:

@@ -24,6 +24,10 @@ class UserError(Exception):
         where = ": ".join(str(part) for part in (file, field) if part is not None)
         super().__init__((f"{where}: " if where else "") + problem + (f"\n  fix: {fix}" if fix else ""))
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the message alone; IPython asks for this in place of the calls that led here."""
+        return [f"UserError: {self}"]
+
     def __reduce__(self) -> tuple:
         # Worker processes send errors back pickled; keyword arguments need to survive that.
         return (_rebuild, (self.problem, self.file, self.field, self.fix))
@@ -36,6 +40,18 @@ def _rebuild(problem: str, file: Path | str | None, field: str | None, fix: str 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not in a list, with the nearest one that is."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else "one of: " + ", ".join(names)
+    alike = difflib.get_close_matches(name, names, n=len(names) or 1, cutoff=0.5)
+    # The fewest edits decide: a share of common letters would prefer 'halfway' to 'alpha' for 'alfa'.
+    nearest = min(alike, key=lambda candidate: _edits(name, candidate), default="")
+    hint = f"did you mean '{nearest}'?" if nearest else "one of: " + ", ".join(names)
     return UserError(f"unknown {kind} '{name}'", fix=hint)
+
+
+def _edits(one: str, other: str) -> int:
+    """Levenshtein's distance: letters to insert, delete or replace."""
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, start=1):
+        before, row = row, [i]
+        for j, wanted in enumerate(other, start=1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != wanted)))
+    return row[-1]

@@ -41,7 +41,12 @@ def home() -> Path:
 def repository() -> Path | None:
     """The repository this package is installed from in editable mode; None for a plain installation."""
     root = Path(__file__).resolve().parents[1]
-    return root if (root / "notebooks").is_dir() and (root / "pyproject.toml").is_file() else None
+    return root if is_repository(root) else None
+
+
+def is_repository(folder: Path) -> bool:
+    """Whether a folder is a copy of this repository: notebooks beside the package and what installs it."""
+    return (folder / "pyproject.toml").is_file() and all((folder / name).is_dir() for name in ("notebooks", "mugkit"))
 
 
 def data_home() -> Path:

@@ -27,7 +27,7 @@ from mugkit.data.store import available, load
 from mugkit.labels import source
 from mugkit.metrics import HEADLINE
 from mugkit.results import paper_tables, tables
-from mugkit.results.outputs import Outputs
+from mugkit.results.outputs import NO_RESULT, Outputs
 from mugkit.results.style import apply_style
 from mugkit.stages.meta import LearnedLabels
 from mugkit.systems import SYSTEMS, Work
@@ -37,13 +37,16 @@ FINISHED = "finished:"
 DEFAULT_OUT = "../figures"  # of every notebook
 
 
-@dataclass
+@dataclass(repr=False)
 class Session:
     """A notebook's profile, data set and outputs."""
 
     profile: Profile
     dataset: Dataset
     outputs: Outputs
+
+    def __repr__(self) -> str:
+        return f"Session({self.outputs.notebook}, profile {self.profile.name}, data {self.dataset.name})"
 
     @cached_property
     def hp(self) -> Hyperparameters:
@@ -72,11 +75,15 @@ class Session:
         )
         return engine.work(spec)
 
-    def runs(self, *systems: str, dataset: str = "") -> dict[str, list[engine.Run]]:
-        """Every seed of the profile of every named system; what is stored is reused."""
-        name_of = dataset or self.dataset.name
+    def runs(self, *systems: str, dataset: str = "", **changes: Any) -> dict[str, list[engine.Run]]:
+        """Every seed of the profile of every named system; what is stored is reused.
+
+        Args:
+            changes: fields of the configuration that differ from the profile's, such as `beta=1.0`.
+        """
+        name_of, changed = dataset or self.dataset.name, tuple(sorted(changes.items()))
         seeds = self.profile.seeds
-        specs = [RunSpec(name, name_of, seed, self.profile.name) for name in systems for seed in seeds]
+        specs = [RunSpec(s, name_of, seed, self.profile.name, changes=changed) for s in systems for seed in seeds]
         done = engine.run_all(specs)
         return {name: done[i * len(seeds) : (i + 1) * len(seeds)] for i, name in enumerate(systems)}
 
@@ -101,11 +108,15 @@ class Session:
                 have.append(name)
         return rows + paper_tables.waiting(number, have), runs
 
-    def learned(self, system: str = "mug", dataset: Dataset | None = None) -> list[LearnedLabels]:
-        """Stage 2's labels for every label seed of the profile, on this data set or another; stored ones are reused."""
-        name = (dataset or self.dataset).name
-        seeds = self.profile.label_seeds
-        return engine.learn_all([RunSpec(system, name, seeds[0], self.profile.name, seed) for seed in seeds])
+    def learned(self, system: str = "mug", dataset: Dataset | None = None, **changes: Any) -> list[LearnedLabels]:
+        """Stage 2's labels for every label seed of the profile, on this data set or another; stored ones are reused.
+
+        Args:
+            changes: fields of the configuration that differ from the profile's, such as `alpha=1e-3`.
+        """
+        name, changed = (dataset or self.dataset).name, tuple(sorted(changes.items()))
+        chosen, seeds = self.profile.name, self.profile.label_seeds
+        return engine.learn_all([RunSpec(system, name, seeds[0], chosen, seed, changed) for seed in seeds])
 
     def labels_of(self, system: str, runs: Sequence[engine.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
         """A system's labels of the training split, one mapping by modality a seed, wherever they come from."""
@@ -126,6 +137,7 @@ class Session:
         sims = self.dataset.family == "sims"
         convention = "Acc2 and F1 ≤ 0 against > 0" if sims else "Acc2 and F1 without neutral clips"
         parts = [f"Data: {about}", f"text encoder: {encoder}", f"profile: {self.profile.name}"]
+        parts += [NO_RESULT] if self.profile.name == "smoke" else []
         parts += [seeds, convention, note] if scores else [note]
         return "; ".join(part for part in parts if part) + "."
 
@@ -172,8 +184,9 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
         profile: smoke, quick or paper.
         dataset: a prepared data set.
         out: where figures and tables go, relative to the kernel's folder: `notebooks/` in JupyterLab, the folder that
-            papermill was called in. The default is the repository's `figures/` from anywhere. `$MUGKIT_OUT` takes
-            the place of a relative one, so that a batch run, which names a whole path, writes where it was told to.
+            papermill was called in. The default is `figures/` of the repository that the kernel's folder is in, and
+            below it a folder for every profile but `quick`. `$MUGKIT_OUT` takes the place of a relative one, so that
+            a batch run, which names a whole path, writes where it was told to.
 
     Raises:
         UserError: an unknown profile, or a data set that is not prepared.
@@ -182,17 +195,29 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
     _show_pictures()
     _show_whole_words()
     chosen, data = config.profile(profile), load(dataset, verify=True)
-    return Session(chosen, data, Outputs(_folder(out), notebook, chosen, data))
+    return Session(chosen, data, Outputs(_folder(out, profile), notebook, chosen, data))
 
 
-def _folder(out: str) -> Path:
+def _folder(out: str, profile: str) -> Path:
     """Where a notebook writes; see `start`."""
-    elsewhere, root = os.environ.get("MUGKIT_OUT"), files.repository()
+    elsewhere, root = os.environ.get("MUGKIT_OUT"), _own_repository()
     if elsewhere and not Path(out).is_absolute():
         return Path(elsewhere).absolute()
     if out == DEFAULT_OUT and root:  # papermill starts kernels where it was called, and `../` of that is anywhere
-        return root / "figures"
+        return root / default_out(profile)
     return Path(out).absolute()
+
+
+def default_out(profile: str) -> Path:
+    """Where a profile's outputs go below the repository; what `quick` writes to `figures/` itself is committed."""
+    return Path("figures") if profile == "quick" else Path("figures") / profile
+
+
+def _own_repository() -> Path | None:
+    """The copy of the repository that the kernel runs in, though its library may be installed from another copy."""
+    here = Path.cwd()
+    found = (folder for folder in (here, *here.parents) if files.is_repository(folder))
+    return next(found, files.repository())
 
 
 def _show_pictures() -> None:

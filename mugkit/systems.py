@@ -215,7 +215,7 @@ def configuration(spec: RunSpec, family: str) -> Hyperparameters:
     return spec.hyperparameters(family, {**rate, **chosen.changes}, own, chosen.t5)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Work:
     """One run taken apart: what each stage depends on, and how it is computed if it is not stored yet.
 
@@ -226,6 +226,13 @@ class Work:
     dataset: Dataset
     store: Store
     device: str = "auto"
+
+    def __repr__(self) -> str:
+        changes = "".join(f", {name}={value}" for name, value in self.spec.changes)
+        stages = ".representations(), .learned_labels(), .result()"
+        return (
+            f"Work({self.spec.system} on {self.dataset.name}, seed {self.spec.seed}{changes}); train it with {stages}"
+        )
 
     @property
     def system(self) -> System:

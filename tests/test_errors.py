@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from mugkit.errors import UserError, unknown_name
 
@@ -37,3 +38,21 @@ def test_unknown_name_gives_nearest() -> None:
 
 def test_unknown_name_far_from_all_lists_all_sorted() -> None:
     assert unknown_name("system", "zzzz", ["mug", "copy"]).fix == "one of: copy, mug"
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("alfa", "alpha"), ("bta", "beta"), ("half", "halfway"), ("gama", "gamma")]
+)
+def test_unknown_name_suggests_by_the_fewest_edits(typed: str, meant: str) -> None:
+    known = ("alpha", "alpha_prime", "beta", "eta", "gamma", "halfway", "patience")
+    assert f"'{meant}'" in str(unknown_name("configuration field", typed, known).fix)
+
+
+def test_user_error_in_a_notebook_is_its_message_alone() -> None:
+    shell = InteractiveShell()
+    shown: list[list[str]] = []
+    shell._showtraceback = lambda kind, error, lines: shown.append(lines)  # where a kernel sends it to the page
+    shell.run_cell(
+        "from mugkit.errors import UserError\nraise UserError('it broke', field='beta', fix='give a number')"
+    )
+    assert shown == [["UserError: beta: it broke\n  fix: give a number"]]

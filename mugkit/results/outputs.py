@@ -18,6 +18,8 @@ from mugkit.data.schema import Dataset
 from mugkit.runs import versions
 from mugkit.stages.training import choose_device
 
+NO_RESULT = "smoke: these numbers mean nothing"  # on everything that a profile of too few epochs makes
+
 
 @dataclass
 class Outputs:
@@ -43,6 +45,8 @@ class Outputs:
 
     def figure(self, figure: Figure, name: str, numbers: Any) -> None:
         """`name.png`, `name.svg` and the plotted numbers as `name.json`."""
+        if self.profile.name == "smoke":
+            figure.text(0.5, 0.5, NO_RESULT, rotation=20, alpha=0.35, fontsize=18, ha="center", va="center")
         targets = save_figure(figure, self.folder, name)
         files.write_json(self.folder / f"{name}.json", numbers)
         self.note([*targets, self.folder / f"{name}.json"])

@@ -22,7 +22,7 @@ from mugkit import files, targets
 from mugkit.config import open_choices
 from mugkit.errors import UserError
 from mugkit.results import captions, claim_words
-from mugkit.results.claims import MAKER, made_with, manifest_of
+from mugkit.results.claims import MAKER, made_with, manifest_of, mixture
 from mugkit.results.tables import markdown
 from mugkit.results.verdicts import VERDICTS
 
@@ -166,6 +166,7 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
         provenance=provenance(manifest),
         about=made_with(manifest),
         failed=dict(failed or {}),
+        mixed=mixture(manifest),
         manifest_sha256=files.sha256(folder / "manifest.json"),
     )
 

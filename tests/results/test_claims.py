@@ -460,3 +460,27 @@ def test_words_of_the_paper_say_where_text_and_table_differ() -> None:
     claim = next(claim for claim in CLAIMS if claim.name == "4.6-cubemlp")
     text = claim_words.paper_numbers(claims.row(claim, Evidence(Path("nowhere"), {})))
     assert text == "Acc2 +0.5 (its Table 3: +1.1); F1 +1.1 (its Table 3: +1.6)"
+
+
+# --- outputs that do not belong together
+
+
+@pytest.mark.parametrize(
+    ("key", "other"), [("profile", "smoke"), ("data", "1" * 64), ("dataset", "other"), ("versions", {"mugkit": "0"})]
+)
+def test_ledger_of_a_mixed_folder_has_no_verdicts_and_says_why(tmp_path: Path, key: str, other: object) -> None:
+    folder = tmp_path / "figures"
+    shutil.copytree(FIGURES, folder)
+    shutil.rmtree(folder / "runs")
+    manifest = files.read_json(folder / "manifest.json")
+    assert claims.mixture(manifest) == ""
+    assert {row["verdict"] for row in claims.write(folder)} > {"supported", "not supported"}
+    manifest["fig5.json"][key] = other
+    files.write_json(folder / "manifest.json", manifest)
+    rows = claims.write(folder)
+    assert {row["verdict"] for row in rows} == {"needs data"}
+    assert all(claims.mixture(manifest) in row["needs"] for row in rows)
+    assert all(
+        row["results"] == before["results"]
+        for row, before in zip(rows, claims.ledger(folder, files.read_json(folder / "claim_tests.json")), strict=True)
+    )

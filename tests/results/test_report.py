@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from io import BytesIO
@@ -143,6 +144,18 @@ def test_page_names_notebooks_that_failed(outputs: Path) -> None:
     assert "not complete" not in report.render(outputs)
     text = report.render(outputs, {"05_stage2": "cell 3: ValueError: <oh>"})
     assert "<code>05_stage2</code>: cell 3: ValueError: &lt;oh&gt;" in text
+
+
+def test_page_of_a_mixed_folder_says_so_on_top(outputs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "figures"
+    shutil.copytree(outputs, folder)
+    assert report.render(folder).count('role="alert"') == 0
+    manifest = files.read_json(folder / "manifest.json")
+    manifest["fig5.png"]["profile"] = "quick"
+    files.write_json(folder / "manifest.json", manifest)
+    page = report.render(folder)
+    assert page.count('role="alert"') == 1
+    assert page.index(claims.mixture(manifest)) < page.index('id="claims"')
 
 
 def test_page_shows_the_study_of_assumptions_where_there_is_one(outputs: Path, tmp_path: Path) -> None:

@@ -77,6 +77,18 @@ FAULTS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda n: setattr(n.cells[3], "source", "session.figure(figure, 'x', {})"),
         "written but not shown",
     ),
+    "name given twice and taken elsewhere": (
+        lambda n: [setattr(n.cells[i], "source", text) for i, text in ((3, "a = 1"), (4, "a = 2"), (5, "print(a)"))],
+        "2 cells give it",
+    ),
+    "adding to another cell's": (
+        lambda n: [setattr(n.cells[i], "source", text) for i, text in ((3, "a = 1"), (4, "a += 1"))],
+        "adds to what another cell made",
+    ),
+    "gradients that add up": (
+        lambda n: setattr(n.cells[3], "source", "loss(x).backward()"),
+        "gradients add up",
+    ),
     "misspelt tag": (lambda n: n.cells[3].metadata.update(tags=["nbval-ignore"]), "unknown tags"),
     "times": (lambda n: n.cells[3].metadata.update(execution={"iopub": "now"}), "times of its execution"),
     "no parameters": (lambda n: n.cells[1].metadata.clear(), "tagged 'parameters'"),

@@ -6,7 +6,7 @@ Preparing the same files again costs one hash of them; other files never take th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +199,7 @@ def describe(dataset: Dataset) -> str:
     parts = [
         f"{dataset.name}: {about.get('caption', dataset.family)}",
         f"inputs: {about.get('variant', 'unknown')}{dims}",
-        *(f"no {INPUTS[m]}: {what_runs(dataset.modalities)}" for m in MODALITIES if m not in dataset.modalities),
+        *(f"no {INPUTS[m]}: {_what_runs(dataset.modalities)}" for m in MODALITIES if m not in dataset.modalities),
         split_note(dataset.family, _sizes(dataset)),
         *([f"columns: {', '.join(f'{ours} from {theirs!r}' for ours, theirs in taken.items())}"] if taken else []),
         describe_splits(dataset).to_string(float_format="{:.2f}".format),
@@ -210,6 +210,12 @@ def describe(dataset: Dataset) -> str:
         parts += ["labels of single modalities, all clips:", true.to_string(float_format="{:.2f}".format)]
     parts += missing.told(dataset)
     return "\n".join([*parts, *caveats(dataset)])
+
+
+def _what_runs(modalities: Collection[str]) -> str:
+    if modalities and "l" not in modalities:
+        return "every system reads text, so no system runs; add a table of ids and texts as a further --source"
+    return what_runs(modalities)
 
 
 def caveats(dataset: Dataset) -> list[str]:

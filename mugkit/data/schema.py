@@ -24,21 +24,12 @@ SplitName = str
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
 # What people call the splits, in files, columns and file names.
 SPLIT_NAMES: Mapping[str, SplitName] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("valid", "dev", "val", "validation", "development"), "valid"),
-    **dict.fromkeys(("test", "testing"), "test"),
+    "train": "train",
+    "dev": "valid",
+    "valid": "valid",
+    "val": "valid",
+    "test": "test",
 }
-
-
-def split_name(key: object) -> SplitName | None:
-    """The split that a key, a cell or a word of a file's name means; None if it means none."""
-    return SPLIT_NAMES.get(as_text(key).strip().lower()) if isinstance(key, str | bytes) else None
-
-
-def as_text(value: object) -> str:
-    """Text as people store it: as such, or as bytes of UTF-8 (what else is in them becomes lone surrogates)."""
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
-
 
 # The half-width ρ of the label scale (Eq. 28), the paper's split sizes (section 4.1), by family of data set.
 LABEL_SCALE: Mapping[str, float] = {"reviews": 3.0, "mosi": 3.0, "mosei": 3.0, "sims": 1.0}
@@ -183,6 +174,4 @@ def what_runs(modalities: Collection[str]) -> str:
         return "every system runs"
     if "l" in modalities:
         return "text-only runs with language alone (mugkit run --system text-only)"
-    if modalities:
-        return "every system reads text, so no system runs; add a table of ids and texts as a further --source"
     return "labels alone serve `mugkit data describe` and the agreement statistics of notebook 01; no system runs"

@@ -122,14 +122,16 @@ def _mentioned(path: Path) -> str:
 def _add_rows(rows: Any, table: _Table, splits: Sequence[str]) -> None:
     labels = table.numbers("y") if "y" in table.columns else [None] * len(table.frame)
     frame = table.frame
-    keys = list(zip(splits, table.ids(), strict=True))
-    for line, key, text, label in zip(frame.index, keys, frame["text"].str.strip(), labels, strict=True):
+    timed = {"video", "start", "stop"} <= set(frame)
+    named = not timed or not {"id", "clip"}.isdisjoint(frame)  # a video and its times name a clip as well
+    keys = list(zip(splits, table.ids(), strict=True)) if named else []
+    for line, key, text, label in zip(frame.index, keys, frame["text"].str.strip(), labels, strict=named):
         if rows.texts.setdefault(key, text) != text:
             fix = "give each clip one row"
             raise UserError(f"'{key[1]}' has another text above", file=table.path, field=f"line {line}", fix=fix)
         if label is not None:
             rows.labels[key] = float(label)
-    if {"video", "start", "stop"} <= set(frame):
+    if timed:
         times = zip(splits, frame["video"].str.strip(), table.numbers("start"), table.numbers("stop"), strict=True)
         for (split, video, start, stop), text in zip(times, frame["text"].str.strip(), strict=True):
             rows.times.setdefault((split, video), []).append((float(start), float(stop), text))

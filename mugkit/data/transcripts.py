@@ -72,7 +72,7 @@ def _joined(split: Split, rows: Rows, path: Path) -> Split:
         rows.texts[key] if key else _timed(split.name, clip, rows) for key, clip in zip(keys, split.ids, strict=True)
     ]
     if lost := [clip for clip, text in zip(split.ids, texts, strict=True) if not text]:
-        known = ", ".join(repr(name) for _, name in list(rows.texts)[:3])
+        known = ", ".join(repr(name) for _, name in list(rows.texts or rows.times)[:3])
         problem = f"has no transcript for {len(lost)} of {len(texts)} clips of {split.name}, {lost[0]!r} for one"
         raise UserError(problem, file=path, field="text", fix=f"add rows with these ids; the table names {known}, …")
     _check_labels(split, keys, rows, path)

@@ -84,18 +84,28 @@ def read(paths: Sequence[Path], family: str, encoding: str | None = None) -> Dat
 
 
 @dataclass(frozen=True)
+class Spoken:
+    """A clip's start and stop in seconds, its text, and its label where the table has one."""
+
+    start: float
+    stop: float
+    text: str
+    label: float | None
+
+
+@dataclass(frozen=True)
 class Rows:
     """Transcripts of a table, to be joined to clips that have none.
 
     Attributes:
         texts: by split ("" where the table has no splits) and id.
         labels: y, the same way; empty where the table has none.
-        times: by split and video: start and stop in seconds, and the text.
+        times: by split and video: what is said when.
     """
 
     texts: Mapping[tuple[str, str], str]
     labels: Mapping[tuple[str, str], float]
-    times: Mapping[tuple[str, str], Sequence[tuple[float, float, str]]]
+    times: Mapping[tuple[str, str], Sequence[Spoken]]
 
 
 def read_rows(paths: Sequence[Path], encoding: str | None = None) -> Rows:
@@ -132,9 +142,10 @@ def _add_rows(rows: Any, table: _Table, splits: Sequence[str]) -> None:
         if label is not None:
             rows.labels[key] = float(label)
     if timed:
-        times = zip(splits, frame["video"].str.strip(), table.numbers("start"), table.numbers("stop"), strict=True)
-        for (split, video, start, stop), text in zip(times, frame["text"].str.strip(), strict=True):
-            rows.times.setdefault((split, video), []).append((float(start), float(stop), text))
+        spans = zip(frame["video"].str.strip(), table.numbers("start"), table.numbers("stop"), strict=True)
+        for split, (video, start, stop), text, label in zip(splits, spans, frame["text"], labels, strict=True):
+            known = None if label is None else float(label)
+            rows.times.setdefault((split, video), []).append(Spoken(float(start), float(stop), text.strip(), known))
 
 
 def has_texts(path: Path, encoding: str | None = None) -> bool:

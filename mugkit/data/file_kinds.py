@@ -55,8 +55,6 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"RIFF", "sound or video", "pass features of the clips, not the clips themselves: see data_prep/"),
     (b"\x89PNG", "a picture", "pass the data set's own files"),
     (b"\xff\xd8\xff", "a picture", "pass the data set's own files"),
-    (b"MZ", "a program", _AGAIN),
-    (b"\x7fELF", "a program", _AGAIN),
 )
 _PAGE = re.compile(rb"\s*(<!doctype|<html|<head|<body|<\?xml|<!--|<script)", re.IGNORECASE)
 
@@ -100,7 +98,7 @@ def refuse_foreign(path: Path) -> None:
         OSError: it cannot be read.
     """
     start = _start(path)
-    if found := _archive(path) if start.startswith(b"PK") else _foreign(start):
+    if found := _archive(path) if start.startswith((b"PK\x03\x04", b"PK\x05\x06")) else _foreign(start):
         what, fix = found
         raise UserError(f"is {what}", file=path, fix=fix)
 
@@ -117,7 +115,7 @@ def _foreign(start: bytes) -> tuple[str, str] | None:
         return "a video", "pass features of the clips, not the clips themselves: see data_prep/"
     if start[:1] == b"\x78" and start[1:2] in b"\x01\x5e\x9c\xda" and len(start) > 64:
         return "compressed with zlib (joblib's .pkl.z)", "load it with joblib and store it again with pickle.dump"
-    if start[8:10] == b'{"':
+    if start[4:10] == b'\0\0\0\0{"':
         return "a safetensors file", _EXPORT
     return next(((what, fix) for magic, what, fix in _STARTS if start.startswith(magic)), None)
 

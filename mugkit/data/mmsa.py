@@ -11,7 +11,7 @@ MulT's have `labels` (N, 1, 1) in place of `regression_labels`, `id` (N, 3) (vid
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from mugkit import files
 from mugkit.data import disk
 from mugkit.data.naming import as_text, split_name
 from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.transcripts import TIMED
 from mugkit.data.validate import counted, features, finite
 from mugkit.errors import UserError
 
@@ -77,11 +78,22 @@ def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
 
 
 def _numbered(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
-    """Clips that are numbered from the start in every split, or by their video alone, get names that differ."""
+    """Names that differ for clips that are numbered from the start in every split, or named by times that they share
+    (two clips of MOSI do): the second of these gets `#2`.
+    """
     every = [clip for split in splits.values() for clip in split.ids]
-    if len(set(every)) == len(every) or not all(clip.isdigit() for clip in every):
+    if len(set(every)) == len(every) or not all(clip.isdigit() or TIMED.fullmatch(clip) for clip in every):
         return dict(splits)
-    return {name: replace(split, ids=[f"{name}$_${clip}" for clip in split.ids]) for name, split in splits.items()}
+    return {name: replace(split, ids=_told_apart(name, split.ids)) for name, split in splits.items()}
+
+
+def _told_apart(name: SplitName, ids: Sequence[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    apart = []
+    for clip in ids:
+        seen[clip] += 1
+        apart.append(clip if seen[clip] == 1 else f"{clip}#{seen[clip]}")
+    return [f"{name}$_${clip}" if clip.isdigit() else clip for clip in apart]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ _NUMBERED = (
     (re.compile(r"(.+)\$_\$(\d+)"), 0),
     (re.compile(r"(.+)_(\d+)"), 0),
 )
-_TIMED = re.compile(r"(.+)\$_\$([\d.]+)\$_\$([\d.]+)")
+TIMED = re.compile(r"(.+)\$_\$([\d.]+)\$_\$([\d.]+)(#\d+)?")  # video, start, stop; #2 where another has the same
 
 
 def names(clip: str) -> Iterator[str]:
@@ -68,9 +67,8 @@ def _is_aligned(dataset: Dataset) -> bool:
 
 def _joined(split: Split, rows: Rows, path: Path) -> Split:
     keys = [_key(split.name, clip, rows.texts) for clip in split.ids]
-    texts = [
-        rows.texts[key] if key else _timed(split.name, clip, rows) for key, clip in zip(keys, split.ids, strict=True)
-    ]
+    clips = zip(keys, split.ids, split.labels, strict=True)
+    texts = [rows.texts[key] if key else _timed(split.name, clip, float(label), rows) for key, clip, label in clips]
     if lost := [clip for clip, text in zip(split.ids, texts, strict=True) if not text]:
         known = ", ".join(repr(name) for _, name in list(rows.texts or rows.times)[:3])
         problem = f"has no transcript for {len(lost)} of {len(texts)} clips of {split.name}, {lost[0]!r} for one"
@@ -89,13 +87,15 @@ def _key(split: str, clip: str, texts: Mapping[tuple[str, str], str]) -> tuple[s
     return others[0] if len(others) == 1 else None
 
 
-def _timed(split: str, clip: str, rows: Rows) -> str:
-    if not (found := _TIMED.fullmatch(clip)):
+def _timed(split: str, clip: str, label: float, rows: Rows) -> str:
+    """The text at a clip's times; where several are there, one with the clip's label."""
+    if not (found := TIMED.fullmatch(clip)):
         return ""
-    video, start, stop = found[1], float(found[2]), float(found[3])
-    spoken: list[Any] = [row for part in (split, "") for row in rows.times.get((part, video), ())]
-    near = [text for begin, end, text in spoken if abs(begin - start) < _SECONDS and abs(end - stop) < _SECONDS]
-    return near[0] if near else ""
+    start, stop = float(found[2]), float(found[3])
+    spoken = [row for part in (split, "") for row in rows.times.get((part, found[1]), ())]
+    near = [row for row in spoken if abs(row.start - start) < _SECONDS and abs(row.stop - stop) < _SECONDS]
+    near.sort(key=lambda row: row.label is not None and abs(row.label - label) > _NEAR)
+    return near[0].text if near else ""
 
 
 def _check_labels(split: Split, keys: Sequence[tuple[str, str] | None], rows: Rows, path: Path) -> None:

@@ -96,6 +96,15 @@ def test_transcripts_are_joined_by_ids_however_these_are_written(
     assert any("texts.csv" in caveat for caveat in dataset.about["caveats"])
 
 
+def test_clips_at_the_same_times_are_told_apart_by_their_labels(tmp_path: Path) -> None:
+    def same(split: str) -> np.ndarray:
+        return np.array([[split, "1.5", "2"]] * CLIPS, dtype=object)
+
+    texts = table(tmp_path, lambda s, k: {"video": s, "start": 1.5, "end": 2})
+    prepare("mosi", [dump(tmp_path, mult(same)), texts])
+    assert store.load("mosi").test.text == [f"test says {k}" for k in range(CLIPS)]
+
+
 def test_without_a_table_the_data_says_which_systems_run(tmp_path: Path) -> None:
     prepare("mosi", [dump(tmp_path, mult(times))])
     dataset = store.load("mosi")
@@ -223,7 +232,7 @@ def test_a_file_of_another_kind_is_named(kind: str, name: str, tmp_path: Path) -
 
 def test_prose_called_pickle_is_shown(tmp_path: Path) -> None:
     (path := tmp_path / "data.pkl").write_bytes(PROSE)
-    with pytest.raises(UserError, match="text, not a pickle.*hello"):
+    with pytest.raises(UserError, match=r"text, not a pickle.*hello"):
         prepare("mosi", [path])
 
 

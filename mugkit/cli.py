@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -18,6 +18,10 @@ from mugkit.course.command import commands as course_commands
 from mugkit.errors import UserError
 from mugkit.report_command import report
 from mugkit.search_command import search
+
+if TYPE_CHECKING:
+    from mugkit.config import RunSpec
+    from mugkit.data.schema import Dataset
 
 console = Console(soft_wrap=True)
 errors = Console(stderr=True, soft_wrap=True)
@@ -102,14 +106,17 @@ def prepare(
     expression: Annotated[str | None, typer.Option(help="of reviews: vivid, clear, middle, weak or faint")] = None,
     disagreement: Annotated[str | None, typer.Option(help="of reviews: sims or strong")] = None,
     force: Annotated[bool, typer.Option(help="replace what is prepared under that name")] = False,
+    encoding: Annotated[str | None, typer.Option(help="of tables, if not UTF-8: gb18030, cp1252, …")] = None,
 ) -> None:
     """Turn MOSI, MOSEI or SIMS files (or `reviews`, which needs none) into the on-disk format.
 
-    Reads pickles of MMSA, MISA and MAG-BERT, the CMU SDK's .csd, and tables (.csv, .tsv).
+    Reads pickles of MMSA, MulT, MISA and MAG-BERT, the CMU SDK's .csd, and tables (.csv, .tsv), also compressed. A
+    table of ids and texts may come with files that have none.
 
     Example: mugkit prepare mosi --source unaligned_50.pkl
     Example: mugkit prepare reviews --expression vivid --disagreement strong --store-as reviews-vivid
     """
+    from mugkit.config import RunSpec
     from mugkit.data import prepare as preparation
     from mugkit.data.store import load
 
@@ -125,8 +132,21 @@ def prepare(
         align=align == "words",
         expression=expression,
         disagreement=disagreement,
+        encoding=encoding,
     )
-    console.print(preparation.describe(load(folder)), markup=False, highlight=False)
+    dataset = load(folder)
+    console.print(preparation.describe(dataset), markup=False, highlight=False)
+    _print_unknown(dataset, RunSpec("mug", dataset.name, 1111))
+
+
+def _print_unknown(dataset: Dataset, spec: RunSpec) -> None:
+    """How many tokens the encoder of a run does not know, and a warning where they are many."""
+    from mugkit.data.vocabulary import told
+    from mugkit.systems import configuration
+
+    for line in told(dataset, configuration(spec, dataset.family).network.text_encoder):
+        where = errors if line.startswith("warning") else console
+        where.print(line, markup=False, highlight=False)
 
 
 data_commands = typer.Typer(help="Look at prepared data sets, and convert them.", no_args_is_help=True)
@@ -216,7 +236,7 @@ def run(
     """
     from mugkit import engine, files, targets
     from mugkit.config import RunSpec, parse_overrides
-    from mugkit.data.store import load
+    from mugkit.data.prepare import caveats, describe_briefly
     from mugkit.results.run_report import run_report, undefined
 
     _check_device(device)
@@ -224,17 +244,21 @@ def run(
     if report:
         targets.check_file(report, "--report")
     values = tuple(sorted(parse_overrides(changes or []).items()))
-    done = engine.run(RunSpec(system, dataset, seed, profile, label_seed, values), device=device)
+    spec = RunSpec(system, dataset, seed, profile, label_seed, values)
+    data = engine.work(spec, device=device).dataset
+    console.print("\n".join([describe_briefly(data), *caveats(data)]), markup=False, highlight=False)
+    _print_unknown(data, spec)
+    done = engine.run(spec, device=device)
     table = Table("metric", "test", "valid")
     for name, value in done.metrics.items():
         table.add_row(name, _number(value), _number(done.valid_metrics[name]))
     console.print(table)
-    why = undefined(done, load(dataset))
+    why = undefined(done, data)
     for split, reasons in why.items():
         for name, reason in reasons.items():
             console.print(f"{name} of {split} is undefined: {reason}", markup=False, highlight=False)
     if report:
-        files.write_json(report, run_report(done, load(dataset), device, why))
+        files.write_json(report, run_report(done, data, device, why))
     console.print(f"best epoch {done.best_epoch}; {'reused' if done.reused else 'stored'}: {done.folder}", markup=False)
 
 

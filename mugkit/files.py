@@ -161,6 +161,18 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def temporary_folder(beside: Path) -> Iterator[Path]:
+    """An empty folder for the time of the block; `sweep` finds it after a kill."""
+    beside.parent.mkdir(parents=True, exist_ok=True)
+    folder = _temporary(beside)
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def _told_if_full(target: Path) -> Iterator[None]:
     try:
         yield

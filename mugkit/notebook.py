@@ -24,6 +24,7 @@ from mugkit import config, engine, files, paper
 from mugkit.config import Hyperparameters, Profile, RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.data.store import available, load
+from mugkit.data.vocabulary import unknown
 from mugkit.labels import source
 from mugkit.metrics import HEADLINE
 from mugkit.results import paper_tables, tables
@@ -134,6 +135,8 @@ class Session:
         about = self.dataset.about.get("caption", self.dataset.name)
         seeds = f"{len(self.profile.seeds)} seeds, mean ± std"
         encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
+        if (unread := unknown(self.dataset, self.hp.network.text_encoder)) and unread.is_large:
+            encoder += f" ({unread})"
         sims = self.dataset.family == "sims"
         convention = "Acc2 and F1 ≤ 0 against > 0" if sims else "Acc2 and F1 without neutral clips"
         parts = [f"Data: {about}", f"text encoder: {encoder}", f"profile: {self.profile.name}"]

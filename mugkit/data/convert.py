@@ -56,7 +56,7 @@ def convert(
     columns = {"a": COVAREP_5, "v": tuple(visual_columns or FACET_20)}
     _check(dataset, columns["v"], FROM[to])
     origin = {"converted": dataset.fingerprint, "columns": {m: list(picked) for m, picked in columns.items()}}
-    return store_once(checked_name(store_as), origin, lambda: _select(dataset, columns), name, force)
+    return store_once(checked_name(store_as, dataset.family), origin, lambda: _select(dataset, columns), name, force)
 
 
 def _check(dataset: Dataset, visual: Sequence[int], dims: tuple[int, int]) -> None:

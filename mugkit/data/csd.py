@@ -8,7 +8,8 @@ else is cut to them:
   the boundary would otherwise be in both. Where no middle lies inside (a clip shorter than a word; one clip of MOSI has
   no extent at all), whatever overlaps the clip is taken.
 - A clip is named `VIDEO$_$N`, as in MMSA's files and in MOSI's tables; N counts the labels of a video from 1, in the
-  order of the file, so that the SDK's `VIDEO[0]` is `VIDEO$_$1`.
+  order of the file, so that the SDK's `VIDEO[0]` is `VIDEO$_$1`. Files that the SDK wrote after aligning to the labels
+  have such keys, one a clip, in place of videos.
 
 Files of gigabytes are read video by video, and frames go to a scratch file.
 """
@@ -17,19 +18,22 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Float32, Float64
 
 from mugkit import files
 from mugkit.data import disk
 from mugkit.data.schema import FRAME_MODALITIES, INPUTS, SPLITS, Dataset, Sequences, Split, SplitName
-from mugkit.data.validate import features
+from mugkit.data.transcripts import names
+from mugkit.data.validate import counted, features, finite
 from mugkit.errors import UserError
 
 FOLDS = Path(__file__).with_name("folds.json")
@@ -43,6 +47,7 @@ _NAMED: Mapping[str, tuple[str, ...]] = {
     "v": ("facet", "openface", "visual"),
 }
 _DIMS: Mapping[int, str] = {1: "labels", 7: "labels", 74: "a", 35: "v", 47: "v", 713: "v"}
+_CLIP = re.compile(r"(.+)\[(\d+)\]")
 _FIX = "download the file again from the CMU Multimodal SDK"
 
 
@@ -57,9 +62,8 @@ def read(
 ) -> Dataset:
     """The data set in the files of a CMU SDK data set: labels, and words, acoustic and visual frames where there.
 
-    −∞ in acoustic frames, the logarithm of silence, becomes 0, and so does everything else that is not finite. A clip
-    without frames gets one of zeros. Clips without words are left out where words are there. Counts of these are
-    caveats.
+    What is not finite in frames becomes 0 (`validate.finite`). A clip without frames gets one of zeros. Clips without
+    words are left out where words are there. Counts of these are caveats.
 
     Args:
         paths: one file of labels, and at most one each of words, acoustic and visual features.
@@ -68,8 +72,8 @@ def read(
         align: average frames over each word's interval, so that both modalities have one frame a word, as MISA does.
 
     Raises:
-        UserError: not a computational sequence, two of one kind, no labels, no folds, or a split without clips.
-            What `validate` checks is not checked.
+        UserError: not a computational sequence, two of one kind, no labels, no folds, a split without clips, or times
+            that do not belong to the labels'. What `validate` checks is not checked.
     """
     folds = _standard_folds(family) if folds is None else folds
     notes: Counter[str] = Counter()
@@ -78,13 +82,14 @@ def read(
         if align and "words" not in sources:
             raise UserError("no file of words to align to", file=paths[0].parent, fix="add it, or leave out --align")
         clips = _clips(sources["labels"], sources.get("words"), notes)
-        parts = _by_split(clips, folds, paths[0].parent, notes)
+        parts = _by_split(clips, folds, paths[0].parent, notes, "words" in sources)
         frames = {m: sources[m] for m in FRAME_MODALITIES if m in sources}
         with disk.room(files.home(), 0 if align else 2 * sum(source.bytes for source in frames.values())):
             splits = {name: _split(name, parts[name], frames, align, notes) for name in SPLITS}
+        _refuse_strangers(frames, sum(map(len, parts.values())), notes)
     acoustic, visual = (sources[m].dim if m in sources else None for m in FRAME_MODALITIES)
     about = {"reader": "csd", **features(family, (acoustic, visual), aligned=align, language="words" in sources)}
-    about["caveats"] += [f"{count} {what}" for what, count in notes.items()]
+    about["caveats"] += counted(notes)
     if unused:
         about["caveats"].append(f"sequences that are not used: {', '.join(unused)}")
     return Dataset(family, family, splits, about=about)
@@ -139,10 +144,31 @@ class _Source:
         """Of all features as float32."""
         return 4 * sum(self.data[video]["features"].size for video in self.data)
 
-    def read(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
-        """Intervals and features (entries, dim) of a video; none if the file does not have it."""
-        if video not in self.data:
+    @cached_property
+    def clips(self) -> Mapping[str, list[str]]:
+        """The keys `VIDEO[k]` of each video."""
+        found: dict[str, list[str]] = {}
+        for key in self.data:
+            if numbered := _CLIP.fullmatch(key):
+                found.setdefault(numbered[1], []).append(key)
+        return found
+
+    def read(self, key: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
+        """Intervals and features (entries, dim) of a video, or of a clip `VIDEO[k]` where the file is cut into these;
+        none if the file does not have it.
+        """
+        numbered = _CLIP.fullmatch(key)
+        if key not in self.data and numbered and numbered[1] in self.data:
+            key = numbered[1]
+        if key in self.data:
+            return self._read(key)
+        if not (parts := [self._read(part) for part in self.clips.get(key, ())]):
             return np.zeros((0, 2)), np.zeros((0, self.dim), np.float32)
+        intervals, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+        _, first = np.unique(intervals, axis=0, return_index=True)  # what crosses a boundary is in both clips
+        return intervals[np.sort(first)], values[np.sort(first)]
+
+    def _read(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
         try:
             intervals, values = (self.data[video][key][()] for key in ("intervals", "features"))
             if values.dtype.kind not in ("SO" if self.kind == "words" else "fiu"):
@@ -207,6 +233,7 @@ def _by_kind(found: Sequence[_Source]) -> tuple[dict[str, _Source], list[str]]:
 
 @dataclass(frozen=True)
 class _Clip:
+    key: str  # in the file of labels: a video, or a clip
     video: str
     number: int
     interval: Float64[np.ndarray, "2"]
@@ -220,21 +247,46 @@ class _Clip:
 
 
 def _clips(labels: _Source, words: _Source | None, notes: Counter[str]) -> list[_Clip]:
-    """All clips, video by video; without those that have no words where there are words."""
+    """All clips, video by video."""
     offset = 0 if words is None else _words_offset(words, notes)
     clips: list[_Clip] = []
-    for video in labels.data:
-        timing, tokens = (np.zeros((0, 2)), []) if words is None else _spoken(*words.words(video), offset)
-        for number, (interval, values) in enumerate(zip(*labels.read(video), strict=True), 1):
+    for key in labels.data:
+        numbered = _CLIP.fullmatch(key)
+        video, first = (numbered[1], int(numbered[2]) + 1) if numbered else (key, 1)
+        timing, tokens = (np.zeros((0, 2)), []) if words is None else _spoken(*words.words(key), offset)
+        for number, (interval, values) in enumerate(zip(*labels.read(key), strict=True), first):
             inside = _inside(timing, interval)
             text = " ".join(tokens[k] for k in inside)
             # Of MOSEI's seven labels, the first is sentiment.
-            clips.append(_Clip(video, number, interval, float(values[0]), text, timing[inside]))
-    silent = sum(not clip.text for clip in clips)
-    if words is None or not silent:
-        return clips
-    notes["clips without words are left out"] = silent
-    return [clip for clip in clips if clip.text]
+            clips.append(_Clip(key, video, number, interval, float(values[0]), text, timing[inside]))
+    if words and not any(clip.text for clip in clips):
+        raise _strangers(words, clips)
+    return clips
+
+
+def _refuse_strangers(frames: Mapping[str, _Source], clips: int, notes: Counter[str]) -> None:
+    for source in frames.values():
+        if notes[_without(source)] == clips:
+            raise _strangers(source, ())
+
+
+def _without(source: _Source) -> str:
+    return f"clips without {INPUTS[source.kind]} get frames of zeros"
+
+
+def _strangers(source: _Source, clips: Sequence[_Clip]) -> UserError:
+    """The error for a file none of whose entries lies in a clip: other videos, or other times."""
+    place, fix = f"{source.name}/data", "use files of one release: labels, words and features with the same times"
+    shared = next((clip for clip in clips if len(source.read(clip.key)[0])), None)
+    if shared is None:
+        problem = f"holds nothing of any clip: its videos ({', '.join(list(source.data)[:3])}, …) or times are others"
+        return UserError(problem, file=source.path, field=place, fix=fix)
+    theirs, ours = source.read(shared.key)[0], shared.interval
+    problem = (
+        f"no label's interval meets any of its entries: of {shared.video}, a label lies at {ours.min():.6g} to "
+        f"{ours.max():.6g} s, the entries at {theirs.min():.6g} to {theirs.max():.6g} s"
+    )
+    return UserError(problem, file=source.path, field=place, fix=fix)
 
 
 def _inside(intervals: Float64[np.ndarray, "entries 2"], clip: Float64[np.ndarray, "2"]) -> np.ndarray:
@@ -285,19 +337,34 @@ def _words_offset(words: _Source, notes: Counter[str]) -> int:
 
 
 def _by_split(
-    clips: Sequence[_Clip], folds: Mapping[str, SplitName], place: Path, notes: Counter[str]
+    clips: Sequence[_Clip], folds: Mapping[str, SplitName], place: Path, notes: Counter[str], spoken: bool
 ) -> dict[SplitName, list[_Clip]]:
+    """Clips by split; without those that have no words where there are words."""
     parts: dict[SplitName, list[_Clip]] = {name: [] for name in SPLITS}
     for clip in clips:
-        if name := folds.get(clip.id, folds.get(clip.video)):
+        if name := next((folds[key] for key in (*names(clip.id), clip.video) if key in folds), None):
             parts[name].append(clip)
-    for name, part in parts.items():
-        if not part:
-            fix = "give the folds of these videos as a further --source, by the names that the .csd use"
-            raise UserError(f"no clip belongs to the split {name}", file=place, field="folds", fix=fix)
     if left := len(clips) - sum(map(len, parts.values())):
         notes["clips are in no split and left out"] = left
+    for name, part in parts.items():
+        if not part:
+            raise _no_clips(name, clips, folds, place)
+        parts[name] = [clip for clip in part if clip.text or not spoken]
+        if silent := len(part) - len(parts[name]):
+            notes["clips without words are left out"] += silent
+        if not parts[name]:
+            problem = f"none of the {silent} clips of {name} has a word: labels and words have other times there"
+            fix = "use files of one release: labels and words with the same times"
+            raise UserError(problem, file=place, field=f"intervals, {part[0].id}", fix=fix)
     return parts
+
+
+def _no_clips(name: SplitName, clips: Sequence[_Clip], folds: Mapping[str, SplitName], place: Path) -> UserError:
+    theirs = ", ".join([key for key, split in folds.items() if split == name][:3]) or "no video"
+    ours = ", ".join(dict.fromkeys(clip.video for clip in clips[:200]))
+    problem = f"no clip belongs to the split {name}: the folds name {theirs} for it, the labels are of {ours[:80]}"
+    fix = "give the folds of these videos as a further --source, by the names that the .csd use"
+    return UserError(problem, file=place, field="folds", fix=fix)
 
 
 # --- frames -----------------------------------------------------------------------------------------
@@ -318,21 +385,21 @@ def _split(
 def _sequences(source: _Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]) -> Sequences:
     from mugkit.stages.training import progress
 
-    videos = [list(group) for _, group in itertools.groupby(clips, key=lambda clip: clip.video)]
+    videos = [list(group) for _, group in itertools.groupby(clips, key=lambda clip: clip.key)]
     return disk.flatten((_cut(source, group, align, notes) for group in progress(videos, source.name)), source.dim)
 
 
 def _cut(
     source: _Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]
 ) -> list[Float32[np.ndarray, "frames dim"]]:
-    """The frames of clips of one video."""
-    intervals, values = source.read(clips[0].video)
-    values = _finite(values, source, notes)
+    """The frames of clips of one video, or of one clip that the file of labels keeps apart."""
+    intervals, values = source.read(clips[0].key)
+    values = finite(values, source.kind, notes)
     cut = []
     for clip in clips:
         inside = _inside(intervals, clip.interval)
         if not len(inside):
-            notes[f"clips without {INPUTS[source.kind]} get frames of zeros"] += 1
+            notes[_without(source)] += 1
         cut.append(_average(intervals, values, clip.words) if align else values[inside])
         if not len(cut[-1]):
             cut[-1] = np.zeros((1, source.dim), np.float32)
@@ -350,14 +417,3 @@ def _average(
         if len(inside := _inside(intervals, word)):
             frames[row] = values[inside].mean(axis=0)
     return frames
-
-
-def _finite(
-    values: Float[np.ndarray, "entries dim"], source: _Source, notes: Counter[str]
-) -> Float32[np.ndarray, "entries dim"]:
-    frames = values.astype(np.float32)
-    if source.kind == "a":
-        frames[np.isneginf(frames)] = 0
-    if wrong := int((~np.isfinite(frames)).any(axis=1).sum()):
-        notes[f"{INPUTS[source.kind]} with NaN or infinite values; these are set to 0"] += wrong
-    return np.nan_to_num(frames, copy=False, nan=0, posinf=0, neginf=0)

@@ -8,16 +8,18 @@ all three.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
-from mugkit.data.schema import SPLIT_NAMES, SPLITS, Dataset, Sequences, Split, SplitName
-from mugkit.data.validate import features
+from mugkit.data.naming import as_text, split_name
+from mugkit.data.schema import SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.validate import counted, features, finite
 from mugkit.errors import UserError
 
 SHARES: Mapping[SplitName, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}  # of a split that is made up
@@ -27,8 +29,7 @@ _FIX = "an entry is ((words or ids, visual, acoustic, words), label, segment)"
 def recognises(content: Any) -> bool:
     """Whether unpickled content is a list of MISA's entries, or a dict of such lists for train, dev and test."""
     if isinstance(content, Mapping):
-        named = {SPLIT_NAMES.get(str(key)) for key, part in content.items() if _is_list(part)}
-        return named >= set(SPLITS)
+        return {split_name(key) for key, part in content.items() if _is_list(part)} >= set(SPLITS)
     return _is_list(content)
 
 
@@ -42,8 +43,8 @@ def _is_list(content: Any) -> bool:
 def read(content: Sequence[Any] | Mapping[str, Sequence[Any]], family: str, path: Path) -> Dataset:
     """The data set in unpickled MISA or MAG-BERT data.
 
-    One list alone is split 70/10/20 by a hash of the clip's id, and says so in its caption and caveats.
-    −∞ in acoustic frames, the logarithm of silence, becomes 0.
+    One list alone is split 70/10/20 by a hash of the clip's id, and says so in its caption and caveats. What is not
+    finite in frames becomes 0 (`validate.finite`). Of entries that have numbers in place of words, there is no text.
 
     Args:
         content: what `recognises` accepted; files of one split each go into a dict first.
@@ -54,13 +55,16 @@ def read(content: Sequence[Any] | Mapping[str, Sequence[Any]], family: str, path
         UserError: an entry of another form, named by its position. What `validate` checks is not checked.
     """
     if isinstance(content, Mapping):
-        clips = {SPLIT_NAMES[key]: _clips(part, path, key) for key, part in content.items() if key in SPLIT_NAMES}
+        clips = {name: _clips(content[key], path, as_text(key)) for key in content if (name := split_name(key))}
     else:
         clips = _made_up_split(_clips(content, path, "entry"))
-    splits = {name: _split(name, clips[name], path) for name in SPLITS}
+    notes: Counter[str] = Counter()
+    splits = {name: _split(name, clips[name], path, notes) for name in SPLITS}
     train = splits["train"].sequences
     same = np.array_equal(train["a"].lengths, train["v"].lengths)
-    about = {"reader": "misa", **features(family, (train["a"].dim, train["v"].dim), aligned=same)}
+    language = "l" in splits["train"].modalities
+    about = {"reader": "misa", **features(family, (train["a"].dim, train["v"].dim), aligned=same, language=language)}
+    about["caveats"] += counted(notes)
     return Dataset(family, family, splits, about=about if isinstance(content, Mapping) else _warn(about))
 
 
@@ -80,21 +84,28 @@ def _clips(part: Sequence[Any], path: Path, key: str) -> list[_Clip]:
 def _clip(entry: Any, path: Path, place: str) -> _Clip:
     try:
         (words, visual, acoustic, *rest), label, segment = entry
-        tokens = list(rest[0] if rest else words)
         clip = _Clip(
-            str(segment), " ".join(map(str, tokens)), float(np.asarray(label).item()), *map(_frames, (acoustic, visual))
-        )
+            _text(segment), _words(rest[0] if rest else words), float(np.asarray(label).item()),
+            *map(_frames, (acoustic, visual)),
+        )  # fmt: skip
     except (ValueError, TypeError, IndexError) as error:
         raise UserError("is not a MISA entry", file=path, field=place, fix=_FIX) from error
-    if not all(isinstance(token, str) for token in tokens):
-        fix = "use a pickle whose fourth field is the list of words"
-        raise UserError("has word ids but no words", file=path, field=place, fix=fix)
-    clip.acoustic[np.isneginf(clip.acoustic)] = 0
     return clip
 
 
-def _frames(values: Any) -> Float32[np.ndarray, "frames dim"]:
-    frames = np.array(values, dtype=np.float32)
+def _text(value: Any) -> str:
+    """An id or a word, also as bytes or in an array of one."""
+    return as_text(value.item() if isinstance(value, np.ndarray) else value).strip()
+
+
+def _words(tokens: Any) -> str:
+    """The transcript; empty where word ids, numbers of another program's vocabulary, stand in place of words."""
+    words = list(tokens)
+    return " ".join(map(as_text, words)) if all(isinstance(word, str | bytes) for word in words) else ""
+
+
+def _frames(values: Any) -> Float[np.ndarray, "frames dim"]:
+    frames = np.asarray(values, dtype=np.float32)
     if frames.ndim != 2:
         raise ValueError("frames need two axes")
     return frames
@@ -118,15 +129,15 @@ def _warn(about: dict[str, Any]) -> dict[str, Any]:
     return about | {"caption": f"{about['caption']}, made-up split", "caveats": [*about["caveats"], caveat]}
 
 
-def _split(name: SplitName, clips: Sequence[_Clip], path: Path) -> Split:
+def _split(name: SplitName, clips: Sequence[_Clip], path: Path, notes: Counter[str]) -> Split:
     return Split(
         name=name,
         ids=[clip.id for clip in clips],
         text=[clip.text for clip in clips],
         labels=np.array([clip.label for clip in clips], dtype=np.float32),
         sequences={
-            "a": _sequences([clip.acoustic for clip in clips], f"{name}.acoustic", path),
-            "v": _sequences([clip.visual for clip in clips], f"{name}.visual", path),
+            "a": _sequences([finite(clip.acoustic, "a", notes) for clip in clips], f"{name}.acoustic", path),
+            "v": _sequences([finite(clip.visual, "v", notes) for clip in clips], f"{name}.visual", path),
         },
     )
 

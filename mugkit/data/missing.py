@@ -1,6 +1,6 @@
 """Clips that lack a modality: prepared files hold frames of zeros there, and training takes them as they are.
 
-A clip without any frame, or with one that is not finite, is refused when it is prepared (`validate`).
+A clip without any frame is refused when it is prepared (`validate`); values that are not finite became 0.
 """
 
 from __future__ import annotations

@@ -1,14 +1,18 @@
-"""Reads MMSA's pickles: MOSI, MOSEI and CH-SIMS as most users hold them.
+"""Reads pickles of fields by split: MMSA's and MulT's, as most users hold MOSI, MOSEI and CH-SIMS.
 
 The schema: `{train, valid, test}`, each with `id` and `raw_text` (one a clip), `audio` (N, L_a, d_a) and `vision`
 (N, L_v, d_v) padded with zeros, `audio_lengths` and `vision_lengths` (absent where both are aligned to words), and
 `regression_labels` (N,). CH-SIMS adds `regression_labels_T`, `_A`, `_V`: labels of people who saw one modality alone.
+
+MulT's have `labels` (N, 1, 1) in place of `regression_labels`, `id` (N, 3) (video, start, end) or (N, 1), and their
+`text` is GloVe's vectors of the words: transcripts come from elsewhere (`transcripts`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,10 @@ from jaxtyping import Float, Float32, Int64
 
 from mugkit import files
 from mugkit.data import disk
+from mugkit.data.naming import as_text, split_name
 from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, Sequences, Split, SplitName
-from mugkit.data.validate import features
+from mugkit.data.transcripts import TIMED
+from mugkit.data.validate import counted, features, finite
 from mugkit.errors import UserError
 
 FIELDS: Mapping[str, str] = {"a": "audio", "v": "vision"}
@@ -27,23 +33,27 @@ TRUE_LABELS: Mapping[str, str] = {
     "a": "regression_labels_A",
     "v": "regression_labels_V",
 }
+# The first that is there counts.
+LABELS = ("regression_labels", "labels", "label")
+TEXTS = ("raw_text", "text")
 _FIXES: Mapping[str, str] = {
     "id": "every clip needs a name, such as VIDEO$_$CLIP",
 }
 
 
 def recognises(content: Any) -> bool:
-    """Whether unpickled content has the outline of MMSA's schema: a dict of fields for each split."""
-    return isinstance(content, Mapping) and all(isinstance(content.get(name), Mapping) for name in SPLITS)
+    """Whether unpickled content has the outline of the schema: a dict of fields for each split."""
+    named = content if isinstance(content, Mapping) else {}
+    return {split_name(key) for key, part in named.items() if isinstance(part, Mapping)} >= set(SPLITS)
 
 
 def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
     """The data set in an unpickled MMSA file.
 
     Frames are cut to their recorded lengths, or where none are recorded, from the
-    first to the last frame that is not all zero: files exist that pad in front. −∞ in audio, the logarithm of
-    silence, becomes 0. Frames go to a scratch file, some hundred clips at a time; `text` (features of BERT's) is
-    not read at all. Files without transcripts or without one kind of frames are read as what they are.
+    first to the last frame that is not all zero: files exist that pad in front. What is not finite becomes 0
+    (`validate.finite`). Frames go to a scratch file, some hundred clips at a time; `text` is read only where it is
+    text, not features of it. Files without transcripts or without one kind of frames are read as what they are.
 
     Args:
         content: what `load_pickle` returned and `recognises` accepted.
@@ -54,15 +64,36 @@ def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
         UserError: a field is missing or is not an array of the expected shape, or the disk has no room for the frames
             and for storing them afterwards. What `validate` checks is not checked.
     """
-    parts = {name: _Part(content[name], name, path) for name in SPLITS}
+    parts = {name: _Part.of(key, content[key], path) for key in content if (name := split_name(key))}
     needed = sum(_bytes(part, key) for part in parts.values() for key in FIELDS.values() if key in part.fields)
+    notes: Counter[str] = Counter()
     with disk.room(files.home(), 2 * needed):
-        splits = {name: _split(part) for name, part in parts.items()}
+        splits = {name: _split(name, parts[name], notes) for name in SPLITS}
     train = splits["train"]
     acoustic, visual = (train.sequences[m].dim if m in train.sequences else None for m in FRAME_MODALITIES)
     aligned, language = _aligned(parts["train"]), "l" in train.modalities
     about = {"reader": "mmsa", **features(family, (acoustic, visual), aligned=aligned, language=language)}
-    return Dataset(family, family, splits, about=about)
+    about["caveats"] += counted(notes)
+    return Dataset(family, family, _numbered(splits), about=about)
+
+
+def _numbered(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
+    """Names that differ for clips that are numbered from the start in every split, or named by times that they share
+    (two clips of MOSI do): the second of these gets `#2`.
+    """
+    every = [clip for split in splits.values() for clip in split.ids]
+    if len(set(every)) == len(every) or not all(clip.isdigit() or TIMED.fullmatch(clip) for clip in every):
+        return dict(splits)
+    return {name: replace(split, ids=_told_apart(name, split.ids)) for name, split in splits.items()}
+
+
+def _told_apart(name: SplitName, ids: Sequence[str]) -> list[str]:
+    seen: Counter[str] = Counter()
+    apart = []
+    for clip in ids:
+        seen[clip] += 1
+        apart.append(clip if seen[clip] == 1 else f"{clip}#{seen[clip]}")
+    return [f"{name}$_${clip}" if clip.isdigit() else clip for clip in apart]
 
 
 @dataclass(frozen=True)
@@ -70,8 +101,12 @@ class _Part:
     """The fields of one split, with errors that say where they are."""
 
     fields: Mapping[str, Any]
-    split: SplitName
+    split: str  # as the file calls it
     path: Path
+
+    @classmethod
+    def of(cls, key: Any, fields: Mapping[Any, Any], path: Path) -> _Part:
+        return cls({as_text(name): value for name, value in fields.items()}, as_text(key), path)
 
     def get(self, key: str) -> Any:
         if key not in self.fields:
@@ -81,14 +116,37 @@ class _Part:
     def error(self, key: str, problem: str, fix: str) -> UserError:
         return UserError(problem, file=self.path, field=f"{self.split}.{key}", fix=fix)
 
-    def strings(self, key: str) -> list[str]:
+    def _rows(self, key: str) -> np.ndarray:
+        """One cell or more a clip, as objects."""
         try:
-            values = list(self.get(key))
-        except TypeError:  # a single number
-            values = [None]
-        if not all(isinstance(value, str) for value in values):
-            raise self.error(key, "is not a list of strings", "store one string a clip")
-        return [str(value) for value in values]  # numpy's strings become Python's
+            rows = np.array(list(self.get(key)), dtype=object)
+        except (TypeError, ValueError) as error:  # a single number, or rows of different shapes
+            raise self.not_text(key) from error
+        return rows.reshape(len(rows), -1) if rows.size else np.empty((0, 1), dtype=object)
+
+    def not_text(self, key: str) -> UserError:
+        return self.error(key, "is not a list of strings", "store one string a clip")
+
+    def strings(self, key: str) -> list[str]:
+        """A text a clip: strings, bytes, or arrays of one of these."""
+        rows = self._rows(key)
+        if rows.shape[1] != 1 or not all(isinstance(value, str | bytes) for value in rows[:, 0]):
+            raise self.not_text(key)
+        return [as_text(value) for value in rows[:, 0]]
+
+    def ids(self) -> list[str]:
+        """Names of clips: text, whole numbers, or several of these and times a clip, joined as MMSA joins them."""
+        try:
+            return ["$_$".join(_name(value) for value in row) for row in self._rows("id")]
+        except (TypeError, ValueError) as error:
+            raise self.not_text("id") from error
+
+    def text(self) -> list[str]:
+        """Transcripts; empty where there are none, or vectors of the words in their place."""
+        for key in TEXTS:
+            if key in self.fields and (key == "raw_text" or _holds_text(self.fields[key])):
+                return self.strings(key)
+        return [""] * len(self.ids())
 
     def numbers(self, key: str, shape: str) -> Float[np.ndarray, "..."]:
         """The array of a field, in its own precision; `shape` names its axes, empty for any number of them."""
@@ -116,28 +174,55 @@ class _Part:
             raise self.error(name, f"has {len(lengths)} rows for {clips} clips", "store one length a clip")
         wrong = np.flatnonzero(~((lengths >= 1) & (lengths <= padded)))  # NaN is in neither
         if wrong.size:
-            clip = self.strings("id")[wrong[0]]
+            clip = self.ids()[wrong[0]]
             problem = f"says {lengths[wrong[0]]} frames for clip '{clip}' (row {wrong[0]}), but 1 to {padded} are there"
             raise self.error(name, problem, f"correct the length, or leave '{name}' out to trim padding instead")
         return lengths.astype(np.int64)
 
-    def labels(self, key: str) -> Float32[np.ndarray, " clips"]:
-        return self.numbers(key, "").reshape(-1).astype(np.float32)  # (N,) and (N, 1) both occur
+    def labels(self, *keys: str) -> Float32[np.ndarray, " clips"]:
+        """The label of each clip; (N,), (N, 1) and (N, 1, 1) all occur."""
+        key = next((key for key in keys if key in self.fields), keys[0])
+        labels = self.numbers(key, "")
+        if labels.ndim and len(labels) and labels.size != len(labels):
+            shape = " × ".join(map(str, labels.shape[1:]))
+            problem = (
+                f"holds {shape} numbers a clip: classes (of emotions, as IEMOCAP's), not an intensity of sentiment"
+            )
+            raise self.error(key, problem, "use data whose label is one number a clip: MOSI, MOSEI or CH-SIMS")
+        return labels.reshape(-1).astype(np.float32)
 
 
-def _split(part: _Part) -> Split:
+def _name(value: Any) -> str:
+    if isinstance(value, str | bytes):
+        return as_text(value).strip()
+    if isinstance(value, bool | np.bool_) or not np.isfinite(value):  # a TypeError where it is no number
+        raise ValueError("no name")
+    return str(int(value)) if value == int(value) else str(round(float(value), 6))
+
+
+def _holds_text(values: Any) -> bool:
+    first = values
+    while isinstance(first, list | tuple | np.ndarray) and len(first):
+        first = first[0]
+    return isinstance(first, str | bytes)
+
+
+def _split(name: SplitName, part: _Part, notes: Counter[str]) -> Split:
+    labels = part.labels(*LABELS)
     return Split(
-        name=part.split,
-        ids=part.strings("id"),
-        text=part.strings("raw_text") if "raw_text" in part.fields else [""] * len(part.strings("id")),
-        labels=part.labels("regression_labels"),
-        sequences={str(m): _sequences(part, FIELDS[m]) for m in FRAME_MODALITIES if FIELDS[m] in part.fields},
+        name=name,
+        ids=part.ids(),
+        text=part.text(),
+        labels=labels,
+        sequences={str(m): _sequences(part, str(m), notes) for m in FRAME_MODALITIES if FIELDS[m] in part.fields},
         true_labels={m: part.labels(key) for m, key in TRUE_LABELS.items() if key in part.fields},
     )
 
 
-def _sequences(part: _Part, key: str) -> Sequences:
-    return disk.flatten(_cut(part, key), part.frames(key).shape[2])
+def _sequences(part: _Part, modality: str, notes: Counter[str]) -> Sequences:
+    blocks = _cut(part, FIELDS[modality])
+    clean = ([finite(clip, modality, notes) for clip in block] for block in blocks)
+    return disk.flatten(clean, part.frames(FIELDS[modality]).shape[2])
 
 
 def _cut(part: _Part, key: str) -> Iterator[list[Float32[np.ndarray, "length dim"]]]:
@@ -145,8 +230,6 @@ def _cut(part: _Part, key: str) -> Iterator[list[Float32[np.ndarray, "length dim
     lengths, done = part.lengths(key), 0
     for block in disk.blocks(part.frames(key)):
         padded = np.array(block, dtype=np.float32)
-        if key == "audio":
-            padded[np.isneginf(padded)] = 0
         if lengths is None:
             yield [_trim(clip) for clip in padded]
         else:

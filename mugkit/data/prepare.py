@@ -6,7 +6,7 @@ Preparing the same files again costs one hash of them; other files never take th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ from mugkit.errors import UserError, unknown_name
 if TYPE_CHECKING:
     from mugkit.data.reviews import Dials
 
+LONGEST_NAME = 100  # letters: temporary names beside it are longer, and file systems stop at 255
 _ACC5_SIMS = (-1.01, -0.7, -0.1, 0.1, 0.7, 1.01)  # each class without its lower, with its upper edge
 
 
@@ -48,18 +49,21 @@ def prepare(
     align: bool = False,
     expression: str | None = None,
     disagreement: str | None = None,
+    encoding: str | None = None,
 ) -> Path:
     """Reads, checks and stores a data set; does nothing if it was prepared from the same files before.
 
     Args:
         name: reviews, mosi, mosei or sims: the family, which decides label scale and hyperparameters.
-        sources: files of one kind, or a folder of these: one pickle or MISA's three (named train, dev, test); `.csd`,
-            with a table of folds where they are not MOSI's; one table or three. None for `reviews`.
+        sources: files of one kind, or a folder of these: one pickle or three (named train, dev, test); `.csd`, with a
+            table of folds where they are not MOSI's; one table or three. A table of ids and text may come with a pickle
+            or `.csd` that has no transcripts. None for `reviews`.
         store_as: the name to store it under, if not the family's; lower-case letters, digits, `_` and `-`.
         force: replace what is stored under that name.
         seed: of the simulated parts of `reviews`.
         align: of `.csd`: average frames over words.
         expression, disagreement: of `reviews`: settings of its dials (`reviews.Dials`), if not the default's.
+        encoding: of tables, if not UTF-8.
 
     Returns:
         The folder it is stored in.
@@ -69,7 +73,7 @@ def prepare(
     """
     if name not in LABEL_SCALE:
         raise unknown_name("data set", name, LABEL_SCALE)
-    stored_name = checked_name(store_as or name)
+    stored_name = checked_name(name if store_as is None else store_as, name)
     if name == "reviews":
         if align:
             raise UserError("reviews has no times of words", field="align", fix="leave out --align")
@@ -80,8 +84,9 @@ def prepare(
         if value is not None:
             raise UserError(f"{name} is not simulated", field=dial, fix=f"leave out --{dial}: `reviews` alone has it")
     paths = expand(name, sources)
-    origin = {"family": name, "sha256": [files.sha256(path) for path in paths], **({"align": "words"} if align else {})}
-    return store_once(stored_name, origin, lambda: read(name, paths, align), place(paths), force)
+    options = ({"align": "words"} if align else {}) | ({"encoding": encoding} if encoding else {})
+    origin = {"family": name, "sha256": [files.sha256(path) for path in paths], **options}
+    return store_once(stored_name, origin, lambda: read(name, paths, align, encoding), place(paths), force)
 
 
 def store_once(
@@ -101,6 +106,7 @@ def store_once(
     """
     folder = files.data_home() / stored_name
     with _lock(folder):
+        files.sweep(folder.parent)  # what a killed preparation left
         if not force and _is_stored(folder, origin):
             return folder
         dataset = build()
@@ -110,11 +116,15 @@ def store_once(
         return store.save(dataclasses.replace(dataset, name=folder.name, about=about), folder, replace=True)
 
 
-def checked_name(stored_name: str) -> str:
-    """The name, if a data set can be stored under it; a UserError otherwise."""
-    if not store.NAME.fullmatch(stored_name):
-        fix = "use lower-case letters, digits, _ and -, such as mosi-aligned"
-        raise UserError(f"'{stored_name}' cannot be the name of a data set", field="store_as", fix=fix)
+def checked_name(stored_name: str, family: str) -> str:
+    """The name, if a data set of that family can be stored under it; a UserError otherwise."""
+    if not store.NAME.fullmatch(stored_name) or len(stored_name) > LONGEST_NAME:
+        shown = stored_name if len(stored_name) <= LONGEST_NAME else f"{stored_name[:20]}…"
+        fix = f"use lower-case letters, digits, _ and -, {LONGEST_NAME} at most, such as mosi-aligned"
+        raise UserError(f"'{shown}' cannot be the name of a data set", field="store_as", fix=fix)
+    if stored_name in LABEL_SCALE and stored_name != family:
+        fix = f"choose another name, such as {family}-2"
+        raise UserError(f"'{stored_name}' is the name of another data set than {family}", field="store_as", fix=fix)
     return stored_name
 
 
@@ -184,12 +194,14 @@ def describe(dataset: Dataset) -> str:
     """A data set in words and tables, for the terminal: caption, variant, what is missing, sizes, lengths, labels, and
     the clips that lack a modality."""
     about = dataset.about
+    taken = about.get("columns", {})
     dims = "".join(f"; {MODALITY_NAMES[m]} {dim} dims" for m, dim in dataset.dims.items())
     parts = [
         f"{dataset.name}: {about.get('caption', dataset.family)}",
         f"inputs: {about.get('variant', 'unknown')}{dims}",
-        *(f"no {INPUTS[m]}: {what_runs(dataset.modalities)}" for m in MODALITIES if m not in dataset.modalities),
+        *(f"no {INPUTS[m]}: {_what_runs(dataset.modalities)}" for m in MODALITIES if m not in dataset.modalities),
         split_note(dataset.family, _sizes(dataset)),
+        *([f"columns: {', '.join(f'{ours} from {theirs!r}' for ours, theirs in taken.items())}"] if taken else []),
         describe_splits(dataset).to_string(float_format="{:.2f}".format),
         "clips by label:",
         describe_labels(dataset).to_string(),
@@ -197,7 +209,18 @@ def describe(dataset: Dataset) -> str:
     if len(true := describe_true_labels(dataset)):
         parts += ["labels of single modalities, all clips:", true.to_string(float_format="{:.2f}".format)]
     parts += missing.told(dataset)
-    return "\n".join([*parts, *(f"caveat: {caveat}" for caveat in about.get("caveats", ()))])
+    return "\n".join([*parts, *caveats(dataset)])
+
+
+def _what_runs(modalities: Collection[str]) -> str:
+    if modalities and "l" not in modalities:
+        return "every system reads text, so no system runs; add a table of ids and texts as a further --source"
+    return what_runs(modalities)
+
+
+def caveats(dataset: Dataset) -> list[str]:
+    """A line for each caveat."""
+    return [f"caveat: {caveat}" for caveat in dataset.about.get("caveats", ())]
 
 
 def describe_briefly(dataset: Dataset) -> str:

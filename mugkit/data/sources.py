@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mugkit.data import csd, csv_files, misa, mmsa
+from mugkit.data import csd, csv_files, file_kinds, misa, mmsa, transcripts
+from mugkit.data.naming import split_name
 from mugkit.data.pickles import load_pickle
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 
 SUFFIXES = (".pkl", ".pickle", ".csd", ".csv", ".tsv", ".json")  # of the files that are taken from a folder
+_FRAMES = (".pkl", ".pickle", ".csd")
 _FIX = (
-    "MMSA pickles ({train, valid, test} with text, audio, vision), MISA or MAG-BERT pickles, the CMU SDK's .csd, and "
-    "tables (.csv, .tsv) with labels are read"
+    "MMSA or MulT pickles ({train, valid, test} with text, audio, vision), MISA or MAG-BERT pickles, the CMU SDK's "
+    ".csd, and tables (.csv, .tsv) with labels are read"
 )
 
 
@@ -30,15 +34,43 @@ def expand(name: str, sources: Sequence[Path]) -> list[Path]:
     for source in sources:
         if not source.exists():
             raise UserError("no such file", file=source, fix="check the path given as --source")
-        found = _inside(source) if source.is_dir() else [source]
-        if not found:
-            raise UserError(f"the folder has no file that ends in {', '.join(SUFFIXES)}", file=source, fix=_FIX)
-        paths += found
+        paths += _inside(source) if source.is_dir() else [source]
     return paths
 
 
 def _inside(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    """The data files of a folder; asks where folders in it hold the frames, or all there is."""
+    found = [path for path in sorted(folder.iterdir()) if _suffix(path) in SUFFIXES and path.is_file()]
+    if any(_suffix(path) in _FRAMES for path in found):
+        return found
+    sought = _FRAMES if found else SUFFIXES
+    if deeper := [path for path in _below(folder) if _suffix(path) in sought and path.is_file()]:
+        raise _ask(folder, found, deeper)
+    if not found:
+        raise UserError(f"the folder has no file that ends in {', '.join(SUFFIXES)}", file=folder, fix=_FIX)
+    return found
+
+
+def _ask(folder: Path, found: Sequence[Path], deeper: Sequence[Path]) -> UserError:
+    names = ", ".join(str(path.relative_to(folder)) for path in deeper[:4]) + (", …" if len(deeper) > 4 else "")
+    here = f"holds {', '.join(path.name for path in found[:4])}" if found else "has no data files of its own"
+    choice = deeper[0].parent if _suffix(deeper[0]) == ".csd" else deeper[0]
+    fix = f"say which: --source {choice}" + (f", or --source {found[0]} for that alone" if found else "")
+    return UserError(f"the folder {here}, and folders in it hold {names}", file=folder, fix=fix)
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """What lies one and two folders deeper."""
+    for inner in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        yield from sorted(inner.iterdir())
+        for last in sorted(path for path in inner.iterdir() if path.is_dir()):
+            yield from sorted(last.iterdir())
+
+
+def _suffix(path: Path) -> str:
+    """The ending without that of a compressed file."""
+    name = path.name.lower()
+    return Path(next((name.removesuffix(end) for end in file_kinds.COMPRESSED if name.endswith(end)), name)).suffix
 
 
 def _kinds(paths: Sequence[Path], align: bool) -> dict[str, list[Path]]:
@@ -46,9 +78,7 @@ def _kinds(paths: Sequence[Path], align: bool) -> dict[str, list[Path]]:
     kinds: dict[str, list[Path]] = {}
     for path in paths:
         kinds.setdefault(_kind(path), []).append(path)
-    if "csd" in kinds and "table" in kinds:
-        kinds["folds"] = kinds.pop("table") + kinds.get("folds", [])
-    if len(kinds) > 1 and set(kinds) != {"csd", "folds"}:
+    if len(kinds) > 1 and not (kinds.keys() <= {"csd", "folds", "table"} or kinds.keys() == {"pickle", "table"}):
         found = "; ".join(f"{kind}: {', '.join(path.name for path in group)}" for kind, group in kinds.items())
         fix = "pass the files of one kind, each with --source"
         raise UserError(f"files of several kinds ({found})", file=paths[0].parent, field="source", fix=fix)
@@ -60,6 +90,7 @@ def _kinds(paths: Sequence[Path], align: bool) -> dict[str, list[Path]]:
 
 def _kind(path: Path) -> str:
     try:
+        file_kinds.refuse_foreign(path)
         if csd.recognises(path):
             return "csd"
         if path.suffix.lower() == ".json":
@@ -69,26 +100,64 @@ def _kind(path: Path) -> str:
         raise UserError(f"cannot be read: {error.strerror}", file=path, fix="check the path") from error
 
 
-def read(family: str, paths: Sequence[Path], align: bool = False) -> Dataset:
-    """The data set in files of one kind.
+def read(family: str, paths: Sequence[Path], align: bool = False, encoding: str | None = None) -> Dataset:
+    """The data set in files of one kind, or in a pickle or `.csd` with tables of what these lack.
 
     Args:
         family: mosi, mosei or sims.
         paths: what `expand` returned.
         align: of `.csd`: average frames over words.
+        encoding: of tables.
 
     Raises:
         UserError: no reader knows them, several kinds, too many or too few, or what the readers refuse.
     """
+    with contextlib.ExitStack() as stack:
+        given = {stack.enter_context(file_kinds.unpacked(path)): path for path in paths}
+        try:
+            dataset = _read(family, list(given), align, encoding)
+        except UserError as error:
+            if error.file not in given:
+                raise
+            # An unpacked file is gone by now; the user knows the compressed one.
+            raise UserError(error.problem, file=given[Path(error.file)], field=error.field, fix=error.fix) from error
+    return dataset
+
+
+def _read(family: str, paths: Sequence[Path], align: bool, encoding: str | None) -> Dataset:
     kinds = _kinds(paths, align)
+    tables = kinds.get("table", [])
     if "csd" in kinds:
-        folds = [csv_files.read_folds(path) for path in _few("table of folds", kinds.get("folds", []), (0, 1))]
-        return csd.read(kinds["csd"], family, folds[0] if folds else None, align=align)
-    if "table" in kinds:
-        return csv_files.read(_few("table", kinds["table"], (1, 3)), family)
-    if "folds" in kinds:
-        raise UserError("folds alone are no data set", file=kinds["folds"][0], fix="add the .csd that they belong to")
-    return _read_pickles(family, _few("pickle", kinds["pickle"], (1, 3)))
+        return _read_csd(family, kinds, align, encoding)
+    if "pickle" in kinds:
+        dataset = _read_pickles(family, _few("pickle", kinds["pickle"], (1, 3)))
+        return _with_texts(dataset, tables, encoding) if tables else dataset
+    if tables:
+        return csv_files.read(_few("table", tables, (1, 3)), family, encoding)
+    raise UserError("folds alone are no data set", file=kinds["folds"][0], fix="add the .csd that they belong to")
+
+
+def _read_csd(family: str, kinds: Mapping[str, Sequence[Path]], align: bool, encoding: str | None) -> Dataset:
+    """`.csd`, with the folds and, where there are no words, the transcripts of a table."""
+    tables, lists = kinds.get("table", []), kinds.get("folds", [])
+    told = [path for path in tables if csv_files.has_splits(path, encoding)]
+    rest = [path for path in tables if path not in told and not csv_files.has_texts(path, encoding)]
+    folds = [csv_files.read_folds(path, encoding) for path in _few("table of folds", [*told, *lists, *rest], (0, 1))]
+    dataset = csd.read(kinds["csd"], family, folds[0] if folds else None, align=align)
+    if not (spoken := [path for path in tables if csv_files.has_texts(path, encoding)]):
+        return dataset
+    if "l" not in dataset.modalities:
+        return transcripts.join(dataset, spoken, encoding)
+    names = ", ".join(path.name for path in spoken)
+    unused = f"transcripts of {names} are not used: the .csd have words"
+    return dataclasses.replace(dataset, about={**dataset.about, "caveats": [*dataset.about["caveats"], unused]})
+
+
+def _with_texts(dataset: Dataset, tables: Sequence[Path], encoding: str | None) -> Dataset:
+    if "l" in dataset.modalities:
+        fix = "leave the table out, or pass it alone"
+        raise UserError("the pickle has transcripts of its own", file=tables[0], field="source", fix=fix)
+    return transcripts.join(dataset, tables, encoding)
 
 
 def _few(what: str, paths: Sequence[Path], numbers: tuple[int, int]) -> Sequence[Path]:
@@ -103,6 +172,7 @@ def _few(what: str, paths: Sequence[Path], numbers: tuple[int, int]) -> Sequence
 def _read_pickles(family: str, paths: Sequence[Path]) -> Dataset:
     contents = [load_pickle(path) for path in paths]
     content = contents[0] if len(paths) == 1 else _join(paths, contents)
+    _refuse_two(content, place(paths))
     for reader in (mmsa, misa):
         if reader.recognises(content):
             return reader.read(content, family, place(paths))
@@ -120,6 +190,14 @@ def _join(paths: Sequence[Path], contents: Sequence[Any]) -> dict[str, Any]:
     if len(parts) < len(paths):
         raise UserError("two files of one split", file=place(paths), fix="pass one file each of train, dev and test")
     return parts
+
+
+def _refuse_two(content: Any, path: Path) -> None:
+    """Refuses a dict in which two keys name one split."""
+    keys = [key for key in content if split_name(key)] if isinstance(content, Mapping) else []
+    names = [split_name(key) for key in keys]
+    if twice := [str(key) for key in keys if names.count(split_name(key)) > 1]:
+        raise UserError(f"has one split twice: {', '.join(twice)}", file=path, fix="keep one of them")
 
 
 def _outline(content: Any) -> str:

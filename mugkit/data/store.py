@@ -80,6 +80,7 @@ def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
     """
     folder = folder_of(name_or_folder)
     manifest = read_manifest(folder)
+    _check_family(folder, manifest["family"])
     _check_files(folder, manifest, verify)
     table = _read_clips(folder / CLIPS)
     splits = {name: _open_split(folder, name, table[table["split"] == name], manifest["dims"]) for name in SPLITS}
@@ -90,6 +91,14 @@ def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
         _fingerprint(manifest["family"], manifest["content"]),
         manifest["about"],
     )
+
+
+def _check_family(folder: Path, family: str) -> None:
+    """Refuses other data under a family's own name, under which nobody would look for it."""
+    if folder.parent == files.data_home() and folder.name in LABEL_SCALE and folder.name != family:
+        source = "" if folder.name == "reviews" else " --source PATH"
+        fix = f"mugkit prepare {folder.name} --force{source}, and what is there now again under another name"
+        raise UserError(f"'{folder.name}' holds {family}, another data set", file=folder / MANIFEST, fix=fix)
 
 
 def available() -> list[str]:

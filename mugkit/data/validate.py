@@ -7,12 +7,13 @@ caveats, which every table made from it shows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from mugkit.data import disk
 from mugkit.data.schema import INPUTS, LABEL_SCALE, MODALITY_NAMES, PAPER_SPLITS, SPLITS, Dataset, Split
@@ -69,6 +70,25 @@ def _variant(dims: tuple[int | None, int | None], aligned: bool, language: bool)
         return f"{known}, {'aligned' if aligned else 'unaligned'}"
     parts = ["text"] * language + [f"acoustic {acoustic}"] * bool(acoustic) + [f"visual {visual}"] * bool(visual)
     return f"{' + '.join(parts) or 'labels'} only"
+
+
+def finite(
+    frames: Float[np.ndarray, "frames dim"], modality: str, notes: Counter[str]
+) -> Float32[np.ndarray, "frames dim"]:
+    """Frames as float32 with 0 for all that is not finite: the rule of every reader, because published features hold
+    such values. −∞ in acoustic frames is the logarithm of silence; frames with any other are counted in `notes`.
+    """
+    frames = np.array(frames, dtype=np.float32)
+    if modality == "a":
+        frames[np.isneginf(frames)] = 0
+    if wrong := int((~np.isfinite(frames)).any(axis=1).sum()):
+        notes[f"{INPUTS[modality]} with NaN or infinite values; these are set to 0"] += wrong
+    return np.nan_to_num(frames, copy=False, nan=0, posinf=0, neginf=0)
+
+
+def counted(notes: Counter[str]) -> list[str]:
+    """The caveats in `notes`."""
+    return [f"{count} {what}" for what, count in notes.items()]
 
 
 def split_note(family: str, sizes: tuple[int, int, int]) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from mugkit import metrics
 from mugkit.data.schema import SPLITS, Dataset
+from mugkit.data.vocabulary import unknown
 from mugkit.engine import Run
 from mugkit.metrics import HEADLINE
 from mugkit.runs import versions
@@ -54,14 +55,18 @@ def run_report(
         why: what `undefined` says.
     """
     kept = ("caption", "variant", "caveats", "split")
+    hyperparameters = configuration(run.spec, dataset.family)
+    found = unknown(dataset, hyperparameters.network.text_encoder)
+    tokens = {"encoder": found.encoder, "share": found.share, "warning": found.warning} if found else None
     return {
         "command": command(run),
         "data": {
             "name": dataset.name, "family": dataset.family, "fingerprint": dataset.fingerprint,
             "sizes": {name: len(dataset.splits[name]) for name in SPLITS}, "dims": dataset.dims,
             **{key: dataset.about[key] for key in kept if key in dataset.about},
+            "unknown_tokens": tokens,
         },
-        "hyperparameters": asdict(configuration(run.spec, dataset.family)),
+        "hyperparameters": asdict(hyperparameters),
         "headline": list(HEADLINE[dataset.family]),
         "test": run.metrics, "valid": run.valid_metrics, "best_epoch": run.best_epoch,
         **({"undefined": dict(why)} if why else {}),

@@ -63,13 +63,6 @@ def without(key: str) -> dict[str, Any]:
     return content
 
 
-def at(array: np.ndarray, place: tuple[int, ...], value: float) -> np.ndarray:
-    """The array with one value replaced."""
-    spoilt = array.copy()
-    spoilt[place] = value
-    return spoilt
-
-
 def entry(clip: str, words: Any = ("a", "fine", "film"), label: Any = 1.5, dims: tuple[int, int] = (47, 74)) -> tuple:
     """An entry of a MISA pickle."""
     visual, acoustic = (np.ones((max(len(words), 1), dim)) for dim in dims)
@@ -157,7 +150,6 @@ def nested(depth: int) -> bytes:
 
 # --- the cases --------------------------------------------------------------------------------------
 
-FINITE = np.ones((3, 4, 5), np.float32)
 CASES = (
     # files
     Case("no such file", lambda folder: [folder / "none.pkl"], "none.pkl.*no such file"),
@@ -189,8 +181,8 @@ CASES = (
     Case("no ids", dump(without("id")), r"train\.id.*missing"),
     Case("no transcripts", dump(without("raw_text")), r"raw_text.*missing|transcript"),
     Case("no labels", dump(without("regression_labels")), r"train\.regression_labels.*missing"),
-    Case("ids are numbers", dump(mmsa(id=[1, 2, 3])), r"train\.id.*strings"),
-    Case("transcripts are lists", dump(mmsa(raw_text=[["so"], ["bad"], ["ok"]])), r"train\.raw_text.*strings"),
+    Case("ids are lists", dump(mmsa(id=[[None], [2], [3]])), r"train\.id.*strings"),
+    Case("transcripts are lists", dump(mmsa(raw_text=[["so", "so"], ["bad"], ["ok"]])), r"train\.raw_text.*strings"),
     Case("ragged audio", dump(mmsa(audio=[np.ones((2, 5)), np.ones((3, 5)), np.ones((1, 4))])), r"train\.audio"),
     Case("audio with two axes", dump(mmsa(audio=np.ones((3, 5), np.float32))), r"train\.audio.*shape"),
     Case("audio of text", dump(mmsa(audio=np.full((3, 4, 5), "a"))), r"train\.audio"),
@@ -205,9 +197,6 @@ CASES = (
     Case("labels of text", dump(mmsa(regression_labels=["good", "bad", "so"])), r"train\.regression_labels"),
     Case("fewer true labels than clips", dump(mmsa(regression_labels_T=np.zeros(2))), r"language.*2 rows"),
     # MMSA: values
-    Case("NaN in audio", dump(mmsa(audio=at(FINITE, (1, 1, 2), np.nan))), r"train.*\[1\].*'train\$_\$1'.*not finite"),
-    Case("+inf in audio", dump(mmsa(audio=at(FINITE, (2, 0, 0), np.inf))), r"train.*\[2\].*not finite"),
-    Case("-inf in vision", dump(mmsa(vision=at(np.ones((3, 3, 20)), (0, 2, 7), -np.inf))), r"train.*\[0\].*not finite"),
     Case("label above the scale", dump(mmsa(regression_labels=np.array([1.0, 3.5, 0.0]))), r"labels\[1\].*3.5.*scale"),
     Case("label below the scale", dump(mmsa(regression_labels=np.array([-7.0, 1, 0]))), r"labels\[0\].*-7.*scale"),
     Case("label is NaN", dump(mmsa(regression_labels=np.array([1.0, 0.0, np.nan]))), r"labels\[2\].*nan.*scale"),
@@ -226,8 +215,6 @@ CASES = (
     Case("MISA entry that is a number", dump(misa(7)), r"train.*2"),
     Case("MISA frames with one axis", dump(misa(((None, np.ones(47), np.ones((1, 74)), ["a"]), np.ones((1, 1)), "v"))),
          r"train\[2\].*MISA entry"),
-    Case("MISA NaN frame", dump(misa(((None, np.full((1, 47), np.nan), np.ones((1, 74)), ["a"]), np.array([[1.0]]),
-         "v[2]"))), r"v\[2\].*not finite"),
     Case("MISA label beyond 3", dump(misa(entry("v[2]", label=4.0))), r"v\[2\].*4.*scale"),
     Case("MISA without words", dump(misa(entry("v[2]", words=()))), r"v\[2\]|train.*2"),
     Case("MISA id twice", dump(misa(entry("v[0]"))), r"also in train"),
@@ -237,7 +224,7 @@ CASES = (
     Case("table without ids", csv("text,label,split\na,1,train\n"), "data.csv.*(names the clips|id)"),
     Case("table without splits", csv("id,text,label\na,b,1\n"), "data.csv.*split"),
     Case("table with a header alone", csv("id,text,label,split\n"), "data.csv.*(no clips|train)"),
-    Case("table whose label is a word", row("d,fine,good,train"), r"y, line 5.*'good' is not a number"),
+    Case("table whose label is a word", row("d,fine,good,train"), r"label, line 5.*'good' is not a number"),
     Case("table whose label is missing", row("d,fine,,train"), r"line 5.*'' is not a number"),
     Case("table whose label is infinite", row("d,fine,inf,train"), r"line 5.*inf"),
     Case("table whose label is off the scale", row("d,fine,11,train"), r"'d'.*11.*scale"),
@@ -245,7 +232,6 @@ CASES = (
     Case("table with an id twice", row("a,fine,1,test"), r"'a'.*also in train"),
     Case("table with an empty transcript", row("d,,1,train"), r"'d'.*empty"),
     Case("table in latin-1", raw((ROWS + "d,très bien,1,train\n").encode("latin-1"), "data.csv"), "data.csv.*UTF-8"),
-    Case("table in UTF-16", raw(ROWS.encode("utf-16"), "data.csv"), "data.csv"),
     Case("table with too many cells", row("d,fine,1,train,more,cells"), "data.csv"),
     Case("table without a valid split", csv("id,text,label,split\na,x,1,train\nb,y,1,test\n"), "valid"),
     # CMU SDK

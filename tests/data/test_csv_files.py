@@ -44,6 +44,7 @@ def test_one_table_is_divided_by_its_split_column(whole: Path) -> None:
         "variant": "text only",
         "caption": "MOSI (text only)",
         "caveats": ["not the paper's data: no acoustic frames, no visual frames"],
+        "columns": {"video": "video_id", "clip": "clip_id", "split": "mode", "text": "text", "y": "label"},
     }
 
 
@@ -114,12 +115,12 @@ def test_quoted_cells_may_hold_separators(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "row", "problem", "field"),
     [
-        ("id,text,label,split", ("a", "x", "good", "train"), "'good' is not a number", "y, line 3"),
-        ("id,text,label,split", ("a", "x", "", "train"), "'' is not a number", "y, line 3"),
-        ("id,text,label,split", ("a", "x", "inf", "train"), "'inf' is not a number", "y, line 3"),
-        ("id,text,label,split", ("a", "x", "1", "training"), "'training' is no split", "split, line 3"),
+        ("id,text,label,split", ("a", "x", "good", "train"), "'good' is not a number", "label, line 3"),
+        ("id,text,label,split", ("a", "x", "", "train"), "'' is not a number", "label, line 3"),
+        ("id,text,label,split", ("a", "x", "inf", "train"), "'inf' is not a number", "label, line 3"),
+        ("id,text,label,split", ("a", "x", "1", "exam"), "'exam' is no split", "split, line 3"),
         ("id,text,label,split", ("a", "x"), "'' is no split", "split, line 3"),
-        ("id,label_A,label,split", ("a", "?", "1", "train"), "'?' is not a number", "y_a, line 3"),
+        ("id,label_A,label,split", ("a", "?", "1", "train"), "'?' is not a number", "label_A, line 3"),
         ("id,text,label", ("a", "x", "1"), "no column for the split", None),
         ("id,text,score,split", ("a", "x", "1", "train"), "no column for the label", None),
         ("text,label,split", ("x", "1", "train"), "no column that names the clips", None),
@@ -174,7 +175,8 @@ def test_three_tables_need_three_splits(tmp_path: Path) -> None:
         ("x.TSV", b"", True),
         ("x.txt", b"id;text;sentiment\n", True),
         ("x", b"\xef\xbb\xbflabel,id\r\n", True),
-        ("x.txt", b"id;text\n", False),
+        ("x.txt", b"id;text\n", True),
+        ("x.txt", b"id;words of mine\n", False),
         ("x.pkl", b"\x80\x04\x95", False),
     ],
 )
@@ -199,7 +201,7 @@ def test_a_video_in_two_splits_is_refused(tmp_path: Path) -> None:
     assert caught.value.field == "a"
 
 
-@pytest.mark.parametrize("content", ["", "[1]", '{"training": ["a"]}', '{"train": 5}'])
+@pytest.mark.parametrize("content", ["", "[1]", '{"exam": ["a"]}', '{"train": 5}'])
 def test_json_of_another_form_is_refused(content: str, tmp_path: Path) -> None:
     (path := tmp_path / "folds.json").write_text(content)
     with pytest.raises(UserError, match="does not list videos by split"):

@@ -107,10 +107,22 @@ def test_an_entry_of_another_form_is_named(number: int) -> None:
     assert (caught.value.file, caught.value.field) == (FILE, "dev[1]")
 
 
-def test_word_ids_without_words_are_refused() -> None:
-    (ids, visual, acoustic, _), label, clip = entry()
-    with pytest.raises(UserError, match="word ids but no words"):
-        misa.read([((ids, visual, acoustic), label, clip)], "mosi", FILE)
+def test_word_ids_without_words_are_data_without_transcripts() -> None:
+    (ids, visual, acoustic, _), label, _ = entry()
+    parts = {name: [((ids, visual, acoustic), label, name)] for name in ("train", "dev", "test")}
+    dataset = misa.read(parts, "mosi", FILE)
+    assert dataset.modalities == ("a", "v")
+    assert dataset.about["caveats"] == ["not the paper's data: no transcripts"]
+
+
+def test_ids_and_words_may_be_bytes() -> None:
+    (ids, visual, acoustic, words), label, _ = entry()
+    parts = {
+        name: [((ids, visual, acoustic, [word.encode() for word in words]), label, name.encode())]
+        for name in ("training", "development", "testing")
+    }
+    dataset = misa.read(parts, "mosi", FILE)
+    assert (dataset.train.ids, dataset.train.text) == (["training"], ["a fine film"])
 
 
 def test_frames_of_different_dims_are_refused() -> None:

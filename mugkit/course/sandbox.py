@@ -35,6 +35,7 @@ import mugkit
 from mugkit.errors import UserError
 
 MIB = 1024**2
+_LIBRARY = str(Path(mugkit.__file__).parent.parent)  # so that the worker runs the library that grades
 SCRATCH = "/scratch"  # the one folder inside the sandbox that can be written to
 _SYSTEM = (
     "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin",
@@ -115,6 +116,7 @@ def _files(scratch_size: int) -> list[str]:
 
 def _environment() -> list[str]:
     values = {"PATH": "/usr/bin:/bin", "HOME": SCRATCH, "TMPDIR": SCRATCH, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
+    values["PYTHONPATH"] = _LIBRARY
     return ["--clearenv", *(part for name, value in values.items() for part in ("--setenv", name, value))]
 
 
@@ -131,7 +133,12 @@ class Sandbox:
             stdout=subprocess.PIPE,
             stderr=self.errors,
             cwd=self.folder.name,
-            env={"PATH": os.environ.get("PATH", ""), "HOME": self.folder.name, "OMP_NUM_THREADS": "1"},
+            env={
+                "PATH": os.environ.get("PATH", ""),
+                "HOME": self.folder.name,
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": _LIBRARY,
+            },
             start_new_session=True,
         )
 

@@ -95,7 +95,7 @@ class SandboxedAnswers:
     worker that rests after every cell. A call that was stopped twice is not tried again.
 
     Attributes:
-        blocked: modules that cannot be imported.
+        blocked: modules of mugkit that hold answers: not in the sandbox; without one, importing them fails.
         preload: modules that are imported before limits apply.
     """
 
@@ -179,7 +179,7 @@ class SandboxedAnswers:
         """A new worker."""
         if time.monotonic() > self.ends:
             raise _Died("the submission took too long")
-        self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits)
+        self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits, self.blocked)
         try:
             modules = {"blocked": list(self.blocked), "preload": list(self.preload)}
             self._exchange("start", {"limits": self.limits.of_process(), **modules}, _START_SECONDS)

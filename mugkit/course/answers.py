@@ -20,10 +20,12 @@ import torch
 
 from mugkit.course import codec
 from mugkit.course.sandbox import Limits, Sandbox
-from mugkit.course.worker import Worker
+from mugkit.course.worker import LONGEST_OUTPUT, Worker
 
 LONGEST_REPLY = 64 * 1024**2
+_MOST_PARTS = 500_000  # lists, objects and items of a reply; each takes hundreds of bytes and a microsecond
 _BLOCK = 1 << 16
+_LONGEST_ERROR = 4000
 _START_SECONDS = 120.0  # a busy machine takes a while to import torch
 _REST = 0.5  # seconds in which a signal arrives, on a busy machine too
 
@@ -57,6 +59,9 @@ class Answers(Protocol):
     def get(self, name: str) -> Any:
         """The value of a name, or something to call in its place; KeyError if the submission does not have it."""
 
+    def fresh(self) -> Answers:
+        """A place of the same kind without names."""
+
     def close(self) -> None:
         """Ends what runs for it."""
 
@@ -73,6 +78,9 @@ class LocalAnswers:
     def get(self, name: str) -> Any:
         return self.worker.names[name]
 
+    def fresh(self) -> LocalAnswers:
+        return LocalAnswers()
+
     def close(self) -> None:
         """Nothing runs."""
 
@@ -87,7 +95,7 @@ class SandboxedAnswers:
     worker that rests after every cell. A call that was stopped twice is not tried again.
 
     Attributes:
-        blocked: modules that cannot be imported.
+        blocked: modules of mugkit that hold answers: not in the sandbox; without one, importing them fails.
         preload: modules that are imported before limits apply.
     """
 
@@ -109,13 +117,15 @@ class SandboxedAnswers:
         except _Died as death:
             return Ran(error={"type": "Stopped", "message": str(death), "trace": str(death)})
         self.ran.append(source)
-        return Ran(str(reply.get("output", "")), _error(reply.get("error")))
+        return Ran(str(reply.get("output", ""))[:LONGEST_OUTPUT], _error(reply.get("error")))
 
     def get(self, name: str) -> Any:
         reply = self._asked("look", name=name)
         if reply.get("missing"):
             raise KeyError(name)
-        return Remote(self, name) if reply.get("callable") else codec.decode(reply["value"])
+        if "callable" in reply:
+            return Remote(self, name, [str(one) for one in _list(reply["callable"])])
+        return codec.decode(reply["value"])
 
     def call(self, name: str, arguments: Any) -> dict[str, Any]:
         """Value and handle of a call; AnswerError if it did not return."""
@@ -132,6 +142,9 @@ class SandboxedAnswers:
             return codec.decode(self._asked("gradient", handle=handle, of=codec.encode(of))["value"])
         except _Died as death:
             raise AnswerError(f"the gradient was not computed: {death}") from None
+
+    def fresh(self) -> SandboxedAnswers:
+        return SandboxedAnswers(self.protected, self.limits, self.blocked, self.preload)
 
     def close(self) -> None:
         if self.sandbox:
@@ -166,7 +179,7 @@ class SandboxedAnswers:
         """A new worker."""
         if time.monotonic() > self.ends:
             raise _Died("the submission took too long")
-        self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits)
+        self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits, self.blocked)
         try:
             modules = {"blocked": list(self.blocked), "preload": list(self.preload)}
             self._exchange("start", {"limits": self.limits.of_process(), **modules}, _START_SECONDS)
@@ -239,6 +252,8 @@ _OWN = 1024**3  # what torch holds
 
 
 def _reply(line: bytes) -> dict[str, Any]:
+    if sum(line.count(mark) for mark in (b"[", b"{", b",")) > _MOST_PARTS:
+        raise _Died("its answer has too many parts")
     try:
         reply = json.loads(line)
     except (ValueError, RecursionError):
@@ -253,20 +268,25 @@ def _error(value: Any) -> dict[str, str] | None:
     if not value:
         return None
     parts = value if isinstance(value, dict) else {"message": value}
-    return {key: str(parts.get(key, "")) for key in ("type", "message", "trace")}
+    return {key: str(parts.get(key, ""))[:_LONGEST_ERROR] for key in ("type", "message", "trace")}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 class Remote:
     """A function of the student, to be called from here."""
 
-    def __init__(self, answers: SandboxedAnswers, name: str) -> None:
-        self.answers, self.__name__ = answers, name
+    def __init__(self, answers: SandboxedAnswers, name: str, names_used: Sequence[str] = ()) -> None:
+        self.answers, self.__name__, self.names_used = answers, name, names_used
 
     def __call__(self, *positional: Any, **named: Any) -> Any:
         tensors: list[torch.Tensor] = []
         arguments = codec.encode((positional, named), tensors.append)
         received: dict[str, Any] = {}
         outputs = _Call.apply(self, arguments, received, *tensors)
+        codec.copy_into((positional, named), received["arguments"])
         place = iter(outputs)
         return codec.decode(received["form"], lambda values, form: next(place))
 
@@ -288,6 +308,7 @@ class _Call(torch.autograd.Function):
 
         codec.decode(reply.get("value"), collect)
         received["form"] = reply.get("value")
+        received["arguments"] = codec.decode(reply.get("arguments"))
         ctx.remote, ctx.handle = remote, reply.get("handle")
         ctx.mark_non_differentiable(*constant)
         return tuple(values)

@@ -11,6 +11,7 @@ OUT/nbgrader_config.py    so that `nbgrader formgrader` finds all of it, for gra
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -29,11 +30,35 @@ from mugkit.course.guide import instructor_guide
 from mugkit.errors import UserError
 
 DEFAULT = Path("build/course")
+# nbgrader's own step would run students' code as whoever grades; so nbgrader gets the judge in its place, here and in
+# every course folder. Hidden tests stay out of feedback.
+_GRADING = {
+    "Autograde": {
+        "autograde_preprocessors": [
+            "mugkit.course.execute.JudgeExecute",
+            "nbgrader.preprocessors.LimitOutput",
+            "nbgrader.preprocessors.SaveAutoGrades",
+            "nbgrader.preprocessors.CheckCellMetadata",
+        ]
+    },
+    "GenerateFeedback": {
+        "preprocessors": [
+            "nbgrader.preprocessors.GetGrades",
+            "nbgrader.preprocessors.ClearHiddenTests",
+            "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+        ]
+    },
+}
 _CONFIG = """\
+# Written by mugkit. Autograding in this folder judges in mugkit's sandbox, whoever starts it.
+import os
+
 c = get_config()
-c.CourseDirectory.root = {root!r}
+c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
 c.CourseDirectory.course_id = "mugkit"
+c.JudgeExecute.sources = os.path.join(c.CourseDirectory.root, "source")
 """
+_NO_KERNEL = "judged-in-a-sandbox"  # no machine has it: nbgrader's own step fails before it runs anything
 _BEGIN = """\
 # Assignments
 
@@ -64,8 +89,10 @@ def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
         "CourseDirectory": {"root": str(root.absolute()), "course_id": "mugkit"},
         "Exchange": {"root": str(root.absolute())},  # unused, but nbgrader complains where it cannot write
         "NbGraderAPI": {"log_level": "ERROR"},  # else a page for each notebook
+        "JudgeExecute": {"sources": str(root.absolute() / "source")},
     }
-    config = Config(own | dict(settings or {}))
+    config = Config(_GRADING | own)
+    config.merge(Config(dict(settings or {})))
     return NbGraderAPI(CourseDirectory(config=config), config=config)
 
 
@@ -78,17 +105,38 @@ def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
     out = files.replaceable(out, "nbgrader_config.py")
     chosen = assignment.all_assignments() if chosen is None else chosen
     with files.atomic_folder(out, replace=True) as folder:
-        for one in chosen:
-            (folder / "source" / one.name).mkdir(parents=True)
-            shutil.copy(one.path, folder / "source" / one.name)
+        _sources(folder, chosen)
         grader = api(folder)
         for one in chosen:
             _succeed(grader.generate_assignment(one.name), one.path)
             _reading(folder, one)
         _students(folder, chosen)
         (folder / "instructor_guide.md").write_text(instructor_guide(chosen), encoding="utf-8")
-        (folder / "nbgrader_config.py").write_text(_CONFIG.format(root=str(out.absolute())), encoding="utf-8")
+        guard(folder, chosen)
     return sorted(path for path in out.rglob("*") if path.is_file())
+
+
+def guard(out: Path, chosen: list[Assignment]) -> None:
+    """Makes whatever starts autograding in a course folder use the sandbox, or fail.
+
+    The folder's configuration names the judge; where nbgrader does not read it, a kernel that no machine has stops it.
+    """
+    _sources(out, chosen)
+    lines = [f"c.{name}.{key} = {value!r}" for name, keys in _GRADING.items() for key, value in keys.items()]
+    with files.atomic_path(out / "nbgrader_config.py") as path:
+        path.write_text(_CONFIG + "\n".join(lines) + "\n", encoding="utf-8")
+    with api(out).gradebook as gradebook:
+        for one in chosen:
+            for notebook in gradebook.find_assignment(one.name).notebooks:
+                kernel = {"name": _NO_KERNEL, "display_name": "graded by mugkit course grade", "language": "python"}
+                notebook.kernelspec = json.dumps(kernel)
+        gradebook.db.commit()
+
+
+def _sources(out: Path, chosen: list[Assignment]) -> None:
+    for one in chosen:
+        (out / "source" / one.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(one.path, out / "source" / one.name)
 
 
 def release(out: Path, name: str) -> Path:

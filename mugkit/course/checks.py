@@ -7,6 +7,8 @@ A failure says what was found, what was expected, and the usual mistake. Nothing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -34,13 +36,39 @@ def expect_close(found: Any, expected: Any, hint: str, tolerance: float = 1e-5) 
         raise AssertionError(f"found {_short(one)}, expected {_short(other)}\nHint: {hint}")
 
 
+def names_used(function: Any) -> set[str]:
+    """Every name that a function's code mentions, and that of the functions it calls from its own module."""
+    if hasattr(function, "names_used"):  # a student's, elsewhere
+        return set(function.names_used)
+    found: set[str] = set()
+    pending = [getattr(function, "__code__", None)]
+    while pending:
+        code = pending.pop()
+        if code is None:
+            continue
+        new = set(code.co_names) - found
+        found |= new
+        pending += [part for part in code.co_consts if isinstance(part, CodeType)]
+        pending += [getattr(function.__globals__.get(name), "__code__", None) for name in new]
+    return found
+
+
 def _array(value: Any, hint: str) -> np.ndarray:
+    if isinstance(value, list | tuple):
+        return _arrays(value, hint)
     if hasattr(value, "detach"):  # a tensor, which may ask for its gradient
         value = value.detach().numpy()
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise AssertionError(f"found {type(value).__name__}, expected numbers\nHint: {hint}") from None
+
+
+def _arrays(values: Sequence[Any], hint: str) -> np.ndarray:
+    try:
+        return np.stack([_array(one, hint) for one in values]) if len(values) else np.empty(0)
+    except ValueError:
+        raise AssertionError(f"found values of different shapes\nHint: {hint}") from None
 
 
 def _short(values: np.ndarray) -> str:

@@ -8,6 +8,7 @@ torch takes seconds to import, so only a process that meets a tensor does.
 from __future__ import annotations
 
 import base64
+import math
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
+DEEPEST = 32  # lists in lists
+MOST_KEYS = 1000  # of a dictionary: keys whose hashes are equal are compared each with each
+MOST_NUMBERS = 10_000_000  # of an array
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -57,33 +61,43 @@ def _array(values: np.ndarray) -> dict[str, Any]:
     return {"dtype": values.dtype.str, "shape": list(values.shape), "data": data}
 
 
-def decode(form: Any, tensor: Callable[[torch.Tensor, dict[str, Any]], torch.Tensor] | None = None) -> Any:
-    """The value of a form that `encode` made.
+def decode(
+    form: Any, tensor: Callable[[torch.Tensor, dict[str, Any]], torch.Tensor] | None = None, depth: int = 0
+) -> Any:
+    """The value of a form that `encode` made; nothing is built before it is known to be small.
 
     Args:
         tensor: what becomes of a tensor, given its form; by default a leaf that requires what the form says.
 
     Raises:
-        NotTransferable: a form that `encode` never makes.
+        NotTransferable: a form that `encode` never makes, or one that is nested deeply or large.
     """
     if type(form) in _PLAIN:
         return form
+    if depth > DEEPEST:
+        raise NotTransferable(f"nested more than {DEEPEST} deep")
     try:
-        return _decode(form, tensor or _leaf)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return _decode(form, tensor or _leaf, depth + 1)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotTransferable(f"malformed value: {error}") from None
 
 
-def _decode(form: dict[str, Any], tensor: Callable[[torch.Tensor, dict[str, Any]], torch.Tensor]) -> Any:
+def _decode(form: dict[str, Any], tensor: Callable[[torch.Tensor, dict[str, Any]], torch.Tensor], depth: int) -> Any:
     kind = form["kind"]
     if kind in ("list", "tuple"):
-        items = [decode(item, tensor) for item in form["items"]]
+        items = [decode(item, tensor, depth) for item in form["items"]]
         return items if kind == "list" else tuple(items)
     if kind == "dict":
-        return {decode(k, tensor): decode(v, tensor) for k, v in form["items"]}
-    dtype = np.dtype(form["dtype"])
+        if len(form["items"]) > MOST_KEYS or not all(type(key) in _PLAIN for key, _ in form["items"]):
+            raise NotTransferable(
+                f"a dictionary of more than {MOST_KEYS} keys, or with keys other than numbers and text"
+            )
+        return {key: decode(item, tensor, depth) for key, item in form["items"]}
+    dtype = np.dtype(str(form["dtype"]))
     if dtype.kind not in "biuf":
         raise NotTransferable(f"an array of {dtype}")
+    if math.prod(max(int(size), 1) for size in form["shape"]) > MOST_NUMBERS:
+        raise NotTransferable(f"an array of more than {MOST_NUMBERS} numbers")
     data = base64.b64decode(form["data"])
     values = np.frombuffer(bytearray(data), dtype) if data else np.empty(0, dtype)
     values = values.reshape(form["shape"])
@@ -96,3 +110,27 @@ def _decode(form: dict[str, Any], tensor: Callable[[torch.Tensor, dict[str, Any]
 
 def _leaf(values: torch.Tensor, form: dict[str, Any]) -> torch.Tensor:
     return values.requires_grad_(bool(form["grad"]))
+
+
+def copy_into(old: Any, new: Any) -> None:
+    """Gives arguments of a call the content that they have elsewhere, as a call in this process would have left them.
+
+    Whatever has another kind, shape or number of items there stays as it is here.
+    """
+    if isinstance(old, np.ndarray) and isinstance(new, np.ndarray) and old.shape == new.shape and old.flags.writeable:
+        old[...] = new.astype(old.dtype)
+    elif _is_tensor(old) and _is_tensor(new) and old.shape == new.shape:
+        _copy_tensor(old, new)
+    elif isinstance(old, dict) and isinstance(new, dict):
+        for key in old.keys() & new.keys():
+            copy_into(old[key], new[key])
+    elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
+        for position, (one, other) in enumerate(zip(old, new, strict=True)):
+            copy_into(one, other)
+            if isinstance(old, list) and type(other) in _PLAIN:
+                old[position] = other
+
+
+def _copy_tensor(old: torch.Tensor, new: torch.Tensor) -> None:
+    if old.detach().numpy().tobytes() != new.detach().numpy().tobytes():  # a copy of the same would void its graph
+        old.detach().copy_(new)

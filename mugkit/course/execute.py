@@ -10,7 +10,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor  # type: ignore[import-untyped]
 from traitlets import Bool, Dict, Unicode
 
-from mugkit.course import assignment
+from mugkit.course import assignment, sandbox
 from mugkit.course.answers import SandboxedAnswers
 from mugkit.course.judge import Outcome, cells_of, judge
 from mugkit.course.sandbox import Limits
@@ -22,13 +22,16 @@ class JudgeExecute(NbGraderPreprocessor):
     nbgrader then reads points off the outputs of test cells: all of them without an error output, else none.
     """
 
-    protected = Bool(True, help="run in bubblewrap").tag(config=True)
+    protected = Bool(None, allow_none=True, help="run in bubblewrap; None: only if every layer holds").tag(config=True)
     limits = Dict({}, help="fields of mugkit.course.sandbox.Limits").tag(config=True)
-    sources = Unicode("", help="the folder of the source notebooks").tag(config=True)
+    sources = Unicode("", help="the course's folder of source notebooks").tag(config=True)
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
-        one = assignment.read(Path(self.sources) / f"{resources['nbgrader']['notebook']}.ipynb")
-        answers = SandboxedAnswers(self.protected, Limits(**self.limits), one.blocked, one.preload)
+        if self.protected is None:  # nbgrader was started by itself: nobody asked for less
+            sandbox.require(sandbox.protection())
+        name = resources["nbgrader"]["notebook"]
+        one = assignment.read(Path(self.sources) / name / f"{name}.ipynb")
+        answers = SandboxedAnswers(self.protected is not False, Limits(**self.limits), one.blocked, one.preload)
         try:
             outcomes = judge(list(cells_of(one, nb)), answers)
         finally:

@@ -15,7 +15,8 @@ Written by `mugkit course build` from the sources in `notebooks/assignments/`. I
 
 Hand out `students.zip`. Put what comes back into one folder per student, `SUBMISSIONS/NAME/ASSIGNMENT.ipynb`, and run
 `mugkit course grade SUBMISSIONS --out DIR`. That fills nbgrader's gradebook, writes feedback pages and `points.csv`.
-Essays are graded by hand with the rubrics below: `nbgrader formgrader` in DIR.
+Essays are graded by hand with the rubrics below: `nbgrader formgrader` in DIR. Autograding from there, or by
+`nbgrader autograde`, uses the same sandbox, or refuses.
 """
 
 
@@ -36,7 +37,8 @@ def _assignment(one: Assignment) -> Iterator[str]:
     yield f"## {one.about['title']}\n"
     yield from (f"- {goal}" for goal in one.about["goals"])
     if one.blocked:
-        yield f"\nNot importable while it is graded: {', '.join(f'`{name}`' for name in one.blocked)}.\n"
+        modules = ", ".join(f"`{name}`" for name in one.blocked)
+        yield f"\nNot in the library that a submission sees while it is graded: {modules}.\n"
     yield "\n| test | points | usual mistakes (the hints) |\n| --- | --- | --- |"
     for test in one.cells("test"):
         hints = "; ".join(dict.fromkeys(hint.replace("|", "\\|") for hint in hints_of(test)))

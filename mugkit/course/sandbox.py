@@ -6,7 +6,8 @@ Layers, from the outside in; `protection()` tries each one on this machine and s
 2. a wall clock: who does not answer in time is killed, with all descendants;
 3. resource limits: memory, processor time, file size, number of processes;
 4. bubblewrap: namespaces of its own (no network, no other processes), and a file system that holds Python, torch and
-   mugkit to read and an empty folder to write. Submissions, sources and hidden tests are not in it.
+   mugkit to read and an empty folder to write. Submissions, sources and hidden tests are not in it, nor are mugkit's
+   modules that hold an assignment's answers.
 
 Run by root (a container, a grading server), the process becomes a user that nobody else is, because the kernel exempts
 root from the limit on processes. Run by anybody else, bubblewrap gives it a user namespace, whose processes are counted
@@ -35,6 +36,7 @@ import mugkit
 from mugkit.errors import UserError
 
 MIB = 1024**2
+_LIBRARY = str(Path(mugkit.__file__).parent.parent)  # so that the worker runs the library that grades
 SCRATCH = "/scratch"  # the one folder inside the sandbox that can be written to
 _SYSTEM = (
     "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin",
@@ -71,12 +73,14 @@ def bubblewrap() -> str | None:
     return shutil.which("bwrap")
 
 
-def command(program: Sequence[str], protected: bool, scratch_size: int = 64 * MIB) -> list[str]:
-    """The command line that runs `program` inside bubblewrap, or as it is."""
+def command(
+    program: Sequence[str], protected: bool, scratch_size: int = 64 * MIB, hidden: Sequence[str] = ()
+) -> list[str]:
+    """The command line that runs `program` inside bubblewrap, without the hidden modules of mugkit; or as it is."""
     if not protected:
         return list(program)
     inside = [*_become_nobody(), *program]
-    return [str(bubblewrap()), *_namespaces(), *_files(scratch_size), *_environment(), "--", *inside]
+    return [str(bubblewrap()), *_namespaces(), *_files(scratch_size, hidden), *_environment(), "--", *inside]
 
 
 def _namespaces() -> list[str]:
@@ -96,7 +100,7 @@ def _become_nobody() -> list[str]:
     return [*drop, "bwrap", "--unshare-user", "--disable-userns", "--die-with-parent", "--dev-bind", "/", "/", "--"]
 
 
-def _files(scratch_size: int) -> list[str]:
+def _files(scratch_size: int, hidden: Sequence[str]) -> list[str]:
     """Read-only: the system's libraries, Python, its packages and mugkit. Everything else does not exist."""
     names = dict.fromkeys((*_SYSTEM, sys.base_prefix, sys.prefix, str(Path(mugkit.__file__).parent)))
     paths = [path for path in names if Path(path).exists()]
@@ -106,6 +110,7 @@ def _files(scratch_size: int) -> list[str]:
     return [
         *(part for path in above for part in ("--perms", "0755", "--dir", path)),
         *(part for path in paths for part in ("--ro-bind", path, path)),
+        *(part for module in hidden for part in _hide(module)),
         "--dir", "/tmp", "--proc", "/proc", "--dev", "/dev",
         "--perms", "1777", "--size", size, "--tmpfs", "/dev/shm",
         "--perms", "1777", "--size", size, "--tmpfs", SCRATCH,
@@ -113,25 +118,43 @@ def _files(scratch_size: int) -> list[str]:
     ]  # fmt: skip
 
 
+def _hide(module: str) -> list[str]:
+    """An empty file or folder over a module of mugkit, and over the folder that holds its compiled form."""
+    path = Path(_LIBRARY, *module.split("."))
+    if path.is_dir():
+        return ["--tmpfs", str(path), "--remount-ro", str(path)]
+    compiled = path.parent / "__pycache__"
+    with contextlib.suppress(OSError):  # where nobody may write, nothing will be compiled either
+        compiled.mkdir(exist_ok=True)
+    over = ["--tmpfs", str(compiled), "--remount-ro", str(compiled)] if compiled.is_dir() else []
+    return [*over, "--ro-bind", "/dev/null", str(path.with_suffix(".py"))]
+
+
 def _environment() -> list[str]:
     values = {"PATH": "/usr/bin:/bin", "HOME": SCRATCH, "TMPDIR": SCRATCH, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
+    values["PYTHONPATH"] = _LIBRARY
     return ["--clearenv", *(part for name, value in values.items() for part in ("--setenv", name, value))]
 
 
 class Sandbox:
     """One process tree with a pipe to it and from it. `kill` ends all of it."""
 
-    def __init__(self, module: str, protected: bool, limits: Limits) -> None:
+    def __init__(self, module: str, protected: bool, limits: Limits, hidden: Sequence[str] = ()) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # read when the start fails
         self.folder = tempfile.TemporaryDirectory(prefix="mugkit-course-")
         program = [sys.executable, "-P", "-B", "-m", module]
         self.process = subprocess.Popen(
-            command(program, protected, limits.file_size),
+            command(program, protected, limits.file_size, hidden),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
             cwd=self.folder.name,
-            env={"PATH": os.environ.get("PATH", ""), "HOME": self.folder.name, "OMP_NUM_THREADS": "1"},
+            env={
+                "PATH": os.environ.get("PATH", ""),
+                "HOME": self.folder.name,
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": _LIBRARY,
+            },
             start_new_session=True,
         )
 

@@ -4,12 +4,12 @@ One line of JSON comes in, one goes out:
 
     {"id": 1, "do": "start", "limits": {…}, "blocked": [modules], "preload": [modules]}    first of all
     {"id": 2, "do": "run", "source": …}                 → {"id": 2, "output": …, "error": null | {…}}
-    {"id": 3, "do": "look", "name": …}                  → {"id": 3, "missing" | "callable": true, or "value": …}
-    {"id": 4, "do": "call", "name": …, "arguments": …}  → {"id": 4, "value": …, "handle": 7}
+    {"id": 3, "do": "look", "name": …}                  → {"id": 3, "missing": true, "callable": names, or "value": …}
+    {"id": 4, "do": "call", "name": …, "arguments": …}  → {"id": 4, "value": …, "handle": 7, "arguments": as left}
     {"id": 5, "do": "gradient", "handle": 7, "of": …}   → {"id": 5, "value": gradients of the call's tensors}
 
 Nothing in here decides on points, sees a test or an expected value: whoever overwrites it changes answers, no more.
-It needs numpy, and of mugkit only the codec.
+It needs numpy, and of mugkit only the codec and the checks.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mugkit.course import codec
+from mugkit.course.checks import names_used
 
 if TYPE_CHECKING:
     import torch
@@ -105,7 +106,7 @@ class Worker:
         if name not in self.names:
             return {"missing": True}
         value = self.names[name]
-        return {"callable": True} if callable(value) else {"value": codec.encode(value)}
+        return {"callable": sorted(names_used(value))} if callable(value) else {"value": codec.encode(value)}
 
     def call(self, name: str, arguments: Any) -> dict[str, Any]:
         inputs: list[torch.Tensor] = []
@@ -125,7 +126,7 @@ class Worker:
         form = codec.encode(value, send)
         handle = len(self.calls)
         self.calls[handle] = (inputs, outputs)
-        return {"value": form, "handle": handle}
+        return {"value": form, "handle": handle, "arguments": codec.encode((positional, named))}
 
     def gradient(self, handle: int, of: Any) -> dict[str, Any]:
         import torch

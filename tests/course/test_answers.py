@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from mugkit.course import answers as module
 from mugkit.course.answers import AnswerError, LocalAnswers, SandboxedAnswers
+from mugkit.course.checks import names_used
 from mugkit.course.sandbox import Limits
 
 
@@ -108,3 +110,26 @@ def test_error_in_a_cell_shows_the_students_line(answers: SandboxedAnswers) -> N
     assert error is not None
     assert error["type"] == "ZeroDivisionError"
     assert 'File "<cell 1>", line 2' in error["trace"]
+
+
+def test_reply_of_very_many_parts_is_refused_before_it_is_built() -> None:
+    with pytest.raises(module._Died, match="too many parts"):
+        module._reply(b'{"id": 1, "value": [' + b"[]," * 600_000 + b"1]}")
+
+
+def test_remote_call_changes_its_arguments_as_a_local_one_does(answers: SandboxedAnswers) -> None:
+    code = "def f(a, *, b, c):\n    a.data.mul_(2)\n    b[:] = 0\n    c['k'].append(3) or c['k'].__setitem__(0, 5)"
+    for place in (LocalAnswers(), answers):
+        assert place.run(code.replace("c['k'].append(3) or ", "")).error is None
+        a, b, c = torch.tensor([0.5], requires_grad=True), np.ones(2), {"k": [1, 2]}
+        place.get("f")(a, b=b, c=c)
+        assert a.item() == 1.0
+        assert b.tolist() == [0, 0]
+        assert c == {"k": [5, 2]}
+
+
+def test_remote_function_tells_the_names_it_uses(answers: SandboxedAnswers) -> None:
+    for place in (LocalAnswers(), answers):
+        place.run("def g(a):\n    return a.adapt()\ndef f(a):\n    return g(a)")
+        assert "adapt" in names_used(place.get("f"))
+        assert "absent" not in names_used(place.get("f"))

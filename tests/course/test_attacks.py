@@ -6,8 +6,10 @@ are right and must keep their points.
 
 from __future__ import annotations
 
+import importlib
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -154,6 +156,7 @@ notebooks = [name for name in seen if name.endswith(".ipynb")]
 def test_network_cannot_be_reached_not_even_this_machine(answers: SandboxedAnswers) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         code = f"""
+import importlib
 import socket
 def reach(address):
     try:
@@ -214,6 +217,33 @@ def test_changed_given_names_do_not_reach_the_tests(answers: SandboxedAnswers) -
 def test_reference_cannot_be_imported(answers: SandboxedAnswers) -> None:
     code = "def acc2_non0(p, t):\n    from mugkit.metrics import acc2_f1_non0\n    return acc2_f1_non0(p, t)[0]"
     assert lost(answers, "acc2", code) == {"test-acc2"}
+
+
+AROUND_THE_BLOCK = {
+    "forgotten block": "import sys; del sys.modules['mugkit.metrics']\n    import mugkit.metrics as m",
+    "source": "import mugkit, types, pathlib; m = types.SimpleNamespace()\n"
+    "    exec((pathlib.Path(mugkit.__file__).parent / 'metrics.py').read_text(), m.__dict__)",
+    "compiled": "import mugkit, types, marshal, pathlib; m = types.SimpleNamespace()\n"
+    "    where = pathlib.Path(mugkit.__file__).parent / '__pycache__'\n"
+    "    exec(marshal.loads(next(where.glob('metrics.*')).read_bytes()[16:]), m.__dict__)",
+}
+
+
+@pytest.mark.parametrize("way", AROUND_THE_BLOCK)
+def test_reference_is_not_in_the_sandbox(way: str, answers: SandboxedAnswers) -> None:
+    importlib.import_module("mugkit.metrics")  # its compiled form lies on this disk now
+
+    code = f"def acc2_non0(p, t):\n    {AROUND_THE_BLOCK[way]}\n    return m.acc2_f1_non0(p, t)[0]"
+    assert lost(answers, "acc2", code) == {"test-acc2"}
+
+
+def test_answer_with_equal_hashes_does_not_keep_the_judge_busy(answers: SandboxedAnswers) -> None:
+    code = "def acc2_non0(p, t):\n    return {i * (2**61 - 1): 0 for i in range(60_000)}"
+    code = "class Items(dict):\n    def items(self): return [(i * (2**61 - 1), 0) for i in range(60_000)]\n" + code
+    started = time.monotonic()
+    found = lost(answers, "acc2", code.replace("{i * (2**61 - 1): 0 for i in range(60_000)}", "Items()"))
+    assert found == {"test-acc2"}
+    assert time.monotonic() - started < 60
 
 
 def test_long_output_is_cut(answers: SandboxedAnswers) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -61,3 +62,26 @@ def test_codec_refuses_to_send_other_kinds(value: Any) -> None:
 def test_codec_refuses_malformed_forms(form: Any) -> None:
     with pytest.raises(NotTransferable):
         decode(form)
+
+
+COLLIDING = {"kind": "dict", "items": [[i * (2**61 - 1), 0] for i in range(60_000)]}
+DEEP: Any = 1
+for _ in range(400):
+    DEEP = {"kind": "list", "items": [DEEP]}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        COLLIDING, DEEP,
+        {"kind": "dict", "items": [[{"kind": "tuple", "items": [1]}, 1]]},
+        {"kind": "array", "dtype": "<f8", "shape": [2**40, 0], "data": ""},
+        {"kind": "array", "dtype": "<f8", "shape": [float("inf")], "data": ""},
+    ],
+    ids=["equal hashes", "deep", "compound keys", "empty and huge", "infinite"],
+)  # fmt: skip
+def test_codec_builds_nothing_that_takes_time_depth_or_space(form: Any) -> None:
+    started = time.monotonic()
+    with pytest.raises(NotTransferable):
+        decode(form)
+    assert time.monotonic() - started < 2

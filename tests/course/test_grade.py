@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +16,14 @@ import pandas as pd
 import pytest
 import variants
 from nbformat.v4 import new_code_cell, new_markdown_cell
+from nbgrader.api import Gradebook  # type: ignore[import-untyped]
 from wrong_answers import WRONG
 
 from mugkit.course import sandbox
 from mugkit.course.assignment import grade_id, kind, without_solution
 from mugkit.course.build import build
-from mugkit.course.grade import assemble, grade
+from mugkit.course.grade import grade
+from mugkit.course.handed_in import assemble, doubts, read
 from mugkit.course.sandbox import Limits
 from mugkit.errors import UserError
 
@@ -62,6 +69,73 @@ def hand_in(folder: Path, student: str, notebook: Any) -> None:
     nbformat.write(notebook, folder / student / f"{ONE.name}.ipynb")
 
 
+def without_metadata() -> Any:
+    notebook = filled()
+    for cell in notebook.cells:
+        cell.metadata = {}
+    return notebook
+
+
+def as_format_3() -> dict[str, Any]:
+    """As IPython 2 saved it, but for outputs."""
+    cells = [
+        {"cell_type": "code", "input": cell.source, "metadata": cell.metadata, "outputs": [], "language": "python"}
+        if cell.cell_type == "code"
+        else dict(cell)
+        for cell in filled().cells
+    ]
+    return {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [{"cells": cells}]}
+
+
+def with_plots() -> Any:
+    notebook = filled()
+    image = {"image/png": "A" * 25 * 1024**2}
+    cell_of(notebook, "mae").outputs = [nbformat.v4.new_output("display_data", image)]
+    return notebook
+
+
+def text(notebook: Any) -> str:
+    return json.dumps(notebook, ensure_ascii=False)
+
+
+USUAL = f"{ONE.name}.ipynb"
+ACCENT = filled(mae=variants.solution(1, "mae") + "\n# d\u00e9j\u00e0 vu")
+MARKED = filled(
+    mae="### BEGIN HIDDEN TESTS\n" + variants.solution(1, "mae"),
+    acc7=variants.solution(1, "acc7").replace("### END SOLUTION", ""),
+)
+# By student, the path of the file, its content, and what the table must say of it.
+ODD: dict[str | bytes, tuple[str, bytes, str]] = {
+    "no metadata": (USUAL, text(without_metadata()).encode(), "recognised by their text"),
+    "renamed": ("1_metrics (1).ipynb", text(filled()).encode(), "found as 1_metrics (1).ipynb"),
+    "utf 16": (USUAL, text(ACCENT).encode("utf-16"), "graded"),
+    "latin 1": (USUAL, text(ACCENT).encode("latin-1", errors="replace"), "graded"),
+    "byte order mark": (USUAL, text(filled()).encode("utf-8-sig"), "graded"),
+    "format 3": (USUAL, text(as_format_3()).encode(), "graded"),
+    "below": (f"week 1/mine/{USUAL}", text(filled()).encode(), "found as week 1/mine"),
+    "plots": (USUAL, text(with_plots()).encode(), "graded"),
+    "markers": (USUAL, text(MARKED).encode(), "graded"),
+    "[b]": (USUAL, text(filled()).encode(), "graded"),
+    "[a-z]*": (USUAL, text(filled()).encode(), "graded"),
+    "two\nlines": (USUAL, text(filled()).encode(), "graded"),
+    "n" * 200: (USUAL, text(filled()).encode(), "graded"),
+    b"Jos\xe9": (USUAL, text(filled()).encode(), "graded"),
+}
+SHOWN = {"two\nlines": "two\\nlines", b"Jos\xe9": "Jos\\xe9"}
+
+
+def odd(submissions: Path) -> None:
+    """Names and files that are not as expected; all answers are right."""
+    for name, (place, content, _) in ODD.items():
+        path = submissions / os.fsdecode(name) / place
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    (submissions / "a link to a folder").symlink_to(submissions / "renamed")
+    for copy_of in ("one", "other"):
+        (submissions / "twice").mkdir(exist_ok=True)
+        (submissions / "twice" / f"{copy_of}.ipynb").write_bytes(text(filled()).encode())
+
+
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """One course with all kinds of students, graded once."""
@@ -84,6 +158,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     (submissions / "linked").mkdir()
     (submissions / "linked" / f"{ONE.name}.ipynb").symlink_to(submissions / "right" / f"{ONE.name}.ipynb")
     (submissions / "absent").mkdir()
+    odd(submissions)
     held = sandbox.contains(sandbox.protection())  # bounded attacks only: they need no sandbox to end
     found = grade(submissions, out, protected=held, limits=Limits(cell_seconds=20.0), chosen=[ONE])
     return out, {one.student: one for one in found}
@@ -99,6 +174,59 @@ def test_grade_points(student: str, points: float, graded: tuple[Path, dict[str,
     assert graded[1][student].of == 20
 
 
+@pytest.mark.parametrize("name", ODD, ids=repr)
+def test_grade_unusual_name_or_file_is_recognised_and_said(
+    name: str | bytes, graded: tuple[Path, dict[str, Any]]
+) -> None:
+    found = graded[1][SHOWN.get(name, str(name))]
+    assert found.automatic == 20, found.status
+    assert ODD[name][2] in found.status
+    assert (graded[0] / "feedback" / found.id / ONE.name / f"{ONE.name}.html").is_file()
+    points = pd.read_csv(graded[0] / "points.csv").set_index("student")
+    assert points.loc[SHOWN.get(name, str(name)), "automatic"] == 20
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe{", b"[" * 100_000, b'{"cells": [1]}', b'{"worksheets": {"cells": 1}}']
+)
+def test_read_refuses_what_is_no_notebook(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.ipynb").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.ipynb"):
+        read(tmp_path / "a.ipynb")
+
+
+def test_answer_whose_cell_is_gone_is_named() -> None:
+    notebook = filled()
+    notebook.cells.remove(cell_of(notebook, "acc7"))
+    assert list(doubts(notebook.cells, release())) == ["no cell answers acc7"]
+
+
+@pytest.mark.parametrize("configured", [True, False], ids=["its configuration", "none"])
+def test_nbgrader_started_in_the_folder_runs_no_answer_outside_the_sandbox(
+    configured: bool, graded: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """With the folder's configuration the sandbox judges; without it, nothing runs."""
+    out = shutil.copytree(graded[0], tmp_path / "graded")
+    written = tmp_path / "written"
+    one = out / "submitted" / "right" / ONE.name / f"{ONE.name}.ipynb"
+    notebook = nbformat.read(one, as_version=4)
+    notebook.cells.insert(2, new_code_cell(f"open({str(written)!r}, 'w').write('as whoever grades')"))
+    nbformat.write(notebook, one)
+    if not configured:
+        (out / "nbgrader_config.py").unlink()
+    arguments = ["autograde", ONE.name, "--student", "right", "--force", "--course-dir", str(out)]
+    command = [sys.executable, "-m", "nbgrader", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert not written.exists()
+    if configured and not [layer for layer in sandbox.protection() if not layer.active]:
+        assert done.returncode == 0, done.stderr
+        with Gradebook(f"sqlite:///{out}/gradebook.db") as gradebook:
+            grades = gradebook.find_submission_notebook(ONE.name, ONE.name, "right").grades
+            assert sum(grade.auto_score or 0 for grade in grades) == 20
+    else:
+        assert done.returncode != 0
+
+
 def test_grade_every_test_is_there_once_with_its_own_points(graded: tuple[Path, dict[str, Any]]) -> None:
     expected = {grade_id(cell): float(cell.metadata.nbgrader.points) for cell in ONE.cells("test")}
     for student in ("right", "tampered"):
@@ -108,7 +236,14 @@ def test_grade_every_test_is_there_once_with_its_own_points(graded: tuple[Path, 
 
 
 @pytest.mark.parametrize(
-    ("student", "status"), [("broken", "could not be graded"), ("linked", "a link"), ("absent", "not handed in")]
+    ("student", "status"),
+    [
+        ("broken", "could not be graded"),
+        ("linked", "a link"),
+        ("absent", "not handed in"),
+        ("a link to a folder", "a link in place of a folder"),
+        ("twice", "handed in 2 times: one.ipynb, other.ipynb"),
+    ],
 )
 def test_grade_unreadable_submission_stops_nobody_else(
     student: str, status: str, graded: tuple[Path, dict[str, Any]]
@@ -157,7 +292,7 @@ def test_assemble_takes_answers_and_added_cells_and_nothing_else() -> None:
     handed_in = filled()
     handed_in.cells.insert(3, new_code_cell("x = 1", metadata={"nbgrader": {"grade_id": "mine", "grade": True}}))
     cell_of(handed_in, "test-mae").source = "pass"
-    found = assemble(handed_in, release())
+    found = assemble(handed_in.cells, release())
     names = [grade_id(cell) for cell in ONE.notebook.cells if grade_id(cell)]  # cells to explore with have none
     assert [grade_id(cell) for cell in found.cells if grade_id(cell)] == names
     assert cell_of(found, "mae").source == variants.solution(1, "mae")
@@ -170,11 +305,11 @@ def test_assemble_takes_answers_and_added_cells_and_nothing_else() -> None:
 def test_assemble_essay_keeps_its_text_without_html() -> None:
     handed_in = filled()
     cell_of(handed_in, "protocol").source = "a < b, *really* <script>alert(1)</script>"
-    found = cell_of(assemble(handed_in, release()), "protocol").source
+    found = cell_of(assemble(handed_in.cells, release()), "protocol").source
     assert found == "a &lt; b, *really* &lt;script>alert(1)&lt;/script>"
 
 
 def test_assemble_second_copy_of_an_answer_does_not_count() -> None:
     handed_in = filled()
     handed_in.cells.append({**cell_of(handed_in, "mae"), "source": "mae = None"})
-    assert cell_of(assemble(handed_in, release()), "mae").source == variants.solution(1, "mae")
+    assert cell_of(assemble(handed_in.cells, release()), "mae").source == variants.solution(1, "mae")

@@ -295,4 +295,338 @@ WRONG = (
         "np.maximum.accumulate(np.asarray(p_values)[order] * factors)",
         "test-holm",
     ),
+    # what the first tests did not see: boundaries, second calls, aliasing, gradients, ties, other scales
+    Wrong(
+        "never reset",
+        1,
+        "stop",
+        (
+            "    best = 0\n"
+            "    for epoch in range(1, len(valid_mae)):\n"
+            "        if valid_mae[epoch] < valid_mae[best]:\n"
+            "            best = epoch\n"
+            "        elif epoch - best >= patience:\n"
+            "            break\n"
+        ),
+        (
+            "    best = waited = 0\n"
+            "    for epoch in range(1, len(valid_mae)):\n"
+            "        if valid_mae[epoch] < valid_mae[best]:\n"
+            "            best = epoch\n"
+            "        else:\n"
+            "            waited += 1\n"
+            "            if waited >= patience:\n"
+            "                break\n"
+        ),
+        "test-stop",
+    ),
+    Wrong(
+        "compares with the epoch before",
+        1,
+        "stop",
+        "valid_mae[epoch] < valid_mae[best]:\n            best = epoch\n        elif epoch - best",
+        (
+            "valid_mae[epoch] < valid_mae[epoch - 1]:\n"
+            "            best = epoch if valid_mae[epoch] < valid_mae[best] else best\n"
+            "        elif epoch - best"
+        ),
+        "test-stop",
+    ),
+    Wrong(
+        "a margin",
+        1,
+        "stop",
+        "valid_mae[epoch] < valid_mae[best]",
+        "valid_mae[epoch] < valid_mae[best] - 1e-3",
+        "test-stop",
+    ),
+    Wrong(
+        "starts from an error of 1",
+        1,
+        "stop",
+        "valid_mae[epoch] < valid_mae[best]",
+        "valid_mae[epoch] < min(1.0, valid_mae[best])",
+        "test-stop",
+    ),
+    Wrong(
+        "absent class counts as found",
+        1,
+        "f1",
+        "(2 * hits / size if size else 0.0)",
+        "(2 * hits / size if hits else 1.0)",
+        "test-f1-value",
+    ),
+    Wrong(
+        "no guard for an absent class",
+        1,
+        "f1",
+        "(2 * hits / size if size else 0.0)",
+        "(2 * hits / size)",
+        "test-f1-value",
+    ),
+    Wrong("rounds predictions", 1, "acc2", "(prediction > 0)", "(np.round(prediction) > 0)", "test-acc2"),
+    Wrong("drops nearly neutral labels", 1, "acc2", "truth != 0", "np.abs(truth) > 0.05", "test-acc2"),
+    Wrong(
+        "overwrites",
+        1,
+        "mae",
+        "np.abs(prediction - truth)",
+        "np.abs(np.subtract(prediction, truth, out=prediction))",
+        "test-mae",
+    ),
+    Wrong(
+        "near ties by the test set",
+        1,
+        "choose",
+        "test_mae[np.argmin(valid_mae)]",
+        "test_mae[valid_mae <= valid_mae.min() + 0.005].min()",
+        "test-choose",
+    ),
+    Wrong(
+        "sorts what it was given",
+        1,
+        "choose",
+        "return float(",
+        "np.asarray(valid_mae).sort()\n    return float(",
+        "test-choose",
+    ),
+    Wrong(
+        "detached",
+        2,
+        "project",
+        "return torch.tanh(x @ weight.T + bias)",
+        "return torch.tanh(x @ weight.T + bias).detach()",
+        "test-project",
+    ),
+    Wrong(
+        "NaN gradient at zero",
+        2,
+        "normalise",
+        "x.norm(dim=1, keepdim=True)",
+        "x.pow(2).sum(1, keepdim=True).sqrt()",
+        "test-normalise",
+    ),
+    Wrong(
+        "NaN gradient behind where",
+        2,
+        "normalise",
+        "return x / x.norm(dim=1, keepdim=True).clamp_min(1e-12)",
+        "length = x.norm(dim=1, keepdim=True)\n    return torch.where(length > 0, x / length, x)",
+        "test-normalise",
+    ),
+    Wrong("length detached", 2, "normalise", "x.norm(", "x.detach().norm(", "test-normalise"),
+    Wrong(
+        "in place",
+        2,
+        "normalise",
+        "return x / x.norm(dim=1, keepdim=True).clamp_min(1e-12)",
+        "return x.div_(x.norm(dim=1, keepdim=True).clamp_min(1e-12))",
+        "test-normalise",
+    ),
+    Wrong("anchors detached", 2, "similarity", "normalise(anchors)", "normalise(anchors).detach()", "test-similarity"),
+    Wrong(
+        "ties found",
+        2,
+        "retrieval",
+        (
+            "    nearest = similarity(projected, unimodal, 1.0).argmax(dim=1)\n"
+            "    return (nearest == torch.arange(len(projected))).float().mean().item()"
+        ),
+        (
+            "    all_pairs = similarity(projected, unimodal, 1.0)\n"
+            "    return (all_pairs.diagonal() >= all_pairs.max(dim=1).values).float().mean().item()"
+        ),
+        "test-retrieval",
+    ),
+    Wrong(
+        "detached parts",
+        2,
+        "total",
+        "eta * projected[m] + gamma * contrastive[m]",
+        "eta * projected[m].item() + gamma * contrastive[m].item()",
+        "test-total",
+    ),
+    Wrong(
+        "adds in place",
+        2,
+        "total",
+        "return multimodal + sum(eta * projected[m] + gamma * contrastive[m] for m in projected)",
+        (
+            "whole = multimodal.clone()\n"
+            "    multimodal.data.add_(1)\n"
+            "    return whole + sum(eta * projected[m] + gamma * contrastive[m] for m in projected)"
+        ),
+        "test-total",
+    ),
+    Wrong(
+        "overwrites",
+        2,
+        "train",
+        "for _ in range(steps):\n        weight, bias = weight.detach()",
+        (
+            "given = weight\n"
+            "    for _ in range(steps):\n"
+            "        given.data.copy_(weight.data)\n"
+            "        weight, bias = weight.detach()"
+        ),
+        "test-train",
+    ),
+    Wrong("fixed temperature", 2, "train", "unimodal, temperature)", "unimodal, 0.2)", "test-train"),
+    Wrong(
+        "clipped gradient",
+        2,
+        "train",
+        "weight - lr * down, bias",
+        "weight - lr * down * (0.5 / down.norm().clamp_min(0.5)), bias",
+        "test-train",
+    ),
+    Wrong(
+        "bias from 0", 2, "train", "for _ in range(steps):", "bias = 0 * bias\n    for _ in range(steps):", "test-train"
+    ),
+    Wrong(
+        "relative gain of 1 %",
+        3,
+        "gate",
+        "task_loss(adapted, multimodal) < task_loss(theta, multimodal)",
+        "task_loss(adapted, multimodal) < 0.99 * task_loss(theta, multimodal)",
+        "test-gate",
+    ),
+    Wrong(
+        "a margin",
+        3,
+        "gate",
+        "task_loss(adapted, multimodal) < task_loss(theta, multimodal)",
+        "task_loss(adapted, multimodal) < task_loss(theta, multimodal) - 1e-4",
+        "test-gate",
+    ),
+    Wrong(
+        "squared losses",
+        3,
+        "gate",
+        "        return bool(task_loss(adapted, multimodal) < task_loss(theta, multimodal))",
+        (
+            "        squares = [(corrected(t, *multimodal[:2]) - multimodal[2]).square().mean() for t "
+            "in (adapted, theta)]\n"
+            "        return bool(squares[0] < squares[1])"
+        ),
+        "test-gate",
+    ),
+    Wrong(
+        "overwrites θ where open",
+        3,
+        "step",
+        "        return adapted.detach()",
+        "        return theta.data.copy_(adapted.detach())",
+        "test-step-open",
+    ),
+    Wrong(
+        "overwrites θ where closed",
+        3,
+        "step",
+        "    return (theta - alpha_prime * meta_gradient(theta, unimodal, multimodal, alpha)).detach()",
+        "    return theta.data.sub_(alpha_prime * meta_gradient(theta, unimodal, multimodal, alpha))",
+        "test-step-closed",
+    ),
+    Wrong(
+        "clipped gradient",
+        3,
+        "inner",
+        "theta - alpha * gradient",
+        "theta - alpha * gradient / gradient.norm().clamp_min(2)",
+        "test-inner-value",
+    ),
+    Wrong(
+        "λ divided by the epoch", 3, "target", "lambda_init ** (epoch + 1)", "lambda_init / (epoch + 1)", "test-target"
+    ),
+    Wrong("starts an epoch late", 4, "momentum", "epoch < 2", "epoch < 3", "test-momentum"),
+    Wrong("bounds the old label", 4, "momentum", "* labels +", "* labels.clamp(-rho, rho) +", "test-momentum"),
+    Wrong("in place", 4, "momentum", "proposed.clamp(", "proposed.clamp_(", "test-momentum"),
+    Wrong(
+        "root mean square",
+        4,
+        "delta",
+        "(features - centre).norm(dim=-1)",
+        "(features - centre).square().mean(-1).sqrt()",
+        "test-delta",
+    ),
+    Wrong(
+        "output detached",
+        4,
+        "mucn",
+        "return rho * torch.tanh(noisy + correction)",
+        "return (rho * torch.tanh(noisy + correction)).detach()",
+        "test-mucn",
+    ),
+    Wrong("correction detached", 4, "mucn", "noisy + correction)", "noisy + correction.detach())", "test-mucn"),
+    Wrong("label detached", 4, "mucn", "torch.tanh(noisy + ", "torch.tanh(noisy.detach() + ", "test-mucn"),
+    Wrong("rounded labels", 4, "compare", "labels.sign()", "labels.round().sign()", "test-compare"),
+    Wrong("slightly negative is positive", 4, "centres", "labels >= 0", "labels >= -0.1", "test-centres"),
+    Wrong(
+        "bounded",
+        4,
+        "generate",
+        "0.5 * y * delta_s / (delta_m + 1e-8)",
+        "0.5 * y * (delta_s / (delta_m + 1e-8)).clamp(-10, 10)",
+        "test-generate",
+    ),
+    Wrong("absolute mean", 5, "paired", "float(differences.mean())", "abs(float(differences.mean()))", "test-paired"),
+    Wrong("fixed threshold", 5, "verdict", "abs(mean) <= half", "abs(mean) <= 0.3", "test-verdict"),
+    Wrong("half the half-width", 5, "verdict", "abs(mean) <= half", "abs(mean) <= half / 2", "test-verdict"),
+    Wrong("twice the half-width", 5, "verdict", "abs(mean) <= half", "abs(mean) <= 2 * half", "test-verdict"),
+    Wrong("0 at the end", 5, "verdict", "abs(mean) <= half", "abs(mean) < half", "test-verdict"),
+    Wrong(
+        "one rank for equal ones",
+        5,
+        "holm",
+        "len(order) - np.arange(len(order))",
+        "len(order) - np.unique(np.asarray(p_values)[order], return_inverse=True)[1]",
+        "test-holm",
+    ),
+    Wrong(
+        "last rank for equal ones",
+        5,
+        "holm",
+        "len(order) - np.arange(len(order))",
+        "len(order) - (stats.rankdata(np.asarray(p_values)[order], 'max') - 1)",
+        "test-holm",
+    ),
+    Wrong(
+        "sorts what it was given",
+        5,
+        "holm",
+        "    return corrected.tolist()",
+        "    p_values.sort()\n    return corrected.tolist()",
+        "test-holm",
+    ),
+    Wrong(
+        "labels not clipped",
+        1,
+        "acc7",
+        "[np.round(np.clip(values, -3, 3)) for values in (prediction, truth)]",
+        "[np.round(np.clip(prediction, -3, 3)), np.round(truth)]",
+        "test-acc7",
+    ),
+    Wrong(
+        "labels rounded half upwards",
+        1,
+        "acc7",
+        "[np.round(np.clip(values, -3, 3)) for values in (prediction, truth)]",
+        "[np.round(np.clip(prediction, -3, 3)), np.floor(np.clip(truth, -3, 3) + 0.5)]",
+        "test-acc7",
+    ),
+    Wrong(
+        "a wrapper and no step of it",
+        3,
+        "learn2learn",
+        "def with_learn2learn(",
+        (
+            "def with_learn2learn(theta, unimodal, multimodal, alpha, alpha_prime):\n"
+            "    maml = MAML(Corrector(theta), lr=alpha)\n"
+            "    return bilevel_step(maml.module.theta, unimodal, multimodal, alpha, alpha_prime)\n"
+            "\n"
+            "\n"
+            "def unused("
+        ),
+        "test-learn2learn",
+    ),
 )

@@ -1,0 +1,310 @@
+"""What students handed in, recognised by its content: whose it is, which assignment, which cell answers which exercise.
+
+Files come renamed, in other folders, encodings and versions of the format, full of plots, and from editors that drop
+metadata. Whatever can be recognised is, and said; for the rest there is a reason that an instructor can act on.
+
+All of it is untrusted, its structure too. `assemble` takes the text of answers and of added cells out of it and puts
+them into the release version, so that nothing else of the file matters: not its metadata, points, cell types, outputs,
+nor tests that were changed, copied or deleted.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from mugkit.course.assignment import EXPLORE, grade_id, kind, names
+from mugkit.errors import UserError
+from mugkit.notebook_files import LARGEST, MOST_CELLS, MOST_PARTS
+
+_LARGEST_FILE = 256 * 1024**2  # bytes with outputs, which are left out before `LARGEST` counts
+_MOST_FILES = 500  # looked at in one student's folder
+_PLAIN_NAME = re.compile(r"\w[\w.@ -]{0,79}")
+_MARKER = re.compile(r"(BEGIN|END) (HIDDEN TESTS)")
+_SAVE = "open it in JupyterLab, clear the outputs and save it again"
+
+
+@dataclass(frozen=True)
+class Student:
+    """One entry of the folder of submissions.
+
+    Attributes:
+        name: the folder's, as it can be printed.
+        id: the name in gradebook and feedback: the folder's, where nbgrader can work with it.
+    """
+
+    folder: Path
+    name: str
+    id: str
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """A notebook, and what an instructor should know about where it was found."""
+
+    cells: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
+
+
+def students(submissions: Path) -> list[Student]:
+    """Everybody with an entry, in the order of names: folders, and what lies there in place of one.
+
+    Raises:
+        UserError: there is no such folder, or nobody in it.
+    """
+    if not submissions.is_dir():
+        raise UserError("no such folder", file=submissions, fix="name a folder that holds one folder per student")
+    entries = [path for path in submissions.iterdir() if not path.name.startswith(".")]
+    found = sorted(path for path in entries if path.is_dir() or path.is_symlink() or path.suffix in (".ipynb", ".zip"))
+    if not found:
+        fix = "put each student's notebooks into a folder of its own: SUBMISSIONS/NAME/ASSIGNMENT.ipynb"
+        raise UserError("no student's folder in it", file=submissions, fix=fix)
+    return [Student(path, printable(path.name), _identifier(path.name)) for path in found]
+
+
+def printable(name: str) -> str:
+    """A file's name on one line, in UTF-8; other bytes and control characters as escapes."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _identifier(name: str) -> str:
+    """nbgrader looks for names as patterns of files, so brackets and stars find others, or nobody."""
+    if _PLAIN_NAME.fullmatch(name):
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:10]
+    return f"{re.sub(r'[^A-Za-z0-9]+', '_', name)[:40]}-{digest}"
+
+
+def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | None:
+    """A student's notebook of an assignment; None if nothing was handed in.
+
+    Args:
+        releases: by assignment, its release version.
+
+    Raises:
+        UserError: something lies there that may be it, but cannot be read, is a link, or is there more than once.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        what = "a link" if folder.is_symlink() else "a file"
+        fix = "put the student's notebooks into a folder"
+        raise UserError(f"{what} in place of a folder", file=printable(folder.name), fix=fix)
+    usual = (folder / f"{name}.ipynb", folder / name / f"{name}.ipynb")
+    of_this: list[tuple[Path, list[dict[str, Any]]]] = []
+    unreadable: list[UserError] = []
+    for path in _notebooks(folder):
+        try:
+            cells = read(path)
+        except UserError as error:
+            unreadable += [error] if path in usual or path.stem not in releases else []
+            continue
+        recognised = recognise(cells, releases)
+        if recognised == name or (recognised is None and path in usual):
+            of_this.append((path, cells))
+    return _only(of_this, unreadable, folder, usual)
+
+
+def _only(
+    found: list[tuple[Path, list[dict[str, Any]]]], unreadable: list[UserError], folder: Path, usual: Sequence[Path]
+) -> HandedIn | None:
+    """The one under its usual name, or the only one there is."""
+    best = [one for one in found if one[0] in usual] or found
+    shown = ", ".join(printable(str(path.relative_to(folder))) for path, _ in best)
+    if len(best) > 1:
+        raise UserError(f"handed in {len(best)} times: {shown[:300]}", fix="keep the one that counts")
+    if best:
+        return HandedIn(best[0][1], () if best[0][0] in usual else (f"found as {shown}",))
+    if unreadable:
+        raise unreadable[0]
+    return None
+
+
+def _notebooks(folder: Path) -> Iterator[Path]:
+    """Every notebook in a folder; those that editors keep as copies are none."""
+    looked_at = 0
+    for at, below, files in os.walk(folder):
+        below[:] = sorted(one for one in below if not one.startswith("."))
+        for name in sorted(files):
+            looked_at += 1
+            if looked_at > _MOST_FILES:
+                raise UserError(f"more than {_MOST_FILES} files", fix="keep the notebooks alone")
+            if name.lower().endswith((".ipynb", ".ipynb.txt", ".ipynb.json")) and not name.startswith("."):
+                yield Path(at, name)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The cells of a notebook, with type, text and metadata alone; formats 3 and 4, any usual encoding.
+
+    Raises:
+        UserError: a link, too large, no JSON, or no notebook.
+    """
+    name = printable(path.name)
+    if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
+        raise UserError(f"{name} is a link in place of a file", file=name, fix="hand in the notebook itself")
+    if path.stat().st_size > _LARGEST_FILE:
+        raise UserError(f"{name} is larger than {_LARGEST_FILE // 1024**2} MB", file=name, fix=_SAVE)
+    try:
+        found = _json(path.read_bytes())
+    except (ValueError, RecursionError, OSError) as error:
+        raise UserError(f"{name} is no notebook ({str(error)[:200]})", file=name, fix=_SAVE) from error
+    cells = [_cell(one) for one in _cells(found) if isinstance(one, dict)]
+    if not cells or len(cells) > MOST_CELLS:
+        raise UserError(f"{name} is no notebook: it has {len(cells):,} cells", file=name, fix=_SAVE)
+    if sum(len(_text(cell)) for cell in cells) > LARGEST:
+        raise UserError(f"{name} holds more than {LARGEST // 1024**2} MB of text", file=name, fix=_SAVE)
+    return cells
+
+
+def _json(content: bytes) -> Any:
+    try:
+        text = content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    if text.count("{") + text.count("[") > MOST_PARTS:
+        raise ValueError(f"more than {MOST_PARTS:,} objects and lists")
+    return json.loads(text.removeprefix("\ufeff"))
+
+
+def _cells(found: Any) -> list[Any]:
+    """Of a notebook; in format 3 they are on worksheets."""
+    outer = found if isinstance(found, dict) else {}
+    sheets = outer.get("worksheets")
+    parts = [outer, *(one for one in (sheets if isinstance(sheets, list) else []) if isinstance(one, dict))]
+    return [cell for part in parts if isinstance(part.get("cells"), list) for cell in part["cells"]]
+
+
+def _cell(found: dict[str, Any]) -> dict[str, Any]:
+    """Type, text and metadata; format 3 calls a code cell's text its input."""
+    source = found.get("source", found.get("input", ""))
+    return {"cell_type": found.get("cell_type"), "source": source, "metadata": _object(found, "metadata")}
+
+
+def recognise(cells: Sequence[dict[str, Any]], releases: Mapping[str, Any]) -> str | None:
+    """The assignment whose answers and tests these cells have; None if they have none, or several have as many."""
+    scores = {name: _score(cells, release) for name, release in releases.items()}
+    best = [name for name, score in scores.items() if score and score == max(scores.values())]
+    return best[0] if len(best) == 1 else None
+
+
+def _score(cells: Sequence[dict[str, Any]], release: Any) -> int:
+    own = {grade_id(cell) for cell in release.cells if kind(cell) in ("answer", "test", "essay")}
+    return len(own & set(identify(cells, release)))
+
+
+def identify(cells: Sequence[dict[str, Any]], release: Any) -> list[str]:
+    """For each cell, the one of the release that it is, or an empty text: by id, else by text, names or place."""
+    known = {grade_id(cell): cell for cell in release.cells if grade_id(cell)}
+    marked = [str(_object(cell["metadata"], "nbgrader").get("grade_id", "")) for cell in cells]
+    found = [name if name in known else "" for name in marked]
+    texts = {cell.source.strip(): name for name, cell in known.items() if kind(cell) in ("test", "given", "text")}
+    for position, cell in enumerate(cells):
+        name = texts.get(_text(cell).strip(), "")
+        if not found[position] and name not in found:
+            found[position] = name
+    for name, cell in known.items():
+        if kind(cell) in ("answer", "essay") and name not in found:
+            place = _defines(cells, found, cell)
+            place = _in_place(cells, found, name, list(known), cell) if place is None else place
+            if place is not None:
+                found[place] = name
+    return found
+
+
+def _defines(cells: Sequence[dict[str, Any]], found: Sequence[str], answer: Any) -> int | None:
+    """The first unknown cell that defines what an answer's stub does."""
+    wanted = names(answer.source) if answer.cell_type == "code" else []
+    patterns = [re.compile(rf"^[ \t]*(?:def|class)[ \t]+{name}\b", re.MULTILINE) for name in wanted]
+    for position, cell in enumerate(cells):
+        is_free = not found[position] and cell["cell_type"] == "code"
+        if is_free and patterns and all(pattern.search(_text(cell)) for pattern in patterns):
+            return position
+    return None
+
+
+def _in_place(
+    cells: Sequence[dict[str, Any]], found: Sequence[str], name: str, order: Sequence[str], answer: Any
+) -> int | None:
+    """The unknown cell of an answer's type between the cells that come before and after it in the release."""
+    at = order.index(name)
+    before = order[at - 1] if at else ""
+    after = order[at + 1] if at + 1 < len(order) else ""
+    if before not in found or (after and after not in found):
+        return None
+    start, end = found.index(before) + 1, found.index(after) if after else len(cells)
+    between = [i for i in range(start, end) if not found[i] and cells[i]["cell_type"] == answer.cell_type]
+    if not between:
+        return None
+    return between[-1] if answer.cell_type == "code" else between[0]
+
+
+def doubts(cells: Sequence[dict[str, Any]], release: Any) -> Iterator[str]:
+    """What an instructor should know about how cells were recognised."""
+    found = identify(cells, release)
+    marked = [str(_object(cell["metadata"], "nbgrader").get("grade_id", "")) for cell in cells]
+    if any(name and name != mark for name, mark in zip(found, marked, strict=True)):
+        yield "cells without metadata, recognised by their text"
+    if lacking := [grade_id(one) for one in release.cells if kind(one) == "answer" and grade_id(one) not in found]:
+        yield f"no cell answers {', '.join(lacking)}"
+
+
+def assemble(cells: Sequence[dict[str, Any]], release: Any) -> Any:
+    """The release version with a student's answers and added cells in it."""
+    known = {grade_id(cell): cell for cell in release.cells if grade_id(cell)}
+    answers: dict[str, str] = {}
+    added: dict[str, list[Any]] = {"": []}
+    pending: list[Any] = []
+    for name, given in zip(identify(cells, release), cells, strict=True):
+        if not name:
+            pending.append(_added(given))
+        elif name not in answers:  # a copy of a cell does not count twice
+            answers[name] = _text(given)
+            added[name], pending = pending, []
+    assembled = copy.deepcopy(release)
+    assembled.cells = []
+    for name, own in known.items():
+        cell = copy.deepcopy(own)
+        if kind(cell) in ("answer", "essay") and name in answers:
+            cell.source = answers[name] if cell.cell_type == "code" else _harmless(answers[name])
+        assembled.cells += [*added.get(name, []), cell]
+    assembled.cells += pending
+    return assembled
+
+
+def _object(outer: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A field that ought to be an object; an empty one otherwise."""
+    found = outer.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _text(cell: Mapping[str, Any]) -> str:
+    """A cell's text; what is no text, and half a character, cannot have come from an editor.
+
+    nbgrader's marks of hidden tests, which end its feedback, become plain text: they mean something in sources alone.
+    """
+    source = cell.get("source", "")
+    lines = source if isinstance(source, list) else [source]
+    text = "".join(line for line in lines if isinstance(line, str)).encode(errors="replace").decode()
+    return _MARKER.sub(r"\1: \2", text)
+
+
+def _harmless(text: str) -> str:
+    """Markdown without HTML: it is shown in the browser of whoever grades."""
+    return text.replace("<", "&lt;")
+
+
+def _added(cell: Mapping[str, Any]) -> Any:
+    """A cell of the student's own, without anything but its text and whether it is for exploring."""
+    if cell.get("cell_type") != "code":
+        return new_markdown_cell(_harmless(_text(cell)))
+    tags = _object(cell, "metadata").get("tags")
+    explores = isinstance(tags, list) and EXPLORE in tags
+    return new_code_cell(_text(cell), metadata={"tags": [EXPLORE]} if explores else {})

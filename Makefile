@@ -41,8 +41,8 @@ QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 # Unit tests side by side, a file's together: they share what they set up.
 SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup other-parts data reproduce test test-lowest test-newest soak fuzz audit notebooks costs first bench report book \
-	lab pins clean
+.PHONY: help setup other-parts data reproduce test test-lowest test-newest soak fuzz audit notebooks costs first bench gpu report \
+	book lab pins clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -140,6 +140,9 @@ first: data  ## measure how soon notebook 00 shows its results where nothing is 
 
 bench: data  ## measure ratios of speed (ten minutes, fetches MMSA); fails when one falls under its bar
 	@HF_HUB_OFFLINE=1 $(LIKE_PIP) mugkit bench --out $(OUT)
+
+gpu: setup  ## check everything that needs a GPU (eight minutes); SKIP=bench leaves a part out
+	HF_HUB_OFFLINE=1 python tests/gpu/check.py --out $(OUT) $(addprefix --skip ,$(SKIP))
 
 report: setup  ## write the ledger of claims and figures/report.html from what figures/ holds
 	mugkit report --out $(OUT)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import bag_of_words, small, tiny_bert
+from small import PERHAPS_WAITING, WAITING, bag_of_words, small, tiny_bert
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mugkit.config import RunSpec
@@ -28,9 +28,6 @@ from mugkit.systems import SYSTEMS, Work
 # What makes Python wait for a device: a value of a tensor, or a shape that depends on values.
 WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique", "aten::item")
 
-
-WAITING = {"aobert", "mfm"}  # they recover only the words that were hidden, or only what is no padding
-PERHAPS_WAITING = {"unimse"}  # some versions of transformers look whether a mask hides anything
 LABELS_FROM_STAGE_2 = {name for name, one in SYSTEMS.items() if one.labels == "mucn"}  # else as `copy`
 
 

@@ -1,0 +1,185 @@
+"""The check of a GPU, on a CPU: its order, its JSON, that it tells what is missing and what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import carry  # noqa: E402
+import check  # noqa: E402
+import comparing  # noqa: E402
+from drawing import SameDraws, same_draws  # noqa: E402
+from ground import Ground  # noqa: E402
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
+from mugkit import files  # noqa: E402
+from mugkit.results import gpu_hours  # noqa: E402
+from mugkit.results.cost import Trainer  # noqa: E402
+from mugkit.systems import SYSTEMS  # noqa: E402
+
+RANDOM = ("aten::bernoulli", "aten::native_dropout", "aten::rand", "aten::normal_", "aten::uniform_", "aten::random_")
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return Ground(tmp_path_factory.mktemp("gpu"), torch.device("cpu"), dry=True)
+
+
+@pytest.mark.slow
+def test_all_parts_run_dry_in_order_from_a_bare_checkout(tmp_path: Path) -> None:
+    plain = {name: value for name, value in os.environ.items() if name not in ("MUGKIT_HOME", "PYTHONPATH")}
+    command = [sys.executable, "tests/gpu/check.py", "--dry", "--out", str(tmp_path)]
+    ended = subprocess.run(
+        command, cwd=HERE.parents[1], env={**plain, "PYTHONPATH": "."}, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    found = files.read_json(tmp_path / "gpu-dry.json")
+    assert list(found["parts"]) == ["systems", "waiting", "notebooks", "bench", "table3"]
+    assert [line.partition(":")[0] for line in ended.stdout.splitlines()[:5]] == list(found["parts"])
+    assert found["device"] == "CPU"
+    systems = found["parts"]["systems"]["results"]
+    assert systems.keys() == {"stages 1 and 2", *SYSTEMS}
+    assert all(one["identical_again"] for one in systems.values())
+    assert found["parts"]["waiting"]["waits"].keys() == SYSTEMS.keys()
+    assert len(found["parts"]["notebooks"]["results"]) == 4
+    assert gpu_hours.GPU != "gpu-dry.json"
+    files.write_json(tmp_path / gpu_hours.GPU, found)
+    assert gpu_hours.card_of(tmp_path).flops == found["step_flops"]
+    table = (tmp_path / "tables" / "gpu-dry.md").read_text()
+    assert "| Table 3 on MOSI |" in table
+    assert "| runs at once: 2 |" in table
+
+
+def test_skipped_parts_are_told_and_a_part_that_fails_stops_no_other(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> dict[str, Any]:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(check, "notebooks", broken)
+    monkeypatch.setattr(comparing, "_waits", lambda ground, system: "waited" if system in ("aobert", "tfn") else "")
+    found = check.run(ground, ["systems", "bench"], tmp_path / "gpu.json")
+    assert files.read_json(tmp_path / "gpu.json") == found
+    parts = found["parts"]
+    assert {name for name, row in parts.items() if "skipped" in row} == {"systems", "bench", "table3"}
+    assert "out of memory" in parts["notebooks"]["error"]
+    assert parts["waiting"]["not_known"] == ["tfn"]
+    assert parts["waiting"]["known_but_does_not"] == ["mfm"]
+    assert not parts["waiting"]["ok"]
+    printed = capsys.readouterr().out
+    assert "waiting: FAILED" in printed
+    assert "tfn" in printed
+    assert check.table(found).count("skipped") == 3
+
+
+def test_part_that_is_out_of_time_says_what_is_left_out() -> None:
+    clock = check.Clock(0.0)
+    assert list(clock.within(["a", "b"])) == []
+    assert clock.left_out == ["a", "b"]
+    row = {"ok": False, "seconds": 1.0, "left_out": clock.left_out}
+    assert "out of time before: a, b" in check.told("systems", row)
+
+
+def test_other_losses_on_the_device_are_found(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = iter([[1.0, 0.5], [1.0, 0.52], [1.0, 0.53]])
+    monkeypatch.setattr(comparing, "epoch", lambda work: (next(tries), {}))
+    row = comparing._epoch(ground, "copy")
+    assert row["first step"] == 0
+    assert row["epoch"] == pytest.approx(0.02 / 1.5)
+    assert (row["ok"], row["identical_again"]) == (False, False)
+    assert comparing._relative([1.0, float("nan")], [1.0, 2.0]) == float("inf")
+
+
+class OnlySame(TorchDispatchMode):
+    """Notes random numbers that are not drawn by `SameDraws`."""
+
+    def __init__(self, draws: SameDraws) -> None:
+        super().__init__()
+        self.draws, self.seen = draws, list[str]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.name().startswith(RANDOM) and not self.draws.drawing and "generator" not in (kwargs or {}):
+            self.seen.append(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("system", sorted(SYSTEMS))
+def test_every_random_number_of_a_step_is_the_same_on_every_device(ground: Ground, system: str) -> None:
+    work = ground.work(system, comparing.CPU, "cpu")
+    if work.system.labels == "mucn":
+        work.learned_labels()
+    trainer = Trainer.of(work)
+    batch = trainer.clips.batch(torch.arange(8))
+    with same_draws(trainer.network) as draws, OnlySame(draws) as only:
+        trainer.step(batch, 0)
+    assert only.seen == []
+
+
+def test_dropout_keeps_the_mean_and_draws_as_the_cpu_does() -> None:
+    x = torch.ones(1000)
+    drop = torch.nn.Dropout(0.2)
+    torch.manual_seed(1)
+    with same_draws(drop):
+        dropped = drop(x)
+        assert torch.equal(drop.eval()(x), x)
+    with OnlySame(SameDraws()) as only:
+        drop.train()(x)
+    assert only.seen  # and so such draws are found
+    assert dropped.unique().tolist() == [0.0, 1.25]
+    assert dropped.mean() == pytest.approx(1.0, abs=0.05)
+    torch.manual_seed(1)
+    assert torch.equal(dropped > 0, torch.rand(1000) >= 0.2)
+
+
+def test_missing_packages_are_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    real = check.importlib.util.find_spec
+    monkeypatch.setattr(
+        check.importlib.util, "find_spec", lambda name: None if name in ("learn2learn", "IPython") else real(name)
+    )
+    assert check.main(["--dry", "--out", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "learn2learn, ipython" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_card_the_whole_check_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert check.main(["--out", str(tmp_path)]) == 2
+    assert "--dry" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_carried_can_be_imported_alone(tmp_path: Path) -> None:
+    carried = carry.carry(tmp_path)
+    assert {line.split()[0] for line in carried} >= {"learn2learn", "ipython", "jaxtyping", "traitlets"}
+    assert not [path for path in tmp_path.rglob("*") if path.suffix in carry.COMPILED]
+    code = "import IPython, jaxtyping; print(IPython.__file__, jaxtyping.__file__)"
+    alone = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found = subprocess.run([sys.executable, "-c", code], env=alone, check=True, capture_output=True, text=True)
+    assert all(path.startswith(str(tmp_path)) for path in found.stdout.split())
+
+
+def test_notebook_that_stops_early_fails(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = [{"cell_type": "code", "source": [line]} for line in ("profile = 'quick'", "1 / (profile == 'quick')")]
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "tests").symlink_to(HERE.parent)
+    (tmp_path / "notebooks" / "stops.ipynb").write_text(json.dumps({"cells": cells}))
+    monkeypatch.setattr(check, "REPOSITORY", tmp_path)
+    environment = {**os.environ, "IPYTHONDIR": str(tmp_path)}
+    row = check._notebook("stops", {"profile": "smoke"}, environment, check.Clock(60))
+    assert not row["ok"]
+    assert "ZeroDivisionError" in row["end"]  # and so the parameter was put in place

@@ -128,6 +128,13 @@ def test_differences_beyond_tolerance_name_the_place(value: Any, path: tuple[str
     assert path[-1] in problem
 
 
+def test_differences_in_a_row_of_one_metric_follow_that_metrics_rule() -> None:
+    rows = [{"metric": "Acc2", "mean": 80.0, "std": 1.99}, {"metric": "MAE", "mean": 1.0, "std": 0.02}]
+    points = [{"metric": "Acc2", "mean": 80.5, "std": 2.2}, {"metric": "MAE", "mean": 1.5, "std": 0.02}]
+    (problem,) = differences("fig5.json", rows, points)
+    assert "MAE/mean" in problem
+
+
 def test_differences_missing_and_additional_rows_and_keys_are_seen() -> None:
     assert len(list(differences("t.json", [ROW, ROW], [ROW]))) == 1
     assert len(list(differences("t.json", [ROW], [ROW, ROW]))) == 1

@@ -42,7 +42,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     names = sorted(known)
     alike = difflib.get_close_matches(name, names, n=len(names) or 1, cutoff=0.5)
     # The fewest edits decide: a share of common letters would prefer 'halfway' to 'alpha' for 'alfa'.
-    nearest = min(alike, key=lambda candidate: _edits(name, candidate), default="")
+    nearest = min(alike, key=lambda known_name: (not known_name.startswith(name), _edits(name, known_name)), default="")
     hint = f"did you mean '{nearest}'?" if nearest else "one of: " + ", ".join(names)
     return UserError(f"unknown {kind} '{name}'", fix=hint)
 

@@ -156,4 +156,97 @@ def holm(p_values):
         result[i] = largest
     return result
 """),
+    Right("precision and recall", 1, "f1", """
+def weighted_f1(prediction, truth):
+    pairs = [(p > 0, t > 0) for p, t in zip(prediction, truth) if t != 0]
+    result = 0
+    for side in {t for _, t in pairs}:
+        hits = sum(p == t == side for p, t in pairs)
+        predicted, actual = sum(p == side for p, _ in pairs), sum(t == side for _, t in pairs)
+        precision, recall = hits / max(predicted, 1), hits / actual
+        if hits:
+            result += actual / len(pairs) * 2 * precision * recall / (precision + recall)
+    return 100 * result
+"""),
+    Right("recursive", 1, "stop", """
+def kept_epoch(valid_mae, patience):
+    best = 0
+    while True:
+        window = valid_mae[best + 1 : best + 1 + patience]
+        better = [i for i, error in enumerate(window) if error < valid_mae[best]]
+        if not better:
+            return best
+        best += 1 + better[0]
+"""),
+    Right("a floor added", 2, "normalise", """
+def normalise(x):
+    return x / (x.norm(dim=-1, keepdim=True) + 1e-12)
+"""),
+    Right("a floor inside the root", 2, "normalise", """
+def normalise(x):
+    return x * x.square().sum(1, keepdim=True).clamp_min(1e-24).rsqrt()
+"""),
+    Right("strict", 2, "retrieval", """
+def retrieval(projected, unimodal):
+    scores = similarity(projected, unimodal, 1.0)
+    others = scores.clone()
+    others.fill_diagonal_(-2)
+    return float((scores.diagonal() > others.max(1).values).double().mean())
+"""),
+    Right("a loop that accumulates", 2, "total", """
+def stage1_loss(multimodal, projected, contrastive, eta, gamma):
+    loss = multimodal.clone()
+    for name in projected:
+        loss += eta * projected[name]
+        loss += gamma * contrastive[name]
+    return loss
+"""),
+    Right("grad fields, set to None", 2, "train", """
+def train(x, unimodal, weight, bias, lr, steps, temperature):
+    weight, bias = torch.nn.Parameter(weight.clone()), torch.nn.Parameter(bias.clone())
+    for _ in range(steps):
+        weight.grad = bias.grad = None
+        contrastive_loss(project(x, weight, bias), unimodal, temperature).backward()
+        with torch.no_grad():
+            weight -= lr * weight.grad
+            bias -= lr * bias.grad
+    return weight.detach(), bias.detach()
+"""),
+    Right("items", 3, "gate", """
+def gate_opens(theta, adapted, multimodal):
+    return task_loss(theta, multimodal).item() > task_loss(adapted, multimodal).item()
+"""),
+    Right("in a helper", 3, "learn2learn", """
+def _adapted(maml, task):
+    learner = maml.clone()
+    learner.adapt((learner(task[0], task[1]) - task[2]).abs().mean())
+    return learner
+
+def with_learn2learn(theta, unimodal, multimodal, alpha, alpha_prime):
+    maml = MAML(Corrector(theta), lr=alpha)
+    learner = _adapted(maml, unimodal)
+    x, noisy, y = multimodal
+    after = (learner(x, noisy) - y).abs().mean()
+    if after < (maml(x, noisy) - y).abs().mean():
+        return learner.theta.detach()
+    return maml.theta.detach() - alpha_prime * torch.autograd.grad(after, maml.module.theta)[0]
+"""),
+    Right("vector_norm", 4, "delta", """
+def relative_distance(features, positive, negative):
+    near = torch.linalg.vector_norm(features - positive, dim=1)
+    return (torch.linalg.vector_norm(features - negative, dim=1) - near) / (near + 1e-8)
+"""),
+    Right("a running mean", 4, "momentum", """
+def moved(labels, proposed, epoch, rho):
+    if epoch == 1:
+        return labels.clone()
+    return torch.lerp(labels, torch.clip(proposed, -rho, rho), 2 / (epoch + 1))
+"""),
+    Right("ends of the interval", 5, "verdict", """
+def verdict(mean, half, higher_is_better):
+    low, high = mean - half, mean + half
+    if low <= 0 <= high:
+        return "no difference shown"
+    return "better" if (low > 0) is higher_is_better else "worse"
+"""),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -33,9 +34,9 @@ def bench(ground: Ground, within: Items) -> dict[str, Any]:
 def _together(ground: Ground, count: int, precision: str) -> float:
     """Clips a second of all of them; each is a process, as runs are."""
     context = multiprocessing.get_context("spawn")
-    arguments = [(precision, str(ground.device), ground.step)] * count
-    with context.Pool(count, _begin, (context.Barrier(count),)) as pool:
-        return sum(pool.starmap(_one, arguments, chunksize=1))
+    with ProcessPoolExecutor(count, context, _begin, (context.Barrier(count),)) as pool:
+        begun = [pool.submit(_one, precision, str(ground.device), ground.step) for _ in range(count)]
+        return sum(one.result() for one in begun)
 
 
 def _begin(ready: Any) -> None:

@@ -144,6 +144,10 @@ class Session:
         parts += [seeds, convention, note] if scores else [note]
         return "; ".join(part for part in parts if part) + "."
 
+    def _marked(self, caption: str) -> str:
+        """A caption of a notebook's own, with what `caption` would say of a profile without results."""
+        return f"{caption} ({NO_RESULT}.)" if self.profile.name == "smoke" else caption
+
     def figure(self, figure: Figure, name: str, numbers: Any) -> None:
         """Writes a figure and its numbers."""
         self.outputs.figure(figure, name, numbers)
@@ -158,7 +162,7 @@ class Session:
             caption: in place of the usual one, for a table without runs.
         """
         shown = metrics or HEADLINE[self.dataset.family]
-        below = caption or self.caption(note)
+        below = self._marked(caption) if caption else self.caption(note)
         self.outputs.note(tables.write(rows, shown, self.outputs.folder / "tables", name, below))
         print(below)
         return tables.display(rows, shown)
@@ -168,7 +172,7 @@ class Session:
     ) -> pd.DataFrame:
         """Writes a table of another shape, prints what belongs below it, and returns its formatted version."""
         folder = self.outputs.folder / "tables"
-        below = caption or self.caption(note, scores=False)
+        below = self._marked(caption) if caption else self.caption(note, scores=False)
         self.outputs.note(tables.write_frame(table, shown, folder, name, below))
         print(below)
         return shown

@@ -18,6 +18,7 @@ from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.engine import Run
 from mugkit.errors import UserError
+from mugkit.results.outputs import NO_RESULT
 from mugkit.results.tables import Row
 
 Make = Callable[..., Dataset]
@@ -226,6 +227,22 @@ def test_session_writes_and_finishes(prepared: Make, tmp_path: Path, capsys: pyt
     assert [table, frame] == [session.caption("a note"), session.caption(scores=False)]
     assert first.split() == [notebook.FINISHED, "01_first"]
     assert [name.strip() for name in names] == sorted(wanted)
+
+
+@pytest.mark.parametrize(("profile", "marked"), [("smoke", True), ("quick", False)])
+def test_smoke_says_on_every_table_and_figure_that_it_means_nothing(
+    profile: str, marked: bool, prepared: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared()
+    session = notebook.start("01_first", profile, "made-up", str(tmp_path))
+    rows, numbers = [Row("MUG", "made-up", {"MAE": {"mean": 1.0, "std": 0.1, "n": 2}})], pd.DataFrame({"r": [0.5]})
+    for caption in ("", "one of the notebook's own"):
+        session.table(rows, f"table{len(caption)}", caption=caption)
+        session.frame(numbers, numbers, f"frame{len(caption)}", caption=caption)
+    written = [path.read_text() for path in (tmp_path / "tables").glob("*.md")]
+    assert [NO_RESULT in text for text in [*written, *capsys.readouterr().out.splitlines()]] == [marked] * 8
+    session.figure(figure := Figure(), "fig5", [1])
+    assert (NO_RESULT in [text.get_text() for text in figure.texts]) == marked
 
 
 def test_show_source_shows_the_library_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 
 NAME = "made-up"
 # Nobody waits for their end before the signal comes: far longer than any machine needs to send it.
-LONG = (("batch_size", 4), ("max_epochs", 150), ("patience", 150))
+LONG = (("batch_size", 4), ("max_epochs", 600), ("patience", 600))
 SPECS = [RunSpec("copy", NAME, seed, "smoke", changes=LONG) for seed in (1, 2)]
 # The console script with runs of the test's own as what its notebooks need, and a repository of the test's own.
 MUGKIT = f"""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import sysconfig
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,8 @@ from pathlib import Path
 NAMES = ("learn2learn", "ipython", "jaxtyping")
 COMPILED = (".so", ".pyd", ".dylib", ".c", ".pyx")
 ALONE = {"learn2learn"}  # declares what MAML never imports
+# Not all of sys.path: some packages put copies of others on it while they run, without all of their files.
+INSTALLED = list(dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib")))
 LEFT_OUT = {"jedi"}  # completes words at a prompt; most of IPython's bytes
 
 
@@ -30,11 +33,10 @@ def required(names: Sequence[str]) -> Iterator[metadata.Distribution]:
         if name in seen:
             continue
         seen.add(name)
-        try:
-            found = metadata.distribution(name)
-        except metadata.PackageNotFoundError:
+        found = next(iter(metadata.distributions(name=name, path=INSTALLED)), None)
+        if found is None:
             if name in names:
-                raise
+                raise metadata.PackageNotFoundError(name)
             continue  # for another platform or version of Python
         if name in ALONE or not any(path.suffix in COMPILED for path in found.files or ()):
             yield found

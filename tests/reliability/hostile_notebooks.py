@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 
 from mugkit import reproduce
-from mugkit.course import grade
+from mugkit.course import handed_in
 from mugkit.errors import UserError
 from reliability.payloads import TRAVERSALS, Payload
 
@@ -48,9 +48,9 @@ def opened(path: Path) -> None:
     if path.name != SUBMISSION:
         reproduce._identity(path, {}, "")
         return
-    if (handed_in := grade._handed_in(path.parent, path.stem)) is None:
+    if (found := handed_in.find(path.parent, path.stem, {path.stem: release()})) is None:
         raise UserError("not handed in")
-    assembled = grade.assemble(handed_in, release())
+    assembled = handed_in.assemble(found.cells, release())
     written = nbformat.writes(assembled)
     nbformat.validate(assembled)
     known, left = release(), json.loads(written)

@@ -49,6 +49,7 @@ class System:
         own: what its own paper has in place of Table 2; a profile that narrows MUG narrows it too.
         on: the same for single families of data sets, on top of `own`.
         network: `module:function` that builds another multi-task network in place of MUG's.
+        level: what a multi-task network reads of the text.
         baseline: `module:class` of a baseline with a loss of its own.
         t5: it reads text with T5.
         needs: the modalities it cannot do without.
@@ -63,6 +64,7 @@ class System:
     own: Mapping[str, Any] = field(default_factory=_nothing)
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
     network: str = ""
+    level: TextLevel = "pooled"
     baseline: str = ""
     t5: bool = False
     needs: tuple[str, ...] = MODALITIES
@@ -118,7 +120,16 @@ _LABEL_LEARNERS = (
         network="self_mm:of_family",
     ),
     System("ulgm", (), "mugkit/labels/ulgm.py", labels="ulgm", title="ULGM on MUG's networks"),
-    System("sugrm", ("SUGRM",), "mugkit/labels/sugrm.py", labels="sugrm", changes={"beta": 1.0}),
+    System(
+        "sugrm",
+        ("SUGRM",),
+        "mugkit/baselines/sugrm.py",
+        labels="sugrm",
+        changes={"beta": 1.0},
+        own={"batch_size": 128, "learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
+        network="sugrm:of_family",
+        level="tokens",
+    ),
     System("mlc", ("MLC",), "mugkit/labels/mlc.py", labels="mlc"),
 )
 # Learning rates, batches and patience are each paper's for MOSI, where it gives them.
@@ -332,7 +343,7 @@ class Work:
     @property
     def level(self) -> TextLevel:
         """What of the text the network reads."""
-        level: TextLevel = load_part(self.system.baseline).level if self.system.baseline else "pooled"
+        level: TextLevel = load_part(self.system.baseline).level if self.system.baseline else self.system.level
         return level
 
     def builder(self) -> Build:

@@ -30,7 +30,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
@@ -262,6 +261,7 @@ def build(config: Network, frame_dims: Mapping[str, int], text_width: int, sizes
     return SUGRM(frame_dims, width, encoder, sizes)
 
 
-def of_family(family: str) -> Callable[[Network, Mapping[str, int], int], SUGRM]:
-    """`build` with the sizes published for a family of data sets."""
-    return partial(build, sizes=MOSEI if family == "mosei" else PUBLISHED)
+def sizes(family: str, light: bool) -> Config:
+    """Those published for a family of data sets; light, with one layer, one head and no dropout, as MulT's."""
+    published = MOSEI if family == "mosei" else PUBLISHED
+    return replace(published, layers=1, heads=1, embedding_dropout=0.0, dropout=0.0, head_dropout=0.0) if light else published

@@ -264,4 +264,8 @@ def build(config: Network, frame_dims: Mapping[str, int], text_width: int, sizes
 def sizes(family: str, light: bool) -> Config:
     """Those published for a family of data sets; light, with one layer, one head and no dropout, as MulT's."""
     published = MOSEI if family == "mosei" else PUBLISHED
-    return replace(published, layers=1, heads=1, embedding_dropout=0.0, dropout=0.0, head_dropout=0.0) if light else published
+    return (
+        replace(published, layers=1, heads=1, embedding_dropout=0.0, dropout=0.0, head_dropout=0.0)
+        if light
+        else published
+    )

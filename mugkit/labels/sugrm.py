@@ -12,9 +12,12 @@ Its sign comes from r = ‖F − C⁺‖ / ‖F − C⁻‖, C⁺ and C⁻ being
 y < 0: with r_s > r_m a modality is more negative than the fusion and ŷ_s = y − shift, with r_s < r_m ŷ_s = y + shift.
 Clamping, momentum and the weights of the losses are Self-MM's (`MovingLabels`).
 
-The rule is right where a modality's features lie where the fusion's would for the same sentiment. Where they lie
-anywhere else, about as far from C⁺ as from C⁻, r_s is near 1 for all clips: it lies above r_m of positive clips and
-below that of negative ones, and labels turn against y.
+The rule is right for features between C⁻ and C⁺, where a modality's lie where the fusion's would for its sentiment.
+Beyond a centre, r grows again: the weaker of two features counts as the stronger. And where a modality's features lie
+in a place of their own, about as far from C⁺ as from C⁻, r_s is near 1 for all clips: above r_m of positive clips and
+below that of negative ones, and labels turn against y. Nothing in the published procedure prevents that. No unimodal
+loss is at work in the first epoch, so the first labels come from projections that nothing has trained; from then on
+a modality learns those labels, and its features say the same again.
 
 Departures:
 - D is between the labels ρ and −ρ. Where a data set has no clip so labelled, the outermost 5 % of clips serve.

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
@@ -181,7 +182,7 @@ class SparsePhasedTransformer(nn.Module):
         h = {m: self._embed(self.initial[m].expand(len(count[m]), most[m], -1)) for m in MODALITIES}
         for layer in range(self.config.layers):
             h = {m: self.elements[m](h[m], keys[m], seen[m]) for m in MODALITIES}
-            h = self._exchange(h, lambda to, of, i=layer: window(most[to], count[of], most[of], 1, between, i))
+            h = self._exchange(h, count, most, partial(window, stride=1, width=between, shift=layer))
             for m in MODALITIES:
                 own = window(most[m], count[m], most[m], 1, within, layer)
                 h[m] = self.own[m](h[m], self.own[m].keys(h[m]), own)  # type: ignore[operator]
@@ -189,14 +190,19 @@ class SparsePhasedTransformer(nn.Module):
         return {m: self.norm(last_step(h[m], masks[m])) for m in MODALITIES}
 
     def _exchange(
-        self, h: Mapping[str, Float[Tensor, "batch states d"]], seen: Callable[[str, str], Tensor]
+        self,
+        h: Mapping[str, Float[Tensor, "batch states d"]],
+        count: Mapping[str, Int64[Tensor, "batch"]],
+        most: Mapping[str, int],
+        seen: Callable[[int, Tensor, int], Tensor],
     ) -> dict[str, Float[Tensor, "batch states d"]]:
         """Each modality's states after they read the two others', added up."""
         read: dict[str, list[Tensor]] = {m: [] for m in MODALITIES}
         for one, other in PAIRS:
             block = self.others[one + other]
-            read[one].append(block(h[one], block.keys(h[other]), seen(one, other)))  # type: ignore[operator]
-            read[other].append(block(h[other], block.keys(h[one], True), seen(other, one), True))  # type: ignore[operator]
+            for to, of, exchanged in ((one, other, False), (other, one, True)):
+                keys = block.keys(h[of], exchanged)  # type: ignore[operator]
+                read[to].append(block(h[to], keys, seen(most[to], count[of], most[of]), exchanged))
         return {m: first + second for m, (first, second) in read.items()}
 
 

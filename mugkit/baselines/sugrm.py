@@ -19,8 +19,8 @@ All of it is trained by |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which
 Departures:
 - Means, windows and the last state are over each clip's own elements; published: over the padded batch, whose last
   window may hold padding alone.
-- The last layer's windows shift by one state a layer between modalities and within them, those over elements do not,
-  as in the authors' code; the transformer's paper has further phases.
+- Windows over states shift by one state a layer and those over elements do not, as in the authors' code; the
+  transformer's paper has further phases.
 - One learning rate for all but BERT, the published transformer's. Published: 1e-2 (MOSI) and 1e-3 (MOSEI) for
   recalibration and common space. Batches are of 128, for which the published code adds up four of 32.
 - AdamW in place of Adam with L2.

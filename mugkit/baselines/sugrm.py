@@ -37,13 +37,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from mugkit.baselines.mult import sinusoids
 from mugkit.config import Network
 from mugkit.data.batching import Batch, Padded, moved
 from mugkit.data.schema import MODALITIES
 from mugkit.nets.mug import Representations
 from mugkit.nets.precision import trained_encoder
-from mugkit.nets.tokens import TokenLanguage, last_step
+from mugkit.nets.tokens import TokenLanguage, last_step, sinusoids
 
 PAIRS = (("a", "l"), ("l", "v"), ("v", "a"))  # each reads the other; the second with the roles of weights exchanged
 Keys = tuple[Float[Tensor, "batch heads source d_head"], Float[Tensor, "batch heads source d_head"]]

@@ -48,7 +48,8 @@ class System:
         changes: fields that differ from MUG's under every profile.
         own: what its own paper has in place of Table 2; a profile that narrows MUG narrows it too.
         on: the same for single families of data sets, on top of `own`.
-        network: `module:function` that builds another multi-task network in place of MUG's.
+        network: a module of `mugkit.baselines` whose `build` makes another multi-task network in place of MUG's.
+        level: what a multi-task network reads of the text.
         baseline: `module:class` of a baseline with a loss of its own.
         t5: it reads text with T5.
         needs: the modalities it cannot do without.
@@ -63,6 +64,7 @@ class System:
     own: Mapping[str, Any] = field(default_factory=_nothing)
     on: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
     network: str = ""
+    level: TextLevel = "pooled"
     baseline: str = ""
     t5: bool = False
     needs: tuple[str, ...] = MODALITIES
@@ -115,10 +117,19 @@ _LABEL_LEARNERS = (
         changes={"beta": 1.0},
         own={"batch_size": 16, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
         on={"mosei": {"batch_size": 32}, "sims": {"batch_size": 32}},
-        network="self_mm:of_family",
+        network="self_mm",
     ),
     System("ulgm", (), "mugkit/labels/ulgm.py", labels="ulgm", title="ULGM on MUG's networks"),
-    System("sugrm", ("SUGRM",), "mugkit/labels/sugrm.py", labels="sugrm", changes={"beta": 1.0}),
+    System(
+        "sugrm",
+        ("SUGRM",),
+        "mugkit/baselines/sugrm.py",
+        labels="sugrm",
+        changes={"beta": 1.0},
+        own={"batch_size": 128, "learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
+        network="sugrm",
+        level="tokens",
+    ),
     System("mlc", ("MLC",), "mugkit/labels/mlc.py", labels="mlc"),
 )
 # Learning rates, batches and patience are each paper's for MOSI, where it gives them.
@@ -276,8 +287,7 @@ class Work:
         if not made_by:
             return {}
         sources = ("baselines/base.py", f"baselines/{made_by.partition(':')[0]}.py")
-        config = asdict(self._config()) if self.system.baseline else {}
-        return {"made_by": made_by, "made_from": code_fingerprint(*sources), "sizes": config}
+        return {"made_by": made_by, "made_from": code_fingerprint(*sources), "sizes": asdict(self._config())}
 
     def _get(self, kind: str, identity: dict[str, Any], compute: Compute) -> Path:
         with cpu_threads(profile(self.spec.profile).threads):
@@ -325,14 +335,17 @@ class Work:
         return sources[self.system.labels]()
 
     def _config(self) -> Any:
-        """A baseline's own configuration under this profile."""
+        """The sizes of a baseline, or of a multi-task network of its own, under this profile."""
+        light = profile(self.spec.profile).light
+        if self.system.network:
+            return load_part(f"{self.system.network}:sizes")(self.dataset.family, light)
         kind = load_part(self.system.baseline)
-        return replace(kind.Config(), **kind.light) if profile(self.spec.profile).light else kind.Config()
+        return replace(kind.Config(), **kind.light) if light else kind.Config()
 
     @property
     def level(self) -> TextLevel:
         """What of the text the network reads."""
-        level: TextLevel = load_part(self.system.baseline).level if self.system.baseline else "pooled"
+        level: TextLevel = load_part(self.system.baseline).level if self.system.baseline else self.system.level
         return level
 
     def builder(self) -> Build:
@@ -342,7 +355,8 @@ class Work:
 
             device = choose_device(self.device)
             return builder(load_part(self.system.baseline), self._config(), self.hp.network, self.dataset, device)
-        network = load_part(self.system.network)(self.dataset.family) if self.system.network else None
+        made_by = self.system.network
+        network = partial(load_part(f"{made_by}:build"), sizes=self._config()) if made_by else None
         return joint.builder(self.dataset, self.hp, self.label_source(), self.device, network)
 
     def result(self) -> Path:

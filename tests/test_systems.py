@@ -14,6 +14,8 @@ from small import StopAt, bag_of_words, hashes
 
 from mugkit import paper, systems
 from mugkit.baselines.self_mm import SelfMM
+from mugkit.baselines.sugrm import PUBLISHED
+from mugkit.baselines.sugrm import SUGRM as SUGRMNetwork
 from mugkit.config import PRESETS, Hyperparameters, RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.batching import Clips
@@ -105,7 +107,6 @@ def test_system_unknown_names_nearest(work: Make) -> None:
         ("copy", {}),
         ("mug-true-labels", {}),
         ("ulgm", {}),
-        ("sugrm", {"beta": 1.0}),
         ("mlc", {}),
     ],
 )
@@ -170,8 +171,20 @@ def test_self_mm_on_sims_has_the_sizes_and_batches_published_for_it(dataset: Dat
 
 
 @pytest.mark.parametrize("family", PRESETS)
-def test_sugrm_weighs_unimodal_losses_as_published(family: str) -> None:
-    assert configuration(RunSpec("sugrm", "", 1111, "paper"), family).joint.beta == 1.0
+def test_sugrm_has_its_papers_settings_and_its_own_network(family: str, dataset: Dataset, tmp_path: Path) -> None:
+    paper = configuration(RunSpec("sugrm", "", 1111, "paper"), family)
+    assert (paper.optimization.batch_size, paper.optimization.text_learning_rate, paper.joint.beta) == (128, 5e-5, 1.0)
+    work = Work(RunSpec("sugrm", "made-up", 1111, "smoke"), replace(dataset, family=family), Store(tmp_path), "cpu")
+    clips = Clips(dataset.train, work.hp.network, level=work.level)
+    network = work.builder()(clips)[0]
+    assert isinstance(network, SUGRMNetwork)
+    assert network.represent(clips.batch(torch.arange(3))).unimodal["l"].shape == (3, 32)
+
+
+def test_sizes_of_a_network_of_its_own_are_part_of_the_identity(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = work("sugrm").training
+    monkeypatch.setattr("mugkit.baselines.sugrm.PUBLISHED", replace(PUBLISHED, windows=(5, 5, 5)))
+    assert work("sugrm").training != before
 
 
 # --- identities: what depends on what

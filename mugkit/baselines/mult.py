@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batching import Batch, TextLevel, moved
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.tokens import TokenLanguage, last_step
+from mugkit.nets.tokens import TokenLanguage, last_step, sinusoids
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,6 @@ class MulTConfig:
     text_dropout: float = 0.2
     block_dropout: float = 0.2
     output_dropout: float = 0.1
-
-
-def sinusoids(length: int, d: int) -> Float[Tensor, "length d"]:
-    """Position i, dims 2j and 2j + 1: sin and cos of i / 10000^(2j/d)."""
-    rates = 10_000.0 ** (-torch.arange(0, d, 2) / d)
-    angles = torch.arange(length)[:, None] * rates
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :d]
 
 
 class Block(nn.Module):

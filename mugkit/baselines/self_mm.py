@@ -19,9 +19,8 @@ Departures:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -154,6 +153,6 @@ def build(config: Network, frame_dims: Mapping[str, int], text_width: int, sizes
     return SelfMM(frame_dims, encoder.width if encoder else text_width, encoder, sizes)
 
 
-def of_family(family: str) -> Callable[[Network, Mapping[str, int], int], SelfMM]:
-    """`build` with the sizes published for a family of data sets."""
-    return partial(build, sizes=SIMS if family == "sims" else PUBLISHED)
+def sizes(family: str, light: bool) -> Config:
+    """Those published for a family of data sets; small enough for every profile."""
+    return SIMS if family == "sims" else PUBLISHED

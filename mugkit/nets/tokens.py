@@ -1,4 +1,4 @@
-"""Clips of different lengths in one array: token states, a clip's last step, frames averaged to one a token."""
+"""Clips of different lengths in one array: token states, positions, a clip's last step, frames one a token."""
 
 from __future__ import annotations
 
@@ -53,3 +53,10 @@ def last_step(states: Float[Tensor, "batch time dim"], mask: Int64[Tensor, "batc
     """Each clip's state at its own last step."""
     index = (mask.sum(1) - 1)[:, None, None].expand(-1, 1, states.shape[2])
     return states.gather(1, index)[:, 0]
+
+
+def sinusoids(length: int, d: int) -> Float[Tensor, "length d"]:
+    """Position i, dims 2j and 2j + 1: sin and cos of i / 10000^(2j/d)."""
+    rates = 10_000.0 ** (-torch.arange(0, d, 2) / d)
+    angles = torch.arange(length)[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :d]

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from mugkit.baselines.base import Shapes
-from mugkit.baselines.mult import Block, Memory, MulT, MulTConfig, Transformer, sinusoids
+from mugkit.baselines.mult import Block, Memory, MulT, MulTConfig, Transformer
 from mugkit.data.batching import Batch, Padded
+from mugkit.nets.tokens import sinusoids
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)
 SMALL = MulTConfig(d=4, heads=2, blocks=2, memory_blocks=2)

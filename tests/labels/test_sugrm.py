@@ -1,24 +1,23 @@
-"""SUGRM's shifts by hand, its common space against loops, and that it touches nothing but labels."""
+"""SUGRM's shifts by hand, and where features must lie for them to move labels the right way."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 import torch
-from label_cases import Given, batch_of, labelled
+from label_cases import Given, batch_of, labelled, reps_of
 from small import small
+from torch import Tensor
 
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.labels.sugrm import COMMON, SUGRM, CommonSpace, Recalibration, extremes, proximity, shifted
+from mugkit.labels.sugrm import SUGRM, extremes, proximity, shifted
 from mugkit.nets.mug import Representations
 
 Y = [0.5, 3.0, -1.0, -3.0]
 SIGNED = torch.tensor([3.0, 0.0]), torch.tensor([-3.0, 0.0])
-DIMS = {"l": 4, "a": 3, "v": 5, "m": 6}
-HP = small(d_l=4, d_a=3, d_v=5, d=6)
+HP = small()
 
 
 class Train:
@@ -27,16 +26,17 @@ class Train:
     device = torch.device("cpu")
 
 
-def begun(made_up: Callable[..., Dataset], y: list[float] = Y, seed: int = 1) -> SUGRM:
+def begun(made_up: Callable[..., Dataset], y: list[float] = Y) -> SUGRM:
     source = SUGRM(labelled(made_up, y), HP)
-    source.begin_epoch(Train(), 0, seed)
+    source.begin_epoch(Train(), 0, 1)
     return source
 
 
 def random_reps(count: int, seed: int = 0) -> Representations:
     draw = torch.Generator().manual_seed(seed)
-    x = {m: torch.randn(count, d, generator=draw) for m, d in DIMS.items()}
-    return Representations({m: x[m] for m in MODALITIES}, x["m"])
+    return Representations(
+        {m: torch.randn(count, 4, generator=draw) for m in MODALITIES}, torch.randn(count, 4, generator=draw)
+    )
 
 
 # --- the shift
@@ -89,18 +89,16 @@ def test_extremes_side_by_side() -> None:
     assert (high.tolist(), low.tolist()) == ([True, *[False] * 4], [*[False] * 4, True])
 
 
-def wide(features: list[list[float]]) -> torch.Tensor:
-    """Two-dim features in the common space."""
-    values = torch.zeros(len(features), COMMON)
-    values[:, :2] = torch.tensor(features)
-    return values
-
-
 def test_labels_by_hand(made_up: Callable[..., Dataset]) -> None:
     # C⁺ = (3, 0) and C⁻ = (−3, 0) over all clips, D = 8 between clips 1 and 3, which are labelled 3 and −3.
     source = begun(made_up)
-    source.fused = wide([[2.0, 0.0], [4.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]])
-    seen = {"m": wide([[3.0, 8.0]]), "l": wide([[3.0, 6.0]]), "a": wide([[-3.0, 8.0]]), "v": wide([[3.0, -3.0]])}
+    source.fused = torch.tensor([[2.0, 0.0], [4.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]])
+    seen = {
+        "m": torch.tensor([[3.0, 8.0]]),
+        "l": torch.tensor([[3.0, 6.0]]),
+        "a": torch.tensor([[-3.0, 8.0]]),
+        "v": torch.tensor([[3.0, -3.0]]),
+    }
     source._generate(seen, batch_of([0], source.y), 1)
     expected = {"l": 0.5 / 3 + 2 / 3 * 2.0, "a": 0.5 / 3 - 2 / 3 * 3.0, "v": 0.5 / 3 + 2 / 3 * 3.0}
     for m in MODALITIES:
@@ -117,84 +115,13 @@ def test_one_class_alone_moves_nothing(made_up: Callable[..., Dataset], y: list[
 
 def test_extremes_on_one_spot_move_nothing(made_up: Callable[..., Dataset]) -> None:
     source = begun(made_up)
-    seen = {m: wide([[float(i), 1.0]]) for i, m in enumerate("mlav")}
-    source._generate(seen, batch_of([0], source.y), 1)  # all stored features are zero: D = 0
+    source.fused = torch.zeros(4, 2)  # D = 0
+    seen = {m: torch.tensor([[float(i), 1.0]]) for i, m in enumerate("mlav")}
+    source._generate(seen, batch_of([0], source.y), 1)
     assert all(source.values[m].tolist() == Y for m in MODALITIES)
 
 
-# --- the common space
-
-
-def test_recalibration_equals_loops() -> None:
-    torch.manual_seed(0)
-    dims = {m: DIMS[m] for m in MODALITIES}
-    layer, x = Recalibration(dims), random_reps(2).unimodal
-    made = layer(x)
-    weight, bias = (p.detach().numpy() for p in (layer.squeeze[0].weight, layer.squeeze[0].bias))
-    assert weight.shape == (3, 12)
-    for row in range(2):
-        joined = np.concatenate([x[m][row].numpy() for m in "lav"])
-        z = np.maximum(weight @ joined + bias, 0)
-        for m in MODALITIES:
-            gate = 2 / (
-                1 + np.exp(-(layer.excite[m].weight.detach().numpy() @ z + layer.excite[m].bias.detach().numpy()))
-            )
-            np.testing.assert_allclose(made[m][row].detach().numpy(), gate * x[m][row].numpy(), rtol=1e-5)
-
-
-def test_recalibration_with_closed_bottleneck_is_identity() -> None:
-    layer, x = Recalibration({m: DIMS[m] for m in MODALITIES}), random_reps(2).unimodal
-    for excite in layer.excite.values():
-        torch.nn.init.zeros_(excite.weight)
-        torch.nn.init.zeros_(excite.bias)
-    assert all(torch.equal(layer(x)[m], x[m]) for m in MODALITIES)
-
-
-def test_common_space_projects_every_modality_alike() -> None:
-    space, reps = CommonSpace(DIMS).eval(), random_reps(2)
-    features = space(reps)
-    assert {m: f.shape for m, f in features.items()} == dict.fromkeys("lavm", (2, COMMON))
-    first, last = space.projections["m"][0], space.projections["m"][3]
-    hidden = (reps.multimodal @ first.weight.T + first.bias).clamp(min=0)
-    torch.testing.assert_close(features["m"], hidden @ last.weight.T + last.bias)
-    predicted = (features["a"] @ space.predictors["a"].weight.T + space.predictors["a"].bias)[:, 0]
-    torch.testing.assert_close(space.predict(features)["a"], predicted)
-
-
-def test_common_space_fusion_is_not_recalibrated() -> None:
-    space, reps = CommonSpace(DIMS).eval(), random_reps(2)
-    other = Representations({m: x + 1 for m, x in reps.unimodal.items()}, reps.multimodal)
-    assert torch.equal(space(reps)["m"], space(other)["m"])
-    assert not torch.equal(space(reps)["a"], space(other)["a"])
-
-
-def test_loss_by_hand(made_up: Callable[..., Dataset]) -> None:
-    source = begun(made_up)
-    source.values["a"][0] = 1.5  # one away from y = 0.5
-    predicted = {"m": torch.tensor([1.5, 1.0]), "l": torch.tensor([9.0, 9.0])}
-    predicted |= {"a": torch.tensor([1.0, 9.0]), "v": torch.tensor([9.0, 9.0])}
-    loss = source._loss(predicted, batch_of([0, 2], source.y))
-    # |1.5 − 0.5| and |1 + 1| of the fusion; of all others only clip 0's a has a weight: tanh 1 · |1 − 1.5|
-    assert loss.item() == pytest.approx(1.5 + 0.7615942 * 0.5 / 2)
-
-
-def test_fused_features_learn_the_label(made_up: Callable[..., Dataset]) -> None:
-    source, reps = begun(made_up), random_reps(4)
-    for _ in range(60):
-        source.after_step(Given(), reps, batch_of([0, 1, 2, 3], source.y), 0)
-    space = source._own.networks.eval()
-    assert (space.predict(space(reps))["m"] - source.y).abs().mean() < 0.5
-
-
-def test_unimodal_heads_rest_in_the_first_epoch(made_up: Callable[..., Dataset]) -> None:
-    source = begun(made_up)
-    space = source._own.networks
-    loss = source._loss(space.predict(space(random_reps(4))), batch_of([0, 1, 2, 3], source.y))
-    gradients = dict(
-        zip(dict(space.named_parameters()), torch.autograd.grad(loss, list(space.parameters())), strict=True)
-    )
-    assert gradients["predictors.m.weight"].any()
-    assert not any(gradients[f"predictors.{m}.weight"].any() for m in MODALITIES)
+# --- epoch by epoch
 
 
 def test_first_epoch_leaves_labels_and_later_ones_move_them(made_up: Callable[..., Dataset]) -> None:
@@ -209,12 +136,6 @@ def test_first_epoch_leaves_labels_and_later_ones_move_them(made_up: Callable[..
         assert (source.values[m].abs() <= 3).all()
 
 
-def test_seed_decides_the_common_space(made_up: Callable[..., Dataset]) -> None:
-    weights = [begun(made_up, seed=seed)._own.networks.predictors["a"].weight for seed in (1, 1, 2)]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-
-
 def test_restored_goes_on_as_before(made_up: Callable[..., Dataset]) -> None:
     whole, batch = begun(made_up), batch_of([0, 1, 2, 3], torch.tensor(Y))
     whole.after_step(Given(), random_reps(4), batch, 0)
@@ -222,8 +143,55 @@ def test_restored_goes_on_as_before(made_up: Callable[..., Dataset]) -> None:
     resumed.restore(copy.deepcopy(whole.state()))
     for source in (whole, resumed):
         source.begin_epoch(Train(), 1, 7)
-        torch.manual_seed(5)  # dropout, as `train_epoch` does
         source.after_step(Given(), random_reps(4, 1), batch, 1)
         source.after_step(Given(), random_reps(4, 2), batch, 1)
     assert all(torch.equal(whole.values[m], resumed.values[m]) for m in MODALITIES)
     assert torch.equal(whole.fused, resumed.fused)
+
+
+def correlation(x: Tensor, y: Tensor) -> float:
+    return torch.corrcoef(torch.stack([x, y]))[0, 1].item()
+
+
+def moved(made_up: Callable[..., Dataset], place: Tensor) -> tuple[SUGRM, dict[str, Tensor]]:
+    """Six epochs on features that tell sentiments without error, and the sentiments.
+
+    The fusion says y along the first of four axes. Each modality says its own sentiment, about as much its own as y's,
+    along the same axis, and all modalities lie `place` away from there.
+    """
+    draw = torch.Generator().manual_seed(0)
+    y = torch.linspace(-3, 3, 61)
+    true = {m: (0.7 * y + torch.randn(61, generator=draw)).clamp(-3, 3) for m in MODALITIES}
+
+    def along(sentiment: Tensor) -> Tensor:
+        return sentiment[:, None] * torch.eye(4)[0]
+
+    reps = reps_of({"m": along(y).tolist(), **{m: (along(true[m]) + place).tolist() for m in MODALITIES}})
+    source = begun(made_up, y.tolist())
+    for epoch in range(6):
+        source.after_step(Given(), reps, batch_of(list(range(61)), source.y), epoch)
+    return source, true
+
+
+def test_separable_features_in_the_fusions_place_move_labels_to_the_truth(made_up: Callable[..., Dataset]) -> None:
+    source, true = moved(made_up, torch.zeros(4))
+    for m in MODALITIES:
+        between = (source.y.abs() < 1.5) & (true[m].abs() < 1.5)  # the centres lie at ±1.5
+        assert between.sum() > 15
+        # After n = 2 to 6, (1·2·3·4·5)/(3·4·5·6·7) of the way from y is left.
+        expected = true[m] + (source.y - true[m]) * 2 / 42
+        torch.testing.assert_close(source.values[m][between], expected[between], rtol=0, atol=1e-4)
+
+
+def test_beyond_a_centre_weaker_features_count_as_stronger(made_up: Callable[..., Dataset]) -> None:
+    source, true = moved(made_up, torch.zeros(4))
+    weaker = (source.y > 2) & (true["l"] > 1.6) & (true["l"] < source.y)
+    assert weaker.any()
+    assert (source.values["l"] > source.y)[weaker].all()
+
+
+def test_the_same_features_in_a_place_of_their_own_turn_labels_round(made_up: Callable[..., Dataset]) -> None:
+    source, true = moved(made_up, torch.tensor([0.0, 30.0, 0.0, 0.0]))  # as far from either class
+    for m in MODALITIES:
+        assert correlation(source.values[m], true[m]) < -0.4
+        assert correlation(source.values[m], source.y) < -0.8

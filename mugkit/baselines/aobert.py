@@ -38,9 +38,10 @@ from torch.nn import functional as F
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batching import Batch, Padded, TextLevel
 from mugkit.errors import UserError
+from mugkit.nets import lean_bert
 from mugkit.nets.encoders import load_tokenizer
 from mugkit.nets.fusion import Predictor
-from mugkit.nets.precision import computing
+from mugkit.nets.precision import computing, is_compiled
 from mugkit.nets.text import MAX_TOKENS, Tokens
 from mugkit.nets.tokens import aligned
 from mugkit.stages.training import l1
@@ -167,24 +168,28 @@ class AOBERT(Baseline):
         frames: Mapping[str, Float[Tensor, "batch tokens width"]],
         text_mask: Int64[Tensor, "batch tokens"],
         frame_mask: Int64[Tensor, "batch tokens"],
-    ) -> Float[Tensor, "batch 3*tokens width"]:
-        """BERT's states of words, video and sound."""
+        first_only: bool = False,
+    ) -> Float[Tensor, "batch _ width"]:
+        """BERT's states of words, video and sound, or of [CLS] alone."""
         count = text_mask.shape[1]
         position = torch.arange(count, device=text_mask.device).repeat(3)
         segment = (torch.arange(3 * count, device=text_mask.device) >= count).long()
+        rows = torch.cat([words, frames["v"], frames["a"]], dim=1)
+        mask = torch.cat([text_mask, frame_mask, frame_mask], dim=1)
+        places = {"position_ids": position.expand_as(mask), "token_type_ids": segment.expand_as(mask)}
         with computing(self.bert):
-            output = self.bert(
-                inputs_embeds=torch.cat([words, frames["v"], frames["a"]], dim=1),
-                attention_mask=torch.cat([text_mask, frame_mask, frame_mask], dim=1),
-                position_ids=position.expand(len(words), -1),
-                token_type_ids=segment.expand(len(words), -1),
-            )
-        return output.last_hidden_state.float()
+            if is_compiled(self.bert) or not lean_bert.applies(self.bert):
+                return self.bert(inputs_embeds=rows, attention_mask=mask, **places).last_hidden_state.float()
+            layout = lean_bert.Layout.of(mask)
+            packed = {name: layout.packed(values)[None] for name, values in places.items()}
+            states = self.bert.embeddings(inputs_embeds=layout.packed(rows)[None], **packed)[0]
+            return lean_bert.through_layers(self.bert, states, layout, first_only).float()
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
         """ŷ."""
         mask = batch.text.mask  # type: ignore[union-attr]
-        return self.predictor(self.encode(self.embed(batch.text), self.streamed(batch, mask), mask, mask)[:, 0])  # type: ignore[arg-type]
+        words, frames = self.embed(batch.text), self.streamed(batch, mask)  # type: ignore[arg-type]
+        return self.predictor(self.encode(words, frames, mask, mask, first_only=True)[:, 0])
 
     def recovery(
         self,

@@ -118,6 +118,7 @@ class Scores(nn.Module):
     Attributes:
         values: the scores.
         ids, mask: their token ids, zero-padded, with the token that ends each.
+        certain: of each place whether all scores have the same token there, as the point.
     """
 
     values: Float[Tensor, "scores"]
@@ -133,6 +134,7 @@ class Scores(nn.Module):
         self.register_buffer("values", torch.tensor([tenth / 10 for tenth in tenths]), persistent=False)
         self.register_buffer("ids", tokens.ids, persistent=False)
         self.register_buffer("mask", tokens.mask, persistent=False)
+        self.certain: list[bool] = (tokens.ids == tokens.ids[0]).all(0).tolist()
 
     def nearest(self, labels: Float[Tensor, "batch"]) -> Int64[Tensor, "batch"]:
         """The position among the scores of the one nearest to each label."""
@@ -240,13 +242,16 @@ class UniMSE(Baseline):
         return output.logits.float()
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        """ŷ, one of the scores: token by token the likeliest of those that continue one."""
+        """ŷ, one of the scores: token by token the likeliest of those that continue one, if there is a choice."""
         encoded, scores = self.encode(batch), self.scores
         possible = torch.ones(len(batch.labels), len(scores.values), dtype=torch.bool, device=scores.values.device)
         given = torch.full_like(possible[:, :1], self.t5.config.decoder_start_token_id, dtype=torch.long)
-        for tokens in scores.ids.T:
-            logits = self._logits(encoded, given)[:, -1, tokens].masked_fill(~possible, -torch.inf)
-            written = tokens[logits.argmax(1), None]
+        for tokens, certain in zip(scores.ids.T, scores.certain, strict=True):
+            if certain:
+                written = tokens[:1].expand(len(given), 1)
+            else:
+                logits = self._logits(encoded, given)[:, -1, tokens].masked_fill(~possible, -torch.inf)
+                written = tokens[logits.argmax(1), None]
             possible &= tokens == written
             given = torch.cat([given, written], dim=1)
         # One score is left, unless the vocabulary spells several alike.

@@ -182,8 +182,12 @@ class Clips:
         return ahead(self.batch, batches) if self.device.type == "cuda" else map(self.batch, batches)
 
     def by_length(self, batch_size: int) -> Iterator[Batch]:
-        """All clips once, those of similar length together; `Batch.index` says which they are."""
-        return self.batches(self.lengths.argsort(stable=True).split(batch_size))
+        """All clips once, those of similar length together; `Batch.index` says which they are.
+
+        A frozen encoder's token states count too; `lengths`, which training goes by, leaves them out.
+        """
+        lengths = self.lengths if self._states is None else self.lengths + self._states[1].diff()
+        return self.batches(lengths.argsort(stable=True).split(batch_size))
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """All clips in their order; the last batch may be smaller, no clip is dropped."""

@@ -75,6 +75,13 @@ def last_states(
     packed, place = layout.packed(ids)[None], layout.packed(position)[None]
     kind = torch.zeros_like(packed)  # all of one sentence; left out, transformers 4 takes them for 512 tokens at most
     states = encoder.embeddings(input_ids=packed, token_type_ids=kind, position_ids=place)[0]
+    return through_layers(encoder, states, layout, first_only)
+
+
+def through_layers(
+    encoder: Any, states: Float[Tensor, "tokens width"], layout: Layout, first_only: bool
+) -> Float[Tensor, "batch _ width"]:
+    """The same, given what the embeddings make of the packed tokens."""
     attend = _attend if encoder.config._attn_implementation == "sdpa" else _attend_eagerly
     *below, last = encoder.encoder.layer
     for layer in below:

@@ -114,7 +114,7 @@ class Result:
 
 
 @torch.no_grad()
-def predict(network: nn.Module, clips: Clips, batch_size: int = 64) -> Float32[np.ndarray, "clips"]:
+def predict(network: nn.Module, clips: Clips, batch_size: int = 128) -> Float32[np.ndarray, "clips"]:
     """ŷ of all clips, in their order, from the network in evaluation mode."""
     network.eval()
     found = np.empty(len(clips), dtype=np.float32)

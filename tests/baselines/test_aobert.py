@@ -219,3 +219,19 @@ def test_trained_encoder_does_not_see_padding(trained: AOBERT, dataset: Dataset)
 def test_encoder_that_is_no_bert_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="text_encoder"):
         AOBERT(Shapes(16, 5, 4), load_encoder(str(tiny_t5(tmp_path / "t5"))), AOBERTConfig())
+
+
+def test_lean_states_are_those_of_the_whole_bert(
+    network: AOBERT, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = batch_of(dataset, MASK)
+    found = []
+    for lean in (True, False):
+        if not lean:
+            monkeypatch.setattr(aobert.lean_bert, "applies", lambda _: False)
+        words, frames = network.embed(batch.text), network.streamed(batch, MASK)
+        whole = network.eval().encode(words, frames, MASK, MASK) * MASK.repeat(1, 3)[..., None]
+        gradients = torch.autograd.grad(network(batch).sum(), list(network.bert.encoder.parameters()))
+        found.append([whole, network(batch), *gradients])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)

@@ -140,6 +140,14 @@ def test_by_length_has_every_clip_once_and_shorter_ones_first(dataset: Dataset) 
     assert torch.equal(torch.cat([batch.labels for batch in batches]), torch.from_numpy(dataset.train.labels)[order])
 
 
+def test_by_length_counts_a_frozen_encoders_tokens_too(dataset: Dataset) -> None:
+    clips = Clips(dataset.train, small().network, level="tokens")
+    batches = list(clips.by_length(1))
+    cost = [int(batch.text.mask.sum()) + sum(int(f.mask.sum()) for f in batch.frames.values()) for batch in batches]
+    assert cost == sorted(cost)
+    assert sorted(int(batch.index) for batch in batches) == list(range(len(clips)))
+
+
 # --- what a batch's company decides
 
 

@@ -191,7 +191,8 @@ def mixture(manifest: Mapping[str, Any]) -> str:
 
 def _without_verdict(row: Mapping[str, Any], mixed: str) -> dict[str, Any]:
     needs = f"{mixed}: run `mugkit reproduce` again"
-    return {**row, "verdict": "needs data", "why": why("needs data", row["results"], needs), "needs": needs}
+    told = {"verdict": "needs data", "why": why("needs data", row["results"], needs), "needs": needs}
+    return {**row, **told, "beside": []}
 
 
 def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,7 +205,8 @@ def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     if dataset.fingerprint != about["data"]:
         return kept
     made = fuller(claim_tests.measure(CLAIMS, dataset, about["profile"]), kept)
-    return {**made, "beside": beside(dataset.name, about["profile"], kept.get("beside", []))}
+    others = beside(dataset.name, about["profile"], kept.get("beside", []))
+    return {**made, "beside": others} if others else dict(made)
 
 
 def beside(dataset: str, profile: str, kept: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

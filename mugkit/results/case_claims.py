@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
-from mugkit.results.comparison import RESAMPLES, Sums, resampled, spans, values
+from mugkit.results.comparison import RESAMPLES, Sums, columns, resampled
 from mugkit.results.verdicts import word
 from mugkit.stages.meta import LearnedLabels
 
@@ -86,14 +86,12 @@ def _compare(parts: Float[np.ndarray, "seeds clips 4"], resamples: int) -> dict[
 
 def show(found: pd.DataFrame) -> pd.DataFrame:
     """The table as people read it."""
-    columns = {
+    shown = {
         "modality": found["modality"].map(dict(MODALITY_NAMES)),
         "clips": found["n_clips"],
         "MUCN, %": found["share"].map("{:.1f}".format),
         "reference, %": found["reference"].map("{:.1f}".format),
-        "difference": values(found),
-        "over clips": spans(found, "clips"),
-        "over seeds": spans(found, "seeds"),
+        **columns(found),
         "than the reference": found["verdict"],
     }
-    return pd.DataFrame(columns).set_index(pd.Index(found["question"], name="section 4.11"))
+    return pd.DataFrame(shown).set_index(pd.Index(found["question"], name="section 4.11"))

@@ -247,22 +247,20 @@ def against(
     return pd.DataFrame(rows)
 
 
-def spans(table: pd.DataFrame, which: str) -> list[str]:
-    """The intervals over clips or over seeds of a table of differences, as people read them."""
-    ends = zip(table["metric"], table[f"{which}_low"], table[f"{which}_high"], strict=True)
-    return [formats.span(*one) for one in ends]
-
-
-def values(table: pd.DataFrame) -> list[str]:
-    """The differences of a table, as people read them."""
-    return [formats.number(*one, signed=True) for one in zip(table["metric"], table["difference"], strict=True)]
+def columns(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Differences and both their intervals, as people read them."""
+    metrics, differences = table["metric"], zip(table["metric"], table["difference"], strict=True)
+    shown = {"difference": [formats.number(*one, signed=True) for one in differences]}
+    for which in ("clips", "seeds"):
+        shown[f"over {which}"] = list(map(formats.span, metrics, table[f"{which}_low"], table[f"{which}_high"]))
+    return shown
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
     """The comparison as people read it: systems down, metrics across."""
-    columns: dict[tuple[str, str], list[str]] = {}
-    for metric, rows in table.groupby("metric", sort=False):
-        shown = {"minus MUG's": values(rows), "over clips": spans(rows, "clips"), "over seeds": spans(rows, "seeds")}
-        shown["verdict"] = rows["verdict"].tolist()
-        columns |= {(str(metric), head): cells for head, cells in shown.items()}
-    return pd.DataFrame(columns, index=pd.Index(table["system"].drop_duplicates(), name="system"))
+    shown = {
+        (f"{metric} minus MUG's", head): cells
+        for metric, rows in table.groupby("metric", sort=False)
+        for head, cells in (columns(rows) | {"verdict": rows["verdict"].tolist()}).items()
+    }
+    return pd.DataFrame(shown, index=pd.Index(table["system"].drop_duplicates(), name="system"))

@@ -54,9 +54,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
         {
             "y_m ← y": table["copy"].map("{:.3f}".format),
             "MUCN": [formats.spread("MAE", *one) for one in zip(table["mucn"], table["mucn_std"], strict=True)],
-            "difference": comparison.values(table),
-            "95 % over seeds": comparison.spans(table, "seeds"),
-            "95 % over clips": comparison.spans(table, "clips"),
+            **comparison.columns(table),
             "MUCN is": table["verdict"],
         }
     )

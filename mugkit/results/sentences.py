@@ -6,7 +6,7 @@ every word comes from `verdicts`, so a sentence cannot say more than the table a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,16 +14,24 @@ import pandas as pd
 from mugkit.data.schema import MODALITY_NAMES, Dataset
 from mugkit.engine import Run
 from mugkit.labels import source
-from mugkit.results import comparison, embedding, hyperparameter_curves
-from mugkit.results.formats import estimate, number, span
-from mugkit.results.noise_robustness import ENDS
+from mugkit.results import comparison, embedding
+from mugkit.results.formats import estimate, known, number, span
+from mugkit.results.hyperparameter_curves import DEFAULT, SYMBOLS
 from mugkit.results.search_analysis import MATTERS
 from mugkit.results.tables import records
 from mugkit.results.verdicts import Difference, hull, judge, size_of, small, word
 from mugkit.systems import SYSTEMS
 
-Changes = Sequence[Difference]  # of one pair of systems, a metric each
 NOUNS: Mapping[str, str] = {"mug": "MUG's learning of labels", "copy": "copying the clip's label", "ulgm": "ULGM"}
+STEPS: Mapping[str, tuple[str, str]] = {  # name → system, and what it is compared with
+    "copies": ("copy", "mug-without-unimodal"),
+    "MUG": ("mug", "mug-without-unimodal"),
+    "MUG over copies": ("mug", "copy"),
+    "true labels over MUG": ("mug-true-labels", "mug"),
+}
+
+
+# --- parts ------------------------------------------------------------------------------------------------
 
 
 def effect(one: Difference) -> str:
@@ -33,9 +41,13 @@ def effect(one: Difference) -> str:
         verb, ends = ("raises", (low, high)) if value > 0 else ("lowers", (-high, -low))
         tiny = f", less than {size_of(metric):g}" if small(one) else ""
         return f"{verb} {metric} by {number(metric, abs(value))} {span(metric, *ends, signed=False)}{tiny}"
-    if small(one):
-        return f"has no effect on {metric} above {size_of(metric):g} ({estimate(metric, value, low, high)})"
-    return f"has an undecided effect on {metric} ({estimate(metric, value, low, high)})"
+    told = f"no effect on {metric} above {size_of(metric):g}" if small(one) else f"an undecided effect on {metric}"
+    return f"has {told} ({_value(one)})"
+
+
+def _value(one: Mapping[str, Any]) -> str:
+    low, high = (one["low"], one["high"]) if "low" in one else hull(one)
+    return estimate(one["metric"], one["difference"], low, high) if known(one["difference"]) else ""
 
 
 def listed(parts: Iterable[str]) -> str:
@@ -44,33 +56,28 @@ def listed(parts: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def grouped(places: Iterable[tuple[str, str, str]], joint: str = "for") -> str:
+def grouped(rows: pd.DataFrame, place: Callable[[Mapping[str, Any]], str], joint: str = "for") -> str:
     """`closer for language (-0.2 [-0.3, -0.1]) and visual (…); undecided for acoustic (…)`.
 
     Args:
-        places: the word, where it holds, and its number.
+        rows: differences with their `verdict`.
+        place: a row → where it holds.
         joint: between the word and the places.
     """
     by_word: dict[str, list[str]] = {}
-    for name, place, value in places:
-        by_word.setdefault(name, []).append(f"{place} ({value})" if value else place)
+    for one in records(rows):
+        value = _value(one)
+        by_word.setdefault(one["verdict"], []).append(place(one) + (f" ({value})" if value else ""))
     return "; ".join(f"{name} {joint} {listed(where)}" for name, where in by_word.items())
 
 
-# --- does MUG work? ---------------------------------------------------------------------------------------
-
-STEPS: Mapping[str, tuple[str, str]] = {  # name → system, and what it is compared with
-    "copies": ("copy", "mug-without-unimodal"),
-    "MUG": ("mug", "mug-without-unimodal"),
-    "MUG over copies": ("mug", "copy"),
-    "true labels over MUG": ("mug-true-labels", "mug"),
-}
+# --- sentences --------------------------------------------------------------------------------------------
 
 
 def steps(
     dataset: Dataset, runs: Mapping[str, Sequence[Run]], metrics: Sequence[str] = ("MAE", "Acc2")
-) -> dict[str, Changes]:
-    """The comparisons from no unimodal tasks to true labels, of those systems that ran (Table 5)."""
+) -> dict[str, list[Difference]]:
+    """The comparisons from no unimodal tasks to true labels, a metric each, of those systems that ran (Table 5)."""
     return {
         name: [comparison.of_runs(runs[ours], runs[theirs], dataset, metric) for metric in metrics]
         for name, (ours, theirs) in STEPS.items()
@@ -78,100 +85,62 @@ def steps(
     }
 
 
-def ablations(data: str, found: Mapping[str, Changes]) -> str:
-    """Does MUG work: no unimodal tasks, copies, MUG, true labels.
-
-    Args:
-        data: the data set's caption.
-        found: of `steps`.
-    """
-    said = {name: listed(map(effect, changes)) for name, changes in found.items()}
-    first = [f"{NOUNS['copy']} {said['copies']}"] if "copies" in said else []
-    first += [f"{NOUNS['mug']} {said['MUG']}"] if "MUG" in said else []
-    second = [f"Over copies, {NOUNS['mug']} {said['MUG over copies']}"] if "MUG over copies" in said else []
-    if "true labels over MUG" in said:
-        second.append(f"over MUG, knowing the true labels {said['true labels over MUG']}")
-    sentences = [f"over no unimodal tasks, {'; '.join(first)}"] if first else []
-    return f"On {data}: " + ". ".join([*sentences, *(["; ".join(second)] if second else [])]) + "."
+def ablations(data: str, found: Mapping[str, Sequence[Difference]]) -> str:
+    """Does MUG work? No unimodal tasks, copies, MUG, true labels: `found` is of `steps`, `data` the caption."""
+    heads = {"copies": NOUNS["copy"], "MUG": NOUNS["mug"], "MUG over copies": f"over copies, {NOUNS['mug']}"}
+    heads["true labels over MUG"] = "over MUG, knowing the true labels"
+    said = {name: f"{heads[name]} {listed(map(effect, changes))}" for name, changes in found.items()}
+    first, second = ([said[name] for name in list(STEPS)[half] if name in said] for half in (slice(2), slice(2, 4)))
+    sentences = [f"over no unimodal tasks, {'; '.join(first)}" if first else "", "; ".join(second)]
+    return f"On {data}: {'. As to the labels, '.join(filter(None, sentences))}."
 
 
 def baselines(data: str, table: pd.DataFrame, metric: str = "MAE") -> str:
-    """Tables 3 and 4: against how many baselines MUG is decidedly better.
-
-    Args:
-        table: of `comparison.against`; rows that are no baselines do not count.
-    """
+    """Tables 3 and 4: how many baselines MUG beats; `table` is of `comparison.against`, other rows do not count."""
     names = {one.row for one in SYSTEMS.values() if one.baseline or one.labels in source.ONLINE}
-    rows = [one for one in records(table) if one["metric"] == metric and one["system"] in names]
-    if not rows:
+    rows = table[(table["metric"] == metric) & table["system"].isin(names)]
+    if rows.empty:
         return f"On {data}, no baseline has run."
-    words = [word(one, "worse", "better") for one in rows]  # a row is theirs minus MUG's
-    others = [(said, one["system"], _value(one)) for said, one in zip(words, rows, strict=True) if said != "better"]
-    firm = sum(word(one, "worse", "better", len(rows)) == "better" for one in rows)
-    rest = f" MUG against the others, theirs minus MUG's: {grouped(others, 'against')}." if others else ""
+    rows = rows.assign(verdict=[word(one, "worse", "better") for one in records(rows)])  # theirs minus MUG's
+    firm = sum(word(one, "worse", "better", len(rows)) == "better" for one in records(rows))
+    others = rows[rows["verdict"] != "better"]
+    against = grouped(others, lambda one: str(one["system"]), "against")
     return (
-        f"On {data}, MUG's test {metric} is better than that of {words.count('better')} of {len(rows)} baselines, of "
-        f"{firm} of them also when all are judged together.{rest}"
+        f"On {data}, MUG's test {metric} is better than that of {len(rows) - len(others)} of {len(rows)} baselines, of "
+        f"{firm} of them also when all are judged together."
+        + (f" MUG against the others, theirs minus MUG's: {against}." if against else "")
     )
 
 
-def _value(one: Mapping[str, Any]) -> str:
-    return estimate(one["metric"], one["difference"], *hull(one))
-
-
-# --- labels, representations, studies ---------------------------------------------------------------------
-
-
 def label_quality(data: str, table: pd.DataFrame) -> str:
-    """Are learned labels closer to the truth than copies?
-
-    Args:
-        table: of `label_quality.compare`.
-    """
-    by_measure = [
-        f"in {measure} {grouped((one['verdict'], one['modality'], _value(one)) for one in records(rows))}"
-        for measure, rows in table.groupby("measure", sort=False)
-    ]
-    said = ". And ".join(by_measure)
-    return f"On {data}, MUG's labels against copies of the clip's label, by distance to the truth: {said}."
+    """Are learned labels closer to the truth than copies? `table` is of `label_quality.compare`."""
+    measures = table.groupby("measure", sort=False)
+    said = [f"in {name} {grouped(rows, lambda one: str(one['modality']))}" for name, rows in measures]
+    head = "MUG's labels against copies of the clip's label, by distance to the truth"
+    return f"On {data}, {head}: {'. And '.join(said)}."
 
 
 def curves(data: str, table: pd.DataFrame) -> str:
-    """What α and β do to the test MAE, against Table 2's value.
-
-    Args:
-        table: of `hyperparameter_curves.curves`.
-    """
-    sentences = []
-    for field, rows in table[table["metric"] == "MAE"].groupby("field", sort=False):
-        others = [one for one in records(rows) if one["verdict"] != hyperparameter_curves.DEFAULT]
-        failed = hyperparameter_curves.FAILED
-        places = [(w := one["verdict"], f"{one['value']:g}", "" if w == failed else _value(one)) for one in others]
-        sentences.append(f"{hyperparameter_curves.SYMBOLS[str(field)]}: {grouped(places, 'at')}")
-    return f"On {data}, test MAE against that at Table 2's value. {'. '.join(sentences)}."
+    """What α and β do to the test MAE; `table` is of `hyperparameter_curves.curves`."""
+    fields = table[(table["metric"] == "MAE") & (table["verdict"] != DEFAULT)].groupby("field", sort=False)
+    said = []
+    for field, rows in fields:
+        said.append(f"{SYMBOLS[str(field)]}: {grouped(rows, lambda one: format(one['value'], 'g'), 'at')}")
+    return f"On {data}, test MAE against that at Table 2's value. {'. '.join(said)}."
 
 
 def embedding_gap(data: str, table: pd.DataFrame) -> str:
-    """What contrastive learning does to the gap, sentence by sentence of section 4.9.
-
-    Args:
-        table: of `embedding.claims`.
-    """
-    parts = []
-    for claim, rows in table.groupby("claim", sort=False):
-        values = zip(rows["verdict"], rows["modality"], rows["mean"], rows["low"], rows["high"], strict=True)
-        places = [(name, MODALITY_NAMES[m], estimate("MMD²", *numbers)) for name, m, *numbers in values]
-        parts.append(f"“{embedding.CLAIMS[str(claim)].sentence}” is {grouped(places)}")
-    return f"On {data}, measured by MMD²: {'. '.join(parts)}."
+    """What contrastive learning does to the gap, after section 4.9; `table` is of `embedding.claims`."""
+    claims = table.rename(columns={"mean": "difference"}).assign(metric="MMD²").groupby("claim", sort=False)
+    said = [
+        f"“{embedding.CLAIMS[str(name)].sentence}” is {grouped(rows, lambda one: MODALITY_NAMES[one['modality']])}"
+        for name, rows in claims
+    ]
+    return f"On {data}, measured by MMD²: {'. '.join(said)}."
 
 
 def search(data: str, peeking: Mapping[str, float], importance: pd.DataFrame) -> str:
-    """What the trials of a search tell.
-
-    Args:
-        peeking: of `search_analysis.peeking`.
-        importance: of `search_analysis.importance`.
-    """
+    """What the trials of a search tell; `peeking` and `importance` are of `search_analysis`."""
     gain = estimate("MAE", peeking["gain"], peeking["low"], peeking["high"], signed=False)
     matter = importance[importance["verdict"] == MATTERS]
     named = [f"{name} (ρ {rho:+.2f})" for name, rho in zip(matter["field"], matter["rho"], strict=True)]
@@ -184,29 +153,17 @@ def search(data: str, peeking: Mapping[str, float], importance: pd.DataFrame) ->
 
 
 def noise(data: str, table: pd.DataFrame) -> str:
-    """How sources of labels take noisier labels of clips.
-
-    Args:
-        table: of `noise_robustness.robustness`.
-    """
-    heads = {
-        "against_copy": "labels against copies of the same noisy labels, by distance to the truth",
-        "test_change": "test MAE against that without noise",
-    }
-    parts = []
-    for column, head in heads.items():
-        judged = table[table[f"{column}_verdict"] != ""]
-        by_source = [
-            f"{NOUNS.get(str(name), name)}, {grouped(_levels(rows, column), 'at')}"
-            for name, rows in judged.groupby("source", sort=False)
+    """How sources of labels take noisier labels of clips; `table` is of `noise_robustness.robustness`."""
+    said = []
+    for column in ("against_copy", "test_change"):
+        rows = table[table[f"{column}_verdict"] != ""].assign(metric="MAE")
+        rows.columns = rows.columns.str.removeprefix(f"{column}_")
+        parts = [
+            f"{NOUNS.get(str(name), name)}, {grouped(part, lambda one: format(one['k'], 'g'), 'at k =')}"
+            for name, part in rows.groupby("source", sort=False)
         ]
-        parts.append(f"{head}: {'. '.join(by_source)}")
-    return f"On {data}, {'. As to '.join(parts)}."
-
-
-def _levels(rows: pd.DataFrame, column: str) -> list[tuple[str, str, str]]:
-    levels = []
-    for row in records(rows):
-        one = {"metric": "MAE", **{key: row[f"{column}_{key}"] for key in ENDS}}
-        levels.append((row[f"{column}_verdict"], f"k = {row['k']:g}", _value(one)))
-    return levels
+        said.append(". ".join(parts))
+    return (
+        f"On {data}, labels against copies of the same noisy labels, by distance to the truth: {said[0]}. "
+        f"Test MAE against that without noise: {said[1]}."
+    )

@@ -156,5 +156,5 @@ def test_against_says_who_is_better_than_the_reference(dataset: Dataset, tmp_pat
         "MLC": "undecided",
     }
     assert set(table["metric"]) == {"MAE", "Acc2"}
-    shown = comparison.display(table)["MAE"]
+    shown = comparison.display(table)["MAE minus MUG's"]
     assert shown.loc["y_mc ← y"].tolist() == ["-0.250", "[-0.250, -0.250]", "[-0.250, -0.250]", "better than MUG"]

@@ -115,7 +115,7 @@ def test_display_formats_by_hand() -> None:
         "y_m ← y": "0.500",
         "MUCN": "0.445 ± 0.010",
         "difference": "-0.055",
-        "95 % over seeds": "[-0.080, -0.030]",
-        "95 % over clips": "[-0.070, +0.010]",
+        "over seeds": "[-0.080, -0.030]",
+        "over clips": "[-0.070, +0.010]",
         "MUCN is": "undecided",
     }

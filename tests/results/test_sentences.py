@@ -136,5 +136,5 @@ def test_noise_tells_labels_and_results_of_each_source() -> None:
             rows.append(row)
     text = sentences.noise("made up", pd.DataFrame(rows))
     numbers = "(-0.060 [-0.065, -0.055])"
-    assert f"MUG's learning of labels, closer at k = 0 {numbers} and k = 2 {numbers}" in text
+    assert f"MUG's learning of labels, closer at k = 0 {numbers} and 2 {numbers}" in text
     assert "copying the clip's label, worse at k = 2 (+0.060 [+0.055, +0.065])" in text

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mugkit import config, metrics
+from mugkit import config, files, metrics
 from mugkit.claim_kinds import Better, Claim
+from mugkit.data import store
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.results import claim_tests
+from mugkit.results import claim_tests, claims
 from mugkit.results.claim_tests import Finished, Pair, pairs
 from mugkit.runs import Store
 from mugkit.stages.training import Checkpoint
@@ -128,11 +129,30 @@ def test_labels_that_depend_on_no_seed_are_the_same_with_each(finished: Finished
 def test_measure_is_json_with_what_could_be_compared(finished: Finished) -> None:
     pretend(finished, "mug", 0.2)
     pretend(finished, "hycon", 1.0)
-    claims = [
+    made = [
         Claim("4.6-a", "a", Better("mug", ("hycon",), ("MAE",))),
         Claim("4.6-b", "b", Better("mug", ("hycon", "misa"), ("MAE",))),  # shares one comparison; misa has not run
     ]
-    found = claim_tests.measure(claims, finished.dataset, "smoke", finished.store)
+    found = claim_tests.measure(made, finished.dataset, "smoke", finished.store)
     assert [one["theirs"] for one in found["comparisons"]] == ["hycon"]
     assert found["caption"] == "made up"
     json.dumps(found, allow_nan=False)
+
+
+def test_other_settings_of_the_dials_are_measured_where_prepared_and_run(made_up: Callable[..., Dataset]) -> None:
+    noise = {"made-up": {"copy": 0.2, "mug-true-labels": 1.0}, "made-up-faint": {"copy": 1.0, "mug-true-labels": 0.2}}
+    for seed, (name, systems) in enumerate(noise.items()):
+        dataset = made_up((8, 4, 80), name=name, seed=seed)
+        store.save(dataset, files.data_home() / name)
+        for system, by in systems.items():
+            pretend(Finished(dataset, config.profile("smoke"), Store.default()), system, by)
+    (found,) = claims.beside("made-up", "smoke", [])
+    assert found["dataset"] == "made-up-faint"
+    differences = {one["metric"]: one["difference"] for one in found["comparisons"] if one["on"] == "test split"}
+    assert differences["MAE"] < -0.4
+    assert claims.beside("made-up-faint", "smoke", []) == []
+    kept = [{"dataset": "made-up-vivid-sims", "comparisons": [{}]}]  # its runs are elsewhere
+    assert [one["dataset"] for one in claims.beside("made-up", "smoke", kept)] == [
+        "made-up-vivid-sims",
+        "made-up-faint",
+    ]

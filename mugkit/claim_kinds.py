@@ -217,6 +217,11 @@ class Claim:
     about: tuple[str, ...] = ()
 
     @property
+    def sizes(self) -> dict[str, float]:
+        """Effect sizes that the paper itself names, by metric."""
+        return {amount.metric: amount.size for amount in self.amounts}
+
+    @property
     def place(self) -> str:
         """Where it stands: the abstract, or a section."""
         return self.name.partition("-")[0]

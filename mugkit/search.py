@@ -22,8 +22,7 @@ from mugkit.config import RunSpec
 from mugkit.engine import Run, Share
 from mugkit.engine.share import AS_PROFILED
 from mugkit.errors import UserError, unknown_name
-from mugkit.results.effects import records
-from mugkit.results.tables import markdown, write_text
+from mugkit.results.tables import markdown, records, write_text
 from mugkit.search_space import distributions, of_system
 from mugkit.trials import budget, trial
 

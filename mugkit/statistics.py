@@ -81,22 +81,6 @@ def bootstrap(
     return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
 
 
-def sign_flip_test(differences: np.ndarray, seed: int = 1111, resamples: int = 4999) -> float:
-    """Two-sided p of a mean paired difference: how often it is as large when each pair is swapped by chance.
-
-    Args:
-        differences: one number a pair, e.g. two systems' absolute errors on the same clip, subtracted.
-
-    Raises:
-        UserError: there are no differences.
-    """
-    options: dict[str, Any] = {"permutation_type": "samples", "vectorized": True, "n_resamples": resamples}
-    result = stats.permutation_test(
-        (_values(list(differences)),), lambda d, axis: d.mean(axis), rng=np.random.default_rng(seed), **options
-    )
-    return float(result.pvalue)
-
-
 def holm(p: Sequence[float]) -> list[float]:
     """Holm's correction: p of each of several tests such that all verdicts hold together; never below its own p."""
     order = np.argsort(p, kind="stable")

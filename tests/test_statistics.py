@@ -120,17 +120,3 @@ def test_holm_worked_out_by_hand() -> None:
 def test_holm_never_exceeds_one_and_never_reorders() -> None:
     assert statistics.holm([0.5, 0.6]) == pytest.approx([1.0, 1.0])
     assert statistics.holm([0.2]) == pytest.approx([0.2])
-
-
-def test_sign_flip_test_of_few_pairs_is_exact() -> None:
-    # Of the 2³ sign patterns of (1, 2, 3) only +++ and −−− have a mean of 2 in size: p = 2/8.
-    assert statistics.sign_flip_test(np.array([1.0, 2.0, 3.0])) == pytest.approx(0.25)
-
-
-def test_sign_flip_test_differences_around_zero_are_unremarkable() -> None:
-    assert statistics.sign_flip_test(np.tile([1.0, -1.0], 50)) == pytest.approx(1.0)
-
-
-def test_sign_flip_test_agrees_with_students_t_on_normal_differences() -> None:
-    values = np.random.default_rng(3).normal(0.15, 1, 200)
-    assert statistics.sign_flip_test(values) == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.02)

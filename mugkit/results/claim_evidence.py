@@ -17,7 +17,7 @@ from scipy import stats
 
 from mugkit import claim_kinds as kinds
 from mugkit import files
-from mugkit.results.verdicts import Verdict
+from mugkit.results.verdicts import Verdict, size_of
 
 # Which notebook writes a file that a test reads.
 WRITERS: Mapping[str, str] = {
@@ -48,7 +48,8 @@ class Finding:
 
     Attributes:
         verdict: from `verdicts`.
-        results: one a comparison: `of` (what), numbers, `outcome`.
+        results: one a comparison: `of` (what), numbers, `outcome` (and `firm`, whether it stays that among all of the
+            claim); `low` and `high` are the ends of the interval that decides.
         compares: what is compared and when it counts, in a sentence.
         data: what it was measured on, where that is not the data set at hand.
         clips, seeds: how many; None where that means nothing.
@@ -70,11 +71,13 @@ class Evidence:
         folder: of figures and tables.
         tests: what `claim_tests.measure` found.
         again: the command that makes all of it anew.
+        sizes: effect sizes of interest that the paper names; of other metrics `verdicts` has them.
     """
 
     folder: Path
     tests: Mapping[str, Any]
     again: str = "mugkit reproduce"
+    sizes: Mapping[str, float] = field(default_factory=dict)
     read: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def table(self, name: str) -> list[dict[str, Any]]:
@@ -99,6 +102,10 @@ class Evidence:
                 return record
         described = ", ".join(map(str, wanted.values()))
         raise Missing(f"the row of {described} in {name}.json", f"{self.again} (notebook {WRITERS[name]})")
+
+    def size_of(self, metric: str) -> float:
+        """The effect size of interest of the claim at hand."""
+        return self.sizes.get(metric, size_of(metric))
 
     @property
     def seeds(self) -> int:

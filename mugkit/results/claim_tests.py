@@ -1,19 +1,20 @@
 """The comparisons that the claims need, made from finished runs: nothing is trained here.
 
 Every `Better` of `mugkit.claims_data` names a system, those it is compared with, and metrics. What of these is in the
-run store is compared clip by clip (`paired`); what is not is left out, and its claims say which command brings it.
+run store is compared (`comparison`); what is not is left out, and its claims say which command brings it. The same can
+be asked of another data set whose runs lie in that store: of another setting of the dials of `reviews`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
 from mugkit import config
 from mugkit.claim_kinds import Better, Claim, On
@@ -21,14 +22,15 @@ from mugkit.config import Profile, RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.labels import source
-from mugkit.results import paired
+from mugkit.results import comparison
+from mugkit.results.comparison import Rows
 from mugkit.results.label_sources import disagreeing
 from mugkit.runs import Store
 from mugkit.stages.meta import LearnedLabels
 from mugkit.stages.training import progress
 from mugkit.systems import SYSTEMS, Work
 
-Rows = Float[np.ndarray, "seeds clips"]
+BESIDE = ("vivid-sims", "faint")  # other settings of the dials, prepared as `reviews-faint` and the like
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Pair:
 def pairs(test: Better, family: str) -> Iterator[Pair]:
     """The comparisons of a test, in those of its metrics that this family of data sets has."""
     of_labels = test.on != "test split"
-    known = paired.LABELS if of_labels else paired.metrics_of(family)
+    known = comparison.LABELS if of_labels else comparison.metrics_of(family)
     for metric in test.metrics or tuple(known):
         if metric in known:
             for theirs in test.theirs:
@@ -63,7 +65,7 @@ class Finished:
     read: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def predictions(self, system: str) -> Rows | None:
-        """ŷ of the test split over the profile's seeds; None unless every run is finished."""
+        """ŷ of the test split, of the profile's seeds as far as they have run; None if none has."""
         return self._once("predictions", system, self._predictions)
 
     def labels(self, system: str) -> dict[str, Rows] | None:
@@ -83,27 +85,24 @@ class Finished:
         return Work(spec, self.dataset, self.store)
 
     def _folders(self, system: str) -> list[Path]:
-        works = [self._work(system, seed, self.profile.label_seeds[0]) for seed in self.profile.seeds]
-        return [work.result() for work in works] if all(work.finished() for work in works) else []
+        works = (self._work(system, seed, self.profile.label_seeds[0]) for seed in self.profile.seeds)
+        return [work.result() for work in takewhile(Work.finished, works)]
 
     def _predictions(self, system: str) -> Rows | None:
-        rows = []
-        for folder in self._folders(system):
-            table = pd.read_parquet(folder / "predictions.parquet").query("split == 'test'").set_index("id")
-            rows.append(table.loc[self.dataset.test.ids, "prediction"].to_numpy())
-        return np.stack(rows) if rows else None
+        folders = self._folders(system)
+        return comparison.predictions(folders, self.dataset) if folders else None
 
     def _labels(self, system: str) -> dict[str, Rows] | None:
         kind = SYSTEMS[system].labels
         made: Sequence[Any] = []
         if kind == "mucn":
-            works = [self._work(system, self.profile.seeds[0], seed) for seed in self.profile.label_seeds]
-            if all(_has_labels(work) for work in works):
-                made = [LearnedLabels.load(work.learned_labels()).labels for work in works]
+            works = (self._work(system, self.profile.seeds[0], seed) for seed in self.profile.label_seeds)
+            made = [LearnedLabels.load(work.learned_labels()).labels for work in takewhile(_has_labels, works)]
         elif kind in source.ONLINE:
             made = [source.saved_labels(folder) for folder in self._folders(system)]
         elif kind in ("copy", "true"):
             made = [(source.copied if kind == "copy" else source.true)(self.dataset).values]
+            made *= max(len(self.profile.seeds), len(self.profile.label_seeds))  # the same with every seed
         return {m: np.stack([one[m].numpy() for one in made]) for m in MODALITIES} if made else None
 
 
@@ -111,39 +110,32 @@ def _has_labels(work: Work) -> bool:
     return work.store.has("pretrain", work.pretraining) and work.store.has("labels", work.learning)
 
 
-def _same_seeds(ours: Rows, theirs: Rows) -> tuple[Rows, Rows]:
-    """Both for the seeds that they share; labels that depend on no seed are the same for all."""
-    size = max(len(ours), len(theirs)) if 1 in (len(ours), len(theirs)) else min(len(ours), len(theirs))
-    one, other = (np.repeat(rows, size, axis=0) if len(rows) == 1 else rows[:size] for rows in (ours, theirs))
-    return one, other
-
-
 def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
     """One comparison; None if one of the two has not been run, or no clip is one of those to compare on."""
     data = finished.dataset
     if pair.on == "test split":
         ours, theirs = finished.predictions(pair.ours), finished.predictions(pair.theirs)
-        metric, truth = paired.metrics_of(data.family)[pair.metric], data.test.labels
+        metric, truth = comparison.metrics_of(data.family)[pair.metric], data.test.labels
         chosen: Bool[np.ndarray, " clips"] = np.ones(len(truth), dtype=bool)
     else:
         if not data.has_true_labels:
             return None
         mine, yours = finished.labels(pair.ours), finished.labels(pair.theirs)
         ours, theirs = (labels[pair.modality] if labels else None for labels in (mine, yours))
-        metric, truth = paired.LABELS[pair.metric], data.train.true_labels[pair.modality]
+        metric, truth = comparison.LABELS[pair.metric], data.train.true_labels[pair.modality]
         all_clips = np.ones(len(truth), dtype=bool)
         chosen = disagreeing(data.train.true_labels) if "disagreeing" in pair.on else all_clips
     if ours is None or theirs is None or not chosen.any():
         return None
-    one, other = (rows[:, chosen].astype(np.float64) for rows in _same_seeds(ours, theirs))
-    return asdict(pair) | paired.compare(metric, one, other, truth[chosen].astype(np.float64))
+    one, other = (rows[:, chosen].astype(np.float64) for rows in (ours, theirs))
+    return asdict(pair) | comparison.compare(metric, one, other, truth[chosen].astype(np.float64))
 
 
 def measure(claims: Sequence[Claim], dataset: Dataset, profile: str, store: Store | None = None) -> dict[str, Any]:
     """Every comparison of the claims that finished runs allow.
 
     Returns:
-        data set, caption, family, profile, and `comparisons`: a `Pair` with what `paired.compare` says of it.
+        data set, caption, family, profile, and `comparisons`: a `Pair` with what `comparison.compare` says of it.
     """
     finished = Finished(dataset, config.profile(profile), store or Store.default())
     tests = [claim.test for claim in claims if isinstance(claim.test, Better)]

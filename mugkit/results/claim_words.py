@@ -6,40 +6,34 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mugkit.results import formats
 from mugkit.results.verdicts import Verdict
 
 FEW = 3  # comparisons that are spelled out; of more, the clearest are
 
 
-def number(metric: str, value: float | None, signed: bool = False) -> str:
-    """A number with the digits of its metric: counts whole, percentages one, everything else three."""
-    if value is None:
-        return "undefined"
-    if metric == "Parameters":
-        return f"{value:+,.0f}" if signed else f"{value:,.0f}"
-    digits = 1 if metric.startswith(("Acc", "F1", "sign")) else 3
-    return f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
-
-
 def result(one: Mapping[str, Any]) -> str:
-    """`MAE −0.015 [−0.054, +0.020], p 0.81`: one comparison."""
-    metric, is_difference = one.get("metric", ""), "difference" in one
-    text = f"{one['of']} {number(metric, one['difference' if is_difference else 'value'], signed=is_difference)}"
-    low, high = (one.get("clips_low"), one.get("clips_high")) if is_difference else (one.get("low"), one.get("high"))
-    if low is not None and high is not None:
-        text += f" [{number(metric, low, is_difference)}, {number(metric, high, is_difference)}]"
+    """`MAE -0.015 [-0.054, +0.020]`: one comparison, with the interval that decides."""
+    metric, signed = one.get("metric", ""), "difference" in one
+    value = one["difference" if signed else "value"]
+    text = f"{one['of']} {formats.estimate(metric, value, one.get('low'), one.get('high'), signed)}"
     if one.get("p") is not None:
         text += f", p {one['p']:.2g}"
     if "paper" in one:
-        text += f" (paper {number(metric, one['paper'])})"
+        text += f" (paper {formats.number(metric, one['paper'])})"
     return text
 
 
 def clearest(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The few comparisons that say most: those to the contrary, then those with the smallest p."""
-    rank = {"opposite": 0, "as claimed": 1, "open": 2}
-    ordered = sorted(results, key=lambda one: (rank[one["outcome"]], 1.0 if one.get("p") is None else one["p"]))
-    return ordered[:FEW]
+    """The few comparisons that say most: those to the contrary first, then those that are far from their limits."""
+    rank = {"opposite": 0, "no effect": 1, "as claimed": 2, "open": 3}
+    return sorted(results, key=lambda one: (rank[one["outcome"]], -_distance(one)))[:FEW]
+
+
+def _distance(one: Mapping[str, Any]) -> float:
+    """A number's distance from zero in widths of its interval."""
+    low, high = one.get("low"), one.get("high")
+    return abs(low + high) / (high - low) if low is not None and high is not None and high > low else 0.0
 
 
 def compactly(results: Sequence[Mapping[str, Any]]) -> str:
@@ -56,15 +50,29 @@ def why(verdict: Verdict, results: Sequence[Mapping[str, Any]], needs: str) -> s
     if verdict == "needs data":
         return f"needs {needs}"
     counts, total = Counter(one["outcome"] for one in results), len(results)
-    if total == 1:
-        told = {"as claimed": "it is as claimed", "opposite": "it is the other way round", "open": "it could be chance"}
-        return told[results[0]["outcome"]]
+    tiny = sum(map(_is_tiny, results))
+    sizes = " or ".join(
+        dict.fromkeys(f"{one['size']:g}" for one in results if one["outcome"] == "no effect" and "size" in one)
+    )
+    loose = sum(one["outcome"] in ("opposite", "no effect") and not one.get("firm", True) for one in results)
     parts = [
-        f"{counts['as claimed']} of {total} comparisons as claimed",
+        f"{counts['as claimed']} of {total} as claimed"
+        + (f" ({tiny} of them by less than is of interest)" if tiny else ""),
         f"{counts['opposite']} the other way round" if counts["opposite"] else "",
-        f"{counts['open']} could be chance" if counts["open"] else "",
+        f"{counts['no effect']} without an effect" + (f" above {sizes}" if sizes else "")
+        if counts["no effect"]
+        else "",
+        f"{counts['open']} undecided" if counts["open"] else "",
+        f"{loose} of those against it could be chance among so many" if loose else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _is_tiny(one: Mapping[str, Any]) -> bool:
+    """Whether something is as claimed, but smaller than the effect size of interest."""
+    if one["outcome"] != "as claimed" or not one.get("size") or "said to be as good" in one["of"]:
+        return False
+    return max(-one["low"], one["high"]) < one["size"]
 
 
 def paper_numbers(one: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pandas as pd
 from filelock import FileLock
 
 from mugkit import files, paper
-from mugkit.claim_kinds import Amount, Claim, Quote
+from mugkit.claim_kinds import Amount, Better, Claim, Quote
 from mugkit.claims_data import CLAIMS
 from mugkit.data.store import available, load
 from mugkit.errors import UserError
@@ -56,15 +57,31 @@ def stated(amount: Amount) -> dict[str, Any]:
 # --- one row ----------------------------------------------------------------------------------------------
 
 
-def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
-    """A claim with what was found: never without a verdict."""
+def found(claim: Claim, evidence: Evidence) -> tuple[Finding, str]:
+    """What a claim's test found, and what it needs if it found nothing: never without a verdict."""
     try:
-        finding, needs = decide(claim.test, evidence), ""
+        return decide(claim.test, replace(evidence, sizes=claim.sizes)), ""
     except Missing as missing:
-        finding, needs = Finding("needs data", [], ""), f"{missing.what}: {missing.fix}"
+        return Finding("needs data", [], ""), f"{missing.what}: {missing.fix}"
     except (KeyError, TypeError, ValueError) as error:  # an input of another shape: an older or a foreign file
         fix = f"an input of another shape ({type(error).__name__}: {error}): {evidence.again}"
-        finding, needs = Finding("needs data", [], ""), fix
+        return Finding("needs data", [], ""), fix
+
+
+def elsewhere(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
+    """What was found with the same runs on other settings of the data's dials, where they were made."""
+    settings = []
+    for tests in evidence.tests.get("beside", []) if isinstance(claim.test, Better) else []:
+        finding, needs = found(claim, replace(evidence, tests=tests))
+        if not needs:
+            told = {"verdict": finding.verdict, "why": why(finding.verdict, finding.results, "")}
+            settings.append({"dataset": tests["dataset"], "data": tests["caption"], **told, "results": finding.results})
+    return settings
+
+
+def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
+    """A claim with what was found; the verdict holds for the data that `data` names."""
+    finding, needs = found(claim, evidence)
     return {
         "claim": claim.name, "place": claim.place, "says": claim.says, "about": list(claim.about),
         "paper": [cell for quote in claim.quotes for cell in quoted(quote)],
@@ -73,6 +90,7 @@ def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
         "data": (finding.data or evidence.tests.get("caption", "")) if finding.results else "",
         "clips": finding.clips, "seeds": finding.seeds, "results": finding.results,
         "verdict": finding.verdict, "why": why(finding.verdict, finding.results, needs), "needs": needs,
+        "beside": elsewhere(claim, evidence),
     }  # fmt: skip
 
 
@@ -103,7 +121,16 @@ def display(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         }
         for one in rows
     ]
-    return pd.DataFrame(lines, index=pd.Index([one["says"] for one in rows], name="claim of the paper"))
+    table = pd.DataFrame(lines, index=pd.Index([one["says"] for one in rows], name="claim of the paper"))
+    if any(one["beside"] for one in rows):
+        table.insert(3, "other data", [otherwise(one) for one in rows])
+    return table
+
+
+def otherwise(one: Mapping[str, Any]) -> str:
+    """The settings of the data's dials at which a claim's verdict is another."""
+    differ = [setting for setting in one["beside"] if setting["verdict"] != one["verdict"]]
+    return "; ".join(f"{setting['dataset']}: {setting['verdict']}" for setting in differ)
 
 
 def flat(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -121,9 +148,11 @@ def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     told = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
     source = f"Data: {tests['caption']}; profile: {tests['profile']}; " if tests else ""
     source += f"{NO_RESULT}; " if tests.get("profile") == "smoke" else ""
+    others = [f"{one['dataset']} is {one['caption']}" for one in tests.get("beside", [])]
+    beside = f" Other data, where the verdict is another: {'; '.join(others)}." if others else ""
     return (
-        f"{source}differences are ours minus theirs with 95 % intervals over clips, p after Holm's correction within "
-        f"a claim; `figures/claims.json` has every comparison. {len(rows)} claims: {told}."
+        f"{source}differences are ours minus theirs, with the smallest interval that holds those over clips and over "
+        f"seeds (95 %); `figures/claims.json` has every comparison.{beside} {len(rows)} claims: {told}."
     )
 
 
@@ -162,7 +191,8 @@ def mixture(manifest: Mapping[str, Any]) -> str:
 
 def _without_verdict(row: Mapping[str, Any], mixed: str) -> dict[str, Any]:
     needs = f"{mixed}: run `mugkit reproduce` again"
-    return {**row, "verdict": "needs data", "why": why("needs data", row["results"], needs), "needs": needs}
+    told = {"verdict": "needs data", "why": why("needs data", row["results"], needs), "needs": needs}
+    return {**row, **told, "beside": []}
 
 
 def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,8 +204,23 @@ def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     dataset = load(about["dataset"])
     if dataset.fingerprint != about["data"]:
         return kept
-    found = claim_tests.measure(CLAIMS, dataset, about["profile"])
-    return found if len(found["comparisons"]) >= len(kept.get("comparisons", [])) else kept
+    made = fuller(claim_tests.measure(CLAIMS, dataset, about["profile"]), kept)
+    others = beside(dataset.name, about["profile"], kept.get("beside", []))
+    return {**made, "beside": others} if others else dict(made)
+
+
+def beside(dataset: str, profile: str, kept: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The same comparisons on other settings of the dials, as far as they are prepared and have run."""
+    settings = {one["dataset"]: one for one in kept}
+    for name in (f"{dataset}-{setting}" for setting in claim_tests.BESIDE):
+        if name in available():
+            settings[name] = fuller(claim_tests.measure(CLAIMS, load(name), profile), settings.get(name, {}))
+    return [one for one in settings.values() if one["comparisons"]]
+
+
+def fuller(made: Mapping[str, Any], kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The one of two measurements that compared more, the new one if they are alike."""
+    return made if len(made["comparisons"]) >= len(kept.get("comparisons", [])) else kept
 
 
 def write(folder: Path) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
 from mugkit.errors import UserError
 from mugkit.nets.projection import l2_normalise
-from mugkit.results import gap
+from mugkit.results import formats, gap, verdicts
 from mugkit.results.mmd import discrepancy
 from mugkit.stages.pretrain import SavedRepresentations
 from mugkit.statistics import mean_std, t_interval
@@ -133,7 +133,7 @@ def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: st
         contrastive: the variant with it.
 
     Returns:
-        Columns claim, modality, mean, low, high, n (seeds), verdict: holds, fails or undecided.
+        Columns claim, modality, mean, low, high, n (seeds), verdict: as in the ledger of claims.
     """
     level = 1 - 0.05 / (len(CLAIMS) * len(MODALITIES))
     rows = []
@@ -142,7 +142,8 @@ def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: st
         for claim, values in measured.items():
             (mean, _, n), (low, high) = mean_std(list(values)), t_interval(list(values), level)
             row = {"claim": claim, "modality": m, "mean": mean, "low": low, "high": high, "n": n}
-            rows.append({**row, "verdict": verdict(low, high, CLAIMS[claim].sign)})
+            outcome = verdicts.interval(low, high, CLAIMS[claim].sign, verdicts.size_of("MMD²"))
+            rows.append({**row, "verdict": verdicts.every([outcome])})
     return pd.DataFrame(rows).sort_values("claim", key=lambda names: names.map(list(CLAIMS).index), kind="stable")
 
 
@@ -155,13 +156,6 @@ def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastiv
         "remains": after["mmd2"].to_numpy() - after["null"].to_numpy(),
         "target": moved["unimodal"].to_numpy() - moved["projected"].to_numpy(),
     }
-
-
-def verdict(low: float, high: float, sign: int) -> str:
-    """'holds' if the whole interval has the claimed sign, 'fails' if it has the other one, else 'undecided'."""
-    if min(sign * low, sign * high) > 0:
-        return "holds"
-    return "fails" if max(sign * low, sign * high) < 0 else "undecided"
 
 
 def show(table: pd.DataFrame) -> pd.DataFrame:
@@ -190,7 +184,7 @@ def show_claims(table: pd.DataFrame) -> pd.DataFrame:
         "measured": [CLAIMS[claim].measured for claim in table["claim"]],
         "modality": table["modality"].map(dict(MODALITY_NAMES)),
         "mean": table["mean"].map("{:+.3f}".format),
-        "interval": [f"[{low:+.3f}, {high:+.3f}]" for low, high in zip(table["low"], table["high"], strict=True)],
+        "interval": [formats.span("MMD²", *ends) for ends in zip(table["low"], table["high"], strict=True)],
         "verdict": table["verdict"],
     }
     return pd.DataFrame(columns).set_index(pd.Index([CLAIMS[c].sentence for c in table["claim"]], name="section 4.9"))
@@ -198,12 +192,12 @@ def show_claims(table: pd.DataFrame) -> pd.DataFrame:
 
 def _with_interval(values: pd.Series[float]) -> str:
     low, high = np.clip(t_interval(list(values)), 0, 100)
-    return f"{values.mean():.1f}" + ("" if np.isnan(low) else f" [{low:.1f}, {high:.1f}]")
+    return formats.estimate("probe", values.mean(), low, high, signed=False)
 
 
 def _with_std(values: pd.Series[float]) -> str:
-    mean, std, n = mean_std(list(values))
-    return f"{mean:.3f}" + (f" ± {std:.3f}" if n > 1 else "")
+    mean, std, _ = mean_std(list(values))
+    return formats.spread("MMD²", mean, std)
 
 
 def panel_notes(table: pd.DataFrame) -> dict[tuple[str, str], str]:

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.engine import Run
-from mugkit.results import effects
+from mugkit.results import comparison, formats
 from mugkit.results.style import ACCENT, MODALITY_COLORS
+from mugkit.results.verdicts import word
 from mugkit.search import finished
 from mugkit.statistics import mean_std
 from mugkit.trials import repeated
@@ -30,7 +31,7 @@ GRID: Mapping[str, tuple[float, ...]] = {
 }
 SYMBOLS: Mapping[str, str] = {"alpha": "α", "beta": "β"}
 METRICS = ("MAE", "Corr", "Acc2")
-BETTER, WORSE, SAME = "better", "worse", "no difference seen"
+BETTER, WORSE = "better", "worse"
 DEFAULT, FAILED = "Table 2's", "training failed"
 
 
@@ -46,7 +47,7 @@ def specifications(dataset: str, profile: str) -> dict[tuple[str, float], list[R
 def curves(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFrame:
     """One row a field, value and metric: mean, std and n over seeds, and whether MAE differs from Table 2's value.
 
-    Columns: field, value, metric, mean, std, n; for MAE also difference, p, clips_low, clips_high, seeds_low,
+    Columns: field, value, metric, mean, std, n; for MAE also difference, clips_low, clips_high, seeds_low,
     seeds_high and verdict against the run's own default (Table 2's α or β). A value whose training diverged in any
     seed has no mean.
     """
@@ -56,7 +57,6 @@ def curves(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFram
     seeds = len(default)
     reference, groups = runs[:seeds], {key: runs[seeds * (i + 1) : seeds * (i + 2)] for i, key in enumerate(specs)}
     rows = [row for (field, value), group in groups.items() for row in _rows(field, value, group, reference, dataset)]
-    _judge(rows)
     return pd.DataFrame(rows)
 
 
@@ -71,17 +71,10 @@ def _rows(
         mean, std, n = mean_std([np.nan if v is None else v for v in values] or [np.nan])
         rows.append({"field": field, "value": value, "metric": metric, "mean": mean, "std": std, "n": n})
         if metric == "MAE":
-            same = [run.folder for run in done] == [run.folder for run in base]
-            rows[-1]["verdict"] = DEFAULT if whole and same else FAILED
-            rows[-1] |= effects.test_error(done, base, dataset) if whole else {}
+            same = whole and [run.folder for run in done] == [run.folder for run in base]
+            found = comparison.of_runs(done, base, dataset) if whole else {}
+            rows[-1] |= {**found, "verdict": DEFAULT if same else word(found, BETTER, WORSE) if found else FAILED}
     return rows
-
-
-def _judge(rows: Sequence[dict[str, Any]]) -> None:
-    """Every MAE that was compared gets a word; all of Fig. 5's values are judged together."""
-    compared = [row for row in rows if row.get("p") is not None and row["verdict"] != DEFAULT]
-    for row, word in zip(compared, effects.decide(compared, BETTER, WORSE, SAME), strict=True):
-        row["verdict"] = word
 
 
 def words(table: pd.DataFrame) -> dict[tuple[str, float], str]:
@@ -93,18 +86,12 @@ def words(table: pd.DataFrame) -> dict[tuple[str, float], str]:
 def display(table: pd.DataFrame) -> pd.DataFrame:
     """The numbers of Fig. 5 as people read them."""
     verdicts = words(table)
-    cells = [_cell(*row) for row in zip(table["metric"], table["mean"], table["std"], strict=True)]
+    rows = zip(table["metric"], table["mean"], table["std"], strict=True)
+    cells = [formats.spread(*row) if formats.known(row[1]) else "failed" for row in rows]
     wide = table.assign(cell=cells).pivot(index=["field", "value"], columns="metric", values="cell")[list(METRICS)]
     wide["MAE against Table 2's"] = [verdicts[place] for place in wide.index]
     names = [f"{SYMBOLS[field]} = {value:g}" for field, value in wide.index]
     return wide.set_index(pd.Index(names, name="")).rename_axis(columns=None)
-
-
-def _cell(metric: str, mean: float, std: float) -> str:
-    digits = 1 if metric == "Acc2" else 3
-    if np.isnan(mean):
-        return "failed"
-    return f"{mean:.{digits}f}" + ("" if np.isnan(std) else f" ± {std:.{digits}f}")
 
 
 def draw(table: pd.DataFrame, defaults: Mapping[str, float]) -> Figure:

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.engine import Run
 from mugkit.errors import UserError
-from mugkit.results.label_quality import correlation, mae
+from mugkit.metrics import corr, mae
+from mugkit.results import formats
 from mugkit.statistics import mean_std
 
 Labels = Mapping[str, Float[np.ndarray, " clips"]]
@@ -32,7 +33,7 @@ def same_sign(labels: np.ndarray, true: np.ndarray) -> float:
 
 MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "MAE": mae,
-    "Corr": correlation,
+    "Corr": corr,
     "sign %": same_sign,
 }
 
@@ -69,7 +70,7 @@ def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.Dat
 
 
 def _over_seeds(labels: Sequence[np.ndarray], true: np.ndarray, measure: str) -> dict[str, float | int]:
-    mean, std, n = mean_std([MEASURES[measure](one, true) for one in labels])
+    mean, std, n = mean_std([MEASURES[measure](one, true) if len(true) else np.nan for one in labels])
     return {"mean": mean, "std": std, "n": n}
 
 
@@ -91,18 +92,11 @@ def display(table: pd.DataFrame, clips: str = "all") -> pd.DataFrame:
     """One group of clips as people read it: sources down; modalities and measures across; stage 3's result last."""
     chosen = table[table["clips"].isin([clips, "test"])]
     cells = zip(chosen["measure"], chosen["mean"], chosen["std"], strict=True)
-    shown = chosen.assign(value=[_format(*cell) for cell in cells])
+    shown = chosen.assign(value=[formats.spread(*cell) for cell in cells])
     wide = shown.pivot(index="source", columns=["modality", "measure"], values="value")
     names = [*(MODALITY_NAMES[m] for m in MODALITIES), "multimodal"]
     order = [(m, k) for m in names for k in MEASURES if (m, k) in wide.columns]
     return wide.loc[list(dict.fromkeys(chosen["source"])), order].fillna("–").rename_axis("labels from")
-
-
-def _format(measure: str, mean: float, std: float) -> str:
-    digits = 1 if measure == "sign %" else 3
-    if np.isnan(mean):
-        return "undefined"
-    return f"{mean:.{digits}f}" + ("" if np.isnan(std) else f" ± {std:.{digits}f}")
 
 
 def quality_against_result(table: pd.DataFrame) -> list[dict[str, float | str]]:

@@ -22,9 +22,10 @@ from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.engine import Run
 from mugkit.labels import source
-from mugkit.results import effects
+from mugkit.results import comparison, formats
+from mugkit.results.comparison import LABELS
 from mugkit.results.label_sources import Labels
-from mugkit.results.paired import LABELS, compare
+from mugkit.results.verdicts import word
 from mugkit.stages.meta import LearnedLabels
 from mugkit.statistics import mean_std
 from mugkit.systems import SYSTEMS
@@ -33,7 +34,8 @@ from mugkit.trials import repeated
 SOURCES = ("copy", "ulgm", "mug")
 LEVELS = (0.0, 1.0, 2.0)  # k of `mugkit.noise`
 BINS = (-0.01, 0.01, 0.2, 0.4, 0.6, 2.0)  # of the disagreement, as a share of ρ
-CLOSER, FARTHER, SAME = "closer", "farther", "no difference seen"
+WORDS = {"against_copy": ("closer", "farther"), "test_change": ("better", "worse")}
+ENDS = ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")
 _LOOKS = dict(zip(SOURCES, (("o", "-"), ("s", "--"), ("D", "-.")), strict=True))
 
 
@@ -77,14 +79,10 @@ def _bin_names(rho: float) -> list[str]:
 
 def display_bins(table: pd.DataFrame) -> pd.DataFrame:
     """Sources down, bins across with their numbers of clips."""
-    cells = [_cell(mean, std) for mean, std in zip(table["mean"], table["std"], strict=True)]
+    cells = [formats.spread("MAE", *one) for one in zip(table["mean"], table["std"], strict=True)]
     heads = [f"{name} ({clips} clips)" for name, clips in zip(table["bin"], table["clips"], strict=True)]
     shown = table.assign(cell=cells, head=heads).pivot(index="source", columns="head", values="cell")
     return shown.loc[list(dict.fromkeys(table["source"])), list(dict.fromkeys(heads))].rename_axis(columns=None)
-
-
-def _cell(mean: float, std: float) -> str:
-    return f"{mean:.3f}" + ("" if np.isnan(std) else f" ± {std:.3f}")
 
 
 # --- noisier labels of clips
@@ -138,18 +136,17 @@ def _stacked(seeds: Sequence[Labels]) -> dict[str, Float[np.ndarray, "seeds clip
 def robustness(dataset: Dataset, found: Study) -> pd.DataFrame:
     """One row a source and level: label MAE (mean over modalities) and test MAE, over seeds, with two verdicts.
 
-    Columns: source, k, labels_mean, labels_std, test_mean, test_std, n; against_copy_difference with its interval over
-    seeds and against_copy_verdict (are labels closer to the truth than copies of the same noisy labels?); the same for
-    test_change (is stage 3 worse than with k = 0?).
+    Columns: source, k, labels_mean, labels_std, test_mean, test_std, n; against_copy_difference with its
+    intervals and against_copy_verdict (are labels closer to the truth than copies of the same noisy labels?); the same
+    for test_change (is stage 3 worse than with k = 0?). Each question's rows are judged together.
     """
     rows = [_row(dataset, found, system, k) for system in SOURCES for k in LEVELS]
-    for column, words in (("against_copy", (CLOSER, FARTHER, SAME)), ("test_change", ("better", "worse", SAME))):
+    for column, words in WORDS.items():
         differences = [row.pop(column) for row in rows]
-        compared = [one for one in differences if one]
-        verdicts = iter(effects.decide(compared, *words))
+        together = sum(map(bool, differences))
         for row, one in zip(rows, differences, strict=True):
-            row |= {f"{column}_{end}": one.get(end) for end in ("difference", "seeds_low", "seeds_high")}
-            row[f"{column}_verdict"] = next(verdicts) if one else ""
+            row |= {f"{column}_{end}": one.get(end) for end in ENDS}
+            row[f"{column}_verdict"] = word(one, *words, together) if one else ""
     return pd.DataFrame(rows)
 
 
@@ -157,10 +154,9 @@ def _row(dataset: Dataset, found: Study, system: str, k: float) -> dict[str, Any
     runs, errors = found.runs[system, k], _errors(dataset, found.labels[system, k])
     labels, tests = mean_std(list(errors.mean(1))), mean_std([float(run.metrics["MAE"] or np.nan) for run in runs])
     zero = np.zeros(errors.shape[1])
-    against = (
-        compare(LABELS["MAE"], errors, _errors(dataset, found.labels["copy", k]), zero) if system != "copy" else {}
-    )
-    change = effects.test_error(runs, found.runs[system, LEVELS[0]], dataset) if k != LEVELS[0] else {}
+    copied = _errors(dataset, found.labels["copy", k])
+    against = comparison.compare(LABELS["MAE"], errors, copied, zero) if system != "copy" else {}
+    change = comparison.of_runs(runs, found.runs[system, LEVELS[0]], dataset) if k != LEVELS[0] else {}
     return {
         "source": system, "k": k, "labels_mean": labels.mean, "labels_std": labels.std, "test_mean": tests.mean,
         "test_std": tests.std, "n": tests.n, "against_copy": against, "test_change": change,
@@ -174,8 +170,8 @@ def _errors(dataset: Dataset, labels: Mapping[str, np.ndarray]) -> Float[np.ndar
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
     """The study as people read it."""
-    labels = [_cell(*cell) for cell in zip(table["labels_mean"], table["labels_std"], strict=True)]
-    tests = [_cell(*cell) for cell in zip(table["test_mean"], table["test_std"], strict=True)]
+    labels = [formats.spread("MAE", *one) for one in zip(table["labels_mean"], table["labels_std"], strict=True)]
+    tests = [formats.spread("MAE", *one) for one in zip(table["test_mean"], table["test_std"], strict=True)]
     shown = {"label MAE": labels, "labels, against copies": table["against_copy_verdict"].tolist()}
     shown |= {"test MAE": tests, "test, against k = 0": table["test_change_verdict"].tolist()}
     index = pd.MultiIndex.from_arrays([table["source"], table["k"].map("{:g}".format)], names=["labels from", "k"])

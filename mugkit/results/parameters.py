@@ -17,8 +17,9 @@ from mugkit.data.validate import PAPER_DIMS
 from mugkit.nets.mucn import MUCN
 from mugkit.nets.mug import MUGNetwork
 from mugkit.nets.text import TextEncoder
+from mugkit.results.formats import COUNT
 from mugkit.results.paper_tables import system_of
-from mugkit.results.tables import COUNT, Row
+from mugkit.results.tables import Row
 from mugkit.systems import SYSTEMS, load_part
 
 

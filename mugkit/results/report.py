@@ -21,7 +21,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mugkit import files, targets
 from mugkit.config import open_choices
 from mugkit.errors import UserError
-from mugkit.results import captions, claim_words
+from mugkit.results import captions, claim_words, formats
 from mugkit.results.claims import MAKER, made_with, manifest_of, mixture
 from mugkit.results.tables import markdown
 from mugkit.results.verdicts import VERDICTS
@@ -153,7 +153,7 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
         undefined=StrictUndefined,
     )  # fmt: skip
     environment.globals |= {"result": claim_words.result, "numbers": claim_words.paper_numbers}
-    environment.globals |= {"compactly": claim_words.compactly, "cell": claim_words.number, "marks": MARKS}
+    environment.globals |= {"compactly": claim_words.compactly, "cell": formats.number, "marks": MARKS}
     return environment.get_template("report.html").render(
         claims=rows,
         counts=[(verdict, counts[verdict]) for verdict in VERDICTS],

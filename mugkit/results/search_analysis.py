@@ -23,9 +23,10 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
-from mugkit.data.schema import Dataset
+from mugkit.data.schema import Dataset, SplitName
 from mugkit.errors import UserError
-from mugkit.results.effects import predicted
+from mugkit.results import formats
+from mugkit.results.comparison import predictions
 from mugkit.results.selection import Hits, sign_hits
 from mugkit.results.style import ACCENT, MODALITY_COLORS
 from mugkit.search import Search
@@ -129,7 +130,7 @@ def display(rows: pd.DataFrame) -> pd.DataFrame:
     shown: dict[str, Any] = {
         "rank correlation": rows["rho"].map("{:+.2f}".format),
         "p (Holm)": rows["p_corrected"].map("{:.3f}".format),
-        "importance, interval over folds": [f"{value:+.4f} [{low:+.4f}, {high:+.4f}]" for value, low, high in ends],
+        "importance, interval over folds": [formats.estimate("importance", *one) for one in ends],
         "verdict": rows["verdict"],
     }
     return pd.DataFrame(shown).set_index(pd.Index(rows["field"], name="field"))
@@ -159,11 +160,12 @@ def _gain(valid: np.ndarray, test: np.ndarray) -> float:
 
 def hits(found: Search, dataset: Dataset) -> tuple[Hits, Hits]:
     """Who is right where on validation and test, for `selection.tuning_gain`: every finished trial is a candidate."""
-    runs = [one.run for one in found.trials if one.run]
-    valid, test = (
-        sign_hits(predicted(runs, dataset, split), dataset.splits[split].labels) for split in ("valid", "test")
-    )
-    return valid, test
+    folders = [one.run.folder for one in found.trials if one.run]
+
+    def right(split: SplitName) -> Hits:
+        return sign_hits(predictions(folders, dataset, split), dataset.splits[split].labels)
+
+    return right("valid"), right("test")
 
 
 def draw(table: pd.DataFrame) -> Figure:

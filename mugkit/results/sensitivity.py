@@ -19,15 +19,15 @@ from mugkit import engine as engines
 from mugkit.config import Hyperparameters, RunSpec, open_choices
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.engine import Run
-from mugkit.results import effects
-from mugkit.results.paired import LABELS, compare
+from mugkit.results import comparison, formats
+from mugkit.results.comparison import LABELS
 from mugkit.results.settings import flat
+from mugkit.results.verdicts import Difference, word
 from mugkit.search import finished
 from mugkit.stages.meta import LearnedLabels
 from mugkit.trials import budget, repeated
 
-CHANGES, UNCHANGED = "changes", "no change seen"
-TINY = 5e-4  # a difference that would be shown as 0.000
+BETTER, WORSE, CLOSER, FARTHER = "better", "worse", "closer", "farther"
 
 
 def _always(hp: Hyperparameters) -> str:
@@ -157,15 +157,16 @@ def _measure(
     specs: Sequence[RunSpec],
     default_specs: Sequence[RunSpec],
     dataset: Dataset,
-) -> dict[str, effects.Difference]:
+) -> dict[str, Difference]:
     """Differences to the default: of the test MAE, and of each modality's label MAE; {} if a training failed."""
     ours, theirs = [run for run in runs if run], [run for run in default if run]
     if not len(ours) == len(theirs) == len(specs):
         return {}
-    found: dict[str, effects.Difference] = {"test": effects.test_error(ours, theirs, dataset)}
+    found: dict[str, Difference] = {"test": comparison.of_runs(ours, theirs, dataset)}
     if dataset.has_true_labels:
         mine, base = learned(specs), learned(default_specs)
-        found |= {m: compare(LABELS["MAE"], mine[m], base[m], dataset.train.true_labels[m]) for m in MODALITIES}
+        true = dataset.train.true_labels
+        found |= {m: comparison.compare(LABELS["MAE"], mine[m], base[m], true[m]) for m in MODALITIES}
     return found
 
 
@@ -175,29 +176,20 @@ def learned(specs: Sequence[RunSpec]) -> dict[str, Float[np.ndarray, "seeds clip
     return {m: np.stack([one[m].numpy() for one in labels]) for m in MODALITIES}
 
 
-def _words(measured: Mapping[str, Mapping[str, effects.Difference]]) -> dict[str, dict[str, str]]:
-    """For each field, whether the result changes, and which modalities' labels; all fields are judged together."""
-    places = [(name, what) for name, found in measured.items() for what in found]
-    decided = effects.decide([measured[f][w] for f, w in places], "closer", "farther", UNCHANGED)
-    word = dict(zip(places, decided, strict=True))
-    return {
-        name: _summary({what: word[name, what] for what in found}, found["test"]["difference"])
-        for name, found in measured.items()
-        if found
-    }
+def _words(measured: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, str]]:
+    """For each field, what happens to the result and to each modality's labels; all fields are judged together."""
+    together = sum(map(len, measured.values()))
+    return {name: _summary(found, together) for name, found in measured.items() if found}
 
 
-def _summary(words: Mapping[str, str], difference: float) -> dict[str, str]:
-    test = UNCHANGED if words["test"] == UNCHANGED else CHANGES
-    if test == CHANGES and abs(difference) < TINY:
-        test += ", by less than 0.001"
-    labels = [f"{MODALITY_NAMES[m]} {words[m]}" for m in MODALITIES if words.get(m, UNCHANGED) != UNCHANGED]
-    known = any(m in words for m in MODALITIES)
-    about_labels = f"{CHANGES}: " + ", ".join(labels) if labels else UNCHANGED
-    return {"test_verdict": test, "labels_verdict": about_labels if known else ""}
+def _summary(found: Mapping[str, Difference], together: int) -> dict[str, str]:
+    words = {m: word(found[m], CLOSER, FARTHER, together) for m in MODALITIES if m in found}
+    labels = {name: [MODALITY_NAMES[m] for m, one in words.items() if one == name] for name in words.values()}
+    said = "; ".join(", ".join(names) + f" {name}" if len(labels) > 1 else name for name, names in labels.items())
+    return {"test_verdict": word(found["test"], BETTER, WORSE, together), "labels_verdict": said}
 
 
-def _numbers(found: Mapping[str, effects.Difference]) -> dict[str, Any]:
+def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
     """Flat columns of one row."""
     columns = {"test": "test", **{m: f"label_{m}" for m in MODALITIES}}
     ends = {"difference": "", "seeds_low": "_low", "seeds_high": "_high"}
@@ -214,13 +206,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
     heads = {"test": "Δ test MAE", **{f"label_{m}": f"Δ label MAE {m}" for m in MODALITIES}}
     for name, head in heads.items():
         triples = zip(*(table[f"{name}_difference{end}"] for end in ("", "_low", "_high")), strict=True)
-        shown[head] = [_cell(*three) for three in triples]
+        shown[head] = ["–" if pd.isna(three[0]) else formats.estimate("MAE", *three) for three in triples]
     shown["test"] = table["reason"].where(table["reason"] != "", table["test_verdict"])
     shown["labels"] = table["labels_verdict"]
     return pd.DataFrame(shown).set_index(pd.Index(table["field"], name="field"))
-
-
-def _cell(value: float | None, low: float | None, high: float | None) -> str:
-    if pd.isna(value):
-        return "–"
-    return effects.interval({"difference": value, "seeds_low": low, "seeds_high": high})

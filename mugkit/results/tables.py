@@ -12,9 +12,9 @@ import pandas as pd
 
 from mugkit import files
 from mugkit.engine import Run
+from mugkit.results import formats
+from mugkit.results.formats import COUNT
 from mugkit.statistics import mean_std
-
-COUNT = "Parameters"  # Table 6's one column
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,8 @@ def summarise(
 
 
 def format_metric(name: str, value: Mapping[str, float | int | None]) -> str:
-    """`47.5 ± 0.6`; errors and correlations with three digits, percentages with one, counts whole."""
-    mean, std = value["mean"], value["std"]
-    if mean is None:
-        return "undefined"
-    if name == COUNT:
-        return f"{mean:,.0f}"
-    digits = _digits(name)
-    return f"{mean:.{digits}f}" + ("" if std is None else f" ± {std:.{digits}f}")
+    """`47.5 ± 0.6`; errors and correlations with three digits, percentages with one, counts whole and alone."""
+    return formats.spread(name, value["mean"], None if name == COUNT else value["std"])
 
 
 def display(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
@@ -96,11 +90,7 @@ def _difference(row: Row, name: str) -> str:
     mean = row.metrics.get(name, {}).get("mean")
     if mean is None or name not in row.paper or name in row.unlike:
         return "–"
-    return f"{mean - row.paper[name]:+,.{_digits(name)}f}"
-
-
-def _digits(name: str) -> int:
-    return 0 if name == COUNT else 3 if name in ("MAE", "Corr") else 1
+    return formats.number(name, mean - row.paper[name], signed=True)
 
 
 def _quoted(name: str, value: float) -> str:
@@ -139,10 +129,15 @@ def write(rows: Sequence[Row], metrics: Sequence[str], folder: Path, name: str, 
     return [folder / f"{name}.json", *write_text(flat(rows), markdown(display(rows, metrics)), folder, name, caption)]
 
 
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows as JSON has them: NaN, which JSON does not know, becomes null."""
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
 def write_frame(table: pd.DataFrame, shown: pd.DataFrame, folder: Path, name: str, caption: str) -> list[Path]:
     """Like `write`, for a table of its own shape: `table` holds the numbers, `shown` their formatted version."""
-    records = table.astype(object).where(table.notna(), None).to_dict("records")
-    files.write_json(folder / f"{name}.json", records)
+    files.write_json(folder / f"{name}.json", records(table))
     return [folder / f"{name}.json", *write_text(table, markdown(shown), folder, name, caption)]
 
 

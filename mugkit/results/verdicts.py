@@ -1,62 +1,122 @@
-"""What numbers say about a claim. Every verdict in the ledger comes from one of these functions.
+"""What numbers say: the one rule behind every verdict of the ledger and every word of tables, studies and sentences.
 
-A comparison has one of three outcomes: it is as claimed, it is the opposite, or it is open. A claim made of several
-comparisons is supported if all of them (or most, where the claim says so) are as claimed.
+A difference has two 95 % intervals: over clips, and over seeds. It would have to be there with other clips *and* with
+other seeds, so what decides is the smallest interval that holds both (`hull`), and an effect size of interest:
+
+    as claimed   the interval lies beyond zero on the claimed side
+    opposite     it lies beyond zero on the other side
+    no effect    it ends below the size of interest: whatever there is, is too small to matter
+    open         it holds both zero and that size: too few clips or seeds
+
+A single comparison is judged by itself, and so has the same outcome wherever it stands. Many of them enter one
+statement in two ways. "All of these hold" is no likelier by chance than any one of them, and needs no correction. "One
+of these does not" is likelier the more there are: so a comparison refutes a claim of many only if it stays what it is
+in an interval over clips as wide as Holm's correction asks for the first to be rejected of so many (Bonferroni's). The
+same width is used where a study looks for whatever differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-Outcome = Literal["as claimed", "opposite", "open"]
+from scipy.stats import norm
+
+from mugkit.metrics import HIGHER_IS_BETTER
+from mugkit.results.formats import known
+
+Outcome = Literal["as claimed", "opposite", "no effect", "open"]
 Verdict = Literal["supported", "not supported", "undecided", "needs data"]
+Difference = Mapping[str, Any]  # what `comparison.compare` returns
 VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "undecided", "needs data")
 LEVEL = 0.05
+OPEN = "undecided"  # a difference in words where it is open
+
+# The smallest effect of interest where the paper names none, on predictions and on labels alike.
+SIZES: Mapping[str, float] = {"MAE": 0.01, "Corr": 0.005, "MMD²": 0.01}
+POINTS = 0.5  # of every percentage: accuracies, F1, the share of labels with the right sign, a probe's accuracy
 
 
-def interval(low: float | None, high: float | None, sign: int) -> Outcome:
-    """Whether an interval lies on the claimed side of zero.
+def size_of(metric: str) -> float:
+    """The effect size of interest, in the metric's unit."""
+    return SIZES.get(metric, POINTS)
+
+
+def better(metric: str) -> int:
+    """+1 if more of a metric is better, −1 if less is."""
+    return 1 if HIGHER_IS_BETTER.get(metric, True) else -1
+
+
+def hull(one: Difference, together: int = 1) -> tuple[float | None, float | None]:
+    """The smallest interval that holds a difference's interval over clips and that over seeds.
 
     Args:
-        low, high: its ends; None where it is undefined, as over a single seed.
-        sign: +1 if the claim says positive, −1 if negative.
+        together: of how many comparisons the one that stands out is looked for; widens the interval over clips.
+
+    Returns:
+        Its ends; None where either interval is undefined, as over a single seed.
     """
-    if low is None or high is None or low <= 0 <= high:
-        return "open"
-    return "as claimed" if low * sign > 0 else "opposite"
+    value, *ends = (one[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high"))
+    if not all(map(known, (value, *ends))):
+        return None, None
+    wider = norm.isf(LEVEL / together / 2) / norm.isf(LEVEL / 2)
+    low, high = (value + wider * (end - value) for end in ends[:2])
+    return min(low, ends[2]), max(high, ends[3])
 
 
-def difference(value: float | None, p: float | None, low: float | None, high: float | None, sign: int) -> Outcome:
-    """A difference of two systems: it counts if it would be there with other clips and with other seeds.
+def interval(low: float | None, high: float | None, sign: int, size: float = 0.0) -> Outcome:
+    """What an interval says of a claim.
 
     Args:
-        value: the difference.
-        p: over clips, corrected for all comparisons of the claim.
-        low, high: interval over seeds.
+        low, high: its ends; None or NaN where it is undefined.
         sign: +1 if the claim says positive, −1 if negative.
+        size: the effect size of interest; with 0 no effect is too small.
     """
-    over_seeds = interval(low, high, sign)
-    if value is None or p is None or p >= LEVEL or over_seeds == "open":
+    if low is None or high is None or not (known(low) and known(high)):
         return "open"
-    return over_seeds if interval(value, value, sign) == over_seeds else "open"
+    low, high = sorted((sign * low, sign * high))
+    if low > 0:
+        return "as claimed"
+    return "opposite" if high < 0 else "no effect" if high < size else "open"
+
+
+def judge(one: Difference, sign: int, size: float | None = None, together: int = 1) -> Outcome:
+    """What a difference says of a claim about its sign; the size of interest is its metric's unless given."""
+    return interval(*hull(one, together), sign, size_of(one["metric"]) if size is None else size)
+
+
+def small(one: Difference, together: int = 1) -> bool:
+    """Whether a difference is smaller than its metric's size of interest, to either side."""
+    low, high = hull(one, together)
+    return low is not None and high is not None and max(-low, high) < size_of(one["metric"])
+
+
+def word(one: Difference, good: str, bad: str, together: int = 1) -> str:
+    """A difference in a word: `good` or `bad`, by less than the size of interest or not; no such difference; or open.
+
+    Args:
+        good: the word if the metric is better, such as "closer".
+        bad: if it is worse.
+        together: as in `hull`.
+    """
+    outcome, size = judge(one, better(one["metric"]), together=together), f"{size_of(one['metric']):g}"
+    said = {"as claimed": good, "opposite": bad}.get(outcome)
+    if small(one, together):
+        return f"{said}, by less than {size}" if said else f"no difference above {size}"
+    return said or OPEN
+
+
+def as_good(one: Difference, together: int = 1) -> Outcome:
+    """A claim that something is as good as another: it is not worse by the size of interest."""
+    outcome = judge(one, -better(one["metric"]), together=together)
+    if outcome == "as claimed":  # it is worse
+        return "as claimed" if small(one, together) else "opposite"
+    return "open" if outcome == "open" else "as claimed"
 
 
 def ordering(tau: float | None, p: float | None) -> Outcome:
     """Kendall's τ of two orders: the same order beyond chance, the reverse, or neither."""
-    if tau is None or p is None or p >= LEVEL:
-        return "open"
-    return interval(tau, tau, 1)
-
-
-def same(ours: float, theirs: float) -> Outcome:
-    """Two counts, which are equal or not."""
-    return "as claimed" if ours == theirs else "opposite"
-
-
-def below(low: float, high: float, bound: float) -> Outcome:
-    """A ratio, rate or share that is said to be below a bound, known to lie between `low` and `high`."""
-    return interval(low - bound, high - bound, -1)
+    return "open" if tau is None or p is None or p >= LEVEL else interval(tau, tau, 1)
 
 
 def within(value: float, low: float | None, high: float | None) -> Outcome:
@@ -66,24 +126,24 @@ def within(value: float, low: float | None, high: float | None) -> Outcome:
     return "as claimed" if low <= value <= high else "opposite"
 
 
-def every(outcomes: Sequence[Outcome]) -> Verdict:
-    """A claim that all its comparisons must bear out; one to the contrary refutes it."""
+def every(outcomes: Sequence[Outcome], firm: Sequence[bool] = ()) -> Verdict:
+    """A claim that all its comparisons must bear out; one to the contrary refutes it.
+
+    Args:
+        firm: whether each outcome stays what it is among so many; () if all do.
+    """
     if not outcomes:
         return "needs data"
-    if "opposite" in outcomes:
+    stays = firm or [True] * len(outcomes)
+    if any(sure and one in ("opposite", "no effect") for one, sure in zip(outcomes, stays, strict=True)):
         return "not supported"
-    return "undecided" if "open" in outcomes else "supported"
+    return "supported" if set(outcomes) == {"as claimed"} else "undecided"
 
 
-def most(outcomes: Sequence[Outcome]) -> Verdict:
-    """A claim that more than half of its comparisons must bear out."""
-    if not outcomes:
+def most(verdicts: Sequence[Verdict]) -> Verdict:
+    """A claim that more than half of its parts must bear out, each of which has a verdict of its own."""
+    if not verdicts:
         return "needs data"
-    if 2 * outcomes.count("as claimed") > len(outcomes):
+    if 2 * verdicts.count("supported") > len(verdicts):
         return "supported"
-    return "not supported" if 2 * outcomes.count("opposite") >= len(outcomes) else "undecided"
-
-
-def as_outcome(verdict: Verdict) -> Outcome:
-    """A verdict about one metric as one comparison of a claim about several metrics."""
-    return {"supported": "as claimed", "not supported": "opposite"}.get(verdict, "open")  # type: ignore[return-value]
+    return "not supported" if 2 * verdicts.count("not supported") >= len(verdicts) else "undecided"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mugkit import config, metrics
+from mugkit import config, files, metrics
 from mugkit.claim_kinds import Better, Claim
+from mugkit.data import store
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.results import claim_tests
+from mugkit.results import claim_tests, claims
 from mugkit.results.claim_tests import Finished, Pair, pairs
 from mugkit.runs import Store
 from mugkit.stages.training import Checkpoint
@@ -74,7 +76,7 @@ def test_compare_reads_predictions_in_the_order_of_clips(finished: Finished) -> 
     test = finished.dataset.test
     draws = [np.random.default_rng(seed).standard_normal(len(test)) for seed in finished.profile.seeds]
     assert found["difference"] == pytest.approx((0.2 - 1.0) * np.mean(np.abs(draws)), abs=1e-6)
-    assert found["p"] < 0.01
+    assert found["clips_high"] < 0
     assert (found["clips"], found["seeds"]) == (80, 2)
 
 
@@ -106,22 +108,51 @@ def test_compare_labels_without_true_ones_is_none(made_up: Callable[..., Dataset
     assert claim_tests.compare(Pair("copy", "copy", "MAE", "labels", "l"), bare) is None
 
 
-def test_same_seeds_pairs_what_both_have() -> None:
-    five, three, fixed = (np.arange(n * 2.0).reshape(n, 2) for n in (5, 3, 1))
-    assert [len(rows) for rows in claim_tests._same_seeds(five, three)] == [3, 3]
-    one, other = claim_tests._same_seeds(five, fixed)
-    assert len(one) == len(other) == 5
-    assert (other == fixed).all()
+def test_predictions_are_those_of_the_seeds_that_have_run(finished: Finished) -> None:
+    pretend(finished, "mug", 0.2)
+    one_seed = dataclasses.replace(finished.profile, seeds=finished.profile.seeds[:1])
+    pretend(dataclasses.replace(finished, profile=one_seed), "hycon", 0.2)
+    rows = {system: finished.predictions(system) for system in ("mug", "hycon", "misa")}
+    assert {system: found if found is None else len(found) for system, found in rows.items()} == {
+        "mug": 2,
+        "hycon": 1,
+        "misa": None,
+    }
+
+
+def test_labels_that_depend_on_no_seed_are_the_same_with_each(finished: Finished) -> None:
+    found = finished.labels("copy")
+    assert found is not None
+    np.testing.assert_array_equal(found["l"], [finished.dataset.train.labels] * 2)
 
 
 def test_measure_is_json_with_what_could_be_compared(finished: Finished) -> None:
     pretend(finished, "mug", 0.2)
     pretend(finished, "hycon", 1.0)
-    claims = [
+    made = [
         Claim("4.6-a", "a", Better("mug", ("hycon",), ("MAE",))),
         Claim("4.6-b", "b", Better("mug", ("hycon", "misa"), ("MAE",))),  # shares one comparison; misa has not run
     ]
-    found = claim_tests.measure(claims, finished.dataset, "smoke", finished.store)
+    found = claim_tests.measure(made, finished.dataset, "smoke", finished.store)
     assert [one["theirs"] for one in found["comparisons"]] == ["hycon"]
     assert found["caption"] == "made up"
     json.dumps(found, allow_nan=False)
+
+
+def test_other_settings_of_the_dials_are_measured_where_prepared_and_run(made_up: Callable[..., Dataset]) -> None:
+    noise = {"made-up": {"copy": 0.2, "mug-true-labels": 1.0}, "made-up-faint": {"copy": 1.0, "mug-true-labels": 0.2}}
+    for seed, (name, systems) in enumerate(noise.items()):
+        dataset = made_up((8, 4, 80), name=name, seed=seed)
+        store.save(dataset, files.data_home() / name)
+        for system, by in systems.items():
+            pretend(Finished(dataset, config.profile("smoke"), Store.default()), system, by)
+    (found,) = claims.beside("made-up", "smoke", [])
+    assert found["dataset"] == "made-up-faint"
+    differences = {one["metric"]: one["difference"] for one in found["comparisons"] if one["on"] == "test split"}
+    assert differences["MAE"] < -0.4
+    assert claims.beside("made-up-faint", "smoke", []) == []
+    kept = [{"dataset": "made-up-vivid-sims", "comparisons": [{}]}]  # its runs are elsewhere
+    assert [one["dataset"] for one in claims.beside("made-up", "smoke", kept)] == [
+        "made-up-vivid-sims",
+        "made-up-faint",
+    ]

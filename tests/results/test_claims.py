@@ -9,29 +9,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from mugkit import claim_kinds as kinds
 from mugkit import files, paper
 from mugkit.claim_kinds import PLACES, Amount, Better, Claim, Quote
 from mugkit.claims_data import CLAIMS
+from mugkit.config import profile
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.results import claim_words, claims, readme
+from mugkit.results import claim_tests, claim_words, claims, formats, label_quality, readme
 from mugkit.results.claim_decisions import Evidence, decide
+from mugkit.results.claim_tests import Finished
 from mugkit.results.verdicts import VERDICTS
+from mugkit.runs import Store
+from mugkit.stages.meta import LearnedLabels
 from mugkit.systems import SYSTEMS
 
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
 
 
-def comparison(theirs: str, metric: str, difference: float, p: float, on: str = "test split", m: str = "") -> dict:
-    """A clear or an unclear difference of MUG to another system."""
-    near, far = sorted((0.5 * difference, 1.5 * difference))
-    seeds = {"seeds_low": near, "seeds_high": far, "seeds": 3}
+def comparison(
+    theirs: str, metric: str, difference: float, half: float = 0.0, on: str = "test split", m: str = ""
+) -> dict:
+    """A difference of MUG to another system, with intervals over clips and seeds that reach as far to both sides."""
+    low, high = difference - half, difference + half
     place = {"ours": "mug", "theirs": theirs, "metric": metric, "on": on, "modality": m}
-    return {**place, "difference": difference, "p": p, "clips_low": near, "clips_high": far, "clips": 686, **seeds}
+    ends = {"clips_low": low, "clips_high": high, "seeds_low": low, "seeds_high": high}
+    return {**place, "difference": difference, **ends, "clips": 686, "seeds": 3}
 
 
 def measured_with(*comparisons: dict) -> dict[str, Any]:
@@ -103,15 +112,17 @@ HYCON = Better("mug", ("hycon",), ("Acc7", "MAE"))
 @pytest.mark.parametrize(
     ("acc7", "mae", "verdict"),
     [
-        ((2.0, 0.001), (-0.1, 0.001), "supported"),
-        ((2.0, 0.001), (0.1, 0.001), "not supported"),
-        ((2.0, 0.001), (-0.1, 0.2), "undecided"),
-        ((2.0, 0.03), (-0.1, 0.03), "undecided"),  # Holm: neither is below 0.05 any more
-        ((2.0, 0.02), (-0.1, 0.04), "supported"),
-        ((-2.0, 0.9), (0.1, 0.9), "undecided"),
+        ((2.0, 1.0), (-0.1, 0.05), "supported"),
+        ((2.0, 1.0), (-0.004, 0.002), "supported"),  # beyond zero, if by little
+        ((2.0, 1.0), (0.1, 0.05), "not supported"),
+        ((2.0, 1.0), (-0.1, 0.2), "undecided"),
+        ((2.0, 1.0), (0.0, 0.005), "not supported"),  # no effect above 0.01
+        ((0.0, 0.3), (-0.1, 0.05), "not supported"),  # nor above half a point
+        ((2.0, 1.0), (0.1, 0.095), "undecided"),  # the other way round by itself, not among two
+        ((2.0, 1.99), (-0.1, 0.099), "supported"),  # both hold, each by itself
     ],
 )
-def test_better_is_decided_by_corrected_p_and_direction(
+def test_better_is_decided_by_intervals_and_size(
     acc7: tuple[float, float], mae: tuple[float, float], verdict: str, tmp_path: Path
 ) -> None:
     made = [comparison("hycon", "Acc7", *acc7), comparison("hycon", "MAE", *mae)]
@@ -120,21 +131,70 @@ def test_better_is_decided_by_corrected_p_and_direction(
     assert (found.clips, found.seeds) == (686, 3)
 
 
+@pytest.mark.parametrize(("size", "verdict"), [(0.5, "undecided"), (2.0, "not supported")])
+def test_an_amount_of_the_paper_is_its_claim_s_effect_size(size: float, verdict: str, tmp_path: Path) -> None:
+    amounts = (Amount(5, "MUG", "MLC", "mosi", "Acc7", size),)
+    claim = Claim("4.8-x", "x", Better("mug", ("mlc",), ("Acc7",)), amounts=amounts)
+    found = claims.row(claim, evidence(tmp_path, comparison("mlc", "Acc7", 0.2, 0.9)))
+    assert found["verdict"] == verdict
+    assert found["results"][0]["size"] == size
+
+
 def test_better_in_most_metrics_needs_each_of_them_against_all(tmp_path: Path) -> None:
     test = Better("mug", ("hycon", "misa"), ("Acc7", "Acc2", "Corr"), most=True)
-    made = [comparison(s, m, 1.0, 0.001) for s in test.theirs for m in ("Acc7", "Acc2")]
-    made += [comparison("hycon", "Corr", -0.1, 0.001), comparison("misa", "Corr", 0.1, 0.001)]
+    made = [comparison(s, m, 1.0, 0.1) for s in test.theirs for m in ("Acc7", "Acc2")]
+    made += [comparison("hycon", "Corr", -0.1, 0.01), comparison("misa", "Corr", 0.1, 0.01)]
     assert decide(test, evidence(tmp_path, *made)).verdict == "supported"
-    made[3]["p"] = 0.9  # Acc2 against MISA is open, Corr is lost: one of three metrics is left
+    made[3] = comparison("misa", "Acc2", 1.0, 2.0)  # Acc2 is open, Corr is lost: one of three metrics is left
     assert decide(test, evidence(tmp_path, *made)).verdict == "undecided"
 
 
 def test_better_with_a_run_missing_is_never_supported(tmp_path: Path) -> None:
     test = Better("mug", ("hycon", "misa"), ("MAE",))
-    good, bad = comparison("hycon", "MAE", -0.1, 0.001), comparison("hycon", "MAE", 0.1, 0.001)
+    good, bad = comparison("hycon", "MAE", -0.1), comparison("hycon", "MAE", 0.1)
     claim = Claim("4.6-x", "x", test)
     assert claims.row(claim, evidence(tmp_path, good))["verdict"] == "needs data"
     assert claims.row(claim, evidence(tmp_path, bad))["verdict"] == "not supported"
+
+
+@pytest.mark.parametrize(("there", "shown"), [(-0.1, ""), (0.1, "made-up-faint: not supported"), (None, "")])
+def test_a_verdict_stands_beside_that_on_other_data_where_it_differs(
+    there: float | None, shown: str, tmp_path: Path
+) -> None:
+    faint = measured_with(*([] if there is None else [comparison("hycon", "MAE", there)]))
+    faint |= {"dataset": "made-up-faint", "caption": "made up, faint"}
+    tests = measured_with(comparison("hycon", "MAE", -0.1)) | {"beside": [faint]}
+    claim = Claim("4.6-x", "x", Better("mug", ("hycon",), ("MAE",)))
+    row = claims.row(claim, Evidence(tmp_path, tests))
+    assert row["verdict"] == "supported"
+    assert [one["data"] for one in row["beside"]] == ([] if there is None else ["made up, faint"])
+    assert ("other data" in claims.display([row]).columns) == (there is not None)
+    assert claims.otherwise(row) == shown
+    assert "made-up-faint is made up, faint" in claims.caption(tests, [row])
+
+
+def test_a_table_and_the_ledger_say_the_same_of_the_same_labels(made_up: Callable[..., Dataset]) -> None:
+    """MUCN's labels against copies: every row of notebook 05's table has the ledger's outcome."""
+    dataset, rng = made_up((80, 4, 4)), np.random.default_rng(0)
+    y, true = dataset.train.labels, dataset.train.true_labels
+    shares = {"l": 0.5, "a": 0.0, "v": -0.5}
+    made = {
+        m: np.stack([y + share * (true[m] - y) + 0.05 * rng.standard_normal(80) for _ in range(3)])
+        for m, share in shares.items()
+    }
+    seeds = [{m: torch.from_numpy(rows[i]) for m, rows in made.items()} for i in range(3)]
+    learned = [LearnedLabels(labels, {}, pd.DataFrame()) for labels in seeds]
+    table = label_quality.compare(dataset, learned).set_index(["modality", "measure"])["verdict"]
+    runs = Finished(dataset, profile("smoke"), Store(Path("nowhere")))
+    runs.read = {("labels", "mug"): made, ("labels", "copy"): {m: np.stack([y] * 3) for m in made}}
+    test = Better("mug", ("copy",), ("MAE", "Corr"), "labels")
+    compared = [claim_tests.compare(pair, runs) for pair in claim_tests.pairs(test, "mosi")]
+    results = decide(test, Evidence(Path("nowhere"), {"family": "mosi", "comparisons": compared})).results
+    said = {"as claimed": "closer", "opposite": "farther", "no effect": ("no", "undecided"), "open": "undecided"}
+    assert {one["outcome"] for one in results} >= {"as claimed", "opposite"}
+    for one in results:
+        _, modality, measure = one["of"].split(", ")
+        assert table[modality, measure].startswith(said[one["outcome"]])
 
 
 @pytest.mark.parametrize(("tau", "p", "verdict"), [(0.6, 0.01, "supported"), (0.4, 0.08, "undecided")])
@@ -185,7 +245,7 @@ def test_counts_in_order(tmp_path: Path) -> None:
     found = Evidence(write(tmp_path, table6=counts(mmim=1, mug=2, misa=2)), {})
     assert decide(kinds.InOrder(("MMIM", "MUG")), found).verdict == "supported"
     assert decide(kinds.InOrder(("MUG", "MMIM")), found).verdict == "not supported"
-    assert decide(kinds.InOrder(("MUG", "MISA")), found).verdict == "undecided"  # as many
+    assert decide(kinds.InOrder(("MUG", "MISA")), found).verdict == "not supported"  # as many
 
 
 @pytest.mark.parametrize(
@@ -264,31 +324,33 @@ def test_embedding_sentences(low: float, high: float, verdict: str, tmp_path: Pa
     assert (found.verdict, found.seeds, len(found.results)) == (verdict, 5, 3)
 
 
-def swept(value: float, difference: float, p: float = 0.001, field: str = "beta") -> dict:
-    """One value of Fig. 5, at MAE 1.5 + difference, with seeds that lie close together."""
-    seeds = {"seeds_low": difference - 0.01, "seeds_high": difference + 0.01, "n": 3}
-    ends = {"clips_low": difference - 0.02, "clips_high": difference + 0.02}
-    row = {"field": field, "value": value, "metric": "MAE", "mean": 1.5 + difference, "std": 0.01, "p": p}
-    return {**row, "difference": difference, **seeds, **ends}
+def swept(value: float, difference: float, half: float = 0.005, field: str = "beta") -> dict:
+    """One value of Fig. 5, at MAE 1.5 + difference."""
+    row = {"field": field, "value": value, "metric": "MAE", "mean": 1.5 + difference, "std": 0.01, "n": 3}
+    low, high = difference - half, difference + half
+    ends = {"clips_low": low, "clips_high": high, "seeds_low": low, "seeds_high": high}
+    return {**row, "difference": difference, **ends}
 
 
-FAILED = {"mean": None, "difference": None, "p": None}
+FAILED = {"mean": None, "difference": None}
 
 
 @pytest.mark.parametrize(
     ("small", "large", "verdict"),
     [
         (swept(0.001, 0.1), swept(0.1, 0.0001), "supported"),
-        (swept(0.001, 0.1, p=0.2), swept(0.1, 0.0001), "undecided"),
+        (swept(0.001, 0.1, half=0.2), swept(0.1, 0.0001), "undecided"),
         (swept(0.001, -0.1), swept(0.1, 0.0001), "not supported"),  # smaller is better
-        (swept(0.001, 0.1), swept(0.1, 0.1), "not supported"),  # a value that should do is worse by more than 3 %
-        (swept(0.001, 0.1), swept(0.1, 0.04), "undecided"),
+        (swept(0.001, 0.0), swept(0.1, 0.0001), "not supported"),  # smaller is no worse by 0.01
+        (swept(0.001, 0.1), swept(0.1, 0.1), "not supported"),  # a value that should do is worse
+        (swept(0.001, 0.1), swept(0.1, 0.004, half=0.003), "supported"),  # worse by less than is of interest
+        (swept(0.001, 0.1), swept(0.1, 0.001, half=0.02), "undecided"),
         (swept(0.001, 0.1) | FAILED, swept(0.1, 0.0001), "supported"),  # training diverged
         (swept(0.001, 0.1), swept(0.1, 0.0001) | FAILED, "not supported"),
     ],
 )
 def test_sweep_of_a_hyperparameter(small: dict, large: dict, verdict: str, tmp_path: Path) -> None:
-    at_default = swept(0.01, 0.0, p=1.0)
+    at_default = swept(0.01, 0.0, half=0.0)
     other = swept(0.001, -9.0, field="alpha")
     files.write_json(tmp_path / "fig5.json", [small, at_default, large, other])
     found = decide(kinds.Sweep("beta", (0.01, 1.0), (0.0, 0.009)), Evidence(tmp_path, {}))
@@ -415,7 +477,7 @@ def test_write_enters_the_ledger_into_the_manifest(reproduced: Path) -> None:
 
 
 def test_write_without_runs_keeps_the_comparisons_that_are_there(reproduced: Path) -> None:
-    kept = measured_with(comparison("hycon", "Acc7", 1.0, 0.001))
+    kept = measured_with(comparison("hycon", "Acc7", 1.0))
     files.write_json(reproduced / "claim_tests.json", kept)
     claims.write(reproduced)
     assert files.read_json(reproduced / "claim_tests.json") == kept
@@ -439,21 +501,34 @@ def test_display_is_a_readme_block(reproduced: Path) -> None:
 
 
 def test_words_show_the_clearest_comparisons_of_many() -> None:
-    many = [{"of": f"{i}", "metric": "MAE", "value": i / 10, "p": i / 10, "outcome": "open"} for i in range(1, 6)]
-    many[4]["outcome"] = "opposite"
-    assert claim_words.compactly(many) == "5 0.500, p 0.5; 1 0.100, p 0.1; 2 0.200, p 0.2; 2 more"
-    assert (
-        claim_words.why("not supported", many, "")
-        == "0 of 5 comparisons as claimed, 1 the other way round, 4 could be chance"
+    ends = [{"value": i / 10, "low": i / 10 - 0.2, "high": i / 10 + 0.2} for i in range(6)]
+    many = [{"of": f"{i}", "metric": "MAE", **one} for i, one in enumerate(ends)]
+    outcomes = ["open", "open", "open", "as claimed", "opposite", "no effect"]
+    for one, outcome in zip(many, outcomes, strict=True):
+        one |= {"outcome": outcome, "size": 0.9}
+    many[4]["firm"] = False
+    shown = "4 0.400 [0.200, 0.600]; 5 0.500 [0.300, 0.700]; 3 0.300 [0.100, 0.500]; 3 more"
+    assert claim_words.compactly(many) == shown
+    assert claim_words.why("not supported", many, "") == (
+        "1 of 6 as claimed (1 of them by less than is of interest), 1 the other way round, 1 without an effect above "
+        "0.9, 3 undecided, 1 of those against it could be chance among so many"
     )
     assert claim_words.compactly([]) == "–"
 
 
-def test_words_of_numbers_have_the_digits_of_their_metric() -> None:
-    assert claim_words.number("Acc7", 1.26, signed=True) == "+1.3"
-    assert claim_words.number("MAE", -0.0151) == "-0.015"
-    assert claim_words.number("Parameters", 110_089_956) == "110,089,956"
-    assert claim_words.number("Corr", None) == "undefined"
+@pytest.mark.parametrize(
+    ("metric", "value", "signed", "shown"),
+    [
+        ("Acc7", 1.26, True, "+1.3"),
+        ("sign %", 1.26, False, "1.3"),
+        ("MAE", -0.0151, False, "-0.015"),
+        ("Parameters", 110_089_956, False, "110,089,956"),
+        ("Corr", None, True, "undefined"),
+        ("Corr", float("nan"), True, "undefined"),
+    ],
+)
+def test_numbers_have_the_digits_of_their_metric(metric: str, value: float | None, signed: bool, shown: str) -> None:
+    assert formats.number(metric, value, signed) == shown
 
 
 def test_words_of_the_paper_say_where_text_and_table_differ() -> None:

@@ -75,9 +75,9 @@ def made_run(dataset: Dataset, folder: Path, name: str, seed: int, wrong: float)
 def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, Study]) -> None:
     table = robustness.robustness(*made).set_index(["source", "k"])
     assert table["against_copy_verdict"].loc["mug"].tolist() == ["closer"] * 3
-    assert table["against_copy_verdict"].loc["ulgm"].tolist() == ["no difference seen"] * 3
+    assert table["against_copy_verdict"].loc["ulgm"].tolist() == ["no difference above 0.01"] * 3
     assert table["against_copy_verdict"].loc["copy"].tolist() == [""] * 3
-    assert table["test_change_verdict"].loc["copy"].tolist()[1:] == ["no difference seen", "worse"]
+    assert table["test_change_verdict"].loc["copy"].tolist()[1:] == ["no difference above 0.01", "worse"]
     assert table.loc[("mug", 2.0), "labels_mean"] == pytest.approx(1.255, abs=1e-5)
     assert table.loc[("mug", 2.0), "against_copy_difference"] == pytest.approx(-1.25, abs=1e-5)
     assert table.loc[("copy", 2.0), "test_change_difference"] == pytest.approx(0.8, abs=1e-5)

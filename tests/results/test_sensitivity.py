@@ -77,26 +77,32 @@ def test_specifications_a_shorter_alternative_is_compared_with_a_default_as_shor
     assert "default beside gate" not in sensitivity.specifications(NAME, "paper")  # whole runs are shortened by nothing
 
 
-def difference(low: float, high: float, p: float = 0.0001) -> dict[str, Any]:
-    return {"difference": (low + high) / 2, "p": p, "seeds_low": low, "seeds_high": high}
+def difference(low: float, high: float) -> dict[str, Any]:
+    ends = {f"{over}_{end}": value for over in ("clips", "seeds") for end, value in (("low", low), ("high", high))}
+    return {"metric": "MAE", "difference": (low + high) / 2, **ends}
 
 
-def test_words_say_what_changes_and_for_which_modality() -> None:
-    none, up, down = difference(-1, 1), difference(0.1, 0.2), difference(-0.2, -0.1)
+def test_words_say_what_happens_and_for_which_modality() -> None:
+    unknown, none, up, down = difference(-1, 1), difference(-1e-4, 1e-4), difference(0.1, 0.2), difference(-0.2, -0.1)
     words = sensitivity._words(
         {
-            "gate": {"test": none, "l": up, "a": none, "v": down},
+            "gate": {"test": unknown, "l": up, "a": none, "v": down},
             "dropout": {"test": down, "l": none, "a": none, "v": none},
             "halfway": {"test": up},
-            "clip_norm": {"test": difference(0.0001, 0.0002)},
+            "clip_norm": {"test": difference(0.0003, 0.0005)},
+            "weight_decay": {"test": difference(-0.03, -0.001)},  # beyond zero by itself, not among so many
             "residual": {},
         }
     )
     assert words == {
-        "gate": {"test_verdict": "no change seen", "labels_verdict": "changes: language farther, visual closer"},
-        "dropout": {"test_verdict": "changes", "labels_verdict": "no change seen"},
-        "halfway": {"test_verdict": "changes", "labels_verdict": ""},
-        "clip_norm": {"test_verdict": "changes, by less than 0.001", "labels_verdict": ""},
+        "gate": {
+            "test_verdict": "undecided",
+            "labels_verdict": "language farther; acoustic no difference above 0.01; visual closer",
+        },
+        "dropout": {"test_verdict": "better", "labels_verdict": "no difference above 0.01"},
+        "halfway": {"test_verdict": "worse", "labels_verdict": ""},
+        "clip_norm": {"test_verdict": "worse, by less than 0.01", "labels_verdict": ""},
+        "weight_decay": {"test_verdict": "undecided", "labels_verdict": ""},
     }
 
 

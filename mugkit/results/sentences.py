@@ -1,0 +1,169 @@
+"""What was found, in one or two sentences written from the numbers: the last cell of a notebook.
+
+Every sentence begins with the data that it holds for. Brackets are the interval that decides (`verdicts.hull`), and
+every word comes from `verdicts`, so a sentence cannot say more than the table and the ledger do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from mugkit.data.schema import MODALITY_NAMES, Dataset
+from mugkit.engine import Run
+from mugkit.labels import source
+from mugkit.results import comparison, embedding
+from mugkit.results.formats import estimate, known, number, span
+from mugkit.results.hyperparameter_curves import DEFAULT, SYMBOLS
+from mugkit.results.search_analysis import MATTERS
+from mugkit.results.tables import records
+from mugkit.results.verdicts import Difference, hull, judge, size_of, small, word
+from mugkit.systems import SYSTEMS
+
+NOUNS: Mapping[str, str] = {"mug": "MUG's learning of labels", "copy": "copying the clip's label", "ulgm": "ULGM"}
+STEPS: Mapping[str, tuple[str, str]] = {  # name → system, and what it is compared with
+    "copies": ("copy", "mug-without-unimodal"),
+    "MUG": ("mug", "mug-without-unimodal"),
+    "MUG over copies": ("mug", "copy"),
+    "true labels over MUG": ("mug-true-labels", "mug"),
+}
+
+
+# --- parts ------------------------------------------------------------------------------------------------
+
+
+def effect(one: Difference) -> str:
+    """`lowers MAE by 0.060 [0.049, 0.071]`, or has no effect above the size of interest, or an undecided one."""
+    metric, value, (low, high) = one["metric"], one["difference"], hull(one)
+    if judge(one, 1) in ("as claimed", "opposite") and low is not None and high is not None:
+        verb, ends = ("raises", (low, high)) if value > 0 else ("lowers", (-high, -low))
+        tiny = f", less than {size_of(metric):g}" if small(one) else ""
+        return f"{verb} {metric} by {number(metric, abs(value))} {span(metric, *ends, signed=False)}{tiny}"
+    told = f"no effect on {metric} above {size_of(metric):g}" if small(one) else f"an undecided effect on {metric}"
+    return f"has {told} ({_value(one)})"
+
+
+def _value(one: Mapping[str, Any]) -> str:
+    low, high = (one["low"], one["high"]) if "low" in one else hull(one)
+    return estimate(one["metric"], one["difference"], low, high) if known(one["difference"]) else ""
+
+
+def listed(parts: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = list(parts)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def grouped(rows: pd.DataFrame, place: Callable[[Mapping[str, Any]], str], joint: str = "for") -> str:
+    """`closer for language (-0.2 [-0.3, -0.1]) and visual (…); undecided for acoustic (…)`.
+
+    Args:
+        rows: differences with their `verdict`.
+        place: a row → where it holds.
+        joint: between the word and the places.
+    """
+    by_word: dict[str, list[str]] = {}
+    for one in records(rows):
+        value = _value(one)
+        by_word.setdefault(one["verdict"], []).append(place(one) + (f" ({value})" if value else ""))
+    return "; ".join(f"{name} {joint} {listed(where)}" for name, where in by_word.items())
+
+
+# --- sentences --------------------------------------------------------------------------------------------
+
+
+def steps(
+    dataset: Dataset, runs: Mapping[str, Sequence[Run]], metrics: Sequence[str] = ("MAE", "Acc2")
+) -> dict[str, list[Difference]]:
+    """The comparisons from no unimodal tasks to true labels, a metric each, of those systems that ran (Table 5)."""
+    return {
+        name: [comparison.of_runs(runs[ours], runs[theirs], dataset, metric) for metric in metrics]
+        for name, (ours, theirs) in STEPS.items()
+        if ours in runs and theirs in runs
+    }
+
+
+def ablations(data: str, found: Mapping[str, Sequence[Difference]]) -> str:
+    """Does MUG work? No unimodal tasks, copies, MUG, true labels: `found` is of `steps`, `data` the caption."""
+    heads = {"copies": NOUNS["copy"], "MUG": NOUNS["mug"], "MUG over copies": f"over copies, {NOUNS['mug']}"}
+    heads["true labels over MUG"] = "over MUG, knowing the true labels"
+    said = {name: f"{heads[name]} {listed(map(effect, changes))}" for name, changes in found.items()}
+    first, second = ([said[name] for name in list(STEPS)[half] if name in said] for half in (slice(2), slice(2, 4)))
+    sentences = [f"over no unimodal tasks, {'; '.join(first)}" if first else "", "; ".join(second)]
+    return f"On {data}: {'. As to the labels, '.join(filter(None, sentences))}."
+
+
+def baselines(data: str, table: pd.DataFrame, metric: str = "MAE") -> str:
+    """Tables 3 and 4: how many baselines MUG beats; `table` is of `comparison.against`, other rows do not count."""
+    names = {one.row for one in SYSTEMS.values() if one.baseline or one.labels in source.ONLINE}
+    rows = table[(table["metric"] == metric) & table["system"].isin(names)]
+    if rows.empty:
+        return f"On {data}, no baseline has run."
+    rows = rows.assign(verdict=[word(one, "worse", "better") for one in records(rows)])  # theirs minus MUG's
+    firm = sum(word(one, "worse", "better", len(rows)) == "better" for one in records(rows))
+    others = rows[rows["verdict"] != "better"]
+    against = grouped(others, lambda one: str(one["system"]), "against")
+    return (
+        f"On {data}, MUG's test {metric} is better than that of {len(rows) - len(others)} of {len(rows)} baselines, of "
+        f"{firm} of them also when all are judged together."
+        + (f" MUG against the others, theirs minus MUG's: {against}." if against else "")
+    )
+
+
+def label_quality(data: str, table: pd.DataFrame) -> str:
+    """Are learned labels closer to the truth than copies? `table` is of `label_quality.compare`."""
+    measures = table.groupby("measure", sort=False)
+    said = [f"in {name} {grouped(rows, lambda one: str(one['modality']))}" for name, rows in measures]
+    head = "MUG's labels against copies of the clip's label, by distance to the truth"
+    return f"On {data}, {head}: {'. And '.join(said)}."
+
+
+def curves(data: str, table: pd.DataFrame) -> str:
+    """What α and β do to the test MAE; `table` is of `hyperparameter_curves.curves`."""
+    fields = table[(table["metric"] == "MAE") & (table["verdict"] != DEFAULT)].groupby("field", sort=False)
+    said = []
+    for field, rows in fields:
+        said.append(f"{SYMBOLS[str(field)]}: {grouped(rows, lambda one: format(one['value'], 'g'), 'at')}")
+    return f"On {data}, test MAE against that at Table 2's value. {'. '.join(said)}."
+
+
+def embedding_gap(data: str, table: pd.DataFrame) -> str:
+    """What contrastive learning does to the gap, after section 4.9; `table` is of `embedding.claims`."""
+    claims = table.rename(columns={"mean": "difference"}).assign(metric="MMD²").groupby("claim", sort=False)
+    said = [
+        f"“{embedding.CLAIMS[str(name)].sentence}” is {grouped(rows, lambda one: MODALITY_NAMES[one['modality']])}"
+        for name, rows in claims
+    ]
+    return f"On {data}, measured by MMD²: {'. '.join(said)}."
+
+
+def search(data: str, peeking: Mapping[str, float], importance: pd.DataFrame) -> str:
+    """What the trials of a search tell; `peeking` and `importance` are of `search_analysis`."""
+    gain = estimate("MAE", peeking["gain"], peeking["low"], peeking["high"], signed=False)
+    matter = importance[importance["verdict"] == MATTERS]
+    named = [f"{name} (ρ {rho:+.2f})" for name, rho in zip(matter["field"], matter["rho"], strict=True)]
+    rest = f"of {len(importance) - len(named)} other fields no effect is seen"
+    moved = f"{listed(named)} can be seen to move it; {rest}" if named else "no field can be seen to move it"
+    return (
+        f"On {data}, with {peeking['trials']:g} trials, choosing by test MAE would have reported {gain} less than "
+        f"choosing by validation. Of validation MAE: {moved}."
+    )
+
+
+def noise(data: str, table: pd.DataFrame) -> str:
+    """How sources of labels take noisier labels of clips; `table` is of `noise_robustness.robustness`."""
+    said = []
+    for column in ("against_copy", "test_change"):
+        rows = table[table[f"{column}_verdict"] != ""].assign(metric="MAE")
+        rows.columns = rows.columns.str.removeprefix(f"{column}_")
+        parts = [
+            f"{NOUNS.get(str(name), name)}, {grouped(part, lambda one: format(one['k'], 'g'), 'at k =')}"
+            for name, part in rows.groupby("source", sort=False)
+        ]
+        said.append(". ".join(parts))
+    return (
+        f"On {data}, labels against copies of the same noisy labels, by distance to the truth: {said[0]}. "
+        f"Test MAE against that without noise: {said[1]}."
+    )

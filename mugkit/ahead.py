@@ -15,7 +15,6 @@ from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError
 from mugkit.results import hyperparameter_curves, noise_robustness, sensitivity
 from mugkit.systems import SYSTEMS
-from mugkit.trials import budget
 
 # Notebooks measure these systems' labels over the label seeds.
 MEASURED = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")

@@ -17,7 +17,7 @@ from mugkit.bench_command import bench
 from mugkit.course.command import commands as course_commands
 from mugkit.errors import UserError
 from mugkit.report_command import report
-from mugkit.search_command import search
+from mugkit.search_command import search, tune
 
 if TYPE_CHECKING:
     from mugkit.config import RunSpec
@@ -300,6 +300,7 @@ def _number(value: float | None) -> str:
 
 
 commands.command()(search)
+commands.command()(tune)
 commands.command()(report)
 commands.command()(bench)
 

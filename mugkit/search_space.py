@@ -79,15 +79,11 @@ _READ: Mapping[str, tuple[str, ...]] = {
 _ADAMW = ("learning_rate", "batch_size", "weight_decay")
 
 
-def of_system(system: System, fixed: Mapping[str, Any]) -> dict[str, Dimension]:
-    """The part of the space that a system reads: neither what makes it that system nor what a trial's budget fixes.
-
-    Args:
-        fixed: fields that every trial has in common.
-    """
+def of_system(system: System) -> dict[str, Dimension]:
+    """The part of the space that a system reads, without what makes it that system."""
     own_network = system.baseline or system.network
     read = {*_ADAMW, *(() if own_network else _READ[system.labels])}
-    return {name: one for name, one in SPACE.items() if name in read - system.changes.keys() - fixed.keys()}
+    return {name: one for name, one in SPACE.items() if name in read - system.changes.keys()}
 
 
 def distributions(space: Mapping[str, Dimension], hp: Hyperparameters) -> dict[str, Any]:

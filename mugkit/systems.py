@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from mugkit.config import Hyperparameters, RunSpec, profile
+from mugkit.config import Hyperparameters, RunSpec, chosen, profile
 from mugkit.data.batching import TextLevel
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import unknown_name
@@ -69,6 +69,11 @@ class System:
     t5: bool = False
     needs: tuple[str, ...] = MODALITIES
     title: str = ""
+
+    @property
+    def tuned_as(self) -> str:
+        """The system whose chosen hyperparameters it takes."""
+        return "mug" if self.name in _LIKE_MUG else self.name
 
     @property
     def row(self) -> str:
@@ -195,20 +200,11 @@ _BASELINES = (
     ),
     _baseline("text-only", "", "TextOnly", needs=("l",), title="text only"),
 )
-# Learning rates of the small profiles, where a frozen text encoder leaves nothing to fine-tune and the papers' rates,
-# most of them for larger networks, do not fit: of 5e-4, 1e-3, 2e-3 and 5e-3 the one with the least validation error on
-# `reviews`, seed 1111 (`mugkit run --system tfn --seed 1111 --set learning_rate=0.002` prints it). All others: 5e-4.
-LIGHT_RATES: Mapping[str, float] = {
-    "tfn": 2e-3,
-    "mfn": 5e-3,
-    "graph-mfn": 5e-3,
-    "mult": 2e-3,
-    "misa": 2e-3,
-    "cubemlp": 1e-3,
-    "aobert": 2e-3,
-    "text-only": 1e-3,
-}
 SYSTEMS: Mapping[str, System] = {one.name: one for one in (*_MUG_FAMILY, *_LABEL_LEARNERS, *_BASELINES)}
+
+
+# They differ from MUG in one thing, so in nothing else: Table 5's rows, and a label source on MUG's networks.
+_LIKE_MUG = {one.name for one in _MUG_FAMILY} - {"mug-t5"} | {"ulgm"}
 
 
 def system(name: str) -> System:
@@ -220,10 +216,10 @@ def system(name: str) -> System:
 
 def configuration(spec: RunSpec, family: str) -> Hyperparameters:
     """All hyperparameters of a run on a family of data sets."""
-    chosen, light = system(spec.system), profile(spec.profile).light
-    rate = {"learning_rate": LIGHT_RATES[chosen.name]} if light and chosen.name in LIGHT_RATES else {}
-    own = {**chosen.own, **chosen.on.get(family, {})}
-    return spec.hyperparameters(family, {**rate, **chosen.changes}, own, chosen.t5)
+    wanted = system(spec.system)
+    tuned = chosen(wanted.tuned_as, family, spec.profile) if spec.preset == "chosen" else {}
+    own = {**wanted.own, **wanted.on.get(family, {})}
+    return spec.hyperparameters(family, {**tuned, **wanted.changes}, own, wanted.t5)
 
 
 @dataclass(frozen=True, repr=False)

@@ -21,8 +21,7 @@ import pandas as pd
 from jaxtyping import Float32
 
 from mugkit import files
-from mugkit.data.naming import SPLIT_NAMES, split_name
-from mugkit.data.schema import SPLITS, Dataset, Split, SplitName
+from mugkit.data.schema import SPLIT_NAMES, SPLITS, Dataset, Split, SplitName, split_name
 from mugkit.data.validate import features
 from mugkit.errors import UserError
 

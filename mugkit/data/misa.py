@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
-from mugkit.data.naming import as_text, split_name
-from mugkit.data.schema import SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.schema import SPLITS, Dataset, Sequences, Split, SplitName, as_text, split_name
 from mugkit.data.validate import counted, features, finite
 from mugkit.errors import UserError
 

@@ -21,8 +21,7 @@ from jaxtyping import Float, Float32, Int64
 
 from mugkit import files
 from mugkit.data import disk
-from mugkit.data.naming import as_text, split_name
-from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, Sequences, Split, SplitName, as_text, split_name
 from mugkit.data.transcripts import TIMED
 from mugkit.data.validate import counted, features, finite
 from mugkit.errors import UserError

@@ -6,7 +6,7 @@ Preparing the same files again costs one hash of them; other files never take th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,8 +174,8 @@ def _dials(expression: str | None, disagreement: str | None) -> Dials:
 def _origin_of_reviews(seed: int, dials: Dials) -> dict[str, Any]:
     from mugkit.data import reviews
 
-    set_to = {} if dials == reviews.Dials() else {"dials": dataclasses.asdict(dials)}
-    return {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed, **set_to}
+    sizes = {"sizes": list(PAPER_SPLITS["reviews"]), "dials": dataclasses.asdict(dials)}
+    return {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed, **sizes}
 
 
 def _build_reviews(sources: Sequence[Path], seed: int, dials: Dials) -> Dataset:
@@ -199,7 +199,7 @@ def describe(dataset: Dataset) -> str:
     parts = [
         f"{dataset.name}: {about.get('caption', dataset.family)}",
         f"inputs: {about.get('variant', 'unknown')}{dims}",
-        *(f"no {INPUTS[m]}: {_what_runs(dataset.modalities)}" for m in MODALITIES if m not in dataset.modalities),
+        *(f"no {INPUTS[m]}: {what_runs(dataset.modalities)}" for m in MODALITIES if m not in dataset.modalities),
         split_note(dataset.family, _sizes(dataset)),
         *([f"columns: {', '.join(f'{ours} from {theirs!r}' for ours, theirs in taken.items())}"] if taken else []),
         describe_splits(dataset).to_string(float_format="{:.2f}".format),
@@ -210,12 +210,6 @@ def describe(dataset: Dataset) -> str:
         parts += ["labels of single modalities, all clips:", true.to_string(float_format="{:.2f}".format)]
     parts += missing.told(dataset)
     return "\n".join([*parts, *caveats(dataset)])
-
-
-def _what_runs(modalities: Collection[str]) -> str:
-    if modalities and "l" not in modalities:
-        return "every system reads text, so no system runs; add a table of ids and texts as a further --source"
-    return what_runs(modalities)
 
 
 def caveats(dataset: Dataset) -> list[str]:

@@ -45,8 +45,8 @@ ARCHIVE = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 TEXTS = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"  # id, mean rating, sentence
 RATINGS = "hutto_ICWSM_2014/movieReviewSnippets_anonDataRatings.txt"  # id, mean, std, the list of scores
 RATING_SCALE = 4.0  # raters scored from −4 (most negative) to +4
-SPEAKERS = {"train": 52, "valid": 10, "test": 31}  # as many as MOSI has videos in each split
-CAPTION = "reviews (real text, simulated sound and vision)"
+SPEAKERS = {"train": 52, "valid": 20, "test": 121}  # about 25 clips each, as MOSI's videos have
+CAPTION = "reviews (real text, simulated sound and vision"
 BY_HAND = f"download {SDIST} from PyPI yourself and pass its path: mugkit prepare reviews --source PATH"
 
 
@@ -59,15 +59,13 @@ class Dials:
         disagreement: how far the labels of the modalities lie apart, a name of `simulate.DISAGREEMENT`.
     """
 
-    expression: str = "faint"
-    disagreement: str = "sims"
+    expression: str = "vivid"
+    disagreement: str = "strong"
 
     @property
     def caption(self) -> str:
-        """What tables call the data; at the default setting the bare name."""
-        if self == Dials():
-            return CAPTION
-        return f"{CAPTION[:-1]}; expression {self.expression}, disagreement {self.disagreement})"
+        """What tables call the data."""
+        return f"{CAPTION}; expression {self.expression}, disagreement {self.disagreement})"
 
 
 def fetch(download_dir: Path, source: Path | None = None) -> Path:
@@ -192,8 +190,8 @@ def language_labels(ratings: pd.Series) -> Float64[np.ndarray, "clips"]:
     return on_grid(ratings.to_numpy() / RATING_SCALE)
 
 
-def choose(sentences: pd.DataFrame) -> dict[SplitName, pd.DataFrame]:
-    """The sentences of each split, in the order of the hash of their id: 1284/229/686, MOSI's sizes.
+def choose(sentences: pd.DataFrame, sizes: Sequence[int] = PAPER_SPLITS["reviews"]) -> dict[SplitName, pd.DataFrame]:
+    """The sentences of each split, in the order of the hash of their id: as many to learn from as MOSI has.
 
     Nothing but the id decides, neither rating nor seed. Of equal sentences only the first is kept, so that no text
     is in two splits. A column `clip` names the clip `speaker_sentence`; a speaker occurs in one split only.
@@ -201,7 +199,6 @@ def choose(sentences: pd.DataFrame) -> dict[SplitName, pd.DataFrame]:
     Raises:
         UserError: if there are too few sentences.
     """
-    sizes = PAPER_SPLITS["reviews"]
     pool = sentences.drop_duplicates("text")
     if len(pool) < sum(sizes):
         raise UserError(f"{len(pool)} different sentences; {sum(sizes)} are needed", fix=BY_HAND)
@@ -228,7 +225,7 @@ def build(sdist: Path, seed: int = 2024, dials: Dials = Dials()) -> Dataset:
         dials: how well streams can be read, and how far labels disagree; the random numbers are those of any setting.
 
     Returns:
-        1284/229/686 clips; acoustic frames of 74 and visual frames of 47 numbers; labels y and true labels l, a, v
+        1284/500/3000 clips; acoustic frames of 74 and visual frames of 47 numbers; labels y and true labels l, a, v
         on ±3, multiples of 0.6.
 
     Raises:
@@ -237,10 +234,12 @@ def build(sdist: Path, seed: int = 2024, dials: Dials = Dials()) -> Dataset:
     return assemble(read_sentences(sdist), seed, dials)
 
 
-def assemble(sentences: pd.DataFrame, seed: int, dials: Dials = Dials()) -> Dataset:
-    """`build` from a table of sentences with columns id, text and rating."""
+def assemble(
+    sentences: pd.DataFrame, seed: int, dials: Dials = Dials(), sizes: Sequence[int] = PAPER_SPLITS["reviews"]
+) -> Dataset:
+    """`build` from a table of sentences with columns id, text and rating, with other sizes of splits on request."""
     structure, styles = LabelStructure.of(dials.disagreement), stream_styles(dials.expression)
-    splits = {name: _split(name, part, seed, structure, styles) for name, part in choose(sentences).items()}
+    splits = {name: _split(name, part, seed, structure, styles) for name, part in choose(sentences, sizes).items()}
     return Dataset("reviews", "reviews", splits, about=_about(seed, dials))
 
 
@@ -284,7 +283,6 @@ _AGREEMENT = {
 
 
 def _about(seed: int, dials: Dials) -> dict[str, object]:
-    set_to = {} if dials == Dials() else {"dials": asdict(dials)}
     return {
         "source": f"film-review sentences of Hutto & Gilbert (ICWSM 2014), from {REQUIREMENT} on PyPI",
         "sha256": SDIST_SHA256,
@@ -298,5 +296,5 @@ def _about(seed: int, dials: Dials) -> dict[str, object]:
             "Labels are multiples of 0.6 on ±3.",
             "Scores compare methods with each other; they say nothing about people's voices or faces.",
         ],
-        **set_to,
+        "dials": asdict(dials),
     }

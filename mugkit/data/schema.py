@@ -25,20 +25,34 @@ SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
 # What people call the splits, in files, columns and file names.
 SPLIT_NAMES: Mapping[str, SplitName] = {
     "train": "train",
+    "training": "train",
     "dev": "valid",
+    "development": "valid",
     "valid": "valid",
+    "validation": "valid",
     "val": "valid",
     "test": "test",
+    "testing": "test",
 }
 
-# The half-width ρ of the label scale (Eq. 28), the paper's split sizes (section 4.1), by family of data set.
+# The half-width ρ of the label scale (Eq. 28), and the sizes of the splits: the paper's (section 4.1), and ours.
 LABEL_SCALE: Mapping[str, float] = {"reviews": 3.0, "mosi": 3.0, "mosei": 3.0, "sims": 1.0}
 PAPER_SPLITS: Mapping[str, tuple[int, int, int]] = {
-    "reviews": (1284, 229, 686),
+    "reviews": (1284, 500, 3000),  # what deciding takes: `data_prep/validation_size.py`
     "mosi": (1284, 229, 686),
     "mosei": (16326, 1871, 4659),
     "sims": (1368, 456, 457),
 }
+
+
+def as_text(value: object) -> str:
+    """Text as people store it: as such, or as bytes of UTF-8 (what else is in them becomes lone surrogates)."""
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def split_name(key: object) -> SplitName | None:
+    """The split that a key, a cell or a word of a file's name means; None if it means none."""
+    return SPLIT_NAMES.get(as_text(key).strip().lower()) if isinstance(key, str | bytes) else None
 
 
 @dataclass(frozen=True)
@@ -174,4 +188,6 @@ def what_runs(modalities: Collection[str]) -> str:
         return "every system runs"
     if "l" in modalities:
         return "text-only runs with language alone (mugkit run --system text-only)"
+    if modalities:
+        return "every system reads text, so no system runs; add a table of ids and texts as a further --source"
     return "labels alone serve `mugkit data describe` and the agreement statistics of notebook 01; no system runs"

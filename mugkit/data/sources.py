@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mugkit.data import csd, csv_files, file_kinds, misa, mmsa, transcripts
-from mugkit.data.naming import split_name
 from mugkit.data.pickles import load_pickle
-from mugkit.data.schema import Dataset
+from mugkit.data.schema import Dataset, split_name
 from mugkit.errors import UserError
 
 SUFFIXES = (".pkl", ".pickle", ".csd", ".csv", ".tsv", ".json")  # of the files that are taken from a folder

@@ -92,8 +92,10 @@ def counted(notes: Counter[str]) -> list[str]:
 
 
 def split_note(family: str, sizes: tuple[int, int, int]) -> str:
-    """How many clips there are in train/valid/test, beside the paper's number (section 4.1)."""
+    """How many clips there are in train/valid/test, beside the paper's number (section 4.1) where it has these data."""
     ours, theirs = ("/".join(map(str, counts)) for counts in (sizes, PAPER_SPLITS[family]))
+    if family == "reviews":
+        return f"{ours} clips"
     return f"{ours} clips, as in the paper" if ours == theirs else f"{ours} clips; the paper has {theirs}"
 
 

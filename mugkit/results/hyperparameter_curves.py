@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mugkit.config import RunSpec
+from mugkit.config import RunSpec, repeated
 from mugkit.data.schema import Dataset
 from mugkit.engine import Run
 from mugkit.results import comparison, formats
@@ -22,7 +22,6 @@ from mugkit.results.style import ACCENT, MODALITY_COLORS
 from mugkit.results.verdicts import word
 from mugkit.search import finished
 from mugkit.statistics import mean_std
-from mugkit.trials import repeated
 
 # Decades around Table 2's values: β's from MOSEI's 0.0001 to the largest of section 4.10.
 GRID: Mapping[str, tuple[float, ...]] = {

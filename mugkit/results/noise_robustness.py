@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mugkit import noise
-from mugkit.config import RunSpec
+from mugkit.config import RunSpec, repeated
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.engine import Run
 from mugkit.labels import source
@@ -29,7 +29,6 @@ from mugkit.results.verdicts import word
 from mugkit.stages.meta import LearnedLabels
 from mugkit.statistics import mean_std
 from mugkit.systems import SYSTEMS
-from mugkit.trials import repeated
 
 SOURCES = ("copy", "ulgm", "mug")
 LEVELS = (0.0, 1.0, 2.0)  # k of `mugkit.noise`

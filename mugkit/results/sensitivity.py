@@ -16,7 +16,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from mugkit import engine as engines
-from mugkit.config import Hyperparameters, RunSpec, open_choices
+from mugkit.config import Hyperparameters, RunSpec, open_choices, repeated
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.engine import Run
 from mugkit.results import comparison, formats
@@ -25,7 +25,6 @@ from mugkit.results.settings import flat
 from mugkit.results.verdicts import Difference, word
 from mugkit.search import finished
 from mugkit.stages.meta import LearnedLabels
-from mugkit.trials import budget, repeated
 
 BETTER, WORSE, CLOSER, FARTHER = "better", "worse", "closer", "farther"
 

@@ -1,0 +1,75 @@
+"""How many validation clips a stable choice of epoch takes: the spread of the test error over seeds, by their number.
+
+    python data_prep/validation_size.py --seeds 10
+
+Early stopping keeps the epoch with the least validation loss. With few clips that loss says little of the test loss,
+so each seed stops somewhere else. The same trainings (stage 3 on copies of y) stop here by the first 229 clips of the
+validation split of `reviews` (MOSI has as many), by 500, and by all 1,000.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+
+from mugkit import files
+from mugkit.config import RunSpec
+from mugkit.data import reviews
+from mugkit.data.schema import Dataset, Sequences, Split
+from mugkit.data.store import fingerprint
+from mugkit.runs import Store, read_result
+from mugkit.systems import Work
+
+SIZES = (229, 500, 1000)
+
+
+def first(split: Split, count: int) -> Split:
+    """The first clips of a split."""
+    kept = {
+        m: Sequences(one.frames[: one.offsets[count]], one.offsets[: count + 1]) for m, one in split.sequences.items()
+    }
+    labels = {m: values[:count] for m, values in split.true_labels.items()}
+    return replace(
+        split,
+        ids=split.ids[:count],
+        text=split.text[:count],
+        labels=split.labels[:count],
+        sequences=kept,
+        true_labels=labels,
+    )
+
+
+def with_validation(dataset: Dataset, count: int) -> Dataset:
+    """The data set with fewer clips in its validation split, under a fingerprint of its own."""
+    fewer = replace(dataset, splits={**dataset.splits, "valid": first(dataset.splits["valid"], count)})
+    return replace(fewer, fingerprint=fingerprint(fewer))
+
+
+def main(
+    seeds: Annotated[int, typer.Option(help="trainings for each size")] = 10,
+    system: Annotated[str, typer.Option(help="a name of `mugkit systems`")] = "copy",
+) -> None:
+    """Prints mean and standard deviation over seeds of the test MAE, and the epochs kept, for each size."""
+    store, rows = Store.default(), {}
+    sentences = reviews.read_sentences(reviews.fetch(files.home() / "downloads"))
+    whole = reviews.assemble(sentences, seed=2024, sizes=(1284, SIZES[-1], 3000))
+    for size in SIZES:
+        dataset = with_validation(whole, size)
+        specs = [RunSpec(system, "reviews", 1111 + seed, changes=(("beta", 1.0),)) for seed in range(seeds)]
+        results = [read_result(Work(spec, dataset, store).result()) for spec in specs]
+        errors, best = [one["metrics"]["MAE"] for one in results], [one["best_epoch"] for one in results]
+        rows[size] = {
+            "test MAE, mean": np.mean(errors),
+            "std over seeds": np.std(errors, ddof=1),
+            "epoch kept, median": np.median(best),
+            "std of epoch": np.std(best, ddof=1),
+        }
+    print(pd.DataFrame.from_dict(rows, orient="index").rename_axis("validation clips").to_string(float_format="%.4f"))
+
+
+if __name__ == "__main__":
+    typer.run(main)

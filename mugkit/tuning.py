@@ -1,0 +1,42 @@
+"""Hyperparameters chosen on validation: the same number of whole trials for every system, none of which shows the test.
+
+`mugkit tune` draws a system's trials (`mugkit.search`), runs them, and records the best one in the package's
+`chosen.json`, from which every later run of that system takes its values (`mugkit.config.chosen`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mugkit import files
+from mugkit.config import CHOSEN
+from mugkit.data.store import load
+from mugkit.search import Search
+from mugkit.systems import SYSTEMS
+
+TRIALS = 20  # for every system: what the slowest one allows
+
+
+def tunable() -> list[str]:
+    """The systems with hyperparameters of their own: those of the tables that are no ablation of MUG."""
+    return [name for name, one in SYSTEMS.items() if one.tuned_as == name]
+
+
+def record(found: Search, place: Path = CHOSEN) -> dict[str, Any]:
+    """Writes the best trial of a search into `chosen.json`; what it records of other systems stays."""
+    base, best = found.base, found.best
+    entry = {
+        "values": dict(best.values),
+        "valid": round(best.valid, 4),
+        "trial": best.number,
+        "trials": len(found.trials),
+        "failed": sum(one.run is None for one in found.trials),
+        "command": f"mugkit tune --system {base.system} --dataset {base.dataset} --profile {base.profile}"
+        f" --trials {len(found.trials)} --seed {found.seed}",
+    }
+    choices = files.read_json(place)
+    family = load(base.dataset).family
+    choices.setdefault(base.profile, {}).setdefault(family, {})[base.system] = entry
+    files.write_json(place, choices)
+    return entry

@@ -31,7 +31,7 @@ from mugkit.results import paper_tables, tables
 from mugkit.results.outputs import NO_RESULT, Outputs
 from mugkit.results.style import apply_style
 from mugkit.stages.meta import LearnedLabels
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import SYSTEMS, Work, configuration
 
 # The batch runner and the tests look for this line: a notebook that stopped early does not have it.
 FINISHED = "finished:"
@@ -52,7 +52,7 @@ class Session:
     @cached_property
     def hp(self) -> Hyperparameters:
         """The configuration of plain MUG under this profile."""
-        return config.hyperparameters(self.dataset.family, self.profile.name)
+        return configuration(self.spec(), self.dataset.family)
 
     @cached_property
     def labelled(self) -> Dataset:

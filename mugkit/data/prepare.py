@@ -89,6 +89,16 @@ def prepare(
     return store_once(stored_name, origin, lambda: read(name, paths, align, encoding), place(paths), force)
 
 
+def simulated(dials: Dials) -> str:
+    """The name of `reviews` at these settings, prepared if it is not yet.
+
+    Raises:
+        UserError: see `prepare`.
+    """
+    prepare("reviews", [], store_as=dials.stored_as, **dataclasses.asdict(dials))
+    return dials.stored_as
+
+
 def store_once(
     stored_name: str, origin: Mapping[str, Any], build: Callable[[], Dataset], source: Path | str, force: bool
 ) -> Path:

@@ -63,6 +63,11 @@ class Dials:
     disagreement: str = "strong"
 
     @property
+    def stored_as(self) -> str:
+        """The name under which the studies prepare it."""
+        return "reviews" if self == Dials() else f"reviews-{self.expression}-{self.disagreement}"
+
+    @property
     def caption(self) -> str:
         """What tables call the data."""
         return f"{CAPTION}; expression {self.expression}, disagreement {self.disagreement})"

@@ -11,8 +11,9 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from mugkit import paper
-from mugkit.config import Hyperparameters, hyperparameters
+from mugkit.config import Hyperparameters, RunSpec, hyperparameters
 from mugkit.results.tables import Row
+from mugkit.systems import configuration
 
 # Table 2's rows and the fields of the configuration that they are.
 FIELDS: Mapping[str, str] = {
@@ -44,7 +45,7 @@ def table2(family: str, profile: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         One row a hyperparameter with numbers; the same as text.
     """
     presets = {name: flat(hyperparameters(name, "paper")) for name in paper.DATASETS}
-    here = flat(hyperparameters(family, profile))
+    here = flat(configuration(RunSpec("mug", family, 0, profile), family))
     rows = [
         {"hyperparameter": row}
         | {f"{name} paper": paper.TABLE2[row][name] for name in paper.DATASETS}

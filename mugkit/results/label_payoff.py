@@ -52,7 +52,7 @@ class Setting(NamedTuple):
         return Dials(self.expression, self.disagreement)
 
 
-SETTINGS = tuple(Setting(e, d) for d in reversed(simulate.DISAGREEMENT) for e in simulate.EXPRESSION)
+SETTINGS = tuple(Setting(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for e in simulate.EXPRESSION)
 
 
 def betas(profile: str) -> tuple[float, ...]:
@@ -76,8 +76,8 @@ def study(profile: str, settings: Sequence[Setting] = SETTINGS, engine_name: str
 
     Columns: expression, disagreement, noise (standard deviation, on ±1, of what sound shows besides its label), beta,
     source; difference (test MAE minus that without unimodal tasks), clips_low, clips_high, clips, seeds_low,
-    seeds_high, seeds; share (of the true labels' gain, where these gain anything; else None); corr_l, corr_a, corr_v (of the
-    training labels with the true ones, mean over seeds).
+    seeds_high, seeds; share (of the true labels' gain, where these gain anything; else None); corr_l,
+    corr_a, corr_v (of the training labels with the true ones, mean over seeds).
     """
     wanted = {setting: specifications(setting, profile) for setting in settings}
     engine.run_all([spec for groups in wanted.values() for specs in groups.values() for spec in specs], engine_name)
@@ -110,7 +110,7 @@ def label_quality(source: str, runs: Sequence[Run], dataset: Dataset) -> dict[st
         labels = [LearnedLabels.load(engine.work(run.spec).learned_labels()).labels for run in runs]
         made = [{m: one[m].numpy() for m in MODALITIES} for one in labels]
     else:
-        made = [true if source == TRUE else dict.fromkeys(MODALITIES, dataset.train.labels)]
+        made = [dict(true) if source == TRUE else dict.fromkeys(MODALITIES, dataset.train.labels)]
     return {f"corr_{m}": float(np.mean([corr(one[m], true[m]) for one in made])) for m in MODALITIES}
 
 
@@ -207,6 +207,6 @@ def _at(rows: pd.DataFrame) -> str:
     best = min(mug, key=lambda one: float(one["difference"]))
     share = "" if best["share"] is None else f", {100 * best['share']:.0f} % of what true labels gain"
     return (
-        f"MUG's labels lower the test MAE at {paying} of {len(mug)} settings of the dials, most at {best['expression']} "
-        f"expression and {best['disagreement']} disagreement ({_worth(best)}{share})"
+        f"MUG's labels lower the test MAE at {paying} of {len(mug)} settings of the dials, most at "
+        f"{best['expression']} expression and {best['disagreement']} disagreement ({_worth(best)}{share})"
     )

@@ -14,6 +14,7 @@ scale; multiples of 2⁻⁸), so even a stray last bit could show only within ab
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -275,7 +276,7 @@ def frame_sequence(
     """
     draws = Draws(seed, clip, style.modality)
     length = _length(words, style, float(draws.uniform(1)[0]))
-    offset = style.speaker_spread * Draws(seed, speaker, style.modality).gaussian(style.dim)
+    offset = _offset(speaker, style, seed)
     expressed = label + style.expression_noise * float(draws.gaussian(1)[0])
     emotion = (style.gain * expressed) * _bursts(length, style, draws)[:, None] * _pattern(style, seed)
     frames = _smooth(draws.gaussian(length, style.dim), style.smoothness) + offset + emotion
@@ -288,6 +289,13 @@ def _length(words: int, style: StreamStyle, tempo: float) -> int:
     return min(max(frames, style.shortest), style.longest)
 
 
+@functools.lru_cache(maxsize=512)
+def _offset(speaker: str, style: StreamStyle, seed: int) -> Float64[np.ndarray, "dim"]:
+    """What all frames of a speaker have in common."""
+    return style.speaker_spread * Draws(seed, speaker, style.modality).gaussian(style.dim)
+
+
+@functools.lru_cache(maxsize=16)
 def _pattern(style: StreamStyle, seed: int) -> Float64[np.ndarray, "dim"]:
     """The direction in which emotion moves a frame: zero in most dims, the same for everybody."""
     draws = Draws(seed, "pattern", style.modality)

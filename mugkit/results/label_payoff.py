@@ -10,6 +10,8 @@ labels say what there was to gain, and a source's share of that gain how much of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +19,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mugkit import engine
+from mugkit import engine, files
 from mugkit.config import RunSpec, repeated
 from mugkit.data import prepare, simulate
 from mugkit.data.reviews import Dials
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
-from mugkit.data.store import load
+from mugkit.data.store import available, load
 from mugkit.engine import Run
 from mugkit.metrics import corr
 from mugkit.results import comparison, formats
@@ -55,6 +57,11 @@ class Setting(NamedTuple):
 SETTINGS = tuple(Setting(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for e in simulate.EXPRESSION)
 
 
+def settings(profile: str) -> tuple[Setting, ...]:
+    """The whole map; under `smoke`, whose numbers mean nothing, one place that is prepared anyway."""
+    return (Setting(**asdict(Dials())),) if profile == "smoke" else SETTINGS
+
+
 def betas(profile: str) -> tuple[float, ...]:
     """The weights of the unimodal tasks that are compared: the chosen one, and Table 2's."""
     chosen = engine.work(repeated("mug", "reviews", profile, {})[0]).hp.joint.beta
@@ -71,7 +78,7 @@ def specifications(setting: Setting, profile: str) -> dict[tuple[str, float], li
     return {(system, beta): repeated(system, name, profile, {"beta": beta}) for system, beta in pairs}
 
 
-def study(profile: str, settings: Sequence[Setting] = SETTINGS, engine_name: str = "local") -> pd.DataFrame:
+def study(profile: str, engine_name: str = "local") -> pd.DataFrame:
     """One row a setting, β and source: what it is worth, and what its labels are.
 
     Columns: expression, disagreement, noise (standard deviation, on ±1, of what sound shows besides its label), beta,
@@ -79,9 +86,24 @@ def study(profile: str, settings: Sequence[Setting] = SETTINGS, engine_name: str
     seeds_high, seeds; share (of the true labels' gain, where these gain anything; else None); corr_l,
     corr_a, corr_v (of the training labels with the true ones, mean over seeds).
     """
-    wanted = {setting: specifications(setting, profile) for setting in settings}
+    wanted = {setting: specifications(setting, profile) for setting in settings(profile)}
     engine.run_all([spec for groups in wanted.values() for specs in groups.values() for spec in specs], engine_name)
     return pd.DataFrame([row for setting, groups in wanted.items() for row in _rows(setting, groups)])
+
+
+def at_hand(profile: str, folder: Path) -> list[dict[str, Any]]:
+    """The map's rows without a training: from finished runs, else as notebook 14 wrote them to `folder`; else none."""
+    if all(setting.dials.stored_as in available() for setting in settings(profile)):
+        specs = [
+            spec
+            for setting in settings(profile)
+            for group in specifications(setting, profile).values()
+            for spec in group
+        ]
+        if all(engine.work(spec).finished() for spec in specs):
+            return records(study(profile))
+    path = folder / "label_payoff.json"
+    return files.read_json(path) if path.is_file() else []
 
 
 def _rows(setting: Setting, groups: Mapping[tuple[str, float], Sequence[RunSpec]]) -> list[dict[str, Any]]:
@@ -194,8 +216,9 @@ def _draw_labels(axes: Axes, rows: pd.DataFrame) -> None:
     axes.legend(fontsize=6, ncols=2)
 
 
-def sentence(table: pd.DataFrame) -> str:
-    """When learned labels pay, written from the numbers."""
+def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    """When learned labels pay, written from the numbers: `rows` as for `draw`."""
+    table = pd.DataFrame(rows)
     told = [f"with β = {beta:g} {_at(rows)}" for beta, rows in table.groupby("beta", sort=False)]
     return f"On reviews (real text, simulated sound and vision), {'; '.join(told)}."
 

@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
 import typer
 from rich.console import Console
@@ -20,7 +20,7 @@ from mugkit.report_command import report
 from mugkit.search_command import search, tune
 
 if TYPE_CHECKING:
-    from mugkit.config import RunSpec
+    from mugkit.config import Preset, RunSpec
     from mugkit.data.schema import Dataset
 
 console = Console(soft_wrap=True)
@@ -227,6 +227,7 @@ def run(
     profile: Annotated[str, typer.Option(help="smoke, quick or paper")] = "quick",
     label_seed: Annotated[int, typer.Option(help="of stages 1 and 2")] = 1111,
     changes: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a configuration field")] = None,
+    preset: Annotated[str, typer.Option(help="chosen (by `mugkit tune`, where it did) or table2")] = "chosen",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     report: Annotated[Path | None, typer.Option(help="also write a JSON file: run, data, caveats, metrics")] = None,
 ) -> None:
@@ -244,7 +245,7 @@ def run(
     if report:
         targets.check_file(report, "--report")
     values = tuple(sorted(parse_overrides(changes or []).items()))
-    spec = RunSpec(system, dataset, seed, profile, label_seed, values)
+    spec = RunSpec(system, dataset, seed, profile, label_seed, values, cast("Preset", preset))
     data = engine.work(spec, device=device).dataset
     console.print("\n".join([describe_briefly(data), *caveats(data)]), markup=False, highlight=False)
     _print_unknown(data, spec)

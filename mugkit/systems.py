@@ -29,6 +29,7 @@ from mugkit.stages.meta import LearnedLabels, meta_learn
 from mugkit.stages.pretrain import SavedRepresentations, pretrain
 from mugkit.stages.training import Checkpoint, choose_device, cpu_threads
 
+PRESET_NAMES = ("chosen", "table2")
 LabelKind = Literal["none", "copy", "true", "mucn", "ulgm", "sugrm", "mlc"]
 
 
@@ -217,6 +218,8 @@ def system(name: str) -> System:
 def configuration(spec: RunSpec, family: str) -> Hyperparameters:
     """All hyperparameters of a run on a family of data sets."""
     wanted = system(spec.system)
+    if spec.preset not in PRESET_NAMES:
+        raise unknown_name("preset", spec.preset, PRESET_NAMES)
     tuned = chosen(wanted.tuned_as, family, spec.profile) if spec.preset == "chosen" else {}
     own = {**wanted.own, **wanted.on.get(family, {})}
     return spec.hyperparameters(family, {**tuned, **wanted.changes}, own, wanted.t5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -45,7 +45,10 @@ def search(
 
     Example: mugkit search --system mug --dataset reviews --trials 50
     """
-    _search(system, dataset, profile, trials, seed, engine, address, cpus_per_run, gpus_per_run, device, out)
+    from mugkit import search as searching
+
+    where = _checked(dataset, engine, address, cpus_per_run, gpus_per_run, device, out)
+    _show(searching.search(system, dataset, profile, trials, seed, **where), out)
 
 
 def tune(
@@ -69,19 +72,19 @@ def tune(
     """
     from mugkit import tuning
 
+    where = _checked(dataset, engine, address, cpus_per_run, gpus_per_run, device, out)
     for name in [system] if system else tuning.tunable():
-        count = tuning.TRIALS if trials is None else trials
-        found = _search(name, dataset, profile, count, seed, engine, address, cpus_per_run, gpus_per_run, device, out)
+        found = tuning.tune(name, dataset, profile, tuning.TRIALS if trials is None else trials, seed, **where)
+        _show(found, out)
         tuning.record(found)
         console.print(f"recorded for {name}", markup=False)
 
 
-def _search(
-    system: str, dataset: str, profile: str, trials: int | None, seed: int, engine: str, address: str,
-    cpus: float | None, gpus: float | None, device: str, out: Path | None,
-) -> Search:  # fmt: skip
-    from mugkit import cli, files, targets
-    from mugkit import search as searching
+def _checked(
+    dataset: str, engine: str, address: str, cpus: float | None, gpus: float | None, device: str, out: Path | None
+) -> dict[str, Any]:
+    """Where trials run, as `search.search` takes it; bad options are refused before any work starts."""
+    from mugkit import cli, targets
     from mugkit.engine import Share
 
     cli._check_device(device)
@@ -89,12 +92,18 @@ def _search(
     cli._check_engine(engine, address, cpus)
     if out:
         targets.check_folder(out, "--out")
-    found = searching.search(system, dataset, profile, trials, seed, engine, device, address, Share(cpus, gpus))
-    folder = out or files.home() / "search" / f"{dataset}-{profile}"
+    return {"engine": engine, "device": device, "address": address, "share": Share(cpus, gpus)}
+
+
+def _show(found: Search, out: Path | None) -> None:
+    """Writes every trial and prints the best one."""
+    from mugkit import files
+    from mugkit import search as searching
+
+    folder = out or files.home() / "search" / f"{found.base.dataset}-{found.base.profile}"
     searching.write(found, folder)
     _report(found)
-    console.print(f"all trials: {folder / system}.json", markup=False)
-    return found
+    console.print(f"all trials: {folder / found.base.system}.json", markup=False)
 
 
 def _report(found: Search) -> None:

@@ -177,6 +177,15 @@ class Session:
         print(below)
         return shown
 
+    def found(self, *sentences: str) -> None:
+        """Prints what the notebook found, and keeps it in `findings/` for the README and the report."""
+        path = self.outputs.folder / "findings" / f"{self.outputs.notebook}.md"
+        told = [self._marked(sentence) for sentence in sentences if sentence]
+        with files.atomic_path(path) as temporary:
+            temporary.write_text("".join(f"- {sentence}\n" for sentence in told), encoding="utf-8")
+        self.outputs.note([path])
+        print(*told, sep="\n")
+
     def finish(self) -> None:
         """Enters the outputs into the manifest and prints the line that says the notebook ran to its end."""
         names = self.outputs.finish()

@@ -1,8 +1,8 @@
 """Puts generated tables into the README and RUNNING.md, so that none of its numbers is typed by hand.
 
-A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by `figures/tables/NAME.md`, by the table
-of open choices, by what `figures/bench.json` holds, by Table 3 in seven columns, or by what notebooks found. `python -m mugkit.results.readme` rewrites the pages; a test
-fails when one is out of date.
+A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by `figures/tables/NAME.md`, by the table of open
+choices, by what `figures/bench.json` holds, by Table 3 in seven columns, or by what notebooks found. `python -m
+mugkit.results.readme` rewrites the pages; a test fails when one is out of date.
 """
 
 from __future__ import annotations
@@ -25,17 +25,9 @@ from mugkit.results.tables import markdown
 PAGES = ("README.md", "RUNNING.md", "figures/README.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
-
-HEADLINE, FOUND = (
-    "09_table5_ablations",
-    (
-        "07_table3_mosi_mosei",
-        "05_stage2_meta_learning",
-        "11_embedding_space",
-        "12_hyperparameters",
-        "14_beyond_the_paper",
-    ),
-)
+HEADLINE = "09_table5_ablations"
+FOUND = ("07_table3_mosi_mosei", "05_stage2_meta_learning", "11_embedding_space", "12_hyperparameters",
+         "14_beyond_the_paper")  # fmt: skip
 
 
 def found(figures: Path, *notebooks: str) -> str:
@@ -49,18 +41,13 @@ def table3_brief(figures: Path) -> str:
     rows = files.read_json(figures / "tables" / "table3.json")
     differences = files.read_json(figures / "tables" / "table3_differences.json")
     against = {one["system"]: one for one in differences if one.get("metric", "MAE") == "MAE"}
-    return markdown(
-        pd.DataFrame([_brief(row, against.get(row["system"], {})) for row in rows if row["origin"] == "run"]).set_index(
-            "system"
-        )
-    )
+    shown = [_brief(row, against.get(row["system"], {})) for row in rows if row["origin"] == "run"]
+    return markdown(pd.DataFrame(shown).set_index("system"))
 
 
 def _brief(row: Mapping[str, Any], against: Mapping[str, Any]) -> dict[str, str]:
-    ours = {
-        name: spread(name, row["metrics"][name]["mean"], row["metrics"][name]["std"])
-        for name in ("Acc2", "MAE", "Corr")
-    }
+    metrics = {name: row["metrics"][name] for name in ("Acc2", "MAE", "Corr")}
+    ours = {name: spread(name, one["mean"], one["std"]) for name, one in metrics.items()}
     paper = {f"{name}, paper": f"{row['paper'][name]:g}" for name in ("Acc2", "MAE") if name in row["paper"]}
     return {"system": row["system"], **ours, **paper, "MAE is": against.get("verdict", "–")}
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import made_up_sentences
 
 from mugkit.data import reviews
 from mugkit.data.agreement import agreement
@@ -40,13 +41,6 @@ def sdist(folder: Path, texts: str, ratings: str) -> Path:
     members = {reviews.TEXTS: texts.encode(), reviews.RATINGS: ratings.encode()}
     inner = archive(folder / "inner.tar.gz", members).read_bytes()
     return archive(folder / reviews.SDIST, {reviews.ARCHIVE: inner})
-
-
-def made_up_sentences(count: int = 2300) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    texts = [f"film {i} was" + " fine" * int(rng.integers(1, 12)) for i in range(1, count + 1)]
-    ratings = np.clip(rng.normal(0, 1.9, count), -4, 4).round(2)
-    return pd.DataFrame({"id": range(1, count + 1), "text": texts, "rating": ratings, "spread": 1.0})
 
 
 @pytest.fixture(scope="module")

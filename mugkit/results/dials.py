@@ -33,8 +33,8 @@ from mugkit.results.sentences import listed
 from mugkit.results.style import MODALITY_COLORS
 
 SIMS, CREMA_D = "CH-SIMS's annotators", "CREMA-D's voters"
-# Valence that voters of CREMA-D (Cao et al., IEEE Transactions on Affective Computing 2014) gave clips of which they
-# had the sound or the picture alone, against clips seen whole.
+# Valence of the emotions that voters of CREMA-D (Cao et al., IEEE Transactions on Affective Computing 2014) named for
+# a clip's sound or picture alone, against that of those named for the whole clip.
 CREMA_D_AGREEMENT: Mapping[str, float] = {"clips": 7442, "corr(y, y_a)": 0.665, "corr(y, y_v)": 0.944}
 MARKERS = {"l": "s", "a": "o", "v": "^"}
 SIZES = PAPER_SPLITS["reviews"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 
 from mugkit.data import store
 from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, Sequences, Split, SplitName
@@ -75,3 +76,11 @@ def _frames(labels: np.ndarray, direction: np.ndarray, rng: np.random.Generator)
     means = np.repeat(labels, lengths)[:, None] * direction
     frames = means + 0.3 * rng.standard_normal(means.shape)
     return Sequences(frames.astype(np.float32), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+def made_up_sentences(count: int = 2300) -> pd.DataFrame:
+    """Sentences of `reviews`, as `reviews.read_sentences` returns them."""
+    rng = np.random.default_rng(0)
+    texts = [f"film {i} was" + " fine" * int(rng.integers(1, 12)) for i in range(1, count + 1)]
+    ratings = np.clip(rng.normal(0, 1.9, count), -4, 4).round(2)
+    return pd.DataFrame({"id": range(1, count + 1), "text": texts, "rating": ratings, "spread": 1.0})

@@ -235,10 +235,15 @@ def describe_briefly(dataset: Dataset) -> str:
 
 
 def describe_splits(dataset: Dataset) -> pd.DataFrame:
-    """One row a split: clips here and in the paper, words and frames a clip (min/median/max), mean, std of y."""
-    paper = dict(zip(SPLITS, PAPER_SPLITS[dataset.family], strict=True))
-    rows = {name: {"clips": len(s), "paper": paper[name], **_measures(s)} for name, s in dataset.splits.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
+    """One row a split: clips here and in the paper, words and frames a clip (min/median/max), mean, std of y.
+
+    The paper has no `reviews`, so there the column `paper` is left out.
+    """
+    rows = {name: {"clips": len(split), **_measures(split)} for name, split in dataset.splits.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
+    if dataset.family != "reviews":
+        table.insert(1, "paper", [PAPER_SPLITS[dataset.family][SPLITS.index(name)] for name in rows])
+    return table
 
 
 def _measures(split: Split) -> dict[str, Any]:

@@ -158,6 +158,7 @@ def streams_figure(numbers: dict[str, Any]) -> Figure:
             axes.grid(False)
             own = "" if clip[m]["label"] is None else f", $y_{m}$ = {clip[m]['label']:+.1f}"
             axes.set_title(f"{MODALITY_NAMES[m]}: y = {clip['y']:+.1f}{own}")
+            axes.xaxis.get_major_locator().set_params(integer=True)
             axes.set(xlabel="frame", ylabel="dim: falls … rises with the label")
     figure.colorbar(image, ax=panels, label="standardised value", shrink=0.6)
     return figure

@@ -225,12 +225,13 @@ def test_dials_of_reviews_are_part_of_what_is_stored(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(reviews, "fetch", lambda *given: Path("sdist"))
     monkeypatch.setattr(reviews, "build", build)
     prepare("reviews", [])
+    prepare("reviews", [], expression="vivid", disagreement="strong")  # the default's settings, named
     with pytest.raises(UserError) as refused:  # one name holds one setting
-        prepare("reviews", [], expression="vivid")
+        prepare("reviews", [], expression="faint")
     assert "reviews" in str(refused.value)
     for _ in range(2):
-        prepare("reviews", [], expression="vivid", disagreement="strong", store_as="reviews-vivid")
-    assert built == [reviews.Dials(), reviews.Dials("vivid", "strong")]
+        prepare("reviews", [], expression="faint", disagreement="sims", store_as="reviews-faint")
+    assert built == [reviews.Dials("vivid", "strong"), reviews.Dials("faint", "sims")]
 
 
 @pytest.mark.parametrize(
@@ -320,6 +321,12 @@ def test_splits_are_described_by_numbers_worked_out_by_hand(dataset: Dataset) ->
     assert table["y mean"] == pytest.approx(-1.6 / 8)
     squares = (9 + 9 + 2.56 + 0 + 0.16 + 0.36 + 4 + 9) / 8
     assert table["y std"] == pytest.approx((squares - 0.2**2) ** 0.5)
+
+
+def test_splits_of_reviews_stand_beside_no_numbers_of_the_paper() -> None:
+    table = describe_splits(make_dataset((8, 3, 4), family="reviews"))
+    assert list(table) == ["clips", "words", "acoustic frames", "visual frames", "y mean", "y std"]
+    assert table["clips"].tolist() == [8, 3, 4]
 
 
 def test_labels_are_counted_in_the_classes_of_acc7(dataset: Dataset) -> None:

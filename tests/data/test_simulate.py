@@ -153,7 +153,7 @@ def test_frame_sequence_is_float32_on_the_grid_with_the_documented_dims() -> Non
         np.testing.assert_array_equal(found * 256, np.round(found * 256))
 
 
-@pytest.mark.parametrize(("words", "low", "high"), [(1, 8, 8), (18, 20, 37), (200, 90, 90)])
+@pytest.mark.parametrize(("words", "low", "high"), [(1, 4, 4), (18, 10, 16), (200, 40, 40)])
 def test_frame_sequence_length_grows_with_words_within_bounds(words: int, low: int, high: int) -> None:
     lengths = {len(frames(words=words, clip=f"c{i}")) for i in range(40)}
     assert low <= min(lengths) <= max(lengths) <= high
@@ -193,7 +193,7 @@ def test_simulation_is_byte_identical_to_the_pinned_hash() -> None:
     for style in (ACOUSTIC, VISUAL):
         for clip in CLIPS[:20]:
             content.update(frame_sequence(0.6, 15, clip, "s", style, seed=11).astype("<f4").tobytes())
-    assert content.hexdigest() == "118665ec938b8e67cebabbfe8c90277863258c3dac89c2bc48edf360bf8277a0"
+    assert content.hexdigest() == "13319aac755ce1fba097bcf076932f486f34664bc60c005ea7537ebffd507f64"
 
 
 def test_simulation_another_seed_gives_other_labels_and_frames() -> None:

@@ -70,6 +70,7 @@ RULES: tuple[tuple[str, str, Tolerance], ...] = (
     ("data_streams.json", ".*", EXACT),
     ("lambda_decay.json", ".*", EXACT),
     ("tables/agreement.json", ".*", EXACT),
+    ("*dial*.json", ".*", PROBED),
     ("selection.json", ".*", PROBED),
     ("fig4.json", "clip|seed", EXACT),  # which clips are drawn does not depend on training
     ("fig6.json", "learned", ANY),

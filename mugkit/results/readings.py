@@ -53,7 +53,7 @@ def show_validation(table: pd.DataFrame) -> pd.DataFrame:
     spreads = [formats.spread("MAE", *one) for one in zip(table["mean"], table["std"], strict=True)]
     differences = comparison.columns(table)
     differences["difference"] = ["–" if one == "undefined" else one for one in differences["difference"]]
-    shown = {"validation MAE": spreads, **differences, "than without": table["verdict"].replace("", "–")}
+    shown = {"validation MAE": spreads, **differences, "than without": [one or "–" for one in table["verdict"]]}
     return pd.DataFrame(shown, index=pd.Index(table["reading"], name="contrastive learning"))
 
 

@@ -146,7 +146,7 @@ def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> s
         claims: of `embedding.claims`, every reading's with its name in `reading`.
         validation: of `readings.validation`.
     """
-    observed = claims[claims["claim"].isin(readings.OBSERVATIONS)]
+    observed = claims[claims["claim"].isin(readings.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
     said, both = [], []
     for name, rows in observed.groupby("reading", sort=False):
         told = embedding_gap("", rows).partition(": ")[2].removesuffix(".")

@@ -58,9 +58,7 @@ def test_several_notebooks_print_code() -> None:
 
 
 def test_calls_are_told_from_names_and_from_code_above_the_questions() -> None:
-    prose = (
-        "`f(1)`\n\n## Questions\n\n1. Why `joint_labels`, (`session.work(beta=1.0).result()`)? `--set beta`, `x = f()`"
-    )
+    prose = "`f(1)`\n\n## Questions\n\n1. `joint_labels` (`session.work(beta=1.0).result()`) `--set beta` `x = f()`"
     assert calls(prose) == ["session.work(beta=1.0).result()"]
 
 

@@ -47,9 +47,8 @@ def test_table_has_a_row_a_setting_step_and_metric_with_both_intervals() -> None
     assert rows.loc[("reviews", "MUG", "MAE"), "verdict"] == "better"
     assert rows.loc[("reviews", "copies", "MAE"), "verdict"] == "no difference above 0.01"
     shown = beside.show(table)
-    assert shown["step"].to_list() == ["y_mc ← y over W/O Unimodal Tasks", "MUG over W/O Unimodal Tasks"] * 1 + [
-        "MUG over W/O Unimodal Tasks"
-    ]
+    over = " over W/O Unimodal Tasks"
+    assert shown["step"].to_list() == [f"{upper}{over}" for upper in ("y_mc ← y", "MUG", "MUG")]
     assert shown["over clips"].iloc[1] == "[-0.065, -0.055]"
     assert shown["Acc2"].iloc[1] == "+2.7 [+2.3, +3.1]"
     assert len(shown.columns) <= 6, "seven with the index fit on a page"

@@ -13,7 +13,8 @@ from mugkit.config import RunSpec
 from mugkit.data.store import available, load
 from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError
-from mugkit.results import hyperparameter_curves, noise_robustness, sensitivity
+from mugkit.results import beside, hyperparameter_curves, noise_robustness, sensitivity
+from mugkit.results.readings import specifications as readings_of_eq11
 from mugkit.systems import SYSTEMS
 
 # Notebooks measure these systems' labels over the label seeds.
@@ -45,6 +46,20 @@ def studied(profile: str, dataset: str) -> list[RunSpec]:
     return tried + [spec for specs in (*curves, *alternatives) for spec in specs]
 
 
+def readings(profile: str, dataset: str) -> list[RunSpec]:
+    """Both readings of Eq. 11 and no contrastive learning, all stages, for the study seeds."""
+    specs = [spec for of_reading in readings_of_eq11(dataset, profile).values() for spec in of_reading]
+    return [spec for spec in specs if not engine.missing(spec)]
+
+
+def settings(profile: str, dataset: str) -> list[RunSpec]:
+    """Every seed of Table 5's steps at the other settings of the dials of `reviews`, which are prepared here."""
+    if load(dataset).name != "reviews":
+        return []
+    seeds, systems = config.profile(profile).seeds, beside.COMPARED
+    return [RunSpec(one, name, seed, profile) for name in beside.prepared() for one in systems for seed in seeds]
+
+
 def noisy(profile: str) -> list[tuple[RunSpec, float]]:
     """The trials on noisier labels, which are those of `reviews` whatever the data set."""
     spec = RunSpec("mug", "reviews", config.profile(profile).seeds[0], profile)
@@ -61,6 +76,7 @@ def compute(
     Noisy data sets are in this machine's memory alone, so their runs stay here whatever the engine.
     """
     runs, learn = trained(profile, dataset) + studied(profile, dataset), learned(profile, dataset)
+    runs += readings(profile, dataset) + settings(profile, dataset)
     told = []
     for part in (
         partial(engine.run_all, runs, engine_name, address=address, share=share, learn=learn),

@@ -51,13 +51,18 @@ class Session:
 
     @cached_property
     def hp(self) -> Hyperparameters:
-        """The configuration of plain MUG under this profile."""
+        """The configuration of plain MUG under this profile, with what a search chose for it."""
         return configuration(self.spec(), self.dataset.family)
 
     @cached_property
     def labelled(self) -> Dataset:
         """A data set with true unimodal labels: this one if it has them, else `reviews`."""
         return self.dataset if self.dataset.has_true_labels else load("reviews")
+
+    @property
+    def data(self) -> str:
+        """The data set in words, which every sentence begins with."""
+        return str(self.dataset.about.get("caption", self.dataset.name))
 
     def spec(self, system: str = "mug", seed: int | None = None, **changes: Any) -> RunSpec:
         """One run of a system; the first seed of the profile unless given."""
@@ -132,14 +137,13 @@ class Session:
 
     def caption(self, note: str = "", scores: bool = True) -> str:
         """What every table says below itself: data set, encoder, profile and, for scores, seeds and convention."""
-        about = self.dataset.about.get("caption", self.dataset.name)
         seeds = f"{len(self.profile.seeds)} seeds, mean ± std"
         encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
         if (unread := unknown(self.dataset, self.hp.network.text_encoder)) and unread.is_large:
             encoder += f" ({unread})"
         sims = self.dataset.family == "sims"
         convention = "Acc2 and F1 ≤ 0 against > 0" if sims else "Acc2 and F1 without neutral clips"
-        parts = [f"Data: {about}", f"text encoder: {encoder}", f"profile: {self.profile.name}"]
+        parts = [f"Data: {self.data}", f"text encoder: {encoder}", f"profile: {self.profile.name}"]
         parts += [NO_RESULT] if self.profile.name == "smoke" else []
         parts += [seeds, convention, note] if scores else [note]
         return "; ".join(part for part in parts if part) + "."

@@ -62,6 +62,22 @@ def test_studied_is_the_search_the_curves_and_the_alternatives(name: str) -> Non
     assert len(specs - shared) in range(budget("smoke").trials - 1, budget("smoke").trials + 1)
 
 
+def test_readings_are_three_networks_for_every_study_seed(name: str) -> None:
+    specs = ahead.readings("smoke", name)
+    assert len(specs) == len(set(specs)) == 3 * len(profile("smoke").study_seeds)
+    assert {dict(spec.changes).get("contrastive_reach") for spec in specs} == {None, "projection", "network"}
+
+
+def test_settings_are_the_steps_at_other_dials_of_reviews_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead.beside, "prepared", lambda: ["reviews-faint"])
+    assert ahead.settings("smoke", name) == []
+    prepare(make_dataset(family="reviews", name="reviews"))
+    specs = ahead.settings("smoke", "reviews")
+    assert {spec.system for spec in specs} == {"mug-without-unimodal", "copy", "mug", "mug-true-labels"}
+    assert len(specs) == len(set(specs)) == 4 * len(profile("smoke").seeds)
+    assert {spec.dataset for spec in specs} == {"reviews-faint"}
+
+
 def test_noisy_is_every_source_level_and_seed_where_reviews_is_prepared(name: str) -> None:
     assert ahead.noisy("smoke") == []
     store.save(make_dataset(family="reviews", name="reviews"), files.data_home() / "reviews")
@@ -81,7 +97,7 @@ def test_compute_goes_on_to_noisy_labels_after_a_failure_and_tells_both(
     monkeypatch.setattr(ahead, "noisy", lambda profile: [profile])
     monkeypatch.setattr(ahead.engine, "run_all", fail)
     monkeypatch.setattr(ahead.noise, "run_all", fail)
-    runs = ahead.trained("smoke", name) + ahead.studied("smoke", name)
+    runs = ahead.trained("smoke", name) + ahead.studied("smoke", name) + ahead.readings("smoke", name)
     assert ahead.compute("smoke", name) == [f"failed: {len(runs)}", "failed: 1"]
 
 
@@ -94,5 +110,5 @@ def test_compute_is_one_list_and_tells_what_failed(name: str, monkeypatch: pytes
 
     monkeypatch.setattr(ahead.engine, "run_all", fail)
     assert ["nan" in told for told in ahead.compute("smoke", name)] == [True]
-    runs = ahead.trained("smoke", name) + ahead.studied("smoke", name)
+    runs = ahead.trained("smoke", name) + ahead.studied("smoke", name) + ahead.readings("smoke", name)
     assert asked == [(len(runs), len(ahead.learned("smoke", name)))]

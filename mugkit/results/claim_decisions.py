@@ -232,8 +232,8 @@ def _embedding(test: kinds.Embedding, evidence: Evidence) -> Finding:
     for row in rows:
         outcome = verdicts.interval(row["low"], row["high"], test.sign, evidence.size_of("MMD²"))
         of = f"MMD², {MODALITY_NAMES.get(row['modality'], row['modality'])}"
-        results.append(_measured(of, row["mean"], row["low"], row["high"], outcome))
-    compares = "MMD² over label seeds (notebook 11), intervals at Bonferroni's level, in every modality"
+        results.append(_measured(of, row["mean"], row["low"], row["high"], outcome, firm=row.get("firm", True)))
+    compares = "MMD² over label seeds (notebook 11), in every modality"
     return Finding(_all(results), results, compares, seeds=rows[0]["n"])
 
 

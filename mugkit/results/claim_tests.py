@@ -23,6 +23,7 @@ from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.labels import source
 from mugkit.results import comparison
+from mugkit.results.beside import SETTINGS
 from mugkit.results.comparison import Rows
 from mugkit.results.label_sources import disagreeing
 from mugkit.runs import Store
@@ -30,7 +31,7 @@ from mugkit.stages.meta import LearnedLabels
 from mugkit.stages.training import progress
 from mugkit.systems import SYSTEMS, Work
 
-BESIDE = ("vivid-sims", "faint")  # other settings of the dials, prepared as `reviews-faint` and the like
+BESIDE = tuple(SETTINGS)  # other settings of the dials, prepared as `reviews-faint` and the like
 
 
 @dataclass(frozen=True)

@@ -215,8 +215,10 @@ def predictions(folders: Sequence[Path], dataset: Dataset, split: SplitName = "t
     return np.stack(rows)
 
 
-def of_runs(runs: Sequence[Run], reference: Sequence[Run], dataset: Dataset, metric: str = "MAE") -> dict[str, Any]:
-    """A metric of the test split of runs minus that of reference runs, over the seeds that both have.
+def of_runs(
+    runs: Sequence[Run], reference: Sequence[Run], dataset: Dataset, metric: str = "MAE", split: SplitName = "test"
+) -> dict[str, Any]:
+    """A metric of one split of runs minus that of reference runs, over the seeds that both have.
 
     Raises:
         UserError: they share no seed.
@@ -225,8 +227,8 @@ def of_runs(runs: Sequence[Run], reference: Sequence[Run], dataset: Dataset, met
     seeds = [seed for seed in by_seed[0] if seed in by_seed[1]]
     if not seeds:
         raise UserError("the two systems have no seed in common", field="seeds", fix="run both with the same seeds")
-    ours, theirs = (predictions([folders[seed] for seed in seeds], dataset) for folders in by_seed)
-    return compare(metrics_of(dataset.family)[metric], ours, theirs, dataset.test.labels)
+    ours, theirs = (predictions([folders[seed] for seed in seeds], dataset, split) for folders in by_seed)
+    return compare(metrics_of(dataset.family)[metric], ours, theirs, dataset.splits[split].labels)
 
 
 def against(

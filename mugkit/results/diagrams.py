@@ -116,7 +116,7 @@ def _backbone(parts: Parts) -> tuple[dict[str, Box], list[Arrow]]:
 def stage_1(parts: Parts) -> Diagram:
     """Fig. 2, pre-training (Eqs. 1–12): y trains the network, the contrastive loss moves the projections.
 
-    By default the gradient of Eq. 11 stops twice: at its target x_m, and at x, from which the projection starts.
+    The gradient of Eq. 11 stops at its target x_m; under the other reading at x, too, from which the projection starts.
     """
     network, dims = parts.network, _dims(parts)
     boxes, arrows = _backbone(parts)

@@ -14,7 +14,7 @@ import pandas as pd
 from mugkit.data.schema import MODALITY_NAMES, Dataset
 from mugkit.engine import Run
 from mugkit.labels import source
-from mugkit.results import comparison, embedding
+from mugkit.results import comparison, embedding, readings
 from mugkit.results.formats import estimate, known, number, span
 from mugkit.results.hyperparameter_curves import DEFAULT, SYMBOLS
 from mugkit.results.search_analysis import MATTERS
@@ -137,6 +137,64 @@ def embedding_gap(data: str, table: pd.DataFrame) -> str:
         for name, rows in claims
     ]
     return f"On {data}, measured by MMD²: {'. '.join(said)}."
+
+
+def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> str:
+    """Which reading of Eq. 11 reproduces which observation of section 4.9, and what it does to validation.
+
+    Args:
+        claims: of `embedding.claims`, every reading's with its name in `reading`.
+        validation: of `readings.validation`.
+    """
+    observed = claims[claims["claim"].isin(readings.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
+    said, both = [], []
+    for name, rows in observed.groupby("reading", sort=False):
+        told = embedding_gap("", rows).partition(": ")[2].removesuffix(".")
+        said.append(f"With the gradient {name}: {told}")
+        both += [f"the gradient {name}"] if set(rows["verdict"]) == {"supported"} else []
+    errors = validation[validation["verdict"] != ""]
+    against = grouped(errors, lambda one: str(one["reading"]), "if")
+    return (
+        f"On {data}, measured by MMD². {'. '.join(said)}. Both observations hold in every modality with "
+        f"{listed(both) if both else 'neither reading'}. Validation MAE of stage 3, against no contrastive learning: "
+        f"{against}."
+    )
+
+
+def gap(data: str, table: pd.DataFrame) -> str:
+    """What a probe and retrieval see of the gap; `table` is of `stage_figures.gap_table`."""
+    said = []
+    for name, rows in table.groupby("network", sort=False):
+        parts = [
+            f"{estimate('probe', row['probe'], row['probe_low'], row['probe_high'], signed=False)} % "
+            f"({row['retrieval']:.0f} %) for {MODALITY_NAMES[row['modality']]}"
+            for row in records(rows)
+        ]
+        said.append(f"{name}: {listed(parts)}")
+    return (
+        f"On {data}, a linear probe tells x_m from x_m′ (and a projection finds its own clip), {'; '.join(said)}. "
+        "50 % would be no gap that it can see."
+    )
+
+
+def cases(data: str, table: pd.DataFrame) -> str:
+    """Section 4.11 asked of all clips; `table` is of `case_claims.table`."""
+    said = [
+        f"{name}: {grouped(rows, lambda one: MODALITY_NAMES[one['modality']])}"
+        for name, rows in table.groupby("question", sort=False)
+    ]
+    return f"On {data}, MUG's labels beside the reference of each question, in points: {'. '.join(said)}."
+
+
+def cost(times: pd.DataFrame, stages: pd.DataFrame) -> str:
+    """Section 4.6 on this machine; the tables are of `cost.step_times` and `cost.stage_shares`."""
+    step = times.set_index("system").loc["mug"]
+    before = stages.set_index("stage")["share"].iloc[:-1].sum()
+    return (
+        f"On this machine, a step of MUG's stage 3 takes {step['ratio']:.2f} [{step['lower_quartile']:.2f}, "
+        f"{step['upper_quartile']:.2f}] of the time of one of Self-MM (median and quartiles of alternating steps), and "
+        f"stages 1 and 2 take {100 * before:.0f} % of the time of a run with one seed."
+    )
 
 
 def search(data: str, peeking: Mapping[str, float], importance: pd.DataFrame) -> str:

@@ -39,7 +39,7 @@ def flat(hp: Hyperparameters) -> dict[str, Any]:
 
 
 def table2(family: str, profile: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Table 2: the paper's value and our preset for each of its data sets, and what this profile runs with.
+    """Table 2: the paper's value and our preset for each of its data sets, and what this profile runs MUG with.
 
     Returns:
         One row a hyperparameter with numbers; the same as text.

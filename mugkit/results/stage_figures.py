@@ -165,7 +165,7 @@ def _bars(axes: Axes, table: pd.DataFrame, column: str, reference: float, label:
     axes.set(ylabel=label, xticks=range(len(MODALITIES)), xticklabels=[MODALITY_NAMES[m] for m in MODALITIES])
 
 
-def embed(saved: Saved, clips: int = 100, seed: int = 0) -> pd.DataFrame:
+def embed(saved: Saved, clips: int = 100, seed: int = 0, modalities: Sequence[str] = MODALITIES) -> pd.DataFrame:
     """t-SNE of x_m and x_m′ together, on unit vectors; columns network, modality, kind, clip, across, up.
 
     Args:
@@ -175,7 +175,7 @@ def embed(saved: Saved, clips: int = 100, seed: int = 0) -> pd.DataFrame:
     total = len(next(iter(saved.values())).labels)
     chosen = np.sort(np.random.default_rng(seed).permutation(total)[:clips])
     return pd.concat(
-        [_embedding(reps, m, chosen, seed).assign(network=name) for name, reps in saved.items() for m in MODALITIES],
+        [_embedding(reps, m, chosen, seed).assign(network=name) for name, reps in saved.items() for m in modalities],
         ignore_index=True,
     )
 
@@ -195,14 +195,17 @@ def _embedding(reps: SavedRepresentations, modality: str, chosen: np.ndarray, se
 def plot_embedding(points: pd.DataFrame, notes: Mapping[tuple[str, str], str] | None = None) -> Figure:
     """One row a network, one column a modality; x_m as circles, x_m′ as crosses. Axes of t-SNE have no units.
 
+    A single modality has its networks side by side.
+
     Args:
         notes: a second line of the title by (network, modality), e.g. what was measured there.
     """
-    networks = list(dict.fromkeys(points["network"]))
-    figure = Figure(figsize=(9, 2.7 * len(networks)), layout="constrained")
-    grid = figure.subplots(len(networks), len(MODALITIES), squeeze=False)
+    networks, modalities = (list(dict.fromkeys(points[name])) for name in ("network", "modality"))
+    down, across = (len(networks), len(modalities)) if len(modalities) > 1 else (1, len(networks))
+    figure = Figure(figsize=(3 * across, 2.7 * down), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False).reshape(len(networks), len(modalities))
     for row, name in zip(grid, networks, strict=True):
-        for axes, m in zip(row, MODALITIES, strict=True):
+        for axes, m in zip(row, modalities, strict=True):
             part = points[(points["network"] == name) & (points["modality"] == m)]
             _scatter(axes, part, MODALITY_COLORS[m])
             note = (notes or {}).get((name, m), "")

@@ -29,6 +29,7 @@ class Row:
         origin: 'run' (computed here) or 'quoted' (the paper's number only).
         needs: what is missing for numbers of ours, e.g. a data set, and the command that brings it.
         unlike: metrics on another scale, or of another convention, than the paper's: their difference says nothing.
+        differences: another row's system → metric → this row's minus that one's, with both intervals (`comparison`).
     """
 
     system: str
@@ -38,13 +39,15 @@ class Row:
     origin: Literal["run", "quoted"] = "run"
     needs: str = ""
     unlike: Collection[str] = ()
+    differences: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        needs = {"needs": self.needs} if self.needs else {}
+        more: dict[str, Any] = {"needs": self.needs} if self.needs else {}
+        more |= {"differences": dict(self.differences)} if self.differences else {}
         return {"system": self.system, "dataset": self.dataset, "metrics": dict(self.metrics)} | {
             "paper": dict(self.paper),
             "origin": self.origin,
-            **needs,
+            **more,
         }
 
 

@@ -1,0 +1,68 @@
+"""Table 5's four steps at other settings of the dials of `reviews`, beside the default's.
+
+From no unimodal tasks over copies of y to MUG and to true labels: `sentences.STEPS`. How much the steps are worth is
+no property of the method alone; it depends on how far modalities disagree and on how well they can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+import pandas as pd
+
+from mugkit.data.prepare import prepare
+from mugkit.data.reviews import Dials
+from mugkit.results import comparison, formats
+from mugkit.results.sentences import STEPS
+from mugkit.results.tables import Row, records
+from mugkit.results.verdicts import Difference, hull, word
+from mugkit.systems import SYSTEMS
+
+# What follows `reviews-` in a prepared data set's name → the dials. The default is vivid and strong.
+SETTINGS: Mapping[str, Dials] = {"vivid-sims": Dials("vivid", "sims"), "faint": Dials("faint", "sims")}
+COMPARED = tuple(dict.fromkeys(name for pair in STEPS.values() for name in pair))  # the systems of all steps
+
+
+def prepared() -> list[str]:
+    """Prepares the settings where they are not; their names."""
+    return [
+        prepare("reviews", [], store_as=f"reviews-{name}", **asdict(dials)).name for name, dials in SETTINGS.items()
+    ]
+
+
+def table(found: Mapping[str, Mapping[str, Sequence[Difference]]]) -> pd.DataFrame:
+    """One row a setting, step and metric, with both intervals and a word.
+
+    Args:
+        found: setting → what `sentences.steps` says of it.
+    """
+    rows = [
+        {"setting": setting, "step": step, **one, "verdict": word(one, "better", "worse")}
+        for setting, steps in found.items()
+        for step, changes in steps.items()
+        for one in changes
+    ]
+    return pd.DataFrame(rows)
+
+
+def show(found: pd.DataFrame) -> pd.DataFrame:
+    """`table` as people read it: MAE with both intervals, and Acc2 with the one that decides."""
+    errors, hits = (found[found["metric"] == name].reset_index(drop=True) for name in ("MAE", "Acc2"))
+    steps = [" over ".join(SYSTEMS[name].row for name in STEPS[step]) for step in errors["step"]]
+    acc2 = [formats.estimate("Acc2", row["difference"], *hull(row)) for row in records(hits)]
+    shown = {"step": steps, **comparison.columns(errors), "MAE is": errors["verdict"], "Acc2": acc2}
+    return pd.DataFrame(shown).set_index(pd.Index(errors["setting"], name="data"))
+
+
+def with_differences(rows: Sequence[Row], found: Mapping[str, Sequence[Difference]], dataset: str) -> list[Row]:
+    """The rows of a table, those of a step's upper system with its differences to the lower one.
+
+    Args:
+        found: of `sentences.steps`, on the data set of that name.
+    """
+    added: dict[str, dict[str, dict[str, Difference]]] = {}
+    for step, changes in found.items():
+        ours, theirs = (SYSTEMS[name].row for name in STEPS[step])
+        added.setdefault(ours, {})[theirs] = {str(one["metric"]): one for one in changes}
+    return [replace(row, differences=added.get(row.system, {})) if row.dataset == dataset else row for row in rows]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from made_up import make_dataset
+from mugkit.trials import budget
 
 from mugkit import ahead, engine, files
 from mugkit.config import profile
@@ -16,7 +17,6 @@ from mugkit.errors import UserError
 from mugkit.paper import SYSTEM_ROWS
 from mugkit.results import hyperparameter_curves, noise_robustness, sensitivity
 from mugkit.systems import SYSTEMS
-from mugkit.trials import budget
 
 
 def prepare(dataset: Dataset) -> str:

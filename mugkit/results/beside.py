@@ -7,11 +7,11 @@ no property of the method alone; it depends on how far modalities disagree and o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pandas as pd
 
-from mugkit.data.prepare import prepare
+from mugkit.data.prepare import simulated
 from mugkit.data.reviews import Dials
 from mugkit.results import comparison, formats
 from mugkit.results.sentences import STEPS
@@ -20,15 +20,13 @@ from mugkit.results.verdicts import Difference, hull, word
 from mugkit.systems import SYSTEMS
 
 # What follows `reviews-` in a prepared data set's name → the dials. The default is vivid and strong.
-SETTINGS: Mapping[str, Dials] = {"vivid-sims": Dials("vivid", "sims"), "faint": Dials("faint", "sims")}
+SETTINGS: Mapping[str, Dials] = {"vivid-sims": Dials("vivid", "sims"), "faint-sims": Dials("faint", "sims")}
 COMPARED = tuple(dict.fromkeys(name for pair in STEPS.values() for name in pair))  # the systems of all steps
 
 
 def prepared() -> list[str]:
     """Prepares the settings where they are not; their names."""
-    return [
-        prepare("reviews", [], store_as=f"reviews-{name}", **asdict(dials)).name for name, dials in SETTINGS.items()
-    ]
+    return [simulated(dials) for dials in SETTINGS.values()]
 
 
 def table(found: Mapping[str, Mapping[str, Sequence[Difference]]]) -> pd.DataFrame:

@@ -36,12 +36,12 @@ def test_settings_are_prepared_under_the_names_that_the_ledger_looks_for(monkeyp
         return Path("data") / store_as
 
     monkeypatch.setattr(beside, "prepare", prepare)
-    assert beside.prepared() == ["reviews-vivid-sims", "reviews-faint"]
+    assert beside.prepared() == ["reviews-vivid-sims", "reviews-faint-sims"]
     assert [(one["expression"], one["disagreement"]) for one in asked] == [("vivid", "sims"), ("faint", "sims")]
 
 
 def test_table_has_a_row_a_setting_step_and_metric_with_both_intervals() -> None:
-    table = beside.table({"reviews": STEPS, "reviews-faint": {"MUG": STEPS["MUG"]}})
+    table = beside.table({"reviews": STEPS, "reviews-faint-sims": {"MUG": STEPS["MUG"]}})
     assert len(table) == 6
     rows = table.set_index(["setting", "step", "metric"])
     assert rows.loc[("reviews", "MUG", "MAE"), "verdict"] == "better"

@@ -140,19 +140,22 @@ def test_measure_is_json_with_what_could_be_compared(finished: Finished) -> None
 
 
 def test_other_settings_of_the_dials_are_measured_where_prepared_and_run(made_up: Callable[..., Dataset]) -> None:
-    noise = {"made-up": {"copy": 0.2, "mug-true-labels": 1.0}, "made-up-faint": {"copy": 1.0, "mug-true-labels": 0.2}}
+    noise = {
+        "made-up": {"copy": 0.2, "mug-true-labels": 1.0},
+        "made-up-faint-sims": {"copy": 1.0, "mug-true-labels": 0.2},
+    }
     for seed, (name, systems) in enumerate(noise.items()):
         dataset = made_up((8, 4, 80), name=name, seed=seed)
         store.save(dataset, files.data_home() / name)
         for system, by in systems.items():
             pretend(Finished(dataset, config.profile("smoke"), Store.default()), system, by)
     (found,) = claims.beside("made-up", "smoke", [])
-    assert found["dataset"] == "made-up-faint"
+    assert found["dataset"] == "made-up-faint-sims"
     differences = {one["metric"]: one["difference"] for one in found["comparisons"] if one["on"] == "test split"}
     assert differences["MAE"] < -0.4
-    assert claims.beside("made-up-faint", "smoke", []) == []
+    assert claims.beside("made-up-faint-sims", "smoke", []) == []
     kept = [{"dataset": "made-up-vivid-sims", "comparisons": [{}]}]  # its runs are elsewhere
     assert [one["dataset"] for one in claims.beside("made-up", "smoke", kept)] == [
         "made-up-vivid-sims",
-        "made-up-faint",
+        "made-up-faint-sims",
     ]

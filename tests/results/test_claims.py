@@ -157,12 +157,12 @@ def test_better_with_a_run_missing_is_never_supported(tmp_path: Path) -> None:
     assert claims.row(claim, evidence(tmp_path, bad))["verdict"] == "not supported"
 
 
-@pytest.mark.parametrize(("there", "shown"), [(-0.1, ""), (0.1, "made-up-faint: not supported"), (None, "")])
+@pytest.mark.parametrize(("there", "shown"), [(-0.1, ""), (0.1, "made-up-faint-sims: not supported"), (None, "")])
 def test_a_verdict_stands_beside_that_on_other_data_where_it_differs(
     there: float | None, shown: str, tmp_path: Path
 ) -> None:
     faint = measured_with(*([] if there is None else [comparison("hycon", "MAE", there)]))
-    faint |= {"dataset": "made-up-faint", "caption": "made up, faint"}
+    faint |= {"dataset": "made-up-faint-sims", "caption": "made up, faint"}
     tests = measured_with(comparison("hycon", "MAE", -0.1)) | {"beside": [faint]}
     claim = Claim("4.6-x", "x", Better("mug", ("hycon",), ("MAE",)))
     row = claims.row(claim, Evidence(tmp_path, tests))
@@ -170,7 +170,7 @@ def test_a_verdict_stands_beside_that_on_other_data_where_it_differs(
     assert [one["data"] for one in row["beside"]] == ([] if there is None else ["made up, faint"])
     assert ("other data" in claims.display([row]).columns) == (there is not None)
     assert claims.otherwise(row) == shown
-    assert "made-up-faint is made up, faint" in claims.caption(tests, [row])
+    assert "made-up-faint-sims is made up, faint" in claims.caption(tests, [row])
 
 
 def test_a_table_and_the_ledger_say_the_same_of_the_same_labels(made_up: Callable[..., Dataset]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mugkit.trials import budget
 from small import bag_of_words
 
 from mugkit import engine, files
@@ -16,7 +17,6 @@ from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.nets import text
 from mugkit.results import sensitivity
 from mugkit.results.settings import flat
-from mugkit.trials import budget
 
 NAME = "made-up"
 

@@ -22,7 +22,7 @@ from mugkit.search import Search, Trial
 from mugkit.search_space import of_system
 from mugkit.systems import SYSTEMS
 
-TRIALS = 20  # for every system: what the slowest one allows
+TRIALS = 12  # for every system: what the slowest one allows
 BETAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # from Table 2's smallest to the largest of section 4.10
 
 

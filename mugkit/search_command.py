@@ -45,7 +45,8 @@ def search(
 
     Example: mugkit search --system mug --dataset reviews --trials 50
     """
-    _search(system, dataset, profile, trials, seed, engine, address, cpus_per_run, gpus_per_run, device, out)
+    share = (cpus_per_run, gpus_per_run)
+    _search(system, dataset, profile, trials, seed, engine, address, *share, device, out, with_test=True)
 
 
 def tune(
@@ -78,10 +79,11 @@ def tune(
 
 def _search(
     system: str, dataset: str, profile: str, trials: int | None, seed: int, engine: str, address: str,
-    cpus: float | None, gpus: float | None, device: str, out: Path | None,
+    cpus: float | None, gpus: float | None, device: str, out: Path | None, with_test: bool = False,
 ) -> Search:  # fmt: skip
-    from mugkit import cli, files, targets
+    from mugkit import cli, files, search_file, targets
     from mugkit import search as searching
+    from mugkit.data.store import load
     from mugkit.engine import Share
 
     cli._check_device(device)
@@ -91,7 +93,7 @@ def _search(
         targets.check_folder(out, "--out")
     found = searching.search(system, dataset, profile, trials, seed, engine, device, address, Share(cpus, gpus))
     folder = out or files.home() / "search" / f"{dataset}-{profile}"
-    searching.write(found, folder)
+    search_file.write(search_file.record(found, load(dataset), with_test), folder)
     _report(found)
     console.print(f"all trials: {folder / system}.json", markup=False)
     return found

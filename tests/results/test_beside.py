@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mugkit.results import beside, tables
+from mugkit.results import beside, claim_tests, tables
 from mugkit.results.tables import Row
 
 
@@ -29,15 +28,9 @@ STEPS = {
 
 
 def test_settings_are_prepared_under_the_names_that_the_ledger_looks_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[dict[str, str]] = []
-
-    def prepare(family: str, sources: list[Path], *, store_as: str, **dials: str) -> Path:
-        asked.append({"family": family, "store_as": store_as, **dials})
-        return Path("data") / store_as
-
-    monkeypatch.setattr(beside, "prepare", prepare)
+    monkeypatch.setattr(beside, "simulated", lambda dials: str(dials.stored_as))
     assert beside.prepared() == ["reviews-vivid-sims", "reviews-faint-sims"]
-    assert [(one["expression"], one["disagreement"]) for one in asked] == [("vivid", "sims"), ("faint", "sims")]
+    assert [f"reviews-{name}" for name in claim_tests.BESIDE] == beside.prepared()
 
 
 def test_table_has_a_row_a_setting_step_and_metric_with_both_intervals() -> None:
@@ -54,7 +47,7 @@ def test_table_has_a_row_a_setting_step_and_metric_with_both_intervals() -> None
     assert len(shown.columns) <= 6, "seven with the index fit on a page"
 
 
-def test_rows_carry_their_differences_into_the_json_on_their_own_data_alone(tmp_path: Path) -> None:
+def test_rows_carry_their_differences_into_the_json_on_their_own_data_alone() -> None:
     rows = [
         Row("MUG", "reviews", {}),
         Row("W/O Unimodal Tasks", "reviews", {}),

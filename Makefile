@@ -41,7 +41,7 @@ QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 # Unit tests side by side, a file's together: they share what they set up.
 SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup other-parts data reproduce test test-lowest test-newest soak fuzz audit notebooks costs first bench gpu report \
+.PHONY: help setup other-parts data reproduce test test-studies test-peers test-lowest test-newest soak fuzz audit notebooks costs first bench gpu report \
 	book lab pins clean
 
 help:  ## list the targets
@@ -72,6 +72,12 @@ data: setup  ## fetch and prepare the default data set
 reproduce: setup  ## run every notebook and write figures/ (PROFILE, DATASET and OUT can be set)
 	mugkit reproduce --profile $(PROFILE) --dataset $(DATASET) --out $(OUT)
 
+# Notebooks of studies, whose runs take longer than all others together: `make test` executes them with profile smoke,
+# `make test-studies` compares their committed outputs, after hours on a slow machine.
+STUDIES := notebooks/12_hyperparameters.ipynb notebooks/14_beyond_the_paper.ipynb
+NBVAL := $(QUIETLY) MUGKIT_OUT=$(CHECKED) PYTHONPATH=tests OMP_NUM_THREADS=1 pytest $(SPREAD) -p kernels_apart \
+	--nbval --nbval-current-env --nbval-cell-timeout=900
+
 test: data  ## lint, types, unit tests, the environment, and the notebooks' committed outputs
 	ruff check
 	ruff format --check
@@ -79,14 +85,24 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 	HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py
 	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: the one step with the network
 	rm -rf $(CHECKED)
-	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs
+	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs --no-studies
 	# The longest notebook first. Kernels share no ports (tests/kernels_apart.py), and each takes a core.
-	$(QUIETLY) MUGKIT_OUT=$(CHECKED) PYTHONPATH=tests OMP_NUM_THREADS=1 pytest $(SPREAD) -p kernels_apart \
-		--nbval --nbval-current-env --nbval-cell-timeout=900 \
-		$$(command -v espeak-ng >/dev/null && echo data_prep/*.ipynb) notebooks/*.ipynb notebooks/assignments/*.ipynb
+	$(NBVAL) $$(command -v espeak-ng >/dev/null && echo data_prep/*.ipynb) \
+		$(filter-out $(STUDIES),$(wildcard notebooks/*.ipynb)) notebooks/assignments/*.ipynb
+	for notebook in $(STUDIES); do \
+		$(QUIETLY) papermill --no-progress-bar -p profile smoke -p out $(CHECKED)/smoke $$notebook $(CHECKED)/smoke.ipynb; \
+	done
 	@command -v espeak-ng >/dev/null || \
 		echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
+
+test-studies: data  ## compare the committed outputs of the studies' notebooks, all runs computed
+	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs
+	$(NBVAL) $(STUDIES)
+
+test-peers: setup  ## our baselines beside MMSA's, whose weights are copied over (makes MMSA's environment first)
+	@$(LIKE_PIP) python -c "from mugkit.bench import environment; environment.python()"
+	HF_HUB_OFFLINE=1 pytest tests/peers
 
 # In environments of their own. TORCH names a build: `make test-newest TORCH=torch==2.13.0+cpu` spares gigabytes of CUDA.
 # Without TESTS, what passed goes to figures/versions.json and DEPENDENCIES.md.

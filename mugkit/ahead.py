@@ -13,7 +13,7 @@ from mugkit.config import RunSpec
 from mugkit.data.store import available, load
 from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError
-from mugkit.results import beside, hyperparameter_curves, noise_robustness, sensitivity
+from mugkit.results import beside, hyperparameter_curves, label_payoff, noise_robustness, sensitivity
 from mugkit.results.readings import specifications as readings_of_eq11
 from mugkit.systems import SYSTEMS
 
@@ -76,19 +76,33 @@ def noisy(profile: str) -> list[tuple[RunSpec, float]]:
     return [job for group in noise_robustness.jobs("reviews", profile).values() for job in group]
 
 
+def mapped(profile: str) -> list[RunSpec]:
+    """What notebook 14's map of `reviews` is made of; the data of its settings is prepared here."""
+    if engine.missing(RunSpec("mug", "reviews", config.profile(profile).seeds[0], profile)):
+        return []
+    places = label_payoff.settings(profile)
+    groups = [group for place in places for group in label_payoff.specifications(place, profile).values()]
+    return [spec for group in groups for spec in group]
+
+
 def compute(
-    profile: str, dataset: str, engine_name: str = "local", address: str = "", share: Share = AS_PROFILED
-) -> list[str]:
+    profile: str, dataset: str, engine_name: str = "local", address: str = "", share: Share = AS_PROFILED,
+    studies: bool = True,
+) -> list[str]:  # fmt: skip
     """Computes all of it; returns what failed, which the notebooks that need it will come upon again.
 
     Noisy data sets are in this machine's memory alone, so their runs stay here whatever the engine.
+
+    Args:
+        studies: also what notebooks 12 and 14 alone need.
     """
-    runs, learn = trained(profile, dataset) + studied(profile, dataset), learned(profile, dataset)
+    runs, learn = trained(profile, dataset), learned(profile, dataset)
     runs += readings(profile, dataset) + settings(profile, dataset)
+    runs += studied(profile, dataset) + mapped(profile) if studies else []
     told = []
     for part in (
         partial(engine.run_all, runs, engine_name, address=address, share=share, learn=learn),
-        partial(noise.run_all, noisy(profile)),
+        partial(noise.run_all, noisy(profile) if studies else []),
     ):
         try:
             part()

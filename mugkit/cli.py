@@ -319,6 +319,7 @@ def reproduce(
     gpus_per_run: Annotated[float | None, typer.Option(help="part of a card per run; else the profile's")] = None,
     cell_limit: Annotated[float, typer.Option(help="seconds that one cell of a notebook may take", min=1)] = 21600,
     only_runs: Annotated[bool, typer.Option("--only-runs", help="compute what notebooks need, run none")] = False,
+    studies: Annotated[bool, typer.Option(help="with --only-runs: also what notebooks 12 and 14 alone need")] = True,
 ) -> None:
     """Run every notebook and write its tables and figures. Finished work is reused, interrupted work resumes.
 
@@ -344,7 +345,7 @@ def reproduce(
     if "reviews" in names:
         prepare_data("reviews", [])
     if only_runs:
-        told = runs_alone(profile, names, engine, address, share)
+        told = runs_alone(profile, names, engine, address, share, studies)
         console.print("\n".join(told) or "all runs are there; --only-runs leaves the notebooks", markup=False)
         raise typer.Exit(1 if told else 0)
     reports = run_notebooks(profile, names, engine, out, address, cell_limit, share)

@@ -86,15 +86,19 @@ def reproduce(
 
 
 def runs_alone(
-    profile: str, datasets: Sequence[str], engine: str, address: str = "", share: Share = AS_PROFILED
-) -> list[str]:
+    profile: str, datasets: Sequence[str], engine: str, address: str = "", share: Share = AS_PROFILED,
+    studies: bool = True,
+) -> list[str]:  # fmt: skip
     """Computes what the notebooks need and runs none; returns what failed, or that nothing can run on a data set.
 
     Arguments and errors as `reproduce`'s.
+
+    Args:
+        studies: also what notebooks 12 and 14 alone need.
     """
     _checked(profile, datasets, engine)
     idle = [f"no system can run on {name}: {why}" for name in datasets if (why := _lacking(profile, name))]
-    return idle + _ahead(profile, datasets, engine, address, share)
+    return idle + _ahead(profile, datasets, engine, address, share, studies)
 
 
 def _lacking(profile: str, dataset: str) -> str:
@@ -115,8 +119,10 @@ def _checked(profile: str, datasets: Sequence[str], engine: str) -> dict[str, st
     return {name: load(name, verify=True).fingerprint for name in datasets}
 
 
-def _ahead(profile: str, datasets: Sequence[str], engine: str, address: str, share: Share) -> list[str]:
-    return [told for name in datasets for told in ahead.compute(profile, name, engine, address, share)]
+def _ahead(
+    profile: str, datasets: Sequence[str], engine: str, address: str, share: Share, studies: bool = True
+) -> list[str]:
+    return [told for name in datasets for told in ahead.compute(profile, name, engine, address, share, studies)]
 
 
 def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float) -> list[Report]:

@@ -136,11 +136,15 @@ def search(
     count = profile(profile_name).trials if trials is None else trials
     pairs = specifications(system, dataset, profile_name, count, seed)
     runs = finished([spec for _, spec in pairs], engine, device, address, share)
-    tried = [
-        Trial(i, values, error(run.valid_metrics) if run else math.nan, run)
-        for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))
+    return Search(trial(system, dataset, profile_name, {}), seed, tried([values for values, _ in pairs], runs))
+
+
+def tried(values: Sequence[Mapping[str, Any]], runs: Sequence[Run | None], first: int = 0) -> list[Trial]:
+    """Drawn values and their runs as trials, numbered from `first`."""
+    return [
+        Trial(first + i, one, error(run.valid_metrics) if run else math.nan, run)
+        for i, (one, run) in enumerate(zip(values, runs, strict=True))
     ]
-    return Search(trial(system, dataset, profile_name, {}), seed, tried)
 
 
 def error(metrics: Mapping[str, float | None]) -> float:

@@ -13,6 +13,7 @@ from golden import ANY, EXACT, METRIC, PERCENT, TRAINED, differences, tolerance
 from mugkit import files
 from mugkit.results.claims import MAKER
 
+STUDIES = ("12_hyperparameters", "14_beyond_the_paper")
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
 
 
@@ -34,10 +35,10 @@ def written() -> Path:
 
 
 def rerun(committed: dict[str, Any], written: Path) -> dict[str, Any]:
-    """The outputs to compare: all but the ledger, which `test_claims` compares, and those of `data_prep/` on a machine
-    that cannot speak (`make test` says so)."""
+    """The outputs to compare: all but the ledger, which `test_claims` compares; those of `data_prep/` on a machine that
+    cannot speak (`make test` says so); and those of the studies, which `make test-studies` runs."""
     ran = {entry["notebook"] for entry in files.read_json(written / "manifest.json").values()}
-    silent = {path.stem for path in (FIGURES.parent / "data_prep").glob("*.ipynb")} - ran
+    silent = {*STUDIES, *(path.stem for path in (FIGURES.parent / "data_prep").glob("*.ipynb"))} - ran
     return {name: entry for name, entry in committed.items() if entry["notebook"] not in {MAKER, *silent}}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from mugkit import config, engine, noise, search
+from mugkit import config, engine, noise, search, search_file
 from mugkit.config import RunSpec
 from mugkit.data.store import available, load
 from mugkit.engine.share import AS_PROFILED, Share
@@ -37,13 +37,21 @@ def learned(profile: str, dataset: str) -> list[RunSpec]:
 
 
 def studied(profile: str, dataset: str) -> list[RunSpec]:
-    """The trials of the search, of Fig. 5 and of the study of assumptions, all of MUG."""
+    """The trials of the search that notebook 12 runs, Fig. 5 and the study of assumptions, all of MUG."""
     if engine.missing(RunSpec("mug", dataset, config.profile(profile).seeds[0], profile)):
         return []
-    tried = [spec for _, spec in search.specifications("mug", dataset, profile, budget(profile).trials)]
     curves = hyperparameter_curves.specifications(dataset, profile).values()
     alternatives = sensitivity.specifications(dataset, profile).values()
-    return tried + [spec for specs in (*curves, *alternatives) for spec in specs]
+    beside = hyperparameter_curves.with_table_2(dataset, profile)
+    return tried(profile, dataset) + [spec for specs in (*curves, *alternatives, beside) for spec in specs]
+
+
+def tried(profile: str, dataset: str) -> list[RunSpec]:
+    """Of a committed search, the trials that are run again; else all of them."""
+    trials = config.profile(profile).trials
+    if kept := search_file.committed("mug", load(dataset), profile, trials):
+        return [search.specification(kept.search, one) for one in search.by_lot(kept.search)]
+    return [spec for _, spec in search.specifications("mug", dataset, profile, trials)]
 
 
 def readings(profile: str, dataset: str) -> list[RunSpec]:

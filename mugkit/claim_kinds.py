@@ -124,11 +124,11 @@ class Steadier:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Test MAE over a grid of one hyperparameter, against that at Table 2's value (Fig. 5).
+    """Test MAE over a grid of one hyperparameter, against that at the run's own value (Fig. 5).
 
     Attributes:
         field: the hyperparameter.
-        good: smallest and largest value of the range that is said to be as good as Table 2's value.
+        good: smallest and largest value of the range that is said to be as good as the run's own value.
         bad: smallest and largest value of the range that is said to be worse; None: the claim names none.
     """
 

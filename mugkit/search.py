@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import logging
 import math
+import random
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from sklearn.model_selection import ParameterSampler
 
 from mugkit import engine as engines
-from mugkit import files
 from mugkit.config import RunSpec, profile
 from mugkit.engine import Run, Share
 from mugkit.engine.share import AS_PROFILED
 from mugkit.errors import UserError, unknown_name
-from mugkit.results.tables import markdown, records, write_text
 from mugkit.search_space import distributions, of_system
 
 log = logging.getLogger(__name__)
 
 SELECTED_BY = "MAE"  # of the validation split; training stops by the same loss
+DIGITS = 6  # of an error in records
 
 
 @dataclass(frozen=True)
@@ -37,32 +36,19 @@ class Trial:
     Attributes:
         number: its place in the order of drawing, from 0.
         values: what was drawn: field → value.
-        run: the finished run; None: its training failed, e.g. it diverged.
+        valid: MAE of the validation split, to as many digits as records have; NaN: its training failed.
+        run: the finished run; None: its training failed, or it is read from a record.
     """
 
     number: int
     values: Mapping[str, Any]
-    run: Run | None
-
-    @property
-    def valid(self) -> float:
-        """MAE of the validation split; NaN if the training failed."""
-        return _score(self.run.valid_metrics) if self.run else math.nan
-
-    @property
-    def test(self) -> float:
-        """MAE of the test split, for reports: nothing is chosen by it."""
-        return _score(self.run.metrics) if self.run else math.nan
-
-
-def _score(metrics: Mapping[str, float | None]) -> float:
-    value = metrics[SELECTED_BY]
-    return math.nan if value is None else value
+    valid: float
+    run: Run | None = None
 
 
 @dataclass(frozen=True)
 class Search:
-    """A finished search.
+    """A finished search. No test score is in it, so none can be chosen by.
 
     Attributes:
         base: the run that all trials vary: Table 2's values under the profile.
@@ -79,10 +65,14 @@ class Search:
         """The trial with the best validation score; of equal ones the first."""
         return self.trials[choose([one.valid for one in self.trials])]
 
+    @property
+    def finished(self) -> list[Trial]:
+        """The trials whose training did not fail."""
+        return [one for one in self.trials if math.isfinite(one.valid)]
+
     def frame(self) -> pd.DataFrame:
-        """One row a trial: number, the drawn fields, `valid` and `test` (MAE)."""
-        rows = [{"trial": t.number, **t.values, "valid": t.valid, "test": t.test} for t in self.trials]
-        return pd.DataFrame(rows)
+        """One row a trial: number, the drawn fields, and `valid` (MAE)."""
+        return pd.DataFrame([{"trial": one.number, **one.values, "valid": one.valid} for one in self.trials])
 
 
 def choose(valid: Sequence[float]) -> int:
@@ -146,8 +136,17 @@ def search(
     count = profile(profile_name).trials if trials is None else trials
     pairs = specifications(system, dataset, profile_name, count, seed)
     runs = finished([spec for _, spec in pairs], engine, device, address, share)
-    tried = [Trial(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
+    tried = [
+        Trial(i, values, error(run.valid_metrics) if run else math.nan, run)
+        for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))
+    ]
     return Search(trial(system, dataset, profile_name, {}), seed, tried)
+
+
+def error(metrics: Mapping[str, float | None]) -> float:
+    """The MAE of a run's metrics as records have it; NaN if there is none."""
+    value = metrics.get(SELECTED_BY)
+    return math.nan if value is None else round(value, DIGITS)
 
 
 def finished(
@@ -184,14 +183,12 @@ def settings(found: Search) -> str:
     return " ".join(f"--set {name}={value}" for name, value in found.best.values.items())
 
 
-def write(found: Search, folder: Path) -> list[Path]:
-    """`SYSTEM.json` (the search, its best trial and all trials), `.csv` and `.md`, each atomically."""
-    table, base = found.frame(), found.base
-    rows = records(table)
-    about = asdict(base) | {"changes": dict(base.changes), "seed of the draws": found.seed}
-    chosen_by = {"selected by": f"validation {SELECTED_BY}", "best": rows[found.best.number], "trials": rows}
-    files.write_json(folder / f"{base.system}.json", {**about, **chosen_by})
-    shown = table.set_index("trial").map("{:.4g}".format)
-    note = f"{base.system} on {base.dataset}, profile {base.profile}: every trial is a whole run"
-    below = f"{note}. valid, test: {SELECTED_BY}; trial {found.best.number} has the best validation score."
-    return [folder / f"{base.system}.json", *write_text(table, markdown(shown), folder, base.system, below)]
+def by_lot(found: Search, others: int = 2, seed: int = 1111) -> list[Trial]:
+    """The best trial and some of the other finished ones, drawn by lot: to be run again."""
+    rest = [one for one in found.finished if one != found.best]
+    return [found.best, *random.Random(seed).sample(rest, min(others, len(rest)))]
+
+
+def specification(found: Search, one: Trial) -> RunSpec:
+    """The run that a trial of a search is."""
+    return trial(found.base.system, found.base.dataset, found.base.profile, one.values)

@@ -48,7 +48,7 @@ def search(
     from mugkit import search as searching
 
     where = _checked(dataset, engine, address, cpus_per_run, gpus_per_run, device, out)
-    _show(searching.search(system, dataset, profile, trials, seed, **where), out)
+    _show(searching.search(system, dataset, profile, trials, seed, **where), out, with_test=True)
 
 
 def tune(
@@ -95,13 +95,13 @@ def _checked(
     return {"engine": engine, "device": device, "address": address, "share": Share(cpus, gpus)}
 
 
-def _show(found: Search, out: Path | None) -> None:
+def _show(found: Search, out: Path | None, with_test: bool = False) -> None:
     """Writes every trial and prints the best one."""
-    from mugkit import files
-    from mugkit import search as searching
+    from mugkit import files, search_file
+    from mugkit.data.store import load
 
     folder = out or files.home() / "search" / f"{found.base.dataset}-{found.base.profile}"
-    searching.write(found, folder)
+    search_file.write(search_file.record(found, load(found.base.dataset), with_test), folder)
     _report(found)
     console.print(f"all trials: {folder / found.base.system}.json", markup=False)
 

@@ -13,6 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mugkit import files
 from mugkit import search as searching
 from mugkit.config import CHOSEN
@@ -60,7 +62,7 @@ def record(found: Search, place: Path = CHOSEN) -> dict[str, Any]:
         "valid": round(best.valid, 4),
         "trial": best.number,
         "trials": len(found.trials),
-        "failed": sum(one.run is None for one in found.trials),
+        "failed": len(found.trials) - len(found.finished),
         "command": f"mugkit tune --system {base.system} --dataset {base.dataset} --profile {base.profile}"
         f" --trials {len(found.trials)} --seed {found.seed}",
     }
@@ -69,3 +71,27 @@ def record(found: Search, place: Path = CHOSEN) -> dict[str, Any]:
     choices.setdefault(base.profile, {}).setdefault(family, {})[base.system] = entry
     files.write_json(place, choices)
     return entry
+
+
+def table(family: str, profile: str, place: Path = CHOSEN) -> pd.DataFrame:
+    """What was chosen for every system on a family of data sets, the best on validation first; may have no rows.
+
+    Columns: system (its row in tables), learning_rate, batch_size, weight_decay, valid (MAE), trials.
+    """
+    found = files.read_json(place).get(profile, {}).get(family, {})
+    shared = ("learning_rate", "batch_size", "weight_decay")
+    rows = [
+        {"system": SYSTEMS[name].row, **{field: one["values"][field] for field in shared}}
+        | {"valid": one["valid"], "trials": one["trials"]}
+        for name, one in found.items()
+    ]
+    columns = ["system", *shared, "valid", "trials"]
+    return pd.DataFrame(rows, columns=columns).sort_values("valid", ignore_index=True)
+
+
+def display(chosen: pd.DataFrame) -> pd.DataFrame:
+    """The same as people read it."""
+    shown = {"learning rate": chosen["learning_rate"].map("{:g}".format), "batch size": chosen["batch_size"]}
+    shown |= {"weight decay": chosen["weight_decay"].map("{:g}".format)}
+    shown |= {"validation MAE": chosen["valid"].map("{:.3f}".format), "trials": chosen["trials"]}
+    return pd.DataFrame(shown).set_index(pd.Index(chosen["system"], name="system"))

@@ -286,7 +286,7 @@ def _sweep(test: kinds.Sweep, evidence: Evidence) -> Finding:
     if not results:
         raise Missing(f"values of {test.field} in fig5.json", f"{evidence.again} (notebook {WRITERS['fig5']})")
     size = evidence.size_of("MAE")
-    compares = f"test MAE against that at Table 2's value: worse, or as good (not worse by {size:g}); {BOTH}"
+    compares = f"test MAE against that at the run's own value: worse, or as good (not worse by {size:g}); {BOTH}"
     return Finding(_all(results), results, compares, seeds=errors[0]["n"])
 
 

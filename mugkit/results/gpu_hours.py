@@ -1,4 +1,4 @@
-"""What a full reproduction costs in GPU hours: all systems on the paper's three data sets, five seeds, fifty trials.
+"""What a full reproduction costs in GPU hours: all systems on the paper's three data sets, all seeds, fifty trials.
 
 Counted: the floating-point operations and the operators of every system's training step at the paper's sizes, with
 encoders of bert-base's and t5-base's shape. Assumed, and said so under the table: the card, the share of its peak that
@@ -33,7 +33,7 @@ from mugkit.systems import SYSTEMS, Work
 
 FAMILIES = ("mosi", "mosei", "sims")
 NAME, GPU = "gpu-hours.json", "gpu.json"
-TRIALS = 50  # section 4.4
+TRIALS = profile("paper").trials  # of the random search of section 4.4
 _CLIPS = 4  # of the batch that is counted; FLOPs are those of a batch of any size by its clips
 
 
@@ -163,7 +163,7 @@ def hours(rows: Sequence[Mapping[str, Any]], card: Card, seeds: int) -> pd.DataF
 
 
 def trials(rows: Sequence[Mapping[str, Any]], card: Card) -> dict[str, float]:
-    """GPU hours of the random search of MUG on each data set: every trial runs all three stages."""
+    """GPU hours of the random search of MUG on each data set: every trial is a whole run, all three stages."""
     own = [row for row in rows if row["system"] == "mug"]
     each = hours(own, card, 1).loc["mug"].to_dict()
     return {str(name): TRIALS * float(value) for name, value in each.items() if name != "total"}

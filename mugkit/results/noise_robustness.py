@@ -101,9 +101,17 @@ class Study:
 
 
 def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSpec, float]]]:
-    """Every source at every level of noise, a trial a seed: (system, k) → what `noise.run_all` takes."""
+    """Every source at every level of noise, a run a study seed: (system, k) → what `noise.run_all` takes."""
     cells = [(system, k) for system in SOURCES for k in LEVELS]
     return {(s, k): [(spec, k) for spec in repeated(s, dataset, profile, {})] for s, k in cells}
+
+
+def note(table: pd.DataFrame) -> str:
+    """What belongs below the study's table."""
+    return (
+        f"k times the spread of a sentence's raters; whole trainings, {table['n'].max()} seeds of all stages, each "
+        "with noise of its own; labels of the training split, stage 3 on the clean test split"
+    )
 
 
 def study(dataset: Dataset, profile: str) -> Study:

@@ -23,29 +23,26 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
 
-from mugkit.data.schema import Dataset, SplitName
 from mugkit.errors import UserError
 from mugkit.results import formats
-from mugkit.results.comparison import predictions
-from mugkit.results.selection import Hits, sign_hits
 from mugkit.results.style import ACCENT, MODALITY_COLORS
-from mugkit.search import Search
+from mugkit.search_file import Record
 from mugkit.statistics import bootstrap, holm, t_interval
 
 FEWEST = 4  # trials; below that there is nothing to correlate
 MATTERS, UNSEEN = "matters", "no effect seen"
 
 
-def scored(found: Search) -> pd.DataFrame:
-    """The trials that have a validation and a test score, one row each.
+def scored(one: Record) -> pd.DataFrame:
+    """The finished trials, one row each: trial, the searched fields, `valid`; and `test` where it was looked at (MAE).
 
     Raises:
         UserError: fewer than four.
     """
-    table = found.frame().dropna(subset=["valid", "test"]).reset_index(drop=True)
+    table = one.search.frame().dropna(subset=["valid"]).reset_index(drop=True)
     if len(table) < FEWEST:
         raise UserError(f"{len(table)} trials have scores; {FEWEST} are needed", fix="try more configurations")
-    return table
+    return table.assign(test=one.tested.errors) if one.tested else table
 
 
 def fields(table: pd.DataFrame) -> list[str]:
@@ -129,7 +126,7 @@ def display(rows: pd.DataFrame) -> pd.DataFrame:
     ends = zip(rows["importance"], rows["low"], rows["high"], strict=True)
     shown: dict[str, Any] = {
         "rank correlation": rows["rho"].map("{:+.2f}".format),
-        "p (Holm)": rows["p_corrected"].map("{:.3f}".format),
+        "p, corrected": rows["p_corrected"].map("{:.3f}".format),
         "importance, interval over folds": [formats.estimate("importance", *one) for one in ends],
         "verdict": rows["verdict"],
     }
@@ -156,16 +153,6 @@ def peeking(table: pd.DataFrame, seed: int = 1111) -> dict[str, float]:
 
 def _gain(valid: np.ndarray, test: np.ndarray) -> float:
     return float(test[valid.argmin()] - test.min())
-
-
-def hits(found: Search, dataset: Dataset) -> tuple[Hits, Hits]:
-    """Who is right where on validation and test, for `selection.tuning_gain`: every finished trial is a candidate."""
-    folders = [one.run.folder for one in found.trials if one.run]
-
-    def right(split: SplitName) -> Hits:
-        return sign_hits(predictions(folders, dataset, split), dataset.splits[split].labels)
-
-    return right("valid"), right("test")
 
 
 def draw(table: pd.DataFrame) -> Figure:

@@ -121,12 +121,12 @@ def label_quality(data: str, table: pd.DataFrame) -> str:
 
 
 def curves(data: str, table: pd.DataFrame) -> str:
-    """What α and β do to the test MAE; `table` is of `hyperparameter_curves.curves`."""
+    """What α and β do to the test MAE, against the default; `table` is of `hyperparameter_curves.curves`."""
     fields = table[(table["metric"] == "MAE") & (table["verdict"] != DEFAULT)].groupby("field", sort=False)
     said = []
     for field, rows in fields:
         said.append(f"{SYMBOLS[str(field)]}: {grouped(rows, lambda one: format(one['value'], 'g'), 'at')}")
-    return f"On {data}, test MAE against that at Table 2's value. {'. '.join(said)}."
+    return f"On {data}, test MAE against that at the default. {'. '.join(said)}."
 
 
 def embedding_gap(data: str, table: pd.DataFrame) -> str:

@@ -9,13 +9,15 @@ import pytest
 from made_up import make_dataset
 from mugkit.trials import budget
 
-from mugkit import ahead, engine, files
+from mugkit import ahead, engine, files, search
 from mugkit.config import profile
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.paper import SYSTEM_ROWS
 from mugkit.results import hyperparameter_curves, noise_robustness, sensitivity
+from mugkit.search import Search, Trial
+from mugkit.search_file import Record
 from mugkit.systems import SYSTEMS
 
 
@@ -58,8 +60,20 @@ def test_studied_is_the_search_the_curves_and_the_alternatives(name: str) -> Non
     specs = set(ahead.studied("smoke", name))
     groups = (hyperparameter_curves.specifications(name, "smoke"), sensitivity.specifications(name, "smoke"))
     shared = {spec for group in groups for some in group.values() for spec in some}
+    shared |= {*hyperparameter_curves.with_table_2(name, "smoke")}
     assert shared <= specs
-    assert len(specs - shared) in range(budget("smoke").trials - 1, budget("smoke").trials + 1)
+    assert specs - shared == {spec for _, spec in search.specifications("mug", name, "smoke", 4)}
+
+
+def test_tried_of_a_committed_search_is_what_is_run_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = search.specifications("mug", name, "smoke", 4)
+    trials = [Trial(i, values, 1.0 + i) for i, (values, _) in enumerate(drawn)]
+    found = Search(search.trial("mug", name, "smoke", {}), 1111, trials)
+    kept = Record(found, None, store.load(name).fingerprint, {})
+    monkeypatch.setattr(ahead.search_file, "committed", lambda *_: kept)
+    specs = ahead.tried("smoke", name)
+    assert specs[0] == drawn[0][1]
+    assert len(specs) == len(set(specs) & {spec for _, spec in drawn}) == 3
 
 
 def test_readings_are_three_networks_for_every_study_seed(name: str) -> None:
@@ -83,7 +97,7 @@ def test_noisy_is_every_source_level_and_seed_where_reviews_is_prepared(name: st
     store.save(make_dataset(family="reviews", name="reviews"), files.data_home() / "reviews")
     found = ahead.noisy("smoke")
     sources, levels = noise_robustness.SOURCES, noise_robustness.LEVELS
-    assert len(found) == len(set(found)) == len(sources) * len(levels) * len(profile("smoke").seeds)
+    assert len(found) == len(set(found)) == len(sources) * len(levels) * len(profile("smoke").study_seeds)
     assert {(spec.system, k) for spec, k in found} == {(source, k) for source in sources for k in levels}
     assert {spec.dataset for spec, _ in found} == {"reviews"}
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from small import bag_of_words
 
@@ -36,7 +35,8 @@ def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -
 
 def made_trial(number: int, valid: float | None, test: float | None) -> Trial:
     spec = RunSpec("mug", NAME, 1111, "smoke")
-    return Trial(number, {"beta": 0.1 * number}, Run(spec, Path("x"), {"MAE": test}, {"MAE": valid}, 0, False))
+    run = Run(spec, Path("x"), {"MAE": test}, {"MAE": valid}, 0, False)
+    return Trial(number, {"beta": 0.1 * number}, search.error(run.valid_metrics), run)
 
 
 # --- what is drawn
@@ -109,26 +109,20 @@ def test_best_follows_validation() -> None:
 
 
 def test_trial_that_failed_or_has_no_score_never_wins() -> None:
-    trials = [Trial(0, {}, None), made_trial(1, None, 0.1), made_trial(2, 5.0, 9.0)]
+    trials = [Trial(0, {}, math.nan), made_trial(1, None, 0.1), made_trial(2, 5.0, 9.0)]
     assert Search(RunSpec("mug", NAME, 1111), 1, trials).best.number == 2
 
 
 # --- runs
 
 
-def test_search_trains_each_trial_reuses_it_and_writes_all(tmp_path: Path) -> None:
+def test_search_trains_each_trial_and_reuses_it() -> None:
     found = search.search("copy", NAME, "smoke", 3)
     assert [one.run is not None and one.run.reused for one in found.trials] == [False] * 3
     assert len({one.run.folder for one in found.trials if one.run}) == 3
     larger = search.search("copy", NAME, "smoke", 4)
     assert [one.run is not None and one.run.reused for one in larger.trials] == [True, True, True, False]
-    paths = search.write(larger, tmp_path / "out")
-    assert sorted(path.name for path in paths) == ["search.csv", "search.json", "search.md"]
-    written = files.read_json(paths[0])
-    assert [row["valid"] for row in written["trials"]] == [one.valid for one in larger.trials]
-    assert written["best"]["valid"] == min(one.valid for one in larger.trials)
-    assert str(tmp_path) not in paths[0].read_text()
-    pd.testing.assert_frame_equal(pd.read_csv(paths[1]), larger.frame())
+    assert [one.valid for one in larger.trials[:3]] == [one.valid for one in found.trials]
 
 
 def test_search_trial_that_diverges_is_a_result_and_the_others_finish(
@@ -158,3 +152,30 @@ def test_settings_are_what_run_takes() -> None:
     words = search.settings(found).split()
     assert words[0] == "--set"
     assert parse_overrides(words[1::2]) == found.best.values
+
+
+def test_trials_are_whole_runs_of_table_2_s_preset() -> None:
+    for values, spec in search.specifications("mug", NAME, "smoke", 3):
+        assert (dict(spec.changes), spec.preset, spec.seed) == (values, "table2", spec.label_seed)
+
+
+def test_by_lot_is_the_best_and_other_finished_ones_the_same_again() -> None:
+    trials = [made_trial(i, None if i % 3 == 0 else 2.0 - 0.1 * i, 1.0) for i in range(12)]
+    found = Search(RunSpec("mug", NAME, 1111), 1, trials)
+    lot = search.by_lot(found)
+    assert lot[0] == found.best == trials[11]
+    assert len({one.number for one in lot}) == 3
+    assert all(math.isfinite(one.valid) for one in lot)
+    assert search.by_lot(found) == lot
+    assert any(search.by_lot(found, seed=seed) != lot for seed in range(5))
+
+
+def test_by_lot_of_a_single_trial_is_that_trial() -> None:
+    assert len(search.by_lot(Search(RunSpec("mug", NAME, 1111), 1, [made_trial(0, 1.0, 1.0)]))) == 1
+
+
+def test_specification_of_a_trial_is_the_run_that_was_made() -> None:
+    drawn = search.specifications("copy", NAME, "smoke", 2)
+    base = search.trial("copy", NAME, "smoke", {})
+    trials = [Trial(i, values, 1.0) for i, (values, _) in enumerate(drawn)]
+    assert [search.specification(Search(base, 1111, trials), one) for one in trials] == [spec for _, spec in drawn]

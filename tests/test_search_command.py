@@ -37,19 +37,23 @@ def mugkit(
 def test_search_prints_the_best_trial_and_where_it_lies(mugkit: Callable[..., tuple[int, str, str]]) -> None:
     code, out, err = mugkit("--system", "copy", "--trials", "2")
     assert (code, err) == (0, "")
-    folder = files.home() / "search" / "copy-made-up-smoke"
-    written = files.read_json(folder / "search.json")
+    folder = files.home() / "search" / "made-up-smoke"
+    written = files.read_json(folder / "copy.json")
     best = min(written["trials"], key=lambda row: row["valid"])
-    assert f"trial {best['trial']} of 2 is best on validation: validation MAE {best['valid']:.3f}" in out
+    assert f"trial {best['trial']} of 2 is best on validation: MAE {best['valid']:.3f}" in out
     artifacts = Path(next(line for line in out.splitlines() if "its artifacts" in line).partition(": ")[2])
     assert (artifacts / "result.json").is_file()
-    assert "mugkit run --system copy --dataset made-up --profile smoke --set " in out
+    assert "mugkit run --system copy --dataset made-up --profile smoke --preset table2 --set " in out
     assert str(folder) in out
 
 
 def test_search_writes_where_it_is_told(mugkit: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     assert mugkit("--system", "text-only", "--trials", "1", "--out", str(tmp_path / "here"))[0] == 0
-    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == ["search.csv", "search.json", "search.md"]
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
+        "text-only.csv",
+        "text-only.json",
+        "text-only.md",
+    ]
 
 
 @pytest.mark.parametrize(

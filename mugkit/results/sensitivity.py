@@ -187,12 +187,16 @@ def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
-    """The ledger as people read it; a reason stands where there is no number."""
+    """The ledger as people read it; a reason stands where there is no number. Intervals of labels are in the table."""
     shown: dict[str, Any] = {"default": table["default"], "alternative": table["alternative"]}
-    heads = {"test": "Δ test MAE", **{f"label_{m}": f"Δ label MAE {m}" for m in MODALITIES}}
-    for name, head in heads.items():
-        triples = zip(*(table[f"{name}_difference{end}"] for end in ("", "_low", "_high")), strict=True)
-        shown[head] = ["–" if pd.isna(three[0]) else formats.estimate("MAE", *three) for three in triples]
+    triples = zip(*(table[f"test_difference{end}"] for end in ("", "_low", "_high")), strict=True)
+    shown["Δ test MAE"] = ["–" if pd.isna(three[0]) else formats.estimate("MAE", *three) for three in triples]
     shown["test"] = table["reason"].where(table["reason"] != "", table["test_verdict"])
+    labels = table[[f"label_{m}_difference" for m in MODALITIES]].astype(float)
+    shown[f"Δ label MAE {', '.join(MODALITIES)}"] = [_changes(row) for row in labels.to_numpy()]
     shown["labels"] = table["labels_verdict"]
     return pd.DataFrame(shown).set_index(pd.Index(table["field"], name="field"))
+
+
+def _changes(values: Float[np.ndarray, " modalities"]) -> str:
+    return "–" if np.isnan(values).any() else ", ".join(formats.number("MAE", one, signed=True) for one in values)

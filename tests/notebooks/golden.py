@@ -62,6 +62,7 @@ RULES: tuple[tuple[str, str, Tolerance], ...] = (
     ("*fig5*.json", "p", ANY),
     ("tables/hyperparameter_importance.json", ".*", ANY),  # p and forests over trials that training moves
     ("tables/search_peeking.json", "trials", EXACT),
+    ("tables/tuned.json", ".*", EXACT),  # read, not trained
     ("search.json", "trial", EXACT),
     ("search_tuning.json", "peeked.*|honest.*", PERCENT),
     ("tables/assumptions.json", "label_.*", LEARNED),

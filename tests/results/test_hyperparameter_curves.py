@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mugkit import paper
+from mugkit import engine, files, paper
 from mugkit.config import RunSpec, profile
+from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.engine import Run
 from mugkit.results import hyperparameter_curves as curves
 
-NAME = "made-up"
+NAME, CHOSEN = "made-up", 0.3
 
 
 def test_grid_holds_table_2_s_values_and_section_4_10_s_range() -> None:
@@ -24,19 +25,51 @@ def test_grid_holds_table_2_s_values_and_section_4_10_s_range() -> None:
     assert {0.01, 1.0} <= set(curves.GRID["beta"])
 
 
-def test_specifications_are_every_value_with_every_seed_at_the_budget_of_a_trial() -> None:
+@pytest.fixture
+def dataset(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Prepared data of a family for which a search has chosen another β than Table 2's, outside of the grid."""
+    engine._dataset.cache_clear()
+    made = made_up((4, 4, 60), name=NAME)
+    store.save(made, files.data_home() / NAME)
+    monkeypatch.setattr("mugkit.systems.chosen", lambda *_: {"beta": CHOSEN})
+    return made
+
+
+@pytest.mark.usefixtures("dataset")
+def test_specifications_are_whole_runs_of_every_value_and_the_default_s_with_every_study_seed() -> None:
     specs = curves.specifications(NAME, "smoke")
-    assert len(specs) == sum(map(len, curves.GRID.values()))
+    assert [value for field, value in specs if field == "beta"] == sorted({*curves.GRID["beta"], CHOSEN})
+    assert [value for field, value in specs if field == "alpha"] == list(curves.GRID["alpha"])
     for (field, value), group in specs.items():
-        assert [spec.seed for spec in group] == list(profile("smoke").seeds)
-        assert all(dict(spec.changes)[field] == value for spec in group)
-        assert all(dict(spec.changes)["max_epochs"] == 2 for spec in group)
+        assert [spec.seed for spec in group] == list(profile("smoke").study_seeds)
+        assert all(spec.changes == ((field, value),) for spec in group)
+
+
+def test_defaults_are_what_was_chosen_and_table_2_is_the_paper_s(dataset: Dataset) -> None:
+    assert curves.defaults(NAME, "smoke") == {"alpha": 0.005, "beta": CHOSEN}
+    assert curves.table_2(dataset.family, "smoke") == {"alpha": 0.005, "beta": 0.01}
+
+
+def test_beside_table_2_compares_its_beta_with_the_chosen_one(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(specs: Sequence[RunSpec]) -> list[Run | None]:
+        return [made_run(spec, dataset, tmp_path, worse=0.01) for spec in specs]
+
+    monkeypatch.setattr(curves.engines, "run_all", finish)
+    found = curves.beside_table_2(dataset, "smoke")
+    assert found["beta"].tolist() == [0.01, CHOSEN]
+    assert found["mean"].tolist() == pytest.approx([1.0005, 0.1005])
+    assert found.loc[0, "difference"] == pytest.approx(0.9, abs=1e-5)
+    assert found["verdict"].tolist() == [curves.WORSE, curves.DEFAULT]
+    shown = curves.display_beside(found)
+    assert list(shown.index) == ["β = 0.01, as in Table 2", f"β = {CHOSEN}"]
+    assert shown.iloc[1]["difference"] == "undefined"
 
 
 @pytest.fixture
-def table(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+def table(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     """Curves from made runs: off by 1 at the smallest β, diverged at the largest α, else off by about 0.1."""
-    dataset = made_up((4, 4, 60), name=NAME)
 
     def finish(specs: Sequence[RunSpec], engine: str = "local") -> list[Run | None]:
         return [made_run(spec, dataset, tmp_path) for spec in specs]
@@ -45,11 +78,11 @@ def table(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.M
     return curves.curves(dataset, "smoke")
 
 
-def made_run(spec: RunSpec, dataset: Dataset, folder: Path) -> Run | None:
-    changes = {"alpha": 0.005, "beta": 0.01} | dict(spec.changes)
+def made_run(spec: RunSpec, dataset: Dataset, folder: Path, worse: float = 1e-4) -> Run | None:
+    changes = {"alpha": 0.005, "beta": CHOSEN} | dict(spec.changes)
     if changes["alpha"] == 0.5:
         return None
-    wrong = (1.0 if changes["beta"] == 1e-4 else 0.1) + 0.001 * (spec.seed % 2)
+    wrong = (1.0 if changes["beta"] == worse else 0.1) + 0.001 * (spec.seed % 2)
     place = folder / f"{changes['alpha']}-{changes['beta']}-{spec.seed}"  # as in the run store: equal runs, one folder
     place.mkdir(exist_ok=True)
     split = dataset.test
@@ -62,7 +95,7 @@ def test_curves_verdicts_are_those_of_the_made_runs(table: pd.DataFrame) -> None
     words = curves.words(table)
     assert words["beta", 1e-4] == curves.WORSE
     assert words["alpha", 0.5] == curves.FAILED
-    assert words["alpha", 0.005] == words["beta", 0.01] == curves.DEFAULT
+    assert words["alpha", 0.005] == words["beta", CHOSEN] == curves.DEFAULT
     assert set(words.values()) == {curves.WORSE, curves.FAILED, curves.DEFAULT, "no difference above 0.01"}
 
 
@@ -86,9 +119,11 @@ def test_display_has_a_row_for_every_value(table: pd.DataFrame) -> None:
 
 
 def test_draw_has_alpha_beside_beta_on_logarithmic_axes(table: pd.DataFrame) -> None:
-    figure = curves.draw(table, {"alpha": 0.005, "beta": 0.01})
+    figure = curves.draw(table, {"alpha": 0.005, "beta": CHOSEN}, {"alpha": 0.005, "beta": 0.01})
     assert [axes.get_title() for axes in figure.axes[:2]] == ["(a) α", "(b) β"]
     assert all(axes.get_xscale() == "log" for axes in figure.axes)
+    marked = {float(line.get_xdata()[0]) for line in figure.axes[1].lines if line.get_linestyle() in (":", "--")}
+    assert marked == {CHOSEN, 0.01}
     line = figure.axes[1].containers[0].lines[0]
     expected = table.query("field == 'beta' and metric == 'MAE'")
     assert list(line.get_xdata()) == expected["value"].tolist()

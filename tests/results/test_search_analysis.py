@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,10 @@ import pytest
 from sklearn.ensemble import RandomForestRegressor
 
 from mugkit.config import RunSpec
-from mugkit.engine import Run
 from mugkit.errors import UserError
 from mugkit.results import search_analysis as analysis
 from mugkit.search import Search, Trial
+from mugkit.search_file import Record, Tested
 
 
 @pytest.fixture(scope="module")
@@ -79,26 +78,33 @@ def test_peeking_by_hand() -> None:
     assert found["low"] <= found["gain"] <= found["high"]
 
 
-def made_search(scores: list[tuple[float | None, float | None]]) -> Search:
-    spec = RunSpec("mug", "made-up", 1111, "smoke")
-    runs = [Run(spec, Path("x"), {"MAE": test}, {"MAE": valid}, 0, False) for valid, test in scores]
-    return Search(spec, 1, [Trial(i, {"beta": 0.1 * (i + 1)}, run) for i, run in enumerate(runs)])
+def made_record(valid: list[float], test: list[float]) -> Record:
+    """A recorded search; `test` is of the finished trials."""
+    trials = [Trial(i, {"beta": 0.1 * (i + 1)}, value) for i, value in enumerate(valid)]
+    tested = Tested(test, *np.ones((2, len(test), 3), bool)) if test else None
+    return Record(Search(RunSpec("mug", "made-up", 1111, "smoke"), 1, trials), tested, "data", {})
 
 
-def test_scored_leaves_out_trials_without_a_score() -> None:
-    table = analysis.scored(made_search([(1.0, 1.0), (None, 1.0), (1.0, 1.0), (1.0, 1.0), (1.2, 1.1)]))
+def test_scored_leaves_out_trials_that_failed_and_keeps_each_test_score_with_its_trial() -> None:
+    table = analysis.scored(made_record([1.0, math.nan, 1.0, 1.0, 1.2], [0.0, 0.2, 0.3, 0.4]))
     assert table["trial"].tolist() == [0, 2, 3, 4]
+    assert table["test"].tolist() == [0.0, 0.2, 0.3, 0.4]
+    assert analysis.fields(table) == ["beta"]
+
+
+def test_scored_without_a_look_at_the_test_split_has_no_test_scores() -> None:
+    assert "test" not in analysis.scored(made_record([1.0] * 4, [])).columns
 
 
 def test_scored_too_few_trials_is_told() -> None:
     with pytest.raises(UserError, match="3 trials have scores; 4 are needed"):
-        analysis.scored(made_search([(1.0, 1.0)] * 3))
+        analysis.scored(made_record([1.0] * 3, [1.0] * 3))
 
 
 def test_display_shows_every_field(table: pd.DataFrame) -> None:
     shown = analysis.display(analysis.importance(table))
     assert set(shown.index) == {"beta", "d", "noise"}
-    assert shown["p (Holm)"].map(float).between(0, 1).all()
+    assert shown["p, corrected"].map(float).between(0, 1).all()
 
 
 def test_draw_has_every_trial_in_every_panel_and_marks_the_best(table: pd.DataFrame) -> None:

@@ -39,7 +39,7 @@ def test_alternatives_are_those_of_the_open_choices() -> None:
 @pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
 @pytest.mark.parametrize("field", sensitivity.ALTERNATIVES)
 def test_alternative_is_possible_and_not_the_run_s_own(field: str, name: str) -> None:
-    hp = override(hyperparameters("reviews", name), budget(name).changes)
+    hp = hyperparameters("reviews", name)
     value = sensitivity.ALTERNATIVES[field].of(flat(hp)[field])
     assert flat(override(hp, {field: value}))[field] == value != flat(hp)[field]
 
@@ -49,32 +49,24 @@ def test_plan_every_open_choice_has_an_alternative_or_a_reason() -> None:
     values, reasons = sensitivity.plan(NAME, "smoke")
     assert values.keys() | reasons.keys() == set(open_choices().index)
     assert not values.keys() & reasons.keys()
-    assert reasons.keys() == {"text_learning_rate"}
+    assert reasons.keys() == {"text_learning_rate", "gate"}
 
 
-def test_text_learning_rate_matters_where_the_encoder_is_trained() -> None:
-    one = sensitivity.ALTERNATIVES["text_learning_rate"]
-    assert "frozen" in one.excluded(hyperparameters("mosi", "quick"))
-    assert one.excluded(hyperparameters("mosi", "paper")) == ""
+@pytest.mark.parametrize(("field", "reason"), [("text_learning_rate", "frozen"), ("gate", "times as long")])
+def test_alternative_that_quick_cannot_try_is_tried_under_paper(field: str, reason: str) -> None:
+    one = sensitivity.ALTERNATIVES[field]
+    assert reason in one.excluded(hyperparameters("mosi", "quick"), profile("quick"))
+    assert one.excluded(hyperparameters("mosi", "paper"), profile("paper")) == ""
 
 
 @pytest.mark.usefixtures("dataset")
 def test_specifications_change_one_field_and_the_seed_of_all_stages() -> None:
     specs = sensitivity.specifications(NAME, "smoke")
     for group in specs.values():
-        assert [(spec.seed, spec.label_seed) for spec in group] == [(s, s) for s in profile("smoke").seeds]
+        assert [(spec.seed, spec.label_seed) for spec in group] == [(s, s) for s in profile("smoke").study_seeds]
     for field in set(sensitivity.plan(NAME, "smoke")[0]):
-        default = dict(specs["default beside gate" if field == "gate" else ""][0].changes)
-        changes = specs[field][0].changes
-        assert {name for name, value in changes if default.get(name, "not there") != value} == {field}
-
-
-@pytest.mark.usefixtures("dataset")
-def test_specifications_a_shorter_alternative_is_compared_with_a_default_as_short() -> None:
-    specs = sensitivity.specifications(NAME, "smoke")
-    beside = sensitivity.ALTERNATIVES["gate"].beside
-    assert dict(specs["default beside gate"][0].changes) == {**budget("smoke").changes, **beside}
-    assert "default beside gate" not in sensitivity.specifications(NAME, "paper")  # whole runs are shortened by nothing
+        assert dict(specs[field][0].changes).keys() == {field}
+    assert specs[""][0].changes == ()
 
 
 def difference(low: float, high: float) -> dict[str, Any]:
@@ -146,7 +138,7 @@ def test_ledger_without_true_labels_has_no_label_columns_filled(
     table = sensitivity.ledger(without, "smoke")
     assert table["label_l_difference"].isna().all()
     assert table["test_difference"].notna().sum() == 2
-    assert sensitivity.display(table)["Δ label MAE l"].tolist() == ["–"] * 3
+    assert sensitivity.display(table)["Δ label MAE l, a, v"].tolist() == ["–"] * 3
 
 
 @pytest.mark.usefixtures("few")

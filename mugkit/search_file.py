@@ -133,7 +133,9 @@ def read(path: Path) -> Record:
         return _parsed(files.read_json(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
         again = "take the committed file again (git checkout), or make it anew with `mugkit search`"
-        raise UserError(f"this is no whole record of a search ({error})", file=path, fix=again) from error
+        raise UserError(
+            f"this is no whole record of a search ({getattr(error, 'problem', error)})", file=path, fix=again
+        ) from error
 
 
 def _parsed(content: Mapping[str, Any]) -> Record:

@@ -66,13 +66,13 @@ def test_specifications_are_runs_with_the_drawn_values_and_two_digits() -> None:
         ({"trials": 0}, "--trials"),
         ({"seed": -1}, "--seed"),
         ({"system": "mgu"}, "did you mean 'mug'"),
-        ({"profile": "smoek"}, "did you mean 'smoke'"),
+        ({"profile_name": "smoek"}, "did you mean 'smoke'"),
         ({"dataset": "no-such-data"}, "not prepared"),
         ({"engine": "locl"}, "did you mean 'local'"),
     ],
 )
 def test_search_wrong_value_is_refused_before_any_work(wrong: dict[str, Any], message: str) -> None:
-    given: dict[str, Any] = {"system": "copy", "dataset": NAME, "profile": "smoke", "trials": 2}
+    given: dict[str, Any] = {"system": "copy", "dataset": NAME, "profile_name": "smoke", "trials": 2}
     with pytest.raises(UserError, match=message):
         search.search(**(given | wrong))
     assert not (files.home() / "runs" / "train").exists()

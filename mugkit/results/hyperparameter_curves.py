@@ -87,7 +87,8 @@ def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
 def display_beside(table: pd.DataFrame) -> pd.DataFrame:
     """The same as people read it."""
     errors = [formats.spread("MAE", *one) for one in zip(table["mean"], table["std"], strict=True)]
-    shown = {"test MAE": errors, **comparison.columns(table.assign(metric="MAE")), "verdict": table["verdict"]}
+    against = pd.DataFrame(comparison.columns(table.assign(metric="MAE"))).replace("undefined", "–")
+    shown = {"test MAE": errors, **against, "verdict": table["verdict"]}
     names = [f"β = {value:g}{said}" for value, said in zip(table["beta"], (", as in Table 2", ""), strict=True)]
     return pd.DataFrame(shown).set_index(pd.Index(names, name="MUG with"))
 

@@ -64,7 +64,7 @@ def test_beside_table_2_compares_its_beta_with_the_chosen_one(
     assert found["verdict"].tolist() == [curves.WORSE, curves.DEFAULT]
     shown = curves.display_beside(found)
     assert list(shown.index) == ["β = 0.01, as in Table 2", f"β = {CHOSEN}"]
-    assert shown.iloc[1]["difference"] == "undefined"
+    assert shown.iloc[1]["difference"] == "–"
 
 
 @pytest.fixture

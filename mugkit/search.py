@@ -136,11 +136,13 @@ def search(
     count = profile(profile_name).trials if trials is None else trials
     pairs = specifications(system, dataset, profile_name, count, seed)
     runs = finished([spec for _, spec in pairs], engine, device, address, share)
-    tried = [
-        Trial(i, values, error(run.valid_metrics) if run else math.nan, run)
-        for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))
-    ]
-    return Search(trial(system, dataset, profile_name, {}), seed, tried)
+    made = [tried(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
+    return Search(trial(system, dataset, profile_name, {}), seed, made)
+
+
+def tried(number: int, values: Mapping[str, Any], run: Run | None) -> Trial:
+    """A trial that was made here."""
+    return Trial(number, values, error(run.valid_metrics) if run else math.nan, run)
 
 
 def error(metrics: Mapping[str, float | None]) -> float:

@@ -20,7 +20,7 @@ from mugkit import search as searching
 from mugkit.config import CHOSEN
 from mugkit.data.store import load
 from mugkit.engine.share import AS_PROFILED, Share
-from mugkit.search import Search, Trial
+from mugkit.search import Search
 from mugkit.search_space import of_system
 from mugkit.systems import SYSTEMS
 
@@ -50,7 +50,7 @@ def tune(
     values = [{**found.best.values, "beta": beta} for beta in BETAS]
     specs = [searching.trial(system, dataset, profile_name, one) for one in values]
     runs = searching.finished(specs, engine, device, address, share)
-    more = [Trial(drawn + i, one, run) for i, (one, run) in enumerate(zip(values, runs, strict=True))]
+    more = [searching.tried(drawn + i, one, run) for i, (one, run) in enumerate(zip(values, runs, strict=True))]
     return replace(found, trials=found.trials + more)
 
 

@@ -136,15 +136,13 @@ def search(
     count = profile(profile_name).trials if trials is None else trials
     pairs = specifications(system, dataset, profile_name, count, seed)
     runs = finished([spec for _, spec in pairs], engine, device, address, share)
-    return Search(trial(system, dataset, profile_name, {}), seed, tried([values for values, _ in pairs], runs))
+    made = [tried(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
+    return Search(trial(system, dataset, profile_name, {}), seed, made)
 
 
-def tried(values: Sequence[Mapping[str, Any]], runs: Sequence[Run | None], first: int = 0) -> list[Trial]:
-    """Drawn values and their runs as trials, numbered from `first`."""
-    return [
-        Trial(first + i, one, error(run.valid_metrics) if run else math.nan, run)
-        for i, (one, run) in enumerate(zip(values, runs, strict=True))
-    ]
+def tried(number: int, values: Mapping[str, Any], run: Run | None) -> Trial:
+    """A trial that was made here."""
+    return Trial(number, values, error(run.valid_metrics) if run else math.nan, run)
 
 
 def error(metrics: Mapping[str, float | None]) -> float:

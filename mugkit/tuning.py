@@ -50,7 +50,8 @@ def tune(
     values = [{**found.best.values, "beta": beta} for beta in BETAS]
     specs = [searching.trial(system, dataset, profile_name, one) for one in values]
     runs = searching.finished(specs, engine, device, address, share)
-    return replace(found, trials=found.trials + searching.tried(values, runs, drawn))
+    more = [searching.tried(drawn + i, one, run) for i, (one, run) in enumerate(zip(values, runs, strict=True))]
+    return replace(found, trials=found.trials + more)
 
 
 def record(found: Search, place: Path = CHOSEN) -> dict[str, Any]:

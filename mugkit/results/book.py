@@ -21,9 +21,10 @@ import mugkit
 from mugkit import files
 from mugkit.errors import UserError
 
-# Chapter → where it comes from. What is not there (no claims yet) is left out.
+# Chapter → where it comes from. What is not there is left out.
 PAGES: Mapping[str, str] = {
     "readme.md": "README.md",
+    "results.md": "figures/README.md",
     "data_prep/README.md": "data_prep/README.md",
     "data_prep/MEDIA.md": "data_prep/MEDIA.md",
 }
@@ -121,13 +122,12 @@ def gather(root: Path, source: Path) -> None:
         else:
             text = relinked(path.read_text(encoding="utf-8"), path.parent, root, chapters)
             (source / page).write_text(text, encoding="utf-8")
-    pictures = shutil.ignore_patterns("*.svg", "*.json", "*.csv", "*.html", "tables", "runs")
+    pictures = shutil.ignore_patterns(
+        "*.svg", "*.json", "*.csv", "*.html", "*.md", "tables", "runs", "search", "tuning", "findings"
+    )
     shutil.copytree(root / "figures", source / "figures", ignore=pictures)
     (source / "_static").mkdir()
     (source / "_static" / "book.css").write_text(STYLE, encoding="utf-8")
-    if (root / "figures" / "tables" / "claims.md").is_file():
-        table = (root / "figures" / "tables" / "claims.md").read_text(encoding="utf-8")
-        (source / "claims.md").write_text(f"# The paper's claims\n\n{table}", encoding="utf-8")
     write_api(source / "api")
     (source / "index.md").write_text(contents(source), encoding="utf-8")
 
@@ -182,7 +182,7 @@ def _readme_first(path: Path) -> tuple[bool, str]:
 def contents(source: Path) -> str:
     """The first page, with the table of contents."""
     parts = {
-        "The suite": ["readme", *(["claims"] if (source / "claims.md").is_file() else [])],
+        "The suite": ["readme", *(["results"] if (source / "results.md").is_file() else [])],
         "Notebooks": sorted(f"notebooks/{path.stem}" for path in (source / "notebooks").glob("*.ipynb")),
         "Data": [f"data_prep/{path.stem}" for path in sorted((source / "data_prep").iterdir(), key=_readme_first)],
         "API": sorted(f"api/{path.stem}" for path in (source / "api").glob("*.md")),

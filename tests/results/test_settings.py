@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mugkit import paper
+from mugkit import config, paper
 from mugkit.results import settings
 from mugkit.results.tables import Row
 
@@ -17,10 +17,17 @@ def test_table2_preset_equals_paper_in_every_cell() -> None:
 
 
 def test_table2_shows_what_the_profile_changes() -> None:
-    table, shown = settings.table2("reviews", "quick")
-    here = table.set_index("hyperparameter")["quick on reviews"]
-    assert (here["Batch Size"], here["Learning Rate"], here["Meta-Training Epochs"]) == (64, 5e-4, 65)
-    assert shown.loc["Learning Rate", "quick on reviews"] == "0.0005"
+    table, shown = settings.table2("mosi", "quick")
+    here = table.set_index("hyperparameter")["quick on mosi"]
+    assert (here["Batch Size"], here["Learning Rate"], here["Meta-Training Epochs"]) == (64, 1e-3, 65)
+    assert shown.loc["Learning Rate", "quick on mosi"] == "0.001"
+
+
+def test_table2_shows_what_was_chosen_on_validation() -> None:
+    here = settings.table2("reviews", "quick")[0].set_index("hyperparameter")["quick on reviews"]
+    chosen = config.chosen("mug", "reviews", "quick")
+    assert here["Learning Rate"] == chosen["learning_rate"] != 1e-3
+    assert here["Unimodal Task Loss Weight β"] == chosen["beta"]
 
 
 def row(name: str, ours: float, paper_value: float | None) -> Row:

@@ -125,3 +125,20 @@ def test_compute_is_one_list_and_tells_what_failed(name: str, monkeypatch: pytes
     assert ["nan" in told for told in ahead.compute("smoke", name)] == [True]
     runs = ahead.trained("smoke", name) + ahead.studied("smoke", name) + ahead.readings("smoke", name)
     assert asked == [(len(runs), len(ahead.learned("smoke", name)))]
+
+
+def test_compute_without_studies_leaves_out_what_two_notebooks_alone_need(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    for part in ("trained", "readings", "settings", "studied"):
+        monkeypatch.setattr(ahead, part, lambda profile, dataset, part=part: [part])
+    monkeypatch.setattr(ahead, "learned", lambda profile, dataset: [])
+    monkeypatch.setattr(ahead, "mapped", lambda profile: ["mapped"])
+    monkeypatch.setattr(ahead, "noisy", lambda profile: ["noisy"])
+    monkeypatch.setattr(engine, "run_all", lambda specs, *rest, **more: asked.append(specs))
+    monkeypatch.setattr(ahead.noise, "run_all", asked.append)
+    ahead.compute("smoke", name, studies=False)
+    assert asked == [["trained", "readings", "settings"], []]
+    ahead.compute("smoke", name)
+    assert asked[2:] == [["trained", "readings", "settings", "studied", "mapped"], ["noisy"]]

@@ -28,7 +28,6 @@ from mugkit.stages.training import Checkpoint
 
 HP = small()
 # Eq. 11 reaching everything behind x; by default it moves the projections alone.
-THROUGH = small(contrastive_reach="network").pretraining
 
 
 @pytest.fixture(autouse=True)
@@ -128,7 +127,6 @@ def test_contrastive_loss_trains_projection_alone(parts: tuple[MUGNetwork, Batch
     found = losses(network, batch, NEAR)
     assert touched(network, found.contrastive[m]) == {f"CPM {m}"}
     assert touched(network, losses(network, batch, NEAR).projected[m]) == {*SHARED, f"CPM {m}", f"P^{m}"}
-    assert HP.pretraining == NEAR  # what Eq. 11 does unless said otherwise
 
 
 @pytest.mark.parametrize("m", MODALITIES)
@@ -136,6 +134,7 @@ def test_contrastive_loss_reach_network_trains_fusion_too(parts: tuple[MUGNetwor
     network, batch = parts
     far, near = (losses(network, batch, config).contrastive[m] for config in (FAR, NEAR))
     assert far.item() == near.item()  # the same number, another gradient
+    assert HP.pretraining == FAR  # what Eq. 11 does unless said otherwise
     assert touched(network, far) == {*SHARED, f"CPM {m}"}
 
 
@@ -351,12 +350,3 @@ def test_pretrain_text_learning_rate_zero_leaves_encoder(dataset: Dataset, tmp_p
     trained = load_file(tmp_path / "1" / "weights.safetensors")
     for name, values in text.load_encoder(encoder).state_dict().items():
         assert torch.equal(trained[f"language.encoder.encoder.{name}"], values)
-
-
-@pytest.mark.parametrize("m", MODALITIES)
-def test_contrastive_reach_projection_moves_cpm_alone(parts: tuple[MUGNetwork, Batch], m: str) -> None:
-    network, batch = parts
-    found = losses(network, batch, HP.pretraining)
-    assert touched(network, found.contrastive[m]) == {f"CPM {m}"}
-    usual = losses(network, batch, THROUGH)
-    assert found.contrastive[m].item() == pytest.approx(usual.contrastive[m].item(), abs=1e-6)

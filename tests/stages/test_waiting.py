@@ -106,7 +106,7 @@ def test_step_does_not_wait_for_its_device(
     with Waits() as waits:
         monkeypatch.setattr(torch.Tensor, "cpu", lambda values: waits.seen.append("cpu") or values)
         monkeypatch.setattr(torch.Tensor, "to", noted)
-        for place in ("data.batching", "baselines.mult"):  # nobody waits for what `moved` moves
+        for place in ("data.batching", "baselines.mult", "baselines.sugrm"):  # nobody waits for what `moved` moves
             monkeypatch.setattr(f"mugkit.{place}.moved", lambda values, device: values)
         two()
     assert waits.seen == []

@@ -30,7 +30,7 @@ from mugkit.metrics import corr
 from mugkit.results import comparison, formats
 from mugkit.results.style import MODALITY_COLORS
 from mugkit.results.tables import records
-from mugkit.results.verdicts import hull, judge
+from mugkit.results.verdicts import hull, judge, size_of
 from mugkit.stages.meta import LearnedLabels
 
 WITHOUT, TRUE = "mug-without-unimodal", "mug-true-labels"
@@ -121,8 +121,9 @@ def _rows(setting: Setting, groups: Mapping[tuple[str, float], Sequence[RunSpec]
 
 
 def _share(found: Mapping[str, Any], true: Mapping[str, Any]) -> float | None:
-    """Of the true labels' gain; None where the true labels gain nothing that is beyond chance."""
-    return found["difference"] / true["difference"] if judge(true, -1) == "as claimed" else None
+    """Of the true labels' gain; None where the true labels gain nothing of the size of interest beyond chance."""
+    gains = judge(true, -1) == "as claimed" and -true["difference"] >= size_of("MAE")
+    return found["difference"] / true["difference"] if gains else None
 
 
 def label_quality(source: str, runs: Sequence[Run], dataset: Dataset) -> dict[str, float]:

@@ -184,6 +184,8 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
     grid[-1, 0].set_ylabel("r of labels with\nthe true labels")
     handles, names = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    handles, names = grid[-1, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=7, handlelength=3.5)
     return figure
 
 
@@ -214,7 +216,6 @@ def _draw_labels(axes: Axes, rows: pd.DataFrame) -> None:
                 range(len(one)), one[f"corr_{m}"], color=MODALITY_COLORS[m], linestyle=line, marker=".", label=name
             )
     axes.set_xticks(range(len(one)), one["expression"])
-    axes.legend(fontsize=6, ncols=2)
 
 
 def sentence(rows: Sequence[Mapping[str, Any]]) -> str:

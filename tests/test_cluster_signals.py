@@ -38,7 +38,7 @@ from mugkit import ahead, cli, files
 from mugkit.config import RunSpec
 files.repository = lambda: Path.cwd()
 ahead.trained = lambda *_: {SPECS!r}
-ahead.learned = ahead.studied = lambda *_: []
+ahead.learned = ahead.studied = ahead.readings = ahead.settings = ahead.mapped = lambda *_: []
 cli.app()
 """
 # A cluster of the command's own has a core for each run, however few this machine or its container has.

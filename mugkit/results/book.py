@@ -57,7 +57,7 @@ img.math { display: inline; height: auto; max-width: 100%; background: none; }
 .formula img.math { max-width: none; }
 .bd-article h1, .bd-article h2, .bd-article h3, .field-list, dt.sig, dt.sig *, code { overflow-wrap: anywhere; }
 .field-list * { min-width: 0; overflow-wrap: anywhere; }
-dt.sig *, code { white-space: normal !important; }
+dt.sig *, code, code .pre { white-space: normal !important; }
 .bd-article table { display: block; overflow-x: auto; }
 /* A table is as wide as its cells ask for and scrolls: squeezed, one long remark makes every row tall. */
 .cell_output table.dataframe { width: max-content; max-width: none; }

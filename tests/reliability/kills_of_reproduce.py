@@ -80,7 +80,8 @@ def _reproduce(folder: Path, batch: bool) -> None:
     processes.of_trial(folder)
     os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = str(folder / "home"), "0"
     files.repository = lambda: folder
-    ahead.trained, ahead.learned, ahead.studied = (lambda *_: SPECS if batch else []), (lambda *_: []), (lambda *_: [])
+    ahead.trained = lambda *_: SPECS if batch else []
+    ahead.learned = ahead.studied = ahead.readings = ahead.settings = ahead.mapped = lambda *_: []
     arguments = ["--profile", "smoke", "--dataset", "made-up", "--out", str(folder / "figures")]
     sys.argv = ["mugkit", "reproduce", *arguments]
     try:

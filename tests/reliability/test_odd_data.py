@@ -148,7 +148,7 @@ def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
     found = claim_tests.measure(CLAIMS, dataset, "smoke")["comparisons"]
     of_corr = [one for one in found if one["metric"] == "Corr"]
     assert of_corr
-    assert {(one["difference"], one["p"]) for one in of_corr} == {(None, None)}
+    assert {(one["difference"], one["clips_low"]) for one in of_corr} == {(None, None)}
     entry = {"notebook": "x", "dataset": "made-up", "data": dataset.fingerprint, "profile": "smoke", "sha256": "0"}
     files.write_json(tmp_path / "manifest.json", {"tables/table3.json": entry})
     assert len(claims.write(tmp_path)) > 50

@@ -136,6 +136,13 @@ def test_differences_in_a_row_of_one_metric_follow_that_metrics_rule() -> None:
     assert "MAE/mean" in problem
 
 
+def test_differences_of_a_system_that_may_end_at_a_constant_are_free_and_of_others_not() -> None:
+    row = {"system": "MISA", "metrics": {"Corr": {"mean": None, "std": None}, "MAE": {"mean": 1.2}}}
+    other = {"system": "MISA", "metrics": {"Corr": {"mean": 0.6, "std": 0.1}, "MAE": {"mean": 1.5}}}
+    assert list(differences("tables/table3.json", [row], [other])) == []
+    assert len(list(differences("tables/table3.json", [row | {"system": "MUG"}], [other | {"system": "MUG"}]))) == 3
+
+
 def test_differences_missing_and_additional_rows_and_keys_are_seen() -> None:
     assert len(list(differences("t.json", [ROW, ROW], [ROW]))) == 1
     assert len(list(differences("t.json", [ROW], [ROW, ROW]))) == 1

@@ -182,7 +182,7 @@ class Session:
         return shown
 
     def found(self, *sentences: str) -> None:
-        """Prints what the notebook found, and keeps it in `findings/` for the README and the report."""
+        """Prints what the notebook found, and keeps it in `findings/` for the README."""
         path = self.outputs.folder / "findings" / f"{self.outputs.notebook}.md"
         told = [self._marked(sentence) for sentence in sentences if sentence]
         with files.atomic_path(path) as temporary:

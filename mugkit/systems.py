@@ -13,9 +13,9 @@ from functools import cached_property, partial
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from mugkit.config import Hyperparameters, RunSpec, chosen, profile
+from mugkit.config import Hyperparameters, Preset, RunSpec, chosen, profile
 from mugkit.data.batching import TextLevel
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import unknown_name
@@ -29,7 +29,6 @@ from mugkit.stages.meta import LearnedLabels, meta_learn
 from mugkit.stages.pretrain import SavedRepresentations, pretrain
 from mugkit.stages.training import Checkpoint, choose_device, cpu_threads
 
-PRESET_NAMES = ("chosen", "table2")
 LabelKind = Literal["none", "copy", "true", "mucn", "ulgm", "sugrm", "mlc"]
 
 
@@ -218,8 +217,8 @@ def system(name: str) -> System:
 def configuration(spec: RunSpec, family: str) -> Hyperparameters:
     """All hyperparameters of a run on a family of data sets."""
     wanted = system(spec.system)
-    if spec.preset not in PRESET_NAMES:
-        raise unknown_name("preset", spec.preset, PRESET_NAMES)
+    if spec.preset not in (presets := get_args(Preset)):
+        raise unknown_name("preset", spec.preset, presets)
     tuned = chosen(wanted.tuned_as, family, spec.profile) if spec.preset == "chosen" else {}
     own = {**wanted.own, **wanted.on.get(family, {})}
     return spec.hyperparameters(family, {**tuned, **wanted.changes}, own, wanted.t5)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from small import StopAt, bag_of_words, hashes
 
-from mugkit import paper, systems
+from mugkit import config, paper, systems
 from mugkit.baselines.self_mm import SelfMM
 from mugkit.baselines.sugrm import PUBLISHED
 from mugkit.baselines.sugrm import SUGRM as SUGRMNetwork
@@ -407,3 +407,26 @@ def test_learned_labels_see_neither_validation_nor_true_labels(work: Make, datas
     splits = {name: replace(split, true_labels={}) for name, split in {**dataset.splits, "valid": valid}.items()}
     other = replace(dataset, splits=splits, fingerprint="another")
     assert hashes(work().learned_labels()) == hashes(work(given=other).learned_labels())
+
+
+def test_chosen_values_stand_on_top_of_table_2_and_under_what_a_run_changes() -> None:
+    of_mug = config.chosen("mug", "reviews", "quick")
+    spec = RunSpec("mug", "reviews", 1111)
+    assert configuration(spec, "reviews").joint.beta == of_mug["beta"] != 0.01
+    assert configuration(replace(spec, preset="table2"), "reviews").joint.beta == 0.01
+    assert configuration(replace(spec, changes=(("beta", 0.5),)), "reviews").joint.beta == 0.5
+    assert configuration(spec, "mosi").joint.beta == 0.01  # nothing was chosen on those data
+
+
+def test_ablations_keep_the_values_of_mug_and_baselines_have_their_own() -> None:
+    rate = configuration(RunSpec("mug", "reviews", 1111), "reviews").optimization.learning_rate
+    for name in ("copy", "mug-without-unimodal", "mug-true-labels", "ulgm"):
+        assert configuration(RunSpec(name, "reviews", 1111), "reviews").optimization.learning_rate == rate
+    own = config.chosen("mfn", "reviews", "quick")["learning_rate"]
+    assert configuration(RunSpec("mfn", "reviews", 1111), "reviews").optimization.learning_rate == own
+
+
+def test_unknown_preset_is_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        configuration(RunSpec("mug", "reviews", 1111, preset="table-2"), "reviews")  # type: ignore[arg-type]
+    assert "table2" in str(caught.value)

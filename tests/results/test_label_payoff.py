@@ -11,7 +11,6 @@ from made_up import make_dataset
 from matplotlib.figure import Figure
 
 from mugkit import files
-from mugkit.data.reviews import Dials
 from mugkit.results import label_payoff
 from mugkit.results.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT, Setting
 
@@ -96,7 +95,3 @@ def test_at_hand_reads_what_the_last_run_wrote(tmp_path: Path, monkeypatch: pyte
     assert label_payoff.at_hand("quick", tmp_path) == []
     files.write_json(tmp_path / "label_payoff.json", rows())
     assert label_payoff.at_hand("quick", tmp_path) == rows()
-
-
-def test_default_is_stored_under_its_own_name() -> None:
-    assert Dials().stored_as == "reviews"

@@ -10,7 +10,8 @@ import logging
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -21,7 +22,7 @@ from mugkit.config import RunSpec, profile
 from mugkit.engine import Run, Share
 from mugkit.engine.share import AS_PROFILED
 from mugkit.errors import UserError, unknown_name
-from mugkit.search_space import distributions, of_system
+from mugkit.search_space import Dimension, distributions, of_system
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +55,24 @@ class Search:
         base: the run that all trials vary: Table 2's values under the profile.
         seed: of the draws.
         trials: in the order of drawing.
+        finals: of trials that were run with more seeds, number → validation error with each; the winner is one of them.
     """
 
     base: RunSpec
     seed: int
     trials: list[Trial]
+    finals: Mapping[int, list[float]] = field(default_factory=dict)
 
     @property
     def best(self) -> Trial:
         """The trial with the best validation score; of equal ones the first."""
-        return self.trials[choose([one.valid for one in self.trials])]
+        return self.trials[choose([self.score(trial) for trial in self.trials])]
+
+    def score(self, trial: Trial) -> float:
+        """What a trial is judged by: its validation error; if there are finalists their mean, and NaN for the rest."""
+        if not self.finals:
+            return trial.valid
+        return fmean(self.finals.get(trial.number, [math.nan]))
 
     @property
     def finished(self) -> list[Trial]:
@@ -88,13 +97,15 @@ def choose(valid: Sequence[float]) -> int:
 
 
 def specifications(
-    system: str, dataset: str, profile_name: str, trials: int, seed: int = 1111
-) -> list[tuple[dict[str, Any], RunSpec]]:
+    system: str, dataset: str, profile_name: str, trials: int, seed: int = 1111,
+    space: Mapping[str, Dimension] | None = None,
+) -> list[tuple[dict[str, Any], RunSpec]]:  # fmt: skip
     """What a search will try, drawn but not run: pairs of drawn values and run.
 
     Args:
         trials: how many configurations.
         seed: of the draws; the first n of more trials are the same.
+        space: what may change; None: all that the system reads.
 
     Raises:
         UserError: an unknown system, profile or data set, or fewer than one trial.
@@ -104,8 +115,8 @@ def specifications(
     if not 0 <= seed < 2**32:
         raise UserError(f"{seed} is not possible", field="--seed", fix="give a number from 0 to 4294967295")
     work = engines.work(trial(system, dataset, profile_name, {}))
-    space = distributions(of_system(work.system), work.hp)
-    drawn = [_plain(values) for values in ParameterSampler(space, trials, random_state=seed)]
+    ranges = distributions(of_system(work.system) if space is None else space, work.hp)
+    drawn = [_plain(values) for values in ParameterSampler(ranges, trials, random_state=seed)]
     return [(values, trial(system, dataset, profile_name, values)) for values in drawn]
 
 
@@ -124,17 +135,19 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 def search(
     system: str, dataset: str, profile_name: str, trials: int | None = None, seed: int = 1111, engine: str = "local",
     device: str = "auto", address: str = "", share: Share = AS_PROFILED,
+    space: Mapping[str, Dimension] | None = None,
 ) -> Search:  # fmt: skip
     """Draws configurations, runs what is not stored yet, and returns them with their scores.
 
     Args:
         trials: how many; None: as many as the profile says.
+        space: what may change; None: all that the system reads.
 
     Raises:
         UserError: see `specifications`; an unknown engine; or every trial failed.
     """
     count = profile(profile_name).trials if trials is None else trials
-    pairs = specifications(system, dataset, profile_name, count, seed)
+    pairs = specifications(system, dataset, profile_name, count, seed, space)
     runs = finished([spec for _, spec in pairs], engine, device, address, share)
     made = [tried(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
     return Search(trial(system, dataset, profile_name, {}), seed, made)

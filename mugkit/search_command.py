@@ -116,9 +116,9 @@ def _report(found: Search) -> None:
     for name, value in best.values.items():
         table.add_row(name, f"{value:g}")
     console.print(table)
-    console.print(
-        f"trial {best.number} of {len(found.trials)} is best on validation: MAE {best.valid:.3f}", markup=False
-    )
+    seeds = f", mean of {len(found.finals[best.number])} seeds" if found.finals else ""
+    won = f"trial {best.number} of {len(found.trials)} is best on validation: MAE {found.score(best):.3f}{seeds}"
+    console.print(won, markup=False)
     console.print(f"its artifacts: {best.run.folder}", markup=False)
     command = f"mugkit run --system {base.system} --dataset {base.dataset} --profile {base.profile} --preset table2"
     console.print(f"run again: {command} {settings(found)}", markup=False)

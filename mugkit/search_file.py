@@ -12,6 +12,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -98,13 +99,24 @@ def write(one: Record, folder: Path) -> list[Path]:
     about = {"system": base.system, "dataset": base.dataset, "profile": base.profile, "seed of the draws": found.seed}
     about |= {"data": one.data, "made with": dict(one.made_with), "selected by": f"validation {search.SELECTED_BY}"}
     content = {**about, "best": found.best.number, "trials": records(table)}
+    finals = pd.DataFrame(
+        [{"trial": number, "valid": value} for number, errors in found.finals.items() for value in errors]
+    )
+    content |= {"finals": records(finals)} if found.finals else {}
     files.write_json(folder / f"{base.system}.json", content | ({"tested": _packed(one.tested)} if one.tested else {}))
     shown = table.set_index("trial").map("{:.4g}".format)
     note = f"{base.system} on {base.dataset}, profile {base.profile}: every trial is a whole run"
-    below = (
-        f"{note}. valid: {search.SELECTED_BY} of the validation split, by which trial {found.best.number} is the best."
-    )
+    below = f"{note}. valid: {search.SELECTED_BY} of the validation split{_finals(found)}."
     return [folder / f"{base.system}.json", *write_text(table, markdown(shown), folder, base.system, below)]
+
+
+def _finals(found: search.Search) -> str:
+    """By what the best trial won."""
+    if not found.finals:
+        return f", by which trial {found.best.number} is the best"
+    means = ", ".join(f"{number}: {fmean(errors):.4f}" for number, errors in found.finals.items())
+    seeds = len(found.finals[found.best.number])
+    return f" with one seed; mean over {seeds} of the best: {means}; trial {found.best.number} won"
 
 
 def _packed(one: Tested) -> dict[str, Any]:
@@ -141,7 +153,10 @@ def read(path: Path) -> Record:
 def _parsed(content: Mapping[str, Any]) -> Record:
     base = search.trial(content["system"], content["dataset"], content["profile"], {})
     trials = [_trial(row) for row in content["trials"]]
-    found = search.Search(base, int(content["seed of the draws"]), trials)
+    finals: dict[int, list[float]] = {}
+    for row in content.get("finals", []):
+        finals.setdefault(row["trial"], []).append(math.nan if row["valid"] is None else float(row["valid"]))
+    found = search.Search(base, int(content["seed of the draws"]), trials, finals)
     if [one.number for one in trials] != list(range(len(trials))) or found.best.number != content["best"]:
         raise ValueError("its trials are not in order, or another one is its best")
     looked_at = _unpacked(content["tested"], len(found.finished)) if "tested" in content else None

@@ -86,6 +86,14 @@ def of_system(system: System) -> dict[str, Dimension]:
     return {name: one for name, one in SPACE.items() if name in read - system.changes.keys()}
 
 
+def of_training(system: System) -> dict[str, Dimension]:
+    """The same without what only stages 1 and 2 read, whose effect on stage 3 is too small for a search to see."""
+    label_learner = {*_PRETRAINING, "meta_epochs", "alpha"}  # α′ is MLC's rate too, within stage 3
+    if system.labels == "mucn":
+        label_learner.add("alpha_prime")
+    return {name: dimension for name, dimension in of_system(system).items() if name not in label_learner}
+
+
 def distributions(space: Mapping[str, Dimension], hp: Hyperparameters) -> dict[str, Any]:
     """What scikit-learn's ParameterSampler draws from: field → list or distribution.
 

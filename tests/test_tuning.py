@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 from small import bag_of_words
 
-from mugkit import cli, config, engine, files, search, tuning
+from mugkit import cli, config, engine, files, search, search_file, search_space, tuning
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.systems import SYSTEMS, configuration
@@ -82,6 +84,47 @@ def test_table_of_what_nobody_tuned_has_no_rows_and_all_columns(place: Path) -> 
     found = tuning.table("mosi", "paper", place)
     assert found.empty
     assert tuning.display(found).empty
+
+
+def test_tuning_draws_nothing_that_only_the_label_learner_reads() -> None:
+    searched, tuned = search_space.of_system(SYSTEMS["mug"]), search_space.of_training(SYSTEMS["mug"])
+    hp, section = config.Hyperparameters(), {"pretrain_epochs": "pretraining", "meta_epochs": "meta", "alpha": "meta"}
+    assert {"beta", "learning_rate", "d"} <= tuned.keys()
+    assert tuned.keys().isdisjoint(
+        {field.name for part in (hp.pretraining, hp.meta) for field in dataclasses.fields(part)}
+    )
+    assert section.keys() <= searched.keys()
+    assert "alpha_prime" in search_space.of_training(SYSTEMS["mlc"])  # its own rate, inside stage 3
+
+
+def test_the_best_of_one_seed_does_not_win_when_other_seeds_disagree() -> None:
+    trials = [search.Trial(i, {"beta": i}, valid) for i, valid in enumerate((0.9, 1.0, 1.1))]
+    found = search.Search(config.RunSpec("mug", NAME, 1111), 1, trials, {0: [0.9, 1.3, 1.3], 1: [1.0, 1.0, 1.0]})
+    assert found.best.number == 1
+    assert dataclasses.replace(found, finals={}).best.number == 0
+    diverged = dataclasses.replace(found, finals={0: [0.9, math.nan, 0.9], 1: [1.0, 1.0, 1.0]})
+    assert diverged.best.number == 1
+
+
+def test_finalists_are_the_best_of_one_seed_run_with_every_study_seed(dataset: Dataset) -> None:
+    found = tuning.tune("text-only", NAME, "smoke", 4)
+    best = sorted(found.trials, key=lambda trial: trial.valid)[: tuning.FINALISTS]
+    seeds = config.profile("smoke").study_seeds
+    assert list(found.finals) == [trial.number for trial in best]
+    for trial in best:
+        specs = [
+            config.RunSpec("text-only", NAME, seed, "smoke", seeds[0], tuple(trial.values.items())) for seed in seeds
+        ]
+        again = [engine.run(spec).valid_metrics["MAE"] for spec in specs]
+        assert found.finals[trial.number] == pytest.approx(again, abs=1e-6)
+        assert found.finals[trial.number][0] == trial.valid
+
+
+def test_a_record_keeps_the_finals(dataset: Dataset, tmp_path: Path) -> None:
+    found = tuning.tune("text-only", NAME, "smoke", 3)
+    search_file.write(search_file.record(found, dataset, with_test=False), tmp_path)
+    read = search_file.read(tmp_path / "text-only.json").search
+    assert (read.finals, read.best.number) == (found.finals, found.best.number)
 
 
 def test_tune_records_its_choice_and_no_test_score(

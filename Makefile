@@ -101,7 +101,7 @@ test-studies: data  ## compare the committed outputs of the studies' notebooks, 
 	$(NBVAL) $(STUDIES)
 
 test-peers: setup  ## our baselines beside MMSA's, whose weights are copied over (makes MMSA's environment first)
-	@$(LIKE_PIP) python -c "from mugkit.bench import environment; environment.python()"
+	@$(LIKE_PIP) PYTHONPATH=tests python -c "from benchmarks import environment; environment.python()"
 	HF_HUB_OFFLINE=1 pytest tests/peers
 
 # In environments of their own. TORCH names a build: `make test-newest TORCH=torch==2.13.0+cpu` spares gigabytes of CUDA.
@@ -146,7 +146,7 @@ notebooks: data  ## run every notebook in place, to commit its outputs
 		--ExecutePreprocessor.timeout=-1 \
 		notebooks/*.ipynb notebooks/assignments/*.ipynb data_prep/*.ipynb
 	mugkit report --out figures
-	python -m mugkit.results.readme
+	python .ci/upkeep/readme.py
 
 costs: data  ## measure each notebook's time and memory (half an hour) and write them into its first cell
 	HF_HUB_OFFLINE=1 python -m mugkit.results.costs measure

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import readme
 
 from mugkit import files
 from mugkit.errors import UserError
-from mugkit.results import readme
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,7 +31,7 @@ def test_rewritten_missing_table_is_refused(tmp_path: Path) -> None:
 def test_page_of_repository_is_up_to_date(page: str, tables: int) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     assert text.count("<!-- table: ") >= tables
-    assert readme.rewritten(text, ROOT / "figures") == text, "run `python -m mugkit.results.readme`"
+    assert readme.rewritten(text, ROOT / "figures") == text, "run `python .ci/upkeep/readme.py`"
 
 
 def test_readme_pictures_exist() -> None:

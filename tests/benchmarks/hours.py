@@ -4,13 +4,12 @@ Counted: the floating-point operations and the operators of every system's train
 encoders of bert-base's and t5-base's shape. Assumed, and said so under the table: the card, the share of its peak that
 such steps reach, what handing over an operator takes, and how many epochs pass until training stops early. A step takes
 the longer of its arithmetic and its handing over. `mugkit bench --gpu` measures a card's own figures, which replace the
-assumed ones. `python -m mugkit.results.gpu_hours` writes `gpu-hours.json` and `tables/gpu_hours.md` (ten minutes).
+assumed ones. `python .ci/upkeep/gpu_hours.py` writes these counts and the hours.
 """
 
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,17 +18,16 @@ from typing import Any
 import pandas as pd
 import torch
 
+from benchmarks import paper_size
+from benchmarks.counting import Count, count
 from mugkit import files
-from mugkit.bench import paper_size
-from mugkit.bench.counting import Count, count
 from mugkit.config import MetaLearning, profile
 from mugkit.data.schema import MODALITIES, PAPER_SPLITS
-from mugkit.results.tables import markdown
 from mugkit.stages.denoising import ModalityData
 from mugkit.stages.modality import Learning
 from mugkit.stages.pretrain import SavedRepresentations
 from mugkit.stages.training import Checkpoint, progress
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import Work
 
 FAMILIES = ("mosi", "mosei", "sims")
 NAME, GPU = "gpu-hours.json", "gpu.json"
@@ -167,42 +165,3 @@ def trials(rows: Sequence[Mapping[str, Any]], card: Card) -> dict[str, float]:
     own = [row for row in rows if row["system"] == "mug"]
     each = hours(own, card, 1).loc["mug"].to_dict()
     return {str(name): TRIALS * float(value) for name, value in each.items() if name != "total"}
-
-
-def write(rows: Sequence[Mapping[str, Any]], figures: Path) -> pd.DataFrame:
-    """`gpu-hours.json` and `tables/gpu_hours.md`; returns the table of hours."""
-    card, seeds = card_of(figures), len(profile("paper").seeds)
-    table, search = hours(rows, card, seeds), trials(rows, card)
-    table.loc[f"{TRIALS} trials of MUG"] = {**search, "total": sum(search.values())}
-    table.loc["all of it"] = table.loc["total"] + table.loc[f"{TRIALS} trials of MUG"]
-    about = {"card": asdict(card), "epochs_assumed": EPOCHS, "seeds": seeds, "trials": TRIALS}
-    values = {str(name): {str(k): round(float(v), 3) for k, v in row.items()} for name, row in table.iterrows()}
-    files.write_json(figures / NAME, {**about, "hours": values, "counted": list(rows)})
-    shown = table.map("{:.2f}".format)
-    shown.index.name = "GPU hours"
-    with files.atomic_path(figures / "tables" / "gpu_hours.md") as temporary:
-        temporary.write_text(f"{markdown(shown)}\n{caption(card, seeds)}\n", encoding="utf-8")
-    return table
-
-
-def caption(card: Card, seeds: int) -> str:
-    """What is counted and what is assumed."""
-    return (
-        f"One {card.name}, one run at a time, {seeds} seeds. Counted: operations of every system's step at the paper's "
-        f"sizes (encoders with random weights, clips of mean length), and steps from clips, batches and epochs. "
-        f"Of the card: {card.about}. Assumed: early stopping after {EPOCHS} epochs; no cost of reading data. Stages 1 "
-        "and 2 are counted for each system; those that share them pay once. Without the studies of Fig. 5 and of "
-        "assumptions (`python -m mugkit.results.gpu_hours`)."
-    )
-
-
-def main(figures: Path) -> None:
-    """Counts and writes; where everything has been counted before, `again` in place of counting."""
-    kept = figures / NAME
-    again = "again" in sys.argv[1:] and kept.is_file()
-    rows = files.read_json(kept)["counted"] if again else measured([n for n, one in SYSTEMS.items() if one.rows])
-    print(write(rows, figures).round(1).to_string())
-
-
-if __name__ == "__main__":
-    main(Path("figures"))

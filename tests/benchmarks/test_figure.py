@@ -7,7 +7,7 @@ from pathlib import Path
 import made_benches as made
 import pytest
 
-from mugkit.bench import figure
+from benchmarks import figure
 
 
 def record() -> dict:

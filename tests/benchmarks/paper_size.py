@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mugkit.bench.clips import MOSI_TOKENS
+from benchmarks.clips import MOSI_TOKENS
 from mugkit.config import RunSpec
 from mugkit.data.batching import Batch, Clips
 from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, Sequences, Split

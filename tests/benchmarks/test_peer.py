@@ -12,8 +12,8 @@ import pytest
 import torch
 from small import tiny_bert
 
+from benchmarks import peer
 from mugkit.baselines.self_mm import SelfMM
-from mugkit.bench import peer
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.nets import text

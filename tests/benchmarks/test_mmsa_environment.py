@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mugkit.bench import environment
+from benchmarks import environment
 from mugkit.errors import UserError
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import made_benches as made
 import pytest
 
-from mugkit.bench import wording
+from benchmarks import wording
 from mugkit.errors import UserError
 
 

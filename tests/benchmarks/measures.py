@@ -18,7 +18,7 @@ from mugkit import files
 from mugkit.errors import unknown_name
 from mugkit.runs import versions
 
-# Name → `module:function` of this package. Those that need the network come last: what was measured before is kept.
+# Name → `module:function` of this folder. Those that need the network come last: what was measured before is kept.
 BENCHES: Mapping[str, str] = {"stage2": "stage2:stage2", "growth": "growth:growth", "mmsa": "mmsa:measure"}
 NAME = "bench.json"
 
@@ -131,7 +131,7 @@ def _function(place: str) -> Callable[[], Found]:
     module, _, name = place.partition(":")
 
     def measure() -> Found:
-        found: Found = getattr(import_module(f"mugkit.bench.{module}"), name)()
+        found: Found = getattr(import_module(f"benchmarks.{module}"), name)()
         return found
 
     return measure

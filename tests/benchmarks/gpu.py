@@ -16,18 +16,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks import hours, paper_size
+from benchmarks.clips import MOSI_TOKENS
+from benchmarks.counting import count
 from mugkit import files
-from mugkit.bench import paper_size
-from mugkit.bench.clips import MOSI_TOKENS
-from mugkit.bench.counting import count
 from mugkit.config import profile
 from mugkit.data.batching import Batch
 from mugkit.errors import UserError
-from mugkit.results import gpu_hours
 from mugkit.runs import versions
 from mugkit.stages.training import similar_lengths
 
-NAME = gpu_hours.GPU
+NAME = hours.GPU
 PRECISIONS = ("float32", "bfloat16")
 SYSTEM = "copy"  # stage 3 of MUG: labels that lie ready cost what learned ones do
 
@@ -146,12 +145,12 @@ def measure(device: torch.device, size: Size | None = None) -> dict[str, Any]:
 
 def table_hours(found: dict[str, Any], figures: Path) -> float | None:
     """Hours that all systems of the tables with all seeds would take on MOSI; None where steps are not counted."""
-    path = figures / gpu_hours.NAME
+    path = figures / hours.NAME
     if not path.is_file():
         return None
     rows = [row for row in files.read_json(path)["counted"] if row["dataset"] == "mosi"]
-    measured = replace(gpu_hours.ASSUMED, flops=found["step_flops"], launch=found["launch_seconds"])
-    return float(gpu_hours.hours(rows, measured, len(profile("paper").seeds))["total"].loc["total"])
+    measured = replace(hours.ASSUMED, flops=found["step_flops"], launch=found["launch_seconds"])
+    return float(hours.hours(rows, measured, len(profile("paper").seeds))["total"].loc["total"])
 
 
 def write(figures: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Puts generated tables into the README and RUNNING.md, so that none of its numbers is typed by hand.
 
 A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by `figures/tables/NAME.md`, by the table of open
-choices, by what `figures/bench.json` holds, by Table 3 in seven columns, or by what notebooks found. `python -m
-mugkit.results.readme` rewrites the pages; a test fails when one is out of date.
+choices, by what `figures/bench.json` holds, by Table 3 in seven columns, or by what notebooks found. `python
+.ci/upkeep/readme.py` rewrites the pages; a test fails when one is out of date.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from typing import Any
 import pandas as pd
 
 from mugkit import files
-from mugkit.bench.wording import saved_table
 from mugkit.config import open_choices
 from mugkit.errors import UserError
 from mugkit.results.formats import spread
 from mugkit.results.tables import markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from benchmarks.wording import saved_table  # noqa: E402
 
 PAGES = ("README.md", "RUNNING.md", "figures/README.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -86,4 +90,4 @@ def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."))
+    main(ROOT)

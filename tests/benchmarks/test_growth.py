@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from small import bag_of_words
 
+from benchmarks import growth, measures
+from benchmarks.growth import Plan, Series, exponent, made
 from mugkit import files
-from mugkit.bench import growth, measures
-from mugkit.bench.growth import Plan, Series, exponent, made
 from mugkit.data import store
 
 TINY = Plan(clips=(70, 140), clips_of_labels=(70, 140), frames=(2, 4), seeds=(1, 2), mapped=(20, 40), rounds=1)

@@ -10,8 +10,8 @@ import made_benches as made
 import numpy as np
 import pytest
 
-from mugkit.bench import measures
-from mugkit.bench.measures import Found, Ratio
+from benchmarks import measures
+from benchmarks.measures import Found, Ratio
 from mugkit.errors import UserError
 
 LISTED = measures.BENCHES
@@ -86,4 +86,4 @@ def test_record_of_a_ratio_is_complete(tmp_path: Path) -> None:
 def test_every_listed_benchmark_is_there() -> None:
     for place in LISTED.values():
         module, _, name = place.partition(":")
-        assert callable(getattr(import_module(f"mugkit.bench.{module}"), name))
+        assert callable(getattr(import_module(f"benchmarks.{module}"), name))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mugkit.bench import clips
-from mugkit.bench.clips import MOSI_TOKENS
+from benchmarks import clips
+from benchmarks.clips import MOSI_TOKENS
 from mugkit.data.schema import Dataset
 
 

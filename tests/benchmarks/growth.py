@@ -26,7 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mugkit.bench.measures import Curve, Found, Ratio
+from benchmarks.measures import Curve, Found, Ratio
 from mugkit.config import Hyperparameters, RunSpec, hyperparameters, override
 from mugkit.data import store
 from mugkit.data.batching import Clips

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gpu_hours
 import pytest
 from small import tiny_bert
 
+from benchmarks import hours, paper_size
+from benchmarks.counting import Count
+from benchmarks.hours import ASSUMED, Card, Stage
 from mugkit import files
-from mugkit.bench import paper_size
-from mugkit.bench.counting import Count
 from mugkit.config import hyperparameters
-from mugkit.results import gpu_hours
-from mugkit.results.gpu_hours import ASSUMED, Card, Stage
 from mugkit.systems import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +31,10 @@ def test_step_takes_the_longer_of_arithmetic_and_handing_over() -> None:
 def test_hours_are_of_all_seeds_for_stage_3_and_once_for_the_others() -> None:
     hour = {"flops": 1e12, "steps": 3600}
     rows = [row("mug", "mosi", "3", **hour), row("mug", "mosi", "1", **hour), row("tfn", "mosi", "3", **hour)]
-    table = gpu_hours.hours([*rows, row("mug", "sims", "3", **hour)], CARD, seeds=5)
+    table = hours.hours([*rows, row("mug", "sims", "3", **hour)], CARD, seeds=5)
     assert table.loc["mug"].to_dict() == {"mosi": 6, "sims": 5, "total": 11}
     assert table.loc["total"].to_dict() == {"mosi": 11, "sims": 5, "total": 16}
-    assert gpu_hours.trials(rows, CARD) == {"mosi": 50 * 2}
+    assert hours.trials(rows, CARD) == {"mosi": 50 * 2}
 
 
 def test_write_names_what_is_assumed_until_a_card_was_measured(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_stages_of_systems_with_learned_labels_are_three_of_others_one(
     original = paper_size.work
     monkeypatch.setattr(paper_size, "work", lambda *args: original(*args, text_encoder=bert))
     monkeypatch.setattr(paper_size, "token_ids", lambda tokens: [[3] * n for n in tokens])
-    found = gpu_hours.stages("mug", "mosi")
+    found = hours.stages("mug", "mosi")
     assert set(found) == {"1", "2", "3"}
     hp = hyperparameters("mosi", "paper")
     assert found["1"].steps == pytest.approx(15 * 1284 / 32)
@@ -71,14 +71,14 @@ def test_stages_of_systems_with_learned_labels_are_three_of_others_one(
     widest = max(hp.network.d_l, hp.network.d_a, hp.network.d_v)
     assert found["2"].step.flops > 2 * 11 * 32 * hp.meta.mucn_width * hp.network.d_l
     assert found["2"].step.flops < 20 * 2 * 12 * 32 * hp.meta.mucn_width * (widest + 2)
-    assert set(gpu_hours.stages("tfn", "mosi")) == {"3"}
+    assert set(hours.stages("tfn", "mosi")) == {"3"}
 
 
 def test_committed_record_has_every_system_and_data_set_and_its_hours_follow_from_its_counts() -> None:
     record = files.read_json(ROOT / "figures" / "gpu-hours.json")
     named = {name for name, one in SYSTEMS.items() if one.rows}
     counted = record["counted"]
-    assert {(r["system"], r["dataset"]) for r in counted} == {(s, d) for s in named for d in gpu_hours.FAMILIES}
-    table = gpu_hours.hours(counted, Card(**record["card"]), record["seeds"])
+    assert {(r["system"], r["dataset"]) for r in counted} == {(s, d) for s in named for d in hours.FAMILIES}
+    table = hours.hours(counted, Card(**record["card"]), record["seeds"])
     for name in (*named, "total"):
         assert record["hours"][name]["total"] == pytest.approx(table.loc[name, "total"], abs=1e-3)

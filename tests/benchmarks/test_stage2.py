@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mugkit.bench import measures, stage2
-from mugkit.bench.stage2 import OURS, REFERENCE, Stage2
+from benchmarks import measures, stage2
+from benchmarks.stage2 import OURS, REFERENCE, Stage2
 
 
 @pytest.fixture(autouse=True)

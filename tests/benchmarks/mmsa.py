@@ -21,10 +21,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from mugkit.bench import environment
-from mugkit.bench.clips import like_mosi, only
-from mugkit.bench.measures import Found, Ratio
-from mugkit.bench.peer import Peer, training
+from benchmarks import environment
+from benchmarks.clips import like_mosi, only
+from benchmarks.measures import Found, Ratio
+from benchmarks.peer import Peer, training
 from mugkit.config import RunSpec
 from mugkit.data.prepare import prepare
 from mugkit.data.schema import Dataset

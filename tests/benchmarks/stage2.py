@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mugkit.bench.counting import count
-from mugkit.bench.measures import Found, Ratio
+from benchmarks.counting import count
+from benchmarks.measures import Found, Ratio
 from mugkit.config import MetaLearning, hyperparameters
 from mugkit.data.schema import MODALITIES
 from mugkit.stages import closed_form, meta, modality, side_by_side

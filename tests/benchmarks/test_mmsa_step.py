@@ -11,8 +11,8 @@ import pytest
 import torch
 from small import tiny_bert
 
-from mugkit.bench import mmsa
-from mugkit.bench.mmsa import Task
+from benchmarks import mmsa
+from benchmarks.mmsa import Task
 from mugkit.data.schema import Dataset
 from mugkit.nets.text import token_ids
 from mugkit.results.cost import Trainer

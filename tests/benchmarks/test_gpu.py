@@ -10,12 +10,11 @@ import pytest
 import torch
 from small import SPECIAL, WORDS, tiny_bert
 
+from benchmarks import gpu, hours, paper_size
+from benchmarks.clips import MOSI_TOKENS
+from benchmarks.counting import count
 from mugkit import cli, files
-from mugkit.bench import gpu, paper_size
-from mugkit.bench.clips import MOSI_TOKENS
-from mugkit.bench.counting import count
 from mugkit.errors import UserError
-from mugkit.results import gpu_hours
 
 CPU = torch.device("cpu")
 
@@ -57,7 +56,7 @@ def test_measure_on_a_cpu_finds_every_number(tmp_path: Path) -> None:
         assert one["share_of_ceiling"] == pytest.approx(reached / found["ceiling_flops"][name.partition(", ")[2]])
         assert one["flops"] > 0 < one["seconds"]
     files.write_json(tmp_path / gpu.NAME, found | {"mosi_table_hours": gpu.table_hours(found, tmp_path)})
-    card = gpu_hours.card_of(tmp_path)
+    card = hours.card_of(tmp_path)
     assert (card.flops, card.launch) == (found["step_flops"], found["launch_seconds"])
     assert "measured" in card.about
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mugkit.bench.counting import count
+from benchmarks.counting import count
 
 
 def test_flops_of_a_linear_layer_forwards_and_backwards() -> None:

@@ -121,8 +121,8 @@ define test_with
 	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py \
 		--junitxml=.mugkit/env-$(1)/tests.xml $(TESTS)
 	@if [ -z "$(TESTS)" ]; then \
-		.mugkit/env-$(1)/bin/python -m mugkit.results.tested $(1) .mugkit/env-$(1)/tests.xml; \
-		python -m mugkit.results.dependencies; \
+		.mugkit/env-$(1)/bin/python .ci/upkeep/tested.py $(1) .mugkit/env-$(1)/tests.xml; \
+		python .ci/upkeep/dependencies.py; \
 	fi
 endef
 
@@ -149,10 +149,10 @@ notebooks: data  ## run every notebook in place, to commit its outputs
 	python .ci/upkeep/readme.py
 
 costs: data  ## measure each notebook's time and memory (half an hour) and write them into its first cell
-	HF_HUB_OFFLINE=1 python -m mugkit.results.costs measure
+	HF_HUB_OFFLINE=1 python .ci/upkeep/costs.py measure
 
 first: data  ## measure how soon notebook 00 shows its results where nothing is stored; fails when it takes over 30 s
-	@HF_HUB_OFFLINE=1 python -m mugkit.results.costs first
+	@HF_HUB_OFFLINE=1 python .ci/upkeep/costs.py first
 
 bench: data  ## measure ratios of speed (ten minutes, fetches MMSA); fails when one falls under its bar
 	@HF_HUB_OFFLINE=1 $(LIKE_PIP) mugkit bench --out $(OUT)

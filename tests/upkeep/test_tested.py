@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from platform import python_version
 
+import dependencies
 import numpy as np
 import pytest
+import tested
 
 from mugkit import files
 from mugkit.errors import UserError
-from mugkit.results import dependencies, tested
 
 PYPROJECT = """[project]
 dependencies = [

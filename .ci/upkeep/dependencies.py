@@ -1,7 +1,7 @@
 """`DEPENDENCIES.md`: every package that mugkit declares, why it is there (the comment in pyproject), and its licence.
 
-`python -m mugkit.results.dependencies` writes the page from `pyproject.toml`, the metadata of what is installed, and
-the versions that the tests passed with (`mugkit.results.tested`); a test fails when the page says something else.
+`python .ci/upkeep/dependencies.py` writes the page from `pyproject.toml`, the metadata of what is installed, and
+the versions that the tests passed with (`tested.py`); a test fails when the page says something else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENTRIES = re.compile(r"^(?P<key>[a-z0-9]+) = \[$(?P<lines>.*?)^\]$", re.MULTILI
 _HEAD = """\
 # Dependencies
 
-Written by `python -m mugkit.results.dependencies` from `pyproject.toml` and the packages' own metadata; do not edit.
+Written by `python .ci/upkeep/dependencies.py` from `pyproject.toml` and the packages' own metadata; do not edit.
 What these need in turn is pinned in `constraints.txt`; `make audit` looks all of it up among known vulnerabilities.
 """
 
@@ -103,7 +103,7 @@ def page(pyproject: str, tested: Mapping[str, Any]) -> str:
     """The page, a table for each group.
 
     Args:
-        tested: what `mugkit.results.tested` recorded of each environment; may be empty.
+        tested: what `tested.py` recorded of each environment; may be empty.
 
     Raises:
         UserError: a package without its reason, or one that is not installed.
@@ -122,7 +122,7 @@ def page(pyproject: str, tested: Mapping[str, Any]) -> str:
 
 
 def recorded(root: Path) -> dict[str, Any]:
-    """What `mugkit.results.tested` recorded so far."""
+    """What `tested.py` recorded so far."""
     found: dict[str, Any] = files.read_json(root / TESTED) if (root / TESTED).exists() else {}
     return found
 

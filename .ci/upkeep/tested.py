@@ -11,9 +11,10 @@ from pathlib import Path
 from platform import python_version
 from xml.etree import ElementTree
 
+import dependencies
+
 from mugkit import files
 from mugkit.errors import UserError
-from mugkit.results import dependencies
 
 
 def outcome(report: Path) -> dict[str, int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib import metadata
 from pathlib import Path
 
+import dependencies
 import pytest
 
 from mugkit.errors import UserError
-from mugkit.results import dependencies
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PYPROJECT = """[project]
@@ -26,7 +26,7 @@ test = [
 
 
 def test_page_is_current() -> None:
-    """All but licences, which other versions may word otherwise; `python -m mugkit.results.dependencies` mends it."""
+    """All but licences, which other versions may word otherwise; `python .ci/upkeep/dependencies.py` mends it."""
     committed = (REPOSITORY / dependencies.NAME).read_text(encoding="utf-8").splitlines()
     pyproject = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     written = dependencies.page(pyproject, dependencies.recorded(REPOSITORY)).splitlines()

@@ -2,7 +2,7 @@
 
 `make costs` runs the notebooks in their order on an empty store, as a reader would, then all of them again with
 everything stored; it keeps what it measured in `notebooks/costs.json` and rewrites the lines. Without `measure`,
-`python -m mugkit.results.costs` only rewrites them; a test fails when a line says something else. With `first`
+`python .ci/upkeep/costs.py` only rewrites them; a test fails when a line says something else. With `first`
 (`make first`) it prints how soon the first notebook shows its results, and fails when that is too late.
 """
 

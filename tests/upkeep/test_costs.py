@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import costs
 import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
@@ -14,7 +15,6 @@ from mugkit import files
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.reproduce import notebooks
-from mugkit.results import costs
 
 COST = {"first": {"seconds": 41.2, "megabytes": 512}, "again": {"seconds": 7.0, "megabytes": 611}}
 
@@ -93,5 +93,5 @@ def test_every_notebook_says_what_was_measured() -> None:
     for path in notebooks():
         first = nbformat.read(path, as_version=4).cells[0].source
         said = costs.line(record["notebooks"][path.stem], record["cores"])
-        assert costs.rewritten(first, said) == first, f"{path.stem}: run `python -m mugkit.results.costs`"
+        assert costs.rewritten(first, said) == first, f"{path.stem}: run `python .ci/upkeep/costs.py`"
         assert said in first

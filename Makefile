@@ -164,7 +164,7 @@ report: setup  ## write the ledger of claims and figures/report.html from what f
 	mugkit report --out $(OUT)
 
 book: setup  ## build the book of executed notebooks and the API into .mugkit/book
-	python -m mugkit.results.book .mugkit/book
+	python .ci/book/make_book.py .mugkit/book
 
 lab: data  ## open the notebooks in JupyterLab (LAB: options of it, such as LAB=--no-browser)
 	jupyter lab $(LAB) notebooks

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
 
 from mugkit import files
-from mugkit.errors import UserError
 
 
 def bench(
@@ -26,22 +22,8 @@ def bench(
 
     Example: mugkit bench --only mmsa
     """
-    benchmarks = _benchmarks()
+    benchmarks = files.checkout_module("tests", "benchmarks.command")
     if gpu:
         benchmarks.measure_gpu(out)
     elif not benchmarks.measure(only or [], out):
         raise typer.Exit(1)
-
-
-def _benchmarks() -> ModuleType:
-    """What the command calls.
-
-    Raises:
-        UserError: the package is not that of a checkout.
-    """
-    root = files.repository()
-    if root is None or not (root / "tests" / "benchmarks").is_dir():
-        fix = "clone the repository and run `make bench` there"
-        raise UserError("the benchmarks are part of a checkout, not of the installed package", field="bench", fix=fix)
-    sys.path.insert(0, str(root / "tests"))
-    return import_module("benchmarks.command")

@@ -1,7 +1,8 @@
 """The book: executed notebooks, the pages about data, the claims, and the API, as linked HTML that needs no network.
 
-Notebooks are shown as they were executed and committed; nothing runs while the book is built. Sources are gathered in a
-folder of their own, so that the repository stays as it is.
+`make book` and `mugkit report --book FOLDER` call this. Notebooks are shown as they were executed and committed;
+nothing runs while the book is built. Sources are gathered in a folder of their own, so that the repository stays as it
+is.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import mugkit
 from mugkit import files
 from mugkit.errors import UserError
 
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 # Chapter → where it comes from. What is not there is left out.
 PAGES: Mapping[str, str] = {
     "readme.md": "README.md",
@@ -28,49 +30,6 @@ PAGES: Mapping[str, str] = {
     "data_prep/README.md": "data_prep/README.md",
     "data_prep/MEDIA.md": "data_prep/MEDIA.md",
 }
-CONFIGURATION: Mapping[str, Any] = {
-    "project": "mugkit",
-    "author": "mugkit's authors",
-    "extensions": ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "mugkit.results.book_extension"],
-    "html_theme": "sphinx_book_theme",
-    "html_title": "mugkit",
-    "html_theme_options": {"use_download_button": False, "use_fullscreen_button": False, "show_toc_level": 2},
-    "html_math_renderer": "mathtext",  # MathJax would come from a network
-    "html_context": {"default_mode": "light"},
-    "html_static_path": ["_static"],
-    "html_css_files": ["book.css"],
-    "html_copy_source": False,
-    "html_show_sourcelink": False,
-    "nb_execution_mode": "off",
-    "nb_ipywidgets_js": {},  # widgets are shown by their still picture; their script would come from a network
-    "myst_enable_extensions": ["dollarmath"],
-    "myst_heading_anchors": 3,
-    "autodoc_member_order": "bysource",
-    "autodoc_preserve_defaults": True,
-    "default_role": "code",
-    # Words before a colon under "Returns" are looked up as types, and may be the name of several attributes.
-    "suppress_warnings": ["ref.python"],
-}
-STYLE = """\
-img.math { display: inline; height: auto; max-width: 100%; background: none; }
-.formula { margin: 1rem 0; overflow-x: auto; }
-.formula img.math { max-width: none; }
-.bd-article h1, .bd-article h2, .bd-article h3, .field-list, dt.sig, dt.sig *, code { overflow-wrap: anywhere; }
-.field-list * { min-width: 0; overflow-wrap: anywhere; }
-dt.sig *, code, code .pre { white-space: normal !important; }
-.bd-article table { display: block; overflow-x: auto; }
-/* A table is as wide as its cells ask for and scrolls: squeezed, one long remark makes every row tall. */
-.cell_output table.dataframe { width: max-content; max-width: none; }
-.cell_output table.dataframe :is(td, th) { max-width: 22rem; padding: 0.1rem 0.5rem; }
-.cell_output table:not(.dataframe) td:first-child { min-width: 12rem; }
-@media print {
-  .cell_output table { font-size: 0.42rem; }
-  .cell_output table.dataframe { width: auto; }
-  .cell_output table.dataframe :is(td, th) { padding: 0 0.1rem; }
-  .bd-article pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-}
-@media (max-width: 40rem) { .headerlink { display: none !important; } }
-"""
 
 
 def build(target: Path) -> Path:
@@ -83,20 +42,16 @@ def build(target: Path) -> Path:
         Its first page.
 
     Raises:
-        UserError: no repository beside the package, no Sphinx, a target that holds something else, or a warning while
-            building, which is told.
+        UserError: no Sphinx, a target that holds something else, or a warning while building, which is told.
     """
-    root = files.repository()
-    if root is None:
-        raise UserError("the notebooks are not beside the package", fix="clone the repository and run `make setup`")
     if importlib.util.find_spec("sphinx") is None:
         raise UserError("Sphinx is not installed", fix="make setup EXTRAS=report")
     target = files.replaceable(target, ".buildinfo")
     with tempfile.TemporaryDirectory() as scratch, files.atomic_folder(target, replace=True) as pages:
         source = Path(scratch) / "source"
-        gather(root, source)
-        (source / "conf.py").write_text("".join(f"{k} = {v!r}\n" for k, v in CONFIGURATION.items()), encoding="utf-8")
+        gather(ROOT, source)
         options = ["-b", "html", "-W", "--keep-going", "-q", "--no-color", "-d", str(Path(scratch) / "doctrees")]
+        options += ["-c", str(HERE)]
         # A process of its own: Sphinx leaves roles and directives behind in docutils.
         done = subprocess.run(
             [sys.executable, "-m", "sphinx", *options, str(source), str(pages)], capture_output=True, text=True
@@ -126,8 +81,6 @@ def gather(root: Path, source: Path) -> None:
         "*.svg", "*.json", "*.csv", "*.html", "*.md", "tables", "runs", "search", "tuning", "findings"
     )
     shutil.copytree(root / "figures", source / "figures", ignore=pictures)
-    (source / "_static").mkdir()
-    (source / "_static" / "book.css").write_text(STYLE, encoding="utf-8")
     write_api(source / "api")
     (source / "index.md").write_text(contents(source), encoding="utf-8")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from example import media_figures as figures
 from tones import openface_rows, tone, write_rows
 
 from mugkit.data.schema import Dataset
-from mugkit.features import media_figures as figures
 
 
 @pytest.fixture

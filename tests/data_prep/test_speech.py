@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from example import speech
+from example.speech import Prosody
 
 from mugkit.errors import UserError
-from mugkit.features import acoustic, speech
+from mugkit.features import acoustic
 from mugkit.features.media import read_audio
-from mugkit.features.speech import Prosody
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed (apt-get)")
 

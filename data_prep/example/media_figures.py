@@ -14,8 +14,9 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from example import face
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Split
-from mugkit.features import acoustic, face
+from mugkit.features import acoustic
 from mugkit.features.acoustic import FRAME_SECONDS, MFCCS
 from mugkit.features.media import RATE, read_audio
 from mugkit.features.openface import COLUMNS, read_openface

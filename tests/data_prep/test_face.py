@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from example import face
 from scipy.spatial.transform import Rotation
 
-from mugkit.features import face
 from mugkit.features.openface import COLUMNS, INTENSITIES
 
 MIRROR = [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46]

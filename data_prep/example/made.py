@@ -19,12 +19,12 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.ndimage import gaussian_filter1d
 
-from mugkit import files
+from example import face, speech
+from mugkit import features, files
 from mugkit.data import store
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, Dataset, Sequences, Split, SplitName
 from mugkit.data.simulate import Draws
 from mugkit.errors import UserError
-from mugkit.features import face, speech
 from mugkit.features.clips import Frames, Scaling, clip_frames
 from mugkit.features.media import RATE, read_audio
 from mugkit.features.openface import COLUMNS, INTENSITIES, write_openface
@@ -179,7 +179,8 @@ def prepare(source: Dataset, name: str = NAME, sizes: Mapping[SplitName, int] = 
 
 def _recipe(source: Dataset, sizes: Mapping[SplitName, int]) -> str:
     """What the corpus is made of and by."""
-    code = {path.name: files.sha256(path) for path in sorted(Path(__file__).parent.glob("*.py"))}
+    folders = (Path(__file__), Path(features.__file__))
+    code = {path.name: files.sha256(path) for one in folders for path in sorted(one.parent.glob("*.py"))}
     return files.digest([source.fingerprint, dict(sizes), speech.version(), code])
 
 

@@ -42,7 +42,7 @@ QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help setup other-parts data reproduce test test-studies test-peers test-lowest test-newest soak fuzz audit notebooks costs first bench gpu report \
-	book lab pins clean
+	book lab pins sizes clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -178,6 +178,11 @@ pins: setup  ## work out constraints.txt anew after a change in pyproject.toml
 		--quiet --output-file constraints.txt.new
 	{ grep '^#' constraints.txt; sed -E '/^(nvidia-|cuda-|triton)/d; s/\+[a-z0-9.]+$$//' constraints.txt.new; } > constraints.txt.pins
 	mv constraints.txt.pins constraints.txt && rm constraints.txt.new
+
+sizes:  ## print lines and files of Python by folder, as git has them
+	@git ls-files '*.py' | xargs wc -l | awk '$$2 != "total" {parts = split($$2, part, "/"); for (i = 1; i < parts && i < 3; i++) \
+		{place = i == 1 ? part[1] : place "/" part[2]; lines[place] += $$1; files[place]++}} \
+		END {for (place in lines) printf "%-24s %6d lines %4d files\n", place, lines[place], files[place]}' | LC_ALL=C sort
 
 clean:  ## remove the environment and tool caches; prepared data and runs in .mugkit stay
 	rm -rf .venv build dist mugkit.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

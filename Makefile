@@ -42,7 +42,7 @@ QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 .PHONY: help setup other-parts data reproduce test test-studies test-peers test-lowest test-newest soak fuzz audit notebooks costs first bench gpu report \
-	book lab pins clean
+	book lab pins sizes clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -101,7 +101,7 @@ test-studies: data  ## compare the committed outputs of the studies' notebooks, 
 	$(NBVAL) $(STUDIES)
 
 test-peers: setup  ## our baselines beside MMSA's, whose weights are copied over (makes MMSA's environment first)
-	@$(LIKE_PIP) python -c "from mugkit.bench import environment; environment.python()"
+	@$(LIKE_PIP) PYTHONPATH=tests python -c "from benchmarks import environment; environment.python()"
 	HF_HUB_OFFLINE=1 pytest tests/peers
 
 # In environments of their own. TORCH names a build: `make test-newest TORCH=torch==2.13.0+cpu` spares gigabytes of CUDA.
@@ -121,8 +121,8 @@ define test_with
 	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py \
 		--junitxml=.mugkit/env-$(1)/tests.xml $(TESTS)
 	@if [ -z "$(TESTS)" ]; then \
-		.mugkit/env-$(1)/bin/python -m mugkit.results.tested $(1) .mugkit/env-$(1)/tests.xml; \
-		python -m mugkit.results.dependencies; \
+		.mugkit/env-$(1)/bin/python .ci/upkeep/tested.py $(1) .mugkit/env-$(1)/tests.xml; \
+		python .ci/upkeep/dependencies.py; \
 	fi
 endef
 
@@ -146,13 +146,13 @@ notebooks: data  ## run every notebook in place, to commit its outputs
 		--ExecutePreprocessor.timeout=-1 \
 		notebooks/*.ipynb notebooks/assignments/*.ipynb data_prep/*.ipynb
 	mugkit report --out figures
-	python -m mugkit.results.readme
+	python .ci/upkeep/readme.py
 
 costs: data  ## measure each notebook's time and memory (half an hour) and write them into its first cell
-	HF_HUB_OFFLINE=1 python -m mugkit.results.costs measure
+	HF_HUB_OFFLINE=1 python .ci/upkeep/costs.py measure
 
 first: data  ## measure how soon notebook 00 shows its results where nothing is stored; fails when it takes over 30 s
-	@HF_HUB_OFFLINE=1 python -m mugkit.results.costs first
+	@HF_HUB_OFFLINE=1 python .ci/upkeep/costs.py first
 
 bench: data  ## measure ratios of speed (ten minutes, fetches MMSA); fails when one falls under its bar
 	@HF_HUB_OFFLINE=1 $(LIKE_PIP) mugkit bench --out $(OUT)
@@ -164,7 +164,7 @@ report: setup  ## write the ledger of claims and figures/report.html from what f
 	mugkit report --out $(OUT)
 
 book: setup  ## build the book of executed notebooks and the API into .mugkit/book
-	python -m mugkit.results.book .mugkit/book
+	python .ci/book/make_book.py .mugkit/book
 
 lab: data  ## open the notebooks in JupyterLab (LAB: options of it, such as LAB=--no-browser)
 	jupyter lab $(LAB) notebooks
@@ -178,6 +178,11 @@ pins: setup  ## work out constraints.txt anew after a change in pyproject.toml
 		--quiet --output-file constraints.txt.new
 	{ grep '^#' constraints.txt; sed -E '/^(nvidia-|cuda-|triton)/d; s/\+[a-z0-9.]+$$//' constraints.txt.new; } > constraints.txt.pins
 	mv constraints.txt.pins constraints.txt && rm constraints.txt.new
+
+sizes:  ## print lines and files of Python by folder, as git has them
+	@git ls-files '*.py' | xargs wc -l | awk '$$2 != "total" {parts = split($$2, part, "/"); for (i = 1; i < parts && i < 3; i++) \
+		{place = i == 1 ? part[1] : place "/" part[2]; lines[place] += $$1; files[place]++}} \
+		END {for (place in lines) printf "%-24s %6d lines %4d files\n", place, lines[place], files[place]}' | LC_ALL=C sort
 
 clean:  ## remove the environment and tool caches; prepared data and runs in .mugkit stay
 	rm -rf .venv build dist mugkit.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -11,8 +11,11 @@ import re
 import secrets
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mugkit.errors import UserError
@@ -47,6 +50,23 @@ def repository() -> Path | None:
 def is_repository(folder: Path) -> bool:
     """Whether a folder is a copy of this repository: notebooks beside the package and what installs it."""
     return (folder / "pyproject.toml").is_file() and all((folder / name).is_dir() for name in ("notebooks", "mugkit"))
+
+
+def checkout_module(folder: str, name: str) -> ModuleType:
+    """A module of the repository that is no part of the package; processes started later find it, too.
+
+    Args:
+        folder: of the repository; its modules become importable.
+
+    Raises:
+        UserError: the package is installed without its repository.
+    """
+    root = repository()
+    if root is None or not (root / folder).is_dir():
+        fix = "clone the repository, run `make setup` there, and call the command there"
+        raise UserError("this needs a checkout of the repository, which is not beside the package", fix=fix)
+    sys.path.insert(0, str(root / folder))
+    return import_module(name)
 
 
 def data_home() -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mugkit.bench.measures import Curve, Found, Ratio
+from benchmarks.measures import Curve, Found, Ratio
 
 FAST = Ratio("ours over theirs", "a made-up step beside another", [2.5, 3.0, 4.0, 3.5, 2.0], bar=2.0)
 SLOW = Ratio("slower", "a made-up step that is too slow", [1.0, 1.5, 1.2], bar=2.0)

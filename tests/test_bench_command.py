@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import made_benches as made
 import pytest
+from benchmarks import measures
 
 from mugkit import cli, files
-from mugkit.bench import measures
 from mugkit.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[1]
 Mugkit = Callable[..., tuple[int, str, str]]
 
 
@@ -62,3 +65,16 @@ def test_bench_that_breaks_keeps_what_was_measured_before(
 def test_bench_unknown_name_is_exit_code_2(mugkit: Mugkit) -> None:
     code, _, err = mugkit("--only", "fats")
     assert (code, "did you mean 'fast'" in err) == (2, True)
+
+
+def test_bench_finds_a_checkouts_benchmarks_by_itself(tmp_path: Path) -> None:
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-m", "mugkit", "bench", "--only", "fats"]
+    ended = subprocess.run(command, cwd=tmp_path, env=bare | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (ended.returncode, "mmsa" in ended.stderr) == (2, True)
+
+
+def test_bench_without_a_checkout_is_exit_code_2(mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "repository", lambda: None)
+    code, _, err = mugkit()
+    assert (code, "clone the repository" in err) == (2, True)

@@ -66,7 +66,8 @@ def test_help_is_what_make_alone_does(repository: Path) -> None:
 def test_what_messages_tell_to_install_is_a_part_that_setup_can_install() -> None:
     """pip alone cannot: learn2learn needs the settings that uv reads from pyproject.toml."""
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    pages = [*(REPOSITORY / "mugkit").rglob("*.py"), *(REPOSITORY / "data_prep").glob("*.md")]
+    code = [path for folder in ("mugkit", ".ci") for path in (REPOSITORY / folder).rglob("*.py")]
+    pages = [*code, *(REPOSITORY / "data_prep").glob("*.md")]
     texts = [path.read_text(encoding="utf-8") for path in pages]
     named = {name for text in texts for name in re.findall(r"EXTRAS=(\w+)", text)}
     assert named >= {"media", "report", "course"}

@@ -58,9 +58,17 @@ def test_report_of_an_empty_folder_says_what_to_run(
 def test_report_builds_the_book_where_it_is_told_to(
     outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mugkit.results.book.build", lambda target: target / "index.html")
+    monkeypatch.setattr("make_book.build", lambda target: target / "index.html")
     assert report(monkeypatch, "--out", str(outputs), "--book", str(tmp_path / "book")) == 0
     assert f"book: {tmp_path / 'book' / 'index.html'}" in capsys.readouterr().out
+
+
+def test_report_builds_no_book_where_there_is_no_checkout(
+    outputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(files, "repository", lambda: None)
+    assert report(monkeypatch, "--out", str(outputs), "--book", str(tmp_path / "book")) == 2
+    assert "clone the repository" in capsys.readouterr().err
 
 
 def test_report_without_outputs_names_the_folder_as_it_was_given(

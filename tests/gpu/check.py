@@ -117,7 +117,7 @@ def parts(ground: Any) -> dict[str, Callable[[Clock, dict[str, Any]], dict[str, 
 def run(ground: Any, skip: Iterable[str], path: Path) -> dict[str, Any]:
     """All parts but those; what went wrong in one does not stop the next. Written after each of them.
 
-    What `mugkit bench --gpu` would write is at the top, where `mugkit.results.gpu_hours` reads it.
+    What `mugkit bench --gpu` would write is at the top, where `benchmarks.hours` reads it.
     """
     import torch
 

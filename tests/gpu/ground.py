@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks import gpu
 from made_up import make_dataset
 from small import SPECIAL, WORDS, tiny_bert, tiny_t5
 
-from mugkit.bench import gpu
 from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import Dataset

@@ -18,12 +18,12 @@ sys.path.insert(0, str(HERE))
 import carry  # noqa: E402
 import check  # noqa: E402
 import comparing  # noqa: E402
+from benchmarks import hours  # noqa: E402
 from drawing import SameDraws, same_draws  # noqa: E402
 from ground import Ground  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from mugkit import files  # noqa: E402
-from mugkit.results import gpu_hours  # noqa: E402
 from mugkit.results.cost import Trainer  # noqa: E402
 from mugkit.systems import SYSTEMS  # noqa: E402
 
@@ -52,9 +52,9 @@ def test_all_parts_run_dry_in_order_from_a_bare_checkout(tmp_path: Path) -> None
     assert all(one["identical_again"] for one in systems.values())
     assert found["parts"]["waiting"]["waits"].keys() == SYSTEMS.keys()
     assert len(found["parts"]["notebooks"]["results"]) == 4
-    assert not (tmp_path / gpu_hours.GPU).exists()  # a CPU's numbers are never taken for a card's
-    files.write_json(tmp_path / gpu_hours.GPU, found)
-    assert gpu_hours.card_of(tmp_path).flops == found["step_flops"]
+    assert not (tmp_path / hours.GPU).exists()  # a CPU's numbers are never taken for a card's
+    files.write_json(tmp_path / hours.GPU, found)
+    assert hours.card_of(tmp_path).flops == found["step_flops"]
     table = (tmp_path / "tables" / "gpu-dry.md").read_text()
     assert "| Table 3 on MOSI |" in table
     assert "| runs at once: 2 |" in table
@@ -80,7 +80,7 @@ def test_skipped_parts_are_told_and_a_part_that_fails_stops_no_other(
     assert "waiting: FAILED" in printed
     assert "tfn" in printed
     assert check.table(found).count("skipped") == 3
-    assert gpu_hours.card_of(tmp_path) == gpu_hours.ASSUMED
+    assert hours.card_of(tmp_path) == hours.ASSUMED
 
 
 def test_part_that_is_out_of_time_says_what_is_left_out() -> None:

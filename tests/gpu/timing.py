@@ -10,12 +10,12 @@ from functools import partial
 from typing import Any
 
 import torch
+from benchmarks import gpu, hours, paper_size
 from ground import REPOSITORY, Ground
 
 from mugkit import files, paper
-from mugkit.bench import gpu, paper_size
 from mugkit.config import profile
-from mugkit.results import gpu_hours, paper_tables
+from mugkit.results import paper_tables
 
 Items = Callable[[Iterable[str]], Iterator[str]]
 _ready: Any = None  # of a process among several: all begin to measure together
@@ -60,12 +60,12 @@ def table3(before: dict[str, Any]) -> dict[str, Any]:
     """Hours of every system of Table 3 on MOSI with all seeds, from counted steps and the card as measured."""
     if "step_flops" not in before:
         return {"ok": True, "skipped": "needs the part bench"}
-    counted = files.read_json(REPOSITORY / "figures" / gpu_hours.NAME)["counted"]
+    counted = files.read_json(REPOSITORY / "figures" / hours.NAME)["counted"]
     names = {paper_tables.system_of(row) for row in paper.RESULTS[3]}
     rows = [row for row in counted if row["dataset"] == "mosi" and row["system"] in names]
-    card = replace(gpu_hours.ASSUMED, flops=before["step_flops"], launch=before["launch_seconds"])
-    hours = gpu_hours.hours(rows, card, len(profile("paper").seeds))["mosi"]
+    card = replace(hours.ASSUMED, flops=before["step_flops"], launch=before["launch_seconds"])
+    found = hours.hours(rows, card, len(profile("paper").seeds))["mosi"]
     several = before["parts"]["bench"]["clips_per_second_of_runs"]
     gain = max(several.values()) / several["1"]
-    each = {str(name): float(value) for name, value in hours.items()}
+    each = {str(name): float(value) for name, value in found.items()}
     return {"hours": each, "hours_with_several_at_once": each["total"] / gain, "ok": True}

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import torch
+from benchmarks.peer import translated
 from small import tiny_bert
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
@@ -29,7 +30,6 @@ from mugkit.baselines.mfn import MFN, MFNConfig
 from mugkit.baselines.misa import MISA, MISAConfig
 from mugkit.baselines.self_mm import Config, SelfMM
 from mugkit.baselines.tfn import TFN, TFNConfig
-from mugkit.bench.peer import translated
 from mugkit.data.batching import Batch, Padded
 from mugkit.data.schema import MODALITIES
 from mugkit.nets.memory import MemorySizes

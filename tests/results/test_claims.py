@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import readme
 import torch
 
 from mugkit import claim_kinds as kinds
@@ -22,7 +23,7 @@ from mugkit.config import profile
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.results import claim_tests, claim_words, claims, formats, label_quality, readme
+from mugkit.results import claim_tests, claim_words, claims, formats, label_quality
 from mugkit.results.claim_decisions import Evidence, decide
 from mugkit.results.claim_tests import Finished
 from mugkit.results.verdicts import VERDICTS

@@ -1,0 +1,193 @@
+"""The line at the top of every notebook that says how long it takes and how much memory: measured, never typed.
+
+`make costs` runs the notebooks in their order on an empty store, as a reader would, then all of them again with
+everything stored; it keeps what it measured in `notebooks/costs.json` and rewrites the lines. Without `measure`,
+`python .ci/upkeep/costs.py` only rewrites them; a test fails when a line says something else. With `first`
+(`make first`) it prints how soon the first notebook shows its results, and fails when that is too late.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import resource
+import shutil
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import nbformat
+import psutil  # type: ignore[import-untyped]
+
+from mugkit import files, notebook_files
+from mugkit.data.store import folder_of
+from mugkit.reproduce import notebooks
+from mugkit.runs import versions
+from mugkit.stages.training import progress
+
+NAME = "costs.json"
+_PARAGRAPH = re.compile(r"^Takes about .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
+_WIDTH, _OFTEN = 118, 0.2  # characters; seconds between two looks at the memory
+SOON = 30.0  # seconds in which the first notebook runs to its end where nothing is stored
+_SAME = 0.75  # a second time that takes this share of the first saved nothing worth a word
+
+
+class Peak:
+    """The largest memory of the processes started inside a `with` block, all of them together.
+
+    Attributes:
+        megabytes: so far; pages that several processes share count once where the system says so (Linux).
+    """
+
+    def __init__(self) -> None:
+        self.megabytes = 0.0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Peak:
+        self._others = {child.pid for child in psutil.Process().children(recursive=True)}
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._over.wait(_OFTEN):
+            children = [one for one in psutil.Process().children(recursive=True) if one.pid not in self._others]
+            self.megabytes = max(self.megabytes, sum(map(_bytes, children)) / 1e6)
+
+
+def _bytes(process: psutil.Process) -> int:
+    """What one process holds; nothing if it ended in the meantime."""
+    try:
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.rss))
+    except psutil.Error:
+        return 0
+
+
+def measure(notebook: Path, home: Path) -> dict[str, float]:
+    """Runs a notebook from its kernel's start to its end; `seconds` and `megabytes` of the kernel and its workers.
+
+    Also `processor`, the seconds that they computed, and of a notebook with figures `figure`, the seconds to the first.
+
+    Args:
+        home: $MUGKIT_HOME of the kernel; what the notebook writes goes there, too.
+
+    Raises:
+        nbclient.exceptions.CellExecutionError: a cell failed.
+    """
+    from nbclient import NotebookClient
+
+    found = notebook_files.read(notebook)
+    client = NotebookClient(found, timeout=None, resources={"metadata": {"path": str(notebook.parent)}})
+    own = {"MUGKIT_HOME": str(home), "MUGKIT_OUT": str(home / "figures"), "MUGKIT_PROGRESS": "0"}
+    figures: list[float] = []
+    client.on_cell_executed = lambda cell, **_: figures.extend([time.perf_counter() - began] * _has_figure(cell))
+    computed, began = _processor(), time.perf_counter()
+    with Peak() as peak:
+        client.execute(env=os.environ | own)
+    found = {"seconds": time.perf_counter() - began, "processor": _processor() - computed}
+    found |= {"figure": figures[0]} if figures else {}
+    return {**{name: round(value, 1) for name, value in found.items()}, "megabytes": round(peak.megabytes)}
+
+
+def _has_figure(cell: Any) -> bool:
+    return any("image/png" in output.get("data", ()) for output in cell.get("outputs", ()))
+
+
+def _processor() -> float:
+    """Seconds that processes computed which this one started and which have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure_all(paths: Sequence[Path], dataset: str = "reviews") -> dict[str, Any]:
+    """Costs of notebooks, run in order and then once more: `cores`, `versions`, and per notebook `first` and `again`.
+
+    Each measurement is printed as it is made. Nothing of it outlives an interrupt: half a store is no first time.
+    """
+    costs: dict[str, dict[str, Any]] = {path.stem: {} for path in paths}
+    with _empty_store(dataset) as home:
+        rounds = [(occasion, path) for occasion in ("first", "again") for path in paths]
+        for occasion, path in progress(rounds, "notebooks"):
+            costs[path.stem][occasion] = cost = measure(path, home)
+            print(f"{path.stem:26} {occasion:6} {cost['seconds']:7.1f} s {cost['megabytes']:6.0f} MB", flush=True)
+    return {"cores": os.cpu_count(), "versions": versions(), "notebooks": costs}
+
+
+@contextlib.contextmanager
+def _empty_store(dataset: str) -> Iterator[Path]:
+    """A folder that holds the data set and nothing else; gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="mugkit-costs-") as folder:
+        shutil.copytree(folder_of(dataset), Path(folder) / "data" / dataset)
+        yield Path(folder)
+
+
+def first(notebook: Path, dataset: str = "reviews") -> str:
+    """How soon a notebook shows its first figure, and all it has, where nothing is stored; as a sentence.
+
+    Raises:
+        SystemExit: its end came later than `SOON`; the sentence is the message.
+    """
+    with _empty_store(dataset) as home:
+        found = measure(notebook, home)
+    figure = f"first figure after {found['figure']:.1f} s, " if "figure" in found else ""
+    said = f"{notebook.stem}: {figure}last cell after {found['seconds']:.1f} s, {found['processor']:.1f} s of computing"
+    if found["seconds"] > SOON:
+        raise SystemExit(f"{said}: later than {SOON:g} s")
+    return said
+
+
+def line(cost: Mapping[str, Mapping[str, float]], cores: int) -> str:
+    """What a notebook says about its cost, rounded up."""
+    first, again = cost["first"]["seconds"], cost["again"]["seconds"]
+    memory = math.ceil(max(one["megabytes"] for one in cost.values()) / 100) * 100
+    later = "as long every time after" if again > _SAME * first else f"{_time(again)} once its results are stored"
+    text = f"Takes about {_time(first)} and {memory} MB on {cores} cores the first time, {later}; "
+    return textwrap.fill(text + "measured with the notebooks run in their order (`make costs`).", _WIDTH)
+
+
+def _time(seconds: float) -> str:
+    return f"{math.ceil(seconds / 5) * 5} s" if seconds <= 120 else f"{math.ceil(seconds / 60)} min"
+
+
+def rewritten(cell: str, text: str) -> str:
+    """A first cell with the paragraph that states the cost replaced."""
+    return _PARAGRAPH.sub(lambda _: text, cell)
+
+
+def rewrite(paths: Sequence[Path], costs: Mapping[str, Any]) -> None:
+    """Puts the measured costs into the notebooks' first cells; nothing else in them changes."""
+    for path in paths:
+        notebook = notebook_files.read(path)
+        first = notebook.cells[0]
+        first.source = rewritten(first.source, line(costs["notebooks"][path.stem], costs["cores"]))
+        with files.atomic_path(path) as temporary:
+            nbformat.write(notebook, temporary)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Rewrites the lines; with the argument `measure`, measures before; with `first`, only prints what `first` says."""
+    paths = notebooks()
+    if "first" in arguments:
+        print(first(paths[0]))
+        return
+    record = paths[0].parent / NAME
+    if "measure" in arguments:
+        files.write_json(record, measure_all(paths))
+    rewrite(paths, files.read_json(record))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,93 @@
+"""Puts generated tables into the README and RUNNING.md, so that none of its numbers is typed by hand.
+
+A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by `figures/tables/NAME.md`, by the table of open
+choices, by what `figures/bench.json` holds, by Table 3 in seven columns, or by what notebooks found. `python
+.ci/upkeep/readme.py` rewrites the pages; a test fails when one is out of date.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mugkit import files
+from mugkit.config import open_choices
+from mugkit.errors import UserError
+from mugkit.results.formats import spread
+from mugkit.results.tables import markdown
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from benchmarks.wording import saved_table  # noqa: E402
+
+PAGES = ("README.md", "RUNNING.md", "figures/README.md")
+_BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+HEADLINE = "09_table5_ablations"
+FOUND = ("07_table3_mosi_mosei", "05_stage2_meta_learning", "11_embedding_space", "12_hyperparameters",
+         "14_beyond_the_paper")  # fmt: skip
+
+
+def found(figures: Path, *notebooks: str) -> str:
+    """The sentences that code wrote at the end of these notebooks."""
+    paths = [figures / "findings" / f"{name}.md" for name in notebooks]
+    return "".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+
+
+def table3_brief(figures: Path) -> str:
+    """Table 3 on the data of this run, in seven columns: ours, the paper's, and whether MAE differs from MUG's."""
+    rows = files.read_json(figures / "tables" / "table3.json")
+    differences = files.read_json(figures / "tables" / "table3_differences.json")
+    against = {one["system"]: one for one in differences if one.get("metric", "MAE") == "MAE"}
+    shown = [_brief(row, against.get(row["system"], {})) for row in rows if row["origin"] == "run"]
+    return markdown(pd.DataFrame(shown).set_index("system"))
+
+
+def _brief(row: Mapping[str, Any], against: Mapping[str, Any]) -> dict[str, str]:
+    metrics = {name: row["metrics"][name] for name in ("Acc2", "MAE", "Corr")}
+    ours = {name: spread(name, one["mean"], one["std"]) for name, one in metrics.items()}
+    paper = {f"{name}, paper": f"{row['paper'][name]:g}" for name in ("Acc2", "MAE") if name in row["paper"]}
+    return {"system": row["system"], **ours, **paper, "MAE is": against.get("verdict", "–")}
+
+
+def content(name: str, figures: Path) -> str:
+    """What a block shows.
+
+    Raises:
+        UserError: there is no such table.
+    """
+    if name == "open_choices":
+        return markdown(open_choices())
+    if name == "bench":
+        return saved_table(figures / "bench.json")
+    if name == "table3_brief":
+        return table3_brief(figures)
+    if name in ("headline", "findings"):
+        return found(figures, HEADLINE) if name == "headline" else found(figures, *FOUND)
+    path = figures / "tables" / f"{name}.md"
+    if not path.is_file():
+        raise UserError("the README shows a table that does not exist", file=path, fix="run `make reproduce`")
+    return path.read_text(encoding="utf-8")
+
+
+def rewritten(text: str, figures: Path) -> str:
+    """The README's text with every block brought up to date."""
+    return _BLOCK.sub(lambda block: f"{block[1]}\n{content(block[2], figures)}\n{block[4]}", text)
+
+
+def main(root: Path) -> None:
+    """Rewrites the pages of a repository, each atomically."""
+    for path in (root / name for name in PAGES):
+        text = rewritten(path.read_text(encoding="utf-8"), root / "figures")
+        with files.atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(ROOT)

@@ -1,0 +1,226 @@
+"""A small corpus made on the spot: sentences of `reviews`, spoken by espeak-ng and said by a drawn face.
+
+Text and labels are those of `reviews`: the voice follows a clip's acoustic label, the face its visual label, each with
+an expression noise of its own, so that frames come out of media rather than out of a formula for frames. Every clip is
+recorded to a WAV file and an OpenFace CSV file, and these two are all that feature extraction sees.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.ndimage import gaussian_filter1d
+
+from example import face, speech
+from mugkit import features, files
+from mugkit.data import store
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, Dataset, Sequences, Split, SplitName
+from mugkit.data.simulate import Draws
+from mugkit.errors import UserError
+from mugkit.features.clips import Frames, Scaling, clip_frames
+from mugkit.features.media import RATE, read_audio
+from mugkit.features.openface import COLUMNS, INTENSITIES, write_openface
+from mugkit.stages.training import progress
+
+NAME = "made-on-the-spot"
+SIZES: Mapping[SplitName, int] = {"train": 120, "valid": 30, "test": 50}
+WORDS = (4, 11)  # short sentences: the corpus is made while somebody waits
+EXPRESSION_NOISE = 0.3  # on a ±1 scale: what a clip expresses besides its label
+LOST = 0.04  # share of pictures in which the tracker loses the face
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What is to be recorded.
+
+    Attributes:
+        id: `speaker_sentence`; the speaker decides the voice.
+        text: what is said.
+        acoustic, visual: what voice and face are to express, −1 … 1.
+    """
+
+    id: str
+    text: str
+    acoustic: float
+    visual: float
+
+    def expressed(self, modality: str) -> float:
+        """The label and what comes on top of it in this clip."""
+        label = {"a": self.acoustic, "v": self.visual}[modality]
+        return label + EXPRESSION_NOISE * float(Draws("expressed", self.id, modality).gaussian(1)[0])
+
+    @property
+    def voice(self) -> str:
+        """One voice a speaker."""
+        return speech.VOICES[int(8 * Draws("voice", self.id.split("_")[0]).uniform(1)[0])]
+
+
+def record(clip: Clip, folder: Path) -> tuple[Path, Path]:
+    """A clip's sound (`id.wav`) and face track (`id.csv`).
+
+    Raises:
+        UserError: espeak-ng is missing.
+    """
+    sound = folder / f"{clip.id}.wav"
+    speech.speak(clip.text, sound, clip.voice, speech.Prosody.of(clip.expressed("a")))
+    played = perform(clip, loudness(sound))
+    count, draws = len(played.units), Draws("tracker", clip.id)
+    frames = face.as_openface(played, draws.gaussian(count, len(COLUMNS)))
+    lost = draws.uniform(count) < LOST
+    lost[0] = False  # a track begins with a face
+    frames[lost] = 0.0
+    pictures = np.arange(count)
+    keys = np.column_stack([pictures + 1, 0 * pictures, pictures / face.FPS, np.where(lost, 0.02, 0.98), ~lost])
+    return sound, write_openface(folder / f"{clip.id}.csv", frames, keys)
+
+
+def loudness(sound: Path) -> Float64[np.ndarray, " pictures"]:
+    """How loud the voice is in each picture, against the clip's loudest."""
+    samples = read_audio(sound)
+    step = RATE // face.FPS
+    padded = np.pad(samples, (0, -len(samples) % step)).reshape(-1, step)
+    level = np.sqrt((padded**2).mean(axis=1))
+    return level / max(level.max(), 1e-9)
+
+
+def perform(clip: Clip, loud: Float64[np.ndarray, " pictures"]) -> face.Performance:
+    """What the face does: the mouth opens with the voice, a smile or a frown comes and goes, eyes blink, heads move."""
+    count, draws = len(loud), Draws("face", clip.id)
+    shown = clip.expressed("v") * _bursts(count, draws)
+    strength = {
+        "AU12_r": 4 * shown, "AU06_r": 3 * shown, "AU02_r": 1.5 * shown,
+        "AU15_r": -4 * shown, "AU04_r": -4 * shown,
+        "AU25_r": 4 * loud, "AU26_r": 2.5 * loud, "AU45_r": 5.0 * (draws.uniform(count) < 0.04),
+    }  # fmt: skip
+    units = np.column_stack([strength.get(name, np.zeros(count)) for name in INTENSITIES])
+    return face.Performance(
+        units=units.clip(0, face.STRONGEST),
+        rotation=0.06 * _drift(count, 3, draws),
+        place=(0, 0, face.DISTANCE) + 12 * _drift(count, 3, draws),
+        gaze=0.08 * _drift(count, 2, draws),
+    )
+
+
+def _bursts(count: int, draws: Draws) -> Float64[np.ndarray, " pictures"]:
+    """Between a half and 1: an expression that is there all along and strongest at least once in two seconds."""
+    centres = draws.uniform(1 + count // (2 * face.FPS)) * count
+    distance = np.abs(np.arange(count)[:, None] - centres).min(axis=1)
+    return np.clip(1.5 - distance / face.FPS, 0.5, 1)
+
+
+def _drift(count: int, axes: int, draws: Draws) -> Float64[np.ndarray, "pictures axes"]:
+    """Slow movement: smoothed noise with a deviation of about 1."""
+    smooth = gaussian_filter1d(draws.gaussian(count, axes), sigma=5, axis=0, mode="reflect")
+    return smooth * np.sqrt(2 * 5 * np.sqrt(np.pi))
+
+
+# --- the corpus -------------------------------------------------------------------------------------
+
+
+def choose(split: Split, count: int, scale: float) -> tuple[Split, list[Clip]]:
+    """The first `count` short sentences of a split, as a split without frames and as clips to record."""
+    short = [i for i, text in enumerate(split.text) if WORDS[0] <= len(text.split()) <= WORDS[1]][:count]
+    if len(short) < count:
+        fix = "use the data set reviews"
+        raise UserError(f"{len(short)} sentences of {WORDS[0]} to {WORDS[1]} words in {split.name}", fix=fix)
+    labels = {m: split.true_labels[m][short] for m in MODALITIES}
+    ids, text = [split.ids[i] for i in short], [split.text[i] for i in short]
+    clips = [
+        Clip(name, line, float(a) / scale, float(v) / scale)
+        for name, line, a, v in zip(ids, text, labels["a"], labels["v"], strict=True)
+    ]
+    return Split(split.name, ids, text, split.labels[short], {}, labels), clips
+
+
+def make(clip: Clip, folder: Path) -> dict[str, np.ndarray]:
+    """Records a clip and extracts its frames from the two files."""
+    return clip_frames(*record(clip, folder))
+
+
+def media_folder(name: str = NAME) -> Path:
+    """Where the recordings lie."""
+    return files.home() / "media" / name
+
+
+def prepare(source: Dataset, name: str = NAME, sizes: Mapping[SplitName, int] = SIZES, workers: int = 2) -> Dataset:
+    """The corpus as a prepared data set, made if it is not stored yet for this source, code and espeak-ng.
+
+    Args:
+        source: a data set with English text and true unimodal labels: `reviews`.
+        name: to store it under.
+        sizes: clips of each split.
+        workers: processes; with 1 everything happens in this one.
+
+    Returns:
+        Clips with 33 acoustic and 709 visual columns, scaled by the training split's `Scaling` (in `about`).
+
+    Raises:
+        UserError: espeak-ng is missing, or the source has too few short sentences.
+    """
+    recipe = _recipe(source, sizes)
+    if name in store.available() and store.read_manifest(store.folder_of(name))["about"].get("recipe") == recipe:
+        return store.load(name)
+    chosen = {split: choose(source.splits[split], count, source.label_scale) for split, count in sizes.items()}
+    frames = _make_all([clip for _, clips in chosen.values() for clip in clips], media_folder(name), workers)
+    scaling = Scaling.of({m: np.concatenate([frames[c.id][m] for c in chosen["train"][1]]) for m in FRAME_MODALITIES})
+    splits = {split: _with_frames(bare, [scaling(frames[i]) for i in bare.ids]) for split, (bare, _) in chosen.items()}
+    about = _about(source) | {"recipe": recipe, "scaling": scaling.plain()}
+    store.save(Dataset(name, source.family, splits, about=about), store.folder_of(name), replace=True)
+    return store.load(name)
+
+
+def _recipe(source: Dataset, sizes: Mapping[SplitName, int]) -> str:
+    """What the corpus is made of and by."""
+    folders = (Path(__file__), Path(features.__file__))
+    code = {path.name: files.sha256(path) for one in folders for path in sorted(one.parent.glob("*.py"))}
+    return files.digest([source.fingerprint, dict(sizes), speech.version(), code])
+
+
+def _make_all(clips: list[Clip], folder: Path, workers: int) -> dict[str, Frames]:
+    """Frames of every clip by its id."""
+    folder.mkdir(parents=True, exist_ok=True)
+    one = partial(make, folder=folder)
+    if workers == 1:
+        done = [one(clip) for clip in progress(clips, "recording")]
+    else:
+        # The first one here: numba then has compiled and stored what librosa needs. Workers that store the same at once
+        # can leave it damaged, for good.
+        done = [one(clip) for clip in clips[:1]]
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=_single_threaded) as pool:
+            done += progress(pool.map(one, clips[1:], chunksize=8), "recording", total=len(clips) - 1)
+    return {clip.id: frames for clip, frames in zip(clips, done, strict=True)}
+
+
+def _single_threaded() -> None:
+    """Workers share the cores among themselves."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
+def _with_frames(split: Split, frames: list[Frames]) -> Split:
+    sequences = {}
+    for m in FRAME_MODALITIES:
+        offsets = np.cumsum([0, *(len(clip[m]) for clip in frames)], dtype=np.int64)
+        sequences[m] = Sequences(np.concatenate([clip[m] for clip in frames]).astype(np.float32), offsets)
+    return Split(split.name, split.ids, split.text, split.labels, sequences, split.true_labels)
+
+
+def _about(source: Dataset) -> dict[str, object]:
+    return {
+        "source": f"sentences and labels of {source.name}, spoken by {speech.version()}, said by a drawn face",
+        "caption": f"{NAME} (real text, synthetic speech, drawn faces)",
+        "variant": "33/709, unaligned, from media",
+        "caveats": [
+            "Voice and face follow a convention (positive: higher, livelier, faster, louder, smiling); people do not.",
+            "The geometry that draws the face takes the place of OpenFace.",
+            "Scores say nothing about real recordings.",
+        ],
+    }

@@ -1,0 +1,167 @@
+"""What a full reproduction costs in GPU hours: all systems on the paper's three data sets, all seeds, fifty trials.
+
+Counted: the floating-point operations and the operators of every system's training step at the paper's sizes, with
+encoders of bert-base's and t5-base's shape. Assumed, and said so under the table: the card, the share of its peak that
+such steps reach, what handing over an operator takes, and how many epochs pass until training stops early. A step takes
+the longer of its arithmetic and its handing over. `mugkit bench --gpu` measures a card's own figures, which replace the
+assumed ones. `python .ci/upkeep/gpu_hours.py` writes these counts and the hours.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from benchmarks import paper_size
+from benchmarks.counting import Count, count
+from mugkit import files
+from mugkit.config import MetaLearning, profile
+from mugkit.data.schema import MODALITIES, PAPER_SPLITS
+from mugkit.stages.denoising import ModalityData
+from mugkit.stages.modality import Learning
+from mugkit.stages.pretrain import SavedRepresentations
+from mugkit.stages.training import Checkpoint, progress
+from mugkit.systems import Work
+
+FAMILIES = ("mosi", "mosei", "sims")
+NAME, GPU = "gpu-hours.json", "gpu.json"
+TRIALS = profile("paper").trials  # of the random search of section 4.4
+_CLIPS = 4  # of the batch that is counted; FLOPs are those of a batch of any size by its clips
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a card does in a second.
+
+    Attributes:
+        flops: that a training step reaches: the peak of matrix products times the share of it.
+        launch: seconds from one operator to the next at least.
+        about: where these come from.
+    """
+
+    name: str
+    flops: float
+    launch: float
+    about: str
+
+
+ASSUMED = Card(
+    "A100, float32",
+    flops=0.5 * 19.5e12,
+    launch=10e-6,
+    about="assumed: half of an A100's 19.5 TFLOPS in float32 without TensorFloat-32, 10 µs an operator",
+)
+EPOCHS = 16  # of stage 3 and of baselines, or `max_epochs` if that is less
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training: a step's count, and how often it is made.
+
+    Attributes:
+        step: of a full batch.
+        steps: all of them, validation included at a third of a step.
+    """
+
+    step: Count
+    steps: float
+
+    def seconds(self, card: Card) -> float:
+        return self.steps * max(self.step.flops / card.flops, self.step.operators * card.launch)
+
+
+def _counted(todo: Work, make: Any) -> Count:
+    """A step of a full batch, from a few clips of mean length."""
+    tokens = [paper_size.MEAN[todo.dataset.family].tokens] * _CLIPS
+    clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens))
+    one, batch = make(todo, clips), clips.batch(torch.arange(_CLIPS))
+    found = count(lambda: one(batch))
+    return Count(found.flops * todo.hp.optimization.batch_size / _CLIPS, found.operators)
+
+
+def stage_1(todo: Work) -> Stage:
+    steps = PAPER_SPLITS[todo.dataset.family][0] / todo.hp.optimization.batch_size
+    return Stage(_counted(todo, paper_size.stage_1), steps * todo.hp.pretraining.pretrain_epochs)
+
+
+def stage_2(config: MetaLearning, widths: Mapping[str, int], clips: int) -> Stage:
+    """From two steps of each modality, with as many further clips as a step takes."""
+    few = (config.extra_ratio + 1) * config.meta_batch_size
+    short = MetaLearning(**{**asdict(config), "meta_epochs": 1})
+    x, projected = ({m: torch.randn(few, width) for m, width in widths.items()} for _ in range(2))
+    y = torch.rand(few)
+    saved = SavedRepresentations(x, projected, dict.fromkeys(MODALITIES, y), y)
+
+    def epoch() -> None:  # one modality after the other: other processes would not be counted
+        for m in MODALITIES:
+            Learning(ModalityData.of(saved, m, short), m, short, 3.0, 1, Checkpoint()).learn()
+
+    found = count(epoch)
+    made = len(MODALITIES) * few / config.meta_batch_size
+    step = Count(found.flops / made, round(found.operators / made))
+    return Stage(step, len(MODALITIES) * config.meta_epochs * clips / config.meta_batch_size)
+
+
+def stage_3(todo: Work) -> Stage:
+    """Of every epoch, training and a forward pass over the validation split."""
+    train, valid, _ = PAPER_SPLITS[todo.dataset.family]
+    epochs = min(EPOCHS, todo.hp.joint.max_epochs)
+    return Stage(_counted(todo, paper_size.stage_3), epochs * (train + valid / 3) / todo.hp.optimization.batch_size)
+
+
+def stages(system: str, family: str) -> dict[str, Stage]:
+    """What one run of a system consists of; stages 1 and 2 only where labels are learned."""
+    tokens = [paper_size.MEAN[family].tokens] * _CLIPS
+    todo = paper_size.work(system, paper_size.made(family, tokens))
+    found = {"3": stage_3(todo)}
+    if todo.system.labels == "mucn":
+        net = todo.hp.network
+        widths = {"l": net.d_l, "a": net.d_a, "v": net.d_v}
+        found |= {"1": stage_1(todo), "2": stage_2(todo.hp.meta, widths, PAPER_SPLITS[family][0])}
+    gc.collect()
+    return found
+
+
+def measured(systems: Sequence[str], families: Sequence[str] = FAMILIES) -> list[dict[str, Any]]:
+    """The counts of every system and data set: one row a stage."""
+    pairs = [(family, system) for family in families for system in systems]
+    return [
+        {"dataset": family, "system": system, "stage": name, **asdict(one.step), "steps": round(one.steps)}
+        for family, system in progress(pairs, "counting steps")
+        for name, one in stages(system, family).items()
+    ]
+
+
+def card_of(figures: Path) -> Card:
+    """The card that `mugkit bench --gpu` measured, else the assumed one."""
+    path = figures / GPU
+    found = files.read_json(path) if path.is_file() else {}
+    if "step_flops" not in found:  # also where `make gpu` left that part out
+        return ASSUMED
+    reached = f"{found['step_flops'] / 1e12:.1f} TFLOPS in a step of BERT-base at batch 32"
+    about = f"measured (`mugkit bench --gpu`): {reached}, {found['launch_seconds'] * 1e6:.0f} µs an operator"
+    return Card(f"{found['device']}, {found['precision']}", found["step_flops"], found["launch_seconds"], about)
+
+
+def hours(rows: Sequence[Mapping[str, Any]], card: Card, seeds: int) -> pd.DataFrame:
+    """GPU hours by system (rows) and data set (columns). Stages 1 and 2 run once for all seeds (section 3.4)."""
+    table = pd.DataFrame(rows)
+    step = [Stage(Count(r["flops"], r["operators"]), r["steps"]).seconds(card) / 3600 for r in rows]
+    table["hours"] = [one * (seeds if row["stage"] == "3" else 1) for one, row in zip(step, rows, strict=True)]
+    found = table.groupby(["system", "dataset"], sort=False)["hours"].sum().unstack("dataset")
+    found.loc["total"] = found.sum()
+    found["total"] = found.sum(axis=1)
+    return found
+
+
+def trials(rows: Sequence[Mapping[str, Any]], card: Card) -> dict[str, float]:
+    """GPU hours of the random search of MUG on each data set: every trial is a whole run, all three stages."""
+    own = [row for row in rows if row["system"] == "mug"]
+    each = hours(own, card, 1).loc["mug"].to_dict()
+    return {str(name): TRIALS * float(value) for name, value in each.items() if name != "total"}

@@ -1,0 +1,147 @@
+"""What a benchmark finds, and the list of all benchmarks.
+
+A benchmark is a function without arguments that returns what it `Found`. Its ratios come from rounds in which both
+sides take turns, so that whatever else the machine does slows both alike; on a CPU no time is reported by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from mugkit import files
+from mugkit.errors import unknown_name
+from mugkit.runs import versions
+
+# Name → `module:function` of this folder. Those that need the network come last: what was measured before is kept.
+BENCHES: Mapping[str, str] = {"stage2": "stage2:stage2", "growth": "growth:growth", "mmsa": "mmsa:measure"}
+NAME = "bench.json"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One number to look at: the median over rounds, and the bar that it is held against.
+
+    Attributes:
+        name: a few words, for the table and the figure.
+        what: one sentence: what over what, on which data, what is counted and what is not.
+        values: one a round.
+        bar: what the median must not fall under (exceed, unless `at_least`); None: shown and never judged.
+        unit: "×" for how many times faster; other units are left out of the figure.
+        threads: CPU threads of either side.
+    """
+
+    name: str
+    what: str
+    values: Sequence[float]
+    bar: float | None = None
+    at_least: bool = True
+    unit: str = "×"
+    threads: int = 1
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        """The first and the third; of a single value, that value twice."""
+        if len(self.values) < 2:
+            return self.values[0], self.values[0]
+        low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
+        return low, high
+
+    @property
+    def ok(self) -> bool:
+        """Whether the median keeps to the bar; NaN never does."""
+        if self.bar is None:
+            return True
+        return self.median >= self.bar if self.at_least else self.median <= self.bar
+
+    def as_json(self) -> dict[str, Any]:
+        low, high = self.quartiles
+        return {
+            "name": self.name, "what": self.what, "unit": self.unit, "threads": self.threads,
+            "median": self.median, "lower_quartile": low, "upper_quartile": high, "rounds": len(self.values),
+            "bar": self.bar, "at_least": self.at_least, "ok": self.ok,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How cost grows with size; cost is relative to that of the smallest size.
+
+    Attributes:
+        name: a few words, for the legend.
+        x: sizes, relative to the smallest.
+        y: costs, relative to that of the smallest.
+        x_label, y_label: of the axes; curves with equal labels share a panel.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    x_label: str
+    y_label: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name, "x": list(self.x), "y": list(self.y), "x_label": self.x_label, "y_label": self.y_label,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one benchmark found.
+
+    Attributes:
+        about: what holds for all of its ratios: data, sizes, what is counted; for the README, under the table.
+    """
+
+    ratios: Sequence[Ratio]
+    curves: Sequence[Curve] = ()
+    about: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """With the machine's cores and the libraries' versions."""
+        return {
+            "cores": os.cpu_count(), "versions": versions(), "about": self.about,
+            "ratios": [ratio.as_json() for ratio in self.ratios], "curves": [curve.as_json() for curve in self.curves],
+        }  # fmt: skip
+
+
+def chosen(names: Iterable[str]) -> dict[str, Callable[[], Found]]:
+    """The named benchmarks, all if none is named, in the list's order.
+
+    Raises:
+        UserError: there is no such benchmark.
+    """
+    wanted = set(names)
+    for name in wanted - BENCHES.keys():
+        raise unknown_name("benchmark", name, BENCHES)
+    return {name: _function(place) for name, place in BENCHES.items() if name in wanted or not wanted}
+
+
+def _function(place: str) -> Callable[[], Found]:
+    module, _, name = place.partition(":")
+
+    def measure() -> Found:
+        found: Found = getattr(import_module(f"benchmarks.{module}"), name)()
+        return found
+
+    return measure
+
+
+def keep(folder: Path, name: str, found: Found) -> dict[str, Any]:
+    """Enters one benchmark into `bench.json`, beside what others found; returns all of it, in the list's order."""
+    path = folder / NAME
+    record = files.read_json(path) if path.is_file() else {}
+    record[name] = found.as_json()
+    record = {one: record[one] for one in BENCHES if one in record}
+    files.write_json(path, record)
+    return record

@@ -1,0 +1,123 @@
+"""Training at the paper's size without its data and without downloads: what costs are counted and timed with.
+
+Clips are made up; their number, dims and lengths are those of the paper's data sets. Text encoders have bert-base's and
+t5-base's shape and random weights. Neither changes what a step costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.clips import MOSI_TOKENS
+from mugkit.config import RunSpec
+from mugkit.data.batching import Batch, Clips
+from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, Sequences, Split
+from mugkit.data.validate import PAPER_DIMS
+from mugkit.labels import source as labels
+from mugkit.nets.mug import build
+from mugkit.results.cost import Trainer
+from mugkit.runs import Store
+from mugkit.stages import joint, pretrain
+from mugkit.stages.training import adamw, step
+from mugkit.systems import SYSTEMS, Work
+
+VOCABULARY = 20_000  # ids below it are words in every vocabulary in use
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Of a clip: tokens, acoustic and visual frames."""
+
+    tokens: int
+    acoustic: int
+    visual: int
+
+
+# MOSI: the mean of MOSI_TOKENS, frames aligned to words. MOSEI: 447,143 words in 23,453 sentences, as its paper says,
+# and a third more tokens. SIMS: 15 characters and 3.67 s, as its paper says, at 43 acoustic and 10 visual frames a
+# second.
+MEAN: Mapping[str, Lengths] = {
+    "mosi": Lengths(round(float(np.mean(MOSI_TOKENS))), 13, 13),
+    "mosei": Lengths(27, 19, 19),
+    "sims": Lengths(17, 158, 37),
+}
+
+
+class Tokenised(Clips):
+    """Clips whose text is given as token ids, for an encoder that is trained along."""
+
+    def __init__(self, split: Split, ids: list[list[int]], device: torch.device | str = "cpu") -> None:
+        self.split, self.device, self._ids = split, torch.device(device), ids
+        self._features = self._states = None
+
+
+def made(family: str, tokens: list[int]) -> Dataset:
+    """A data set with a clip in every split for each number of tokens; frames in proportion to them."""
+    mean, dims = MEAN[family], dict(zip("av", PAPER_DIMS[family], strict=True))
+    rng, rho = np.random.default_rng(len(tokens)), LABEL_SCALE[family]
+    frames = {
+        m: [max(1, round(length * one / mean.tokens)) for one in tokens]
+        for m, length in (("a", mean.acoustic), ("v", mean.visual))
+    }
+    splits = {}
+    for name in SPLITS:
+        sequences = {
+            m: Sequences(rng.standard_normal((sum(n), dims[m]), dtype=np.float32), np.concatenate([[0], np.cumsum(n)]))
+            for m, n in frames.items()
+        }
+        y, *unimodal = rng.uniform(-rho, rho, (4, len(tokens))).astype(np.float32)
+        names = [f"{name}{number}" for number in range(len(tokens))]
+        splits[name] = Split(name, names, names, y, sequences, dict(zip(MODALITIES, unimodal, strict=True)))
+    return Dataset(family, family, splits)
+
+
+def token_ids(tokens: list[int], vocabulary: int = VOCABULARY) -> list[list[int]]:
+    """Random ids, so many for each clip."""
+    rng = np.random.default_rng(len(tokens))
+    return [rng.integers(0, vocabulary, number).tolist() for number in tokens]
+
+
+def work(system: str, dataset: Dataset, device: str = "cpu", **changes: Any) -> Work:
+    """A run of the profile `paper`, its text encoder of random weights."""
+    encoder = "random-t5-base" if SYSTEMS[system].t5 else "random-bert-base"
+    values = tuple(sorted({"text_encoder": encoder, **changes}.items()))
+    return Work(RunSpec(system, dataset.name, 1111, "paper", changes=values), dataset, Store(Path("nowhere")), device)
+
+
+Step = Callable[[Batch], None]
+
+
+def stage_1(todo: Work, clips: Clips) -> Step:
+    """Makes the network and optimizer of stage 1; the function makes one step."""
+    hp = todo.hp
+    network = build(hp.network, todo.dataset.dims, clips.text_width).to(clips.device)
+    optimizer = adamw(network, hp.optimization)
+    network.train()
+
+    def one(batch: Batch) -> None:
+        loss = pretrain.losses(network, batch, hp.pretraining).total(hp.pretraining)
+        step(network, optimizer, loss, hp.optimization.clip_norm)
+
+    return one
+
+
+def stage_3(todo: Work, clips: Clips) -> Step:
+    """The same for stage 3 and for baselines. Learned labels cost what copied ones do."""
+    hp, make = todo.hp, None
+    if todo.system.labels == "mucn":
+        make = joint.builder(todo.dataset, hp, labels.copied(todo.dataset), str(clips.device))
+    network, objective = (make or todo.builder())(clips)
+    network.train()
+    objective.begin_epoch(clips, 0, 1)
+    trainer = Trainer(clips, network, objective, adamw(network, hp.optimization), hp.optimization)
+
+    def one(batch: Batch) -> None:
+        trainer.step(batch, 0)
+
+    return one

@@ -1,0 +1,104 @@
+"""The comparison with MMSA, with trainers of ours in MMSA's place: equal ones are found equal, others are not."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small import tiny_bert
+
+from benchmarks import mmsa
+from benchmarks.mmsa import Task
+from mugkit.data.schema import Dataset
+from mugkit.nets.text import token_ids
+from mugkit.results.cost import Trainer
+
+
+@pytest.fixture
+def task(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
+    dataset, encoder = made_up((40, 4, 4)), str(tiny_bert(tmp_path / "bert"))
+    monkeypatch.setattr(mmsa, "OFFLINE_ENCODER", encoder)
+    monkeypatch.setattr(mmsa, "ROUNDS", 2)
+    monkeypatch.setenv("MUGKIT_PROGRESS", "0")
+    return Task(Path("python"), dataset, token_ids(dataset.train.text, encoder))
+
+
+class Ours:
+    """A trainer of ours as MMSA's side; counts what it was asked for."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer, self.epoch, self.steps = trainer, 0, 0
+
+    def step(self, clips: list[int]) -> tuple[float, float]:
+        self.steps += 1
+        return 6.0, self.trainer.step(self.trainer.clips.batch(torch.tensor(clips)), self.epoch)
+
+    def end_epoch(self) -> None:
+        self.epoch += 1
+
+
+def in_mmsas_place(task: Task, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> list[Ours]:
+    """Every trainer of MMSA's becomes one of ours, with weights of another seed and no dropout."""
+    made: list[Ours] = []
+    ours = task.ours
+
+    @contextlib.contextmanager
+    def theirs(_: Task, **settings: Any) -> Iterator[Any]:
+        torch.manual_seed(5)
+        trainer = ours("self-mm", **{**mmsa.OURS_AGREED, **changes})
+        for module in trainer.network.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+            if isinstance(module, torch.nn.Linear):
+                torch.nn.init.normal_(module.weight, std=0.1)
+        made.append(Ours(trainer))
+        yield made[-1], {name: values.clone() for name, values in trainer.network.state_dict().items()}
+
+    monkeypatch.setattr(Task, "theirs", theirs)
+    return made
+
+
+def test_losses_of_equal_training_are_equal(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = in_mmsas_place(task, monkeypatch)
+    assert mmsa.losses_apart(task) < 1e-6
+    assert (made[0].steps, made[0].epoch) == (9, 3)  # three batches an epoch
+
+
+@pytest.mark.parametrize("change", [{"learning_rate": 2e-3}, {"weight_decay": 0.5}, {"text_learning_rate": 1e-3}])
+def test_losses_of_other_training_are_apart(
+    task: Task, monkeypatch: pytest.MonkeyPatch, change: dict[str, float]
+) -> None:
+    in_mmsas_place(task, monkeypatch, **change)
+    assert mmsa.losses_apart(task) > mmsa.TOLERANCE
+
+
+def test_compared_takes_turns_and_leaves_the_first_round_out(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = in_mmsas_place(task, monkeypatch)
+    monkeypatch.setattr(mmsa, "timed", lambda _: lambda clips, epoch: 1.0 if epoch == 0 else 2.0)
+    ratios = mmsa.compared(task)
+    assert [(one.steps, one.epoch) for one in made] == [(9, 3), (9, 3)]
+    assert [ratio.values for ratio in ratios] == [[3.0, 3.0]] * 4
+    assert [ratio.bar for ratio in ratios] == [mmsa.BAR, mmsa.BAR, None, None]
+    assert [ratio.name.partition(" beside")[0] for ratio in ratios] == ["Self-MM", "stage 3"] * 2
+
+
+def test_timed_steps_train_on_the_clips_given(task: Task) -> None:
+    trainer = task.ours("self-mm")
+    before = {name: values.clone() for name, values in trainer.network.named_parameters()}
+    assert mmsa.timed(trainer)([3, 1, 2], 0) > 0
+    assert any(not torch.equal(before[name], values) for name, values in trainer.network.named_parameters())
+
+
+def test_both_sides_train_with_the_same_batch_encoder_and_dims(task: Task) -> None:
+    from mugkit.baselines.self_mm import PUBLISHED
+
+    for system in mmsa.OURS.values():
+        trainer = task.ours(system)
+        assert trainer.optimization.batch_size == mmsa.BATCH
+        assert trainer.clips.text_width == 0  # the encoder is trained along
+    published = {"a": 16, "v": 32}  # MMSA's settings for MOSI, which it is left with
+    assert (dict(PUBLISHED.lstm), dict(PUBLISHED.out)) == (published, published)

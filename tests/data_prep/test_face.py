@@ -1,0 +1,114 @@
+"""The drawn face: geometry by hand, and OpenFace's columns consistent with each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from example import face
+from scipy.spatial.transform import Rotation
+
+from mugkit.features.openface import COLUMNS, INTENSITIES
+
+MIRROR = [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46]
+MIRROR += [39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+
+
+def still(frames: int = 1, **units: float) -> face.Performance:
+    """A face straight before the camera with constant action units."""
+    strengths = np.tile([units.get(name, 0.0) for name in INTENSITIES], (frames, 1))
+    place = np.tile((0.0, 0.0, 500.0), (frames, 1))
+    return face.Performance(strengths, np.zeros((frames, 3)), place, np.zeros((frames, 2)))
+
+
+def points(**units: float) -> np.ndarray:
+    return face.landmarks(still(**units))[0] - (0, 0, 500)
+
+
+def columns(performance: face.Performance) -> dict[str, np.ndarray]:
+    frames = face.as_openface(performance, np.zeros((len(performance.units), 709)))
+    return dict(zip(COLUMNS, frames.T, strict=True))
+
+
+@pytest.mark.parametrize(
+    "unit", ["none", "AU01_r", "AU02_r", "AU04_r", "AU06_r", "AU12_r", "AU15_r", "AU25_r", "AU26_r"]
+)
+def test_landmarks_are_68_and_symmetric(unit: str) -> None:
+    found = points(**{unit: 5.0})
+    assert found.shape == (68, 3)
+    assert np.allclose(found, found[MIRROR] * (-1, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("unit", "point", "down"),
+    [("AU12_r", 48, -9), ("AU15_r", 54, 9), ("AU01_r", 21, -8), ("AU04_r", 22, 8), ("AU26_r", 8, 9), ("AU25_r", 66, 5)],
+)
+def test_landmarks_action_units_move_what_they_should(unit: str, point: int, down: float) -> None:
+    full, half = points(**{unit: 5.0})[point, 1], points(**{unit: 2.5})[point, 1]
+    rest = points()[point, 1]
+    assert full - rest == pytest.approx(down)
+    assert half - rest == pytest.approx(down / 2)
+
+
+def test_landmarks_a_blink_closes_the_lids() -> None:
+    def opening(found: np.ndarray) -> float:
+        return float((found[[41, 40], 1] - found[[37, 38], 1]).mean())
+
+    assert opening(points()) > 8
+    assert abs(opening(points(AU45_r=5.0))) < 1
+
+
+def test_project_is_a_pinhole_camera() -> None:
+    assert face.project(np.array([[0, 0, 500], [10, -20, 250]], dtype=float)).tolist() == [[160, 120], [180, 80]]
+
+
+def test_as_openface_columns_agree_with_each_other() -> None:
+    rotation, place = np.array([[0.1, -0.2, 0.05]]), np.array([[12.0, -8.0, 470.0]])
+    moved = face.Performance(still(AU12_r=3.0).units, rotation, place, np.array([[0.1, -0.05]]))
+    found = columns(moved)
+    deep = np.column_stack([[found[f"{axis}_{i}"][0] for i in range(68)] for axis in "XYZ"])
+    flat = np.column_stack([[found[f"{axis}_{i}"][0] for i in range(68)] for axis in "xy"])
+    assert np.allclose(flat, 500 * deep[:, :2] / deep[:, 2:] + (160, 120))
+    # Kabsch: the rotation and translation that take the face before the camera to where it is
+    turned, _ = Rotation.align_vectors(deep - deep.mean(0), points(AU12_r=3.0) - points(AU12_r=3.0).mean(0))
+    assert np.allclose(turned.as_euler("XYZ"), [found[f"pose_R{axis}"][0] for axis in "xyz"])
+    assert [found[f"pose_T{axis}"][0] for axis in "xyz"] == place[0].tolist()
+    assert found["p_scale"][0] == pytest.approx(500 / 470)
+    assert (found["p_tx"][0], found["p_ty"][0]) == pytest.approx((160 + 500 * 12 / 470, 120 - 500 * 8 / 470))
+
+
+def test_as_openface_gaze_is_a_unit_vector_that_pupils_follow() -> None:
+    ahead, aside = still(), still()
+    aside.gaze[:] = (0.2, 0.0)
+    found, before = columns(aside), columns(ahead)
+    vector = np.array([found[f"gaze_0_{axis}"][0] for axis in "xyz"])
+    assert np.linalg.norm(vector) == pytest.approx(1)
+    assert np.arctan2(vector[0], -vector[2]) == pytest.approx(found["gaze_angle_x"][0]) == pytest.approx(0.2)
+    for pupil, lid in ((20, 8), (48, 36)):
+        assert found[f"eye_lmk_X_{pupil}"] > before[f"eye_lmk_X_{pupil}"] + 1
+        assert found[f"eye_lmk_X_{lid}"] == before[f"eye_lmk_X_{lid}"]
+
+
+def test_as_openface_presence_follows_intensity_and_shape_modes_stay_zero() -> None:
+    found = columns(still(AU12_r=1.2, AU04_r=0.8))
+    assert (found["AU12_c"][0], found["AU04_c"][0], found["AU28_c"][0]) == (1, 0, 0)
+    assert all(found[f"p_{mode}"][0] == 0 for mode in range(34))
+
+
+def test_as_openface_jitter_keeps_intensities_in_range() -> None:
+    jitter = np.random.default_rng(0).standard_normal((200, 709))
+    plain = face.as_openface(still(200, AU12_r=5.0), np.zeros((200, 709)))
+    moved = face.as_openface(still(200, AU12_r=5.0), jitter)
+    intensities = moved[:, COLUMNS.index("AU01_r") : COLUMNS.index("AU45_r") + 1]
+    assert intensities.min() == 0
+    assert intensities.max() == 5
+    spread = (moved - plain).std(axis=0)
+    assert spread[COLUMNS.index("x_0")] == pytest.approx(0.5, abs=0.1)
+    assert spread[COLUMNS.index("pose_Rx")] == 0
+
+
+def test_draw_shows_a_mouth_that_opens() -> None:
+    pictures = [face.draw(face.project(face.landmarks(still(AU26_r=open_by))[0])) for open_by in (0.0, 5.0)]
+    dark = [(picture.sum(axis=2) < 150).sum() for picture in pictures]
+    assert pictures[0].shape == (240, 320, 3)
+    assert pictures[0].dtype == np.uint8
+    assert dark[1] > dark[0] + 100

@@ -1,0 +1,168 @@
+"""The corpus made on the spot, with tones in place of espeak-ng's voice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from example import made, speech
+from example.made import Clip
+from example.speech import Prosody
+from tones import tone
+
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.features.clips import Scaling, clip_frames
+from mugkit.features.openface import COLUMNS, INTENSITIES, read_openface
+
+SIZES = {"train": 3, "valid": 1, "test": 2}
+CLIP = Clip("train03_00042", "Good enough for a rainy evening.", 0.4, 1.0)
+
+
+def hum(text: str, path: Path, voice: str, prosody: Prosody) -> Path:
+    """Loud and silent by turns, as high as the prosody asks for, as long as the text."""
+    samples = tone(1.5 * prosody.pitch, 0.06 * len(text.split()) + 0.3)
+    soundfile.write(path, samples * (np.arange(len(samples)) // 4410 % 2 == 0), 22_050, subtype="FLOAT")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _voice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech, "speak", hum)
+    monkeypatch.setattr(speech, "version", lambda: "a hum")
+
+
+@pytest.fixture
+def source(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((40, 20, 20), family="reviews", name="reviews")
+
+
+def test_clip_expresses_its_label_and_something_of_its_own() -> None:
+    many = [replace(CLIP, id=f"train00_{i}") for i in range(400)]
+    acoustic, visual = (np.array([clip.expressed(m) for clip in many]) for m in "av")
+    assert (acoustic.mean(), visual.mean()) == pytest.approx((0.4, 1.0), abs=0.06)
+    assert acoustic.std() == pytest.approx(made.EXPRESSION_NOISE, abs=0.04)
+    assert abs(np.corrcoef(acoustic, visual)[0, 1]) < 0.15
+    assert CLIP.expressed("a") == replace(CLIP).expressed("a")
+
+
+def test_clip_voice_belongs_to_the_speaker() -> None:
+    assert CLIP.voice == replace(CLIP, id="train03_77777").voice
+    assert {replace(CLIP, id=f"train{i:02d}_1").voice for i in range(60)} == set(speech.VOICES)
+
+
+def test_perform_mouth_follows_the_voice_and_smile_the_label() -> None:
+    loud = np.tile([0.0, 1.0], 20)
+    units = {v: made.perform(replace(CLIP, visual=v), loud).units for v in (-2.0, 2.0)}
+    mouth, smile, frown = (INTENSITIES.index(name) for name in ("AU25_r", "AU12_r", "AU04_r"))
+    assert (units[2.0][::2, mouth] == 0).all()
+    assert (units[2.0][1::2, mouth] == 4).all()
+    assert (units[2.0][:, smile] > 0).all()
+    assert (units[2.0][:, frown] == 0).all()
+    assert (units[-2.0][:, smile] == 0).all()
+    assert (units[-2.0][:, frown] > 0).all()
+    assert max(part.max() for part in units.values()) <= 5
+
+
+def test_loudness_is_of_each_tenth_of_a_second(tmp_path: Path) -> None:
+    samples = np.concatenate([tone(200, 0.1), np.zeros(2205), 0.5 * tone(200, 0.05)])
+    soundfile.write(tmp_path / "clip.wav", samples, 22_050, subtype="FLOAT")
+    assert made.loudness(tmp_path / "clip.wav") == pytest.approx([1, 0, 0.5 / np.sqrt(2)], abs=0.01)
+
+
+def test_record_leaves_sound_and_a_track_with_lost_pictures(tmp_path: Path) -> None:
+    clip = replace(CLIP, text="word " * 400)
+    sound, csv = made.record(clip, tmp_path)
+    track = read_openface(csv)
+    seconds = soundfile.info(sound).duration
+    assert len(track.frames) == np.ceil(seconds * 10)
+    assert track.tracked[0]
+    assert (~track.tracked).mean() == pytest.approx(made.LOST, abs=0.03)
+    smile = track.frames[:, COLUMNS.index("AU12_r")]
+    assert smile.mean() == pytest.approx(4 * 0.85 * clip.expressed("v"), abs=1)
+    before = csv.read_bytes()
+    made.record(clip, tmp_path)
+    assert csv.read_bytes() == before
+
+
+def test_choose_takes_short_sentences_in_their_order(source: Dataset) -> None:
+    bare, clips = made.choose(source.train, 5, 3.0)
+    short = [i for i, text in enumerate(source.train.text) if 4 <= len(text.split()) <= 11][:5]
+    assert short != list(range(5))
+    assert bare.ids == [clip.id for clip in clips] == [source.train.ids[i] for i in short]
+    assert bare.labels.tolist() == source.train.labels[short].tolist()
+    assert [3 * clip.visual for clip in clips] == pytest.approx(bare.true_labels["v"].tolist(), abs=1e-6)
+    with pytest.raises(UserError, match=r"(?s)sentences of 4 to 11 words in train.*use the data set reviews"):
+        made.choose(source.train, 41, 3.0)
+
+
+def test_prepare_stores_scaled_frames_of_the_recordings(source: Dataset) -> None:
+    dataset = made.prepare(source, sizes=SIZES, workers=1)
+    assert dataset.dims == {"a": 33, "v": 709}
+    assert {name: len(split) for name, split in dataset.splits.items()} == SIZES
+    assert dataset.has_true_labels
+    assert dataset.family == "reviews"
+    scaling = Scaling.of_dataset(dataset)
+    assert scaling is not None
+    for m in "av":
+        frames = dataset.train.sequences[m].frames
+        changing = frames.std(axis=0) > 1e-3
+        assert np.allclose(frames[:, changing].mean(axis=0), 0, atol=1e-3)
+        assert np.allclose(frames[:, changing].std(axis=0), 1, atol=1e-3)
+        assert changing.sum() > 0.6 * frames.shape[1]
+    sound = made.media_folder() / f"{dataset.test.ids[1]}.wav"
+    again = scaling(clip_frames(sound, sound.with_suffix(".csv")))
+    assert all(np.array_equal(again[m], dataset.test.sequences[m][1]) for m in "av")
+
+
+def test_prepare_again_reuses_what_is_stored_unless_the_recipe_changed(
+    monkeypatch: pytest.MonkeyPatch, source: Dataset
+) -> None:
+    calls: list[str] = []
+
+    def make(clip: Clip, folder: Path) -> dict[str, np.ndarray]:
+        calls.append(clip.id)
+        rng = np.random.default_rng(len(clip.text))
+        return {m: rng.standard_normal((4, 3), dtype=np.float32) for m in "av"}
+
+    monkeypatch.setattr(made, "make", make)
+    first = made.prepare(source, sizes=SIZES, workers=1)
+    assert len(calls) == 6
+    assert made.prepare(source, sizes=SIZES, workers=1).fingerprint == first.fingerprint
+    assert len(calls) == 6
+    monkeypatch.setattr(speech, "version", lambda: "another hum")
+    made.prepare(source, sizes=SIZES, workers=1)
+    assert len(calls) == 12
+    made.prepare(source, sizes=SIZES | {"train": 2}, workers=1)
+    assert len(calls) == 17
+    assert store.available() == [made.NAME]
+
+
+def test_first_clip_is_made_before_workers_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """So that what numba compiles is stored by one process alone."""
+    seen: list[str] = []
+    monkeypatch.setattr(made, "make", lambda clip, folder: seen.append(clip.id) or {})
+
+    class Workers:
+        def __init__(self, *_: object, **__: object) -> None:
+            assert seen == ["a"]
+
+        def __enter__(self) -> Workers:
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+
+        def map(self, call: Callable[[Any], Any], items: list[Any], chunksize: int) -> Iterator[Any]:
+            return map(call, items)
+
+    monkeypatch.setattr(made, "ProcessPoolExecutor", Workers)
+    clips: list[Any] = [SimpleNamespace(id=name) for name in "abc"]
+    assert list(made._make_all(clips, tmp_path / "media", workers=2)) == ["a", "b", "c"]
+    assert seen == ["a", "b", "c"]

@@ -1,0 +1,78 @@
+"""The pictures' numbers, against the files and scores they are drawn from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from example import media_figures as figures
+from tones import openface_rows, tone, write_rows
+
+from mugkit.data.schema import Dataset
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> tuple[Path, Path]:
+    """Half a second of 200 Hz, then silence; six pictures of a face that opens its mouth."""
+    samples = np.concatenate([tone(200, 0.5), np.zeros(11_025)])
+    soundfile.write(tmp_path / "clip.wav", samples, 22_050, subtype="FLOAT")
+    rows = openface_rows(6)
+    for i, row in enumerate(rows):
+        row |= {"y_62": "100.0", "y_66": f"{100 + 2 * i}.0", "y_54": f"{110 - i}.0", "x_8": f"{i}.0"}
+    return tmp_path / "clip.wav", write_rows(tmp_path / "clip.csv", rows)
+
+
+def test_clip_numbers_are_of_the_files(clip: tuple[Path, Path]) -> None:
+    numbers = figures.clip_numbers(*clip)
+    assert numbers["seconds"] == pytest.approx(1.0)
+    assert len(numbers["wave"]) == 600
+    assert max(numbers["wave"][320:]) == 0
+    assert numbers["f0"][10] == pytest.approx(200, rel=0.0145)
+    assert numbers["f0"][-3:] == [0, 0, 0]
+    assert np.array(numbers["mfcc"]).shape == (44, 20)
+    assert numbers["mouth"] == [0, 2, 4, 6, 8, 10]
+    assert numbers["smile"] == [-10, -9, -8, -7, -6, -5]
+    assert [picture[8][0] for picture in numbers["points"]] == [0, 1, 2, 4, 5]
+    assert numbers["at"] == [0, 0.1, 0.2, 0.4, 0.5]
+    json.dumps(numbers, allow_nan=False)
+
+
+def test_clip_figure_has_five_faces_and_labelled_panels(clip: tuple[Path, Path]) -> None:
+    figure = figures.clip_figure(figures.clip_numbers(*clip))
+    titles = [axes.get_title() for axes in figure.axes]
+    assert [title for title in titles if title.endswith(" s")] == ["0.0 s", "0.1 s", "0.2 s", "0.4 s", "0.5 s"]
+    labels = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    assert labels == ["amplitude", "F0 (Hz)", "coefficient", "pixels"]
+
+
+@pytest.mark.parametrize(("clips", "critical"), [(10, 0.632), (50, 0.279), (100, 0.197)])
+def test_chance_is_the_tabulated_critical_value(clips: int, critical: float) -> None:
+    assert figures.chance(clips) == pytest.approx(critical, abs=5e-4)
+
+
+def test_score_numbers_hold_each_scores_own_truth(made_up: Callable[..., Dataset]) -> None:
+    split = made_up((4, 4, 12)).test
+    rng = np.random.default_rng(0)
+    scores = {name: rng.standard_normal(12).astype(np.float32) for name in ("M", "l", "a", "v")}
+    one = {"M": 1.0, "l": 2.0, "a": 3.0, "v": -1.0}
+    numbers = figures.score_numbers(split, scores, one, dict.fromkeys(one, 0.5))
+    for name, truth in {"M": split.labels, **split.true_labels}.items():
+        assert numbers[name]["truth"] == pytest.approx(truth.tolist(), abs=1e-4)
+        assert numbers[name]["corr"] == pytest.approx(np.corrcoef(scores[name], truth)[0, 1], abs=1e-5)
+        assert numbers[name]["corr_with_y"] == pytest.approx(np.corrcoef(scores[name], split.labels)[0, 1], abs=1e-5)
+        assert numbers[name]["clip"] == one[name]
+    json.dumps(numbers, allow_nan=False)
+
+
+def test_score_figure_has_a_panel_for_each_score(made_up: Callable[..., Dataset]) -> None:
+    split = made_up((4, 4, 12)).test
+    scores = {"M": split.labels, **split.true_labels}
+    one = {name: float(values[0]) for name, values in scores.items()}
+    figure = figures.score_figure(figures.score_numbers(split, scores, one, one), 3.0)
+    assert [axes.get_title().split(":")[0] for axes in figure.axes] == ["multimodal", "language", "acoustic", "visual"]
+    assert "r = 1.00" in figure.axes[0].get_title()
+    assert figure.axes[0].get_xlabel() == "true label"

@@ -1,0 +1,213 @@
+"""The book: its parts, one build of the whole, and how its pages look in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import make_book as book
+import nbformat
+import numpy as np
+import pytest
+from book_extension import for_mathtext, of_module, picture, plain
+from matplotlib import image
+from pages import DESKTOP, PHONE, browser, pdf_pages, visit
+from playwright.sync_api import Browser
+
+from mugkit.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+
+
+# --- parts ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tex", "expected"),
+    [
+        (r"\tfrac{1}{n}\textstyle\sum_j y^j \tag{25}", r"\frac{1}{n}\sum_j y^j \qquad (25)"),
+        (r"\frac1n", r"\frac{1}{n}"),
+        (r"\mathcal L_{m'}", r"\mathcal{L}_{m'}"),
+        ("\\ge 0,\n\\gets \\lVert x\\rVert", r"\geq 0, \gets \Vert x\Vert"),
+        (r"W_\mathrm{down} \text{noise}", r"W_{\mathrm{down}} \mathrm{noise}"),
+    ],
+)
+def test_for_mathtext_keeps_the_formula_in_other_words(tex: str, expected: str) -> None:
+    assert for_mathtext(tex) == expected
+
+
+def test_picture_is_svg_in_the_page_with_its_formula_as_text() -> None:
+    shown = picture(r"\hat y < \mathbf{x}_{m'}")
+    (source,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', shown)
+    assert b"<svg" in base64.b64decode(source)
+    assert r'alt="\hat y &lt; \mathbf{x}_{m&#x27;}"' in shown
+    assert picture(r"\hat y") == picture(r"\hat y")
+
+
+def test_picture_of_what_is_no_formula_is_refused() -> None:
+    with pytest.raises(ValueError, match="Unknown symbol"):
+        picture(r"\nosuchthing")
+
+
+def test_formulas_of_all_notebooks_can_be_typeset() -> None:
+    cells = [cell for path in NOTEBOOKS for cell in nbformat.read(path, as_version=4).cells]
+    text = "\n\n".join(re.sub(r"`[^`]*`", "", cell.source) for cell in cells if cell.cell_type == "markdown")
+    formulas = set(re.findall(r"(?<!\\)\$\$?([^$]+)\$\$?", text))
+    assert len(formulas) > 50
+    assert [tex for tex in formulas if "<img" not in picture(tex)] == []
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("mean |y_m − y| of x_", r"mean \|y_m − y\| of x\_"),
+        ("`a|b_` and *", r"`a|b_` and \*"),
+        ("y_mc and __init__ stay", r"y_mc and __init_\_ stay"),
+        ("nothing to do", "nothing to do"),
+    ],
+)
+def test_plain_escapes_what_means_itself(line: str, expected: str) -> None:
+    assert plain(line) == expected
+
+
+def test_of_module_sets_lists_apart_and_keeps_the_spaces_of_blocks() -> None:
+    lines = ["Text of |y|:", "- one", "  goes on", "- two", "After.", "    a │ |b|", "      c │ d", "back", "", "    e"]
+    expected = [r"Text of \|y\|:", "", "- one", "  goes on", "- two", "", "After.", ""]
+    expected += ["::", "", "    a │ |b|", "      c │ d", "", "back", "", "::", "", "    e"]
+    assert of_module(lines) == expected
+
+
+def test_relinked_keeps_links_inside_the_book(tmp_path: Path) -> None:
+    (tmp_path / "data_prep").mkdir()
+    for name in ("data_prep/README.md", "fig.png", "LICENSE"):
+        (tmp_path / name).touch()
+    text = "[data](data_prep/README.md#here) [law](LICENSE) [web](https://x.org) [top](#top) ![f](fig.png) ![g](no.png)"
+    made = book.relinked(text, tmp_path, tmp_path, {"data_prep/README.md": tmp_path / "data_prep" / "README.md"})
+    assert made == "[data](/data_prep/README.md) law [web](https://x.org) [top](#top) ![f](/fig.png) g"
+
+
+def test_modules_are_the_public_ones() -> None:
+    names = list(book.modules())
+    assert {"mugkit.stages.meta", "mugkit.results", "mugkit.paper"} <= set(names)
+    assert not [name for name in names if "__main__" in name]
+    sources = {path for path in (ROOT / "mugkit").rglob("*.py") if not path.name.startswith("_")}
+    assert {name.rpartition(".")[2] for name in names} >= {path.stem for path in sources}
+
+
+def test_build_with_a_warning_is_refused_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def gather(root: Path, source: Path) -> None:
+        source.mkdir()
+        (source / "index.md").write_text("# Book\n\n[nowhere](missing.md)\n")
+
+    monkeypatch.setattr(book, "gather", gather)
+    with pytest.raises(UserError, match="warnings"):
+        book.build(tmp_path / "book")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_build_into_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(UserError, match="replaced as a whole"):
+        book.build(tmp_path)
+    assert (tmp_path / "thesis.txt").exists()
+
+
+# --- the whole --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The book of this repository, built once; a warning is an error."""
+    return book.build(tmp_path_factory.mktemp("book") / "pages").parent
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as started:
+        yield started
+
+
+def chapters(built: Path) -> list[Path]:
+    return [path for path in sorted(built.rglob("*.html")) if "_static" not in path.parts]
+
+
+def test_book_has_every_notebook_as_executed(built: Path) -> None:
+    for path in NOTEBOOKS:
+        page = (built / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
+        pictures = sum("image/png" in output.get("data", {}) for output in outputs(path))
+        assert page.count("../_images/") >= pictures
+        assert f"finished: {path.stem}" in page
+
+
+def outputs(path: Path) -> list[nbformat.NotebookNode]:
+    cells = nbformat.read(path, as_version=4).cells
+    return [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+def test_book_documents_functions_with_the_shapes_of_their_tensors(built: Path) -> None:
+    page = (built / "api" / "mugkit.stages.html").read_text(encoding="utf-8")
+    assert 'id="mugkit.stages.meta.meta_learn"' in page
+    text = html.unescape(re.sub(r"<[^>]+>", "", page))
+    assert "l1(prediction: Float[Tensor, 'batch'], target: Float[Tensor, 'batch']) → Float[Tensor, '']" in text
+
+
+def test_book_pages_name_no_address_that_is_loaded_from_a_network(built: Path) -> None:
+    loaded = re.compile(r'<(?:script|img|iframe|source)[^>]*\ssrc="(https?:)?//|<link[^>]*href="(https?:)?//')
+    pages = chapters(built)
+    assert len(pages) > len(NOTEBOOKS) + 8
+    assert [page.name for page in pages if loaded.search(page.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    "name", ["index", "readme", "notebooks/05_stage2_meta_learning", "data_prep/README", "api/mugkit.results"]
+)
+def test_browser_shows_the_page(name: str, size: tuple[int, int], built: Path, chromium: Browser) -> None:
+    with visit(chromium, built / f"{name}.html", size) as seen:
+        assert seen.troubles == []
+        assert seen.broken_images() == []
+        assert seen.overflow() == 0
+        picture = image.imread(BytesIO(seen.page.screenshot()))
+        assert picture.shape[:2] == size[::-1]
+        assert np.ptp(picture[..., :3]) > 0.5  # not blank
+
+
+def test_browser_every_chapter_loads_without_trouble(built: Path, chromium: Browser) -> None:
+    troubles = {}
+    with visit(chromium, built / "index.html", PHONE) as seen:
+        for page in chapters(built):
+            seen.turn_to(page)
+            troubles[page.name] = [*seen.troubles, *([f"{seen.overflow()} px too wide"] if seen.overflow() else [])]
+    assert {name: found for name, found in troubles.items() if found} == {}
+
+
+def test_browser_navigation_leads_to_the_notebooks(built: Path, chromium: Browser) -> None:
+    with visit(chromium, built / "index.html") as seen:
+        seen.page.locator("nav a", has_text="Stage 2").first.click()
+        assert seen.page.url.endswith("notebooks/05_stage2_meta_learning.html")
+        seen.page.locator("img.math").first.wait_for(state="visible")  # pictures are drawn after the page is there
+        assert seen.troubles == []
+
+
+def test_browser_prints_a_chapter(built: Path, chromium: Browser) -> None:
+    with visit(chromium, built / "notebooks" / "05_stage2_meta_learning.html") as seen:
+        assert pdf_pages(seen.page.pdf(format="A4")) > 1
+
+
+def test_browser_wide_tables_scroll_on_a_phone_and_are_whole_on_paper(built: Path, chromium: Browser) -> None:
+    with visit(chromium, built / "notebooks" / "07_table3_mosi_mosei.html", PHONE) as seen:
+        table = seen.page.locator("table.dataframe", has_text="Graph-MFN").nth(1)
+        box = table.locator("xpath=ancestor::div[contains(@class, 'text_html')]")
+        assert table.evaluate("table => table.offsetWidth") > 2 * PHONE[0]
+        assert box.evaluate("box => { box.scrollLeft = 300; return box.scrollLeft; }") == 300
+        heights = table.evaluate("table => [...table.tBodies[0].rows].map(row => row.offsetHeight)")
+        assert max(heights) < 4 * min(heights)  # no remark is squeezed into a column of single words
+        seen.page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins
+        seen.page.emulate_media(media="print")
+        cut_off = "tables => tables.filter(t => t.scrollWidth > t.clientWidth + 1).length"
+        assert seen.page.locator("table").evaluate_all(cut_off) == 0

@@ -1,0 +1,97 @@
+"""The notebooks' lines about time and memory: measured on a kernel, and kept to what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import costs
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from mugkit import files
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.reproduce import notebooks
+
+COST = {"first": {"seconds": 41.2, "megabytes": 512}, "again": {"seconds": 7.0, "megabytes": 611}}
+
+
+def written(path: Path, *code: str) -> Path:
+    cells = [new_markdown_cell("# A title\n\nTakes about 9 s and 9 MB."), *map(new_code_cell, code)]
+    nbformat.write(new_notebook(cells=cells), path)
+    return path
+
+
+@pytest.mark.slow
+def test_measure_sees_what_the_kernel_holds_and_how_long_it_runs(tmp_path: Path) -> None:
+    small = written(tmp_path / "small.ipynb", "import time; time.sleep(1.5)")
+    large = written(tmp_path / "large.ipynb", "held = bytearray(b'x') * 400_000_000", "import time; time.sleep(1.5)")
+    less, more = (costs.measure(path, tmp_path / "home") for path in (small, large))
+    assert less["seconds"] >= 1.5
+    assert 300 < more["megabytes"] - less["megabytes"] < 900
+
+
+@pytest.mark.slow
+def test_measure_hands_its_folder_to_the_kernel_and_refuses_a_cell_that_fails(tmp_path: Path) -> None:
+    ask = f"import os; assert os.environ['MUGKIT_HOME'] == {str(tmp_path)!r}"
+    costs.measure(written(tmp_path / "a.ipynb", ask), tmp_path)
+    with pytest.raises(CellExecutionError, match="AssertionError"):
+        costs.measure(written(tmp_path / "b.ipynb", "assert False"), tmp_path)
+
+
+FIGURE = "from IPython.display import Image, display; display(Image(data=b'\\x89PNG\\r\\n\\x1a\\n', format='png'))"
+
+
+@pytest.mark.slow
+def test_measure_tells_what_was_computed_and_when_the_first_figure_was_there(tmp_path: Path) -> None:
+    code = ("import time; time.sleep(1)", FIGURE, "sum(range(10**8))", FIGURE)
+    found = costs.measure(written(tmp_path / "figures.ipynb", *code), tmp_path / "home")
+    assert 1 <= found["figure"] < found["seconds"] - 0.5
+    assert found["processor"] > 0.5
+    assert "figure" not in costs.measure(written(tmp_path / "none.ipynb", "1 + 1"), tmp_path / "home")
+
+
+@pytest.mark.slow
+def test_first_starts_from_the_data_alone_and_fails_when_it_is_late(
+    tmp_path: Path, made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save(made_up(), files.data_home() / "made-up")
+    only = "import os, pathlib; assert [p.name for p in pathlib.Path(os.environ['MUGKIT_HOME']).iterdir()] == ['data']"
+    path = written(tmp_path / "n.ipynb", only, FIGURE)
+    assert costs.first(path, "made-up").startswith("n: first figure after ")
+    monkeypatch.setattr(costs, "SOON", 0.0)
+    with pytest.raises(SystemExit, match=r"last cell after .*: later than 0 s"):
+        costs.first(path, "made-up")
+
+
+def test_line_rounds_up_and_takes_the_larger_memory() -> None:
+    said = costs.line(COST, cores=2)
+    assert said.startswith("Takes about 45 s and 700 MB on 2 cores the first time, 10 s once its results are stored;")
+    assert max(map(len, said.splitlines())) <= 118
+
+
+def test_line_of_a_long_run_is_in_minutes_and_of_one_that_stores_nothing_says_so() -> None:
+    assert "Takes about 5 min" in costs.line({**COST, "first": {"seconds": 241.0, "megabytes": 1}}, cores=2)
+    assert "as long every time after" in costs.line({**COST, "again": COST["first"]}, cores=2)
+
+
+def test_rewrite_changes_the_first_cells_paragraph_and_nothing_else(tmp_path: Path) -> None:
+    path = written(tmp_path / "n.ipynb", "1 + 1")
+    before = nbformat.read(path, as_version=4)
+    costs.rewrite([path], {"cores": 2, "notebooks": {"n": COST}})
+    after = nbformat.read(path, as_version=4)
+    assert after.cells[0].source == f"# A title\n\n{costs.line(COST, 2)}"
+    before.cells[0].source = after.cells[0].source
+    assert after == before
+
+
+def test_every_notebook_says_what_was_measured() -> None:
+    record = files.read_json(notebooks()[0].parent / costs.NAME)
+    for path in notebooks():
+        first = nbformat.read(path, as_version=4).cells[0].source
+        said = costs.line(record["notebooks"][path.stem], record["cores"])
+        assert costs.rewritten(first, said) == first, f"{path.stem}: run `python .ci/upkeep/costs.py`"
+        assert said in first

@@ -1,0 +1,72 @@
+"""The README's generated blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import readme
+
+from mugkit import files
+from mugkit.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_rewritten_block_holds_table_and_is_stable(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "t.md").write_text("| a |\n| --- |\n| 1 |\n")
+    text = "before\n<!-- table: t -->\nold\n<!-- end -->\nafter\n"
+    once = readme.rewritten(text, tmp_path)
+    assert once == "before\n<!-- table: t -->\n\n| a |\n| --- |\n| 1 |\n\n<!-- end -->\nafter\n"
+    assert readme.rewritten(once, tmp_path) == once
+
+
+def test_rewritten_missing_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="make reproduce"):
+        readme.rewritten("<!-- table: nothing -->\n<!-- end -->", tmp_path)
+
+
+@pytest.mark.parametrize(("page", "tables"), [("README.md", 3), ("RUNNING.md", 2), ("figures/README.md", 9)])
+def test_page_of_repository_is_up_to_date(page: str, tables: int) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert text.count("<!-- table: ") >= tables
+    assert readme.rewritten(text, ROOT / "figures") == text, "run `python .ci/upkeep/readme.py`"
+
+
+def test_readme_pictures_exist() -> None:
+    import re
+
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert pictures
+    assert [p for p in pictures if not (ROOT / p).is_file()] == []
+
+
+def test_readme_fits_on_a_few_screens() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_brief_table_has_our_rows_and_a_word_for_each(tmp_path: Path) -> None:
+    values = {name: {"mean": 1.0, "std": 0.1, "n": 5} for name in ("Acc2", "MAE", "Corr")}
+    rows = [{"system": name, "metrics": values, "paper": {"MAE": 0.7}, "origin": origin} for name, origin in
+            (("MUG", "run"), ("MFN", "run"), ("MFN", "quoted"))]  # fmt: skip
+    files.write_json(tmp_path / "tables" / "table3.json", rows)
+    files.write_json(
+        tmp_path / "tables" / "table3_differences.json",
+        [
+            {"system": "MFN", "metric": "Acc2", "verdict": "better"},
+            {"system": "MFN", "metric": "MAE", "verdict": "worse"},
+        ],
+    )
+    lines = readme.content("table3_brief", tmp_path).strip().splitlines()
+    assert len(lines) == 4
+    assert "worse" in lines[-1]
+    assert "better" not in lines[-1]
+
+
+def test_findings_are_those_of_the_named_notebooks(tmp_path: Path) -> None:
+    (tmp_path / "findings").mkdir()
+    (tmp_path / "findings" / f"{readme.HEADLINE}.md").write_text("- it works\n")
+    (tmp_path / "findings" / f"{readme.FOUND[0]}.md").write_text("- a second thing\n")
+    assert readme.content("headline", tmp_path) == "- it works\n"
+    assert readme.content("findings", tmp_path) == "- a second thing\n"

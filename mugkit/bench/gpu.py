@@ -21,11 +21,11 @@ from mugkit.bench import paper_size
 from mugkit.bench.clips import MOSI_TOKENS
 from mugkit.bench.counting import count
 from mugkit.config import profile
-from mugkit.data.batching import Batch
+from mugkit.data.batch import Batch
 from mugkit.errors import UserError
 from mugkit.results import gpu_hours
 from mugkit.runs import versions
-from mugkit.stages.training import similar_lengths
+from mugkit.seeding import similar_lengths
 
 NAME = gpu_hours.GPU
 PRECISIONS = ("float32", "bfloat16")

@@ -161,7 +161,7 @@ def test_train_jointly_test_split_is_read_after_the_choice(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    clips, fit = trainer.Clips, trainer.fit
+    clips, fit = trainer.ClipLoader, trainer.fit
 
     def open_split(split: Split, *rest: Any) -> ClipLoader:
         order.append(split.name)
@@ -172,7 +172,7 @@ def test_train_jointly_test_split_is_read_after_the_choice(
         order.append("chosen")
         return done
 
-    monkeypatch.setattr(trainer, "Clips", open_split)
+    monkeypatch.setattr(trainer, "ClipLoader", open_split)
     monkeypatch.setattr(trainer, "fit", fitted)
     train(dataset, tmp_path / "1")
     assert order == ["train", "valid", "chosen", "test"]

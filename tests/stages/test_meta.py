@@ -25,7 +25,7 @@ from mugkit.data.schema import MODALITIES
 from mugkit.labels import source
 from mugkit.maml import MAML
 from mugkit.nets.mug import MUCN
-from mugkit.stages import closed_form, denoising, meta
+from mugkit.stages import denoising, meta
 from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.denoising import ModalityData, Step, Task
 from mugkit.stages.meta import ModalityMetaTrainer, Steps, bilevel_step, correct, write_parameters
@@ -424,8 +424,8 @@ class Spy:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[Task, Task | None, list[Tensor], Step]] = []
-        self.original = closed_form.ClosedForm
-        monkeypatch.setattr(closed_form, "ClosedForm", self)
+        self.original = meta.ClosedForm
+        monkeypatch.setattr(meta, "ClosedForm", self)
 
     def __call__(self, mucn: MUCN, settings: MetaLearning) -> Steps:
         original = self.original(mucn, settings)

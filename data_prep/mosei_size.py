@@ -29,7 +29,8 @@ from jaxtyping import Int64
 from mugkit import files
 from mugkit.config import hyperparameters
 from mugkit.data import disk, store
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import PAPER_SPLITS, SPLITS
 from mugkit.errors import UserError
 
@@ -131,7 +132,7 @@ def padded_frames(lengths: Int64[np.ndarray, " clips"], dim: int, rng: np.random
 # --- steps, each in a process of its own --------------------------------------------------------------
 
 
-class Timed(Clips):
+class Timed(ClipLoader):
     """Clips whose batches end early: what of an epoch some seconds suffice for."""
 
     seconds, made = float("inf"), 0
@@ -150,8 +151,9 @@ def step(name: str, seconds: float) -> dict[str, Any]:
     import torch
 
     from mugkit.nets.mug import build
+    from mugkit.seeding import similar_lengths
+    from mugkit.stages.optim import adamw
     from mugkit.stages.pretrain import train_epoch
-    from mugkit.stages.training import adamw, similar_lengths
 
     torch.set_num_threads(1)
     data, hp = store.load("mosei"), hyperparameters("mosei", "quick")

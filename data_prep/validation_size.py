@@ -19,7 +19,7 @@ import typer
 from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.data import reviews
-from mugkit.data.schema import Dataset, Sequences, Split
+from mugkit.data.schema import Dataset, RaggedFrames, Split
 from mugkit.data.store import fingerprint
 from mugkit.runs import Store, read_result
 from mugkit.systems import Work
@@ -30,7 +30,8 @@ SIZES = (229, 500, 1000)
 def first(split: Split, count: int) -> Split:
     """The first clips of a split."""
     kept = {
-        m: Sequences(one.frames[: one.offsets[count]], one.offsets[: count + 1]) for m, one in split.sequences.items()
+        m: RaggedFrames(one.frames[: one.offsets[count]], one.offsets[: count + 1])
+        for m, one in split.sequences.items()
     }
     labels = {m: values[:count] for m, values in split.true_labels.items()}
     return replace(

@@ -85,10 +85,10 @@ class Pretraining:
     eta: float = 0.01  # weight of the projected predictive loss
     temperature: float = _open(0.1, why="usual for normalised vectors", changes="τ of Eq. 11: how hard negatives count")
 
-    contrastive_reach: Literal["network", "projection"] = _open(
+    contrastive_gradient_scope: Literal["network", "projection"] = _open(
         "network",
         why="stopped at x_m alone, as Eq. 12 has it, the gap closes and x_m hardly moves: what section 4.9 sees",
-        changes="'projection' stops Eq. 11 at x too: it trains the projections only, and the gap stays (notebook 04)",
+        changes="'projection' stops Eq. 11 at x too: it trains the projections only, and the gap stays (notebook 11)",
     )
 
 

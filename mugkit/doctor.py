@@ -93,7 +93,7 @@ def _learn2learn() -> Iterator[Check]:
 
 
 def _text_encoders() -> Iterator[Check]:
-    from mugkit.nets import encoders
+    from mugkit.data import encoders
 
     for name in encoders.OFFLINE:
         found, fix = _offline_encoder(name)
@@ -106,7 +106,7 @@ def _text_encoders() -> Iterator[Check]:
 
 def _offline_encoder(name: str) -> tuple[str, str | None]:
     """What was found of an encoder that a Python package carries, and what to do if that is not enough."""
-    from mugkit.nets import encoders
+    from mugkit.data import encoders
 
     package = encoders.OFFLINE[name]
     if package.onnx and (files.home() / "encoders" / name).is_dir():

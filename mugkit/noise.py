@@ -26,8 +26,9 @@ from mugkit.config import RunSpec
 from mugkit.data import reviews
 from mugkit.data.schema import LABEL_SCALE, Dataset, Split
 from mugkit.errors import UserError
+from mugkit.progress import progress
 from mugkit.runs import Store, read_result
-from mugkit.stages.training import derive_seed, progress
+from mugkit.seeding import derive_seed
 from mugkit.systems import Work
 
 NOISY_SPLITS = ("train", "valid")

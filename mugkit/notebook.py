@@ -26,11 +26,11 @@ from mugkit.data.schema import Dataset
 from mugkit.data.store import available, load
 from mugkit.data.vocabulary import unknown
 from mugkit.labels import source
+from mugkit.labels.source import LearnedLabels
 from mugkit.metrics import HEADLINE
 from mugkit.results import paper_tables, tables
 from mugkit.results.outputs import NO_RESULT, Outputs
 from mugkit.results.style import apply_style
-from mugkit.stages.meta import LearnedLabels
 from mugkit.systems import SYSTEMS, Work, configuration
 
 # The batch runner and the tests look for this line: a notebook that stopped early does not have it.

@@ -15,8 +15,8 @@ from mugkit.data.store import load
 from mugkit.engine import ENGINES, missing
 from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError, unknown_name
+from mugkit.progress import progress
 from mugkit.runs import versions
-from mugkit.stages.training import progress
 from mugkit.systems import SYSTEMS
 
 AT_ONCE = 2

@@ -2,7 +2,7 @@
 
 A system is a name, the rows it stands for, and how it differs from MUG. The MUG family, Self-MM, SUGRM and MLC are one
 multi-task training with different sources of unimodal labels; every other baseline is a network with a loss of its
-own. All of them are trained, stopped and tested by `mugkit.stages.fitting`.
+own. All of them are trained, stopped and tested by `mugkit.stages.trainer`.
 """
 
 from __future__ import annotations
@@ -10,24 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from mugkit.config import Hyperparameters, Preset, RunSpec, chosen, profile
-from mugkit.data.batching import TextLevel
+from mugkit.data import encoders
+from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.device import choose_device
 from mugkit.errors import unknown_name
 from mugkit.labels import source as labels
-from mugkit.nets import encoders
+from mugkit.labels.source import LearnedLabels
 from mugkit.runs import Compute, Store, code_fingerprint
 from mugkit.stages import joint
-from mugkit.stages.faults import of_clips
-from mugkit.stages.fitting import Build, save_result, train_and_test
-from mugkit.stages.meta import LearnedLabels, meta_learn
+from mugkit.stages.checkpoint import Checkpoint
+from mugkit.stages.divergence import of_clips
+from mugkit.stages.meta import meta_learn
 from mugkit.stages.pretrain import SavedRepresentations, pretrain
-from mugkit.stages.training import Checkpoint, choose_device, cpu_threads
+from mugkit.stages.trainer import Build, save_result, train_and_test
+from mugkit.threads import cpu_threads
 
 LabelKind = Literal["none", "copy", "true", "mucn", "ulgm", "sugrm", "mlc"]
 
@@ -91,7 +94,7 @@ def _baseline(name: str, row: str, cls: str, **more: Any) -> System:
 
 _MUG_FAMILY = (
     System("mug", ("MUG", "MUG (BERT)"), "mugkit/stages/"),
-    System("mug-t5", ("MUG (T5)",), "mugkit/nets/text.py", t5=True),
+    System("mug-t5", ("MUG (T5)",), "mugkit/nets/mug.py", t5=True),
     System(
         "mug-without-unimodal",
         ("W/O Unimodal Tasks", "MUG (Without Unimodal Tasks)"),
@@ -374,5 +377,4 @@ class Work:
 
 def load_part(name: str) -> Any:
     """`module:attribute` of `mugkit.baselines`; imported when it is needed."""
-    module, _, attribute = name.partition(":")
-    return getattr(import_module(f"mugkit.baselines.{module}"), attribute)
+    return resolve_name(f"mugkit.baselines.{name}")

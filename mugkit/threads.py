@@ -1,16 +1,33 @@
-"""Small matrices on one thread: several mostly wait for each other, and on a busy machine for a core to wait on."""
+"""How many CPU threads a computation takes."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
+import torch
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 
+@contextlib.contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Runs a block with a fixed number of CPU threads (0: leave as it is), so that sums add up in one order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def one_thread() -> AbstractContextManager[object]:
-    """A block in which linear algebra takes one thread; numbers then do not depend on how many cores there are."""
+    """A block in which linear algebra takes one thread; numbers then do not depend on how many cores there are.
+
+    For small matrices: several threads mostly wait for each other, and on a busy machine for a core to wait on.
+    """
     limited: AbstractContextManager[object] = _libraries(len(sys.modules)).limit(limits=1)
     return limited
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mugkit.data import store
-from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, RaggedFrames, Split, SplitName
 
 # One word for each of the seven integer classes of a ±3 scale: the label can be read off the text.
 OPINIONS = ("awful", "bad", "weak", "okay", "decent", "good", "superb")
@@ -71,11 +71,11 @@ def _sentence(label: float, rng: np.random.Generator) -> str:
     return " ".join(rng.permutation(words))
 
 
-def _frames(labels: np.ndarray, direction: np.ndarray, rng: np.random.Generator) -> Sequences:
+def _frames(labels: np.ndarray, direction: np.ndarray, rng: np.random.Generator) -> RaggedFrames:
     lengths = rng.integers(1, 10, len(labels))
     means = np.repeat(labels, lengths)[:, None] * direction
     frames = means + 0.3 * rng.standard_normal(means.shape)
-    return Sequences(frames.astype(np.float32), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    return RaggedFrames(frames.astype(np.float32), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
 
 
 def made_up_sentences(count: int = 2300) -> pd.DataFrame:

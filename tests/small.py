@@ -16,8 +16,8 @@ from mugkit.config import Hyperparameters, hyperparameters
 from mugkit.data.schema import Dataset
 from mugkit.labels.source import LabelSource
 from mugkit.stages import joint
-from mugkit.stages.fitting import Result, train_and_test
-from mugkit.stages.training import Checkpoint
+from mugkit.stages.checkpoint import Checkpoint
+from mugkit.stages.trainer import Result, train_and_test
 
 # As the profiles do it. On a machine that is busy elsewhere, two threads wait for each other most of the time.
 torch.set_num_threads(1)

@@ -78,7 +78,7 @@ def test_tried_of_a_committed_search_is_what_is_run_again(name: str, monkeypatch
 def test_readings_are_three_networks_for_every_study_seed(name: str) -> None:
     specs = ahead.readings("smoke", name)
     assert len(specs) == len(set(specs)) == 3 * len(profile("smoke").study_seeds)
-    assert {dict(spec.changes).get("contrastive_reach") for spec in specs} == {None, "projection", "network"}
+    assert {dict(spec.changes).get("contrastive_gradient_scope") for spec in specs} == {None, "projection", "network"}
 
 
 def test_settings_are_the_steps_at_other_dials_of_reviews_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def prepared(made_up: Callable[..., Dataset]) -> Dataset:
 
 @pytest.fixture
 def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mugkit.nets.text._encode", bag_of_words)
+    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
 
 
 RUN = ("run", "--dataset", "made-up", "--profile", "smoke")

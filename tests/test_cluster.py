@@ -18,12 +18,12 @@ from small import bag_of_words, hashes
 from mugkit import engine, files, pools
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
+from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.engine import Share, run_all
 from mugkit.engine.cluster import Cluster
 from mugkit.engine.share import on_cluster
 from mugkit.errors import UserError
-from mugkit.nets import text
 from mugkit.runs import Store
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")

@@ -20,9 +20,9 @@ from small import bag_of_words, hashes
 from mugkit import engine, files
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
+from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.engine import run_all
-from mugkit.nets import text
 from mugkit.runs import Store
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")

@@ -274,7 +274,7 @@ def test_configuration_is_frozen(section: Any) -> None:
 OPEN = {
     "temperature", "lambda_init", "fusion_width", "predictor_shrink", "mucn_width", "mucn_output_bias", "activation",
     "dropout", "weight_decay", "text_learning_rate", "noise_std", "label_input", "normalise_representations", "gate",
-    "residual", "contrastive_reach", "halfway", "adaptation_steps", "clip_norm", "max_epochs", "pooling",
+    "residual", "contrastive_gradient_scope", "halfway", "adaptation_steps", "clip_norm", "max_epochs", "pooling",
 }  # fmt: skip
 
 

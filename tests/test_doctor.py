@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from mugkit import doctor, files
-from mugkit.data import store
+from mugkit.data import encoders, store
 from mugkit.data.schema import Dataset
 from mugkit.doctor import Check
-from mugkit.nets import encoders
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -24,13 +24,13 @@ from small import StopAt, bag_of_words, hashes
 from mugkit import cli, engine, files, notebook, pools, systems
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
+from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.engine import run, run_all, tasks
 from mugkit.engine.tasks import PARTS, perform, plan
 from mugkit.errors import UserError
-from mugkit.nets import text
 from mugkit.runs import Store, read_result
-from mugkit.stages import fitting
+from mugkit.stages import trainer
 
 NAME = "made-up"
 
@@ -126,7 +126,7 @@ def test_run_all_in_one_process_finishes_others_before_it_tells_of_failure() -> 
 def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     whole = run(spec(), Store(tmp_path / "whole"))
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "train_epoch", StopAt(fitting.train_epoch, 2))
+        patch.setattr(trainer, "train_epoch", StopAt(trainer.train_epoch, 2))
         with pytest.raises(KeyboardInterrupt):
             run_all([spec()], workers=1)
     (resumed,) = run_all([spec()], workers=1)

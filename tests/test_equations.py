@@ -17,16 +17,12 @@ _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tok
 
 # Where each equation belongs, read off the paper's sections.
 HOME = {
-    **dict.fromkeys((1,), "nets/text.py"),
-    **dict.fromkeys((2,), "nets/sequence.py"),
-    **dict.fromkeys((3,), "nets/mug.py"),
-    **dict.fromkeys((4, 5, 8, 24), "nets/fusion.py"),
-    **dict.fromkeys((7, 10, 11), "nets/projection.py"),
+    **dict.fromkeys((1, 2, 3, 4, 5, 7, 8, 24, 28), "nets/mug.py"),
+    **dict.fromkeys((10, 11), "nets/losses.py"),
     **dict.fromkeys((6, 9, 12), "stages/pretrain.py"),
     **dict.fromkeys((13, 14, 16, 17, 18, 19, 21), "stages/denoising.py"),
     **dict.fromkeys((15, 20, 22, 23), "stages/meta.py"),
     **dict.fromkeys(range(25, 28), "stages/joint.py"),
-    28: "nets/mucn.py",
 }
 
 

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from mugkit import explorer
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.explorer import LabelExplorer
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import explorer as pages
 from mugkit.results.utterances import Utterances
-from mugkit.stages.meta import LearnedLabels
 
 
 @pytest.fixture

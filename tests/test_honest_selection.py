@@ -15,8 +15,8 @@ from torch import Tensor
 
 from mugkit import files
 from mugkit.config import RunSpec
+from mugkit.data import encoders, text
 from mugkit.data.schema import MODALITIES, Dataset, Split
-from mugkit.nets import encoders, text
 from mugkit.runs import Store
 from mugkit.systems import SYSTEMS, Work
 

@@ -16,10 +16,9 @@ from small import bag_of_words
 
 from mugkit import engine, files, noise, pools
 from mugkit.config import RunSpec
-from mugkit.data import reviews, store
+from mugkit.data import reviews, store, text
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.nets import text
 
 
 @pytest.fixture

@@ -192,7 +192,7 @@ def test_what_a_cell_may_show_by_accident_is_short(prepared: Make) -> None:
 
 def test_runs_are_every_seed_of_every_system_and_are_reused(prepared: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared()
-    monkeypatch.setattr("mugkit.nets.text._encode", bag_of_words)
+    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
     monkeypatch.setattr("os.cpu_count", lambda: 1)  # stay in this process
     session = notebook.start("01_first", "smoke", "made-up", "figures")
     done = session.runs("copy", "mug-true-labels")

@@ -12,10 +12,10 @@ from small import bag_of_words
 from mugkit import engine, files, other_code, systems
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
+from mugkit.data import text
 from mugkit.data.schema import Dataset
-from mugkit.nets import text
 from mugkit.runs import Store
-from mugkit.stages.training import Checkpoint
+from mugkit.stages.checkpoint import Checkpoint
 
 
 def identity(code: str, seed: int = 1111, before: str = "") -> dict:

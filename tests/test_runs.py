@@ -16,7 +16,7 @@ import torch
 from mugkit import files, runs
 from mugkit.errors import UserError
 from mugkit.runs import Store
-from mugkit.stages.training import Checkpoint
+from mugkit.stages.checkpoint import Checkpoint
 
 IDENTITY = {"seed": 1111, "parts": {"beta": 0.01}}
 
@@ -263,8 +263,8 @@ def fingerprint(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize(
     "name",
     [
-        "config.py", "maml.py", "metrics.py", "nets/mucn.py", "nets/text.py", "stages/meta.py", "stages/training.py",
-        "labels/source.py", "data/batching.py", "data/schema.py",
+        "config.py", "maml.py", "metrics.py", "seeding.py", "nets/mug.py", "stages/meta.py", "data/encoders.py",
+        "labels/source.py", "data/batch.py", "data/loader.py", "data/schema.py", "data/text.py", "data/offline_t5.py",
     ],
 )  # fmt: skip
 def test_code_fingerprint_changes_with_code_that_decides_numbers(

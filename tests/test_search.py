@@ -15,10 +15,10 @@ from small import bag_of_words
 from mugkit import engine, files, search
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
+from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.engine import Run
 from mugkit.errors import UserError
-from mugkit.nets import text
 from mugkit.search import Search, Trial
 
 NAME = "made-up"

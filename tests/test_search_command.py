@@ -21,7 +21,7 @@ def mugkit(
     """`mugkit search ARGUMENTS` in this process on a made-up data set."""
     engine._dataset.cache_clear()
     store.save(made_up((24, 8, 8)), files.data_home() / "made-up")
-    monkeypatch.setattr("mugkit.nets.text._encode", bag_of_words)
+    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
     monkeypatch.setenv("MUGKIT_PROGRESS", "0")
     monkeypatch.setattr("mugkit.engine.many.workers_of", lambda workers, device: 1)
 

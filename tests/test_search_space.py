@@ -63,7 +63,7 @@ def test_of_system_with_a_network_of_its_own_has_optimizer_settings_only(name: s
 def test_of_system_every_field_is_in_the_identity_of_its_runs(
     name: str, made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mugkit.nets.encoders.identity", lambda encoder: encoder)
+    monkeypatch.setattr("mugkit.data.encoders.identity", lambda encoder: encoder)
     dataset, base = made_up((4, 4, 4)), RunSpec(name, "made-up", 1111, "smoke")
     before = Work(base, dataset, Store(tmp_path)).training
     drawn = distributions(of_system(SYSTEMS[name]), Work(base, dataset, Store(tmp_path)).hp)

@@ -18,16 +18,17 @@ from mugkit.baselines.sugrm import PUBLISHED
 from mugkit.baselines.sugrm import SUGRM as SUGRMNetwork
 from mugkit.config import PRESETS, Hyperparameters, RunSpec
 from mugkit.data import store as data_store
-from mugkit.data.batching import Clips
+from mugkit.data import text
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
+from mugkit.labels import source
 from mugkit.labels.mlc import MLC
 from mugkit.labels.source import FixedLabels, saved_labels
 from mugkit.labels.sugrm import SUGRM
 from mugkit.labels.ulgm import ULGM
-from mugkit.nets import text
 from mugkit.runs import Store, read_result
-from mugkit.stages import fitting, meta, modality
+from mugkit.stages import meta, trainer
 from mugkit.stages import pretrain as first
 from mugkit.systems import SYSTEMS, Work, configuration, system
 
@@ -132,7 +133,7 @@ def test_label_source_of_each_system(work: Make, dataset: Dataset) -> None:
     for m in MODALITIES:
         np.testing.assert_array_equal(targets("copy")[m], dataset.train.labels)
         np.testing.assert_array_equal(targets("mug-true-labels")[m], dataset.train.true_labels[m])
-    learned = meta.LearnedLabels.load(work().learned_labels()).labels
+    learned = source.LearnedLabels.load(work().learned_labels()).labels
     for m in MODALITIES:
         np.testing.assert_array_equal(targets("mug")[m], learned[m])
 
@@ -155,14 +156,14 @@ def test_self_mm_has_its_papers_settings_and_its_own_network(dataset: Dataset, t
     assert (optimization.weight_decay, beta) == (1e-3, 1.0)
     smoke = Work(RunSpec("self-mm", "made-up", 1111, "smoke"), dataset, Store(tmp_path), "cpu")
     assert smoke.hp.joint.beta == 1.0
-    clips = Clips(dataset.train, smoke.hp.network)
+    clips = ClipLoader(dataset.train, smoke.hp.network)
     assert isinstance(smoke.builder()(clips)[0], SelfMM)
 
 
 def test_self_mm_on_sims_has_the_sizes_and_batches_published_for_it(dataset: Dataset, tmp_path: Path) -> None:
     sims = replace(dataset, family="sims")
     work = Work(RunSpec("self-mm", "made-up", 1111, "smoke"), sims, Store(tmp_path), "cpu")
-    network = work.builder()(Clips(dataset.train, work.hp.network))[0]
+    network = work.builder()(ClipLoader(dataset.train, work.hp.network))[0]
     assert (network.sequences["v"].sequence.lstm.hidden_size, network.first["l"][1].out_features) == (64, 64)
     batches = {family: configuration(RunSpec("self-mm", "", 1111, "paper"), family).optimization for family in PRESETS}
     assert {family: one.batch_size for family, one in batches.items()} == {
@@ -175,7 +176,7 @@ def test_sugrm_has_its_papers_settings_and_its_own_network(family: str, dataset:
     paper = configuration(RunSpec("sugrm", "", 1111, "paper"), family)
     assert (paper.optimization.batch_size, paper.optimization.text_learning_rate, paper.joint.beta) == (128, 5e-5, 1.0)
     work = Work(RunSpec("sugrm", "made-up", 1111, "smoke"), replace(dataset, family=family), Store(tmp_path), "cpu")
-    clips = Clips(dataset.train, work.hp.network, level=work.level)
+    clips = ClipLoader(dataset.train, work.hp.network, level=work.level)
     network = work.builder()(clips)[0]
     assert isinstance(network, SUGRMNetwork)
     assert network.represent(clips.batch(torch.arange(3))).unimodal["l"].shape == (3, 32)
@@ -345,7 +346,7 @@ def test_result_seed_decides_stage_3_alone(work: Make) -> None:
 
 def test_result_interrupted_in_every_stage_equals_uninterrupted(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = all_hashes(work(folder="whole"))
-    for stage in (first, modality, fitting):
+    for stage in (first, meta, trainer):
         with monkeypatch.context() as patch:
             patch.setattr(stage, "train_epoch", StopAt(stage.train_epoch, 2))
             with pytest.raises(KeyboardInterrupt):
@@ -361,7 +362,7 @@ def test_result_of_label_learners_resumed_equals_uninterrupted(
     whole = hashes(work(name, folder="whole").result())
     assert "labels.safetensors" in whole
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "train_epoch", StopAt(fitting.train_epoch, 2))
+        patch.setattr(trainer, "train_epoch", StopAt(trainer.train_epoch, 2))
         with pytest.raises(KeyboardInterrupt):
             work(name, folder="resumed").result()
     torch.manual_seed(99)

@@ -29,9 +29,9 @@ import psutil  # type: ignore[import-untyped]
 
 from mugkit import files, notebook_files
 from mugkit.data.store import folder_of
+from mugkit.progress import progress
 from mugkit.reproduce import notebooks
 from mugkit.runs import versions
-from mugkit.stages.training import progress
 
 NAME = "costs.json"
 _PARAGRAPH = re.compile(r"^Takes about .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)

@@ -22,13 +22,13 @@ from scipy.ndimage import gaussian_filter1d
 from example import face, speech
 from mugkit import features, files
 from mugkit.data import store
-from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, Dataset, Sequences, Split, SplitName
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, Dataset, RaggedFrames, Split, SplitName
 from mugkit.data.simulate import Draws
 from mugkit.errors import UserError
 from mugkit.features.clips import Frames, Scaling, clip_frames
 from mugkit.features.media import RATE, read_audio
 from mugkit.features.openface import COLUMNS, INTENSITIES, write_openface
-from mugkit.stages.training import progress
+from mugkit.progress import progress
 
 NAME = "made-on-the-spot"
 SIZES: Mapping[SplitName, int] = {"train": 120, "valid": 30, "test": 50}
@@ -209,7 +209,7 @@ def _with_frames(split: Split, frames: list[Frames]) -> Split:
     sequences = {}
     for m in FRAME_MODALITIES:
         offsets = np.cumsum([0, *(len(clip[m]) for clip in frames)], dtype=np.int64)
-        sequences[m] = Sequences(np.concatenate([clip[m] for clip in frames]).astype(np.float32), offsets)
+        sequences[m] = RaggedFrames(np.concatenate([clip[m] for clip in frames]).astype(np.float32), offsets)
     return Split(split.name, split.ids, split.text, split.labels, sequences, split.true_labels)
 
 

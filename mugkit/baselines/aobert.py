@@ -36,15 +36,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Padded, TextLevel
+from mugkit.data.batch import Batch, Padded, Tokens
+from mugkit.data.encoders import load_tokenizer
+from mugkit.data.loader import TextLevel
+from mugkit.data.text import MAX_TOKENS
 from mugkit.errors import UserError
 from mugkit.nets import lean_bert
-from mugkit.nets.encoders import load_tokenizer
-from mugkit.nets.fusion import Predictor
+from mugkit.nets.losses import l1
+from mugkit.nets.mug import Predictor
 from mugkit.nets.precision import computing, is_compiled
-from mugkit.nets.text import MAX_TOKENS, Tokens
 from mugkit.nets.tokens import aligned
-from mugkit.stages.training import l1
 
 
 @dataclass(frozen=True)

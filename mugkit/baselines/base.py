@@ -1,6 +1,6 @@
 """What every baseline is: a network and its loss, built from the shapes of the data.
 
-All baselines run under the protocol of `mugkit.stages.fitting`: same clips, same text encoder, same optimizer, same
+All baselines run under the protocol of `mugkit.stages.trainer`: same clips, same text encoder, same optimizer, same
 rule of early stopping, same seeds as MUG. A baseline decides its structure and its loss; `mugkit.systems` has what its
 paper sets otherwise: learning rates, weight decay and, in profile `paper`, batches, patience and epochs.
 """
@@ -16,12 +16,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mugkit.config import Network
-from mugkit.data.batching import Batch, Clips, TextLevel
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader, TextLevel
 from mugkit.data.schema import Dataset
+from mugkit.nets.losses import l1
 from mugkit.nets.precision import trained_encoder
 from mugkit.nets.standardise import Standardise
-from mugkit.stages.fitting import Build, Objective
-from mugkit.stages.training import l1
+from mugkit.stages.trainer import Build, Objective
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class ScaledBaseline(Baseline):
         super().__init__(shapes, encoder, config)
         self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         """Measures the training frames once."""
         if epoch == 0:
             self.standardise.fit(train.split.sequences)
@@ -88,7 +89,7 @@ class ScaledBaseline(Baseline):
 def builder(kind: type[Baseline], config: Any, network: Network, dataset: Dataset, device: torch.device) -> Build:
     """Builds a baseline for a data set; loads the text encoder's weights only when it is to be trained."""
 
-    def build(train: Clips) -> tuple[Baseline, Objective]:
+    def build(train: ClipLoader) -> tuple[Baseline, Objective]:
         encoder = None if network.freeze_text else trained_encoder(network)
         width = train.text_width if encoder is None else int(encoder.config.hidden_size)  # type: ignore[arg-type,union-attr]
         dims = dataset.dims

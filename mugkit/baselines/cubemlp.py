@@ -38,7 +38,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Padded, TextLevel
+from mugkit.data.batch import Batch, Padded
+from mugkit.data.loader import TextLevel
 from mugkit.nets.recurrent import Bidirectional
 from mugkit.nets.tokens import TokenLanguage, aligned
 

@@ -32,7 +32,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mugkit.baselines.base import ScaledBaseline, Shapes
-from mugkit.data.batching import Batch, TextLevel
+from mugkit.data.batch import Batch
+from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
 from mugkit.nets.memory import GatedMemory, ViewLSTMs, consecutive, two_layers
 from mugkit.nets.tokens import TokenLanguage, aligned, last_step

@@ -33,12 +33,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch
+from mugkit.data.batch import Batch
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.fusion import Fusion, Predictor
-from mugkit.nets.sequence import SequenceNetwork
-from mugkit.nets.text import LanguageNetwork, TextEncoder, activation
-from mugkit.stages.training import l1
+from mugkit.nets.losses import l1
+from mugkit.nets.mug import Fusion, LanguageNetwork, Predictor, SequenceNetwork, TextEncoder, activation
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mugkit.baselines.base import ScaledBaseline, Shapes
-from mugkit.data.batching import Batch, TextLevel
+from mugkit.data.batch import Batch
+from mugkit.data.loader import TextLevel
 from mugkit.nets.subnets import Subnets
 from mugkit.nets.tokens import TokenLanguage
 

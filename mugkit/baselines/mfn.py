@@ -26,7 +26,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mugkit.baselines.base import ScaledBaseline, Shapes
-from mugkit.data.batching import Batch, TextLevel
+from mugkit.data.batch import Batch
+from mugkit.data.loader import TextLevel
 from mugkit.nets.memory import MemoryFusion, MemorySizes, two_layers
 from mugkit.nets.tokens import TokenLanguage, aligned
 

@@ -34,12 +34,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Padded, TextLevel
+from mugkit.data.batch import Batch, Padded
+from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
+from mugkit.nets.losses import l1
 from mugkit.nets.recurrent import Bidirectional
-from mugkit.nets.text import pool
-from mugkit.nets.tokens import TokenLanguage
-from mugkit.stages.training import l1
+from mugkit.nets.tokens import TokenLanguage, pool
 
 PAIRS = tuple(combinations(MODALITIES, 2))
 MOMENTS = 5  # K of CMD

@@ -36,11 +36,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Clips, Padded
-from mugkit.nets.projection import info_nce
+from mugkit.data.batch import Batch, Padded
+from mugkit.data.loader import ClipLoader
+from mugkit.nets.losses import info_nce, l1
+from mugkit.nets.mug import TextEncoder
 from mugkit.nets.recurrent import Bidirectional
-from mugkit.nets.text import TextEncoder
-from mugkit.stages.training import l1
 
 RIDGE = 1e-3
 
@@ -162,7 +162,7 @@ class MMIM(Baseline):
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
         return self.fusion(torch.cat([*self.features(batch).values()], dim=-1))[1]
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         self.memory = {}
 
     def fit_q(self, h: Mapping[str, Float[Tensor, "batch dim"]]) -> None:

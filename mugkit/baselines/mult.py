@@ -35,8 +35,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, TextLevel, moved
+from mugkit.data.batch import Batch
+from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
+from mugkit.device import to_device
 from mugkit.nets.tokens import TokenLanguage, last_step, sinusoids
 
 
@@ -87,7 +89,7 @@ class Transformer(nn.Module):
     def embed(self, x: Float[Tensor, "batch length d"]) -> Float[Tensor, "batch length d"]:
         """√d x + positions."""
         length, d = x.shape[1:]
-        return self.dropout(d**0.5 * x + moved(sinusoids(length, d), x.device))
+        return self.dropout(d**0.5 * x + to_device(sinusoids(length, d), x.device))
 
     def forward(
         self,

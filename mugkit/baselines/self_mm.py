@@ -27,12 +27,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mugkit.config import Network
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.mug import Representations
+from mugkit.nets.mug import Representations, SequenceNetwork, TextEncoder
 from mugkit.nets.precision import trained_encoder
-from mugkit.nets.sequence import SequenceNetwork
-from mugkit.nets.text import TextEncoder, Tokens
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,9 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from mugkit.config import Network
-from mugkit.data.batching import Batch, Padded, moved
+from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import MODALITIES
+from mugkit.device import to_device
 from mugkit.nets.mug import Representations
 from mugkit.nets.precision import trained_encoder
 from mugkit.nets.tokens import TokenLanguage, last_step, sinusoids
@@ -105,7 +106,7 @@ def window(
     Positions are taken modulo a clip's own length. An element that a window meets n times counts n times: log n.
     """
     ends = torch.arange(1, states + 1) * stride + shift
-    position = moved(ends[:, None] - width + torch.arange(width), lengths.device) % lengths[:, None, None]
+    position = to_device(ends[:, None] - width + torch.arange(width), lengths.device) % lengths[:, None, None]
     counts = torch.zeros(len(lengths), states, longest, device=lengths.device)
     return counts.scatter_add_(2, position, torch.ones_like(position, dtype=counts.dtype)).log()[:, None]
 
@@ -170,7 +171,7 @@ class SparsePhasedTransformer(nn.Module):
 
     def _embed(self, x: Float[Tensor, "batch length dim"]) -> Float[Tensor, "batch length dim"]:
         """√d x + positions."""
-        return self.dropout(self.config.d**0.5 * x + moved(sinusoids(*x.shape[1:]), x.device))
+        return self.dropout(self.config.d**0.5 * x + to_device(sinusoids(*x.shape[1:]), x.device))
 
     def forward(self, x: Mapping[str, Padded]) -> dict[str, Float[Tensor, "batch d"]]:
         stride, (wide, between, within) = self.config.stride, self.config.windows
@@ -185,7 +186,7 @@ class SparsePhasedTransformer(nn.Module):
             for m in MODALITIES:
                 own = window(most[m], count[m], most[m], 1, within, layer)
                 h[m] = self.own[m](h[m], self.own[m].keys(h[m]), own)  # type: ignore[operator]
-        masks = {m: (moved(torch.arange(most[m]), count[m].device) < count[m][:, None]).long() for m in MODALITIES}
+        masks = {m: (to_device(torch.arange(most[m]), count[m].device) < count[m][:, None]).long() for m in MODALITIES}
         return {m: self.norm(last_step(h[m], masks[m])) for m in MODALITIES}
 
     def _exchange(

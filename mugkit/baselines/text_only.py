@@ -10,9 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch
-from mugkit.nets.fusion import Predictor
-from mugkit.nets.text import LanguageNetwork, TextEncoder
+from mugkit.data.batch import Batch
+from mugkit.nets.mug import LanguageNetwork, Predictor, TextEncoder
 
 
 @dataclass(frozen=True)

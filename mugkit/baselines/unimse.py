@@ -38,13 +38,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mugkit.baselines.base import Baseline, Shapes
-from mugkit.data.batching import Batch, Padded, TextLevel
+from mugkit.data.batch import Batch, Padded, Tokens, pad
+from mugkit.data.encoders import SHAPES, load_tokenizer
+from mugkit.data.loader import TextLevel
+from mugkit.data.text import tokenize
 from mugkit.errors import UserError
-from mugkit.nets.encoders import SHAPES, load_tokenizer
+from mugkit.nets.losses import info_nce
+from mugkit.nets.mug import SequenceNetwork
 from mugkit.nets.precision import computing
-from mugkit.nets.projection import info_nce
-from mugkit.nets.sequence import SequenceNetwork
-from mugkit.nets.text import Tokens, pad, pool, tokenize
+from mugkit.nets.tokens import pool
 
 CHARACTERS = "+-.0123456789"  # ids from 2 on; 0 pads and starts, 1 ends
 

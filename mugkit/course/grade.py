@@ -25,7 +25,7 @@ from mugkit.course.assignment import Assignment, grade_id, kind
 from mugkit.course.handed_in import Student
 from mugkit.course.sandbox import Limits
 from mugkit.errors import UserError
-from mugkit.stages.training import progress
+from mugkit.progress import progress
 
 MISSING = "not handed in"
 

@@ -21,7 +21,7 @@ from jaxtyping import Float32
 from mugkit import files
 from mugkit.data import disk, store
 from mugkit.data.prepare import checked_name, store_once
-from mugkit.data.schema import MODALITY_NAMES, SPLITS, Dataset, Sequences
+from mugkit.data.schema import MODALITY_NAMES, SPLITS, Dataset, RaggedFrames
 from mugkit.data.validate import features
 from mugkit.errors import UserError, unknown_name
 
@@ -101,7 +101,7 @@ def _remarks(dataset: Dataset, visual: Sequence[int]) -> list[str]:
     return [made, "whether the published list of visual columns counts the frame's time, is not known for certain"]
 
 
-def _pick(sequences: Sequences, columns: Sequence[int]) -> Sequences:
+def _pick(sequences: RaggedFrames, columns: Sequence[int]) -> RaggedFrames:
     def clips() -> Iterator[list[Float32[np.ndarray, "length dim"]]]:
         for start in range(0, len(sequences), _CLIPS):
             stop = min(start + _CLIPS, len(sequences))

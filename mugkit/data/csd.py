@@ -31,7 +31,7 @@ from jaxtyping import Float32, Float64
 
 from mugkit import files
 from mugkit.data import disk
-from mugkit.data.schema import FRAME_MODALITIES, INPUTS, SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.schema import FRAME_MODALITIES, INPUTS, SPLITS, Dataset, RaggedFrames, Split, SplitName
 from mugkit.data.transcripts import names
 from mugkit.data.validate import counted, features, finite
 from mugkit.errors import UserError
@@ -382,8 +382,8 @@ def _split(
     )
 
 
-def _sequences(source: _Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]) -> Sequences:
-    from mugkit.stages.training import progress
+def _sequences(source: _Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]) -> RaggedFrames:
+    from mugkit.progress import progress
 
     videos = [list(group) for _, group in itertools.groupby(clips, key=lambda clip: clip.key)]
     return disk.flatten((_cut(source, group, align, notes) for group in progress(videos, source.name)), source.dim)

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Shaped
 
 from mugkit import files
-from mugkit.data.schema import Sequences
+from mugkit.data.schema import RaggedFrames
 from mugkit.errors import UserError
 
 BLOCK_BYTES = 16 * 2**20
@@ -91,7 +91,7 @@ def blocks(array: Shaped[np.ndarray, "rows ..."], size: int | None = None) -> It
         release(array)
 
 
-def flatten(batches: Iterable[Sequence[Shaped[np.ndarray, "length dim"]]], dim: int) -> Sequences:
+def flatten(batches: Iterable[Sequence[Shaped[np.ndarray, "length dim"]]], dim: int) -> RaggedFrames:
     """Clips that come a few at a time, as flat float32 frames in a scratch file, mapped read-only.
 
     Raises:
@@ -104,4 +104,4 @@ def flatten(batches: Iterable[Sequence[Shaped[np.ndarray, "length dim"]]], dim: 
             lengths += map(len, clips)
         offsets = np.cumsum(lengths, dtype=np.int64)
         stream.flush()
-        return Sequences(np.memmap(stream, np.float32, "r", shape=(int(offsets[-1]), dim)), offsets)
+        return RaggedFrames(np.memmap(stream, np.float32, "r", shape=(int(offsets[-1]), dim)), offsets)

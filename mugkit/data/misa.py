@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Float32
 
-from mugkit.data.schema import SPLITS, Dataset, Sequences, Split, SplitName, as_text, split_name
+from mugkit.data.schema import SPLITS, Dataset, RaggedFrames, Split, SplitName, as_text, split_name
 from mugkit.data.validate import counted, features, finite
 from mugkit.errors import UserError
 
@@ -141,9 +141,9 @@ def _split(name: SplitName, clips: Sequence[_Clip], path: Path, notes: Counter[s
     )
 
 
-def _sequences(clips: Sequence[np.ndarray], field: str, path: Path) -> Sequences:
+def _sequences(clips: Sequence[np.ndarray], field: str, path: Path) -> RaggedFrames:
     dims = sorted({clip.shape[1] for clip in clips})
     if len(dims) != 1:
         problem = f"has frames of {' and '.join(map(str, dims))} dims" if dims else "has no clips"
         raise UserError(problem, file=path, field=field, fix="all clips need frames of the same features")
-    return Sequences(np.concatenate(clips), np.cumsum([0, *map(len, clips)], dtype=np.int64))
+    return RaggedFrames(np.concatenate(clips), np.cumsum([0, *map(len, clips)], dtype=np.int64))

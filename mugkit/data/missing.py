@@ -10,13 +10,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from mugkit.data import disk
-from mugkit.data.schema import MODALITY_NAMES, Dataset, Sequences
+from mugkit.data.schema import MODALITY_NAMES, Dataset, RaggedFrames
 
 _BLOCK_BYTES = 8 * 2**20
 _SHOWN = 5
 
 
-def silent(sequences: Sequences) -> list[int]:
+def silent(sequences: RaggedFrames) -> list[int]:
     """The clips all of whose frames are zero; frames are looked at a few MB at a time."""
     start, used = 0, np.zeros(len(sequences.frames), dtype=bool)
     for block in disk.blocks(sequences.frames, _BLOCK_BYTES):

@@ -21,7 +21,7 @@ from jaxtyping import Float, Float32, Int64
 
 from mugkit import files
 from mugkit.data import disk
-from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, Sequences, Split, SplitName, as_text, split_name
+from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, RaggedFrames, Split, SplitName, as_text, split_name
 from mugkit.data.transcripts import TIMED
 from mugkit.data.validate import counted, features, finite
 from mugkit.errors import UserError
@@ -218,7 +218,7 @@ def _split(name: SplitName, part: _Part, notes: Counter[str]) -> Split:
     )
 
 
-def _sequences(part: _Part, modality: str, notes: Counter[str]) -> Sequences:
+def _sequences(part: _Part, modality: str, notes: Counter[str]) -> RaggedFrames:
     blocks = _cut(part, FIELDS[modality])
     clean = ([finite(clip, modality, notes) for clip in block] for block in blocks)
     return disk.flatten(clean, part.frames(FIELDS[modality]).shape[2])

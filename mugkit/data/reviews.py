@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
-from mugkit.data.schema import LABEL_SCALE, PAPER_SPLITS, SPLITS, Dataset, Sequences, Split, SplitName
+from mugkit.data.schema import LABEL_SCALE, PAPER_SPLITS, SPLITS, Dataset, RaggedFrames, Split, SplitName
 from mugkit.data.simulate import (
     LabelDraws,
     LabelStructure,
@@ -271,13 +271,13 @@ def _split(
 
 def _sequences(
     labels: pd.Series, words: Sequence[int], clips: Sequence[str], style: StreamStyle, seed: int
-) -> Sequences:
+) -> RaggedFrames:
     rows = [
         frame_sequence(float(label), count, clip, clip.split("_")[0], style, seed)
         for label, count, clip in zip(labels, words, clips, strict=True)
     ]
     offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-    return Sequences(np.concatenate(rows), offsets)
+    return RaggedFrames(np.concatenate(rows), offsets)
 
 
 _AGREEMENT = {

@@ -56,7 +56,7 @@ def split_name(key: object) -> SplitName | None:
 
 
 @dataclass(frozen=True)
-class Sequences:
+class RaggedFrames:
     """Frame sequences of one modality for all clips of a split.
 
     Attributes:
@@ -99,7 +99,7 @@ class Split:
     ids: list[str]
     text: list[str]
     labels: Float32[np.ndarray, "clips"]
-    sequences: Mapping[str, Sequences]
+    sequences: Mapping[str, RaggedFrames]
     true_labels: Mapping[str, Float32[np.ndarray, "clips"]] = field(default_factory=dict)
 
     def __len__(self) -> int:

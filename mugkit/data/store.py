@@ -25,15 +25,7 @@ from jaxtyping import Float32
 
 from mugkit import files
 from mugkit.data import disk
-from mugkit.data.schema import (
-    LABEL_SCALE,
-    MODALITIES,
-    SPLITS,
-    Dataset,
-    Sequences,
-    Split,
-    SplitName,
-)
+from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, RaggedFrames, Split, SplitName
 from mugkit.errors import UserError
 
 FORMAT = 1
@@ -285,7 +277,7 @@ def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: 
     try:
         arrays = _map_arrays(path)
         # Offsets are few and asked for at every step; frames stay on disk.
-        sequences = {m: Sequences(arrays[f"{m}.frames"], np.array(arrays[f"{m}.offsets"])) for m in modalities}
+        sequences = {m: RaggedFrames(arrays[f"{m}.frames"], np.array(arrays[f"{m}.offsets"])) for m in modalities}
         for one in sequences.values():
             _check_offsets(one, len(table))
     except (
@@ -304,7 +296,7 @@ def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: 
     return Split(name, list(table["id"]), list(table["text"]), _labels(table, "y"), sequences, true_labels)
 
 
-def _check_offsets(sequences: Sequences, clips: int) -> None:
+def _check_offsets(sequences: RaggedFrames, clips: int) -> None:
     """Offsets that point outside of the frames would have a batch read, or pad to, whatever they say."""
     offsets, frames = sequences.offsets, sequences.frames
     if offsets.ndim != 1 or frames.ndim != 2 or len(offsets) != clips + 1:

@@ -58,7 +58,7 @@ def unknown(dataset: Dataset, encoder: str) -> Unknown | None:
     if "l" not in dataset.modalities:
         return None
     # Imported here: the data package stays importable without transformers.
-    from mugkit.nets import encoders, text
+    from mugkit.data import encoders, text
 
     try:
         tokenizer = encoders.load_tokenizer(encoder)

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from mugkit import files, pools
 from mugkit.config import RunSpec
+from mugkit.device import choose_device
 from mugkit.engine.share import AS_PROFILED, Share, cards, on_cluster
 from mugkit.engine.single import Run, run, work
 from mugkit.engine.tasks import Part, Task, arrived, perform, plan
 from mugkit.errors import UserError, unknown_name
+from mugkit.labels.source import LearnedLabels
+from mugkit.progress import progress
 from mugkit.runs import Store
-from mugkit.stages.meta import LearnedLabels
-from mugkit.stages.training import choose_device, progress
 
 ENGINES = ("local", "ray")
 _SHARED = "set MUGKIT_HOME to a path that all nodes and this machine share"

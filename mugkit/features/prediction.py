@@ -17,8 +17,8 @@ from torch import Tensor
 from mugkit import files
 from mugkit.config import Network
 from mugkit.data import store
-from mugkit.data.batching import Clips
-from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, Sequences, Split
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
 from mugkit.features.clips import Frames, Scaling
 from mugkit.nets.mug import MUGNetwork, build
@@ -81,7 +81,7 @@ class TrainedRun:
                 fix = f"choose a run trained on features of the clip's kind, not on '{self.dataset.name}'"
                 raise UserError(problem, field=m, fix=fix)
         scaled = self.scaling(frames) if self.scaling else frames
-        sequences = {m: Sequences(scaled[m], np.array([0, len(scaled[m])])) for m in FRAME_MODALITIES}
+        sequences = {m: RaggedFrames(scaled[m], np.array([0, len(scaled[m])])) for m in FRAME_MODALITIES}
         clip = Split("test", ["clip"], [text], np.zeros(1, dtype=np.float32), sequences)
         return {name: float(values[0]) for name, values in self.scores(clip).items()}
 
@@ -89,7 +89,7 @@ class TrainedRun:
     def scores(self, split: Split) -> Scores:
         """The scores of all clips of a split of its data set (frames scaled already)."""
         parts: list[dict[str, Tensor]] = []
-        for batch in Clips(split, self.config).in_order(64):
+        for batch in ClipLoader(split, self.config).in_order(64):
             reps = self.network.represent(batch)
             unimodal = self.network.predict_unimodal(reps.unimodal)  # Eq. 24
             parts.append({"M": self.network.predict(reps), **unimodal})  # Eq. 5

@@ -1,7 +1,7 @@
 """MLC, meta label correction, as regression.
 
 G. Zheng, A. H. Awadallah, S. Dumais: "Meta Label Correction for Noisy Label Learning", AAAI 2021; row 'MLC' of Table 5
-puts it in the place of stages 1 and 2 (section 4.8). A correction network with parameters α reads a clip's stopped
+puts it in the place of stages 1 and 2 (section 4.8). A correction network with parameters α reads a clip's detached
 representation and its noisy label and writes a label ỹ. The network w is trained on ỹ; α is trained to make that
 training good for a loss on clean labels, and by nothing else:
 
@@ -39,12 +39,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels.online import OnlineLabels, OwnNetworks
 from mugkit.labels.source import MultiTaskNetwork
-from mugkit.nets.mucn import MUCN
-from mugkit.stages.training import derive_seed, l1, similar_lengths
+from mugkit.nets.losses import l1
+from mugkit.nets.mug import MUCN
+from mugkit.seeding import derive_seed, similar_lengths
 
 LOOK_AHEAD = 5  # steps of w for one of α: the authors' number for data whose noise is real
 DIFFERENCE = 1e-2  # length of the step to either side in a central difference
@@ -59,7 +61,7 @@ def shared_parameters(network: MultiTaskNetwork) -> list[nn.Parameter]:
 
 
 @contextmanager
-def moved(
+def perturbed(
     parameters: Sequence[nn.Parameter], direction: Gradients, length: float | Float[Tensor, ""]
 ) -> Iterator[None]:
     """Runs a block at w + length·direction; w is back afterwards, bit for bit."""
@@ -99,7 +101,7 @@ def slope(network: MultiTaskNetwork, batch: Batch, direction: Gradients) -> dict
     sides = []
     network.train(False)
     for sign in (1, -1):
-        with moved(shared_parameters(network), direction, sign * length):
+        with perturbed(shared_parameters(network), direction, sign * length):
             sides.append(network.predict_unimodal(network.represent(batch).unimodal))
     network.train(True)
     return {m: (sides[0][m] - sides[1][m]) / (2 * length) for m in MODALITIES}
@@ -128,7 +130,7 @@ class MLC(OnlineLabels):
     def _adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
         return torch.optim.Adam(parameters, lr=self.hp.meta.alpha_prime, amsgrad=True, fused=True)
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         super().begin_epoch(train, epoch, seed)
         self._own.begin(seed, train.device)
         self._sum = self._sum.to(train.device)
@@ -138,7 +140,7 @@ class MLC(OnlineLabels):
     def before_step(self, network: MultiTaskNetwork, batch: Batch, epoch: int) -> None:
         """Writes the batch's labels, then moves the networks that wrote them."""
         reps = network.represent(batch)
-        predicted, x = network.predict_unimodal(reps.unimodal), reps.stopped().unimodal
+        predicted, x = network.predict_unimodal(reps.unimodal), reps.detach().unimodal
         labels = {m: self._own.networks[m](x[m], batch.labels) for m in MODALITIES}  # ỹ(α)
         for m in MODALITIES:
             self.values[m][batch.index_there] = labels[m].detach()
@@ -150,7 +152,7 @@ class MLC(OnlineLabels):
         self, network: MultiTaskNetwork, batch: Batch, clean: Batch, predicted: ByModality, labels: ByModality
     ) -> None:
         """Adds this step's meta-gradient to γ times the sum so far."""
-        with moved(shared_parameters(network), soft_gradient(network, predicted, labels), -self.eta):  # w′
+        with perturbed(shared_parameters(network), soft_gradient(network, predicted, labels), -self.eta):  # w′
             after = clean_gradient(network, clean)  # g′
         loss = meta_loss(labels, slope(network, batch, after), self.eta)
         gradient = _flat(torch.autograd.grad(loss, list(self._own.networks.parameters())))

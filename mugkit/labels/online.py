@@ -11,10 +11,10 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Clips
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels.source import LabelSource, save_labels
-from mugkit.stages.training import derive_seed
+from mugkit.seeding import derive_seed
 
 
 class OnlineLabels(LabelSource):
@@ -31,7 +31,7 @@ class OnlineLabels(LabelSource):
         self.y = torch.from_numpy(dataset.train.labels.copy())
         self.values: dict[str, Float[Tensor, "clips"]] = {m: self.y.clone() for m in MODALITIES}
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         self.y = self.y.to(train.device)
         self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
 

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Protocol
 
+import pandas as pd
 import torch
 from jaxtyping import Float, Int64
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from mugkit import files
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.nets.mug import Representations
-from mugkit.stages.meta import LearnedLabels
 
 
 class MultiTaskNetwork(Protocol):
@@ -66,14 +68,14 @@ class LabelSource:
         """How much each clip's unimodal losses count; None: all the same."""
         return None
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         """Called before every epoch; a source takes there what it has to the device of `train`."""
 
     def before_step(self, network: MultiTaskNetwork, batch: Batch, epoch: int) -> None:
         """Called before every step of the network."""
 
     def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
-        """Called after every step of the network; `reps` are the step's own, from before it, stopped."""
+        """Called after every step of the network; `reps` are the step's own, from before it, detached."""
 
     def finish(self, folder: Path) -> None:
         """Called after training, to leave labels that were made meanwhile in the run's folder."""
@@ -103,7 +105,7 @@ class FixedLabels(LabelSource):
 
     values: Mapping[str, Float[Tensor, "clips"]]
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
 
     def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
@@ -131,19 +133,49 @@ def true(dataset: Dataset) -> FixedLabels:
     return FixedLabels({m: torch.from_numpy(dataset.train.true_labels[m].copy()) for m in MODALITIES})
 
 
+@dataclass(frozen=True)
+class LearnedLabels:
+    """y_mc of the training split, and how they came about.
+
+    Attributes:
+        labels: y_mc by modality, after the last epoch.
+        trajectory: y_mc by modality after every epoch, for figures and the label explorer.
+        history: one row an epoch and modality: losses, share of open gates, λ.
+    """
+
+    labels: Mapping[str, Float[Tensor, "clips"]]
+    trajectory: Mapping[str, Float[Tensor, "epochs clips"]]
+    history: pd.DataFrame
+
+    def save(self, folder: Path) -> None:
+        tensors = {f"trajectory.{m}": values.contiguous() for m, values in self.trajectory.items()}
+        save_file(tensors | {f"labels.{m}": values for m, values in self.labels.items()}, folder / "labels.safetensors")
+        rows = self.history.astype(object).where(self.history.notna(), None).to_dict("records")
+        files.write_json(folder / "history.json", rows)
+
+    @classmethod
+    def load(cls, folder: Path) -> LearnedLabels:
+        tensors = load_file(folder / "labels.safetensors")
+        labels, trajectory = ({m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("labels", "trajectory"))
+        return cls(labels, trajectory, pd.DataFrame(files.read_json(folder / "history.json")))
+
+
 def learned(labels: LearnedLabels) -> FixedLabels:
     """y_mc as MUCN wrote it at the end of stage 2."""
     return FixedLabels(labels.labels)
 
 
-# Online sources by name: `module:class` of this package.
-ONLINE: Mapping[str, str] = {"ulgm": "ulgm:ULGM", "sugrm": "sugrm:SUGRM", "mlc": "mlc:MLC"}
+# Online sources by name.
+ONLINE: Mapping[str, str] = {
+    "ulgm": "mugkit.labels.ulgm:ULGM",
+    "sugrm": "mugkit.labels.sugrm:SUGRM",
+    "mlc": "mugkit.labels.mlc:MLC",
+}
 
 
 def online(name: str, dataset: Dataset, hp: Hyperparameters) -> LabelSource:
     """A source that makes its labels while the network is trained."""
-    module, _, kind = ONLINE[name].partition(":")
-    source: LabelSource = getattr(import_module(f"mugkit.labels.{module}"), kind)(dataset, hp)
+    source: LabelSource = resolve_name(ONLINE[name])(dataset, hp)
     return source
 
 

@@ -34,7 +34,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels.online import MovingLabels, centres
 from mugkit.labels.source import MultiTaskNetwork
@@ -92,7 +93,7 @@ class SUGRM(MovingLabels):
         self._extremes = extremes(self.y, self.rho)
         self.fused = torch.zeros(len(self.y), 0)
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         super().begin_epoch(train, epoch, seed)
         self.fused, (high, low) = self.fused.to(train.device), self._extremes
         self._extremes = high.to(train.device), low.to(train.device)

@@ -30,7 +30,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels.online import MovingLabels, centres
 from mugkit.labels.source import MultiTaskNetwork
@@ -64,7 +65,7 @@ class ULGM(MovingLabels):
         super().__init__(dataset, hp)
         self.features: dict[str, Float[Tensor, "clips width"]] = {}
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         super().begin_epoch(train, epoch, seed)
         self.features = {m: table.to(train.device) for m, table in self.features.items()}
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mugkit.config import Network
-from mugkit.nets.encoders import load_encoder
+from mugkit.data.encoders import load_encoder
 
 log = logging.getLogger(__name__)
 

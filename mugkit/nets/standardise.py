@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from mugkit.data import disk
-from mugkit.data.batching import Padded
-from mugkit.data.schema import Sequences
+from mugkit.data.batch import Padded
+from mugkit.data.schema import RaggedFrames
 
 
 class Standardise(nn.Module):
@@ -30,7 +30,7 @@ class Standardise(nn.Module):
             self.register_buffer(f"mean_{m}", torch.zeros(dim))
             self.register_buffer(f"scale_{m}", torch.ones(dim))
 
-    def fit(self, sequences: Mapping[str, Sequences]) -> None:
+    def fit(self, sequences: Mapping[str, RaggedFrames]) -> None:
         """Measures all frames of a split, block by block; a dim that never changes keeps its size."""
         for m in self.dims:
             mean, scale = _moments(sequences[m])
@@ -46,7 +46,7 @@ class Standardise(nn.Module):
         return Padded(scaled * frames.mask[..., None], frames.mask)
 
 
-def _moments(sequences: Sequences) -> tuple[torch.Tensor, torch.Tensor]:
+def _moments(sequences: RaggedFrames) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and 1/std of every dim, summed in float64."""
     total = torch.zeros(sequences.dim, dtype=torch.float64)
     squares = torch.zeros_like(total)

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from mugkit.data.batching import Padded
-from mugkit.nets.text import pool
-from mugkit.nets.tokens import last_step
+from mugkit.data.batch import Padded
+from mugkit.nets.tokens import last_step, pool
 
 
 class TextSubnet(nn.Module):

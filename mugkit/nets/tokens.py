@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from mugkit.data.batching import Padded
+from mugkit.data.batch import Padded, Tokens
 from mugkit.nets.precision import as_weights, computing
-from mugkit.nets.text import Tokens
 
 
 class TokenLanguage(nn.Module):
@@ -53,6 +52,16 @@ def last_step(states: Float[Tensor, "batch time dim"], mask: Int64[Tensor, "batc
     """Each clip's state at its own last step."""
     index = (mask.sum(1) - 1)[:, None, None].expand(-1, 1, states.shape[2])
     return states.gather(1, index)[:, 0]
+
+
+def pool(
+    states: Float[Tensor, "batch tokens hidden"], mask: Int64[Tensor, "batch tokens"], how: str
+) -> Float[Tensor, "batch hidden"]:
+    """x̂_l of Eq. 1: the first token's state, or the mean over the tokens."""
+    if how == "first":
+        return states[:, 0]
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
 
 
 def sinusoids(length: int, d: int) -> Float[Tensor, "length d"]:

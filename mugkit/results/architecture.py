@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
-from mugkit.nets.mucn import MUCN
-from mugkit.nets.mug import MUGNetwork
-from mugkit.nets.text import TextEncoder, Tokens
+from mugkit.nets.mug import MUCN, MUGNetwork, TextEncoder
 
 
 @dataclass(frozen=True)
@@ -23,12 +21,12 @@ class Parts:
     """All networks of MUG: what stages 1 and 3 train, and stage 2's correction networks by modality.
 
     Attributes:
-        contrastive_reach: what Eq. 11 trains, see `config.Pretraining`.
+        contrastive_gradient_scope: what Eq. 11 trains, see `config.Pretraining`.
     """
 
     network: MUGNetwork
     mucns: Mapping[str, MUCN]
-    contrastive_reach: str
+    contrastive_gradient_scope: str
 
 
 def assemble(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float, text: int | TextEncoder) -> Parts:
@@ -43,7 +41,7 @@ def assemble(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float, tex
     network = MUGNetwork(hp.network, frame_dims, width, encoder)
     meta, dims = hp.meta, {"l": hp.network.d_l, "a": hp.network.d_a, "v": hp.network.d_v}
     mucns = {m: MUCN(dims[m], meta.mucn_width, rho, meta.residual, meta.mucn_output_bias) for m in MODALITIES}
-    return Parts(network, mucns, hp.pretraining.contrastive_reach)
+    return Parts(network, mucns, hp.pretraining.contrastive_gradient_scope)
 
 
 def paper_parts(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float) -> Parts:

@@ -18,9 +18,9 @@ from jaxtyping import Float
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
+from mugkit.labels.source import LearnedLabels
 from mugkit.results.comparison import RESAMPLES, Sums, columns, resampled
 from mugkit.results.verdicts import word
-from mugkit.stages.meta import LearnedLabels
 
 QUESTIONS = ("moved to the side of the truth", "neutral modality found", "contradiction found")
 NEAR = 0.1  # labels that differ by less than this share of ρ count as equal, and such labels themselves as neutral

@@ -22,13 +22,13 @@ from mugkit.config import Profile, RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.labels import source
+from mugkit.labels.source import LearnedLabels
+from mugkit.progress import progress
 from mugkit.results import comparison
 from mugkit.results.beside import SETTINGS
 from mugkit.results.comparison import Rows
 from mugkit.results.label_sources import disagreeing
 from mugkit.runs import Store
-from mugkit.stages.meta import LearnedLabels
-from mugkit.stages.training import progress
 from mugkit.systems import SYSTEMS, Work
 
 BESIDE = tuple(SETTINGS)  # other settings of the dials, prepared as `reviews-faint` and the like

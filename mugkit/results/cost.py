@@ -19,10 +19,14 @@ from torch import Tensor, nn
 
 from mugkit import files
 from mugkit.config import Optimization, profile
-from mugkit.data.batching import Batch, Clips
-from mugkit.stages.fitting import Objective
-from mugkit.stages.training import adamw, choose_device, cpu_threads, derive_seed, similar_lengths, step
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
+from mugkit.device import choose_device
+from mugkit.seeding import derive_seed, similar_lengths
+from mugkit.stages.optim import adamw, step
+from mugkit.stages.trainer import Objective
 from mugkit.systems import Work
+from mugkit.threads import cpu_threads
 
 WARM_UP = 3  # first steps fill caches and are left out
 
@@ -31,7 +35,7 @@ WARM_UP = 3  # first steps fill caches and are left out
 class Trainer:
     """A system ready to train."""
 
-    clips: Clips
+    clips: ClipLoader
     network: nn.Module
     objective: Objective
     optimizer: torch.optim.Optimizer
@@ -39,7 +43,7 @@ class Trainer:
 
     @classmethod
     def of(cls, work: Work) -> Trainer:
-        clips = Clips(work.dataset.train, work.hp.network, choose_device(work.device), work.level)
+        clips = ClipLoader(work.dataset.train, work.hp.network, choose_device(work.device), work.level)
         torch.manual_seed(derive_seed(work.spec.seed, "weights"))
         network, objective = work.builder()(clips)
         network.train()

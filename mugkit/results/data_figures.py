@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mugkit.data.agreement import agreement
-from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, Sequences, SplitName
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames, SplitName
 from mugkit.errors import UserError
 from mugkit.results.probes import frame_means
 from mugkit.results.style import MODALITY_COLORS
@@ -131,14 +131,14 @@ def streams(dataset: Dataset, clips: list[int], split_name: SplitName = "test") 
     return {"clips": shown, "dims": {m: order.tolist() for m, order in dims.items()}}
 
 
-def _moments(sequences: Sequences) -> tuple[np.ndarray, np.ndarray]:
+def _moments(sequences: RaggedFrames) -> tuple[np.ndarray, np.ndarray]:
     step = -(-len(sequences.frames) // MOMENT_FRAMES)
     frames = sequences.frames[::step].astype(np.float64)
     std = frames.std(axis=0)
     return frames.mean(axis=0), np.where(std > 0, std, 1.0)
 
 
-def _by_signal(sequences: Sequences, label: Float[np.ndarray, "clips"]) -> np.ndarray:
+def _by_signal(sequences: RaggedFrames, label: Float[np.ndarray, "clips"]) -> np.ndarray:
     """Dims by falling correlation of clip mean and label; that of a constant dim counts as 0."""
     means = frame_means(sequences)
     std = means.std(axis=0)

@@ -132,7 +132,7 @@ def stage_1(parts: Parts) -> Diagram:
         Arrow("x", "CPM"), Arrow("CPM", "x_m'"), Arrow("x_m'", "P^m"), Arrow("P^m", "L_m'"),
         Arrow("x_m'", "L^c_m", "anchor"), Arrow("x_m", "L^c_m", "target: gradient stopped  ✕", "stopped"),
     ]  # fmt: skip
-    if parts.contrastive_reach == "projection":
+    if parts.contrastive_gradient_scope == "projection":
         arrows.append(Arrow("x", "CPM", "$\\mathcal{L}^c_m$: stopped  ✕", "stopped", bend=1.05))
     title = "Stage 1, for each $m$ in l, a, v: $\\mathcal{L} = \\mathcal{L}_M + \\sum_m"
     title += " (\\eta\\,\\mathcal{L}_{m'} + \\gamma\\,\\mathcal{L}^c_m)$ (Eq. 12)"

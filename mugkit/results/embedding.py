@@ -17,7 +17,7 @@ from torch import Tensor
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
 from mugkit.errors import UserError
-from mugkit.nets.projection import l2_normalise
+from mugkit.nets.losses import l2_normalise
 from mugkit.results import formats, gap, verdicts
 from mugkit.results.mmd import discrepancy
 from mugkit.stages.pretrain import SavedRepresentations

@@ -16,7 +16,7 @@ from sklearn.model_selection import GroupKFold, KFold, cross_val_predict, cross_
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-from mugkit.nets.projection import l2_normalise
+from mugkit.nets.losses import l2_normalise
 from mugkit.statistics import Interval, t_interval
 
 

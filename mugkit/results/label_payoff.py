@@ -26,12 +26,12 @@ from mugkit.data.reviews import Dials
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.data.store import available, load
 from mugkit.engine import Run
+from mugkit.labels.source import LearnedLabels
 from mugkit.metrics import corr
 from mugkit.results import comparison, formats
 from mugkit.results.style import MODALITY_COLORS
 from mugkit.results.tables import records
 from mugkit.results.verdicts import hull, judge, size_of
-from mugkit.stages.meta import LearnedLabels
 
 WITHOUT, TRUE = "mug-without-unimodal", "mug-true-labels"
 SOURCES: Mapping[str, str] = {"copy": "copies of y", "mug": "MUG's labels", TRUE: "true labels"}

@@ -13,10 +13,10 @@ import pandas as pd
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import comparison, formats
 from mugkit.results.comparison import LABELS
 from mugkit.results.verdicts import word
-from mugkit.stages.meta import LearnedLabels
 from mugkit.statistics import mean_std
 
 MEASURES = ("MAE", "Corr")

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 
 from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
+from mugkit.labels.source import LearnedLabels
 from mugkit.results.style import ACCENT, MODALITY_COLORS
 from mugkit.stages.denoising import decay
-from mugkit.stages.meta import LearnedLabels
 
 
 def lambda_numbers(config: MetaLearning, others: tuple[float, ...] = (0.9, 0.95)) -> dict[str, Any]:

@@ -22,11 +22,11 @@ from mugkit.config import RunSpec, repeated
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.engine import Run
 from mugkit.labels import source
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import comparison, formats
 from mugkit.results.comparison import LABELS
 from mugkit.results.label_sources import Labels
 from mugkit.results.verdicts import word
-from mugkit.stages.meta import LearnedLabels
 from mugkit.statistics import mean_std
 from mugkit.systems import SYSTEMS
 

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from mugkit import files
 from mugkit.config import Profile
 from mugkit.data.schema import Dataset
+from mugkit.device import choose_device
 from mugkit.runs import versions
-from mugkit.stages.training import choose_device
 
 NO_RESULT = "smoke: these numbers mean nothing"  # on everything that a profile of too few epochs makes
 

@@ -14,9 +14,7 @@ from mugkit.baselines.self_mm import SelfMM
 from mugkit.config import hyperparameters
 from mugkit.data.schema import LABEL_SCALE, MODALITIES
 from mugkit.data.validate import PAPER_DIMS
-from mugkit.nets.mucn import MUCN
-from mugkit.nets.mug import MUGNetwork
-from mugkit.nets.text import TextEncoder
+from mugkit.nets.mug import MUCN, MUGNetwork, TextEncoder
 from mugkit.results.formats import COUNT
 from mugkit.results.paper_tables import system_of
 from mugkit.results.tables import Row

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from mugkit.config import Network
-from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, Sequences, Split
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
 from mugkit.metrics import corr, mae
 from mugkit.threads import one_thread
@@ -25,7 +25,7 @@ Vectors = Mapping[str, Float64[np.ndarray, "clips dim"]]  # by split
 Targets = Mapping[str, Float[np.ndarray, "clips"]]  # by split; `test` is never asked for
 
 
-def frame_means(sequences: Sequences) -> Float64[np.ndarray, "clips dim"]:
+def frame_means(sequences: RaggedFrames) -> Float64[np.ndarray, "clips dim"]:
     """The mean over the frames of each clip: time is lost, which is what an LSTM could keep."""
     totals = np.add.reduceat(sequences.frames, sequences.offsets[:-1], axis=0, dtype=np.float64)
     return totals / sequences.lengths[:, None]
@@ -35,7 +35,7 @@ def clip_vectors(split: Split, modality: str, network: Network) -> Float64[np.nd
     """One vector a clip: x̂_l of Eq. 1 from the frozen text encoder, or the mean of the frames."""
     if modality != "l":
         return frame_means(split.sequences[modality])
-    from mugkit.nets.text import frozen_features  # imported here: pictures of frames need no transformers
+    from mugkit.data.text import frozen_features
 
     return frozen_features(split.text, network.text_encoder, network.pooling).numpy().astype(np.float64)
 

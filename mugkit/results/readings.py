@@ -15,16 +15,16 @@ import pandas as pd
 from mugkit.config import RunSpec, repeated
 from mugkit.data.schema import Dataset
 from mugkit.engine import Run
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import comparison, formats, label_quality
 from mugkit.results.verdicts import word
-from mugkit.stages.meta import LearnedLabels
 from mugkit.statistics import mean_std
 
 PLAIN, PROJECTION, NETWORK = "without it", "stopped at x too", "stopped at x_m alone"
 READINGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # name → system, and fields that differ from its own
     PLAIN: ("mug-without-contrastive", {}),
-    PROJECTION: ("mug", {"contrastive_reach": "projection"}),
-    NETWORK: ("mug", {"contrastive_reach": "network"}),
+    PROJECTION: ("mug", {"contrastive_gradient_scope": "projection"}),
+    NETWORK: ("mug", {"contrastive_gradient_scope": "network"}),
 }
 OBSERVATIONS = ("gap", "target")  # of `embedding.CLAIMS`: the two that section 4.9 makes of the pictures
 

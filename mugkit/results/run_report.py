@@ -13,10 +13,10 @@ import pandas as pd
 from mugkit import metrics
 from mugkit.data.schema import SPLITS, Dataset
 from mugkit.data.vocabulary import unknown
+from mugkit.device import choose_device
 from mugkit.engine import Run
 from mugkit.metrics import HEADLINE
 from mugkit.runs import versions
-from mugkit.stages.training import choose_device
 from mugkit.systems import configuration
 
 

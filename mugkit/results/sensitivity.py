@@ -20,12 +20,12 @@ from mugkit import engine as engines
 from mugkit.config import Hyperparameters, Profile, RunSpec, open_choices, repeated
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.engine import Run
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import comparison, formats
 from mugkit.results.comparison import LABELS
 from mugkit.results.settings import flat
 from mugkit.results.verdicts import Difference, word
 from mugkit.search import finished
-from mugkit.stages.meta import LearnedLabels
 
 BETTER, WORSE, CLOSER, FARTHER = "better", "worse", "closer", "farther"
 
@@ -73,7 +73,7 @@ ALTERNATIVES: Mapping[str, Alternative] = {
     "weight_decay": Alternative((0.0, 0.01), "none"),
     "clip_norm": Alternative((10.0, 1.0), "hardly any clipping"),
     "temperature": Alternative((0.5, 0.1), "softer: many negatives count alike"),
-    "contrastive_reach": Alternative(("projection", "network"), "Eq. 11 trains the projections only"),
+    "contrastive_gradient_scope": Alternative(("projection", "network"), "Eq. 11 trains the projections only"),
     "mucn_width": Alternative((64, 128), "a narrow MUCN"),
     "mucn_output_bias": Alternative((True, False), "MUCN may shift all labels by a constant"),
     "residual": Alternative(("scaled", "paper"), "Eq. 28 so that it is near the identity for small labels"),

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
-from mugkit.nets.mucn import MUCN
-from mugkit.nets.projection import l2_normalise
+from mugkit.nets.losses import l2_normalise
+from mugkit.nets.mug import MUCN
 from mugkit.results import gap
 from mugkit.results.style import ACCENT, MODALITY_COLORS
 from mugkit.stages.pretrain import SavedRepresentations

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, Dataset, Sequences
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, Dataset, RaggedFrames
 from mugkit.errors import UserError
+from mugkit.labels.source import LearnedLabels
 from mugkit.results.probes import frame_means
-from mugkit.stages.meta import LearnedLabels
 
 MOMENT_FRAMES = 100_000  # enough for a mean and a deviation
 
@@ -100,7 +100,7 @@ def _summary(over_seeds: Float[np.ndarray, "seeds *epochs"]) -> dict[str, Any]:
 
 
 def direction(
-    sequences: Sequences, labels: Float[np.ndarray, "clips"]
+    sequences: RaggedFrames, labels: Float[np.ndarray, "clips"]
 ) -> tuple[Float[np.ndarray, "dim"], Float[np.ndarray, "dim"]]:
     """The mean frame, and weights that turn a frame into one number that rises with the clip's label.
 

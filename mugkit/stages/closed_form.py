@@ -1,4 +1,6 @@
-"""One bi-level step of stage 2 (Eqs. 15, 20, 22, 23) with MUCN's derivatives written out.
+"""An appendix for the curious: the bi-level step of stage 2 (Eqs. 15, 20, 22, 23) with MUCN's derivatives written out.
+
+The step itself is `mugkit.stages.meta.bilevel_step`; what follows computes the same in less time.
 
 learn2learn builds the graph of a gradient step and differentiates through it, for any network. MUCN has one hidden
 layer and the loss is an absolute error, so both derivatives fit on a few lines and nothing has to be recorded. With
@@ -30,7 +32,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from mugkit.config import MetaLearning
-from mugkit.nets.mucn import MUCN
+from mugkit.nets.mug import MUCN
 from mugkit.stages.denoising import Step, Task
 
 Last = list[Tensor]  # w₂ and, if the last layer has one, b₂
@@ -169,8 +171,8 @@ def descended(theta: Theta, at: Pass, slope: Float[Tensor, "batch width"], rate:
     return Theta(lambda: torch.addmm(theta.first, at.weighed(), slope, alpha=-rate), last)
 
 
-def back(last: Last, at: Pass, v: Gradient, rate: float) -> Gradient:
-    """v − rate·Hv, in place: Hv is the derivative of ∇L along v."""
+def hessian_vector_product(last: Last, at: Pass, v: Gradient, rate: float) -> Gradient:
+    """v − rate·Hv, written into v. Hv, the Hessian times v, is the derivative of ∇L along v (Pearlmutter 1994)."""
     rate *= at.c
     active = at.hidden.sign()  # ReLU′(z): 0 or 1
     r_hidden = torch.mm(at.inputs, v[0]).mul_(active)
@@ -182,7 +184,7 @@ def back(last: Last, at: Pass, v: Gradient, rate: float) -> Gradient:
     return v if len(last) == 1 else [*v[:2], v[2].sub_(r_delta.sum(), alpha=-2 * rate)]
 
 
-def moved(theta: Theta, direction: Gradient, rate: float) -> Theta:
+def step_along(theta: Theta, direction: Gradient, rate: float) -> Theta:
     """θ − rate·direction."""
     first, *last = torch._foreach_add([theta.first, *theta.last], direction, alpha=-rate)
     return Theta(lambda: first, last)
@@ -212,7 +214,7 @@ def adapt(shape: Shape, theta: Theta, source: Task, config: MetaLearning) -> Ada
 
 
 def to_theta_prime(z: Float[Tensor, "D width"], wide: Task, adapted: Adapted, alpha: float) -> Float[Tensor, "D width"]:
-    """z of D, moved in place from θ to θ′."""
+    """z of D, brought in place from θ to θ′."""
     inputs = adapted.before[0][1].inputs
     if 2 * len(inputs) >= inputs.shape[1]:
         return torch.mm(wide.inputs, adapted.theta.first, out=z)
@@ -282,8 +284,8 @@ class ClosedForm:
         def away() -> Theta:
             direction = gradient(theta_prime.last, after, room)
             for was, at, _ in reversed(adapted.before):  # back through every step of Eq. 15
-                direction = back(was.last, at, direction, config.alpha)
-            return moved(self._theta, direction, config.alpha_prime * after.c)  # Eq. 23
+                direction = hessian_vector_product(was.last, at, direction, config.alpha)
+            return step_along(self._theta, direction, config.alpha_prime * after.c)  # Eq. 23
 
         opened = after.loss < pre
         return Step(gate(opened, theta_prime, away), adapted.before[-1][1].loss, pre, after.loss, opened)  # Eq. 22

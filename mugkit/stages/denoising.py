@@ -16,9 +16,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mugkit.config import MetaLearning
-from mugkit.nets.projection import l2_normalise
+from mugkit.nets.losses import l1, l2_normalise
+from mugkit.seeding import generator, shuffled
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.stages.training import generator, l1, shuffled
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Draw:
+class StepSample:
     """The random part of several steps: S, D = S ∪ S′, and the noise of either (Eqs. 13, 21).
 
     D is None without its task.
@@ -64,9 +64,9 @@ class Draw:
     chosen: Int64[Tensor, "steps D"] | None = None
     noise_multimodal: Float[Tensor, "steps D"] | None = None
 
-    def to(self, device: torch.device) -> Draw:
+    def to(self, device: torch.device) -> StepSample:
         chosen, noise = (None if part is None else part.to(device) for part in (self.chosen, self.noise_multimodal))
-        return Draw(self.batches.to(device), self.noise.to(device), chosen, noise)
+        return StepSample(self.batches.to(device), self.noise.to(device), chosen, noise)
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _with_others(batch: Int64[Tensor, "batch"], clips: int, count: int, draw: to
     return torch.cat([batch, others[torch.randperm(len(others), generator=draw)[:count]]])
 
 
-def draws(clips: int, config: MetaLearning, seed: int, epoch: int) -> Iterator[Draw]:
+def step_samples(clips: int, config: MetaLearning, seed: int, epoch: int) -> Iterator[StepSample]:
     """One epoch's batches and noises: those of all whole batches, then those of the smaller one that may be left.
 
     Drawn on the CPU, so that they are the same on every device.
@@ -222,14 +222,16 @@ def draws(clips: int, config: MetaLearning, seed: int, epoch: int) -> Iterator[D
             continue
         noise = config.noise_std * torch.randn(batches.shape, generator=draw)
         if not config.multimodal_denoising:
-            yield Draw(batches, noise)
+            yield StepSample(batches, noise)
             continue
         chosen = multimodal_sets(batches, clips, config.extra_ratio, draw_multimodal)
-        yield Draw(batches, noise, chosen, config.noise_std * torch.randn(chosen.shape, generator=draw_multimodal))
+        yield StepSample(
+            batches, noise, chosen, config.noise_std * torch.randn(chosen.shape, generator=draw_multimodal)
+        )
 
 
 def tasks(
-    data: ModalityData, targets: Float[Tensor, "clips"], drawn: Draw
+    data: ModalityData, targets: Float[Tensor, "clips"], drawn: StepSample
 ) -> Iterator[tuple[Int64[Tensor, "batch"], Task, Task | None]]:
     """Every step's batch, its unimodal task, and its multimodal one where there is one."""
     unimodal = unimodal_tasks(data, drawn.batches, targets, drawn.noise)

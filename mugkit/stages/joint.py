@@ -11,12 +11,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mugkit.config import Hyperparameters, Network
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.device import choose_device
 from mugkit.labels.source import LabelSource, MultiTaskNetwork
+from mugkit.nets.losses import l1
 from mugkit.nets.mug import Representations, build
-from mugkit.stages.fitting import Build, Objective
-from mugkit.stages.training import choose_device, l1
+from mugkit.stages.trainer import Build, Objective
 
 
 def joint_loss(
@@ -50,10 +52,10 @@ class JointObjective(Objective):
 
     def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
         reps = self.network.represent(batch)
-        self._reps = reps.stopped()
+        self._reps = reps.detach()
         return joint_loss(self.network, reps, batch, self.source, self.beta)
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         self.source.begin_epoch(train, epoch, seed)
 
     def before_step(self, batch: Batch, epoch: int) -> None:
@@ -89,7 +91,7 @@ def builder(
         network_of: builds another network in place of MUG's (Self-MM's own).
     """
 
-    def make(train: Clips) -> tuple[Any, Objective]:
+    def make(train: ClipLoader) -> tuple[Any, Objective]:
         network = (network_of or build)(hp.network, dataset.dims, train.text_width).to(choose_device(device))
         return network, JointObjective(network, source, hp.joint.beta)
 

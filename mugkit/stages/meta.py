@@ -6,33 +6,42 @@ representations of D = S ∪ S′, whose label is known (multimodal denoising, E
 (Eq. 22); if not, the step is not taken, and MUCN_m moves instead along the gradient of the loss *after* the step
 with respect to the parameters *before* it (Eq. 23): a gradient through a gradient step, hence learn2learn's MAML.
 
-`WithLearn2learn` is that step for any network. What runs is `closed_form.ClosedForm`, the same step with MUCN's
-derivatives written out; `mugkit bench --only stage2` measures what that saves.
+`bilevel_step` is that step, for any network. MUCN is small enough to write its derivatives out, so what runs by default
+is `closed_form.ClosedForm`, the same step in less time; `mugkit bench --only stage2` measures how much that saves.
+Modalities do not depend on each other: each has a `ModalityMetaTrainer`, and several processes share their epochs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, fields
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import safetensors.torch
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mugkit import files
+from mugkit import pools
 from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES
+from mugkit.device import choose_device
+from mugkit.labels.source import LearnedLabels
 from mugkit.maml import MAML
-from mugkit.nets.mucn import MUCN
-from mugkit.stages import side_by_side
-from mugkit.stages.denoising import ModalityData, Step, Task
-from mugkit.stages.modality import Learning
+from mugkit.nets.mug import MUCN
+from mugkit.progress import progress
+from mugkit.seeding import derive_seed
+from mugkit.stages import divergence
+from mugkit.stages.checkpoint import Checkpoint
+from mugkit.stages.closed_form import ClosedForm
+from mugkit.stages.denoising import ModalityData, Step, Task, decay, step_samples, tasks, unimodal_targets
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.stages.training import Checkpoint, choose_device, derive_seed
+from mugkit.threads import cpu_threads
 
 
 def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: MetaLearning) -> Step:
@@ -55,8 +64,8 @@ def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: Met
     if post < pre:
         return Step(adapted, loss.item(), pre.item(), post.item(), True)  # Eq. 22
     gradients = torch.autograd.grad(post, list(maml.parameters()))  # through Eq. 15, back to θ
-    moved = [p.detach() - config.alpha_prime * g for p, g in zip(maml.parameters(), gradients, strict=True)]
-    return Step(moved, loss.item(), pre.item(), post.item(), False)  # Eq. 23
+    updated = [p.detach() - config.alpha_prime * g for p, g in zip(maml.parameters(), gradients, strict=True)]
+    return Step(updated, loss.item(), pre.item(), post.item(), False)  # Eq. 23
 
 
 class WithLearn2learn:
@@ -70,31 +79,230 @@ class WithLearn2learn:
         return [bilevel_step(self._maml, task, multimodal, self._config) for task in unimodal]
 
 
-@dataclass(frozen=True)
-class LearnedLabels:
-    """y_mc of the training split, and how they came about.
+# From the unimodal tasks and the multimodal task to what is proposed for each unimodal task.
+Steps = Callable[[Sequence[Task], Task | None], list[Step]]
+BilevelSteps = Callable[[MUCN, MetaLearning], Steps]
+
+
+@torch.no_grad()
+def write_parameters(parameters: Sequence[Tensor], proposals: list[Step]) -> None:
+    """θ ← the proposed parameters; with one task per clip, their mean."""
+    for position, parameter in enumerate(parameters):
+        values = [step.parameters[position] for step in proposals]
+        parameter.copy_(values[0] if len(values) == 1 else torch.stack(values).mean(0))
+
+
+_CLIPS = 2048  # at a time: hidden layers that stay in a processor's cache
+
+
+@torch.no_grad()
+def correct(mucn: torch.nn.Module, data: ModalityData, config: MetaLearning) -> Float[Tensor, "clips"]:
+    """y_mc of all clips: what MUCN_m makes of the unimodal representation and a label without noise."""
+    given = data.labels if config.label_input == "multimodal" else data.projected_prediction
+    parts = zip(data.x.split(_CLIPS), given.split(_CLIPS), strict=True)
+    return torch.cat([mucn(x, label) for x, label in parts])
+
+
+def train_epoch(
+    mucn: MUCN,
+    data: ModalityData,
+    previous: Float[Tensor, "clips"],
+    config: MetaLearning,
+    seed: int,
+    epoch: int,
+    steps: BilevelSteps | None = None,
+) -> dict[str, float]:
+    """One pass of MUCN_m over the training split; returns means of losses and how often the gate opened.
+
+    Args:
+        steps: `WithLearn2learn` in place of the closed form.
+
+    Raises:
+        NotFinite: a loss or a parameter.
+    """
+    propose = (steps or ClosedForm)(mucn, config)
+    targets = unimodal_targets(data.labels, previous, epoch, config)
+    parameters = list(mucn.parameters())
+    rows: list[tuple[Any, ...]] = []
+    batches: list[Tensor] = []
+    for drawn in step_samples(len(data.labels), config, seed, epoch):
+        for batch, unimodal, multimodal in tasks(data, targets, drawn.to(data.labels.device)):
+            learned_from = [unimodal] if config.gate == "batch" else [unimodal.clip(row) for row in range(len(batch))]
+            proposals = propose(learned_from, multimodal)
+            write_parameters(parameters, proposals)
+            rows += [(one.unimodal, one.pre, one.post, one.gate_open) for one in proposals]
+            batches.append(batch)
+    columns = {name: [float(row[n]) for row in rows] for n, name in enumerate(("unimodal", "pre", "post", "gate_open"))}
+    divergence.check_epoch(mucn, columns["unimodal"], batches, epoch)
+    return {name: float(pd.Series(values).mean()) for name, values in columns.items()}
+
+
+def fresh_mucn(data: ModalityData, config: MetaLearning, rho: float, seed: int) -> MUCN:
+    """MUCN_m with its initial weights."""
+    torch.manual_seed(derive_seed(seed, "mucn"))
+    mucn = MUCN(data.x.shape[1], config.mucn_width, rho, config.residual, config.mucn_output_bias)
+    return mucn.to(data.x.device)
+
+
+class ModalityMetaTrainer:
+    """One modality as it learns, epoch by epoch; goes on from its checkpoint.
 
     Attributes:
-        labels: y_mc by modality, after the last epoch.
-        trajectory: y_mc by modality after every epoch, for figures and the label explorer.
-        history: one row an epoch and modality: losses, share of open gates, λ.
+        mucn: MUCN_m.
+        history: one row an epoch.
+        trajectory: y_mc after every epoch.
+
+    Args:
+        steps: see `train_epoch`.
     """
 
-    labels: Mapping[str, Float[Tensor, "clips"]]
-    trajectory: Mapping[str, Float[Tensor, "epochs clips"]]
-    history: pd.DataFrame
+    def __init__(
+        self,
+        data: ModalityData,
+        modality: str,
+        config: MetaLearning,
+        rho: float,
+        seed: int,
+        checkpoint: Checkpoint,
+        steps: BilevelSteps | None = None,
+    ) -> None:
+        self.data, self.modality, self.config, self.seed = data, modality, config, seed
+        self._checkpoint, self._steps = checkpoint, steps
+        self.mucn = fresh_mucn(data, config, rho, seed)
+        state = checkpoint.load() or {"history": [], "trajectory": torch.empty(0)}
+        if "mucn" in state:
+            self.mucn.load_state_dict(state["mucn"])
+        self.history: list[dict[str, Any]] = state["history"]
+        self.trajectory: list[Float[Tensor, "clips"]] = list(state["trajectory"])
 
-    def save(self, folder: Path) -> None:
-        tensors = {f"trajectory.{m}": values.contiguous() for m, values in self.trajectory.items()}
-        save_file(tensors | {f"labels.{m}": values for m, values in self.labels.items()}, folder / "labels.safetensors")
-        rows = self.history.astype(object).where(self.history.notna(), None).to_dict("records")
-        files.write_json(folder / "history.json", rows)
+    @property
+    def left(self) -> range:
+        """Epochs to come."""
+        return range(len(self.history), self.config.meta_epochs)
 
-    @classmethod
-    def load(cls, folder: Path) -> LearnedLabels:
-        tensors = load_file(folder / "labels.safetensors")
-        labels, trajectory = ({m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("labels", "trajectory"))
-        return cls(labels, trajectory, pd.DataFrame(files.read_json(folder / "history.json")))
+    @property
+    def previous(self) -> Float[Tensor, "clips"]:
+        """y_mc after the last epoch; y before the first."""
+        return self.trajectory[-1].to(self.data.labels.device) if self.trajectory else self.data.labels
+
+    def record_epoch(self, row: Mapping[str, float], labels: Float[Tensor, "clips"]) -> None:
+        """Notes an epoch that `mucn` has just been through.
+
+        Args:
+            row: what `train_epoch` returned.
+            labels: what `correct` then did.
+        """
+        epoch = len(self.history)
+        self.trajectory.append(labels.cpu())
+        self.history.append(
+            {"modality": self.modality, "epoch": epoch, "lambda": decay(self.config.lambda_init, epoch), **row}
+        )
+        self._checkpoint.save(
+            {"mucn": self.mucn.state_dict(), "history": self.history, "trajectory": torch.stack(self.trajectory)}
+        )
+
+    def learn(self) -> None:
+        """All epochs that are left, here."""
+        with divergence.of_modality(self.modality):
+            for epoch in progress(self.left, f"stage 2, {self.modality}"):
+                row = train_epoch(self.mucn, self.data, self.previous, self.config, self.seed, epoch, self._steps)
+                self.record_epoch(row, correct(self.mucn, self.data, self.config))
+
+
+# Several processes: a core takes the next epoch of whichever modality waits.
+#
+# Processes and not threads: a step is a hundred short operations, and threads would wait for each other's Python.
+# Whoever takes an epoch reads MUCN_m as the epoch before left it, so three modalities keep two cores busy to the end.
+# Every epoch is one core's work and adds up in the same order, however many cores there are.
+
+_LABELS = "labels"  # beside MUCN's parameters: y_mc
+
+
+@dataclass(frozen=True)
+class Job:
+    """One modality as a worker finds it; `file` has its representations."""
+
+    file: Path
+    modality: str
+    config: MetaLearning
+    rho: float
+    seed: int
+
+
+@lru_cache(maxsize=3)
+def _data(file: Path) -> ModalityData:
+    return ModalityData(**safetensors.torch.load_file(file))
+
+
+def packed(learning: ModalityMetaTrainer) -> bytes:
+    """What the next epoch starts from. Bytes: tensors would go through shared memory, which may be small."""
+    return _packed(learning.mucn.state_dict(), learning.previous)
+
+
+def _packed(mucn: dict[str, Tensor], labels: Tensor) -> bytes:
+    return safetensors.torch.save({name: value.contiguous() for name, value in {**mucn, _LABELS: labels}.items()})
+
+
+def epoch_in_worker(job: Job, number: int, before: bytes) -> tuple[bytes, dict[str, float]]:
+    """In a worker: one epoch of one modality."""
+    with cpu_threads(1), divergence.of_modality(job.modality):
+        data, state = _data(job.file), safetensors.torch.load(before)
+        previous, mucn = state.pop(_LABELS), fresh_mucn(data, job.config, job.rho, job.seed)
+        mucn.load_state_dict(state)
+        row = train_epoch(mucn, data, previous, job.config, job.seed, number)
+        return _packed(mucn.state_dict(), correct(mucn, data, job.config)), row
+
+
+def _epochs(learning: dict[Job, ModalityMetaTrainer], workers: int) -> Iterator[None]:
+    """Hands epochs out, at most one of a modality at a time; yields after each."""
+    pool = pools.processes(workers)
+    running: dict[Future[tuple[bytes, dict[str, float]]], Job] = {}
+
+    def hand_out(job: Job) -> None:
+        if left := learning[job].left:
+            running[pool.submit(epoch_in_worker, job, left[0], packed(learning[job]))] = job
+
+    try:
+        for job in learning:
+            hand_out(job)
+        while running:
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                job, (state, row) = running.pop(done), done.result()
+                tensors = safetensors.torch.load(state)
+                labels = tensors.pop(_LABELS)
+                learning[job].mucn.load_state_dict(tensors)
+                learning[job].record_epoch(row, labels)
+                hand_out(job)
+                yield
+    except BaseException:
+        pools.forget(pool)
+        raise
+
+
+def learn_side_by_side(learning: Sequence[ModalityMetaTrainer], rho: float, workers: int, folder: Path) -> None:
+    """All epochs that are left.
+
+    Args:
+        folder: of what workers read; made, and removed at the end.
+
+    Raises:
+        NotFinite: see `train_epoch`.
+        BrokenExecutor: workers were lost again and again.
+    """
+    folder.mkdir()
+    jobs = {}
+    for one in learning:
+        job = Job(folder / f"{one.modality}.safetensors", one.modality, one.config, rho, one.seed)
+        parts = {field.name: getattr(one.data, field.name).contiguous() for field in fields(one.data)}
+        safetensors.torch.save_file(parts, job.file)
+        jobs[job] = one
+    pools.persist(partial(_all_epochs, jobs, workers))
+    shutil.rmtree(folder)
+
+
+def _all_epochs(learning: dict[Job, ModalityMetaTrainer], workers: int) -> None:
+    for _ in progress(_epochs(learning, workers), "stage 2", total=sum(len(one.left) for one in learning.values())):
+        pass
 
 
 WORTH = 10_000  # steps: below, workers take longer to start than they save
@@ -114,11 +322,13 @@ def meta_learn(
     learning = []
     for modality in MODALITIES:
         data, own = ModalityData.of(saved, modality, config).to(chosen), derive_seed(seed, "meta", modality)
-        learning.append(Learning(data, modality, config, rho, own, (checkpoint or Checkpoint()).part(modality)))
+        learning.append(
+            ModalityMetaTrainer(data, modality, config, rho, own, (checkpoint or Checkpoint()).part(modality))
+        )
     workers = min(len(MODALITIES), torch.get_num_threads()) if chosen.type == "cpu" else 1
     steps = sum(len(one.left) for one in learning) * len(saved.labels) / config.meta_batch_size
     if workers > 1 and steps >= WORTH:
-        side_by_side.learn(learning, rho, workers, folder / "modalities")
+        learn_side_by_side(learning, rho, workers, folder / "modalities")
     else:
         for one in learning:
             one.learn()

@@ -20,22 +20,16 @@ from torch import Tensor
 
 from mugkit import files
 from mugkit.config import Hyperparameters, Pretraining
-from mugkit.data.batching import Batch, Clips
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.device import choose_device
+from mugkit.nets.losses import contrastive_loss, l1
 from mugkit.nets.mug import MUGNetwork, build
-from mugkit.nets.projection import contrastive_loss
-from mugkit.stages.training import (
-    Checkpoint,
-    StepLosses,
-    adamw,
-    choose_device,
-    derive_seed,
-    l1,
-    progress,
-    save_weights,
-    similar_lengths,
-    step,
-)
+from mugkit.progress import progress
+from mugkit.seeding import derive_seed, similar_lengths
+from mugkit.stages.checkpoint import Checkpoint, save_weights
+from mugkit.stages.optim import StepLosses, adamw, step
 
 
 @dataclass(frozen=True)
@@ -93,7 +87,7 @@ def losses(network: MUGNetwork, batch: Batch, config: Pretraining) -> Losses:
     reps = network.represent(batch)
     projected = network.project(reps)  # Eq. 7
     predicted = network.predict_unimodal(projected)  # Eq. 8
-    anchors = projected if config.contrastive_reach == "network" else network.project(reps.stopped())
+    anchors = projected if config.contrastive_gradient_scope == "network" else network.project(reps.detach())
     return Losses(
         multimodal=l1(network.predict(reps), batch.labels),  # Eq. 6
         projected={m: l1(predicted[m], batch.labels) for m in MODALITIES},  # Eq. 9
@@ -104,7 +98,7 @@ def losses(network: MUGNetwork, batch: Batch, config: Pretraining) -> Losses:
 
 
 @torch.no_grad()
-def save_representations(network: MUGNetwork, clips: Clips, batch_size: int = 64) -> SavedRepresentations:
+def save_representations(network: MUGNetwork, clips: ClipLoader, batch_size: int = 64) -> SavedRepresentations:
     """x_m, x_m′, ŷ_m′ and y of all clips, in their order, from the network in evaluation mode."""
     network.eval()
     rows: list[dict[str, Tensor]] = []
@@ -124,7 +118,7 @@ def save_representations(network: MUGNetwork, clips: Clips, batch_size: int = 64
 
 
 def train_epoch(
-    network: MUGNetwork, clips: Clips, optimizer: torch.optim.Optimizer, hp: Hyperparameters, seed: int, epoch: int
+    network: MUGNetwork, clips: ClipLoader, optimizer: torch.optim.Optimizer, hp: Hyperparameters, seed: int, epoch: int
 ) -> dict[str, float]:
     """One pass over the training split; returns the mean of every term of Eq. 12."""
     torch.manual_seed(derive_seed(seed, "dropout", epoch))
@@ -156,7 +150,7 @@ def pretrain(
     """Runs stage 1 and leaves `representations.safetensors`, `history.json` and `weights.safetensors` in `folder`."""
     checkpoint = checkpoint or Checkpoint()
     chosen, seed = choose_device(device), own_seed(seed)
-    clips = Clips(dataset.train, hp.network, chosen)
+    clips = ClipLoader(dataset.train, hp.network, chosen)
     torch.manual_seed(derive_seed(seed, "weights"))
     network = build(hp.network, dataset.dims, clips.text_width).to(chosen)
     optimizer = adamw(network, hp.optimization)
@@ -170,7 +164,7 @@ def pretrain(
 
 def _train(
     network: MUGNetwork,
-    clips: Clips,
+    clips: ClipLoader,
     optimizer: torch.optim.Optimizer,
     hp: Hyperparameters,
     seed: int,

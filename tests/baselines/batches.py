@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from mugkit.baselines.base import Shapes
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded
 
 SHAPES = Shapes(text=6, acoustic=3, visual=2)
 

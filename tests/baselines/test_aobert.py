@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from mugkit.baselines import aobert
 from mugkit.baselines.aobert import AOBERT, AOBERTConfig, choose, exchange, hide
 from mugkit.baselines.base import Shapes
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import Dataset
+from mugkit.data.text import load_encoder
 from mugkit.errors import UserError
-from mugkit.nets.text import Tokens, load_encoder
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
 WIDTH = 6

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from mugkit.baselines.base import Baseline, ScaledBaseline, builder
 from mugkit.config import Network
-from mugkit.data.batching import Batch, Clips
+from mugkit.data import text
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
-from mugkit.nets import text
 
 
 class Constant(Baseline):
@@ -52,7 +53,9 @@ def test_forward_has_to_be_given() -> None:
 
 def test_builder_gives_the_shapes_of_the_data_and_of_a_frozen_encoder(dataset: Dataset) -> None:
     network = Network(text_encoder="any", freeze_text=True, pooling="mean")
-    made, objective = builder(Constant, {"a": 1}, network, dataset, torch.device("cpu"))(Clips(dataset.train, network))
+    made, objective = builder(Constant, {"a": 1}, network, dataset, torch.device("cpu"))(
+        ClipLoader(dataset.train, network)
+    )
     assert made is objective
     assert made.config == {"a": 1}
     width = bag_of_words(["x"]).shape[1]
@@ -63,7 +66,7 @@ def test_builder_gives_the_shapes_of_the_data_and_of_a_frozen_encoder(dataset: D
 
 def test_builder_loads_an_encoder_that_is_trained_along(dataset: Dataset, tmp_path: Path) -> None:
     network = Network(text_encoder=str(tiny_bert(tmp_path / "bert")), freeze_text=False)
-    made, _ = builder(Constant, {}, network, dataset, torch.device("cpu"))(Clips(dataset.train, network))
+    made, _ = builder(Constant, {}, network, dataset, torch.device("cpu"))(ClipLoader(dataset.train, network))
     assert made.shapes.text == 16
     assert sum(p.numel() for p in made.encoder.parameters()) > 1000
 
@@ -75,8 +78,8 @@ def test_scaled_baseline_measures_the_training_frames_once(dataset: Dataset) -> 
     dims = dataset.dims
     scaled = Scaled(SHAPES.__class__(4, dims["a"], dims["v"]), None, {})
     network = Network(text_encoder="any", freeze_text=True, pooling="mean")
-    scaled.begin_epoch(Clips(dataset.train, network), 0, 1)
+    scaled.begin_epoch(ClipLoader(dataset.train, network), 0, 1)
     mean = torch.from_numpy(dataset.train.sequences["a"].frames).mean(0)
     torch.testing.assert_close(scaled.standardise.mean_a, mean, atol=1e-5, rtol=1e-4)
-    scaled.begin_epoch(Clips(dataset.valid, network), 1, 1)  # later epochs change nothing
+    scaled.begin_epoch(ClipLoader(dataset.valid, network), 1, 1)  # later epochs change nothing
     torch.testing.assert_close(scaled.standardise.mean_a, mean, atol=1e-5, rtol=1e-4)

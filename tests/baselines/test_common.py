@@ -14,9 +14,10 @@ from torch import Tensor
 
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.config import Network
-from mugkit.data.batching import Batch, Clips, Padded
+from mugkit.data.batch import Batch, Padded
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
-from mugkit.nets.text import load_encoder
+from mugkit.data.text import load_encoder
 from mugkit.systems import SYSTEMS, System, load_part
 
 BASELINES = [one for one in SYSTEMS.values() if one.baseline]
@@ -50,7 +51,7 @@ def states(index: Tensor, lengths: dict[int, int]) -> Padded:
     return Padded(values, mask)
 
 
-class MadeUpClips(Clips):
+class MadeUpClips(ClipLoader):
     """Frames and labels of a split, with random token states in place of an encoder's."""
 
     def __init__(self, dataset: Dataset, level: str) -> None:
@@ -135,7 +136,7 @@ def test_baseline_trains_a_text_encoder(system: System, dataset: Dataset, tmp_pa
     encoder = load_encoder(str(folder))
     network = made(system, dataset, encoder)
     config: Network = small(text_encoder=str(folder), freeze_text=False).network
-    clips = Clips(dataset.train, config, level=load_part(system.baseline).level)
+    clips = ClipLoader(dataset.train, config, level=load_part(system.baseline).level)
     network.train()
     network.begin_epoch(clips, 0, 1111)
     batch = clips.batch(torch.arange(6))

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.cubemlp import AxisMLP, CubeMLP, CubeMLPConfig, Frames
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded
 from mugkit.nets.tokens import aligned
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from mugkit.baselines import hycon
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.hycon import HyCon, HyConConfig, Pairs, contrast, semi_contrast, sentiment_classes
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import Dataset
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.mfm import MFM, MFMConfig, SequenceDecoder, SequenceEncoder, mmd
-from mugkit.data.batching import Padded
+from mugkit.data.batch import Padded
 from mugkit.nets.memory import MemorySizes
 
 SMALL = MFMConfig(

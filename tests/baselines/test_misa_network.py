@@ -23,7 +23,7 @@ from mugkit.baselines.misa import (
     reconstruction,
     similarity,
 )
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)
 BERT = 109_482_240  # bert-base-uncased with its pooling layer

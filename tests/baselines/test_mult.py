@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.mult import Block, Memory, MulT, MulTConfig, Transformer
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded
 from mugkit.nets.tokens import sinusoids
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)

@@ -12,13 +12,14 @@ from small import bag_of_words, small, tiny_bert, train_jointly
 from torch import Tensor
 
 from mugkit.baselines.self_mm import PUBLISHED, SelfMM, build
-from mugkit.data.batching import Batch, Clips
+from mugkit.data import text
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels import source as labels
-from mugkit.nets import text
-from mugkit.nets.text import TextEncoder
+from mugkit.nets.mug import TextEncoder
 from mugkit.stages.joint import joint_loss
-from mugkit.stages.training import adamw
+from mugkit.stages.optim import adamw
 
 HP = small(max_epochs=2)
 
@@ -35,7 +36,7 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 
 @pytest.fixture
 def parts(dataset: Dataset) -> tuple[SelfMM, Batch]:
-    clips = Clips(dataset.train, HP.network)
+    clips = ClipLoader(dataset.train, HP.network)
     torch.manual_seed(0)
     return build(HP.network, dataset.dims, clips.text_width).eval(), clips.batch(
         torch.tensor([5, 1, 8, 20, 3])
@@ -97,7 +98,7 @@ def test_features_are_the_representations(parts: tuple[SelfMM, Batch]) -> None:
 
 
 def test_clip_is_judged_by_its_own_frames_alone(dataset: Dataset) -> None:
-    clips = Clips(dataset.train, HP.network)
+    clips = ClipLoader(dataset.train, HP.network)
     network = build(HP.network, dataset.dims, clips.text_width).eval()
     alone = [network(clips.batch(torch.tensor([clip]))).item() for clip in range(8)]
     np.testing.assert_allclose(network(clips.batch(torch.arange(8))).tolist(), alone, rtol=1e-4, atol=1e-6)
@@ -129,7 +130,7 @@ def test_unimodal_losses_do_not_reach_the_fusion_head(parts: tuple[SelfMM, Batch
 
 def test_text_encoder_is_trained_with_a_rate_of_its_own(dataset: Dataset, tmp_path: Path) -> None:
     hp = small(freeze_text=False, text_encoder=str(tiny_bert(tmp_path / "encoder")), text_learning_rate=5e-5)
-    clips = Clips(dataset.train, hp.network)
+    clips = ClipLoader(dataset.train, hp.network)
     network = build(hp.network, dataset.dims, clips.text_width)
     assert network.first["l"][1].in_features == 16  # the encoder's width
     network(clips.batch(torch.arange(4))).sum().backward()

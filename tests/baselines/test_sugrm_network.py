@@ -13,7 +13,7 @@ from small import small
 from torch import Tensor, nn
 
 from mugkit.baselines.sugrm import MOSEI, PUBLISHED, SUGRM, Block, Recalibration, sizes, window
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels import source as labels
 from mugkit.labels.source import FixedLabels

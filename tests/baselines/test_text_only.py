@@ -8,7 +8,7 @@ import torch
 from batches import SHAPES, token_batch
 
 from mugkit.baselines.text_only import TextOnly, TextOnlyConfig
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded
 
 
 def clips() -> Batch:

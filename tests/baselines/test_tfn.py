@@ -10,7 +10,7 @@ from batches import SHAPES, token_batch
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.tfn import TFN, TFNConfig, tensor_fusion
-from mugkit.data.batching import Clips
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 
 SMALL = TFNConfig(lstm=4, d_l=3, d_a=2, d_v=2, inference=5, dropout=0.5)
@@ -70,7 +70,7 @@ def test_tfn_prediction_is_not_bounded() -> None:
 
 
 def test_tfn_measures_the_training_frames_before_the_first_epoch_only(made_up: Callable[..., Dataset]) -> None:
-    class Given(Clips):
+    class Given(ClipLoader):
         def __init__(self, dataset: Dataset) -> None:
             self.split = dataset.train
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.unimse import CHARACTERS, Encoded, ModalityFusion, Scores, UniMSE, UniMSEConfig
-from mugkit.data.batching import Batch, Padded
+from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import Dataset
+from mugkit.data.text import load_encoder
 from mugkit.errors import UserError
-from mugkit.nets.projection import info_nce
-from mugkit.nets.text import Tokens, load_encoder
+from mugkit.nets.losses import info_nce
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]])
 WIDTH = 6

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Int64
 
-from mugkit.data.schema import Dataset, Sequences, Split
+from mugkit.data.schema import Dataset, RaggedFrames, Split
 
 # Tokens of CMU-MOSI's 1,284 training transcripts in BERT's uncased vocabulary, [CLS] and [SEP] included, cut at MMSA's
 # 50: their quantiles in steps of 5 %.
@@ -50,6 +50,6 @@ def taken(split: Split, index: Int64[np.ndarray, "chosen"]) -> Split:
     return Split(split.name, pick(split.ids), pick(split.text), split.labels[index], sequences, labels)
 
 
-def _taken(sequences: Sequences, index: Int64[np.ndarray, "chosen"]) -> Sequences:
+def _taken(sequences: RaggedFrames, index: Int64[np.ndarray, "chosen"]) -> RaggedFrames:
     offsets = np.concatenate([[0], np.cumsum(sequences.lengths[index])])
-    return Sequences(np.concatenate([sequences[clip] for clip in index]), offsets)
+    return RaggedFrames(np.concatenate([sequences[clip] for clip in index]), offsets)

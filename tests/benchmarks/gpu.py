@@ -21,10 +21,10 @@ from benchmarks.clips import MOSI_TOKENS
 from benchmarks.counting import count
 from mugkit import files
 from mugkit.config import profile
-from mugkit.data.batching import Batch
+from mugkit.data.batch import Batch
 from mugkit.errors import UserError
 from mugkit.runs import versions
-from mugkit.stages.training import similar_lengths
+from mugkit.seeding import similar_lengths
 
 NAME = hours.GPU
 PRECISIONS = ("float32", "bfloat16")

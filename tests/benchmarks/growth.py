@@ -29,16 +29,17 @@ from torch import Tensor
 from benchmarks.measures import Curve, Found, Ratio
 from mugkit.config import Hyperparameters, RunSpec, hyperparameters, override
 from mugkit.data import store
-from mugkit.data.batching import Clips
-from mugkit.data.schema import MODALITIES, SPLITS, Dataset, Sequences, Split
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import MODALITIES, SPLITS, Dataset, RaggedFrames, Split
 from mugkit.engine import run_all
 from mugkit.labels import source as labels
 from mugkit.nets.mug import build
 from mugkit.runs import Store
-from mugkit.stages import fitting, joint, pretrain
+from mugkit.stages import joint, pretrain, trainer
 from mugkit.stages.meta import meta_learn
+from mugkit.stages.optim import adamw
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.stages.training import adamw, cpu_threads
+from mugkit.threads import cpu_threads
 
 EXPONENT, MEMORY = 1.15, 0.3  # bars; with all frames in memory the second would be 1 or more
 DIMS, TEXT = {"a": 74, "v": 47}, 384  # MOSI's frames, the offline encoder's width
@@ -61,7 +62,7 @@ class Plan:
     rounds: int = 3
 
 
-class Encoded(Clips):
+class Encoded(ClipLoader):
     """Clips whose text is given as a frozen encoder's features."""
 
     def __init__(self, split: Split, features: Float[Tensor, "clips hidden"]) -> None:
@@ -86,7 +87,7 @@ def _split(name: str, size: int, length: int, equal: bool) -> Split:
     for modality, dim in DIMS.items():
         lengths = np.full(size, length) if equal else rng.integers(1, 2 * length, size, endpoint=True)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        sequences[modality] = Sequences(rng.standard_normal((int(offsets[-1]), dim), dtype=np.float32), offsets)
+        sequences[modality] = RaggedFrames(rng.standard_normal((int(offsets[-1]), dim), dtype=np.float32), offsets)
     y = rng.uniform(-3, 3, size).astype(np.float32)
     return Split(name, [f"{name}{i}" for i in range(size)], [f"sentence {i % 10}" for i in range(size)], y, sequences)
 
@@ -123,7 +124,7 @@ def stage_3(dataset: Dataset) -> Epoch:
     hp, clips = configuration(), Encoded(dataset.train, torch.randn(len(dataset.train), TEXT))
     network, objective = joint.builder(dataset, hp, labels.copied(dataset), "cpu")(clips)
     optimizer = adamw(network, hp.optimization)
-    return partial(_discard, partial(fitting.train_epoch, network, objective, clips, optimizer, hp, SEED, 0))
+    return partial(_discard, partial(trainer.train_epoch, network, objective, clips, optimizer, hp, SEED, 0))
 
 
 def _discard(epoch: Callable[[], object]) -> None:

@@ -23,10 +23,11 @@ from benchmarks.counting import Count, count
 from mugkit import files
 from mugkit.config import MetaLearning, profile
 from mugkit.data.schema import MODALITIES, PAPER_SPLITS
+from mugkit.progress import progress
+from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.denoising import ModalityData
-from mugkit.stages.modality import Learning
+from mugkit.stages.meta import ModalityMetaTrainer
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.stages.training import Checkpoint, progress
 from mugkit.systems import Work
 
 FAMILIES = ("mosi", "mosei", "sims")
@@ -100,7 +101,7 @@ def stage_2(config: MetaLearning, widths: Mapping[str, int], clips: int) -> Stag
 
     def epoch() -> None:  # one modality after the other: other processes would not be counted
         for m in MODALITIES:
-            Learning(ModalityData.of(saved, m, short), m, short, 3.0, 1, Checkpoint()).learn()
+            ModalityMetaTrainer(ModalityData.of(saved, m, short), m, short, 3.0, 1, Checkpoint()).learn()
 
     found = count(epoch)
     made = len(MODALITIES) * few / config.meta_batch_size

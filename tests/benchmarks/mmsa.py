@@ -26,15 +26,16 @@ from benchmarks.clips import like_mosi, only
 from benchmarks.measures import Found, Ratio
 from benchmarks.peer import Peer, training
 from mugkit.config import RunSpec
+from mugkit.data.encoders import OFFLINE_ENCODER
 from mugkit.data.prepare import prepare
 from mugkit.data.schema import Dataset
 from mugkit.data.store import load
-from mugkit.nets.encoders import OFFLINE_ENCODER
-from mugkit.nets.text import token_ids
+from mugkit.data.text import token_ids
+from mugkit.progress import progress
 from mugkit.results.cost import Trainer
 from mugkit.runs import Store
-from mugkit.stages.training import cpu_threads, progress
 from mugkit.systems import Work
+from mugkit.threads import cpu_threads
 
 SEED, THREADS, BATCH = 1111, 1, 16
 CLIPS, ACCUMULATED, ROUNDS = 128, 4, 6  # a round is an epoch; rounds that count, after one that warms up

@@ -16,15 +16,16 @@ import torch
 
 from benchmarks.clips import MOSI_TOKENS
 from mugkit.config import RunSpec
-from mugkit.data.batching import Batch, Clips
-from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, Sequences, Split
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, RaggedFrames, Split
 from mugkit.data.validate import PAPER_DIMS
 from mugkit.labels import source as labels
 from mugkit.nets.mug import build
 from mugkit.results.cost import Trainer
 from mugkit.runs import Store
 from mugkit.stages import joint, pretrain
-from mugkit.stages.training import adamw, step
+from mugkit.stages.optim import adamw, step
 from mugkit.systems import SYSTEMS, Work
 
 VOCABULARY = 20_000  # ids below it are words in every vocabulary in use
@@ -49,7 +50,7 @@ MEAN: Mapping[str, Lengths] = {
 }
 
 
-class Tokenised(Clips):
+class Tokenised(ClipLoader):
     """Clips whose text is given as token ids, for an encoder that is trained along."""
 
     def __init__(self, split: Split, ids: list[list[int]], device: torch.device | str = "cpu") -> None:
@@ -68,7 +69,9 @@ def made(family: str, tokens: list[int]) -> Dataset:
     splits = {}
     for name in SPLITS:
         sequences = {
-            m: Sequences(rng.standard_normal((sum(n), dims[m]), dtype=np.float32), np.concatenate([[0], np.cumsum(n)]))
+            m: RaggedFrames(
+                rng.standard_normal((sum(n), dims[m]), dtype=np.float32), np.concatenate([[0], np.cumsum(n)])
+            )
             for m, n in frames.items()
         }
         y, *unimodal = rng.uniform(-rho, rho, (4, len(tokens))).astype(np.float32)
@@ -93,7 +96,7 @@ def work(system: str, dataset: Dataset, device: str = "cpu", **changes: Any) -> 
 Step = Callable[[Batch], None]
 
 
-def stage_1(todo: Work, clips: Clips) -> Step:
+def stage_1(todo: Work, clips: ClipLoader) -> Step:
     """Makes the network and optimizer of stage 1; the function makes one step."""
     hp = todo.hp
     network = build(hp.network, todo.dataset.dims, clips.text_width).to(clips.device)
@@ -107,7 +110,7 @@ def stage_1(todo: Work, clips: Clips) -> Step:
     return one
 
 
-def stage_3(todo: Work, clips: Clips) -> Step:
+def stage_3(todo: Work, clips: ClipLoader) -> Step:
     """The same for stage 3 and for baselines. Learned labels cost what copied ones do."""
     hp, make = todo.hp, None
     if todo.system.labels == "mucn":

@@ -19,10 +19,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mugkit import files
-from mugkit.data.batching import Padded
+from mugkit.data import encoders
+from mugkit.data.batch import Padded
 from mugkit.data.schema import Split
 from mugkit.errors import UserError
-from mugkit.nets import encoders
 
 WORKER = Path(__file__).with_name("mmsa_worker.py")
 TOKENS = 50  # MMSA's pickles hold as many a clip, whatever its length

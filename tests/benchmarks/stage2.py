@@ -21,9 +21,12 @@ from benchmarks.counting import count
 from benchmarks.measures import Found, Ratio
 from mugkit.config import MetaLearning, hyperparameters
 from mugkit.data.schema import MODALITIES
-from mugkit.stages import closed_form, meta, modality, side_by_side
+from mugkit.progress import progress
+from mugkit.seeding import generator
+from mugkit.stages import closed_form, meta
+from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.denoising import ModalityData
-from mugkit.stages.training import Checkpoint, cpu_threads, generator, progress
+from mugkit.threads import cpu_threads
 
 REFERENCE, OURS = meta.WithLearn2learn, closed_form.ClosedForm
 WHOLE, ALONE = 2.0, 1.4  # bars: what must not be lost; README says why it is no more
@@ -77,7 +80,7 @@ class Stage2:
         epochs: of a call; 0: as many as Table 2 has.
     """
 
-    def __init__(self, clips: int, steps: modality.BilevelSteps, workers: int, threads: int, epochs: int = 0) -> None:
+    def __init__(self, clips: int, steps: meta.BilevelSteps, workers: int, threads: int, epochs: int = 0) -> None:
         config, self.data = modalities(clips)
         self.config = replace(config, meta_epochs=epochs or config.meta_epochs)
         self.steps, self.workers, self.threads = steps, workers, threads
@@ -85,13 +88,13 @@ class Stage2:
     def __call__(self) -> Spent:
         """All epochs."""
         learning = [
-            modality.Learning(data, m, self.config, RHO, 1111, Checkpoint(), self.steps)
+            meta.ModalityMetaTrainer(data, m, self.config, RHO, 1111, Checkpoint(), self.steps)
             for m, data in self.data.items()
         ]
         started, worked = time.perf_counter(), time.process_time()
         with cpu_threads(self.threads), tempfile.TemporaryDirectory() as folder:
             if self.workers > 1:
-                side_by_side.learn(learning, RHO, self.workers, Path(folder) / "modalities")
+                meta.learn_side_by_side(learning, RHO, self.workers, Path(folder) / "modalities")
             else:
                 for one in learning:
                     one.learn()

@@ -87,7 +87,7 @@ def test_memory_of_frames_read_whole_is_over_its_bar(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_growth_measures_every_stage_and_leaves_nothing_in_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mugkit.nets.text._encode", bag_of_words)
+    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
     found = growth.growth(TINY)
     names = [ratio.name for ratio in found.ratios]
     assert names[:4] == [

@@ -14,7 +14,7 @@ from small import tiny_bert
 from benchmarks import mmsa
 from benchmarks.mmsa import Task
 from mugkit.data.schema import Dataset
-from mugkit.nets.text import token_ids
+from mugkit.data.text import token_ids
 from mugkit.results.cost import Trainer
 
 

@@ -12,7 +12,7 @@ from made_up import make_dataset
 from mugkit import files
 from mugkit.data import store
 from mugkit.data.convert import COVAREP_5, FACET_20, convert
-from mugkit.data.schema import Dataset, Sequences
+from mugkit.data.schema import Dataset, RaggedFrames
 from mugkit.errors import UserError
 
 
@@ -33,10 +33,10 @@ def prepared() -> Dataset:
     return store.load("mosi")
 
 
-def _numbered(sequences: Sequences) -> Sequences:
+def _numbered(sequences: RaggedFrames) -> RaggedFrames:
     rows, columns = sequences.frames.shape
     values = np.arange(columns) + 1000 * np.arange(rows)[:, None]
-    return Sequences(values.astype(np.float32), sequences.offsets)
+    return RaggedFrames(values.astype(np.float32), sequences.offsets)
 
 
 def test_columns_are_picked_and_everything_else_stays(prepared: Dataset) -> None:

@@ -16,11 +16,10 @@ import numpy as np
 import pytest
 from small import bag_of_words, small
 
-from mugkit.data import disk
-from mugkit.data.batching import Clips
-from mugkit.data.schema import Sequences, Split
+from mugkit.data import disk, text
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import RaggedFrames, Split
 from mugkit.errors import UserError
-from mugkit.nets import text
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
 Usage = namedtuple("Usage", "total used free")
@@ -146,8 +145,8 @@ def test_batches_leave_no_pages_behind(mapped: np.memmap, monkeypatch: pytest.Mo
     monkeypatch.setattr(text, "_encode", bag_of_words)
     offsets = np.arange(0, len(mapped) + 1, 1000)
     names = [str(clip) for clip in range(600)]
-    split = Split("train", names, ["good"] * 600, np.zeros(600, np.float32), {"a": Sequences(mapped, offsets)})
-    clips = Clips(split, small().network)
+    split = Split("train", names, ["good"] * 600, np.zeros(600, np.float32), {"a": RaggedFrames(mapped, offsets)})
+    clips = ClipLoader(split, small().network)
     next(clips.in_order(4))
     before = resident_bytes()
     grown = [(len(batch.index), resident_bytes() - before)[1] for batch in clips.in_order(4)]

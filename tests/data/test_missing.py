@@ -10,7 +10,7 @@ import pytest
 
 from mugkit.data import missing
 from mugkit.data.prepare import describe
-from mugkit.data.schema import Dataset, Sequences
+from mugkit.data.schema import Dataset, RaggedFrames
 from mugkit.data.validate import validate
 from mugkit.errors import UserError
 
@@ -21,7 +21,7 @@ def without(dataset: Dataset, modality: str, clips: Collection[int], value: floa
     frames = np.array(sequences.frames)
     for clip in clips:
         frames[sequences.offsets[clip] : sequences.offsets[clip + 1]] = value
-    changed = {**dataset.train.sequences, modality: Sequences(frames, sequences.offsets)}
+    changed = {**dataset.train.sequences, modality: RaggedFrames(frames, sequences.offsets)}
     train = dataclasses.replace(dataset.train, sequences=changed)
     return dataclasses.replace(dataset, splits={**dataset.splits, "train": train})
 
@@ -30,7 +30,7 @@ def test_silent_finds_clips_whose_frames_are_all_zero_and_no_other(monkeypatch: 
     frames = np.zeros((7, 3), np.float32)
     frames[1, 2] = 1e-30  # the second frame of clip 0
     frames[5, 0] = -1
-    sequences = Sequences(frames, np.array([0, 2, 3, 5, 6, 7]))
+    sequences = RaggedFrames(frames, np.array([0, 2, 3, 5, 6, 7]))
     assert missing.silent(sequences) == [1, 2, 4]
     monkeypatch.setattr(missing, "_BLOCK_BYTES", 12)  # a frame at a time
     assert missing.silent(sequences) == [1, 2, 4]
@@ -62,7 +62,7 @@ def test_validate_clip_without_frames_is_refused_with_its_id(made_up: Callable[.
     sequences = dataset.train.sequences["a"]
     offsets = sequences.offsets.copy()
     offsets[3] = offsets[2]
-    changed = {**dataset.train.sequences, "a": Sequences(sequences.frames, offsets)}
+    changed = {**dataset.train.sequences, "a": RaggedFrames(sequences.frames, offsets)}
     train = dataclasses.replace(dataset.train, sequences=changed)
     with pytest.raises(UserError, match=r"clip 'train_2'\): the clip has no frames\n  fix: give it at least one"):
         validate(dataclasses.replace(dataset, splits={**dataset.splits, "train": train}), "x")

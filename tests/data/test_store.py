@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 
 from mugkit import files
 from mugkit.data import disk, store
-from mugkit.data.schema import SPLITS, Dataset, Sequences
+from mugkit.data.schema import SPLITS, Dataset, RaggedFrames
 from mugkit.errors import UserError
 
 
@@ -123,7 +123,7 @@ def test_earlier_files_with_frames_first_are_read(folder: Path, dataset: Dataset
 
 def test_other_types_are_stored_as_float32(dataset: Dataset, tmp_path: Path) -> None:
     wide = {
-        m: Sequences(np.asfortranarray(s.frames.astype(">f8")), s.offsets.astype(np.int32))
+        m: RaggedFrames(np.asfortranarray(s.frames.astype(">f8")), s.offsets.astype(np.int32))
         for m, s in dataset.train.sequences.items()
     }
     loaded = store.load(store.save(with_train(dataset, sequences=wide), tmp_path / "stored"))
@@ -138,7 +138,7 @@ def resident_bytes() -> int:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
 def test_load_does_not_bring_frames_into_memory(dataset: Dataset, tmp_path: Path) -> None:
     frames = np.ones((500_000, 20), dtype=np.float32)  # 40 MB
-    sequences = Sequences(frames, np.linspace(0, len(frames), 7).astype(np.int64))
+    sequences = RaggedFrames(frames, np.linspace(0, len(frames), 7).astype(np.int64))
     train = dataclasses.replace(dataset.train, sequences={"a": sequences, "v": dataset.train.sequences["v"]})
     large = dataclasses.replace(dataset, splits={**dataset.splits, "train": train})
     store.load(folder := store.save(large, tmp_path / "large"))  # the first use of parquet loads libraries
@@ -165,7 +165,7 @@ def other_frame(dataset: Dataset) -> Dataset:
     sequences = dataset.train.sequences["a"]
     frames = sequences.frames.copy()
     frames[2, 1] += 1e-3
-    changed = Sequences(frames, sequences.offsets)
+    changed = RaggedFrames(frames, sequences.offsets)
     return with_train(dataset, sequences={**dataset.train.sequences, "a": changed})
 
 
@@ -173,7 +173,7 @@ def other_offset(dataset: Dataset) -> Dataset:
     sequences = dataset.train.sequences["v"]
     offsets = sequences.offsets.copy()
     offsets[1] += 1
-    changed = Sequences(sequences.frames, offsets)
+    changed = RaggedFrames(sequences.frames, offsets)
     return with_train(dataset, sequences={**dataset.train.sequences, "v": changed})
 
 

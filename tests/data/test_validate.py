@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from made_up import make_dataset
 
-from mugkit.data.schema import Dataset, Sequences
+from mugkit.data.schema import Dataset, RaggedFrames
 from mugkit.data.validate import features, split_note, validate
 from mugkit.errors import UserError
 
@@ -21,24 +21,24 @@ def changed(dataset: Dataset, split: str = "test", **changes: Any) -> Dataset:
     return dataclasses.replace(dataset, splits={**dataset.splits, split: part})
 
 
-def frames(dataset: Dataset, modality: str, edit: Callable[[Sequences], Sequences]) -> Dataset:
+def frames(dataset: Dataset, modality: str, edit: Callable[[RaggedFrames], RaggedFrames]) -> Dataset:
     sequences = dataset.test.sequences
     return changed(dataset, sequences={**sequences, modality: edit(sequences[modality])})
 
 
-def with_value(value: float, clip: int, frame: int) -> Callable[[Sequences], Sequences]:
-    def edit(sequences: Sequences) -> Sequences:
+def with_value(value: float, clip: int, frame: int) -> Callable[[RaggedFrames], RaggedFrames]:
+    def edit(sequences: RaggedFrames) -> RaggedFrames:
         values = sequences.frames.copy()
         values[sequences.offsets[clip] + frame, -1] = value
-        return Sequences(values, sequences.offsets)
+        return RaggedFrames(values, sequences.offsets)
 
     return edit
 
 
-def without_frames(sequences: Sequences) -> Sequences:
+def without_frames(sequences: RaggedFrames) -> RaggedFrames:
     offsets = sequences.offsets.copy()
     offsets[2] = offsets[1]
-    return Sequences(sequences.frames, offsets)
+    return RaggedFrames(sequences.frames, offsets)
 
 
 def replaced(values: Any, row: int, value: Any) -> Any:
@@ -78,7 +78,7 @@ UNSOUND: dict[str, tuple[Callable[[Dataset], Dataset], str, str]] = {
         "has no frames",
     ),
     "other dims in one split": (
-        lambda d: frames(d, "a", lambda s: Sequences(s.frames[:, :3], s.offsets)),
+        lambda d: frames(d, "a", lambda s: RaggedFrames(s.frames[:, :3], s.offsets)),
         "test.acoustic frames",
         "3 dims, but 5 in train",
     ),
@@ -105,7 +105,7 @@ UNSOUND: dict[str, tuple[Callable[[Dataset], Dataset], str, str]] = {
     "fewer labels": (lambda d: changed(d, labels=d.test.labels[:3]), "test.labels", "3 rows, but there are 4 ids"),
     "fewer transcripts": (lambda d: changed(d, text=d.test.text[:3]), "test.text", "3 rows, but there are 4 ids"),
     "fewer sequences": (
-        lambda d: frames(d, "a", lambda s: Sequences(s.frames, s.offsets[:-1])),
+        lambda d: frames(d, "a", lambda s: RaggedFrames(s.frames, s.offsets[:-1])),
         "test.acoustic frames",
         "3 rows, but there are 4 ids",
     ),
@@ -159,10 +159,10 @@ def test_frames_are_looked_at_in_blocks(frame: int) -> None:
     """Memory for a block, not for all frames; the frame is found whatever block it is in."""
     dataset = make_dataset((6, 3, 4))
     values = np.zeros((200_000, 50), np.float32)  # 40 MB
-    sequences = Sequences(values, np.array([0, 1, 70_000, 150_000, 200_000]))
+    sequences = RaggedFrames(values, np.array([0, 1, 70_000, 150_000, 200_000]))
     spoilt = changed(dataset, sequences={"a": sequences})
     for name in ("train", "valid"):
-        wide = {"a": Sequences(np.zeros((9, 50), np.float32), np.arange(len(dataset.splits[name]) + 1))}
+        wide = {"a": RaggedFrames(np.zeros((9, 50), np.float32), np.arange(len(dataset.splits[name]) + 1))}
         spoilt = changed(spoilt, name, sequences=wide)
     tracemalloc.start()
     validate(spoilt, "some.pkl")

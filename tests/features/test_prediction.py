@@ -19,12 +19,11 @@ from typer.testing import CliRunner
 
 from mugkit import engine, files
 from mugkit.config import RunSpec
-from mugkit.data import store
-from mugkit.data.schema import Dataset, Sequences, Split
+from mugkit.data import store, text
+from mugkit.data.schema import Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
 from mugkit.features.clips import Scaling
 from mugkit.features.prediction import TrainedRun
-from mugkit.nets import text
 
 SCRIPT = Path(__file__).resolve().parents[2] / "data_prep" / "predict_clip.py"
 
@@ -46,7 +45,7 @@ def scaled(dataset: Dataset) -> tuple[Dataset, Scaling]:
 
     def one(split: Split) -> Split:
         frames = scaling({m: split.sequences[m].frames for m in "av"})
-        return replace(split, sequences={m: Sequences(frames[m], split.sequences[m].offsets) for m in "av"})
+        return replace(split, sequences={m: RaggedFrames(frames[m], split.sequences[m].offsets) for m in "av"})
 
     splits = {name: one(split) for name, split in dataset.splits.items()}
     return replace(dataset, splits=splits, about=dict(dataset.about) | {"scaling": scaling.plain()}), scaling

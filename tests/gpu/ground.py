@@ -19,9 +19,9 @@ from small import SPECIAL, WORDS, tiny_bert, tiny_t5
 
 from mugkit.config import RunSpec
 from mugkit.data import store
+from mugkit.data.encoders import OFFLINE, OFFLINE_ENCODER
 from mugkit.data.schema import Dataset
 from mugkit.data.validate import PAPER_DIMS
-from mugkit.nets.encoders import OFFLINE, OFFLINE_ENCODER
 from mugkit.runs import Store
 from mugkit.systems import SYSTEMS, Work
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mugkit.data.batching import Batch
+from mugkit.data.batch import Batch
 from mugkit.data.schema import Dataset
 from mugkit.nets.mug import Representations
 

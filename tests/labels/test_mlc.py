@@ -11,11 +11,12 @@ import torch
 from small import bag_of_words, small
 from torch import Tensor, nn
 
-from mugkit.data.batching import Batch, Clips, Padded
+from mugkit.data import text
+from mugkit.data.batch import Batch, Padded
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.labels import mlc
-from mugkit.labels.mlc import LOOK_AHEAD, MLC, clean_gradient, dot, meta_loss, moved, shared_parameters, slope
-from mugkit.nets import text
+from mugkit.labels.mlc import LOOK_AHEAD, MLC, clean_gradient, dot, meta_loss, perturbed, shared_parameters, slope
 from mugkit.nets.mug import MUGNetwork
 
 HP = small(d_l=3, d_a=2, d_v=2, d=4, fusion_width=5, mucn_width=4, learning_rate=0.05, alpha_prime=0.01)
@@ -259,10 +260,10 @@ def test_before_step_writes_what_the_corrections_said_before_they_move(network: 
 def test_moved_comes_back_even_after_an_error(network: MUGNetwork) -> None:
     w = shared_parameters(network)
     before = [p.detach().clone() for p in w]
-    with moved(w, [torch.ones_like(p) for p in w], 0.1):
+    with perturbed(w, [torch.ones_like(p) for p in w], 0.1):
         torch.testing.assert_close(w[0].detach(), before[0] + 0.1)
     assert torch.equal(w[0], before[0])
-    with pytest.raises(KeyError), moved(w, [torch.ones_like(p) for p in w], 0.1):
+    with pytest.raises(KeyError), perturbed(w, [torch.ones_like(p) for p in w], 0.1):
         raise KeyError
     assert all(torch.equal(p, b) for p, b in zip(w, before, strict=True))
 
@@ -283,18 +284,20 @@ def test_clean_gradient_is_of_the_multimodal_loss(network: MUGNetwork) -> None:
 
 
 @pytest.fixture
-def clips(made_up: Callable[..., Dataset]) -> Clips:
+def clips(made_up: Callable[..., Dataset]) -> ClipLoader:
     torch.set_default_dtype(torch.float32)
-    return Clips(made_up((40, 4, 4)).train, HP.network)
+    return ClipLoader(made_up((40, 4, 4)).train, HP.network)
 
 
-def clean_index(made_up: Callable[..., Dataset], clips: Clips, seed: int, epoch: int) -> list[list[int]]:
+def clean_index(made_up: Callable[..., Dataset], clips: ClipLoader, seed: int, epoch: int) -> list[list[int]]:
     source = MLC(made_up((40, 4, 4)), HP)
     source.begin_epoch(clips, epoch, seed)
     return [batch.index.tolist() for batch in source._clean]
 
 
-def test_clean_batches_are_half_and_cover_the_training_split(made_up: Callable[..., Dataset], clips: Clips) -> None:
+def test_clean_batches_are_half_and_cover_the_training_split(
+    made_up: Callable[..., Dataset], clips: ClipLoader
+) -> None:
     batches = clean_index(made_up, clips, 1, 0)
     assert [len(batch) for batch in batches].count(8) == 5  # batches of 16 in stage 3
     assert sorted(clip for batch in batches for clip in batch) == list(range(40))
@@ -303,7 +306,7 @@ def test_clean_batches_are_half_and_cover_the_training_split(made_up: Callable[.
     assert clean_index(made_up, clips, 1, 1) != batches
 
 
-def test_restored_goes_on_as_before(made_up: Callable[..., Dataset], clips: Clips) -> None:
+def test_restored_goes_on_as_before(made_up: Callable[..., Dataset], clips: ClipLoader) -> None:
     torch.manual_seed(0)
     network = MUGNetwork(HP.network, {"a": 5, "v": 4}, clips.text_width)
     whole, resumed = (MLC(made_up((40, 4, 4)), HP) for _ in range(2))

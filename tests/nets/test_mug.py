@@ -13,12 +13,12 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from mugkit import paper
 from mugkit.config import Network, hyperparameters
-from mugkit.data.batching import Batch, Clips
+from mugkit.data import text
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.nets import mug, text
-from mugkit.nets.mucn import MUCN
-from mugkit.nets.mug import MUGNetwork, build
-from mugkit.nets.text import TextEncoder
+from mugkit.nets import mug
+from mugkit.nets.mug import MUCN, MUGNetwork, TextEncoder, build
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
 def parts(made_up: Callable[..., Dataset]) -> tuple[MUGNetwork, Batch]:
     dataset = made_up((12, 4, 4))
     config = small().network
-    clips = Clips(dataset.train, config)
+    clips = ClipLoader(dataset.train, config)
     torch.manual_seed(0)
     return build(config, dataset.dims, clips.text_width), clips.batch(torch.arange(8))
 

@@ -13,14 +13,15 @@ import torch
 from small import small, tiny_bert, tiny_t5
 
 from mugkit.config import RunSpec
-from mugkit.data.batching import Clips
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.nets import precision
 from mugkit.nets.mug import build
 from mugkit.runs import Store
 from mugkit.stages import pretrain
-from mugkit.stages.fitting import fit
-from mugkit.stages.training import Checkpoint, step
+from mugkit.stages.checkpoint import Checkpoint
+from mugkit.stages.optim import step
+from mugkit.stages.trainer import fit
 from mugkit.systems import Work
 
 # 8 bits of mantissa: one rounding is 2⁻⁹ of a value. Two layers and a head leave about 1 % of a loss.
@@ -44,7 +45,7 @@ def work(system: str, data: Dataset, folder: Path, **changes: Any) -> Work:
 
 def first_loss(todo: Work) -> tuple[torch.Tensor, Any, set[torch.dtype]]:
     """The loss of the first batch, from the same weights every time; in what the encoder's linear layers computed."""
-    clips = Clips(todo.dataset.train, todo.hp.network, "cpu", todo.level)
+    clips = ClipLoader(todo.dataset.train, todo.hp.network, "cpu", todo.level)
     torch.manual_seed(0)
     network, objective = todo.builder()(clips)
     network.train()
@@ -83,7 +84,7 @@ def test_training_in_bfloat16_ends_where_float32_does(data: Dataset, tmp_path: P
     ends = []
     for name in ("float32", "bfloat16"):
         todo = work("copy", data, tmp_path, precision=name, max_epochs=8, patience=8, batch_size=4, learning_rate=2e-3)
-        train, valid = (Clips(data.splits[one], todo.hp.network) for one in ("train", "valid"))
+        train, valid = (ClipLoader(data.splits[one], todo.hp.network) for one in ("train", "valid"))
         torch.manual_seed(0)
         network, objective = todo.builder()(train)
         _, history = fit(network, objective, train, valid, todo.hp, 1, Checkpoint())
@@ -96,7 +97,7 @@ def test_without_training_everything_is_float32(data: Dataset, tmp_path: Path) -
     """Validation, test and what stage 1 saves are the same in either configuration."""
     hp = work("copy", data, tmp_path).hp
     exact, rounded = (replace(hp.network, precision=name) for name in ("float32", "bfloat16"))
-    clips, saved = Clips(data.train, exact), []
+    clips, saved = ClipLoader(data.train, exact), []
     for config in (exact, rounded):
         torch.manual_seed(0)
         saved.append(pretrain.save_representations(build(config, data.dims, 0), clips))
@@ -111,7 +112,7 @@ def test_stage_1_terms_in_bfloat16_are_float32_and_close(data: Dataset, tmp_path
         config = replace(hp.network, precision=name)
         torch.manual_seed(0)
         network = build(config, data.dims, 0).train()
-        batch = Clips(data.train, config).batch(torch.arange(16))
+        batch = ClipLoader(data.train, config).batch(torch.arange(16))
         terms.append(pretrain.losses(network, batch, hp.pretraining).values())
     for term, value in terms[0].items():
         assert terms[1][term].dtype == torch.float32
@@ -151,7 +152,7 @@ def test_compiled_encoder_gives_the_same_gradients(data: Dataset, tmp_path: Path
     gradients = []
     for compiled in (False, True):
         todo = work("copy", data, tmp_path, compile=compiled)
-        clips = Clips(data.train, todo.hp.network)
+        clips = ClipLoader(data.train, todo.hp.network)
         torch.manual_seed(0)
         network, _ = todo.builder()(clips)
         assert precision.is_compiled(network.language.encoder.encoder) is compiled

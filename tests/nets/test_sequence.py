@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mugkit.data.batching import Padded
-from mugkit.nets.sequence import SequenceNetwork
+from mugkit.data.batch import Padded
+from mugkit.nets.mug import SequenceNetwork
 
 LENGTHS = (4, 1, 7, 2, 7)
 

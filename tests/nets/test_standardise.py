@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from mugkit.data import disk
-from mugkit.data.batching import Padded
-from mugkit.data.schema import Dataset, Sequences
+from mugkit.data.batch import Padded
+from mugkit.data.schema import Dataset, RaggedFrames
 from mugkit.nets.standardise import Standardise
 
 
-def sequences(values: np.ndarray) -> Sequences:
-    return Sequences(values.astype(np.float32), np.array([0, 3, len(values)]))
+def sequences(values: np.ndarray) -> RaggedFrames:
+    return RaggedFrames(values.astype(np.float32), np.array([0, 3, len(values)]))
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from mugkit.data.batching import Padded
+from mugkit.data.batch import Padded
 from mugkit.nets.subnets import FrameSubnet, Subnets, TextSubnet
 
 

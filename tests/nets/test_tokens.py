@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mugkit.data.batching import Padded
+from mugkit.data.batch import Padded
 from mugkit.nets.tokens import TokenLanguage, aligned, last_step
 
 

@@ -22,9 +22,9 @@ from mugkit import config, engine, files
 from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import MODALITIES
-from mugkit.nets import text
-from mugkit.stages import fitting
-from mugkit.stages.meta import LearnedLabels
+from mugkit.data import text
+from mugkit.stages import trainer
+from mugkit.labels.source import LearnedLabels
 
 # Widths as the paper's, so that matrices are large enough for torch to share among threads.
 WIDE = (("batch_size", 64), ("d_a", 64), ("d_v", 64), ("fusion_width", 512), ("mucn_width", 256))
@@ -37,8 +37,8 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, i
     monkeypatch.setattr(text, "_encode", bag_of_words)
     store.save(make_dataset((192, 64, 64), dims=(74, 47)), files.data_home() / "made-up")
     seen: list[int] = []
-    epoch = fitting.train_epoch
-    monkeypatch.setattr(fitting, "train_epoch", lambda *a: seen.append(torch.get_num_threads()) or epoch(*a))
+    epoch = trainer.train_epoch
+    monkeypatch.setattr(trainer, "train_epoch", lambda *a: seen.append(torch.get_num_threads()) or epoch(*a))
 
     def train(system: str, threads: int) -> tuple[dict[str, Any], list[int]]:
         seen.clear()

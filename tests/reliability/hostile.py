@@ -20,7 +20,7 @@ import numpy as np
 from mugkit.data import prepare, store
 from mugkit.errors import UserError
 from mugkit.runs import Store
-from mugkit.stages.training import Checkpoint
+from mugkit.stages.checkpoint import Checkpoint
 from reliability import hostile_notebooks
 from reliability.payloads import Payload, payloads
 from reliability.scenario import Outcome, draws, fork, wait

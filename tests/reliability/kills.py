@@ -20,7 +20,7 @@ from small import bag_of_words, hashes
 from mugkit import engine, files
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
-from mugkit.nets import text
+from mugkit.data import text
 from mugkit.runs import Store
 from reliability.scenario import Outcome, draws, fork, wait
 

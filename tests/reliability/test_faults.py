@@ -12,12 +12,12 @@ import pytest
 from small import bag_of_words, small, train_jointly
 
 import mugkit
-from mugkit.data.schema import Dataset, Sequences
+from mugkit.data import text
+from mugkit.data.schema import Dataset, RaggedFrames
 from mugkit.errors import UserError
 from mugkit.labels import source
-from mugkit.nets import text
+from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.pretrain import pretrain
-from mugkit.stages.training import Checkpoint
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def spoilt(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> 
     frames = np.array(acoustic.frames)
     frames[acoustic.offsets[7], 2] = np.nan
     train = dataclasses.replace(
-        dataset.train, sequences={**dataset.train.sequences, "a": Sequences(frames, acoustic.offsets)}
+        dataset.train, sequences={**dataset.train.sequences, "a": RaggedFrames(frames, acoustic.offsets)}
     )
     return dataclasses.replace(dataset, splits={**dataset.splits, "train": train})
 

@@ -23,8 +23,8 @@ from mugkit import engine, files
 from mugkit.claims_data import CLAIMS
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
-from mugkit.data.schema import Dataset, Sequences
-from mugkit.nets import text
+from mugkit.data import text
+from mugkit.data.schema import Dataset, RaggedFrames
 from mugkit.results import claim_tests, claims, comparison, tables
 from mugkit.systems import SYSTEMS
 
@@ -93,7 +93,7 @@ def silenced(dataset: Dataset, split: str, modality: str, clips: range) -> Datas
     frames = np.array(part.sequences[modality].frames)
     offsets = part.sequences[modality].offsets
     frames[offsets[clips.start] : offsets[clips.stop]] = 0
-    sequences = {**part.sequences, modality: Sequences(frames, offsets)}
+    sequences = {**part.sequences, modality: RaggedFrames(frames, offsets)}
     return dataclasses.replace(
         dataset, splits={**dataset.splits, split: dataclasses.replace(part, sequences=sequences)}
     )

@@ -13,9 +13,9 @@ from jaxtyping import Float
 
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import case_claims
 from mugkit.results.case_claims import QUESTIONS
-from mugkit.stages.meta import LearnedLabels
 
 Make = Callable[..., Dataset]
 ROWS = ["question", "modality"]

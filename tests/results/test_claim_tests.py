@@ -18,7 +18,7 @@ from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.results import claim_tests, claims
 from mugkit.results.claim_tests import Finished, Pair, pairs
 from mugkit.runs import Store
-from mugkit.stages.training import Checkpoint
+from mugkit.stages.checkpoint import Checkpoint
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def finished(dataset: Dataset, tmp_path: Path) -> Finished:
 @pytest.fixture(autouse=True)
 def encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text encoder is part of every identity; here it need not be installed."""
-    monkeypatch.setattr("mugkit.nets.encoders.identity", lambda name: name)
+    monkeypatch.setattr("mugkit.data.encoders.identity", lambda name: name)
 
 
 def pretend(finished: Finished, system: str, noise: float) -> None:

@@ -23,12 +23,12 @@ from mugkit.config import profile
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import claim_tests, claim_words, claims, formats, label_quality
 from mugkit.results.claim_decisions import Evidence, decide
 from mugkit.results.claim_tests import Finished
 from mugkit.results.verdicts import VERDICTS
 from mugkit.runs import Store
-from mugkit.stages.meta import LearnedLabels
 from mugkit.systems import SYSTEMS
 
 FIGURES = Path(__file__).resolve().parents[2] / "figures"

@@ -12,8 +12,8 @@ from small import bag_of_words
 
 from mugkit import files
 from mugkit.config import RunSpec
+from mugkit.data import text
 from mugkit.data.schema import Dataset
-from mugkit.nets import text
 from mugkit.results import cost
 from mugkit.runs import Store
 from mugkit.systems import Work

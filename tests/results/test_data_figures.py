@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from made_up import make_dataset
 
-from mugkit.data.schema import Dataset, Sequences, Split
+from mugkit.data.schema import Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
 from mugkit.results.data_figures import contradictions, label_gaps, label_gaps_figure, streams, streams_figure
 
@@ -74,7 +74,7 @@ def _two_clips() -> Dataset:
     """Two clips; dim 0 is constant, dim 1 rises with y_a = −y_v, dim 2 falls with it."""
     frames = np.array([[5, 1, 0], [5, 3, 0], [5, -2, 0.5]], dtype=np.float32)
     frames[:, 2] += [0.1, -0.1, 0]
-    sequences = Sequences(frames, np.array([0, 2, 3]))
+    sequences = RaggedFrames(frames, np.array([0, 2, 3]))
     labels = np.array([1.8, -1.8], dtype=np.float32)
     true = {"l": labels, "a": labels, "v": -labels}
     split = Split("train", ["one", "two"], ["good", "bad"], labels, {"a": sequences, "v": sequences}, true)

@@ -14,13 +14,11 @@ from torch import nn
 
 from mugkit import paper
 from mugkit.config import hyperparameters, override
-from mugkit.data.batching import Clips
+from mugkit.data import text
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.nets import text
-from mugkit.nets.fusion import Predictor
-from mugkit.nets.mucn import MUCN
-from mugkit.nets.sequence import SequenceNetwork
+from mugkit.nets.mug import MUCN, Predictor, SequenceNetwork
 from mugkit.results import architecture, diagrams, drawing
 from mugkit.results.architecture import Parts, assemble, layers, parameter_table, side_by_side
 
@@ -95,7 +93,7 @@ def test_parameter_table_covers_the_whole_network(parts: Parts) -> None:
 def test_trace_on_a_batch_of_unequal_lengths(made_up: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "_encode", bag_of_words)
     dataset: Dataset = made_up((6, 2, 2))
-    clips = Clips(dataset.train, small().network)
+    clips = ClipLoader(dataset.train, small().network)
     network = assemble(small(), dataset.dims, 3.0, clips.text_width).network
     table = architecture.trace(network, clips.batch(torch.tensor([0, 1, 2])))
     lengths = " + ".join(map(str, dataset.train.sequences["a"].lengths[:3]))
@@ -131,7 +129,7 @@ def test_stages_follow_a_changed_module(number: int, parts: Parts) -> None:
     [("projection", {("x_m", "L^c_m"), ("x", "CPM")}), ("network", {("x_m", "L^c_m")})],
 )
 def test_stage_1_stops_the_gradient_where_the_configuration_says(reach: str, stopped: set[tuple[str, str]]) -> None:
-    hp = override(hyperparameters("reviews", "quick"), {"contrastive_reach": reach})
+    hp = override(hyperparameters("reviews", "quick"), {"contrastive_gradient_scope": reach})
     arrows = diagrams.draw_stage(1, assemble(hp, {"a": 74, "v": 47}, 3.0, 384))[1]["arrows"]
     assert {(a["start"], a["end"]) for a in arrows if a["kind"] == "stopped"} == stopped
 

@@ -13,9 +13,9 @@ import torch
 
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import explorer
 from mugkit.results.utterances import Utterances
-from mugkit.stages.meta import LearnedLabels
 
 MOST, MOVED, DATA = explorer.ORDERS
 

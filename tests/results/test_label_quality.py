@@ -12,8 +12,8 @@ from scipy import stats
 
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
+from mugkit.labels.source import LearnedLabels
 from mugkit.results.label_quality import compare, display
-from mugkit.stages.meta import LearnedLabels
 
 
 def learned(labels: dict[str, np.ndarray]) -> LearnedLabels:

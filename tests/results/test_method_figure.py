@@ -45,7 +45,7 @@ def test_method_follows_a_changed_configuration() -> None:
 
 @pytest.mark.parametrize(("reach", "count"), [("projection", 2), ("network", 1)])
 def test_method_marks_every_stopped_gradient(reach: str, count: int) -> None:
-    arrows = method_figure.draw_method(parts({"contrastive_reach": reach}))[1]["arrows"]
+    arrows = method_figure.draw_method(parts({"contrastive_gradient_scope": reach}))[1]["arrows"]
     assert sum(a["kind"] == "stopped" for a in arrows) == count
 
 

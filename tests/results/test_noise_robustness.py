@@ -13,10 +13,9 @@ from small import bag_of_words
 
 from mugkit import engine, files, noise
 from mugkit.config import RunSpec
-from mugkit.data import store
+from mugkit.data import store, text
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.engine import Run
-from mugkit.nets import text
 from mugkit.results import noise_robustness as robustness
 from mugkit.results.noise_robustness import LEVELS, SOURCES, Study
 

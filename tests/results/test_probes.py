@@ -8,9 +8,9 @@ from made_up import make_dataset
 from small import bag_of_words
 
 from mugkit.config import hyperparameters
-from mugkit.data.schema import Dataset, Sequences
+from mugkit.data import text
+from mugkit.data.schema import Dataset, RaggedFrames
 from mugkit.errors import UserError
-from mugkit.nets import text
 from mugkit.results import probes
 
 NETWORK = hyperparameters("mosi", "smoke").network
@@ -26,7 +26,7 @@ def _normal(seed: int, *shape: int) -> np.ndarray:
 
 
 def test_frame_means_equal_a_loop_over_clips() -> None:
-    sequences = Sequences(_normal(0, 6, 2).astype(np.float32), np.array([0, 1, 4, 6]))
+    sequences = RaggedFrames(_normal(0, 6, 2).astype(np.float32), np.array([0, 1, 4, 6]))
     expected = [np.mean(sequences[clip], axis=0, dtype=np.float64) for clip in range(3)]
     np.testing.assert_allclose(probes.frame_means(sequences), expected, atol=1e-12)
 

@@ -15,9 +15,9 @@ from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.engine import Run
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import readings
 from mugkit.results.readings import NETWORK, PLAIN, PROJECTION
-from mugkit.stages.meta import LearnedLabels
 
 
 @pytest.fixture
@@ -33,11 +33,11 @@ def test_readings_differ_in_what_equation_11_trains_and_in_nothing_else(dataset:
     assert all(spec.seed == spec.label_seed for some in specs.values() for spec in some)
     plain, projection, network = (engine.work(specs[name][0]).hp for name in (PLAIN, PROJECTION, NETWORK))
     assert plain.pretraining.gamma == 0 < projection.pretraining.gamma
-    assert (projection.pretraining.contrastive_reach, network.pretraining.contrastive_reach) == (
+    assert (projection.pretraining.contrastive_gradient_scope, network.pretraining.contrastive_gradient_scope) == (
         "projection",
         "network",
     )
-    assert config.override(projection, {"contrastive_reach": "network"}) == network
+    assert config.override(projection, {"contrastive_gradient_scope": "network"}) == network
 
 
 def finished(dataset: Dataset, folder: Path, reading: str, wrong: float) -> list[Run]:

@@ -11,9 +11,8 @@ from small import bag_of_words
 
 from mugkit import engine, files
 from mugkit.config import RunSpec, hyperparameters, open_choices, override, profile
-from mugkit.data import store
+from mugkit.data import store, text
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.nets import text
 from mugkit.results import sensitivity
 from mugkit.results.settings import flat
 

@@ -15,9 +15,9 @@ from mugkit.config import MetaLearning, RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.engine import Run
 from mugkit.files import write_json
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import joint_figures, meta_figures
 from mugkit.results.tables import Row
-from mugkit.stages.meta import LearnedLabels
 
 
 def made_up_labels(clips: int, epochs: int = 3) -> LearnedLabels:

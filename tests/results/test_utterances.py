@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
-from mugkit.data.schema import MODALITIES, Dataset, Sequences
+from mugkit.data.schema import MODALITIES, Dataset, RaggedFrames
 from mugkit.errors import UserError
+from mugkit.labels.source import LearnedLabels
 from mugkit.results.utterances import Utterances, direction
-from mugkit.stages.meta import LearnedLabels
 
 Make = Callable[..., Dataset]
 
@@ -82,7 +82,7 @@ def test_direction_reads_the_label_off_the_dim_that_holds_it() -> None:
     """Dim 0 is the label times ten, dim 1 is constant, dim 2 swings within clips and says nothing."""
     y = np.array([-1.0, 0.0, 1.0], np.float32)
     frames = np.array([[10 * label, 7.0, swing] for label in y for swing in (-1.0, 1.0)], np.float32)
-    mean, weights = direction(Sequences(frames, np.array([0, 2, 4, 6])), y)
+    mean, weights = direction(RaggedFrames(frames, np.array([0, 2, 4, 6])), y)
     np.testing.assert_allclose(mean, [0, 7, 0], atol=1e-6)
     assert weights[0] > 0
     np.testing.assert_allclose(weights[1:], 0, atol=1e-12)
@@ -92,7 +92,7 @@ def test_direction_reads_the_label_off_the_dim_that_holds_it() -> None:
 
 
 def test_direction_of_frames_that_never_change_is_zero() -> None:
-    frames = Sequences(np.ones((4, 2), np.float32), np.array([0, 2, 4]))
+    frames = RaggedFrames(np.ones((4, 2), np.float32), np.array([0, 2, 4]))
     _, weights = direction(frames, np.array([-1.0, 1.0], np.float32))
     assert weights.tolist() == [0, 0]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from mugkit.config import MetaLearning
-from mugkit.nets.mucn import MUCN
-from mugkit.stages import closed_form, modality
+from mugkit.nets.mug import MUCN
+from mugkit.stages import closed_form, meta
 from mugkit.stages.closed_form import ClosedForm, Pass, Shape, Theta
 from mugkit.stages.denoising import ModalityData, Step, Task
 from mugkit.stages.meta import WithLearn2learn
@@ -94,7 +94,7 @@ def gradient(shape: Shape, theta: Theta) -> list[Tensor]:
 
 
 def hessian_times(shape: Shape, theta: Theta, v: list[Tensor]) -> list[Tensor]:
-    through = closed_form.back(theta.last, passed(shape, theta), [one.clone() for one in v], 0.5)
+    through = closed_form.hessian_vector_product(theta.last, passed(shape, theta), [one.clone() for one in v], 0.5)
     return [2 * (one - other) for one, other in zip(v, through, strict=True)]
 
 
@@ -112,7 +112,7 @@ def test_back_takes_differences_of_gradients_off() -> None:
     v = [random(*p.shape, seed=31 + n) for n, p in enumerate([theta.first, *theta.last])]
     sides = []
     for sign in (1, -1):
-        beside = closed_form.moved(theta, v, -sign * size)
+        beside = closed_form.step_along(theta, v, -sign * size)
         sides.append(gradient(shape, beside))
     for one, plus, minus in zip(hessian_times(shape, theta, v), *sides, strict=True):
         torch.testing.assert_close(one, (plus - minus) / (2 * size), rtol=0, atol=1e-7)
@@ -133,7 +133,7 @@ def test_whole_epoch_equals_learn2learn(size: int, gate: str, epoch: int) -> Non
     data, ended = data_of(), []
     for way in (WithLearn2learn, ClosedForm):
         mucn = made()
-        row = modality.train_epoch(mucn, data, 0.9 * data.labels, config, 1111, epoch, way)
+        row = meta.train_epoch(mucn, data, 0.9 * data.labels, config, 1111, epoch, way)
         ended.append((row, [p.detach() for p in mucn.parameters()]))
     (expected_row, expected), (row, found) = ended
     assert 0 < row["gate_open"] < 1  # both branches were taken

@@ -15,14 +15,15 @@ from small import StopAt, bag_of_words, hashes, small, tiny_bert, tiny_t5, train
 from torch import Tensor
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch, Clips
+from mugkit.data import text
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset, Split
 from mugkit.labels import source as labels
-from mugkit.nets import text
 from mugkit.nets.mug import MUGNetwork, build
-from mugkit.stages import fitting, joint
-from mugkit.stages.fitting import Result
-from mugkit.stages.training import Checkpoint
+from mugkit.stages import joint, trainer
+from mugkit.stages.checkpoint import Checkpoint
+from mugkit.stages.trainer import Result
 
 HP = small()
 
@@ -39,7 +40,7 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 
 @pytest.fixture
 def parts(dataset: Dataset) -> tuple[MUGNetwork, Batch]:
-    clips = Clips(dataset.train, HP.network)
+    clips = ClipLoader(dataset.train, HP.network)
     torch.manual_seed(0)
     return build(HP.network, dataset.dims, clips.text_width), clips.batch(torch.tensor([5, 1, 8, 30]))
 
@@ -127,7 +128,7 @@ def test_train_jointly_nan_test_labels_still_leave_the_same_weights(
     train(dataset, tmp_path / "1")
     nothing = np.full(12, np.nan, np.float32)
     other = with_split(dataset, "test", labels=nothing, true_labels=dict.fromkeys(MODALITIES, nothing))
-    monkeypatch.setattr(fitting, "evaluate", lambda *_: {})  # the metrics would rightly refuse them
+    monkeypatch.setattr(trainer, "evaluate", lambda *_: {})  # the metrics would rightly refuse them
     train(other, tmp_path / "2")
     assert hashes(tmp_path / "1") == hashes(tmp_path / "2")
 
@@ -160,9 +161,9 @@ def test_train_jointly_test_split_is_read_after_the_choice(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    clips, fit = fitting.Clips, fitting.fit
+    clips, fit = trainer.ClipLoader, trainer.fit
 
-    def open_split(split: Split, *rest: Any) -> Clips:
+    def open_split(split: Split, *rest: Any) -> ClipLoader:
         order.append(split.name)
         return clips(split, *rest)
 
@@ -171,8 +172,8 @@ def test_train_jointly_test_split_is_read_after_the_choice(
         order.append("chosen")
         return done
 
-    monkeypatch.setattr(fitting, "Clips", open_split)
-    monkeypatch.setattr(fitting, "fit", fitted)
+    monkeypatch.setattr(trainer, "ClipLoader", open_split)
+    monkeypatch.setattr(trainer, "fit", fitted)
     train(dataset, tmp_path / "1")
     assert order == ["train", "valid", "chosen", "test"]
 
@@ -244,7 +245,7 @@ def test_train_jointly_interrupted_then_resumed_equals_uninterrupted(
     folder.mkdir()
     with monkeypatch.context() as patch:
         # Interrupted while validating: the epoch's training is done, but not yet noted.
-        patch.setattr(fitting, "predict", StopAt(fitting.predict, min(call, len(whole.history))))
+        patch.setattr(trainer, "predict", StopAt(trainer.predict, min(call, len(whole.history))))
         with pytest.raises(KeyboardInterrupt):
             train_jointly(dataset, hp, labels.true(dataset), 1111, folder, checkpoint)
     torch.manual_seed(99)

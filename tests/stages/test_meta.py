@@ -22,14 +22,14 @@ from torch import Tensor, nn
 
 from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES
+from mugkit.labels import source
 from mugkit.maml import MAML
-from mugkit.nets.mucn import MUCN
-from mugkit.stages import closed_form, denoising, meta, modality
+from mugkit.nets.mug import MUCN
+from mugkit.stages import denoising, meta
+from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.denoising import ModalityData, Step, Task
-from mugkit.stages.meta import bilevel_step
-from mugkit.stages.modality import Learning, Steps, correct, write_parameters
+from mugkit.stages.meta import ModalityMetaTrainer, Steps, bilevel_step, correct, write_parameters
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.stages.training import Checkpoint
 
 ALPHA, ALPHA_PRIME = 0.3, 0.05
 
@@ -383,14 +383,14 @@ def test_unimodal_targets_send_no_gradient_to_previous_labels() -> None:
 
 def test_learning_hands_each_epoch_the_labels_after_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Tensor] = []
-    original = modality.train_epoch
+    original = meta.train_epoch
 
     def spy(mucn: MUCN, data: ModalityData, previous: Tensor, *rest: Any) -> dict[str, float]:
         given.append(previous.clone())
         return original(mucn, data, previous, *rest)
 
-    monkeypatch.setattr(modality, "train_epoch", spy)
-    learning = Learning(data_of(), "a", config(lambda_init=0.9), 3.0, 1, Checkpoint())
+    monkeypatch.setattr(meta, "train_epoch", spy)
+    learning = ModalityMetaTrainer(data_of(), "a", config(lambda_init=0.9), 3.0, 1, Checkpoint())
     learning.learn()
     trajectory, history = learning.trajectory, learning.history
     assert torch.equal(given[0], data_of().labels)
@@ -401,7 +401,7 @@ def test_learning_hands_each_epoch_the_labels_after_the_one_before(monkeypatch: 
 def test_learning_takes_second_order_steps_of_its_learning_rates(monkeypatch: pytest.MonkeyPatch) -> None:
     # Every step of a whole run against the reference above, at the parameters and tasks of that moment.
     spy, settings = Spy(monkeypatch), config(alpha=0.3, alpha_prime=ALPHA_PRIME, noise_std=2.0)
-    Learning(data_of(40), "a", settings, 3.0, 1, Checkpoint()).learn()
+    ModalityMetaTrainer(data_of(40), "a", settings, 3.0, 1, Checkpoint()).learn()
     mucn = MUCN(4, 8, 3.0)
     for unimodal, multimodal, theta, step in spy.calls:
         assert multimodal is not None
@@ -424,8 +424,8 @@ class Spy:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[Task, Task | None, list[Tensor], Step]] = []
-        self.original = closed_form.ClosedForm
-        monkeypatch.setattr(closed_form, "ClosedForm", self)
+        self.original = meta.ClosedForm
+        monkeypatch.setattr(meta, "ClosedForm", self)
 
     def __call__(self, mucn: MUCN, settings: MetaLearning) -> Steps:
         original = self.original(mucn, settings)
@@ -442,7 +442,7 @@ class Spy:
 def one_epoch(data: ModalityData, settings: MetaLearning, epoch: int = 0) -> tuple[list[Tensor], dict[str, float]]:
     torch.manual_seed(0)
     mucn = MUCN(data.x.shape[1], 8, 3.0)
-    row = modality.train_epoch(mucn, data, torch.zeros(len(data.labels)), settings, 1111, epoch)
+    row = meta.train_epoch(mucn, data, torch.zeros(len(data.labels)), settings, 1111, epoch)
     return [p.detach() for p in mucn.parameters()], row
 
 
@@ -564,9 +564,9 @@ def test_meta_learn_asks_for_no_network_and_no_dataset() -> None:
 def test_draw_to_another_device_moves_every_part() -> None:
     # 'meta' stands for any other device: shapes without numbers.
     for multimodal in (True, False):
-        for one in denoising.draws(14, config(multimodal_denoising=multimodal), 1111, 0):
+        for one in denoising.step_samples(14, config(multimodal_denoising=multimodal), 1111, 0):
             other = one.to(torch.device("meta"))
-            for field in dataclasses.fields(denoising.Draw):
+            for field in dataclasses.fields(denoising.StepSample):
                 before, after = getattr(one, field.name), getattr(other, field.name)
                 if before is None:
                     assert after is None
@@ -638,12 +638,12 @@ def test_meta_learn_interrupted_then_resumed_equals_uninterrupted(
     checkpoint, folder = Checkpoint(tmp_path / "partial" / "checkpoint.pt"), tmp_path / "resumed"
     folder.mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(modality, "train_epoch", StopAt(modality.train_epoch, call))
+        patch.setattr(meta, "train_epoch", StopAt(meta.train_epoch, call))
         with pytest.raises(KeyboardInterrupt):
             meta.meta_learn(saved(), config(), 3.0, 1111, folder, checkpoint)
     assert hashes(folder) == {}
-    rest = StopAt(modality.train_epoch, 1000)
-    monkeypatch.setattr(modality, "train_epoch", rest)
+    rest = StopAt(meta.train_epoch, 1000)
+    monkeypatch.setattr(meta, "train_epoch", rest)
     meta.meta_learn(saved(), config(), 3.0, 1111, folder, checkpoint)
     assert 1000 - rest.left == 12 - (call - 1)  # finished epochs are not done again
     assert hashes(folder) == hashes(tmp_path / "whole")
@@ -651,7 +651,7 @@ def test_meta_learn_interrupted_then_resumed_equals_uninterrupted(
 
 def test_learned_labels_round_trip(tmp_path: Path) -> None:
     learned = meta.meta_learn(saved(), config(multimodal_denoising=False), 3.0, 1111, tmp_path)
-    loaded = meta.LearnedLabels.load(tmp_path)
+    loaded = source.LearnedLabels.load(tmp_path)
     for m in MODALITIES:
         assert torch.equal(loaded.labels[m], learned.labels[m])
         assert torch.equal(loaded.trajectory[m], learned.trajectory[m])

@@ -15,16 +15,17 @@ from torch import Tensor
 
 from mugkit import files
 from mugkit.config import Hyperparameters, Pretraining
-from mugkit.data.batching import Batch, Clips
+from mugkit.data import text
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset, Split
 from mugkit.labels.source import NoLabels
-from mugkit.nets import text
+from mugkit.nets.losses import contrastive_loss
 from mugkit.nets.mug import MUGNetwork, Representations, build
-from mugkit.nets.projection import contrastive_loss
-from mugkit.stages import fitting
 from mugkit.stages import pretrain as stage
+from mugkit.stages import trainer
+from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.pretrain import Losses, SavedRepresentations, losses, pretrain
-from mugkit.stages.training import Checkpoint
 
 HP = small()
 # Eq. 11 reaching everything behind x; by default it moves the projections alone.
@@ -42,7 +43,7 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 
 @pytest.fixture
 def parts(dataset: Dataset) -> tuple[MUGNetwork, Batch]:
-    clips = Clips(dataset.train, HP.network)
+    clips = ClipLoader(dataset.train, HP.network)
     torch.manual_seed(0)
     return build(HP.network, dataset.dims, clips.text_width), clips.batch(torch.arange(12))
 
@@ -117,8 +118,8 @@ def test_projected_loss_trains_unimodal_predictor_through_its_projection(
     assert touched(network, losses(network, batch, HP.pretraining).projected[m]) == {*SHARED, f"CPM {m}", f"P^{m}"}
 
 
-NEAR = dataclasses.replace(HP.pretraining, contrastive_reach="projection")
-FAR = dataclasses.replace(HP.pretraining, contrastive_reach="network")
+NEAR = dataclasses.replace(HP.pretraining, contrastive_gradient_scope="projection")
+FAR = dataclasses.replace(HP.pretraining, contrastive_gradient_scope="network")
 
 
 @pytest.mark.parametrize("m", MODALITIES)
@@ -183,7 +184,7 @@ def test_weights_of_losses_decide_who_is_trained(parts: tuple[MUGNetwork, Batch]
 
 
 def test_save_representations_equals_clips_one_by_one(dataset: Dataset) -> None:
-    clips = Clips(dataset.train, HP.network)
+    clips = ClipLoader(dataset.train, HP.network)
     torch.manual_seed(0)
     network = build(HP.network, dataset.dims, clips.text_width)
     saved = stage.save_representations(network, clips, batch_size=7)
@@ -201,7 +202,7 @@ def test_save_representations_equals_clips_one_by_one(dataset: Dataset) -> None:
 
 def test_save_representations_switches_dropout_off(dataset: Dataset) -> None:
     config = dataclasses.replace(HP.network, dropout=0.5)
-    clips = Clips(dataset.train, config)
+    clips = ClipLoader(dataset.train, config)
     network = build(config, dataset.dims, clips.text_width).train()
     one, two = (stage.save_representations(network, clips) for _ in range(2))
     assert torch.equal(one.projected["a"], two.projected["a"])
@@ -271,7 +272,7 @@ def test_pretrain_and_stage_3_of_the_same_seed_start_from_other_weights(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(stage, "train_epoch", first_weights)
-    monkeypatch.setattr(fitting, "train_epoch", first_weights)
+    monkeypatch.setattr(trainer, "train_epoch", first_weights)
     with pytest.raises(KeyboardInterrupt):
         pretrain(dataset, HP, 1111, tmp_path)
     with pytest.raises(KeyboardInterrupt):

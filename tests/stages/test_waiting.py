@@ -15,14 +15,14 @@ from small import PERHAPS_WAITING, WAITING, bag_of_words, small, tiny_bert
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mugkit.config import RunSpec
-from mugkit.data.batching import Clips
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.nets.mug import build
 from mugkit.runs import Store
-from mugkit.stages import pretrain, training
-from mugkit.stages.fitting import train_epoch
-from mugkit.stages.training import StepLosses, adamw
+from mugkit.stages import optim, pretrain
+from mugkit.stages.optim import StepLosses, adamw
+from mugkit.stages.trainer import train_epoch
 from mugkit.systems import SYSTEMS, Work
 
 # What makes Python wait for a device: a value of a tensor, or a shape that depends on values.
@@ -53,18 +53,18 @@ def selects(indices: Any) -> bool:
 @pytest.fixture
 def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Losses are treated as a GPU's are."""
-    monkeypatch.setattr(training, "is_looked_at", lambda loss: False)
+    monkeypatch.setattr(optim, "is_looked_at", lambda loss: False)
 
 
 @pytest.fixture
 def data(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    monkeypatch.setattr("mugkit.nets.text._encode", bag_of_words)
+    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
     return made_up((32, 8, 8))
 
 
 def steps(todo: Work, epoch: int = 0) -> Callable[[], None]:
     """The two steps of an epoch, everything up to them made."""
-    clips = Clips(todo.dataset.train, todo.hp.network, "cpu", todo.level)
+    clips = ClipLoader(todo.dataset.train, todo.hp.network, "cpu", todo.level)
     network, objective = todo.builder()(clips)
     optimizer = adamw(network, todo.hp.optimization)
     network.train()
@@ -76,7 +76,7 @@ def steps(todo: Work, epoch: int = 0) -> Callable[[], None]:
         def two() -> None:
             for batch in batches:
                 objective.before_step(batch, epoch)
-                training.step(network, optimizer, objective.loss(batch, epoch), 1.0)
+                optim.step(network, optimizer, objective.loss(batch, epoch), 1.0)
                 objective.after_step(batch, epoch)
 
         return two
@@ -106,8 +106,8 @@ def test_step_does_not_wait_for_its_device(
     with Waits() as waits:
         monkeypatch.setattr(torch.Tensor, "cpu", lambda values: waits.seen.append("cpu") or values)
         monkeypatch.setattr(torch.Tensor, "to", noted)
-        for place in ("data.batching", "baselines.mult", "baselines.sugrm"):  # nobody waits for what `moved` moves
-            monkeypatch.setattr(f"mugkit.{place}.moved", lambda values, device: values)
+        for place in ("data.batch", "data.loader", "baselines.mult", "baselines.sugrm"):  # nobody waits for these
+            monkeypatch.setattr(f"mugkit.{place}.to_device", lambda values, device: values)
         two()
     assert waits.seen == []
 
@@ -141,7 +141,7 @@ def test_step_on_a_cpu_is_looked_at(data: Dataset, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("unseen")
 def test_stage_1_waits_once_an_epoch(data: Dataset) -> None:
     hp = small()
-    clips = Clips(data.train, hp.network)
+    clips = ClipLoader(data.train, hp.network)
     network = build(hp.network, data.dims, clips.text_width)
     optimizer = adamw(network, hp.optimization)
     with Waits() as waits:
@@ -155,9 +155,9 @@ def test_epoch_is_the_same_whether_losses_are_looked_at_or_not(
 ) -> None:
     found = []
     for looked_at in (True, False):
-        monkeypatch.setattr(training, "is_looked_at", lambda loss, answer=looked_at: answer)
+        monkeypatch.setattr(optim, "is_looked_at", lambda loss, answer=looked_at: answer)
         todo = Work(RunSpec("copy", "made-up", 1, "smoke"), data, Store(tmp_path), "cpu")
-        clips = Clips(data.train, todo.hp.network)
+        clips = ClipLoader(data.train, todo.hp.network)
         torch.manual_seed(0)
         network, objective = todo.builder()(clips)
         loss = train_epoch(network, objective, clips, adamw(network, todo.hp.optimization), todo.hp, 1, 0)
@@ -171,7 +171,7 @@ def test_bad_step_is_told_at_the_epochs_end_with_its_clips(data: Dataset) -> Non
     hp = small(batch_size=4)
     frames = data.train.sequences["a"]
     frames.frames[frames.offsets[7]] = np.nan
-    clips = Clips(data.train, hp.network)
+    clips = ClipLoader(data.train, hp.network)
     network = build(hp.network, data.dims, clips.text_width)
     with pytest.raises(UserError, match=r"values that are not finite: train_7\)") as caught:
         pretrain.train_epoch(network, clips, adamw(network, hp.optimization), hp, 1, 3)
@@ -179,7 +179,7 @@ def test_bad_step_is_told_at_the_epochs_end_with_its_clips(data: Dataset) -> Non
 
 
 def test_step_losses_are_all_of_them_in_float64_and_the_first_bad_one_is_named(data: Dataset) -> None:
-    clips = Clips(data.train, small().network)
+    clips = ClipLoader(data.train, small().network)
     losses = StepLosses(clips, 5)
     for number, value in enumerate((0.1, 0.2)):
         with losses.of(clips.batch(torch.tensor([number]))):

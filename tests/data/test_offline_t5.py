@@ -15,8 +15,8 @@ import torch
 from small import tiny_t5
 
 from mugkit import files
+from mugkit.data import batch, encoders, offline_t5, text
 from mugkit.errors import UserError
-from mugkit.nets import encoders, offline_t5, text
 
 onnx = pytest.importorskip("onnx", reason="the optional package onnx is not installed")
 NAME = "traceforge-t5-small"
@@ -149,10 +149,11 @@ def test_converted_is_strict(tmp_path: Path, weights: dict[str, np.ndarray], mug
     assert [path.suffix for path in (mugkit_home / "encoders").iterdir()] == [".lock"]  # nothing half done
 
 
-def test_converted_without_onnx_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("mugkit_home")
+def test_encoder_to_convert_names_the_extra_without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UserError, match="EXTRAS=t5"):
-        offline_t5.converted(NAME, tmp_path)
+        encoders.locate(NAME)
 
 
 # --- the package's T5
@@ -233,7 +234,7 @@ def float_graph(path: Path) -> Any:
 def test_package_model_equals_its_onnx_graphs(offline: None) -> None:
     from transformers import T5ForConditionalGeneration
 
-    tokens = text.pad(text.token_ids(["The story was awful and the cast was weak .", "superb !"], NAME))
+    tokens = batch.pad(text.token_ids(["The story was awful and the cast was weak .", "superb !"], NAME))
     written = torch.tensor([[0, 37, 733], [0, 9, 1]])
     encoder, whole = encoders.load_encoder(NAME), encoders.load(T5ForConditionalGeneration, NAME)
     with torch.no_grad():

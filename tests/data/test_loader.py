@@ -17,12 +17,12 @@ from small import bag_of_words, small, tiny_bert
 
 from mugkit.baselines import self_mm
 from mugkit.config import Network
-from mugkit.data import store
-from mugkit.data.batching import Batch, Clips, Padded, ahead
+from mugkit.data import store, text
+from mugkit.data.batch import Batch, Padded, Tokens
+from mugkit.data.loader import ClipLoader, prefetch
 from mugkit.data.schema import Dataset
-from mugkit.nets import mug, text
-from mugkit.nets.text import Tokens
-from mugkit.stages.training import similar_lengths
+from mugkit.nets import mug
+from mugkit.seeding import similar_lengths
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def unpad(frames: Padded) -> list[np.ndarray]:
 
 
 def test_batch_holds_chosen_clips_in_order(dataset: Dataset) -> None:
-    clips, chosen = Clips(dataset.train, small().network), [7, 0, 3]
+    clips, chosen = ClipLoader(dataset.train, small().network), [7, 0, 3]
     batch = clips.batch(torch.tensor(chosen))
     assert batch.index.tolist() == chosen
     assert batch.labels.tolist() == dataset.train.labels[chosen].tolist()
@@ -52,7 +52,7 @@ def test_batch_holds_chosen_clips_in_order(dataset: Dataset) -> None:
 
 
 def test_batch_is_as_long_as_its_longest_clip_and_zero_behind_the_others(dataset: Dataset) -> None:
-    batch = Clips(dataset.train, small().network).batch(torch.tensor([1, 5, 2]))
+    batch = ClipLoader(dataset.train, small().network).batch(torch.tensor([1, 5, 2]))
     for m in ("a", "v"):
         lengths = dataset.train.sequences[m].lengths[[1, 5, 2]]
         assert batch.frames[m].lengths.tolist() == lengths.tolist()
@@ -71,7 +71,7 @@ def test_padded_gathered_equals_padded_of_the_same_clips(dataset: Dataset) -> No
 def test_clips_token_states_are_those_of_their_clips(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     states, offsets = torch.randn(40, 3), torch.tensor([0, 2, 5, 6, 10, 14, 20, 22, 25, 30, 33, 40])
     monkeypatch.setattr(text, "frozen_states", lambda *_: (states, offsets))
-    batch = Clips(dataset.train, small().network, level="tokens").batch(torch.tensor([3, 2]))
+    batch = ClipLoader(dataset.train, small().network, level="tokens").batch(torch.tensor([3, 2]))
     assert isinstance(batch.text, Padded)
     assert batch.text.mask.tolist() == [[1, 1, 1, 1], [1, 0, 0, 0]]
     assert torch.equal(batch.text.values[0], states[6:10])
@@ -79,20 +79,23 @@ def test_clips_token_states_are_those_of_their_clips(dataset: Dataset, monkeypat
 
 
 def test_batches_hold_every_clip_once_and_drop_none(dataset: Dataset) -> None:
-    clips, order = Clips(dataset.train, small().network), torch.randperm(11, generator=torch.Generator().manual_seed(0))
+    clips, order = (
+        ClipLoader(dataset.train, small().network),
+        torch.randperm(11, generator=torch.Generator().manual_seed(0)),
+    )
     batches = list(clips.batches(order.split(4)))
     assert [len(batch.labels) for batch in batches] == [4, 4, 3]
     assert torch.cat([batch.index for batch in batches]).tolist() == order.tolist()
 
 
 def test_in_order_is_the_splits_order(dataset: Dataset) -> None:
-    batches = list(Clips(dataset.train, small().network).in_order(8))
+    batches = list(ClipLoader(dataset.train, small().network).in_order(8))
     assert torch.cat([batch.labels for batch in batches]).tolist() == dataset.train.labels.tolist()
 
 
 def test_clips_tokens_belong_to_their_clips(dataset: Dataset, tmp_path: Path) -> None:
     folder = str(tiny_bert(tmp_path / "bert"))
-    clips = Clips(dataset.train, Network(text_encoder=folder, freeze_text=False))
+    clips = ClipLoader(dataset.train, Network(text_encoder=folder, freeze_text=False))
     tokens = clips.batch(torch.tensor([4, 1])).text
     assert isinstance(tokens, Tokens)
     tokenizer = text.load_tokenizer(folder)
@@ -103,14 +106,14 @@ def test_clips_tokens_belong_to_their_clips(dataset: Dataset, tmp_path: Path) ->
 
 
 def test_clips_text_width_is_the_features(dataset: Dataset) -> None:
-    assert Clips(dataset.train, small().network).text_width == 15
+    assert ClipLoader(dataset.train, small().network).text_width == 15
 
 
 def test_clips_from_memory_map_neither_warn_nor_write(dataset: Dataset, tmp_path: Path) -> None:
     stored = store.load(store.save(dataset, tmp_path / "made-up"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # torch warns when it is given read-only memory
-        batch = Clips(stored.train, small().network).batch(torch.tensor([2, 0]))
+        batch = ClipLoader(stored.train, small().network).batch(torch.tensor([2, 0]))
     batch.frames["a"].values.zero_()
     batch.labels.zero_()
     np.testing.assert_array_equal(stored.train.sequences["a"].frames, dataset.train.sequences["a"].frames)
@@ -119,7 +122,7 @@ def test_clips_from_memory_map_neither_warn_nor_write(dataset: Dataset, tmp_path
 
 def test_batch_is_a_copy_of_labels_and_frames(dataset: Dataset) -> None:
     before = copy.deepcopy(dataset.train)
-    batch = Clips(dataset.train, small().network).batch(torch.tensor([2]))
+    batch = ClipLoader(dataset.train, small().network).batch(torch.tensor([2]))
     batch.labels.zero_()
     batch.frames["v"].values.zero_()
     np.testing.assert_array_equal(dataset.train.labels, before.labels)
@@ -127,12 +130,12 @@ def test_batch_is_a_copy_of_labels_and_frames(dataset: Dataset) -> None:
 
 
 def test_clips_on_another_device(dataset: Dataset) -> None:
-    batch = Clips(dataset.train, small().network, "meta").batch(torch.tensor([0, 1]))
+    batch = ClipLoader(dataset.train, small().network, "meta").batch(torch.tensor([0, 1]))
     assert {batch.labels.device.type, batch.text.device.type, batch.frames["a"].values.device.type} == {"meta"}
 
 
 def test_by_length_has_every_clip_once_and_shorter_ones_first(dataset: Dataset) -> None:
-    clips = Clips(dataset.train, small().network)
+    clips = ClipLoader(dataset.train, small().network)
     batches = list(clips.by_length(8))
     order = torch.cat([batch.index for batch in batches])
     assert sorted(order.tolist()) == list(range(len(clips)))
@@ -141,7 +144,7 @@ def test_by_length_has_every_clip_once_and_shorter_ones_first(dataset: Dataset) 
 
 
 def test_by_length_counts_a_frozen_encoders_tokens_too(dataset: Dataset) -> None:
-    clips = Clips(dataset.train, small().network, level="tokens")
+    clips = ClipLoader(dataset.train, small().network, level="tokens")
     batches = list(clips.by_length(1))
     cost = [int(batch.text.mask.sum()) + sum(int(f.mask.sum()) for f in batch.frames.values()) for batch in batches]
     assert cost == sorted(cost)
@@ -153,13 +156,13 @@ def test_by_length_counts_a_frozen_encoders_tokens_too(dataset: Dataset) -> None
 
 def test_lengths_are_tokens_where_the_encoder_is_trained_and_frames_where_not(dataset: Dataset, tmp_path: Path) -> None:
     folder = str(tiny_bert(tmp_path / "bert"))
-    trained = Clips(dataset.train, Network(text_encoder=folder, freeze_text=False))
+    trained = ClipLoader(dataset.train, Network(text_encoder=folder, freeze_text=False))
     assert trained.lengths.tolist() == [len(ids) for ids in text.token_ids(dataset.train.text, folder)]
     frames = dataset.train.sequences["a"].lengths + dataset.train.sequences["v"].lengths
-    assert Clips(dataset.train, small().network).lengths.tolist() == frames.tolist()
+    assert ClipLoader(dataset.train, small().network).lengths.tolist() == frames.tolist()
 
 
-def companies(clips: Clips, size: int) -> dict[str, list[torch.Tensor]]:
+def companies(clips: ClipLoader, size: int) -> dict[str, list[torch.Tensor]]:
     """All clips in batches: alone, among clips of similar length, and all together as long as the longest."""
     together = torch.arange(len(clips))
     return {
@@ -176,7 +179,7 @@ def test_bucketing_and_trimming_change_no_clips_output(
 ) -> None:
     dataset = made_up((23, 4, 4))
     folder = str(tiny_bert(tmp_path / "bert"))
-    clips = Clips(dataset.train, small(text_encoder=folder, freeze_text=False, pooling=pooling).network)
+    clips = ClipLoader(dataset.train, small(text_encoder=folder, freeze_text=False, pooling=pooling).network)
     torch.manual_seed(0)
     network = build(small(text_encoder=folder, freeze_text=False, pooling=pooling).network, dataset.dims, 0)
     network = network.double().eval()
@@ -202,8 +205,8 @@ def in_double(batch: Batch) -> Batch:
 
 
 def test_ahead_is_map_in_order() -> None:
-    assert list(ahead(lambda x: x * x, range(5))) == [0, 1, 4, 9, 16]
-    assert list(ahead(lambda x: x, [])) == []
+    assert list(prefetch(lambda x: x * x, range(5))) == [0, 1, 4, 9, 16]
+    assert list(prefetch(lambda x: x, [])) == []
 
 
 def test_ahead_makes_the_next_while_the_present_one_is_used_and_no_more() -> None:
@@ -216,7 +219,7 @@ def test_ahead_makes_the_next_while_the_present_one_is_used_and_no_more() -> Non
             following.set()
         return item
 
-    items = ahead(make, range(5))
+    items = prefetch(make, range(5))
     assert next(items) == 0
     assert following.wait(timeout=60)  # nobody asked for it yet
     assert made == [0, 1]
@@ -224,7 +227,7 @@ def test_ahead_makes_the_next_while_the_present_one_is_used_and_no_more() -> Non
 
 
 def test_ahead_raises_where_the_item_would_come() -> None:
-    items = ahead(lambda x: 1 // x, [1, 0, 2])
+    items = prefetch(lambda x: 1 // x, [1, 0, 2])
     assert next(items) == 1
     with pytest.raises(ZeroDivisionError):
         next(items)
@@ -232,16 +235,16 @@ def test_ahead_raises_where_the_item_would_come() -> None:
 
 def test_ahead_left_early_leaves_no_thread() -> None:
     before = threading.active_count()
-    items = ahead(lambda x: x, range(100))
+    items = prefetch(lambda x: x, range(100))
     next(items)
     items.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before
 
 
 def test_batches_made_ahead_are_those_made_in_turn(made_up: Callable[..., Dataset]) -> None:
-    clips = Clips(made_up().train, small().network)
+    clips = ClipLoader(made_up().train, small().network)
     index = torch.arange(48).split(7)
-    for one, other in zip(ahead(clips.batch, index), clips.batches(index), strict=True):
+    for one, other in zip(prefetch(clips.batch, index), clips.batches(index), strict=True):
         assert torch.equal(one.index, other.index)
         assert torch.equal(one.frames["a"].values, other.frames["a"].values)
         assert torch.equal(one.labels, other.labels)

@@ -101,9 +101,12 @@ def locate(encoder: str) -> str:
         return str(folder if folder.is_dir() else hub_folder(encoder) or encoder)
     package = OFFLINE[encoder]
     if package.onnx:
-        from mugkit.nets.offline_t5 import converted
+        from mugkit.data.offline_t5 import converted
 
-        return str(converted(encoder, package.path))
+        try:
+            return str(converted(encoder, package.path))
+        except ImportError as error:
+            raise not_installed(encoder) from error
     if package.path is None:
         raise not_installed(encoder)
     return str(package.path)

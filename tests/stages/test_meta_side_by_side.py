@@ -16,9 +16,10 @@ from stages.test_meta import config, saved
 
 from mugkit import pools
 from mugkit.config import MetaLearning
-from mugkit.stages import meta, modality, side_by_side
-from mugkit.stages.faults import NotFinite
-from mugkit.stages.training import Checkpoint, cpu_threads
+from mugkit.stages import meta
+from mugkit.stages.checkpoint import Checkpoint
+from mugkit.stages.divergence import NotFinite
+from mugkit.threads import cpu_threads
 
 pytestmark = pytest.mark.slow
 
@@ -64,9 +65,9 @@ def test_side_by_side_fault_names_modality_and_clips(tmp_path: Path) -> None:
 
 def test_side_by_side_interrupted_then_resumed_equals_uninterrupted(tmp_path: Path, alone: dict[str, str]) -> None:
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
-    stop = StopAt(modality.Learning.took, 4)
+    stop = StopAt(meta.ModalityMetaTrainer.record_epoch, 4)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(modality.Learning, "took", lambda *given: stop(*given))
+        patch.setattr(meta.ModalityMetaTrainer, "record_epoch", lambda *given: stop(*given))
         with pytest.raises(KeyboardInterrupt):
             learn(tmp_path / "stopped", checkpoint=checkpoint)
     assert list(tmp_path.glob("*-checkpoint.pt"))
@@ -75,16 +76,16 @@ def test_side_by_side_interrupted_then_resumed_equals_uninterrupted(tmp_path: Pa
 
 def kills(patch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
     """Kills all workers before some of the epochs are handed out, counted from 1."""
-    original, count = side_by_side.packed, itertools.count(1)
+    original, count = meta.packed, itertools.count(1)
 
-    def packed(learning: modality.Learning) -> bytes:
+    def packed(learning: meta.ModalityMetaTrainer) -> bytes:
         if when(next(count)):
             for worker in list(pools.processes(2)._processes or {}):
                 with contextlib.suppress(ProcessLookupError):  # killed at the call before
                     os.kill(worker, signal.SIGKILL)
         return original(learning)
 
-    patch.setattr(side_by_side, "packed", packed)
+    patch.setattr(meta, "packed", packed)
 
 
 def test_side_by_side_lost_worker_is_replaced(

@@ -21,21 +21,16 @@ from torch import Tensor, nn
 
 from mugkit import files
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch, Clips, TextLevel
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader, TextLevel
 from mugkit.data.schema import Dataset
+from mugkit.device import choose_device
 from mugkit.errors import UserError
 from mugkit.metrics import evaluate
-from mugkit.stages.training import (
-    Checkpoint,
-    StepLosses,
-    adamw,
-    choose_device,
-    derive_seed,
-    progress,
-    save_weights,
-    similar_lengths,
-    step,
-)
+from mugkit.progress import progress
+from mugkit.seeding import derive_seed, similar_lengths
+from mugkit.stages.checkpoint import Checkpoint, save_weights
+from mugkit.stages.optim import StepLosses, adamw, step
 
 
 class Objective:
@@ -45,7 +40,7 @@ class Objective:
         """The training loss on one batch of the training split."""
         raise NotImplementedError
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         """Called before every epoch, with the training split."""
 
     def before_step(self, batch: Batch, epoch: int) -> None:
@@ -114,7 +109,7 @@ class Result:
 
 
 @torch.no_grad()
-def predict(network: nn.Module, clips: Clips, batch_size: int = 128) -> Float32[np.ndarray, "clips"]:
+def predict(network: nn.Module, clips: ClipLoader, batch_size: int = 128) -> Float32[np.ndarray, "clips"]:
     """ŷ of all clips, in their order, from the network in evaluation mode."""
     network.eval()
     found = np.empty(len(clips), dtype=np.float32)
@@ -126,7 +121,7 @@ def predict(network: nn.Module, clips: Clips, batch_size: int = 128) -> Float32[
 def train_epoch(
     network: nn.Module,
     objective: Objective,
-    train: Clips,
+    train: ClipLoader,
     optimizer: torch.optim.Optimizer,
     hp: Hyperparameters,
     seed: int,
@@ -145,7 +140,7 @@ def train_epoch(
     return float(losses.fetch()[:, 0].mean())
 
 
-def _diverged(predicted: Float32[np.ndarray, "clips"], valid: Clips, loss: float, epoch: int) -> UserError:
+def _diverged(predicted: Float32[np.ndarray, "clips"], valid: ClipLoader, loss: float, epoch: int) -> UserError:
     """The error that names the clips of the validation split whose predictions are not finite."""
     wrong = [valid.split.ids[clip] for clip in np.flatnonzero(~np.isfinite(predicted))]
     which = "all clips" if len(wrong) == len(valid) else ", ".join(wrong[:5]) + (", …" if len(wrong) > 5 else "")
@@ -156,8 +151,8 @@ def _diverged(predicted: Float32[np.ndarray, "clips"], valid: Clips, loss: float
 def fit(
     network: nn.Module,
     objective: Objective,
-    train: Clips,
-    valid: Clips,
+    train: ClipLoader,
+    valid: ClipLoader,
     hp: Hyperparameters,
     seed: int,
     checkpoint: Checkpoint,
@@ -199,7 +194,7 @@ def fit(
 
 
 # From the training split to a network on the device, and what it minimises.
-Build = Callable[[Clips], tuple[nn.Module, Objective]]
+Build = Callable[[ClipLoader], tuple[nn.Module, Objective]]
 
 
 def train_and_test(
@@ -221,13 +216,13 @@ def train_and_test(
         level: what of the text the network reads: one vector a clip, or one a token.
     """
     chosen = choose_device(device)
-    train, valid = (Clips(split, hp.network, chosen, level) for split in (dataset.train, dataset.valid))
+    train, valid = (ClipLoader(split, hp.network, chosen, level) for split in (dataset.train, dataset.valid))
     torch.manual_seed(derive_seed(seed, "weights"))
     network, objective = build(train)
     stop, history = fit(network, objective, train, valid, hp, seed, checkpoint or Checkpoint())
     objective.finish(folder)
     network.load_state_dict(stop.weights)
-    test = Clips(dataset.test, hp.network, chosen, level)
+    test = ClipLoader(dataset.test, hp.network, chosen, level)
     predictions = {"valid": predict(network, valid), "test": predict(network, test)}
     _save(folder, network, dataset, predictions)
     scores = {

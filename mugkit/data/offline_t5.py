@@ -27,7 +27,7 @@ def converted(encoder: str, source: Path | None) -> Path:
     """The folder `home()/encoders/<encoder>`, converted from the ONNX files in `source` if it is not there yet.
 
     Raises:
-        UserError: it is not there, and the package with the ONNX files or onnx itself is not installed.
+        ImportError: it is not there, and the package with the ONNX files or onnx itself is not installed.
     """
     folder = files.home() / "encoders" / encoder
     if not folder.is_dir():
@@ -39,14 +39,9 @@ def converted(encoder: str, source: Path | None) -> Path:
 
 
 def _convert(encoder: str, source: Path | None, folder: Path) -> None:
-    from mugkit.nets.encoders import not_installed
-
     if source is None:
-        raise not_installed(encoder)
-    try:
-        weights = {**_weights(source / "encoder.onnx"), **_weights(source / "decoder.onnx")}
-    except ImportError as error:
-        raise not_installed(encoder) from error
+        raise ModuleNotFoundError(f"no package of {encoder}")
+    weights = {**_weights(source / "encoder.onnx"), **_weights(source / "decoder.onnx")}
     with files.atomic_folder(folder) as temporary:
         with files.atomic_path(temporary / "model.safetensors") as path:  # gives others the right to read it
             save_file(weights, path, metadata={"format": "pt"})
@@ -118,11 +113,14 @@ def _check(folder: Path) -> None:
         UserError: a weight is missing, left over or of another shape.
     """
     from transformers import T5ForConditionalGeneration
+    from transformers.utils import logging
 
-    from mugkit.nets.encoders import load
-
-    loader = T5ForConditionalGeneration
-    _, found = load(loader, str(folder), output_loading_info=True, ignore_mismatched_sizes=True)
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # what is wrong is said below
+    loader: Any = T5ForConditionalGeneration
+    _, found = loader.from_pretrained(
+        folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
+    )
     if wrong := {kind: names for kind, names in found.items() if names}:
         raise UserError(
             f"the package's ONNX files do not hold a T5: {wrong}", field="text_encoder", fix="install the package again"

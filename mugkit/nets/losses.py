@@ -1,29 +1,16 @@
-"""The contrastive-based projection module, CPM (section 3.2, Eqs. 7, 10, 11).
-
-One CPM per modality maps the multimodal representation x into that modality's space, where MUCN and the
-unimodal predictor can read it. The contrastive loss moves the projection only: x_m is a fixed target.
-"""
+"""The losses of MUG on a batch: the absolute error of every prediction, and the contrastive loss (Eqs. 10, 11)."""
 
 from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from mugkit.nets.text import activation
 
-
-class Projection(nn.Module):
-    """x_m′ = f(W_m x + b_m) (Eq. 7)."""
-
-    def __init__(self, d: int, d_m: int, f: str) -> None:
-        super().__init__()
-        self.linear = nn.Linear(d, d_m)
-        self.f = activation(f)
-
-    def forward(self, x: Float[Tensor, "batch d"]) -> Float[Tensor, "batch d_m"]:
-        return self.f(self.linear(x))  # Eq. 7
+def l1(prediction: Float[Tensor, "batch"], target: Float[Tensor, "batch"]) -> Float[Tensor, ""]:
+    """Mean absolute error, the loss of Eqs. 6, 9, 14, 16, 20, 25 and 26."""
+    return (target - prediction).abs().mean()
 
 
 def l2_normalise(x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:

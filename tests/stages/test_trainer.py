@@ -16,16 +16,18 @@ from small import bag_of_words, small
 from torch import Tensor, nn
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batching import Batch, Clips
+from mugkit.data import text
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.labels.source import NoLabels
-from mugkit.nets import text
+from mugkit.nets.losses import l1
 from mugkit.nets.mug import build
 from mugkit.runs import read_result
-from mugkit.stages import fitting
-from mugkit.stages.fitting import EarlyStop, Objective, Result
+from mugkit.stages import trainer
+from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.joint import JointObjective
-from mugkit.stages.training import Checkpoint, l1
+from mugkit.stages.trainer import EarlyStop, Objective, Result
 
 HP = small()
 
@@ -42,9 +44,9 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 
 def test_predict_is_every_clip_in_order_without_dropout(dataset: Dataset) -> None:
     config = dataclasses.replace(HP.network, dropout=0.5)
-    clips = Clips(dataset.test, config)
+    clips = ClipLoader(dataset.test, config)
     network = build(config, dataset.dims, clips.text_width).train()
-    predictions = fitting.predict(network, clips, batch_size=5)
+    predictions = trainer.predict(network, clips, batch_size=5)
     alone = [network(clips.batch(torch.tensor([i]))).item() for i in range(12)]
     np.testing.assert_allclose(predictions, alone, rtol=1e-5)
 
@@ -109,12 +111,14 @@ def fit_with(
 ) -> tuple[EarlyStop, list[dict[str, Any]]]:
     """`fit` where epochs are void and validation losses are given; when these run out, StopIteration."""
     given = iter(losses)
-    monkeypatch.setattr(fitting, "train_epoch", lambda *_: 0.0)
-    monkeypatch.setattr(fitting, "predict", lambda _, clips: clips.split.labels + next(given))
-    clips = Clips(dataset.train, hp.network)
+    monkeypatch.setattr(trainer, "train_epoch", lambda *_: 0.0)
+    monkeypatch.setattr(trainer, "predict", lambda _, clips: clips.split.labels + next(given))
+    clips = ClipLoader(dataset.train, hp.network)
     network = build(hp.network, dataset.dims, clips.text_width)
     objective = JointObjective(network, NoLabels(), 0.0)
-    return fitting.fit(network, objective, clips, Clips(dataset.valid, hp.network), hp, 1, checkpoint or Checkpoint())
+    return trainer.fit(
+        network, objective, clips, ClipLoader(dataset.valid, hp.network), hp, 1, checkpoint or Checkpoint()
+    )
 
 
 def test_fit_stops_as_worked_out_by_hand(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +134,7 @@ def test_fit_never_exceeds_max_epochs(dataset: Dataset, monkeypatch: pytest.Monk
 
 
 def test_fit_takes_no_test_split() -> None:
-    parameters = inspect.signature(fitting.fit).parameters
+    parameters = inspect.signature(trainer.fit).parameters
     assert list(parameters) == ["network", "objective", "train", "valid", "hp", "seed", "checkpoint"]
 
 
@@ -151,7 +155,7 @@ def test_fit_resumed_remembers_best_epoch_and_patience(
 
 def test_save_result_undefined_metric_is_null(tmp_path: Path) -> None:
     result = Result({"MAE": 1.0, "Corr": float("nan")}, {"MAE": 2.0}, 3, [{"epoch": 0, "valid": 0.5}])
-    fitting.save_result(tmp_path, result)
+    trainer.save_result(tmp_path, result)
     assert json.loads((tmp_path / "result.json").read_text()) == {
         "metrics": {"MAE": 1.0, "Corr": None},
         "valid_metrics": {"MAE": 2.0},
@@ -177,7 +181,7 @@ class Noted(Objective):
         self.note("loss", epoch)
         return l1(self.network(batch), batch.labels)
 
-    def begin_epoch(self, train: Clips, epoch: int, seed: int) -> None:
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         assert (train.split.name, seed) == ("train", 1)
         self.note("begin", epoch)
 
@@ -200,13 +204,13 @@ class Noted(Objective):
 def noted(dataset: Dataset, folder: Path, hp: Hyperparameters, checkpoint: Checkpoint | None = None) -> list[str]:
     made: list[Noted] = []
 
-    def make(train: Clips) -> tuple[nn.Module, Objective]:
+    def make(train: ClipLoader) -> tuple[nn.Module, Objective]:
         network = build(hp.network, dataset.dims, train.text_width)
         made.append(Noted(network))
         return network, made[0]
 
     folder.mkdir(exist_ok=True)
-    fitting.train_and_test(dataset, hp, make, 1, folder, checkpoint)
+    trainer.train_and_test(dataset, hp, make, 1, folder, checkpoint)
     return made[0].calls
 
 

@@ -1,7 +1,7 @@
-"""The language network (Eq. 1): a pretrained encoder, then one layer down to d_l.
+"""From transcripts to token ids, and to what a frozen text encoder makes of them.
 
-A frozen encoder's features never change, so they are computed once per data set and cached; `LanguageNetwork`
-then starts at the features. A trained encoder reads tokens. The rest of the network sees no difference.
+A frozen encoder's features never change, so they are computed once per data set and cached; the language network
+(`mugkit.nets.mug.LanguageNetwork`) then starts at the features. A trained encoder reads tokens.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import itertools
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,40 +20,18 @@ from filelock import FileLock
 from jaxtyping import Float, Int64
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from mugkit import files
-from mugkit.data.batching import moved
+from mugkit.data import encoders
+from mugkit.data.batch import pad
+from mugkit.data.encoders import identity, load_encoder, load_tokenizer, model_type
 from mugkit.errors import UserError
-from mugkit.nets import encoders, lean_bert
-from mugkit.nets.encoders import identity, load_encoder, load_tokenizer, model_type
-from mugkit.nets.precision import as_weights, computing, is_compiled
-from mugkit.stages.training import cpu_threads, progress
+from mugkit.progress import progress
+from mugkit.threads import cpu_threads
 
 MAX_TOKENS = 128
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Token ids of a batch, zero-padded, and the mask that is 1 on tokens.
-
-    Attributes:
-        places: of the tokens, counted through all rows, if known: a GPU would have to be waited for to tell how many.
-    """
-
-    ids: Int64[Tensor, "batch length"]
-    mask: Int64[Tensor, "batch length"]
-    places: Int64[Tensor, "tokens"] | None = None
-
-    def to(self, device: torch.device) -> Tokens:
-        places = None if self.places is None else moved(self.places, device)
-        return Tokens(moved(self.ids, device), moved(self.mask, device), places)
-
-
-def activation(name: str) -> nn.Module:
-    """f of Eqs. 1 and 7 by its configuration name."""
-    return {"tanh": nn.Tanh, "relu": nn.ReLU}[name]()
 
 
 def tokenize(tokenizer: Any, text: Sequence[str]) -> list[list[int]]:
@@ -79,25 +56,6 @@ def _tokenize(text: Sequence[str], encoder: str) -> dict[str, Tensor]:
     return {"ids": flat, "offsets": torch.tensor([0, *map(len, ids)]).cumsum(0)}
 
 
-def pad(ids: Sequence[Sequence[int]]) -> Tokens:
-    """A batch as long as its longest transcript, and no longer."""
-    lengths = torch.tensor([len(row) for row in ids])
-    mask = torch.arange(int(lengths.max())) < lengths[:, None]
-    padded = torch.zeros(mask.shape, dtype=torch.long)
-    padded[mask] = torch.tensor([token for row in ids for token in row])
-    return Tokens(padded, mask.long(), mask.flatten().nonzero()[:, 0])
-
-
-def pool(
-    states: Float[Tensor, "batch tokens hidden"], mask: Int64[Tensor, "batch tokens"], how: str
-) -> Float[Tensor, "batch hidden"]:
-    """x̂_l of Eq. 1: the first token's state, or the mean over the tokens."""
-    if how == "first":
-        return states[:, 0]
-    weights = mask.unsqueeze(-1).to(states.dtype)
-    return (states * weights).sum(1) / weights.sum(1)
-
-
 def check_pooling(kind: str, how: str) -> None:
     """Refuses the first token of a T5, which is the transcript's first word: T5 has no token for the whole.
 
@@ -108,54 +66,6 @@ def check_pooling(kind: str, how: str) -> None:
     """
     if kind == "t5" and how == "first":
         raise UserError("T5 puts no token for the whole before a text", field="pooling", fix="--set pooling=mean")
-
-
-class TextEncoder(nn.Module):
-    """BERT(U_l; θ_BERT) and pooling, the first line of Eq. 1; of T5 (section 4.3), its encoder in BERT's place.
-
-    Raises:
-        UserError: the first token of a T5 is to stand for the transcript.
-    """
-
-    def __init__(self, encoder: nn.Module, pooling: str) -> None:
-        super().__init__()
-        check_pooling(encoder.config.model_type, pooling)  # type: ignore[union-attr,arg-type]
-        self.encoder = encoder
-        self.pooling = pooling
-
-    @property
-    def width(self) -> int:
-        return int(self.encoder.config.hidden_size)  # type: ignore[union-attr,arg-type]
-
-    def forward(self, tokens: Tokens) -> Float[Tensor, "batch hidden"]:
-        with computing(self.encoder):
-            if lean_bert.applies(self.encoder) and not is_compiled(self.encoder):
-                layout = lean_bert.Layout.of(tokens.mask, tokens.places)
-                states = lean_bert.last_states(self.encoder, tokens.ids, layout, self.pooling == "first")
-            else:
-                states = self.encoder(input_ids=tokens.ids, attention_mask=tokens.mask).last_hidden_state
-        return pool(as_weights(states, self.encoder), tokens.mask, self.pooling)  # x̂_l
-
-
-class LanguageNetwork(nn.Module):
-    """x_l = f(W_down x̂_l + b_down) (Eq. 1).
-
-    Args:
-        width: dims of x̂_l.
-        d_l: dims of x_l.
-        f: name of the activation.
-        encoder: trained along when given; without it the input is x̂_l itself (a frozen encoder's features).
-    """
-
-    def __init__(self, width: int, d_l: int, f: str, encoder: TextEncoder | None = None) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.down = nn.Linear(width, d_l)
-        self.f = activation(f)
-
-    def forward(self, text: Tokens | Float[Tensor, "batch hidden"]) -> Float[Tensor, "batch d_l"]:
-        hidden = text if isinstance(text, Tensor) else self.encoder(text)  # type: ignore[misc]
-        return self.f(self.down(hidden))  # Eq. 1
 
 
 def frozen_features(text: Sequence[str], encoder: str, pooling: str) -> Float[Tensor, "clips hidden"]:

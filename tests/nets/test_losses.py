@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mugkit.nets.projection import Projection, contrastive_loss, info_nce, l2_normalise
+from mugkit.nets.losses import contrastive_loss, info_nce, l1, l2_normalise
+from mugkit.nets.mug import Projection
 
 # Three clips in two dims, of unequal lengths, so that normalisation matters.
 PROJECTED = np.array([[3.0, 4.0], [0.0, 2.0], [-1.0, 1.0]])
@@ -112,3 +113,8 @@ def test_info_nce_equals_loops_over_clips() -> None:
 
 def test_info_nce_of_a_single_clip_is_zero() -> None:
     assert info_nce(torch.randn(1, 3), torch.randn(1, 3), 0.1).item() == 0.0
+
+
+def test_l1_by_hand() -> None:
+    # |−1 − 0.5|, |2 − 2|, |3 + 1| over three clips
+    assert l1(torch.tensor([0.5, 2.0, -1.0]), torch.tensor([-1.0, 2.0, 3.0])).item() == pytest.approx(5.5 / 3)

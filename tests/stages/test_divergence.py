@@ -12,14 +12,14 @@ from small import bag_of_words, small
 from torch import nn
 
 from mugkit.config import RunSpec
+from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.nets import text
-from mugkit.nets.mucn import MUCN
+from mugkit.nets.mug import MUCN
 from mugkit.runs import Store
-from mugkit.stages import faults
+from mugkit.stages import divergence
 from mugkit.stages.denoising import ModalityData
-from mugkit.stages.modality import train_epoch
+from mugkit.stages.meta import train_epoch
 from mugkit.stages.pretrain import pretrain
 from mugkit.systems import Work
 
@@ -27,7 +27,7 @@ BATCHES = [torch.tensor([3, 1]), torch.tensor([0, 2]), torch.tensor([4])]
 
 
 def test_check_epoch_finite_is_silent() -> None:
-    faults.check_epoch(nn.Linear(2, 1), [0.5, 0.4, 0.3], BATCHES, 0)
+    divergence.check_epoch(nn.Linear(2, 1), [0.5, 0.4, 0.3], BATCHES, 0)
 
 
 @pytest.mark.parametrize(("losses", "clips"), [
@@ -35,8 +35,8 @@ def test_check_epoch_finite_is_silent() -> None:
     ([0.1, 0.1, 0.1, math.nan, 0.1], [2]),  # a gate of its own for each clip
 ])  # fmt: skip
 def test_check_epoch_names_the_first_batch_whose_loss_is_not_finite(losses: list[float], clips: list[int]) -> None:
-    with pytest.raises(faults.NotFinite, match="the loss of stage 2 became not finite in epoch 7") as caught:
-        faults.check_epoch(nn.Linear(2, 1), losses, BATCHES, 7)
+    with pytest.raises(divergence.NotFinite, match="the loss of stage 2 became not finite in epoch 7") as caught:
+        divergence.check_epoch(nn.Linear(2, 1), losses, BATCHES, 7)
     assert caught.value.clips == clips
     assert "lower alpha" in str(caught.value)
 
@@ -44,16 +44,16 @@ def test_check_epoch_names_the_first_batch_whose_loss_is_not_finite(losses: list
 def test_check_epoch_parameters_not_finite_behind_finite_losses_name_the_last_batch() -> None:
     network = nn.Linear(2, 1)
     nn.init.constant_(network.bias, math.inf)
-    with pytest.raises(faults.NotFinite, match="the parameters") as caught:
-        faults.check_epoch(network, [0.5, 0.4, 0.3], BATCHES, 0)
+    with pytest.raises(divergence.NotFinite, match="the parameters") as caught:
+        divergence.check_epoch(network, [0.5, 0.4, 0.3], BATCHES, 0)
     assert caught.value.clips == [4]
 
 
 def test_not_finite_is_told_with_modality_and_ids() -> None:
     ids = [f"clip-{number}" for number in range(10)]
-    with pytest.raises(UserError) as caught, faults.of_clips(ids), faults.of_modality("a"):
-        raise faults.NotFinite(range(3, 10), 2, "the loss")
-    assert not isinstance(caught.value, faults.NotFinite)
+    with pytest.raises(UserError) as caught, divergence.of_clips(ids), divergence.of_modality("a"):
+        raise divergence.NotFinite(range(3, 10), 2, "the loss")
+    assert not isinstance(caught.value, divergence.NotFinite)
     assert str(caught.value).startswith(
         "alpha: the loss of the acoustic labels' network became not finite in epoch 2 of stage 2 "
         "(clips of the batch: clip-3, clip-4, clip-5, clip-6, clip-7, …)"
@@ -61,7 +61,7 @@ def test_not_finite_is_told_with_modality_and_ids() -> None:
 
 
 def test_other_errors_pass_unchanged() -> None:
-    with pytest.raises(UserError, match=r"^something else$"), faults.of_clips([]), faults.of_modality("a"):
+    with pytest.raises(UserError, match=r"^something else$"), divergence.of_clips([]), divergence.of_modality("a"):
         raise UserError("something else")
 
 
@@ -76,7 +76,7 @@ def test_exploding_meta_gradients_are_noticed_in_the_epoch_they_arise(
         data = ModalityData.of(saved, "a", config)
         mucn = MUCN(data.x.shape[1], config.mucn_width, 3.0, config.residual, config.mucn_output_bias)
         if explodes:
-            with pytest.raises(faults.NotFinite, match=r"in epoch 0 \(clips"):
+            with pytest.raises(divergence.NotFinite, match=r"in epoch 0 \(clips"):
                 train_epoch(mucn, data, data.labels, config, 1, 0)
         else:
             train_epoch(mucn, data, data.labels, config, 1, 0)

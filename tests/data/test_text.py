@@ -12,11 +12,13 @@ import torch
 from safetensors.torch import load_model
 from small import SPECIAL, WORDS, bag_of_words, tiny_bert, tiny_t5
 
+from mugkit.data import batch, text
+from mugkit.data.batch import Tokens
+from mugkit.data.encoders import OFFLINE_ENCODER, locate
 from mugkit.errors import UserError
-from mugkit.nets import text
-from mugkit.nets.encoders import OFFLINE_ENCODER, locate
-from mugkit.nets.text import LanguageNetwork, TextEncoder, Tokens
-from mugkit.stages.training import save_weights
+from mugkit.nets import tokens
+from mugkit.nets.mug import LanguageNetwork, TextEncoder
+from mugkit.stages.checkpoint import save_weights
 
 # Lengths deliberately unsorted: features must come back in the order of the sentences.
 SENTENCES = ["a good film", "the story was awful and the cast was weak with a bad story", "superb"]
@@ -37,12 +39,12 @@ def bert(tmp_path: Path) -> str:
 def test_pool_by_hand() -> None:
     states = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [100.0, 100.0]], [[5.0, 0.0], [0.0, 3.0], [1.0, 3.0]]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
-    assert text.pool(states, mask, "first").tolist() == [[1.0, 2.0], [5.0, 0.0]]
-    assert text.pool(states, mask, "mean").tolist() == [[2.0, 3.0], [2.0, 2.0]]
+    assert tokens.pool(states, mask, "first").tolist() == [[1.0, 2.0], [5.0, 0.0]]
+    assert tokens.pool(states, mask, "mean").tolist() == [[2.0, 3.0], [2.0, 2.0]]
 
 
 def test_pad_is_as_wide_as_longest_and_masks_rest() -> None:
-    tokens = text.pad([[7, 8], [9], [1, 2, 3]])
+    tokens = batch.pad([[7, 8], [9], [1, 2, 3]])
     assert tokens.ids.tolist() == [[7, 8, 0], [9, 0, 0], [1, 2, 3]]
     assert tokens.mask.tolist() == [[1, 1, 0], [1, 0, 0], [1, 1, 1]]
 
@@ -87,8 +89,8 @@ def test_text_encoder_does_not_feel_padding(bert: str, pooling: str) -> None:
     encoder = TextEncoder(text.load_encoder(bert), pooling)
     ids = text.tokenize(text.load_tokenizer(bert), SENTENCES)
     with torch.no_grad():
-        together = encoder(text.pad(ids))
-        alone = torch.cat([encoder(text.pad([row])) for row in ids])
+        together = encoder(batch.pad(ids))
+        alone = torch.cat([encoder(batch.pad([row])) for row in ids])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
 
 
@@ -120,7 +122,7 @@ def test_language_network_step_trains_encoder_and_can_be_saved(tmp_path: Path, m
     folder = str(make(tmp_path / "encoder"))
     encoder = TextEncoder(text.load_encoder(folder), "mean")
     network = LanguageNetwork(encoder.width, 3, "tanh", encoder)
-    tokens = text.pad(text.token_ids(SENTENCES, folder))
+    tokens = batch.pad(text.token_ids(SENTENCES, folder))
     before = {name: values.clone() for name, values in network.state_dict().items()}
     network(tokens).square().sum().backward()
     torch.optim.SGD(network.parameters(), lr=1.0).step()

@@ -11,9 +11,10 @@ import pytest
 import torch
 from small import tiny_bert, tiny_t5
 
+from mugkit.data import encoders, text
+from mugkit.data.encoders import OFFLINE, OFFLINE_ENCODER
 from mugkit.errors import UserError
-from mugkit.nets import encoders, text
-from mugkit.nets.encoders import OFFLINE, OFFLINE_ENCODER
+from mugkit.nets import mug
 
 HUB = ("bert-base-uncased", "bert-base-chinese", "t5-base")
 
@@ -121,7 +122,7 @@ def test_load_encoder_t5_folder_loads_encoder_half(tmp_path: Path) -> None:
     folder = str(tiny_t5(tmp_path / "t5"))
     encoder = encoders.load_encoder(folder)
     assert isinstance(encoder, T5EncoderModel)
-    assert text.TextEncoder(encoder, "mean").width == 16
+    assert mug.TextEncoder(encoder, "mean").width == 16
     assert encoders.model_type(folder) == "t5"
 
 

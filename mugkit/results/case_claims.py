@@ -18,8 +18,10 @@ from jaxtyping import Float
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
-from mugkit.results.comparison import RESAMPLES, Sums, columns, resampled
-from mugkit.results.verdicts import word
+from mugkit.results import formats
+from mugkit.results.comparison import RESAMPLES, Sums, resampled
+from mugkit.results.tables import records
+from mugkit.results.verdicts import hull, word
 from mugkit.stages.meta import LearnedLabels
 
 QUESTIONS = ("moved to the side of the truth", "neutral modality found", "contradiction found")
@@ -85,13 +87,13 @@ def _compare(parts: Float[np.ndarray, "seeds clips 4"], resamples: int) -> dict[
 
 
 def show(found: pd.DataFrame) -> pd.DataFrame:
-    """The table as people read it."""
+    """The table as people read it, of both intervals the one that decides."""
     shown = {
         "modality": found["modality"].map(dict(MODALITY_NAMES)),
         "clips": found["n_clips"],
         "MUCN, %": found["share"].map("{:.1f}".format),
         "reference, %": found["reference"].map("{:.1f}".format),
-        **columns(found),
+        "difference [95 %]": [formats.estimate("share %", one["difference"], *hull(one)) for one in records(found)],
         "than the reference": found["verdict"],
     }
     return pd.DataFrame(shown).set_index(pd.Index(found["question"], name="section 4.11"))

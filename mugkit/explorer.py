@@ -59,14 +59,15 @@ class LabelExplorer:
         shown = found[:LISTED]
         rest = f", {LISTED} listed" if len(found) > LISTED else ""
         self.count.value = f"{len(found)} of {len(table)} utterances{rest}"
-        self.chosen.options = [(explorer.title(table, clip), clip) for clip in shown]
+        self.chosen.options = [(explorer.title(table, clip, self.order.value), clip) for clip in shown]
         self.chosen.index = 0 if shown else None
 
     def _turn(self, _: object = None) -> None:
-        """Shows the page of the chosen utterance."""
+        """Shows the page of the chosen utterance, or that there is none."""
+        self.picture.layout.display = None if self.chosen.options else "none"  # a picture of no bytes looks broken
         if self.chosen.value is None:
             if not self.chosen.options:  # else the list is just being filled, and its first follows
-                self.details.value, self.picture.value = "<p>No utterance matches.</p>", b""
+                self.details.value = "<p>No clip matches.</p>"
             return
         entry, dataset = self.utterances.entry(self.chosen.value), self.utterances.dataset
         self.details.value = explorer.details(entry, dataset.about.get("caption", dataset.name))
@@ -89,9 +90,9 @@ def is_live() -> bool:
 
 
 def show(utterances: Utterances, live: bool | None = None) -> None:
-    """Displays the explorer: with controls in JupyterLab, else its static version.
+    """Displays the explorer: its static version and, in JupyterLab, controls in its place.
 
-    The display with controls carries the static version along, for viewers of the saved notebook that know no widgets.
+    A saved notebook keeps the static version, and shows it where no kernel answers the controls.
 
     Args:
         live: True for front ends that `is_live` does not know, False for the static version.
@@ -103,5 +104,6 @@ def show(utterances: Utterances, live: bool | None = None) -> None:
         display(HTML(page), figure)
         return
     picture = base64.b64encode(png(figure)).decode()
-    alternative = f'{page}<img alt="labels and streams of the first utterance" src="data:image/png;base64,{picture}">'
-    display({**LabelExplorer(utterances).box._repr_mimebundle_(), "text/html": alternative}, raw=True)
+    page += f'<img alt="labels and streams of the first utterance" src="data:image/png;base64,{picture}">'
+    display(HTML(f'{explorer.SAVED}<div class="mugkit-explorer-static">{page}</div>'))
+    display(LabelExplorer(utterances).box)

@@ -29,6 +29,7 @@ from mugkit.labels import source
 from mugkit.labels.source import LearnedLabels
 from mugkit.metrics import HEADLINE
 from mugkit.results import paper_tables, tables
+from mugkit.results.narrow import narrow
 from mugkit.results.outputs import NO_RESULT, Outputs
 from mugkit.results.style import apply_style
 from mugkit.systems import SYSTEMS, Work, configuration
@@ -159,16 +160,16 @@ class Session:
     def table(
         self, rows: Sequence[tables.Row], name: str, note: str = "", metrics: Sequence[str] = (), caption: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of systems, prints what belongs below it, and returns it for display, ours beside the paper's.
+        """Writes a table of systems, prints what belongs below it, and returns what `tables.display` shows of it.
 
         Args:
-            metrics: what to show, if not the paper's columns for this family of data sets.
+            metrics: what to write, if not the paper's columns for this family of data sets.
             caption: in place of the usual one, for a table without runs.
         """
         shown = metrics or HEADLINE[self.dataset.family]
         below = self._marked(caption) if caption else self.caption(note)
         self.outputs.note(tables.write(rows, shown, self.outputs.folder / "tables", name, below))
-        print(below)
+        print(*filter(None, (below, tables.rest(rows, shown, name))), sep="\n")
         return tables.display(rows, shown)
 
     def frame(
@@ -255,11 +256,11 @@ def _show_whole_words() -> None:
 
 
 def show_source(*objects: Any) -> None:
-    """Shows library code in place: the one tested function, never a copy."""
+    """Shows library code in place: the one tested function, never a copy, as wide as a page."""
     from IPython.display import Markdown, display
 
     for item in objects:
-        display(Markdown(f"```python\n{inspect.getsource(item).rstrip()}\n```"))
+        display(Markdown(f"```python\n{narrow(inspect.getsource(item))}\n```"))
 
 
 def metrics_table(results: Mapping[str, Mapping[str, float | None]], family: str) -> pd.DataFrame:

@@ -116,6 +116,15 @@ class Opened:
         for name in path[1:]:
             self.page.locator(".lm-Menu").get_by_role("menuitem", name=name).first.click()
 
+    def reopen(self) -> None:
+        """Saves the notebook, ends its kernel, and opens the page again, which starts another."""
+        self.menu("File", "Save Notebook")
+        expect(self.page.locator(".lm-TabBar-tab.jp-mod-dirty")).to_have_count(0)
+        self.menu("Kernel", "Shut Down Kernel")
+        self.page.on("dialog", lambda dialog: dialog.accept())
+        self.page.reload()
+        expect(self.page.locator("#jp-main-statusbar").get_by_text(READY)).to_be_visible()
+
     def run_all(self) -> None:
         """Run All Cells, until the last cell with code has run, or an error stops the notebook."""
         last = self.notebook.locator(".jp-CodeCell").nth(self.notebook.locator(".jp-CodeCell").count() - 1)

@@ -70,6 +70,13 @@ def test_sorting_lists_anew_and_chooses_the_first(utterances: Utterances) -> Non
     assert found.details.value == page_of(utterances, 0)
 
 
+def test_the_list_shows_what_it_is_sorted_by(utterances: Utterances) -> None:
+    found = LabelExplorer(utterances)
+    found.order.value = "labels moved furthest"
+    numbers = [float(line.split()[0]) for line, _ in found.chosen.options]
+    assert numbers == sorted(utterances.table["moved"].round(2), reverse=True)
+
+
 def test_searching_narrows_the_list(utterances: Utterances) -> None:
     found = LabelExplorer(utterances)
     found.search.value = "TRAIN_11"
@@ -83,9 +90,10 @@ def test_searching_narrows_the_list(utterances: Utterances) -> None:
 def test_searching_in_vain_empties_the_page_and_recovers(utterances: Utterances) -> None:
     found = LabelExplorer(utterances)
     found.search.value = "no such words"
-    assert (found.chosen.value, found.picture.value) == (None, b"")
-    assert "No utterance matches" in found.details.value
+    assert (found.chosen.value, found.picture.layout.display) == (None, "none")
+    assert "No clip matches" in found.details.value
     found.search.value = ""
+    assert found.picture.layout.display is None
     assert found.details.value == page_of(utterances, found.chosen.value)
 
 
@@ -125,9 +133,9 @@ def test_show_without_a_front_end_is_static(
     assert LabelExplorer(utterances).details.value in page.data, "the static page is what the controls show first"
 
 
-def test_show_live_carries_the_static_version_along(utterances: Utterances, shown: list[Any]) -> None:
+def test_show_live_keeps_the_static_version_for_the_saved_notebook(utterances: Utterances, shown: list[Any]) -> None:
     explorer.show(utterances, live=True)
-    (bundle,) = shown
-    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"]
-    assert page_of(utterances, int(utterances.table["disagreement"].idxmax())) in bundle["text/html"]
-    assert 'src="data:image/png;base64,' in bundle["text/html"]
+    kept, box = shown
+    assert page_of(utterances, int(utterances.table["disagreement"].idxmax())) in kept.data
+    assert 'src="data:image/png;base64,' in kept.data
+    assert "mugkit-explorer" in box._dom_classes

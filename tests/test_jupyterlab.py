@@ -83,6 +83,15 @@ def test_choosing_another_utterance_turns_the_explorers_page(notebook: Opened) -
     box.locator(".mugkit-explorer-search input").press("Enter")
     expect(box.locator(".mugkit-explorer-count")).to_contain_text("of 200 utterances")
     expect(details).to_contain_text("train_11")
+    box.locator(".mugkit-explorer-search input").fill("no such words")
+    box.locator(".mugkit-explorer-search input").press("Enter")
+    expect(details).to_contain_text("No clip matches")
+    expect(picture).to_be_hidden()
+    static = notebook.notebook.locator(".mugkit-explorer-static")
+    expect(static).to_be_hidden()
+    notebook.reopen()
+    expect(static).to_be_visible()
+    expect(notebook.notebook.locator("text=Error displaying widget")).to_be_hidden()
 
 
 @pytest.mark.parametrize("notebook", [f"{FIRST}.ipynb"], indirect=True)

@@ -1,8 +1,8 @@
 """Puts generated tables into the README and RUNNING.md, so that none of its numbers is typed by hand.
 
-A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by `figures/tables/NAME.md`, by the table of open
-choices, by what `figures/bench.json` holds, by Table 3 in seven columns, or by what notebooks found. `python
-.ci/upkeep/readme.py` rewrites the pages; a test fails when one is out of date.
+A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by table NAME as `tables.page` shows it, by the
+table of open choices, by what `figures/bench.json` holds, by Table 3 in seven columns, or by what notebooks found.
+`python .ci/upkeep/readme.py` rewrites the pages; a test fails when one is out of date.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ import pandas as pd
 
 from mugkit import files
 from mugkit.config import open_choices
-from mugkit.errors import UserError
 from mugkit.results.formats import spread
-from mugkit.results.tables import markdown
+from mugkit.results.tables import markdown, page
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -70,10 +69,7 @@ def content(name: str, figures: Path) -> str:
         return table3_brief(figures)
     if name in ("headline", "findings"):
         return found(figures, HEADLINE) if name == "headline" else found(figures, *FOUND)
-    path = figures / "tables" / f"{name}.md"
-    if not path.is_file():
-        raise UserError("the README shows a table that does not exist", file=path, fix="run `make reproduce`")
-    return path.read_text(encoding="utf-8")
+    return page(figures / "tables", name)
 
 
 def rewritten(text: str, figures: Path) -> str:

@@ -22,7 +22,7 @@ from jaxtyping import Float32
 
 from mugkit import files
 from mugkit.data.schema import SPLIT_NAMES, SPLITS, Dataset, Split, SplitName, split_name
-from mugkit.data.validate import features
+from mugkit.data.validate import features, number
 from mugkit.errors import UserError
 
 # What a column may be called, lower-case; the first one found counts.
@@ -350,14 +350,10 @@ class _Table:
         raise UserError("has no column that names the clips", file=self.path, fix=fix)
 
     def numbers(self, ours: str) -> Float32[np.ndarray, " clips"]:
-        column = self.frame[ours]
-        numbers = pd.to_numeric(column, errors="coerce")
-        if len(wrong := column[~np.isfinite(numbers)]):
-            cell, place = wrong.iloc[0], f"{self.columns[ours]}, line {wrong.index[0]}"
-            point = cell.strip().replace(",", ".")
-            fix = f"write it with a point: {point}" if re.fullmatch(r"[+-]?\d*\.\d+", point) else "write a number there"
-            raise UserError(f"'{cell}' is not a number", file=self.path, field=place, fix=fix)
-        return numbers.to_numpy(np.float32)
+        cells = self.frame[ours].items()
+        return np.array(
+            [number(cell, self.path, f"{self.columns[ours]}, line {line}") for line, cell in cells], np.float32
+        )
 
 
 def _by_split(tables: Sequence[_Table]) -> dict[SplitName, _Table]:

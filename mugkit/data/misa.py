@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from mugkit.data.schema import SPLITS, Dataset, RaggedFrames, Split, SplitName, as_text, split_name
-from mugkit.data.validate import counted, features, finite
+from mugkit.data.validate import counted, features, finite, number
 from mugkit.errors import UserError
 
 SHARES: Mapping[SplitName, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}  # of a split that is made up
@@ -83,13 +83,11 @@ def _clips(part: Sequence[Any], path: Path, key: str) -> list[_Clip]:
 def _clip(entry: Any, path: Path, place: str) -> _Clip:
     try:
         (words, visual, acoustic, *rest), label, segment = entry
-        clip = _Clip(
-            _text(segment), _words(rest[0] if rest else words), float(np.asarray(label).item()),
-            *map(_frames, (acoustic, visual)),
-        )  # fmt: skip
+        name, said, cell = _text(segment), _words(rest[0] if rest else words), np.asarray(label, dtype=object).item()
+        frames = _frames(acoustic), _frames(visual)
     except (ValueError, TypeError, IndexError) as error:
         raise UserError("is not a MISA entry", file=path, field=place, fix=_FIX) from error
-    return clip
+    return _Clip(name, said, number(cell, path, f"{place}.label (clip {name!r})"), *frames)
 
 
 def _text(value: Any) -> str:

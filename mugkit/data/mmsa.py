@@ -23,7 +23,7 @@ from mugkit import files
 from mugkit.data import disk
 from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, RaggedFrames, Split, SplitName, as_text, split_name
 from mugkit.data.transcripts import TIMED
-from mugkit.data.validate import counted, features, finite
+from mugkit.data.validate import counted, features, finite, number
 from mugkit.errors import UserError
 
 FIELDS: Mapping[str, str] = {"a": "audio", "v": "vision"}
@@ -178,10 +178,21 @@ class _Part:
             raise self.error(name, problem, f"correct the length, or leave '{name}' out to trim padding instead")
         return lengths.astype(np.int64)
 
+    def _written(self, key: str) -> Float[np.ndarray, " clips"]:
+        """Labels among which text, or nothing, stands; the first that is no number is refused by its row."""
+        ids, cells = self.ids(), np.asarray(self.get(key), dtype=object).reshape(-1)
+        if len(cells) != len(ids):
+            raise ValueError("not one label a clip")
+        places = (f"{self.split}.{key}[{row}] (clip {clip!r})" for row, clip in enumerate(ids))
+        return np.array([number(cell, self.path, place) for cell, place in zip(cells, places, strict=True)])
+
     def labels(self, *keys: str) -> Float32[np.ndarray, " clips"]:
         """The label of each clip; (N,), (N, 1) and (N, 1, 1) all occur."""
         key = next((key for key in keys if key in self.fields), keys[0])
-        labels = self.numbers(key, "")
+        try:
+            labels = self._written(key) if np.asarray(self.get(key)).dtype.kind in "OSU" else self.numbers(key, "")
+        except ValueError:  # rows of different shapes, or another number of them
+            labels = self.numbers(key, "")
         if labels.ndim and len(labels) and labels.size != len(labels):
             shape = " × ".join(map(str, labels.shape[1:]))
             problem = (

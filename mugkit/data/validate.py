@@ -7,6 +7,8 @@ caveats, which every table made from it shows.
 
 from __future__ import annotations
 
+import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +18,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from mugkit.data import disk
-from mugkit.data.schema import INPUTS, LABEL_SCALE, MODALITY_NAMES, PAPER_SPLITS, SPLITS, Dataset, Split
+from mugkit.data.schema import INPUTS, LABEL_SCALE, MODALITY_NAMES, PAPER_SPLITS, SPLITS, Dataset, Split, as_text
 from mugkit.errors import UserError
 
 # Frame dims (d′_a, d′_v) of the paper's data sets; Table 6's parameter counts confirm MOSEI's.
@@ -84,6 +86,27 @@ def finite(
     if wrong := int((~np.isfinite(frames)).any(axis=1).sum()):
         notes[f"{INPUTS[modality]} with NaN or infinite values; these are set to 0"] += wrong
     return np.nan_to_num(frames, copy=False, nan=0, posinf=0, neginf=0)
+
+
+def number(cell: Any, source: Path, place: str) -> float:
+    """A label of a file, as a number or as text of one.
+
+    Args:
+        place: of the cell, down to its row, for errors.
+
+    Raises:
+        UserError: it is no finite number.
+    """
+    said = as_text(cell).strip() if isinstance(cell, str | bytes) else str(cell)
+    try:
+        value = float(said)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        point = said.replace(",", ".")
+        fix = f"write it with a point: {point}" if re.fullmatch(r"[+-]?\d*\.\d+", point) else "write a number there"
+        raise UserError(f"'{said}' is not a number", file=source, field=place, fix=fix)
+    return value
 
 
 def counted(notes: Counter[str]) -> list[str]:

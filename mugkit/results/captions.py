@@ -57,6 +57,7 @@ FIGURES: Mapping[str, str] = {
     "table4_mae": "Test MAE of the systems of Table 4, mean and standard deviation over seeds.",
     "table5_mae": "Test MAE of the systems of Table 5, mean and standard deviation over seeds.",
     "label_quality": "Error and correlation of copied and learned labels against the true ones, by modality.",
+    "label_payoff": "What copied, learned and true labels change in test error, at every setting of the data's dials.",
     "labels_and_results": "Error of each source's labels (across) against stage 3's test MAE with them (up).",
     "label_trajectories": "Labels of single clips over the epochs of stage 2, beside the clip's and the true label.",
     "stage1": "Stage 1 as boxes and arrows: networks, projections, losses and stopped gradients.",

@@ -19,8 +19,10 @@ from jaxtyping import Float
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
 from mugkit.labels.source import LearnedLabels
-from mugkit.results.comparison import RESAMPLES, Sums, columns, resampled
-from mugkit.results.verdicts import word
+from mugkit.results import formats
+from mugkit.results.comparison import RESAMPLES, Sums, resampled
+from mugkit.results.tables import records
+from mugkit.results.verdicts import hull, word
 
 QUESTIONS = ("moved to the side of the truth", "neutral modality found", "contradiction found")
 NEAR = 0.1  # labels that differ by less than this share of ρ count as equal, and such labels themselves as neutral
@@ -85,13 +87,13 @@ def _compare(parts: Float[np.ndarray, "seeds clips 4"], resamples: int) -> dict[
 
 
 def show(found: pd.DataFrame) -> pd.DataFrame:
-    """The table as people read it."""
+    """The table as people read it, of both intervals the one that decides."""
     shown = {
         "modality": found["modality"].map(dict(MODALITY_NAMES)),
         "clips": found["n_clips"],
         "MUCN, %": found["share"].map("{:.1f}".format),
         "reference, %": found["reference"].map("{:.1f}".format),
-        **columns(found),
+        "difference [95 %]": [formats.estimate("share %", one["difference"], *hull(one)) for one in records(found)],
         "than the reference": found["verdict"],
     }
     return pd.DataFrame(shown).set_index(pd.Index(found["question"], name="section 4.11"))

@@ -24,7 +24,8 @@ from mugkit.data.schema import LABEL_SCALE, Dataset, SplitName
 from mugkit.engine import Run
 from mugkit.errors import UserError, unknown_name
 from mugkit.results import formats
-from mugkit.results.verdicts import word
+from mugkit.results.tables import records
+from mugkit.results.verdicts import hull, word
 from mugkit.statistics import t_interval
 from mugkit.systems import SYSTEMS
 from mugkit.threads import one_thread
@@ -259,10 +260,10 @@ def columns(table: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
-    """The comparison as people read it: systems down, metrics across."""
-    shown = {
-        (f"{metric} minus MUG's", head): cells
-        for metric, rows in table.groupby("metric", sort=False)
-        for head, cells in (columns(rows) | {"verdict": rows["verdict"].tolist()}).items()
-    }
+    """The comparison as people read it: the first metric with both intervals, of others the one that decides."""
+    shown: dict[str, list[str]] = {}
+    for metric, rows in table.groupby("metric", sort=False):
+        deciding = [formats.estimate(str(metric), one["difference"], *hull(one)) for one in records(rows)]
+        cells = {"difference": deciding} if shown else columns(rows)
+        shown |= {f"{metric} minus MUG's": cells.pop("difference"), **cells, f"{metric} is": rows["verdict"].tolist()}
     return pd.DataFrame(shown, index=pd.Index(table["system"].drop_duplicates(), name="system"))

@@ -88,15 +88,14 @@ def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[s
 
 
 def step_times(works: Mapping[str, Work], rounds: int = 40) -> pd.DataFrame:
-    """Median step time of each system over that of the first, with the quartiles of the round-by-round ratios."""
+    """Median and quartiles of the step time of each system over that of the first, round by round."""
     first = next(iter(works))
     with cpu_threads(profile(works[first].spec.profile).threads):
         seconds = alternate({name: stepper(work) for name, work in works.items()}, rounds)
     rows = []
     for name, values in seconds.items():
         ratios = [one / other for one, other in zip(values, seconds[first], strict=True)]
-        low, _, high = statistics.quantiles(ratios, n=4)
-        median = statistics.median(values) / statistics.median(seconds[first])
+        low, median, high = statistics.quantiles(ratios, n=4)
         rows.append({"system": name, "ratio": median, "lower_quartile": low, "upper_quartile": high})
     return pd.DataFrame(rows)
 

@@ -22,7 +22,8 @@ from mugkit.results.case_figure import readings_panel
 from mugkit.results.style import MODALITY_COLORS
 from mugkit.results.utterances import Utterances
 
-# How utterances can be sorted: by which column of `Utterances.table`, largest first; None leaves the data's order.
+# How utterances can be sorted: by which column of `Utterances.table`, largest first, and listed with its number; None
+# leaves the data's order.
 ORDERS: Mapping[str, str | None] = {
     "modalities disagree most": "disagreement",
     "labels moved furthest": "moved",
@@ -44,10 +45,10 @@ def ordered(table: pd.DataFrame, order: str, words: str = "") -> list[int]:
     return (found.sort_values(column, ascending=False, kind="stable") if column else found).index.tolist()
 
 
-def title(table: pd.DataFrame, clip: int) -> str:
-    """An utterance's line in a list: how far its modalities disagree, and its first words."""
-    words, name, gap = (table[column][clip] for column in ("text", "id", "disagreement"))
-    return f"{gap:.1f}  {textwrap.shorten(words, 80, placeholder=' …') or name}"
+def title(table: pd.DataFrame, clip: int, order: str) -> str:
+    """An utterance's line in a list: the number that the order sorts by, and its first words."""
+    words, column = textwrap.shorten(table["text"][clip], 80, placeholder=" …"), ORDERS[order]
+    return f"{f'{table[column][clip]:.2f}  ' if column else ''}{words or table['id'][clip]}"
 
 
 def details(entry: Mapping[str, Any], source: str) -> str:
@@ -111,6 +112,14 @@ def _cells(row: Mapping[Hashable, Any]) -> list[str]:
     labels = [f"{row[f'learned_{m}']:+.1f}{true[m]}" for m in MODALITIES]
     text = escape(textwrap.shorten(str(row["text"]), 90, placeholder=" …"))
     return [f"<td>{cell}</td>" for cell in (text, f"{row['y']:+.1f}", *labels)]
+
+
+# Beside controls the static version is hidden; where a saved notebook is opened again and no kernel knows the controls,
+# JupyterLab has an empty box that says so, which is hidden in its place.
+SAVED = """<style>
+.jp-OutputArea:has(.mugkit-explorer) .mugkit-explorer-static { display: none; }
+.jp-OutputArea:has(.mugkit-explorer-static) .jp-OutputArea-output.jupyter-widgets:not(:has(*)) { display: none; }
+</style>"""
 
 
 def static(utterances: Utterances, rows: int = 8) -> tuple[str, Figure]:

@@ -88,9 +88,16 @@ def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.D
     return pd.concat([table, pd.DataFrame(lines)], ignore_index=True)
 
 
-def display(table: pd.DataFrame, clips: str = "all") -> pd.DataFrame:
-    """One group of clips as people read it: sources down; modalities and measures across; stage 3's result last."""
-    chosen = table[table["clips"].isin([clips, "test"])]
+def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = ("MAE",)) -> pd.DataFrame:
+    """One group of clips as people read it: sources down; modalities and measures across; with all clips, stage 3 last.
+
+    Args:
+        clips: all, or those that are disagreeing.
+        measures: of labels, from `MEASURES`; stage 3 has MAE and Corr.
+    """
+    chosen = table[(table["clips"] == clips) & table["measure"].isin(measures)]
+    if clips == "all":
+        chosen = pd.concat([chosen, table[table["clips"] == "test"]])
     cells = zip(chosen["measure"], chosen["mean"], chosen["std"], strict=True)
     shown = chosen.assign(value=[formats.spread(*cell) for cell in cells])
     wide = shown.pivot(index="source", columns=["modality", "measure"], values="value")

@@ -48,7 +48,7 @@ def discrepancy(
     """
     if min(len(one), len(other)) < 2 or one.shape[1:] != other.shape[1:]:
         found = f"{'×'.join(map(str, one.shape))} and {'×'.join(map(str, other.shape))}"
-        raise UserError(f"MMD needs two samples of two or more vectors of equal dims, got {found}", field="samples")
+        raise UserError(f"MMD needs two samples of two or more equally wide vectors, got {found}", field="samples")
     kernel, bandwidth = rbf_kernel(np.concatenate([one, other]).astype(np.float64))
     rng, n = np.random.default_rng(seed), len(one)
     deals = np.stack([np.arange(len(kernel)), *(rng.permutation(len(kernel)) for _ in range(permutations))])

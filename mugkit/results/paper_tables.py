@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from mugkit import paper
-from mugkit.data.schema import LABEL_SCALE
 from mugkit.engine import Run
 from mugkit.results.tables import Row, summarise
 from mugkit.systems import SYSTEMS
@@ -34,12 +33,11 @@ def rows(number: int, family: str, runs: Mapping[str, Sequence[Run]], missing: M
         missing: system → what it would need, for those that could not run.
     """
     beside = column(number, family)
-    other = LABEL_SCALE[family] != LABEL_SCALE[beside]  # and with it the convention of Acc2 and F1
     made = []
     for row, values in paper.RESULTS[number].items():
         name = system_of(row)
         if name in runs:
-            made.append(summarise(runs[name], row, values[beside], set(values[beside]) - {"Corr"} if other else ()))
+            made.append(summarise(runs[name], row, values[beside], comparable=family == beside))
         else:
             made.append(Row(row, family, {}, values[beside], "quoted", missing[name]))
     return made

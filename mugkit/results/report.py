@@ -23,7 +23,7 @@ from mugkit.config import open_choices
 from mugkit.errors import UserError
 from mugkit.results import captions, claim_words, formats
 from mugkit.results.claims import MAKER, made_with, manifest_of, mixture
-from mugkit.results.tables import markdown
+from mugkit.results.tables import markdown, page
 from mugkit.results.verdicts import VERDICTS
 
 # Tables in the order in which they are read; others follow by name. Those of claims and assumptions have sections.
@@ -33,6 +33,11 @@ ORDER = (
     "label_quality_without_multimodal_denoising", "label_sources", "embedding_claims", "case_claims", "table2",
 )  # fmt: skip
 NAME = "report.html"  # beside the tables
+MAIN = "label_payoff"  # the figure that the summary shows
+SUMMARY = (
+    "09_table5_ablations", "07_table3_mosi_mosei", "05_stage2_meta_learning", "11_embedding_space",
+    "14_beyond_the_paper",
+)  # fmt: skip
 ELSEWHERE = ("claims", "assumptions")
 UNKNOWN: Mapping[str, Any] = {
     "dataset": "", "data": "", "profile": "", "seeds": [], "versions": {}, "device": "", "seconds": 0.0
@@ -83,7 +88,7 @@ def table_views(folder: Path) -> list[TableView]:
 
 def table_view(folder: Path, name: str) -> TableView:
     """One table below a folder of outputs."""
-    header, rows, caption = parse_table((folder / "tables" / f"{name}.md").read_text(encoding="utf-8"))
+    header, rows, caption = parse_table(page(folder / "tables", name))
     return TableView(name, captions.of_table(name), header, rows, caption)
 
 
@@ -107,6 +112,18 @@ def figure_view(folder: Path, name: str, notebook: str) -> FigureView:
     width, height = struct.unpack(">II", data[16:24])
     source = "data:image/png;base64," + base64.b64encode(data).decode()
     return FigureView(name, source, width, height, captions.of_figure(name, notebook))
+
+
+def findings(folder: Path) -> list[str]:
+    """The first sentence that code wrote at the end of each notebook of `SUMMARY`, where there is one."""
+    paths = [folder / "findings" / f"{name}.md" for name in SUMMARY]
+    texts = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
+    return [text.splitlines()[0].removeprefix("- ") for text in texts if text]
+
+
+def lacking(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """What claims without a verdict need, and how many of them need it; what most need first."""
+    return Counter(row["needs"] for row in rows if row["verdict"] == "needs data").most_common()
 
 
 def provenance(manifest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -147,7 +164,7 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
     if not ledger.is_file():
         raise UserError("there is no ledger of claims", file=ledger, fix="run `mugkit report`")
     rows = files.read_json(ledger)
-    counts = Counter(row["verdict"] for row in rows)
+    counts, figures = Counter(row["verdict"] for row in rows), figure_views(folder, manifest)
     environment = Environment(
         loader=PackageLoader("mugkit.results"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=StrictUndefined,
@@ -159,7 +176,10 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
         counts=[(verdict, counts[verdict]) for verdict in VERDICTS],
         places=list(dict.fromkeys(row["place"] for row in rows)),
         tables=table_views(folder),
-        figures=figure_views(folder, manifest),
+        main=[figure for figure in figures if figure.name == MAIN],
+        figures=[figure for figure in figures if figure.name != MAIN],
+        findings=findings(folder),
+        lacking=lacking(rows),
         assumptions=assumptions(folder),
         choices=parse_table(markdown(open_choices())),
         runs=real_input(folder),

@@ -54,8 +54,14 @@ def table2(family: str, profile: str) -> tuple[pd.DataFrame, pd.DataFrame]:
         for row, field in FIELDS.items()
     ]
     table = pd.DataFrame(rows)
-    shown = table.set_index("hyperparameter").map("{:g}".format)
-    return table, shown
+    last = f"{profile} on {family}"
+    shown = {name: list(map(_preset, table[f"{name} paper"], table[f"{name} preset"])) for name in paper.DATASETS}
+    shown[last] = table[last].map("{:g}".format).tolist()
+    return table, pd.DataFrame(shown, index=pd.Index(table["hyperparameter"]))
+
+
+def _preset(published: float, ours: float) -> str:
+    return f"{published:g}" + ("" if ours == published else f" (preset {ours:g})")
 
 
 def rank_agreement(rows: Sequence[Row], metric: str) -> pd.DataFrame:

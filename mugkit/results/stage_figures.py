@@ -125,8 +125,7 @@ def show_gap(table: pd.DataFrame) -> pd.DataFrame:
             "probe, % [95 %]": [f"{p:.0f} [{low:.0f}, {high:.0f}]" for p, low, high in probe],
             "retrieval, %": table["retrieval"].map("{:.0f}".format),
             "distance of means": table["distance"].map("{:.2f}".format),
-            "r of y and x_m": table["label_x"].map("{:.2f}".format),
-            "r of y and x_m′": table["label_projected"].map("{:.2f}".format),
+            "r of y with x_m, x_m′": [f"{x:.2f}, {p:.2f}" for x, p in table[["label_x", "label_projected"]].to_numpy()],
             "L1 of ŷ_m′": table["projected_loss"].map("{:.2f}".format),
         }
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,9 +13,14 @@ import pandas as pd
 
 from mugkit import files
 from mugkit.engine import Run
+from mugkit.errors import UserError
+from mugkit.metrics import HEADLINE
 from mugkit.results import formats
 from mugkit.results.formats import COUNT
 from mugkit.statistics import mean_std
+
+COLUMNS = 7  # of a table that people read, the rows' names among them; files hold the rest
+FIRST = ("MAE", "Acc2", "Corr", "F1", "Acc7", COUNT)  # which metrics are shown where not all have room
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Row:
         paper: name → the paper's number, on the paper's data set.
         origin: 'run' (computed here) or 'quoted' (the paper's number only).
         needs: what is missing for numbers of ours, e.g. a data set, and the command that brings it.
-        unlike: metrics on another scale, or of another convention, than the paper's: their difference says nothing.
+        comparable: whether the paper's numbers are on the same data: if not, a difference to them says nothing.
         differences: another row's system → metric → this row's minus that one's, with both intervals (`comparison`).
     """
 
@@ -38,7 +44,7 @@ class Row:
     paper: Mapping[str, float] = field(default_factory=dict)
     origin: Literal["run", "quoted"] = "run"
     needs: str = ""
-    unlike: Collection[str] = ()
+    comparable: bool = True
     differences: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -56,9 +62,7 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def summarise(
-    runs: Sequence[Run], row: str, paper: Mapping[str, float] | None = None, unlike: Collection[str] = ()
-) -> Row:
+def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None = None, comparable: bool = True) -> Row:
     """A row from one system's runs over seeds; a metric undefined in any seed is undefined in the row."""
     names = runs[0].metrics
     metrics: dict[str, dict[str, float | int | None]] = {}
@@ -66,7 +70,7 @@ def summarise(
         values = [run.metrics[name] for run in runs]
         mean, std, n = mean_std([math.nan if v is None else v for v in values])
         metrics[name] = {"mean": _number(mean), "std": _number(std), "n": n}
-    return Row(row, runs[0].spec.dataset, metrics, paper or {}, unlike=unlike)
+    return Row(row, runs[0].spec.dataset, metrics, paper or {}, comparable=comparable)
 
 
 def format_metric(name: str, value: Mapping[str, float | int | None]) -> str:
@@ -75,30 +79,63 @@ def format_metric(name: str, value: Mapping[str, float | int | None]) -> str:
 
 
 def display(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
-    """Ours, the paper's and their difference side by side for these metrics; what is missing comes last."""
-    columns: dict[tuple[str, str], list[str]] = {}
-    for name in metrics:
-        columns[name, "ours"] = [format_metric(name, r.metrics[name]) if name in r.metrics else "–" for r in rows]
-        columns[name, "paper"] = [_quoted(name, r.paper[name]) if name in r.paper else "–" for r in rows]
-        columns[name, "Δ"] = [_difference(row, name) for row in rows]
+    """What people read: the rows that ran, ours beside the paper's, as many metrics as `COLUMNS` has room for."""
+    ran = [row for row in rows if row.metrics]
+    sides = _sides(ran, metrics) if 3 * len(metrics) < COLUMNS else _sides(ran, metrics)[:2]
+    room = (COLUMNS - 1 - (len({row.dataset for row in ran}) > 1)) // len(sides)
+    chosen = sorted(metrics, key=FIRST.index)[:room]
+    return _table(ran, [name for name in metrics if name in chosen], sides)
+
+
+def rest(rows: Sequence[Row], metrics: Sequence[str], name: str) -> str:
+    """Where to find what `display` leaves out, and what rows without numbers of ours need; empty if it shows all."""
+    count = Counter(row.needs for row in rows if not row.metrics)
+    listed = "; ".join(f"{number} need {needs}" for needs, number in count.items())
+    told = f"Rows that did not run here: {listed}. " if listed else ""
+    hidden = set(metrics) - set(display(rows, metrics).columns.get_level_values(0))
+    return f"{told}All rows and metrics: tables/{name}.md." if told or hidden else ""
+
+
+def whole(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
+    """Every row and metric: ours, the paper's, their difference where the data are the same; what is missing last."""
+    shown = _table(rows, metrics, _sides(rows, metrics))
+    if any(row.needs for row in rows):
+        shown["needs", ""] = [row.needs or "–" for row in rows]
+    return shown
+
+
+def _sides(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """What is shown of a metric: ours, and what any row has of the paper's number and of the difference."""
+    has = {"paper": _quoted, "Δ": _difference}
+    return ["ours", *(s for s, cell in has.items() if any(cell(row, name) != "–" for row in rows for name in metrics))]
+
+
+def _table(rows: Sequence[Row], metrics: Sequence[str], sides: Sequence[str]) -> pd.DataFrame:
+    """Systems down, metrics and their sides across."""
+    cell = {"ours": _ours, "paper": _quoted, "Δ": _difference}
+    columns = {(name, side): [cell[side](row, name) for row in rows] for name in metrics for side in sides}
     if len({row.dataset for row in rows}) > 1:
         columns = {("data", ""): [row.dataset for row in rows], **columns}
-    if any(row.needs for row in rows):
-        columns["needs", ""] = [row.needs or "–" for row in rows]
     return pd.DataFrame(columns, index=pd.Index([row.system for row in rows], name="system"))
+
+
+def _ours(row: Row, name: str) -> str:
+    return format_metric(name, row.metrics[name]) if name in row.metrics else "–"
 
 
 def _difference(row: Row, name: str) -> str:
     """Ours minus the paper's."""
     mean = row.metrics.get(name, {}).get("mean")
-    if mean is None or name not in row.paper or name in row.unlike:
+    if mean is None or name not in row.paper or not row.comparable:
         return "–"
     return formats.number(name, mean - row.paper[name], signed=True)
 
 
-def _quoted(name: str, value: float) -> str:
+def _quoted(row: Row, name: str) -> str:
     """The paper's number as it stands there."""
-    return f"{value:,.0f}" if name == COUNT else f"{value:g}"
+    if name not in row.paper:
+        return "–"
+    return f"{row.paper[name]:,.0f}" if name == COUNT else f"{row.paper[name]:g}"
 
 
 def flat(rows: Sequence[Row]) -> pd.DataFrame:
@@ -129,7 +166,27 @@ def markdown(table: pd.DataFrame) -> str:
 def write(rows: Sequence[Row], metrics: Sequence[str], folder: Path, name: str, caption: str) -> list[Path]:
     """`name.json` (rows, as `mugkit` promises them), `name.csv` and `name.md`, each atomically."""
     files.write_json(folder / f"{name}.json", [row.as_json() for row in rows])
-    return [folder / f"{name}.json", *write_text(flat(rows), markdown(display(rows, metrics)), folder, name, caption)]
+    return [folder / f"{name}.json", *write_text(flat(rows), markdown(whole(rows, metrics)), folder, name, caption)]
+
+
+def page(folder: Path, name: str) -> str:
+    """A written table as pages of text show it: of a table of systems what `display` shows, of another shape all.
+
+    Raises:
+        UserError: there is no such table.
+    """
+    path = folder / f"{name}.md"
+    if not path.is_file():
+        raise UserError("a page shows a table that does not exist", file=path, fix="run `make reproduce`")
+    text, numbers = path.read_text(encoding="utf-8"), folder / f"{name}.json"
+    found = files.read_json(numbers) if numbers.is_file() else []
+    if not (found and "origin" in found[0]):
+        return text
+    rows = [Row(**row) for row in found]
+    known = next((row.metrics for row in rows if row.metrics), {})
+    metrics = [name for name in (*HEADLINE["mosi"], COUNT) if name in known]
+    below = [text.partition("\n\n")[2].strip(), rest(rows, metrics, name)]
+    return f"{markdown(display(rows, metrics))}\n{' '.join(filter(None, below))}\n"
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -427,3 +427,29 @@ def test_a_label_that_is_no_number_is_named_by_column_and_line(column: str, cell
         prepare("mosi", [path])
     assert (caught.value.file, caught.value.field) == (path, f"{column}, line 5")
     assert ("1.5" in str(caught.value.fix)) == ("1,5" in cell)
+
+
+def labelled(kind: str, cell: Any) -> tuple[dict[str, Any], str]:
+    """A pickle with a cell among the labels of its test split, and the place that an error has to name."""
+    if kind == "MulT":
+        content = mult(lambda split: [f"{split}{k}" for k in range(CLIPS)])
+        content["test"]["labels"] = np.array([1.5, "2", cell, -1], dtype=object).reshape(-1, 1, 1)
+        return content, "test.labels[2] (clip 'test2')"
+    if kind == "MMSA":
+        content = mult(lambda split: [f"{split}{k}" for k in range(CLIPS)])
+        content["test"]["regression_labels_A"] = ["1", cell, "0", "0"]
+        return content, "test.regression_labels_A[1] (clip 'test1')"
+    clip = ((["fine"], np.ones((1, 47)), np.ones((1, 74))), 1.5, "v[0]")
+    content = {split: [clip, (clip[0], np.array([[cell]], dtype=object), "w[1]")] for split in ("train", "dev", "test")}
+    return content, "train[1].label (clip 'w[1]')"
+
+
+@pytest.mark.parametrize("kind", ["MulT", "MMSA", "MISA"])
+@pytest.mark.parametrize("cell", ["good", "", "1,5", b"1,5", None, float("nan")])
+def test_a_label_that_is_no_number_is_named_by_its_row_in_a_pickle(cell: Any, kind: str, tmp_path: Path) -> None:
+    content, place = labelled(kind, cell)
+    path = dump(tmp_path, content)
+    with pytest.raises(UserError) as caught:
+        prepare("mosi", [path])
+    assert (caught.value.file, caught.value.field) == (path, place)
+    assert ("1.5" in str(caught.value.fix)) == (cell in ("1,5", b"1,5"))

@@ -146,7 +146,7 @@ def test_a_missing_field_is_named(key: str) -> None:
         ("vision", np.zeros((2, 0, 20)), "is empty"),
         ("audio_lengths", [1, 2, 3], "has 3 rows for 2 clips"),
         ("audio_lengths", ["a", "b"], "not an array of numbers"),
-        ("regression_labels", ["good", "bad"], "not an array of numbers"),
+        ("regression_labels", [[1.0], [2.0, 3.0]], "not an array of numbers"),
         ("raw_text", [1, 2], "not a list of strings"),
         ("raw_text", 5, "not a list of strings"),
         ("id", [None, None], "not a list of strings"),

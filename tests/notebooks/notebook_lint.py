@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 
 from mugkit.notebook import FINISHED
+from mugkit.results.tables import COLUMNS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_CELL, LONGEST_DEFINITION, FEWEST_COMPARED = 18, 6, 3  # lines, lines, cells
@@ -109,6 +110,21 @@ def _execution(notebook: Any, _: str) -> Iterator[str]:
                 yield f"output on stderr: {output.text[:80]}"
             if any("widget" in kind for kind in output.get("data", {})):
                 yield "a widget's output, such as a progress bar, cannot be compared"
+
+
+def _tables(notebook: Any, _: str) -> Iterator[str]:
+    """A table with more columns than a page has room for is cut off, on a phone to the names of its rows."""
+    for cell in code_cells(notebook):
+        for output in cell.outputs:
+            rows = "".join(output.get("data", {}).get("text/html", "")).split("<tr")[1:]
+            widest = max((sum(map(_width, re.findall(r"<t[hd]\b[^>]*>", row))) for row in rows), default=0)
+            if widest > COLUMNS:
+                yield f"a table of {widest} columns: {cell.source.strip().splitlines()[-1]}"
+
+
+def _width(cell: str) -> int:
+    spanned = re.search(r'colspan="(\d+)"', cell)
+    return int(spanned[1]) if spanned else 1
 
 
 def _pictures(notebook: Any, _: str) -> Iterator[str]:
@@ -215,6 +231,14 @@ def _first_cells(notebook: Any, stem: str) -> Iterator[str]:
         yield "the third cell does not start the session under the notebook's name with its parameters"
 
 
+def _change(notebook: Any, stem: str) -> Iterator[str]:
+    """In a numbered notebook one worked cell shows how to change something: before beside after."""
+    headed = [i for i, cell in enumerate(notebook.cells) if "## Change this\n" in cell.source]
+    worked = [i for i in headed if notebook.cells[i + 1].cell_type == "code"]
+    if stem[:2].isdigit() and len(worked) != 1:
+        yield "'## Change this' is not there once, with its code below"
+
+
 def _last_cells(notebook: Any, stem: str) -> Iterator[str]:
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     if not 3 <= len(_items(prose, "## What to take away", r"- ")) <= 5:
@@ -247,6 +271,6 @@ def _compared(notebook: Any, _: str) -> Iterator[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _ids, _metadata, _parameters, _execution, _pictures, _privacy, _code, _names, _again, _first_cells,
+    _ids, _metadata, _parameters, _execution, _tables, _pictures, _privacy, _code, _names, _again, _first_cells, _change,
     _last_cells, _compared,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 import notebook_lint
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
@@ -45,6 +46,8 @@ def fine() -> Any:
         new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),
         new_code_cell(START),
         *(new_code_cell(f"print({i})", outputs=[new_output("stream", text=f"{i}\n")]) for i in range(3)),
+        new_markdown_cell("## Change this\n\nAnother number."),
+        new_code_cell("print(4)"),
         new_markdown_cell(END),
         new_code_cell("session.finish()", outputs=[new_output("stream", text="finished: 01_fine \n  a.png\n")]),
     ]
@@ -69,6 +72,12 @@ def replace(cell: Any, old: str, new: str) -> None:
 
 def displays(cell: Any, kind: str) -> None:
     cell.outputs.append(new_output("display_data", data={kind: "x"}))
+
+
+def tabulates(cell: Any, *columns: int) -> None:
+    """Displays a table as pandas does: beside the rows' names so many columns, with a second head over each of the first."""
+    heads = pd.MultiIndex.from_product([range(number) for number in columns])
+    cell.outputs.append(new_output("display_data", data={"text/html": pd.DataFrame(columns=heads, index=[0]).to_html()}))
 
 
 FAULTS: dict[str, tuple[Callable[[Any], object], str]] = {
@@ -102,6 +111,8 @@ FAULTS: dict[str, tuple[Callable[[Any], object], str]] = {
     "error": (lambda n: n.cells[3].outputs.append(new_output("error", ename="E", evalue="v")), "error output"),
     "stderr": (lambda n: prints(n.cells[3], "warning", "stderr"), "output on stderr"),
     "widget": (lambda n: displays(n.cells[3], "application/vnd.jupyter.widget-view+json"), "widget"),
+    "wide table": (lambda n: tabulates(n.cells[3], 7), "a table of 8 columns"),
+    "wide table of two heads": (lambda n: tabulates(n.cells[3], 3, 3), "a table of 10 columns"),
     "path printed": (lambda n: prints(n.cells[3], "in /tmp/x"), "this machine: /tmp"),
     "path in prose": (lambda n: replace(n.cells[0], "Takes", "See /home/me. Takes"), "this machine: /home"),
     "repository": (lambda n: prints(n.cells[3], str(notebook_lint.REPOSITORY)), "this machine"),
@@ -115,10 +126,11 @@ FAULTS: dict[str, tuple[Callable[[Any], object], str]] = {
     "no cost": (lambda n: replace(n.cells[0], "20 s", "TIME s"), "Takes about"),
     "other name": (lambda n: replace(n.cells[2], "01_fine", "01_copied"), "does not start the session"),
     "fixed profile": (lambda n: replace(n.cells[2], "profile", '"quick"'), "does not start the session"),
-    "two points": (lambda n: replace(n.cells[6], "\n- c", ""), "take away"),
-    "two questions": (lambda n: replace(n.cells[6], "\n3. What if?", ""), "three questions"),
-    "no finish": (lambda n: n.cells[7].update(source="print()"), "not session.finish()"),
-    "other finish": (lambda n: prints(n.cells[7], "finished: 02_other"), "did not print"),
+    "no change": (lambda n: replace(n.cells[6], "Change this", "More"), "Change this"),
+    "two points": (lambda n: replace(n.cells[8], "\n- c", ""), "take away"),
+    "two questions": (lambda n: replace(n.cells[8], "\n3. What if?", ""), "three questions"),
+    "no finish": (lambda n: n.cells[9].update(source="print()"), "not session.finish()"),
+    "other finish": (lambda n: prints(n.cells[9], "finished: 02_other"), "did not print"),
     "all ignored": (lambda n: n.cells[3].metadata.update(tags=["nbval-ignore-output"]), "only 2 cells"),
     "only sources": (lambda n: n.cells[3].update(source="notebook.show_source(f)"), "only 2 cells"),
 }
@@ -135,6 +147,12 @@ def test_lint_sees(fault: str, tmp_path: Path) -> None:
     spoil(notebook)
     found = lint(notebook, tmp_path)
     assert any(complaint in problem for problem in found), found
+
+
+def test_lint_table_of_seven_columns_is_fine(tmp_path: Path) -> None:
+    notebook = fine()
+    tabulates(notebook.cells[3], 3, 2)
+    assert lint(notebook, tmp_path) == []
 
 
 def test_lint_picture_bytes_are_no_path(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.engine import Run
 from mugkit.errors import UserError
-from mugkit.results import comparison, label_sources
-from mugkit.results.verdicts import judge
+from mugkit.results import comparison, label_sources, tables
+from mugkit.results.verdicts import hull, judge
 
 RNG = np.random.default_rng(7)
 TRUTH = np.round(RNG.uniform(-3, 3, 200), 1)
@@ -156,5 +156,9 @@ def test_against_says_who_is_better_than_the_reference(dataset: Dataset, tmp_pat
         "MLC": "undecided",
     }
     assert set(table["metric"]) == {"MAE", "Acc2"}
-    shown = comparison.display(table)["MAE minus MUG's"]
-    assert shown.loc["y_mc ← y"].tolist() == ["-0.250", "[-0.250, -0.250]", "[-0.250, -0.250]", "better than MUG"]
+    shown = comparison.display(table)
+    interval = "[-0.250, -0.250]"
+    assert shown.loc["y_mc ← y"].tolist()[:4] == ["-0.250", interval, interval, "better than MUG"]
+    assert shown.shape[1] < tables.COLUMNS
+    low, high = hull(tables.records(table[table["metric"] == "Acc2"])[0])
+    assert shown["Acc2 minus MUG's"].iloc[0].endswith(f"[{low:+.1f}, {high:+.1f}]")

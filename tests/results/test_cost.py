@@ -41,9 +41,11 @@ def test_alternate_goes_round_and_leaves_the_warm_up_out() -> None:
 
 def test_step_times_slower_system_has_the_larger_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(1000))
-    ticks = {"fast": 1, "slow": 3}
+    ticks = {"fast": [4, 1, 1, 4, 4], "slow": [1, 3, 4, 4, 8]}  # the median ratio is 2, the ratio of medians 1
     monkeypatch.setattr(cost.time, "perf_counter", lambda: float(next(clock)))
-    monkeypatch.setattr(cost, "stepper", lambda name: lambda _: [next(clock) for _ in range(ticks[name] - 1)])
+    monkeypatch.setattr(
+        cost, "stepper", lambda name: lambda number: [next(clock) for _ in range(ticks[name][number % 5] - 1)]
+    )
     monkeypatch.setattr(cost, "cpu_threads", lambda _: torch.no_grad())
 
     class Named(str):
@@ -52,7 +54,7 @@ def test_step_times_slower_system_has_the_larger_ratio(monkeypatch: pytest.Monke
     table = cost.step_times({name: Named(name) for name in ticks}, rounds=5)  # type: ignore[misc]
     assert table.to_dict("records") == [
         {"system": "fast", "ratio": 1.0, "lower_quartile": 1.0, "upper_quartile": 1.0},
-        {"system": "slow", "ratio": 3.0, "lower_quartile": 3.0, "upper_quartile": 3.0},
+        {"system": "slow", "ratio": 2.0, "lower_quartile": 0.625, "upper_quartile": 3.5},
     ]
 
 

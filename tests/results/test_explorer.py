@@ -71,9 +71,10 @@ def test_ordered_refuses_an_unknown_order() -> None:
         explorer.ordered(table(), "moved most")
 
 
-def test_title_of_an_utterance_without_words_is_its_id() -> None:
-    assert explorer.title(table().assign(text=""), 0).endswith("v$1")
-    assert explorer.title(table(), 1) == "2.0  bad FILM"
+def test_title_begins_with_what_is_sorted_by_and_without_words_is_the_id() -> None:
+    assert explorer.title(table().assign(text=""), 0, MOST) == "0.50  v$1"
+    assert explorer.title(table(), 1, MOVED) == "0.10  bad FILM"
+    assert explorer.title(table(), 1, DATA) == "bad FILM"
 
 
 def test_details_hold_words_labels_and_source_escaped() -> None:

@@ -85,3 +85,5 @@ def test_display_puts_stage_3_beside_labels(dataset: Dataset) -> None:
     assert shown.loc["copy", ("multimodal", "Corr")] == "undefined"
     assert shown.loc["none", ("language", "MAE")] == "–"
     assert list(shown.index) == ["copy", "none"]
+    others = label_sources.display(table, "disagreeing", ("MAE", "sign %"))
+    assert others.columns.tolist() == [(m, k) for m in ("language", "acoustic", "visual") for k in ("MAE", "sign %")]

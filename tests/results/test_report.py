@@ -51,6 +51,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wide = "| system | " + " | ".join(f"metric {i}" for i in range(20)) + " |\n|" + " --- |" * 21
     wide += "\n| MUG \\| <b> | " + " | ".join("47.5 ± 0.6" for _ in range(20)) + " |\n"
     (folder / "tables" / "table3.md").write_text(wide + "\nData: made up & small.\n")
+    (folder / "findings").mkdir()
+    for name in report.SUMMARY[:2]:
+        (folder / "findings" / f"{name}.md").write_text(f"- {name} found <this>.\n- More.\n")
     entry = {"notebook": "12_hyperparameters", "dataset": "made-up", "data": "0" * 64, "profile": "smoke"}
     entry |= {"seeds": [1111], "device": "cpu", "seconds": 1.5, "versions": {"torch": "1"}}
     written = {name: {**entry, "sha256": files.sha256(folder / name)} for name in ("fig5.png", "tables/table3.md")}
@@ -120,7 +123,7 @@ def test_page_links_lead_somewhere_and_ids_are_unique(written: Path) -> None:
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert {a["href"][1:] for a in page.all("a")} <= set(ids)
-    assert {"claims", "tables", "figures", "assumptions", "provenance"} <= set(ids)
+    assert {"summary", "claims", "tables", "figures", "assumptions", "provenance"} <= set(ids)
 
 
 def test_page_shows_every_claim_with_its_verdict_in_words(written: Path, outputs: Path) -> None:
@@ -130,6 +133,20 @@ def test_page_shows_every_claim_with_its_verdict_in_words(written: Path, outputs
         assert f"</span> {row['verdict']}</span>" in article
     assert "MUG | &lt;b&gt;" in text  # cells are text, not markup
     assert "made up &amp; small" in text
+
+
+def test_page_begins_with_verdicts_findings_and_what_is_missing(written: Path, outputs: Path) -> None:
+    text = written.read_text(encoding="utf-8")
+    summary = text.partition('id="summary"')[2].partition("</section>")[0]
+    assert text.index('id="summary"') < text.index('id="claims"')
+    rows = files.read_json(outputs / "claims.json")
+    for verdict in report.VERDICTS:
+        number = sum(row["verdict"] == verdict for row in rows)
+        assert f"</span> {verdict}</span> <strong>{number}</strong>" in summary
+    assert [f"{name} found &lt;this&gt;." in summary for name in report.SUMMARY] == [True, True, False, False, False]
+    assert "More." not in summary
+    assert sum(number for _, number in report.lacking(rows)) == sum(row["verdict"] == "needs data" for row in rows)
+    assert summary.count("claim)") + summary.count("claims)") == len(report.lacking(rows)) > 0
 
 
 def test_page_says_how_every_file_was_made(written: Path, outputs: Path) -> None:
@@ -212,6 +229,15 @@ def test_browser_navigation_leads_to_sections(written: Path, chromium: Browser) 
         top = seen.page.locator("#provenance").evaluate("section => section.getBoundingClientRect().top")
         assert top < PHONE[1]
         assert seen.page.evaluate("scrollY") > 0
+
+
+def test_browser_prints_the_summary_on_one_page(committed: Path, chromium: Browser) -> None:
+    """A4 with margins of 12 mm leaves 703 × 1032 pixels."""
+    with visit(chromium, committed, (703, 1032)) as seen:
+        seen.page.emulate_media(media="print")
+        assert seen.page.locator("#summary img").is_visible()
+        assert seen.page.locator("#summary .findings li").count() == len(report.SUMMARY)
+        assert seen.page.locator("#summary").evaluate("one => one.getBoundingClientRect().bottom + scrollY") < 1032
 
 
 def test_browser_prints_the_page(written: Path, chromium: Browser) -> None:

@@ -10,10 +10,11 @@ from mugkit.results.tables import Row
 
 
 def test_table2_preset_equals_paper_in_every_cell() -> None:
-    table, _ = settings.table2("reviews", "quick")
+    table, shown = settings.table2("reviews", "quick")
     assert list(table["hyperparameter"]) == list(paper.TABLE2)
     for name in paper.DATASETS:
         assert table[f"{name} preset"].tolist() == table[f"{name} paper"].tolist()
+        assert shown.loc["Batch Size", name] == f"{paper.TABLE2['Batch Size'][name]:g}"
 
 
 def test_table2_shows_what_the_profile_changes() -> None:

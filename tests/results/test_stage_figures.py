@@ -77,7 +77,7 @@ def test_show_gap_formats_numbers() -> None:
     row = {"network": "n", "modality": "a", "probe": 74.96, "probe_low": 73.9, "probe_high": 75.7, "retrieval": 94.5}
     row |= {"pool": 32, "distance": 0.181, "label_x": 0.5, "label_projected": 0.83, "projected_loss": 1.649}
     shown = stage_figures.show_gap(pd.DataFrame([row]))
-    assert shown.loc["n"].tolist() == ["acoustic", "75 [74, 76]", "94", "0.18", "0.50", "0.83", "1.65"]
+    assert shown.loc["n"].tolist() == ["acoustic", "75 [74, 76]", "94", "0.18", "0.50, 0.83", "1.65"]
 
 
 def test_plot_gap_bars_have_the_tables_heights() -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from mugkit.config import RunSpec
 from mugkit.engine import Run
+from mugkit.errors import UserError
 from mugkit.metrics import HEADLINE
 from mugkit.results import tables
 from mugkit.results.tables import Row
@@ -75,8 +77,8 @@ def test_format_metric_digits_by_kind(name: str, value: dict[str, Any], shown: s
     assert tables.format_metric(name, value) == shown
 
 
-def test_display_puts_ours_beside_the_papers(ours: Row) -> None:
-    shown = tables.display([ours, QUOTED], HEADLINE["mosi"])
+def test_whole_puts_ours_beside_the_papers(ours: Row) -> None:
+    shown = tables.whole([ours, QUOTED], HEADLINE["mosi"])
     assert list(shown.columns.get_level_values(0).unique()) == list(HEADLINE["mosi"])
     assert shown.loc["MUG", ("MAE", "ours")] == "1.067 ± 0.208"
     assert shown.loc["MUG", ("MAE", "paper")] == "0.712"
@@ -86,8 +88,47 @@ def test_display_puts_ours_beside_the_papers(ours: Row) -> None:
     assert shown.loc["TFN | old", ("MAE", "ours")] == "–"  # only quoted
 
 
-def test_display_takes_the_familys_columns(ours: Row) -> None:
-    assert list(tables.display([ours], HEADLINE["sims"]).columns.get_level_values(0).unique()) == list(HEADLINE["sims"])
+def test_whole_takes_the_familys_columns(ours: Row) -> None:
+    assert list(tables.whole([ours], HEADLINE["sims"]).columns.get_level_values(0).unique()) == list(HEADLINE["sims"])
+
+
+BOTH = ("ours", "paper")
+
+
+@pytest.mark.parametrize(
+    ("change", "columns"),
+    [
+        ({}, [(name, side) for name in ("Acc2", "MAE", "Corr") for side in BOTH]),
+        ({"paper": {}}, [(name, "ours") for name in HEADLINE["mosi"]]),
+        ({"dataset": "mosi"}, [("data", ""), *((name, side) for name in ("Acc2", "MAE") for side in BOTH)]),
+    ],
+    ids=["beside the paper", "ours alone", "two data sets"],
+)
+def test_display_has_seven_columns_at_most_and_only_rows_that_ran(
+    change: dict[str, Any], columns: list[tuple[str, str]], ours: Row
+) -> None:
+    first = replace(ours, comparable=False, paper=change.get("paper", ours.paper))
+    rows = [
+        first,
+        replace(first, **change),
+        replace(QUOTED, needs="MOSI: a file"),
+        replace(QUOTED, needs="MOSI: a file"),
+    ]
+    shown = tables.display(rows, HEADLINE["mosi"])
+    assert shown.columns.tolist() == columns
+    assert shown.index.tolist() == ["MUG", "MUG"]
+    assert "2 need MOSI: a file" in tables.rest(rows, HEADLINE["mosi"], "table3")
+    assert tables.rest([replace(ours, paper={})], HEADLINE["mosi"], "stage3") == ""
+
+
+def test_page_shows_a_written_table_as_people_read_it(ours: Row, tmp_path: Path) -> None:
+    rows = [ours, replace(QUOTED, needs="MOSI: a file")]
+    tables.write(rows, HEADLINE["mosi"], tmp_path, "table3", "Data: made up.")
+    table, _, below = tables.page(tmp_path, "table3").partition("\n\n")
+    assert table + "\n" == tables.markdown(tables.display(rows, HEADLINE["mosi"]))
+    assert below == f"Data: made up. {tables.rest(rows, HEADLINE['mosi'], 'table3')}\n"
+    with pytest.raises(UserError, match="table9"):
+        tables.page(tmp_path, "table9")
 
 
 def test_write_json_follows_the_contract(ours: Row, tmp_path: Path) -> None:

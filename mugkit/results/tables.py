@@ -63,8 +63,7 @@ def summarise(
     names = runs[0].metrics
     metrics: dict[str, dict[str, float | int | None]] = {}
     for name in names:
-        values = [run.metrics[name] for run in runs]
-        mean, std, n = mean_std([math.nan if v is None else v for v in values])
+        mean, std, n = mean_std([run.metrics[name] for run in runs])
         metrics[name] = {"mean": _number(mean), "std": _number(std), "n": n}
     return Row(row, runs[0].spec.dataset, metrics, paper or {}, unlike=unlike)
 

@@ -41,7 +41,7 @@ class SameOrder:
     """Our rows of a table come in the paper's order: Kendall's τ."""
 
     table: int
-    metric: str = "MAE"
+    metrics: tuple[str] = ("MAE",)
 
 
 @dataclass(frozen=True)
@@ -166,35 +166,6 @@ Test = (
 
 
 @dataclass(frozen=True)
-class Quote:
-    """Cells of one row of a table that a claim rests on; `metrics` () is all of them."""
-
-    table: int
-    row: str
-    dataset: str
-    metrics: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Amount:
-    """A difference that the text puts a number to; the tables have theirs, which need not be the same.
-
-    Attributes:
-        better, worse: rows of the table.
-        size: as the text has it, in the metric's unit.
-        how: the text's precision: that size, more than it, or about it (within half a point).
-    """
-
-    table: int
-    better: str
-    worse: str
-    dataset: str
-    metric: str
-    size: float
-    how: Literal["exactly", "over", "about"] = "exactly"
-
-
-@dataclass(frozen=True)
 class Claim:
     """One claim.
 
@@ -202,24 +173,26 @@ class Claim:
         name: unique; begins with its place, and a hyphen.
         says: the claim, in our words.
         test: what decides it.
-        quotes: cells of the paper's tables that it rests on.
-        amounts: differences that the text puts a number to.
-        said: other numbers of the text, by what they are.
         about: the data that the paper claims it for; () where it names none.
+        tables: the paper's tables with the numbers that it rests on.
+        rows: their rows; () where the test names them.
+        quoted: the data sets whose columns it rests on; () is all that it is about.
+        sizes: differences of the first two rows that the text puts a number to, by metric, in the metric's unit; the
+            table's own need not be the same.
+        precision: of these: that size, more than it, or about it (within half a point).
+        said: other numbers of the text, by what they are.
     """
 
     name: str
     says: str
     test: Test
-    quotes: tuple[Quote, ...] = ()
-    amounts: tuple[Amount, ...] = ()
-    said: Mapping[str, float] = field(default_factory=dict)
     about: tuple[str, ...] = ()
-
-    @property
-    def sizes(self) -> dict[str, float]:
-        """Effect sizes that the paper itself names, by metric."""
-        return {amount.metric: amount.size for amount in self.amounts}
+    tables: tuple[int, ...] = ()
+    rows: tuple[str, ...] = ()
+    quoted: tuple[str, ...] = ()
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    precision: Literal["exactly", "over", "about"] = "exactly"
+    said: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def place(self) -> str:

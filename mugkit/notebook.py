@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from mugkit.data.vocabulary import unknown
 from mugkit.labels import source
 from mugkit.labels.source import LearnedLabels
 from mugkit.metrics import HEADLINE
-from mugkit.results import paper_tables, tables
+from mugkit.results import comparison, paper_tables, tables
 from mugkit.results.narrow import narrow
 from mugkit.results.outputs import NO_RESULT, Outputs
 from mugkit.results.style import apply_style
@@ -127,14 +127,14 @@ class Session:
 
     def labels_of(self, system: str, runs: Sequence[engine.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
         """A system's labels of the training split, one mapping by modality a seed, wherever they come from."""
-        kind = SYSTEMS[system].labels
-        if kind == "mucn":
-            made = [one.labels for one in self.learned(system, dataset)]
-        elif kind in source.ONLINE:
-            made = [source.saved_labels(run.folder) for run in runs]
-        else:
-            made = [{"copy": source.copied, "true": source.true}[kind](dataset).values]
-        return [{m: values.numpy() for m, values in one.items()} for one in made]
+        specs = [RunSpec(system, dataset.name, self.profile.seeds[0], self.profile.name)]
+        if SYSTEMS[system].labels == "mucn":
+            specs = [replace(specs[0], label_seed=seed) for seed in self.profile.label_seeds]
+            engine.learn_all(specs)  # side by side
+        elif SYSTEMS[system].labels in source.ONLINE:
+            specs = [run.spec for run in runs]
+        labels = comparison.training_labels(list(map(engine.work, specs)))
+        return [{m: rows[i] for m, rows in labels.items()} for i in range(len(specs))]
 
     def caption(self, note: str = "", scores: bool = True) -> str:
         """What every table says below itself: data set, encoder, profile and, for scores, seeds and convention."""

@@ -155,70 +155,37 @@ class Note:
     found: str
 
 
+# fmt: off
 NOTES: tuple[Note, ...] = (
-    Note(
-        "section 4.2",
-        "Acc2 and F1 leave neutral clips out",
-        "true of Tables 3 and 5; Table 4 follows MMSA's SIMS convention, which keeps them (≤ 0 against > 0)",
-    ),
-    Note(
-        "section 4.5",
-        "the list of baselines",
-        "MFM is in Table 3 but not in the list; MAG-BERT, named in section 4.12, is neither listed nor in a table",
-    ),
-    Note(
-        "section 4.6, MOSEI",
-        "MUG (BERT) is 0.5 points of Acc2 and 1.1 points of F1 above CubeMLP",
-        "Table 3 gives 1.1 points of Acc2 (86.2, 85.1) and 1.6 of F1 (86.1, 84.5)",
-    ),
-    Note(
-        "section 4.6, MOSEI",
-        "MUG (BERT) has the best Acc2 of the systems on BERT",
-        "it shares the 86.2 with AOBERT",
-    ),
-    Note(
-        "section 4.6, T5",
-        "MUG (T5) is better than UniMSE",
-        "in nine of Table 3's ten columns; in Acc2 on MOSEI both have 87.5, and both are marked best",
-    ),
-    Note(
-        "Table 3, Acc2 on MOSEI",
-        "one second best: MUG (BERT), 86.2",
-        "AOBERT's 86.2 is as good and is not marked",
-    ),
-    Note(
-        "Table 4",
-        "second best marked for MAE alone",
-        "Acc2's is MUG (80.31) and F1's is Self-MM (80.44), ahead of MUG (80.36)",
-    ),
-    Note(
-        "section 4.7",
-        "true unimodal labels improve every metric, learned labels are slightly behind them",
-        "in Corr learned labels equal true ones (0.601); every metric improves only over no unimodal tasks",
-    ),
-    Note(
-        "Table 5, Corr",
-        "each part of MUG helps",
-        "without the multimodal denoising task Corr is higher (0.797 against 0.795), as the bold face says; "
-        "without contrastive learning it is the same",
-    ),
-    Note(
-        "section 4.10",
-        "β from 0.01 to 1 works on MOSI, and small β is much worse",
-        "Table 2's 0.01 on MOSI is the smallest β that it calls good, and on MOSEI Table 2 has 0.0001",
-    ),
-    Note(
-        "section 4.12",
-        "110,917,345 is the number of parameters of both MISA and MAG-BERT",
-        "Table 6 gives it to MISA, and MISA's code has exactly that many at MOSEI's dims; two different networks "
-        "would share it only by accident",
-    ),
-    Note(
-        "Table 6",
-        "no data set is named",
-        "Self-MM's, MISA's and MMIM's published code has exactly these counts at MOSEI's dims (acoustic 74, visual 35)",
-    ),
+    Note("section 4.2", "Acc2 and F1 leave neutral clips out",
+         "true of Tables 3 and 5; Table 4 follows MMSA's SIMS convention, which keeps them (≤ 0 against > 0)"),
+    Note("section 4.5", "the list of baselines",
+         "MFM is in Table 3 but not in the list; MAG-BERT, named in section 4.12, is neither listed nor in a table"),
+    Note("section 4.6, MOSEI", "MUG (BERT) is 0.5 points of Acc2 and 1.1 points of F1 above CubeMLP",
+         "Table 3 gives 1.1 points of Acc2 (86.2, 85.1) and 1.6 of F1 (86.1, 84.5)"),
+    Note("section 4.6, MOSEI", "MUG (BERT) has the best Acc2 of the systems on BERT",
+         "it shares the 86.2 with AOBERT"),
+    Note("section 4.6, T5", "MUG (T5) is better than UniMSE",
+         "in nine of Table 3's ten columns; in Acc2 on MOSEI both have 87.5, and both are marked best"),
+    Note("Table 3, Acc2 on MOSEI", "one second best: MUG (BERT), 86.2",
+         "AOBERT's 86.2 is as good and is not marked"),
+    Note("Table 4", "second best marked for MAE alone",
+         "Acc2's is MUG (80.31) and F1's is Self-MM (80.44), ahead of MUG (80.36)"),
+    Note("section 4.7", "true unimodal labels improve every metric, learned labels are slightly behind them",
+         "in Corr learned labels equal true ones (0.601); every metric improves only over no unimodal tasks"),
+    Note("Table 5, Corr", "each part of MUG helps",
+         "without the multimodal denoising task Corr is higher (0.797 against 0.795), as the bold face says; without "
+         "contrastive learning it is the same"),
+    Note("section 4.10", "β from 0.01 to 1 works on MOSI, and small β is much worse",
+         "Table 2's 0.01 on MOSI is the smallest β that it calls good, and on MOSEI Table 2 has 0.0001"),
+    Note("section 4.12", "110,917,345 is the number of parameters of both MISA and MAG-BERT",
+         "Table 6 gives it to MISA, and MISA's code has exactly that many at MOSEI's dims; two different networks "
+         "would share it only by accident"),
+    Note("Table 6", "no data set is named",
+         "Self-MM's, MISA's and MMIM's published code has exactly these counts at MOSEI's dims (acoustic 74, visual "
+         "35)"),
 )
+# fmt: on
 
 
 def table(number: int) -> pd.DataFrame:

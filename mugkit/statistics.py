@@ -11,14 +11,6 @@ from scipy import stats
 from mugkit.errors import UserError
 
 
-class MeanStd(NamedTuple):
-    """Mean and sample standard deviation (n − 1) of n values; the deviation of one value is NaN."""
-
-    mean: float
-    std: float
-    n: int
-
-
 class Interval(NamedTuple):
     """A two-sided confidence interval; both ends are NaN where it is undefined."""
 
@@ -26,8 +18,25 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_std(values: Sequence[float]) -> MeanStd:
-    """Mean and sample standard deviation, e.g. of a metric over seeds. A NaN among the values makes both NaN.
+class MeanStd(NamedTuple):
+    """Mean and sample standard deviation (n − 1) of n values; the deviation of one value is NaN."""
+
+    mean: float
+    std: float
+    n: int
+
+    def interval(self, confidence: float = 0.95) -> Interval:
+        """Student's confidence interval of the mean; NaN for a single value.
+
+        Raises:
+            UserError: `confidence` is not between 0 and 1.
+        """
+        half = stats.t.ppf((1 + _checked(confidence)) / 2, max(self.n - 1, 1)) * self.std / np.sqrt(self.n)
+        return Interval(float(self.mean - half), float(self.mean + half))
+
+
+def mean_std(values: Sequence[float | None]) -> MeanStd:
+    """Mean and sample standard deviation, e.g. of a metric over seeds. A NaN or None among the values makes both NaN.
 
     Raises:
         UserError: there are no values.
@@ -43,9 +52,7 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     Raises:
         UserError: there are no values, or `confidence` is not between 0 and 1.
     """
-    mean, std, n = mean_std(values)
-    half = stats.t.ppf((1 + _checked(confidence)) / 2, max(n - 1, 1)) * std / np.sqrt(n)
-    return Interval(float(mean - half), float(mean + half))
+    return mean_std(values).interval(confidence)
 
 
 def bootstrap(
@@ -90,7 +97,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def _values(values: Sequence[float]) -> np.ndarray:
+def _values(values: Sequence[float | None]) -> np.ndarray:
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or not len(array):
         raise UserError(f"needs a list of one or more numbers, got shape {array.shape}", field="values")

@@ -13,10 +13,10 @@ import pandas as pd
 
 from mugkit.data.prepare import simulated
 from mugkit.data.reviews import Dials
-from mugkit.results import comparison, formats
+from mugkit.results import comparison
 from mugkit.results.sentences import STEPS
 from mugkit.results.tables import Row, records
-from mugkit.results.verdicts import Difference, hull, word
+from mugkit.results.verdicts import Difference, word, written
 from mugkit.systems import SYSTEMS
 
 # What follows `reviews-` in a prepared data set's name → the dials. The default is vivid and strong.
@@ -36,10 +36,10 @@ def table(found: Mapping[str, Mapping[str, Sequence[Difference]]]) -> pd.DataFra
         found: setting → what `sentences.steps` says of it.
     """
     rows = [
-        {"setting": setting, "step": step, **one, "verdict": word(one, "better", "worse")}
+        {"setting": setting, "step": step, **change, "verdict": word(change, "better", "worse")}
         for setting, steps in found.items()
         for step, changes in steps.items()
-        for one in changes
+        for change in changes
     ]
     return pd.DataFrame(rows)
 
@@ -48,7 +48,7 @@ def show(found: pd.DataFrame) -> pd.DataFrame:
     """`table` as people read it: MAE with both intervals, and Acc2 with the one that decides."""
     errors, hits = (found[found["metric"] == name].reset_index(drop=True) for name in ("MAE", "Acc2"))
     steps = [" over ".join(SYSTEMS[name].row for name in STEPS[step]) for step in errors["step"]]
-    acc2 = [formats.estimate("Acc2", row["difference"], *hull(row)) for row in records(hits)]
+    acc2 = list(map(written, records(hits)))
     shown = {"step": steps, **comparison.columns(errors), "MAE is": errors["verdict"], "Acc2": acc2}
     return pd.DataFrame(shown).set_index(pd.Index(errors["setting"], name="data"))
 
@@ -62,5 +62,5 @@ def with_differences(rows: Sequence[Row], found: Mapping[str, Sequence[Differenc
     added: dict[str, dict[str, dict[str, Difference]]] = {}
     for step, changes in found.items():
         ours, theirs = (SYSTEMS[name].row for name in STEPS[step])
-        added.setdefault(ours, {})[theirs] = {str(one["metric"]): one for one in changes}
+        added.setdefault(ours, {})[theirs] = {str(change["metric"]): change for change in changes}
     return [replace(row, differences=added.get(row.system, {})) if row.dataset == dataset else row for row in rows]

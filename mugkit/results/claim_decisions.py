@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -26,15 +27,15 @@ BOTH = "95 % intervals over clips and over seeds"
 
 def _all(results: Sequence[Result]) -> verdicts.Verdict:
     """A claim that every result must bear out."""
-    return verdicts.every([one["outcome"] for one in results], [one.get("firm", True) for one in results])
+    return verdicts.every([result["outcome"] for result in results], [result.get("firm", True) for result in results])
 
 
-def _judged(of: str, one: Mapping[str, Any], sign: int, size: float, together: int) -> Result:
+def _judged(of: str, difference: Mapping[str, Any], sign: int, size: float, together: int) -> Result:
     """A difference as a result: judged by itself, and whether that stays so among all of the claim."""
-    numbers = {key: one[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")}
-    by_itself, among_all = (verdicts.judge(one, sign, size, k) for k in (1, together))
-    low, high = verdicts.hull(one)
-    result = {"of": of, "metric": one["metric"], **numbers, "low": low, "high": high, "size": size}
+    numbers = {key: difference[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")}
+    by_itself, among_all = (verdicts.judge(difference, sign, size, k) for k in (1, together))
+    low, high = verdicts.hull(difference)
+    result = {"of": of, "metric": difference["metric"], **numbers, "low": low, "high": high, "size": size}
     return {**result, "outcome": by_itself, "firm": by_itself == among_all}
 
 
@@ -49,26 +50,24 @@ def _measured(of: str, value: float | None, low: float | None, high: float | Non
 @decide.register
 def _better(test: kinds.Better, evidence: Evidence) -> Finding:
     wanted = list(claim_tests.pairs(test, evidence.tests.get("family", "mosi")))
-    found = [one for pair in wanted if (one := _found(pair, evidence.tests))]
+    found = [comparison for pair in wanted if (comparison := _found(pair, evidence.tests))]
     if not found:
         raise Missing(*_absent(test, evidence))
-    results = [_difference(one, evidence, len(found)) for one in found]
+    results = [_difference(comparison, evidence, len(found)) for comparison in found]
     verdict = _by_metric(results) if test.most else _all(results)
     if len(found) < len(wanted) and verdict == "supported":
         raise Missing(*_absent(test, evidence))
     rule = "in most metrics" if test.most else "in each"
     against = ", ".join(SYSTEMS[name].row for name in test.theirs)
-    sizes = ", ".join(f"{metric} {size:g}" for metric, size in {one["metric"]: one["size"] for one in results}.items())
+    sizes = ", ".join(dict.fromkeys(f"{result['metric']} {result['size']:g}" for result in results))
     compares = f"{SYSTEMS[test.ours].row} against {against} on {test.on}, {rule}: {BOTH}; effect of interest: {sizes}"
-    return Finding(verdict, results, compares, clips=found[0]["clips"], seeds=min(one["seeds"] for one in found))
+    seeds = min(comparison["seeds"] for comparison in found)
+    return Finding(verdict, results, compares, clips=found[0]["clips"], seeds=seeds)
 
 
 def _found(pair: claim_tests.Pair, tests: Mapping[str, Any]) -> dict[str, Any] | None:
-    key = (pair.ours, pair.theirs, pair.metric, pair.on, pair.modality)
-    for one in tests.get("comparisons", []):
-        if key == (one["ours"], one["theirs"], one["metric"], one["on"], one["modality"]):
-            return dict(one)
-    return None
+    wanted = asdict(pair)
+    return next((dict(found) for found in tests.get("comparisons", []) if wanted.items() <= found.items()), None)
 
 
 def _absent(test: kinds.Better, evidence: Evidence) -> tuple[str, str]:
@@ -77,17 +76,17 @@ def _absent(test: kinds.Better, evidence: Evidence) -> tuple[str, str]:
     return "finished runs of " + ", ".join((test.ours, *test.theirs)), evidence.again
 
 
-def _difference(one: Mapping[str, Any], evidence: Evidence, together: int) -> Result:
-    metric = one["metric"]
-    parts = [f"against {SYSTEMS[one['theirs']].row}", MODALITY_NAMES.get(one["modality"], ""), metric]
+def _difference(comparison: Mapping[str, Any], evidence: Evidence, together: int) -> Result:
+    metric = comparison["metric"]
+    parts = [f"against {SYSTEMS[comparison['theirs']].row}", MODALITY_NAMES.get(comparison["modality"], ""), metric]
     of = ", ".join(part for part in parts if part)
-    return _judged(of, one, verdicts.better(metric), evidence.size_of(metric), together)
+    return _judged(of, comparison, verdicts.better(metric), evidence.size_of(metric), together)
 
 
 def _by_metric(results: Sequence[Result]) -> verdicts.Verdict:
     """Most metrics, each of which must hold against every system."""
-    metrics = dict.fromkeys(one["metric"] for one in results)
-    return verdicts.most([_all([one for one in results if one["metric"] == name]) for name in metrics])
+    metrics = dict.fromkeys(result["metric"] for result in results)
+    return verdicts.most([_all([result for result in results if result["metric"] == name]) for name in metrics])
 
 
 # --- tables -----------------------------------------------------------------------------------------------
@@ -95,10 +94,11 @@ def _by_metric(results: Sequence[Result]) -> verdicts.Verdict:
 
 @decide.register
 def _same_order(test: kinds.SameOrder, evidence: Evidence) -> Finding:
-    found = evidence.pick(f"table{test.table}_order", metric=test.metric)
+    (metric,) = test.metrics
+    found = evidence.pick(f"table{test.table}_order", metric=metric)
     outcome = verdicts.ordering(found["tau"], found["p"])
-    result = {"of": f"Kendall's τ, {test.metric}", "value": found["tau"], "p": found["p"], "outcome": outcome}
-    compares = f"the order of Table {test.table}'s {found['rows']} rows by {test.metric}, ours against the paper's"
+    result = {"of": f"Kendall's τ, {metric}", "value": found["tau"], "p": found["p"], "outcome": outcome}
+    compares = f"the order of Table {test.table}'s {found['rows']} rows by {metric}, ours against the paper's"
     return Finding(verdicts.every([outcome]), [result], compares, seeds=evidence.seeds)
 
 
@@ -147,9 +147,9 @@ def _same_count(test: kinds.SameCount, evidence: Evidence) -> Finding:
 @decide.register
 def _in_order(test: kinds.InOrder, evidence: Evidence) -> Finding:
     results = [
-        {"of": f"{other} − {one}", "metric": COUNT, "value": more - less}
+        {"of": f"{other} − {smaller}", "metric": COUNT, "value": more - less}
         | {"outcome": verdicts.interval(more - less, more - less, 1, size=1)}
-        for (one, less, _), (other, more, _) in pairwise(_counts(test.rows, evidence))
+        for (smaller, less, _), (other, more, _) in pairwise(_counts(test.rows, evidence))
     ]
     compares = "parameters counted on shapes at MOSEI's dims: " + " < ".join(test.rows)
     return Finding(_all(results), results, compares, SHAPES)
@@ -172,9 +172,9 @@ def _small_share(test: kinds.SmallShare, evidence: Evidence) -> Finding:
     repeated = [row for row in rows if row["stage"] not in test.stages]
 
     def share(of_once: str, of_repeated: str) -> float:
-        one = sum(row[of_once] for row in once)
+        single = sum(row[of_once] for row in once)
         several = sum(row[of_repeated] for row in repeated) * evidence.seeds
-        return float(one / (one + several))
+        return float(single / (single + several))
 
     low, high = share(LOWER, UPPER) * (1 - BETWEEN_RUNS), share(UPPER, LOWER) * (1 + BETWEEN_RUNS)
     outcome = verdicts.interval(low - test.below, high - test.below, -1)
@@ -260,10 +260,10 @@ def _steadier(test: kinds.Steadier, evidence: Evidence) -> Finding:
     ours, theirs = _label_errors(test.ours, evidence), _label_errors(test.theirs, evidence)
     results, tail = [], verdicts.LEVEL / len(MODALITIES) / 2
     for m in MODALITIES:
-        one, other = ours[m], theirs[m]
-        if not (one["std"] and other["std"]):
+        of_ours, of_theirs = ours[m], theirs[m]
+        if not (of_ours["std"] and of_theirs["std"]):
             raise Missing("labels of more than one seed", evidence.again)
-        ratio, freedom = one["std"] / other["std"], (one["n"] - 1, other["n"] - 1)
+        ratio, freedom = of_ours["std"] / of_theirs["std"], (of_ours["n"] - 1, of_theirs["n"] - 1)
         low, high = (ratio / float(np.sqrt(stats.f.ppf(q, *freedom))) for q in (1 - tail, tail))
         of = f"std of MAE over {SYSTEMS[test.theirs].row}'s, {MODALITY_NAMES[m]}"
         results.append(_measured(of, ratio, low, high, verdicts.interval(low - 1, high - 1, -1)))
@@ -308,8 +308,8 @@ def _all_clips(test: kinds.AllClips, evidence: Evidence) -> Finding:
     results = []
     for row in rows:
         of = f"points more often, {MODALITY_NAMES.get(row['modality'], row['modality'])}"
-        one = {**row, "metric": "share %"}
-        results.append(_judged(of, one, 1, evidence.size_of("share %"), len(rows)))
+        share = {**row, "metric": "share %"}
+        results.append(_judged(of, share, 1, evidence.size_of("share %"), len(rows)))
     compares = f"share of clips beside the reference of notebook 13; {BOTH}"
     return Finding(_all(results), results, compares, clips=max(row["n_clips"] for row in rows))
 

@@ -12,12 +12,10 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from scipy import stats
-
 from mugkit import claim_kinds as kinds
 from mugkit import files
 from mugkit.results.verdicts import Verdict, size_of
+from mugkit.statistics import MeanStd
 
 # Which notebook writes a file that a test reads.
 WRITERS: Mapping[str, str] = {
@@ -126,8 +124,5 @@ def decide(test: kinds.Test, evidence: Evidence) -> Finding:
 
 def t_interval_of(summary: Mapping[str, Any], confidence: float) -> tuple[float | None, float | None]:
     """Student's interval of a mean from its summary over seeds; open for a single seed."""
-    mean, std, n = summary["mean"], summary["std"], summary["n"]
-    if mean is None or std is None or n < 2:
-        return None, None
-    half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * std / np.sqrt(n)
-    return mean - half, mean + half
+    known = MeanStd(*(summary[key] for key in MeanStd._fields))
+    return (None, None) if known.mean is None or known.std is None or known.n < 2 else known.interval(confidence)

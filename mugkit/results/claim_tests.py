@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +21,13 @@ from mugkit.config import Profile, RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.labels import source
-from mugkit.labels.source import LearnedLabels
 from mugkit.progress import progress
 from mugkit.results import comparison
 from mugkit.results.beside import SETTINGS
 from mugkit.results.comparison import Rows
 from mugkit.results.label_sources import disagreeing
 from mugkit.runs import Store
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import Work
 
 BESIDE = tuple(SETTINGS)  # other settings of the dials, prepared as `reviews-faint` and the like
 
@@ -85,30 +83,23 @@ class Finished:
         spec = RunSpec(system, self.dataset.name, seed, self.profile.name, label_seed)
         return Work(spec, self.dataset, self.store)
 
-    def _folders(self, system: str) -> list[Path]:
-        works = (self._work(system, seed, self.profile.label_seeds[0]) for seed in self.profile.seeds)
-        return [work.result() for work in takewhile(Work.finished, works)]
-
     def _predictions(self, system: str) -> Rows | None:
-        folders = self._folders(system)
+        works = (self._work(system, seed, self.profile.label_seeds[0]) for seed in self.profile.seeds)
+        folders = [work.result() for work in takewhile(Work.finished, works)]
         return comparison.predictions(folders, self.dataset) if folders else None
 
     def _labels(self, system: str) -> dict[str, Rows] | None:
-        kind = SYSTEMS[system].labels
-        made: Sequence[Any] = []
-        if kind == "mucn":
-            works = (self._work(system, self.profile.seeds[0], seed) for seed in self.profile.label_seeds)
-            made = [LearnedLabels.load(work.learned_labels()).labels for work in takewhile(_has_labels, works)]
-        elif kind in source.ONLINE:
-            made = [source.saved_labels(folder) for folder in self._folders(system)]
-        elif kind in ("copy", "true"):
-            made = [(source.copied if kind == "copy" else source.true)(self.dataset).values]
-            made *= max(len(self.profile.seeds), len(self.profile.label_seeds))  # the same with every seed
-        return {m: np.stack([one[m].numpy() for one in made]) for m in MODALITIES} if made else None
+        seeds = self.profile.label_seeds
+        works = list(takewhile(_has_labels, (self._work(system, seed, seed) for seed in seeds)))
+        return comparison.training_labels(works) if works else None
 
 
 def _has_labels(work: Work) -> bool:
-    return work.store.has("pretrain", work.pretraining) and work.store.has("labels", work.learning)
+    """Whether labels are there without a training: MUCN's after stage 2, online sources' after stage 3."""
+    kind = work.system.labels
+    if kind == "mucn":
+        return work.store.has("pretrain", work.pretraining) and work.store.has("labels", work.learning)
+    return kind in ("copy", "true") or (kind in source.ONLINE and work.finished())
 
 
 def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
@@ -128,8 +119,8 @@ def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
         chosen = disagreeing(data.train.true_labels) if "disagreeing" in pair.on else all_clips
     if ours is None or theirs is None or not chosen.any():
         return None
-    one, other = (rows[:, chosen].astype(np.float64) for rows in (ours, theirs))
-    return asdict(pair) | comparison.compare(metric, one, other, truth[chosen].astype(np.float64))
+    ours, theirs, truth = (values[..., chosen].astype(np.float64) for values in (ours, theirs, truth))
+    return asdict(pair) | comparison.compare(metric, ours, theirs, truth)
 
 
 def measure(claims: Sequence[Claim], dataset: Dataset, profile: str, store: Store | None = None) -> dict[str, Any]:
@@ -145,5 +136,5 @@ def measure(claims: Sequence[Claim], dataset: Dataset, profile: str, store: Stor
     return {
         "dataset": dataset.name, "data": dataset.fingerprint, "family": dataset.family,
         "caption": dataset.about.get("caption", dataset.name), "profile": profile,
-        "comparisons": [one for one in made if one],
+        "comparisons": [comparison for comparison in made if comparison],
     }  # fmt: skip

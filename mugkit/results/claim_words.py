@@ -12,27 +12,28 @@ from mugkit.results.verdicts import Verdict
 FEW = 3  # comparisons that are spelled out; of more, the clearest are
 
 
-def result(one: Mapping[str, Any]) -> str:
+def result(comparison: Mapping[str, Any]) -> str:
     """`MAE -0.015 [-0.054, +0.020]`: one comparison, with the interval that decides."""
-    metric, signed = one.get("metric", ""), "difference" in one
-    value = one["difference" if signed else "value"]
-    text = f"{one['of']} {formats.estimate(metric, value, one.get('low'), one.get('high'), signed)}"
-    if one.get("p") is not None:
-        text += f", p {one['p']:.2g}"
-    if "paper" in one:
-        text += f" (paper {formats.number(metric, one['paper'])})"
+    metric, signed = comparison.get("metric", ""), "difference" in comparison
+    value = comparison["difference" if signed else "value"]
+    estimate = formats.estimate(metric, value, comparison.get("low"), comparison.get("high"), signed)
+    text = f"{comparison['of']} {estimate}"
+    if comparison.get("p") is not None:
+        text += f", p {comparison['p']:.2g}"
+    if "paper" in comparison:
+        text += f" (paper {formats.number(metric, comparison['paper'])})"
     return text
 
 
 def clearest(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The few comparisons that say most: those to the contrary first, then those that are far from their limits."""
     rank = {"opposite": 0, "no effect": 1, "as claimed": 2, "open": 3}
-    return sorted(results, key=lambda one: (rank[one["outcome"]], -_distance(one)))[:FEW]
+    return sorted(results, key=lambda comparison: (rank[comparison["outcome"]], -_distance(comparison)))[:FEW]
 
 
-def _distance(one: Mapping[str, Any]) -> float:
+def _distance(comparison: Mapping[str, Any]) -> float:
     """A number's distance from zero in widths of its interval."""
-    low, high = one.get("low"), one.get("high")
+    low, high = comparison.get("low"), comparison.get("high")
     return abs(low + high) / (high - low) if low is not None and high is not None and high > low else 0.0
 
 
@@ -42,19 +43,17 @@ def compactly(results: Sequence[Mapping[str, Any]]) -> str:
         return "–"
     shown = results if len(results) <= FEW else clearest(results)
     more = len(results) - len(shown)
-    return "; ".join(result(one) for one in shown) + (f"; {more} more" if more else "")
+    return "; ".join(result(comparison) for comparison in shown) + (f"; {more} more" if more else "")
 
 
 def why(verdict: Verdict, results: Sequence[Mapping[str, Any]], needs: str) -> str:
     """The reason of a verdict, from the outcomes of its comparisons."""
     if verdict == "needs data":
         return f"needs {needs}"
-    counts, total = Counter(one["outcome"] for one in results), len(results)
+    counts, total = Counter(comparison["outcome"] for comparison in results), len(results)
     tiny = sum(map(_is_tiny, results))
-    sizes = " or ".join(
-        dict.fromkeys(f"{one['size']:g}" for one in results if one["outcome"] == "no effect" and "size" in one)
-    )
-    loose = sum(one["outcome"] in ("opposite", "no effect") and not one.get("firm", True) for one in results)
+    sizes = " or ".join(dict.fromkeys(f"{r['size']:g}" for r in results if r["outcome"] == "no effect" and "size" in r))
+    loose = sum(r["outcome"] in ("opposite", "no effect") and not r.get("firm", True) for r in results)
     parts = [
         f"{counts['as claimed']} of {total} as claimed"
         + (f" ({tiny} of them by less than is of interest)" if tiny else ""),
@@ -68,26 +67,28 @@ def why(verdict: Verdict, results: Sequence[Mapping[str, Any]], needs: str) -> s
     return ", ".join(part for part in parts if part)
 
 
-def _is_tiny(one: Mapping[str, Any]) -> bool:
+def _is_tiny(comparison: Mapping[str, Any]) -> bool:
     """Whether something is as claimed, but smaller than the effect size of interest."""
-    if one["outcome"] != "as claimed" or not one.get("size") or "said to be as good" in one["of"]:
+    if comparison["outcome"] != "as claimed" or not comparison.get("size") or "said to be as good" in comparison["of"]:
         return False
-    return max(-one["low"], one["high"]) < one["size"]
+    return max(-comparison["low"], comparison["high"]) < comparison["size"]
 
 
-def paper_numbers(one: Mapping[str, Any]) -> str:
+def paper_numbers(claim: Mapping[str, Any]) -> str:
     """The paper's numbers of a claim: amounts of the text, cells of its tables, or where they stand."""
-    if one["stated"]:
-        return "; ".join(map(_amount, one["stated"]))
-    if one["said"]:
-        return ", ".join(f"{name} {value:g}" if value < 1e5 else f"{value:,.0f}" for name, value in one["said"].items())
-    rows = list(dict.fromkeys((cell["row"], cell["dataset"]) for cell in one["paper"]))
+    if claim["stated"]:
+        return "; ".join(map(_amount, claim["stated"]))
+    if claim["said"]:
+        return ", ".join(
+            f"{name} {value:g}" if value < 1e5 else f"{value:,.0f}" for name, value in claim["said"].items()
+        )
+    rows = list(dict.fromkeys((cell["row"], cell["dataset"]) for cell in claim["paper"]))
     if not rows:
         return "–"
-    if len(rows) > 2 and one["kind"] not in ("SameCount", "InOrder"):
-        return " and ".join(f"Table {n}" for n in dict.fromkeys(cell["table"] for cell in one["paper"]))
+    if len(rows) > 2 and claim["kind"] not in ("SameCount", "InOrder"):
+        return " and ".join(f"Table {n}" for n in dict.fromkeys(cell["table"] for cell in claim["paper"]))
     by_metric: dict[str, list[str]] = {}
-    for cell in one["paper"]:
+    for cell in claim["paper"]:
         by_metric.setdefault(cell["metric"], []).append(
             f"{cell['value']:,g}" if cell["value"] < 1e5 else f"{cell['value']:,.0f}"
         )

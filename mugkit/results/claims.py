@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock
 
 from mugkit import files, paper
-from mugkit.claim_kinds import Amount, Better, Claim, Quote
+from mugkit.claim_kinds import Better, Claim
 from mugkit.claims_data import CLAIMS
 from mugkit.data.store import available, load
 from mugkit.errors import UserError
 from mugkit.results import claim_tests
 from mugkit.results.claim_decisions import Evidence, Finding, Missing, decide
 from mugkit.results.claim_words import compactly, paper_numbers, why
-from mugkit.results.outputs import NO_RESULT
+from mugkit.results.outputs import NO_RESULT, enter
 from mugkit.results.tables import markdown, write_text
 from mugkit.runs import versions
+from mugkit.systems import SYSTEMS
 
 MAKER = "mugkit report"  # what the manifest names where others name their notebook
 
@@ -34,24 +34,39 @@ MAKER = "mugkit report"  # what the manifest names where others name their noteb
 # --- the paper's side -------------------------------------------------------------------------------------
 
 
-def quoted(quote: Quote) -> list[dict[str, Any]]:
-    """The cells of the paper's tables that a quote names."""
-    values = paper.RESULTS[quote.table][quote.row][quote.dataset]
-    place = {"table": quote.table, "row": quote.row, "dataset": quote.dataset}
-    return [{**place, "metric": name, "value": values[name]} for name in quote.metrics or tuple(values)]
+def rows_of(claim: Claim, table: int) -> list[str]:
+    """The rows of a table that a claim rests on: named by itself or by its test, else those of the test's systems."""
+    if isinstance(claim.test, Better) and not claim.rows:
+        systems = (claim.test.ours, *claim.test.theirs)
+        return [row for name in systems for row in SYSTEMS[name].rows if row in paper.RESULTS[table]]
+    return list(claim.rows or getattr(claim.test, "rows", ()))
 
 
-def stated(amount: Amount) -> dict[str, Any]:
-    """A difference that the text states, beside the one in the table that it refers to."""
-    cells = [paper.RESULTS[amount.table][row][amount.dataset][amount.metric] for row in (amount.better, amount.worse)]
-    found = round(cells[0] - cells[1], 3)
-    agrees = {
-        "exactly": abs(found - amount.size) < 0.05,
-        "over": found > amount.size,
-        "about": abs(found - amount.size) <= 0.5,
-    }[amount.how]
-    place = {"table": amount.table, "better": amount.better, "worse": amount.worse, "dataset": amount.dataset}
-    return {**place, "metric": amount.metric, "text": amount.size, "how": amount.how, "found": found, "agrees": agrees}
+def quoted(claim: Claim) -> list[dict[str, Any]]:
+    """The cells of the paper's tables that a claim rests on."""
+    return [
+        {"table": table, "row": row, "dataset": dataset, "metric": name, "value": values[dataset][name]}
+        for table in claim.tables
+        for row in rows_of(claim, table)
+        for dataset in claim.quoted or claim.about
+        if dataset in (values := paper.RESULTS[table][row])
+        for name in getattr(claim.test, "metrics", ()) or values[dataset]
+    ]
+
+
+def stated(claim: Claim) -> list[dict[str, Any]]:
+    """The differences that the text states, beside those in the table that it refers to."""
+    return [_stated(claim, metric, size) for metric, size in claim.sizes.items()]
+
+
+def _stated(claim: Claim, metric: str, size: float) -> dict[str, Any]:
+    (table,), (dataset,) = claim.tables, claim.about
+    better, worse = rows_of(claim, table)
+    ours, theirs = (paper.RESULTS[table][row][dataset][metric] for row in (better, worse))
+    found, how = round(ours - theirs, 3), claim.precision
+    agrees = {"exactly": abs(found - size) < 0.05, "over": found > size, "about": abs(found - size) <= 0.5}[how]
+    place = {"table": table, "better": better, "worse": worse, "dataset": dataset, "metric": metric}
+    return {**place, "text": size, "how": how, "found": found, "agrees": agrees}
 
 
 # --- one row ----------------------------------------------------------------------------------------------
@@ -74,8 +89,9 @@ def elsewhere(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
     for tests in evidence.tests.get("beside", []) if isinstance(claim.test, Better) else []:
         finding, needs = found(claim, replace(evidence, tests=tests))
         if not needs:
-            told = {"verdict": finding.verdict, "why": why(finding.verdict, finding.results, "")}
-            settings.append({"dataset": tests["dataset"], "data": tests["caption"], **told, "results": finding.results})
+            reason = why(finding.verdict, finding.results, "")
+            place = {"dataset": tests["dataset"], "data": tests["caption"]}
+            settings.append({**place, "verdict": finding.verdict, "why": reason, "results": finding.results})
     return settings
 
 
@@ -84,8 +100,7 @@ def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
     finding, needs = found(claim, evidence)
     return {
         "claim": claim.name, "place": claim.place, "says": claim.says, "about": list(claim.about),
-        "paper": [cell for quote in claim.quotes for cell in quoted(quote)],
-        "stated": [stated(amount) for amount in claim.amounts], "said": dict(claim.said),
+        "paper": quoted(claim), "stated": stated(claim), "said": dict(claim.said),
         "kind": type(claim.test).__name__, "compares": finding.compares,
         "data": (finding.data or evidence.tests.get("caption", "")) if finding.results else "",
         "clips": finding.clips, "seeds": finding.seeds, "results": finding.results,
@@ -113,46 +128,46 @@ def display(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The ledger as people read it, a line a claim."""
     lines = [
         {
-            "where": one["place"],
-            "the paper's numbers": paper_numbers(one),
-            "verdict": one["verdict"],
-            "here": compactly(one["results"]),
-            "why": one["why"],
+            "where": row["place"],
+            "the paper's numbers": paper_numbers(row),
+            "verdict": row["verdict"],
+            "here": compactly(row["results"]),
+            "why": row["why"],
         }
-        for one in rows
+        for row in rows
     ]
-    table = pd.DataFrame(lines, index=pd.Index([one["says"] for one in rows], name="claim of the paper"))
-    if any(one["beside"] for one in rows):
-        table.insert(3, "other data", [otherwise(one) for one in rows])
+    table = pd.DataFrame(lines, index=pd.Index([row["says"] for row in rows], name="claim of the paper"))
+    if any(row["beside"] for row in rows):
+        table.insert(3, "other data", [otherwise(row) for row in rows])
     return table
 
 
-def otherwise(one: Mapping[str, Any]) -> str:
+def otherwise(row: Mapping[str, Any]) -> str:
     """The settings of the data's dials at which a claim's verdict is another."""
-    differ = [setting for setting in one["beside"] if setting["verdict"] != one["verdict"]]
+    differ = [setting for setting in row["beside"] if setting["verdict"] != row["verdict"]]
     return "; ".join(f"{setting['dataset']}: {setting['verdict']}" for setting in differ)
 
 
 def flat(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One line a claim and comparison: the shape of the CSV."""
     lines = []
-    for one in rows:
-        about = {key: one[key] for key in ("claim", "place", "says", "data", "clips", "seeds", "verdict", "why")}
-        lines += [{**about, **result} for result in one["results"] or [{}]]
+    for row in rows:
+        about = {key: row[key] for key in ("claim", "place", "says", "data", "clips", "seeds", "verdict", "why")}
+        lines += [{**about, **result} for result in row["results"] or [{}]]
     return pd.DataFrame(lines)
 
 
 def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """What stands below the ledger: where the numbers come from, and how many claims have which verdict."""
-    counts = Counter(one["verdict"] for one in rows)
-    told = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
+    counts = Counter(row["verdict"] for row in rows)
+    totals = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
     source = f"Data: {tests['caption']}; profile: {tests['profile']}; " if tests else ""
     source += f"{NO_RESULT}; " if tests.get("profile") == "smoke" else ""
-    others = [f"{one['dataset']} is {one['caption']}" for one in tests.get("beside", [])]
+    others = [f"{setting['dataset']} is {setting['caption']}" for setting in tests.get("beside", [])]
     beside = f" Other data, where the verdict is another: {'; '.join(others)}." if others else ""
     return (
         f"{source}differences are ours minus theirs, with the smallest interval that holds those over clips and over "
-        f"seeds (95 %); `figures/claims.json` has every comparison.{beside} {len(rows)} claims: {told}."
+        f"seeds (95 %); `figures/claims.json` has every comparison.{beside} {len(rows)} claims: {totals}."
     )
 
 
@@ -191,8 +206,8 @@ def mixture(manifest: Mapping[str, Any]) -> str:
 
 def _without_verdict(row: Mapping[str, Any], mixed: str) -> dict[str, Any]:
     needs = f"{mixed}: run `mugkit reproduce` again"
-    told = {"verdict": "needs data", "why": why("needs data", row["results"], needs), "needs": needs}
-    return {**row, **told, "beside": []}
+    judged = {"verdict": "needs data", "why": why("needs data", row["results"], needs), "needs": needs}
+    return {**row, **judged, "beside": []}
 
 
 def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,11 +226,11 @@ def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def beside(dataset: str, profile: str, kept: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The same comparisons on other settings of the dials, as far as they are prepared and have run."""
-    settings = {one["dataset"]: one for one in kept}
+    settings = {tests["dataset"]: tests for tests in kept}
     for name in (f"{dataset}-{setting}" for setting in claim_tests.BESIDE):
         if name in available():
             settings[name] = fuller(claim_tests.measure(CLAIMS, load(name), profile), settings.get(name, {}))
-    return [one for one in settings.values() if one["comparisons"]]
+    return [tests for tests in settings.values() if tests["comparisons"]]
 
 
 def fuller(made: Mapping[str, Any], kept: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -235,26 +250,19 @@ def write(folder: Path) -> list[dict[str, Any]]:
     tests = tests_of(folder, manifest)
     rows = ledger(folder, tests)
     if mixed := mixture(manifest):
-        rows = [_without_verdict(one, mixed) for one in rows]
+        rows = [_without_verdict(row, mixed) for row in rows]
     if tests:
         files.write_json(folder / "claim_tests.json", tests)
     files.write_json(folder / "claims.json", rows)
     write_text(flat(rows), markdown(display(rows)), folder / "tables", "claims", caption(tests, rows))
     names = ["claims.json", "tables/claims.csv", "tables/claims.md", *(["claim_tests.json"] if tests else [])]
-    _enter(folder, names, made_with(manifest), round(time.perf_counter() - started, 1))
+    about, seconds = made_with(manifest), round(time.perf_counter() - started, 1)
+    enter(folder, MAKER, {name: _entry(folder / name, about, seconds, manifest.get(name, {})) for name in names})
     return rows
 
 
-def _enter(folder: Path, names: Sequence[str], about: Mapping[str, Any], seconds: float) -> None:
-    """Puts the ledger's files into the manifest, beside what the notebooks entered."""
-    path = folder / "manifest.json"
-    (files.home() / "runs").mkdir(parents=True, exist_ok=True)
-    with FileLock(files.home() / "runs" / "manifest.lock"):
-        before = manifest_of(folder)
-        manifest = {name: entry for name, entry in before.items() if entry.get("notebook") != MAKER}
-        for name in names:
-            made = {"versions": versions(), "seconds": seconds, "sha256": files.sha256(folder / name)}
-            old = before.get(name, {})
-            unchanged = old.get("sha256") == made["sha256"] and old.get("data") == about["data"]
-            manifest[name] = old if unchanged else {"notebook": MAKER, **about, **made}
-        files.write_json(path, dict(sorted(manifest.items())))
+def _entry(path: Path, about: Mapping[str, Any], seconds: float, before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A file's line in the manifest: as before where neither file nor data have changed."""
+    made = {"versions": versions(), "seconds": seconds, "sha256": files.sha256(path)}
+    unchanged = (before.get("sha256"), before.get("data")) == (made["sha256"], about["data"])
+    return before if unchanged else {"notebook": MAKER, **about, **made}

@@ -19,15 +19,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from torch import Tensor
 
-from mugkit.data.schema import LABEL_SCALE, Dataset, SplitName
+from mugkit.data.schema import LABEL_SCALE, MODALITIES, Dataset, SplitName
 from mugkit.engine import Run
 from mugkit.errors import UserError, unknown_name
+from mugkit.labels import source
+from mugkit.labels.source import LearnedLabels
 from mugkit.results import formats
 from mugkit.results.tables import records
 from mugkit.results.verdicts import hull, word
 from mugkit.statistics import t_interval
-from mugkit.systems import SYSTEMS
+from mugkit.systems import SYSTEMS, Work
 from mugkit.threads import one_thread
 
 Values = Float[np.ndarray, " clips"]
@@ -57,8 +60,8 @@ def _errors(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
 
 def _classes(limit: int) -> Callable[[Values, Values], Float[np.ndarray, "clips 2"]]:
     def hits(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
-        one, other = (np.round(np.clip(values, -limit, limit)) for values in (prediction, truth))
-        return np.stack([100.0 * (one == other), np.ones_like(truth)], axis=1)
+        predicted, true = (np.round(np.clip(values, -limit, limit)) for values in (prediction, truth))
+        return np.stack([100.0 * (predicted == true), np.ones_like(truth)], axis=1)
 
     return hits
 
@@ -216,6 +219,21 @@ def predictions(folders: Sequence[Path], dataset: Dataset, split: SplitName = "t
     return np.stack(rows)
 
 
+def training_labels(works: Sequence[Work]) -> dict[str, Rows]:
+    """Each modality's labels of the training split, a row a run, wherever its system has them from."""
+    labels = [_labels(work) for work in works]
+    return {m: np.stack([by_modality[m].numpy() for by_modality in labels]) for m in MODALITIES}
+
+
+def _labels(work: Work) -> Mapping[str, Float[Tensor, " clips"]]:
+    kind = work.system.labels
+    if kind == "mucn":
+        return LearnedLabels.load(work.learned_labels()).labels
+    if kind in source.ONLINE:
+        return source.saved_labels(work.result())
+    return {"copy": source.copied, "true": source.true}[kind](work.dataset).values
+
+
 def of_runs(
     runs: Sequence[Run], reference: Sequence[Run], dataset: Dataset, metric: str = "MAE", split: SplitName = "test"
 ) -> dict[str, Any]:
@@ -253,7 +271,7 @@ def against(
 def columns(table: pd.DataFrame) -> dict[str, list[str]]:
     """Differences and both their intervals, as people read them."""
     metrics, differences = table["metric"], zip(table["metric"], table["difference"], strict=True)
-    shown = {"difference": [formats.number(*one, signed=True) for one in differences]}
+    shown = {"difference": [formats.number(*pair, signed=True) for pair in differences]}
     for which in ("clips", "seeds"):
         shown[f"over {which}"] = list(map(formats.span, metrics, table[f"{which}_low"], table[f"{which}_high"]))
     return shown

@@ -68,11 +68,11 @@ def stepper(work: Work) -> Callable[[int], None]:
     trainer = Trainer.of(work)
     order = trainer.order(work.spec.seed, 0)
 
-    def one(number: int) -> None:
+    def make_step(number: int) -> None:
         epoch, position = divmod(number, len(order))
         trainer.step(trainer.clips.batch(order[position]), epoch)
 
-    return one
+    return make_step
 
 
 def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[str, list[float]]:
@@ -94,7 +94,7 @@ def step_times(works: Mapping[str, Work], rounds: int = 40) -> pd.DataFrame:
         seconds = alternate({name: stepper(work) for name, work in works.items()}, rounds)
     rows = []
     for name, values in seconds.items():
-        ratios = [one / other for one, other in zip(values, seconds[first], strict=True)]
+        ratios = [ours / other for ours, other in zip(values, seconds[first], strict=True)]
         low, median, high = statistics.quantiles(ratios, n=4)
         rows.append({"system": name, "ratio": median, "lower_quartile": low, "upper_quartile": high})
     return pd.DataFrame(rows)

@@ -37,7 +37,7 @@ SIMS, CREMA_D = "CH-SIMS's annotators", "CREMA-D's voters"
 # a clip's sound or picture alone, against that of those named for the whole clip.
 CREMA_D_AGREEMENT: Mapping[str, float] = {"clips": 7442, "corr(y, y_a)": 0.665, "corr(y, y_v)": 0.944}
 MARKERS = {"l": "s", "a": "o", "v": "^"}
-SIZES = PAPER_SPLITS["reviews"]
+SIZES, SEED = PAPER_SPLITS["reviews"], 2024  # as the default data set is made
 
 
 # --- expression: what can be read -------------------------------------------------------------------
@@ -59,7 +59,7 @@ def ceiling(labels: Float[np.ndarray, "clips"], noise: float) -> float:
     return float(np.sqrt(variance / np.average(centred**2, weights=counts)))
 
 
-def reading(sentences: pd.DataFrame, seed: int = 2024, sizes: Sequence[int] = SIZES) -> list[dict[str, Any]]:
+def reading(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> list[dict[str, Any]]:
     """A record a setting of expression and a stream, at the default's disagreement.
 
     Keys: `expression`, `modality`, `noise`, `ceiling` (of all clips), and the test correlations of a ridge probe of
@@ -67,7 +67,7 @@ def reading(sentences: pd.DataFrame, seed: int = 2024, sizes: Sequence[int] = SI
     """
     records = []
     for expression in EXPRESSION:
-        dataset = reviews.assemble(sentences, seed, reviews.Dials(expression=expression), sizes)
+        dataset = reviews.assemble(sentences, SEED, reviews.Dials(expression=expression), sizes)
         for style in stream_styles(expression):
             m, noise = style.modality, style.expression_noise
             labels = np.concatenate([split.true_labels[m] for split in dataset.splits.values()]) / dataset.label_scale
@@ -89,12 +89,12 @@ def reading_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """A row a setting: noise, then for each stream the ceiling and the probe's r, then the probe's r with y."""
     rows: dict[str, dict[str, str]] = {}
     for expression in EXPRESSION:
-        pair = [one for one in records if one["expression"] == expression]
+        pair = [record for record in records if record["expression"] == expression]
         row = {"noise": _noise(expression)}
-        for one in pair:
-            name = MODALITY_NAMES[one["modality"]]
-            row |= {f"{name}, ceiling": f"{one['ceiling']:.2f}", f"{name}, probe": f"{one['probe']:.2f}"}
-        rows[expression] = row | {"the probes, r with y": " / ".join(f"{one['with y']:.2f}" for one in pair)}
+        for record in pair:
+            name = MODALITY_NAMES[record["modality"]]
+            row |= {f"{name}, ceiling": f"{record['ceiling']:.2f}", f"{name}, probe": f"{record['probe']:.2f}"}
+        rows[expression] = row | {"the probes, r with y": " / ".join(f"{record['with y']:.2f}" for record in pair)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression")
 
 
@@ -116,7 +116,7 @@ def one_rater(sentences: pd.DataFrame) -> float:
 # --- disagreement: how far labels lie apart ---------------------------------------------------------
 
 
-def apart(sentences: pd.DataFrame, seed: int = 2024, sizes: Sequence[int] = SIZES) -> dict[str, dict[str, float]]:
+def apart(sentences: pd.DataFrame, seed: int = SEED, sizes: Sequence[int] = SIZES) -> dict[str, dict[str, float]]:
     """Statistics of `agreement` with the number of `clips`: at each setting of disagreement, then of people.
 
     Of CREMA-D's voters only correlations of voice and face with the whole clip are known.
@@ -158,7 +158,7 @@ def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str
     drawn = Figure(figsize=(11.5, 4.2), layout="constrained")
     left, right = drawn.subplots(1, 2, sharey=True)
     for m in FRAME_MODALITIES:
-        _reading_lines(left, [one for one in records if one["modality"] == m], m)
+        _reading_lines(left, [record for record in records if record["modality"] == m], m)
     left.set(title="expression: what can be read of a stream", xlabel="setting (noise of expression, labels of ±1)")
     left.set(ylabel="correlation", ylim=(0, 1))
     for m in MODALITIES:
@@ -175,7 +175,7 @@ def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str
 
 def _reading_lines(axes: Axes, records: Sequence[Mapping[str, Any]], modality: str) -> None:
     color, marker, name = MODALITY_COLORS[modality], MARKERS[modality], MODALITY_NAMES[modality]
-    most, read = ([one[key] for one in records] for key in ("ceiling", "probe"))
+    most, read = ([record[key] for record in records] for key in ("ceiling", "probe"))
     axes.plot(most, "--", color=color, marker=marker, mfc="white", label=f"{name}: any reader at most")
     axes.plot(read, "-", color=color, marker=marker, label=f"{name}: ridge on mean frames")
     axes.set_xticks(range(len(EXPRESSION)), [f"{setting}\n{_noise(setting)}" for setting in EXPRESSION])
@@ -186,8 +186,8 @@ def sentence(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[s
     """What both dials do, in two sentences: readings at either end, labels at each setting and of people."""
     parts = []
     for setting in list(EXPRESSION)[:: len(EXPRESSION) - 1]:
-        pair = [one for one in records if one["expression"] == setting]
-        streams = [f"r {one['probe']:.2f} of {one['ceiling']:.2f} ({MODALITY_NAMES[one['modality']]})" for one in pair]
+        pair = [record for record in records if record["expression"] == setting]
+        streams = [f"r {r['probe']:.2f} of {r['ceiling']:.2f} ({MODALITY_NAMES[r['modality']]})" for r in pair]
         parts.append(f"{listed(streams)} at {setting}")
     labels = [
         f"{listed([_told(numbers, f'corr(y, y_{m})') for m in MODALITIES])} at {name}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from functools import partial
 
 COUNT = "Parameters"  # Table 6's one column
 _PERCENTAGES = ("Acc", "F1", "sign", "share", "probe")
@@ -30,6 +32,11 @@ def number(metric: str, value: float | None, signed: bool = False) -> str:
 def spread(metric: str, mean: float | None, std: float | None) -> str:
     """`47.5 ± 0.6`; the deviation is left out where there is none."""
     return number(metric, mean) + (f" ± {number(metric, std)}" if known(mean) and known(std) else "")
+
+
+def spreads(metric: str, means: Iterable[float | None], stds: Iterable[float | None]) -> list[str]:
+    """A column of spreads."""
+    return list(map(partial(spread, metric), means, stds))
 
 
 def span(metric: str, low: float | None, high: float | None, signed: bool = True) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,6 +22,7 @@ from mugkit.data.store import load
 from mugkit.engine import Run
 from mugkit.results import comparison, formats
 from mugkit.results.settings import flat
+from mugkit.results.study import by_setting, over_seeds
 from mugkit.results.style import ACCENT, MODALITY_COLORS
 from mugkit.results.verdicts import word
 from mugkit.search import finished
@@ -72,52 +72,44 @@ def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
     Returns:
         Two rows: beta, mean, std and n of the test MAE; difference, its intervals and verdict in the first.
     """
-    theirs = with_table_2(dataset.name, profile)
-    runs = engines.run_all([*theirs, *(replace(spec, changes=()) for spec in theirs)])
-    groups, betas = (runs[: len(theirs)], runs[len(theirs) :]), (theirs[0], replace(theirs[0], changes=()))
-    rows = [
-        {"beta": float(engines.work(spec).hp.joint.beta)}
-        | mean_std([float(run.metrics["MAE"] or np.nan) for run in group])._asdict()
-        for group, spec in zip(groups, betas, strict=True)
-    ]
-    found = comparison.of_runs(*groups, dataset)
+    specs = with_table_2(dataset.name, profile)
+    wanted = {"Table 2": specs, "chosen": [replace(spec, changes=()) for spec in specs]}
+    theirs, chosen = by_setting(engines.run_all, wanted).values()
+    rows = [{"beta": float(engines.work(runs[0].spec).hp.joint.beta), **over_seeds(runs)} for runs in (theirs, chosen)]
+    found = comparison.of_runs(theirs, chosen, dataset)
     return pd.DataFrame([{**rows[0], **found, "verdict": word(found, BETTER, WORSE)}, {**rows[1], "verdict": DEFAULT}])
 
 
 def display_beside(table: pd.DataFrame) -> pd.DataFrame:
     """The same as people read it."""
-    errors = [formats.spread("MAE", *one) for one in zip(table["mean"], table["std"], strict=True)]
+    errors = formats.spreads("MAE", table["mean"], table["std"])
     against = pd.DataFrame(comparison.columns(table.assign(metric="MAE"))).replace("undefined", "–")
     shown = {"test MAE": errors, **against, "verdict": table["verdict"]}
     names = [f"β = {value:g}{said}" for value, said in zip(table["beta"], (", as in Table 2", ""), strict=True)]
     return pd.DataFrame(shown).set_index(pd.Index(names, name="MUG with"))
 
 
-def curves(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFrame:
+def curves(dataset: Dataset, profile: str) -> pd.DataFrame:
     """One row a field, value and metric: mean, std and n over seeds, and whether MAE differs from the default's.
 
     Columns: field, value, metric, mean, std, n; for MAE also difference, clips_low, clips_high, seeds_low,
     seeds_high and verdict against the run's own default. A value whose training diverged in any seed has no mean.
     """
-    specs = specifications(dataset.name, profile)
-    default = repeated("mug", dataset.name, profile, {})
-    runs = finished([*default, *(spec for group in specs.values() for spec in group)], engine)
-    seeds = len(default)
-    reference, groups = runs[:seeds], {key: runs[seeds * (i + 1) : seeds * (i + 2)] for i, key in enumerate(specs)}
-    rows = [row for (field, value), group in groups.items() for row in _rows(field, value, group, reference, dataset)]
+    groups = by_setting(finished, specifications(dataset.name, profile))
+    default = groups["alpha", defaults(dataset.name, profile)["alpha"]]
+    rows = [row for (field, value), runs in groups.items() for row in _rows(field, value, runs, default, dataset)]
     return pd.DataFrame(rows)
 
 
 def _rows(
-    field: str, value: float, runs: Sequence[Run | None], reference: Sequence[Run | None], dataset: Dataset
+    field: str, value: float, runs: Sequence[Run | None], default: Sequence[Run | None], dataset: Dataset
 ) -> list[dict[str, Any]]:
-    done, base = [run for run in runs if run], [run for run in reference if run]
+    done, base = [run for run in runs if run], [run for run in default if run]
     whole = len(done) == len(runs) == len(base)
     rows: list[dict[str, Any]] = []
     for metric in METRICS:
-        values = [run.metrics[metric] for run in done] if whole else []
-        mean, std, n = mean_std([np.nan if v is None else v for v in values] or [np.nan])
-        rows.append({"field": field, "value": value, "metric": metric, "mean": mean, "std": std, "n": n})
+        summary = over_seeds(done, metric) if whole else mean_std([None])._asdict()
+        rows.append({"field": field, "value": value, "metric": metric, **summary})
         if metric == "MAE":
             same = whole and [run.folder for run in done] == [run.folder for run in base]
             found = comparison.of_runs(done, base, dataset) if whole else {}

@@ -26,12 +26,13 @@ from mugkit.data.reviews import Dials
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.data.store import available, load
 from mugkit.engine import Run
-from mugkit.labels.source import LearnedLabels
 from mugkit.metrics import corr
-from mugkit.results import comparison, formats
+from mugkit.results import comparison
+from mugkit.results.comparison import Rows
+from mugkit.results.study import by_setting
 from mugkit.results.style import MODALITY_COLORS
 from mugkit.results.tables import records
-from mugkit.results.verdicts import hull, judge, size_of
+from mugkit.results.verdicts import judge, size_of, written
 
 WITHOUT, TRUE = "mug-without-unimodal", "mug-true-labels"
 SOURCES: Mapping[str, str] = {"copy": "copies of y", "mug": "MUG's labels", TRUE: "true labels"}
@@ -78,7 +79,7 @@ def specifications(setting: Setting, profile: str) -> dict[tuple[str, float], li
     return {(system, beta): repeated(system, name, profile, {"beta": beta}) for system, beta in pairs}
 
 
-def study(profile: str, engine_name: str = "local") -> pd.DataFrame:
+def study(profile: str) -> pd.DataFrame:
     """One row a setting, β and source: what it is worth, and what its labels are.
 
     Columns: expression, disagreement, noise (standard deviation, on ±1, of what sound shows besides its label), beta,
@@ -86,36 +87,37 @@ def study(profile: str, engine_name: str = "local") -> pd.DataFrame:
     seeds_high, seeds; share (of the true labels' gain, where these gain anything; else None); corr_l,
     corr_a, corr_v (of the training labels with the true ones, mean over seeds).
     """
-    wanted = {setting: specifications(setting, profile) for setting in settings(profile)}
-    engine.run_all([spec for groups in wanted.values() for specs in groups.values() for spec in specs], engine_name)
-    return pd.DataFrame([row for setting, groups in wanted.items() for row in _rows(setting, groups)])
+    runs = by_setting(engine.run_all, _wanted(profile))
+    rows = []
+    for setting in settings(profile):
+        rows += _rows(setting, {(system, beta): done for (at, system, beta), done in runs.items() if at == setting})
+    return pd.DataFrame(rows)
+
+
+def _wanted(profile: str) -> dict[tuple[Setting, str, float], list[RunSpec]]:
+    """All specifications of the map."""
+    by_place = {setting: specifications(setting, profile) for setting in settings(profile)}
+    return {(setting, *key): specs for setting, groups in by_place.items() for key, specs in groups.items()}
 
 
 def at_hand(profile: str, folder: Path) -> list[dict[str, Any]]:
     """The map's rows without a training: from finished runs, else as notebook 14 wrote them to `folder`; else none."""
-    if all(setting.dials.stored_as in available() for setting in settings(profile)):
-        specs = [
-            spec
-            for setting in settings(profile)
-            for group in specifications(setting, profile).values()
-            for spec in group
-        ]
-        if all(engine.work(spec).finished() for spec in specs):
-            return records(study(profile))
+    prepared = all(setting.dials.stored_as in available() for setting in settings(profile))
+    if prepared and all(engine.work(spec).finished() for specs in _wanted(profile).values() for spec in specs):
+        return records(study(profile))
     path = folder / "label_payoff.json"
     return files.read_json(path) if path.is_file() else []
 
 
-def _rows(setting: Setting, groups: Mapping[tuple[str, float], Sequence[RunSpec]]) -> list[dict[str, Any]]:
+def _rows(setting: Setting, runs: Mapping[tuple[str, float], Sequence[Run]]) -> list[dict[str, Any]]:
     dataset = load(setting.dials.stored_as)
-    runs = {key: [engine.run(spec) for spec in specs] for key, specs in groups.items()}
     without = next(found for (system, _), found in runs.items() if system == WITHOUT)
     noise = simulate.EXPRESSION[setting.expression]["a"]
     place = {"expression": setting.expression, "disagreement": setting.disagreement, "noise": noise}
     worth = {key: comparison.of_runs(found, without, dataset) for key, found in runs.items() if key[0] != WITHOUT}
     return [
         {**place, "beta": beta, "source": source, **found, "share": _share(found, worth[TRUE, beta])}
-        | label_quality(source, runs[source, beta], dataset)
+        | correlations(comparison.training_labels([engine.work(run.spec) for run in runs[source, beta]]), dataset)
         for (source, beta), found in worth.items()
     ]
 
@@ -126,15 +128,10 @@ def _share(found: Mapping[str, Any], true: Mapping[str, Any]) -> float | None:
     return found["difference"] / true["difference"] if gains else None
 
 
-def label_quality(source: str, runs: Sequence[Run], dataset: Dataset) -> dict[str, float]:
-    """Pearson's r of a source's training labels with the true ones, a modality each, mean over seeds."""
+def correlations(labels: Mapping[str, Rows], dataset: Dataset) -> dict[str, float]:
+    """Pearson's r of training labels with the true ones, a modality each, mean over seeds."""
     true = dataset.train.true_labels
-    if source == "mug":
-        labels = [LearnedLabels.load(engine.work(run.spec).learned_labels()).labels for run in runs]
-        made = [{m: one[m].numpy() for m in MODALITIES} for one in labels]
-    else:
-        made = [dict(true) if source == TRUE else dict.fromkeys(MODALITIES, dataset.train.labels)]
-    return {f"corr_{m}": float(np.mean([corr(one[m], true[m]) for one in made])) for m in MODALITIES}
+    return {f"corr_{m}": float(np.mean([corr(row, true[m]) for row in labels[m]])) for m in MODALITIES}
 
 
 # --- showing it
@@ -145,17 +142,13 @@ def display(table: pd.DataFrame, beta: float) -> pd.DataFrame:
     rows = table[np.isclose(table["beta"], beta)]
     shown = []
     for (disagreement, expression), group in rows.groupby(["disagreement", "expression"], sort=False):
-        by_source = {one["source"]: one for one in records(group)}
-        cells = {name: _worth(by_source[source]) for source, name in SOURCES.items()}
+        by_source = {row["source"]: row for row in records(group)}
+        cells = {name: written(by_source[source]) for source, name in SOURCES.items()}
         share = by_source["mug"]["share"]
         r = " → ".join(f"{_mean_corr(by_source[source]):.2f}" for source in ("copy", "mug"))
         found = {"MUG's share": "–" if share is None else f"{100 * share:.0f} %", "label r, copies → MUG": r}
         shown.append({"modalities": disagreement, "expression": expression, **cells, **found})
     return pd.DataFrame(shown).set_index(["modalities", "expression"])
-
-
-def _worth(row: Mapping[str, Any]) -> str:
-    return formats.estimate("MAE", row["difference"], *hull(row))
 
 
 def _mean_corr(row: Mapping[str, Any]) -> float:
@@ -193,45 +186,45 @@ def _draw_worth(axes: Axes, rows: pd.DataFrame, beta: float) -> None:
     """Differences with intervals over seeds; beside MUG's points its share of the true labels' gain in percent."""
     axes.axhline(0.0, color="0.6", linewidth=0.8)
     for offset, (source, name) in zip((-0.08, 0.0, 0.08), SOURCES.items(), strict=True):
-        one = rows[rows["source"] == source]
+        part = rows[rows["source"] == source]
         color, marker, line = _LOOKS[source]
-        x, y = np.arange(len(one)) + offset, one["difference"].to_numpy()
-        spread = [y - one["seeds_low"].to_numpy(float), one["seeds_high"].to_numpy(float) - y]
+        x, y = np.arange(len(part)) + offset, part["difference"].to_numpy()
+        spread = [y - part["seeds_low"].to_numpy(float), part["seeds_high"].to_numpy(float) - y]
         axes.errorbar(x, y, spread, color=color, marker=marker, linestyle=line, capsize=2, markersize=4, label=name)
         if source == "mug":
-            for place, value, share in zip(x, y, one["share"], strict=True):
+            for place, value, share in zip(x, y, part["share"], strict=True):
                 if not pd.isna(share):
                     axes.annotate(f"{100 * share:.0f} %", (place, value), (6, 4), textcoords="offset points",
                                   fontsize=7, color=color)  # fmt: skip
-    axes.set_xticks(range(len(one)), one["expression"])
+    axes.set_xticks(range(len(part)), part["expression"])
 
 
 def _draw_labels(axes: Axes, rows: pd.DataFrame) -> None:
     """MUG's labels in the modality's colour, copies dashed in the same."""
     for source, line in (("copy", "--"), ("mug", "-")):
-        one = rows[rows["source"] == source]
+        part = rows[rows["source"] == source]
         for m in MODALITIES:
             name = f"{MODALITY_NAMES[m]}, {SOURCES[source]}"
             axes.plot(
-                range(len(one)), one[f"corr_{m}"], color=MODALITY_COLORS[m], linestyle=line, marker=".", label=name
+                range(len(part)), part[f"corr_{m}"], color=MODALITY_COLORS[m], linestyle=line, marker=".", label=name
             )
-    axes.set_xticks(range(len(one)), one["expression"])
+    axes.set_xticks(range(len(part)), part["expression"])
 
 
 def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
     """When learned labels pay, written from the numbers: `rows` as for `draw`."""
     table = pd.DataFrame(rows)
-    told = [f"with β = {beta:g} {_at(rows)}" for beta, rows in table.groupby("beta", sort=False)]
-    return f"On reviews (real text, simulated sound and vision), {'; '.join(told)}."
+    parts = [f"with β = {beta:g} {_at(rows)}" for beta, rows in table.groupby("beta", sort=False)]
+    return f"On reviews (real text, simulated sound and vision), {'; '.join(parts)}."
 
 
 def _at(rows: pd.DataFrame) -> str:
     """At how many settings MUG's labels pay at one β, and where most."""
     mug = records(rows[rows["source"] == "mug"])
-    paying = sum(judge(one, -1) == "as claimed" for one in mug)
-    best = min(mug, key=lambda one: float(one["difference"]))
+    paying = sum(judge(row, -1) == "as claimed" for row in mug)
+    best = min(mug, key=lambda row: float(row["difference"]))
     share = "" if best["share"] is None else f", {100 * best['share']:.0f} % of what true labels gain"
     return (
         f"MUG's labels lower the test MAE at {paying} of {len(mug)} settings of the dials, most at "
-        f"{best['expression']} expression and {best['disagreement']} disagreement ({_worth(best)}{share})"
+        f"{best['expression']} expression and {best['disagreement']} disagreement ({written(best)}{share})"
     )

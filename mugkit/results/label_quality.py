@@ -41,7 +41,7 @@ def _row(dataset: Dataset, learned: Sequence[LearnedLabels], modality: str, name
     metric, true = LABELS[name], dataset.train.true_labels[modality].astype(np.float64)
     ours = np.stack([labels.labels[modality].numpy() for labels in learned]).astype(np.float64)
     copies = np.broadcast_to(dataset.train.labels.astype(np.float64), ours.shape)
-    copied, *values = (float(metric.value(metric.parts(one, true).sum(0))) for one in (copies[0], *ours))
+    copied, *values = (float(metric.value(metric.parts(row, true).sum(0))) for row in (copies[0], *ours))
     mean, std, n = mean_std(values)
     found = comparison.compare(metric, ours, copies, true)
     levels = {"modality": MODALITY_NAMES[modality], "measure": name, "copy": copied, "mucn": mean, "mucn_std": std}
@@ -53,7 +53,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
     shown = pd.DataFrame(
         {
             "y_m ← y": table["copy"].map("{:.3f}".format),
-            "MUCN": [formats.spread("MAE", *one) for one in zip(table["mucn"], table["mucn_std"], strict=True)],
+            "MUCN": formats.spreads("MAE", table["mucn"], table["mucn_std"]),
             **comparison.columns(table),
             "MUCN is": table["verdict"],
         }

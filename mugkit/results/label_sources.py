@@ -20,6 +20,7 @@ from mugkit.engine import Run
 from mugkit.errors import UserError
 from mugkit.metrics import corr, mae
 from mugkit.results import formats
+from mugkit.results.study import over_seeds
 from mugkit.statistics import mean_std
 
 Labels = Mapping[str, Float[np.ndarray, " clips"]]
@@ -70,21 +71,17 @@ def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.Dat
 
 
 def _over_seeds(labels: Sequence[np.ndarray], true: np.ndarray, measure: str) -> dict[str, float | int]:
-    mean, std, n = mean_std([MEASURES[measure](one, true) if len(true) else np.nan for one in labels])
-    return {"mean": mean, "std": std, "n": n}
+    return mean_std([MEASURES[measure](of_seed, true) if len(true) else None for of_seed in labels])._asdict()
 
 
 def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """The table with stage 3's MAE and Corr on the test split for every source that was trained with."""
-    lines = []
-    for source, done in runs.items():
-        for measure in ("MAE", "Corr"):
-            values = [np.nan if (value := run.metrics[measure]) is None else value for run in done]
-            mean, std, n = mean_std(values)
-            lines.append(
-                {"source": source, "clips": "test", "n_clips": None, "modality": "multimodal", "measure": measure}
-                | {"mean": mean, "std": std, "n": n}
-            )
+    place = {"clips": "test", "n_clips": None, "modality": "multimodal"}
+    lines = [
+        {"source": source, **place, "measure": measure, **over_seeds(done, measure)}
+        for source, done in runs.items()
+        for measure in ("MAE", "Corr")
+    ]
     return pd.concat([table, pd.DataFrame(lines)], ignore_index=True)
 
 

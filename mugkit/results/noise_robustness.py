@@ -21,14 +21,12 @@ from mugkit import noise
 from mugkit.config import RunSpec, repeated
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.engine import Run
-from mugkit.labels import source
-from mugkit.labels.source import LearnedLabels
 from mugkit.results import comparison, formats
-from mugkit.results.comparison import LABELS
+from mugkit.results.comparison import LABELS, Rows
 from mugkit.results.label_sources import Labels
+from mugkit.results.study import by_setting
 from mugkit.results.verdicts import word
 from mugkit.statistics import mean_std
-from mugkit.systems import SYSTEMS
 
 SOURCES = ("copy", "ulgm", "mug")
 LEVELS = (0.0, 1.0, 2.0)  # k of `mugkit.noise`
@@ -61,11 +59,11 @@ def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -
     names = dict(zip(place.categories, _bin_names(rho), strict=True))
     rows = []
     for name, seeds in sources.items():
-        errors = [np.mean([np.abs(labels[m] - true[m]) for m in MODALITIES], axis=0) for labels in seeds]
+        errors = [_errors(dataset, labels) for labels in seeds]
         for category, said in names.items():
             chosen = np.asarray(place == category)
             if chosen.any():
-                mean, std, n = mean_std([float(one[chosen].mean()) for one in errors])
+                mean, std, n = mean_std([float(of_seed[chosen].mean()) for of_seed in errors])
                 rows.append({"source": name, "bin": said, "clips": int(chosen.sum()), "mean": mean, "std": std, "n": n})
     return pd.DataFrame(rows)
 
@@ -78,7 +76,7 @@ def _bin_names(rho: float) -> list[str]:
 
 def display_bins(table: pd.DataFrame) -> pd.DataFrame:
     """Sources down, bins across with their numbers of clips."""
-    cells = [formats.spread("MAE", *one) for one in zip(table["mean"], table["std"], strict=True)]
+    cells = formats.spreads("MAE", table["mean"], table["std"])
     heads = [f"{name} ({clips} clips)" for name, clips in zip(table["bin"], table["clips"], strict=True)]
     shown = table.assign(cell=cells, head=heads).pivot(index="source", columns="head", values="cell")
     return shown.loc[list(dict.fromkeys(table["source"])), list(dict.fromkeys(heads))].rename_axis(columns=None)
@@ -97,7 +95,7 @@ class Study:
     """
 
     runs: Mapping[tuple[str, float], list[Run]]
-    labels: Mapping[tuple[str, float], dict[str, Float[np.ndarray, "seeds clips"]]]
+    labels: Mapping[tuple[str, float], dict[str, Rows]]
 
 
 def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSpec, float]]]:
@@ -106,38 +104,12 @@ def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSp
     return {(s, k): [(spec, k) for spec in repeated(s, dataset, profile, {})] for s, k in cells}
 
 
-def note(table: pd.DataFrame) -> str:
-    """What belongs below the study's table."""
-    return (
-        f"k times the spread of a sentence's raters; whole trainings, {table['n'].max()} seeds of all stages, each "
-        "with noise of its own; labels of the training split, stage 3 on the clean test split"
-    )
-
-
 def study(dataset: Dataset, profile: str) -> Study:
     """All of `jobs`; what is stored is reused."""
     wanted = jobs(dataset.name, profile)
-    done = iter(noise.run_all([job for group in wanted.values() for job in group]))
-    runs = {cell: [next(done) for _ in group] for cell, group in wanted.items()}
-    labels = {
-        cell: _stacked([_labels(*job, run) for job, run in zip(group, runs[cell], strict=True)])
-        for cell, group in wanted.items()
-    }
-    return Study(runs, labels)
-
-
-def _labels(spec: RunSpec, k: float, run: Run) -> Labels:
-    """One run's labels of the training split, wherever they come from."""
-    todo, kind = noise.work(spec, k), SYSTEMS[spec.system].labels
-    if kind == "mucn":
-        values = LearnedLabels.load(todo.learned_labels()).labels
-    else:
-        values = source.saved_labels(run.folder) if kind in source.ONLINE else source.copied(todo.dataset).values
-    return {m: values[m].numpy() for m in MODALITIES}
-
-
-def _stacked(seeds: Sequence[Labels]) -> dict[str, Float[np.ndarray, "seeds clips"]]:
-    return {m: np.stack([labels[m] for labels in seeds]) for m in MODALITIES}
+    runs = by_setting(noise.run_all, wanted)
+    works = {cell: [noise.work(*job) for job in group] for cell, group in wanted.items()}
+    return Study(runs, {cell: comparison.training_labels(group) for cell, group in works.items()})
 
 
 def robustness(dataset: Dataset, found: Study) -> pd.DataFrame:
@@ -151,15 +123,15 @@ def robustness(dataset: Dataset, found: Study) -> pd.DataFrame:
     for column, words in WORDS.items():
         differences = [row.pop(column) for row in rows]
         together = sum(map(bool, differences))
-        for row, one in zip(rows, differences, strict=True):
-            row |= {f"{column}_{end}": one.get(end) for end in ENDS}
-            row[f"{column}_verdict"] = word(one, *words, together) if one else ""
+        for row, difference in zip(rows, differences, strict=True):
+            row |= {f"{column}_{end}": difference.get(end) for end in ENDS}
+            row[f"{column}_verdict"] = word(difference, *words, together) if difference else ""
     return pd.DataFrame(rows)
 
 
 def _row(dataset: Dataset, found: Study, system: str, k: float) -> dict[str, Any]:
     runs, errors = found.runs[system, k], _errors(dataset, found.labels[system, k])
-    labels, tests = mean_std(list(errors.mean(1))), mean_std([float(run.metrics["MAE"] or np.nan) for run in runs])
+    labels, tests = mean_std(list(errors.mean(1))), mean_std([run.metrics["MAE"] for run in runs])
     zero = np.zeros(errors.shape[1])
     copied = _errors(dataset, found.labels["copy", k])
     against = comparison.compare(LABELS["MAE"], errors, copied, zero) if system != "copy" else {}
@@ -170,15 +142,14 @@ def _row(dataset: Dataset, found: Study, system: str, k: float) -> dict[str, Any
     }  # fmt: skip
 
 
-def _errors(dataset: Dataset, labels: Mapping[str, np.ndarray]) -> Float[np.ndarray, "seeds clips"]:
+def _errors(dataset: Dataset, labels: Mapping[str, np.ndarray]) -> Float[np.ndarray, "*seeds clips"]:
     """|label − true label|, mean over modalities: against 0 its MAE is the labels' MAE."""
     return np.mean([np.abs(labels[m] - dataset.train.true_labels[m]) for m in MODALITIES], axis=0)
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
     """The study as people read it."""
-    labels = [formats.spread("MAE", *one) for one in zip(table["labels_mean"], table["labels_std"], strict=True)]
-    tests = [formats.spread("MAE", *one) for one in zip(table["test_mean"], table["test_std"], strict=True)]
+    labels, tests = (formats.spreads("MAE", table[f"{of}_mean"], table[f"{of}_std"]) for of in ("labels", "test"))
     shown = {"label MAE": labels, "labels, against copies": table["against_copy_verdict"].tolist()}
     shown |= {"test MAE": tests, "test, against k = 0": table["test_change_verdict"].tolist()}
     index = pd.MultiIndex.from_arrays([table["source"], table["k"].map("{:g}".format)], names=["labels from", "k"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,15 +61,19 @@ class Outputs:
 
     def finish(self) -> list[str]:
         """Enters everything into the manifest, beside what other notebooks entered; returns the names."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "manifest.json"
-        (files.home() / "runs").mkdir(parents=True, exist_ok=True)
-        with FileLock(files.home() / "runs" / "manifest.lock"):
-            manifest = files.read_json(path) if path.exists() else {}
-            manifest = {k: v for k, v in manifest.items() if v["notebook"] != self.notebook}
-            manifest |= {name: self.entry(name) for name in self.seconds}
-            files.write_json(path, dict(sorted(manifest.items())))
+        enter(self.folder, self.notebook, {name: self.entry(name) for name in self.seconds})
         return sorted(self.seconds)
+
+
+def enter(folder: Path, maker: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Puts a maker's outputs into the folder's `manifest.json`, in place of those that it entered before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "manifest.json"
+    (files.home() / "runs").mkdir(parents=True, exist_ok=True)
+    with FileLock(files.home() / "runs" / "manifest.lock"):
+        before = files.read_json(path) if path.exists() else {}
+        kept = {name: entry for name, entry in before.items() if entry.get("notebook") != maker}
+        files.write_json(path, dict(sorted({**kept, **entries}.items())))
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:

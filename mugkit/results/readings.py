@@ -41,8 +41,8 @@ def validation(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> pd.DataFr
     """
     rows = []
     for name, done in runs.items():
-        mean, std, n = mean_std([run.valid_metrics["MAE"] or float("nan") for run in done])
-        row = {"reading": name, "metric": "MAE", "mean": mean, "std": std, "n": n}
+        summary = mean_std([run.valid_metrics["MAE"] for run in done])._asdict()
+        row = {"reading": name, "metric": "MAE", **summary}
         found = comparison.of_runs(done, runs[PLAIN], dataset, split="valid") if name != PLAIN else {}
         rows.append({**row, **found, "verdict": word(found, "lower", "higher") if found else ""})
     return pd.DataFrame(rows)
@@ -50,10 +50,10 @@ def validation(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> pd.DataFr
 
 def show_validation(table: pd.DataFrame) -> pd.DataFrame:
     """`validation` as people read it."""
-    spreads = [formats.spread("MAE", *one) for one in zip(table["mean"], table["std"], strict=True)]
     differences = comparison.columns(table)
-    differences["difference"] = ["–" if one == "undefined" else one for one in differences["difference"]]
-    shown = {"validation MAE": spreads, **differences, "than without": [one or "–" for one in table["verdict"]]}
+    differences["difference"] = [text.replace("undefined", "–") for text in differences["difference"]]
+    shown = {"validation MAE": formats.spreads("MAE", table["mean"], table["std"]), **differences}
+    shown["than without"] = table["verdict"].replace("", "–").tolist()
     return pd.DataFrame(shown, index=pd.Index(table["reading"], name="contrastive learning"))
 
 
@@ -65,7 +65,6 @@ def labels(dataset: Dataset, learned: Mapping[str, Sequence[LearnedLabels]]) -> 
 
 def show_labels(table: pd.DataFrame) -> pd.DataFrame:
     """`labels` as people read it: readings down; modalities and measures across."""
-    spreads = zip(table["mucn"], table["mucn_std"], strict=True)
-    cells = table.assign(value=[formats.spread("MAE", *one) for one in spreads])
+    cells = table.assign(value=formats.spreads("MAE", table["mucn"], table["mucn_std"]))
     wide = cells.pivot(index="reading", columns=["measure", "modality"], values="value")
     return wide.loc[list(dict.fromkeys(table["reading"]))].rename_axis(index="contrastive learning")

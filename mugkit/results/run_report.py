@@ -8,14 +8,13 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
-
 from mugkit import metrics
-from mugkit.data.schema import SPLITS, Dataset
+from mugkit.data.schema import SPLITS, Dataset, SplitName
 from mugkit.data.vocabulary import unknown
 from mugkit.device import choose_device
 from mugkit.engine import Run
 from mugkit.metrics import HEADLINE
+from mugkit.results import comparison
 from mugkit.runs import versions
 from mugkit.systems import configuration
 
@@ -38,10 +37,10 @@ def _written(value: Any) -> str:
 def undefined(run: Run, dataset: Dataset) -> dict[str, dict[str, str]]:
     """By split, the metrics that are undefined and why; empty where all are defined."""
     found = {}
-    for split, values in (("test", run.metrics), ("valid", run.valid_metrics)):
+    splits: tuple[SplitName, SplitName] = ("test", "valid")
+    for split, values in zip(splits, (run.metrics, run.valid_metrics), strict=True):
         if None in values.values():
-            table = pd.read_parquet(run.folder / "predictions.parquet").query("split == @split").set_index("id")
-            prediction = table.loc[dataset.splits[split].ids, "prediction"].to_numpy()
+            (prediction,) = comparison.predictions([run.folder], dataset, split)
             found[split] = metrics.undefined(prediction, dataset.splits[split].labels, dataset.family)
     return found
 

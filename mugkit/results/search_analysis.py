@@ -26,23 +26,25 @@ from sklearn.model_selection import KFold
 from mugkit.errors import UserError
 from mugkit.results import formats
 from mugkit.results.style import ACCENT, MODALITY_COLORS
+from mugkit.results.verdicts import LEVEL
 from mugkit.search_file import Record
 from mugkit.statistics import bootstrap, holm, t_interval
 
+SEED = 1111  # of folds and forests
 FEWEST = 4  # trials; below that there is nothing to correlate
 MATTERS, UNSEEN = "matters", "no effect seen"
 
 
-def scored(one: Record) -> pd.DataFrame:
+def scored(record: Record) -> pd.DataFrame:
     """The finished trials, one row each: trial, the searched fields, `valid`; and `test` where it was looked at (MAE).
 
     Raises:
         UserError: fewer than four.
     """
-    table = one.search.frame().dropna(subset=["valid"]).reset_index(drop=True)
+    table = record.search.frame().dropna(subset=["valid"]).reset_index(drop=True)
     if len(table) < FEWEST:
         raise UserError(f"{len(table)} trials have scores; {FEWEST} are needed", fix="try more configurations")
-    return table.assign(test=one.tested.errors) if one.tested else table
+    return table.assign(test=record.tested.errors) if record.tested else table
 
 
 def fields(table: pd.DataFrame) -> list[str]:
@@ -50,12 +52,11 @@ def fields(table: pd.DataFrame) -> list[str]:
     return [name for name in table.columns if name not in ("trial", "valid", "test")]
 
 
-def importance(table: pd.DataFrame, seed: int = 1111, level: float = 0.05) -> pd.DataFrame:
+def importance(table: pd.DataFrame) -> pd.DataFrame:
     """Which fields move the validation MAE.
 
     Args:
         table: what `scored` returned.
-        seed: of folds and forest.
 
     Returns:
         One row a field: `rho` (Spearman's, with the validation MAE), `p`, `p_corrected`, `importance` (rise of the
@@ -64,11 +65,11 @@ def importance(table: pd.DataFrame, seed: int = 1111, level: float = 0.05) -> pd
     """
     names = fields(table)
     rho, p = zip(*(_rank_correlation(table[name], table["valid"]) for name in names), strict=True)
-    raised = _held_out_importance(table[names].to_numpy(float), table["valid"].to_numpy(), seed)
-    intervals = [t_interval(list(raised[:, i]), 1 - level / len(names)) for i in range(len(names))]
+    raised = _held_out_importance(table[names].to_numpy(float), table["valid"].to_numpy())
+    intervals = [t_interval(list(raised[:, i]), 1 - LEVEL / len(names)) for i in range(len(names))]
     rows = pd.DataFrame({"field": names, "rho": rho, "p": p, "p_corrected": holm(p), "importance": raised.mean(0)})
     rows["low"], rows["high"] = [low for low, _ in intervals], [high for _, high in intervals]
-    matters = (rows["p_corrected"] < level) | (rows["low"] > 0)
+    matters = (rows["p_corrected"] < LEVEL) | (rows["low"] > 0)
     rows["verdict"] = np.where(matters, MATTERS, UNSEEN)
     return rows
 
@@ -81,8 +82,8 @@ def _rank_correlation(values: pd.Series, scores: pd.Series) -> tuple[float, floa
     return (0.0, 1.0) if math.isnan(result.statistic) else (float(result.statistic), float(result.pvalue))
 
 
-def _folds(trials: int, seed: int) -> KFold:
-    return KFold(min(5, trials), shuffle=True, random_state=seed)
+def _folds(trials: int) -> KFold:
+    return KFold(min(5, trials), shuffle=True, random_state=SEED)
 
 
 class _Forest(RandomForestRegressor):
@@ -96,27 +97,23 @@ class _Forest(RandomForestRegressor):
         return total / len(self.estimators_)
 
 
-def _forest(seed: int) -> RandomForestRegressor:
-    return _Forest(100, random_state=seed)
-
-
 def _held_out_importance(
-    x: Float[np.ndarray, "trials fields"], y: Float[np.ndarray, " trials"], seed: int
+    x: Float[np.ndarray, "trials fields"], y: Float[np.ndarray, " trials"]
 ) -> Float[np.ndarray, "folds fields"]:
     rows = []
-    for fitted, held_out in _folds(len(y), seed).split(x):
-        model = _forest(seed).fit(x[fitted], y[fitted])
-        options = {"scoring": "neg_mean_absolute_error", "n_repeats": 5, "random_state": seed}
+    for fitted, held_out in _folds(len(y)).split(x):
+        model = _Forest(100, random_state=SEED).fit(x[fitted], y[fitted])
+        options = {"scoring": "neg_mean_absolute_error", "n_repeats": 5, "random_state": SEED}
         rows.append(permutation_importance(model, x[held_out], y[held_out], **options).importances_mean)
     return np.stack(rows)
 
 
-def predictability(table: pd.DataFrame, seed: int = 1111) -> float:
+def predictability(table: pd.DataFrame) -> float:
     """R² of the forest on trials it was not fitted to; at or below zero its importances mean nothing."""
     x, y = table[fields(table)].to_numpy(float), table["valid"].to_numpy()
     guesses = np.empty(len(y))
-    for fitted, held_out in _folds(len(y), seed).split(x):
-        guesses[held_out] = _forest(seed).fit(x[fitted], y[fitted]).predict(x[held_out])
+    for fitted, held_out in _folds(len(y)).split(x):
+        guesses[held_out] = _Forest(100, random_state=SEED).fit(x[fitted], y[fitted]).predict(x[held_out])
     return float(r2_score(y, guesses))
 
 
@@ -127,7 +124,7 @@ def display(rows: pd.DataFrame) -> pd.DataFrame:
     shown: dict[str, Any] = {
         "rank correlation": rows["rho"].map("{:+.2f}".format),
         "p, corrected": rows["p_corrected"].map("{:.3f}".format),
-        "importance, interval over folds": [formats.estimate("importance", *one) for one in ends],
+        "importance, interval over folds": [formats.estimate("importance", *row) for row in ends],
         "verdict": rows["verdict"],
     }
     return pd.DataFrame(shown).set_index(pd.Index(rows["field"], name="field"))

@@ -20,10 +20,10 @@ from mugkit import engine as engines
 from mugkit.config import Hyperparameters, Profile, RunSpec, open_choices, repeated
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.engine import Run
-from mugkit.labels.source import LearnedLabels
 from mugkit.results import comparison, formats
 from mugkit.results.comparison import LABELS
 from mugkit.results.settings import flat
+from mugkit.results.study import by_setting
 from mugkit.results.verdicts import Difference, word
 from mugkit.search import finished
 
@@ -91,8 +91,8 @@ ALTERNATIVES: Mapping[str, Alternative] = {
 def plan(dataset: str, profile: str) -> tuple[dict[str, Any], dict[str, str]]:
     """What to try: field → alternative value; and field → reason, of the fields that are not tried here."""
     hp = engines.work(repeated("mug", dataset, profile, {})[0]).hp
-    reasons = {name: one.excluded(hp, config.profile(profile)) for name, one in ALTERNATIVES.items()}
-    values = {name: one.of(flat(hp)[name]) for name, one in ALTERNATIVES.items() if not reasons[name]}
+    reasons = {name: other.excluded(hp, config.profile(profile)) for name, other in ALTERNATIVES.items()}
+    values = {name: other.of(flat(hp)[name]) for name, other in ALTERNATIVES.items() if not reasons[name]}
     return values, {name: reason for name, reason in reasons.items() if reason}
 
 
@@ -102,7 +102,7 @@ def specifications(dataset: str, profile: str) -> dict[str, list[RunSpec]]:
     return {name: repeated("mug", dataset, profile, changes) for name, changes in tried.items()}
 
 
-def ledger(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFrame:
+def ledger(dataset: Dataset, profile: str) -> pd.DataFrame:
     """One row an open choice.
 
     Columns: field, default, alternative, why; test_difference, of the test MAE, with its interval over seeds in
@@ -112,54 +112,35 @@ def ledger(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFram
     """
     values, reasons = plan(dataset.name, profile)
     specs = specifications(dataset.name, profile)
-    done = finished([spec for group in specs.values() for spec in group], engine)
-    size = len(specs[""])
-    runs = {name: done[i * size : (i + 1) * size] for i, name in enumerate(specs)}
-    measured = {name: _measure(runs[name], runs[""], specs[name], specs[""], dataset) for name in values}
-    words = _words(measured)
-    now = flat(engines.work(specs[""][0]).hp)
-    return pd.DataFrame(
-        [
-            {"field": name, "default": _said(now[name]), "alternative": _said(values.get(name))}
-            | {
-                "why": ALTERNATIVES[name].why,
-                **_numbers(measured.get(name, {})),
-                **words.get(name, {"test_verdict": "", "labels_verdict": ""}),
-            }
-            | {"reason": reasons.get(name) or ("" if measured.get(name) else "training failed with the alternative")}
-            for name in open_choices().index
-        ]
-    )
+    runs = by_setting(finished, specs)
+    measured = {name: _measure(runs[name], runs[""], dataset) for name in values}
+    words, nothing = _words(measured), {"test_verdict": "", "labels_verdict": ""}
+    default = flat(engines.work(specs[""][0]).hp)
+    rows = []
+    for name in open_choices().index:
+        choice = {"field": name, "default": _text(default[name]), "alternative": _text(values.get(name))}
+        found = {**_numbers(measured.get(name, {})), **words.get(name, nothing)}
+        reason = reasons.get(name) or ("" if measured.get(name) else "training failed with the alternative")
+        rows.append({**choice, "why": ALTERNATIVES[name].why, **found, "reason": reason})
+    return pd.DataFrame(rows)
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     """A value as text: a column holds numbers, words and flags."""
     return "–" if value is None else str(value)
 
 
-def _measure(
-    runs: Sequence[Run | None],
-    default: Sequence[Run | None],
-    specs: Sequence[RunSpec],
-    default_specs: Sequence[RunSpec],
-    dataset: Dataset,
-) -> dict[str, Difference]:
+def _measure(runs: Sequence[Run | None], default: Sequence[Run | None], dataset: Dataset) -> dict[str, Difference]:
     """Differences to the default: of the test MAE, and of each modality's label MAE; {} if a training failed."""
     ours, theirs = [run for run in runs if run], [run for run in default if run]
-    if not len(ours) == len(theirs) == len(specs):
+    if not len(ours) == len(theirs) == len(runs):
         return {}
     found: dict[str, Difference] = {"test": comparison.of_runs(ours, theirs, dataset)}
     if dataset.has_true_labels:
-        mine, base = learned(specs), learned(default_specs)
         true = dataset.train.true_labels
-        found |= {m: comparison.compare(LABELS["MAE"], mine[m], base[m], true[m]) for m in MODALITIES}
+        labels, base = (comparison.training_labels([engines.work(run.spec) for run in done]) for done in (ours, theirs))
+        found |= {m: comparison.compare(LABELS["MAE"], labels[m], base[m], true[m]) for m in MODALITIES}
     return found
-
-
-def learned(specs: Sequence[RunSpec]) -> dict[str, Float[np.ndarray, "seeds clips"]]:
-    """The labels that finished trials learned: one array a modality, a row a seed."""
-    labels = [LearnedLabels.load(engines.work(spec).learned_labels()).labels for spec in specs]
-    return {m: np.stack([one[m].numpy() for one in labels]) for m in MODALITIES}
 
 
 def _words(measured: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, str]]:
@@ -170,7 +151,7 @@ def _words(measured: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[s
 
 def _summary(found: Mapping[str, Difference], together: int) -> dict[str, str]:
     words = {m: word(found[m], CLOSER, FARTHER, together) for m in MODALITIES if m in found}
-    labels = {name: [MODALITY_NAMES[m] for m, one in words.items() if one == name] for name in words.values()}
+    labels = {name: [MODALITY_NAMES[m] for m, other in words.items() if other == name] for name in words.values()}
     said = "; ".join(", ".join(names) + f" {name}" if len(labels) > 1 else name for name, names in labels.items())
     return {"test_verdict": word(found["test"], BETTER, WORSE, together), "labels_verdict": said}
 
@@ -189,8 +170,8 @@ def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
 def display(table: pd.DataFrame) -> pd.DataFrame:
     """The ledger as people read it; a reason stands where there is no number. Intervals of labels are in the table."""
     shown: dict[str, Any] = {"default": table["default"], "alternative": table["alternative"]}
-    triples = zip(*(table[f"test_difference{end}"] for end in ("", "_low", "_high")), strict=True)
-    shown["Δ test MAE"] = ["–" if pd.isna(three[0]) else formats.estimate("MAE", *three) for three in triples]
+    estimates = zip(*(table[f"test_difference{end}"] for end in ("", "_low", "_high")), strict=True)
+    shown["Δ test MAE"] = ["–" if pd.isna(row[0]) else formats.estimate("MAE", *row) for row in estimates]
     shown["test"] = table["reason"].where(table["reason"] != "", table["test_verdict"])
     labels = table[[f"label_{m}_difference" for m in MODALITIES]].astype(float)
     shown[f"Δ label MAE {', '.join(MODALITIES)}"] = [_changes(row) for row in labels.to_numpy()]
@@ -199,4 +180,4 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _changes(values: Float[np.ndarray, " modalities"]) -> str:
-    return "–" if np.isnan(values).any() else ", ".join(formats.number("MAE", one, signed=True) for one in values)
+    return "–" if np.isnan(values).any() else ", ".join(formats.number("MAE", value, signed=True) for value in values)

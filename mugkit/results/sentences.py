@@ -6,7 +6,7 @@ every word comes from `verdicts`, so a sentence cannot say more than the table a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -19,7 +19,7 @@ from mugkit.results.formats import estimate, known, number, span
 from mugkit.results.hyperparameter_curves import DEFAULT, SYMBOLS
 from mugkit.results.search_analysis import MATTERS
 from mugkit.results.tables import records
-from mugkit.results.verdicts import Difference, hull, judge, size_of, small, word
+from mugkit.results.verdicts import Difference, hull, judge, size_of, small, word, written
 from mugkit.systems import SYSTEMS
 
 NOUNS: Mapping[str, str] = {"mug": "MUG's learning of labels", "copy": "copying the clip's label", "ulgm": "ULGM"}
@@ -34,20 +34,22 @@ STEPS: Mapping[str, tuple[str, str]] = {  # name → system, and what it is comp
 # --- parts ------------------------------------------------------------------------------------------------
 
 
-def effect(one: Difference) -> str:
+def effect(difference: Difference) -> str:
     """`lowers MAE by 0.060 [0.049, 0.071]`, or has no effect above the size of interest, or an undecided one."""
-    metric, value, (low, high) = one["metric"], one["difference"], hull(one)
-    if judge(one, 1) in ("as claimed", "opposite") and low is not None and high is not None:
+    metric, value, (low, high) = difference["metric"], difference["difference"], hull(difference)
+    if judge(difference, 1) in ("as claimed", "opposite") and low is not None and high is not None:
         verb, ends = ("raises", (low, high)) if value > 0 else ("lowers", (-high, -low))
-        tiny = f", less than {size_of(metric):g}" if small(one) else ""
+        tiny = f", less than {size_of(metric):g}" if small(difference) else ""
         return f"{verb} {metric} by {number(metric, abs(value))} {span(metric, *ends, signed=False)}{tiny}"
-    told = f"no effect on {metric} above {size_of(metric):g}" if small(one) else f"an undecided effect on {metric}"
-    return f"has {told} ({_value(one)})"
+    found = "no" if small(difference) else "an undecided"
+    limit = f" above {size_of(metric):g}" if small(difference) else ""
+    return f"has {found} effect on {metric}{limit} ({_value(difference)})"
 
 
-def _value(one: Mapping[str, Any]) -> str:
-    low, high = (one["low"], one["high"]) if "low" in one else hull(one)
-    return estimate(one["metric"], one["difference"], low, high) if known(one["difference"]) else ""
+def _value(row: Mapping[str, Any]) -> str:
+    if not known(row["difference"]):
+        return ""
+    return estimate(row["metric"], row["difference"], row["low"], row["high"]) if "low" in row else written(row)
 
 
 def listed(parts: Iterable[str]) -> str:
@@ -56,30 +58,29 @@ def listed(parts: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def grouped(rows: pd.DataFrame, place: Callable[[Mapping[str, Any]], str], joint: str = "for") -> str:
+def grouped(rows: pd.DataFrame, place: str, joint: str = "for") -> str:
     """`closer for language (-0.2 [-0.3, -0.1]) and visual (…); undecided for acoustic (…)`.
 
     Args:
         rows: differences with their `verdict`.
-        place: a row → where it holds.
+        place: the column that says where they hold: a modality, another name or a number.
         joint: between the word and the places.
     """
     by_word: dict[str, list[str]] = {}
-    for one in records(rows):
-        value = _value(one)
-        by_word.setdefault(one["verdict"], []).append(place(one) + (f" ({value})" if value else ""))
+    for row in records(rows):
+        where, value = row[place], _value(row)
+        name = format(where, "g") if isinstance(where, float) else MODALITY_NAMES.get(where, where)
+        by_word.setdefault(row["verdict"], []).append(name + (f" ({value})" if value else ""))
     return "; ".join(f"{name} {joint} {listed(where)}" for name, where in by_word.items())
 
 
 # --- sentences --------------------------------------------------------------------------------------------
 
 
-def steps(
-    dataset: Dataset, runs: Mapping[str, Sequence[Run]], metrics: Sequence[str] = ("MAE", "Acc2")
-) -> dict[str, list[Difference]]:
-    """The comparisons from no unimodal tasks to true labels, a metric each, of those systems that ran (Table 5)."""
+def steps(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Difference]]:
+    """The comparisons from no unimodal tasks to true labels, in MAE and Acc2, of those systems that ran (Table 5)."""
     return {
-        name: [comparison.of_runs(runs[ours], runs[theirs], dataset, metric) for metric in metrics]
+        name: [comparison.of_runs(runs[ours], runs[theirs], dataset, metric) for metric in ("MAE", "Acc2")]
         for name, (ours, theirs) in STEPS.items()
         if ours in runs and theirs in runs
     }
@@ -95,18 +96,18 @@ def ablations(data: str, found: Mapping[str, Sequence[Difference]]) -> str:
     return f"On {data}: {'. As to the labels, '.join(filter(None, sentences))}."
 
 
-def baselines(data: str, table: pd.DataFrame, metric: str = "MAE") -> str:
+def baselines(data: str, table: pd.DataFrame) -> str:
     """Tables 3 and 4: how many baselines MUG beats; `table` is of `comparison.against`, other rows do not count."""
-    names = {one.row for one in SYSTEMS.values() if one.baseline or one.labels in source.ONLINE}
-    rows = table[(table["metric"] == metric) & table["system"].isin(names)]
+    names = {system.row for system in SYSTEMS.values() if system.baseline or system.labels in source.ONLINE}
+    rows = table[(table["metric"] == "MAE") & table["system"].isin(names)]
     if rows.empty:
         return f"On {data}, no baseline has run."
-    rows = rows.assign(verdict=[word(one, "worse", "better") for one in records(rows)])  # theirs minus MUG's
-    firm = sum(word(one, "worse", "better", len(rows)) == "better" for one in records(rows))
+    rows = rows.assign(verdict=[word(row, "worse", "better") for row in records(rows)])  # theirs minus MUG's
+    firm = sum(word(row, "worse", "better", len(rows)) == "better" for row in records(rows))
     others = rows[rows["verdict"] != "better"]
-    against = grouped(others, lambda one: str(one["system"]), "against")
+    against = grouped(others, "system", "against")
     return (
-        f"On {data}, MUG's test {metric} is better than that of {len(rows) - len(others)} of {len(rows)} baselines, of "
+        f"On {data}, MUG's test MAE is better than that of {len(rows) - len(others)} of {len(rows)} baselines, of "
         f"{firm} of them also when all are judged together."
         + (f" MUG against the others, theirs minus MUG's: {against}." if against else "")
     )
@@ -115,7 +116,7 @@ def baselines(data: str, table: pd.DataFrame, metric: str = "MAE") -> str:
 def label_quality(data: str, table: pd.DataFrame) -> str:
     """Are learned labels closer to the truth than copies? `table` is of `label_quality.compare`."""
     measures = table.groupby("measure", sort=False)
-    said = [f"in {name} {grouped(rows, lambda one: str(one['modality']))}" for name, rows in measures]
+    said = [f"in {name} {grouped(rows, 'modality')}" for name, rows in measures]
     head = "MUG's labels against copies of the clip's label, by distance to the truth"
     return f"On {data}, {head}: {'. And '.join(said)}."
 
@@ -123,19 +124,14 @@ def label_quality(data: str, table: pd.DataFrame) -> str:
 def curves(data: str, table: pd.DataFrame) -> str:
     """What α and β do to the test MAE, against the default; `table` is of `hyperparameter_curves.curves`."""
     fields = table[(table["metric"] == "MAE") & (table["verdict"] != DEFAULT)].groupby("field", sort=False)
-    said = []
-    for field, rows in fields:
-        said.append(f"{SYMBOLS[str(field)]}: {grouped(rows, lambda one: format(one['value'], 'g'), 'at')}")
+    said = [f"{SYMBOLS[str(field)]}: {grouped(rows, 'value', 'at')}" for field, rows in fields]
     return f"On {data}, test MAE against that at the default. {'. '.join(said)}."
 
 
 def embedding_gap(data: str, table: pd.DataFrame) -> str:
     """What contrastive learning does to the gap, after section 4.9; `table` is of `embedding.claims`."""
     claims = table.rename(columns={"mean": "difference"}).assign(metric="MMD²").groupby("claim", sort=False)
-    said = [
-        f"“{embedding.CLAIMS[str(name)].sentence}” is {grouped(rows, lambda one: MODALITY_NAMES[one['modality']])}"
-        for name, rows in claims
-    ]
+    said = [f"“{embedding.CLAIMS[str(name)].sentence}” is {grouped(rows, 'modality')}" for name, rows in claims]
     return f"On {data}, measured by MMD²: {'. '.join(said)}."
 
 
@@ -149,11 +145,11 @@ def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> s
     observed = claims[claims["claim"].isin(readings.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
     said, both = [], []
     for name, rows in observed.groupby("reading", sort=False):
-        told = embedding_gap("", rows).partition(": ")[2].removesuffix(".")
-        said.append(f"With the gradient {name}: {told}")
+        text = embedding_gap("", rows).partition(": ")[2].removesuffix(".")
+        said.append(f"With the gradient {name}: {text}")
         both += [f"the gradient {name}"] if set(rows["verdict"]) == {"supported"} else []
     errors = validation[validation["verdict"] != ""]
-    against = grouped(errors, lambda one: str(one["reading"]), "if")
+    against = grouped(errors, "reading", "if")
     return (
         f"On {data}, measured by MMD². {'. '.join(said)}. Both observations hold in every modality with "
         f"{listed(both) if both else 'neither reading'}. Validation MAE of stage 3, against no contrastive learning: "
@@ -179,10 +175,7 @@ def gap(data: str, table: pd.DataFrame) -> str:
 
 def cases(data: str, table: pd.DataFrame) -> str:
     """Section 4.11 asked of all clips; `table` is of `case_claims.table`."""
-    said = [
-        f"{name}: {grouped(rows, lambda one: MODALITY_NAMES[one['modality']])}"
-        for name, rows in table.groupby("question", sort=False)
-    ]
+    said = [f"{name}: {grouped(rows, 'modality')}" for name, rows in table.groupby("question", sort=False)]
     return f"On {data}, MUG's labels beside the reference of each question, in points: {'. '.join(said)}."
 
 
@@ -217,7 +210,7 @@ def noise(data: str, table: pd.DataFrame) -> str:
         rows = table[table[f"{column}_verdict"] != ""].assign(metric="MAE")
         rows.columns = rows.columns.str.removeprefix(f"{column}_")
         parts = [
-            f"{NOUNS.get(str(name), name)}, {grouped(part, lambda one: format(one['k'], 'g'), 'at k =')}"
+            f"{NOUNS.get(str(name), name)}, {grouped(part, 'k', 'at k =')}"
             for name, part in rows.groupby("source", sort=False)
         ]
         said.append(". ".join(parts))

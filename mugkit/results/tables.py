@@ -67,8 +67,7 @@ def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None =
     names = runs[0].metrics
     metrics: dict[str, dict[str, float | int | None]] = {}
     for name in names:
-        values = [run.metrics[name] for run in runs]
-        mean, std, n = mean_std([math.nan if v is None else v for v in values])
+        mean, std, n = mean_std([run.metrics[name] for run in runs])
         metrics[name] = {"mean": _number(mean), "std": _number(std), "n": n}
     return Row(row, runs[0].spec.dataset, metrics, paper or {}, comparable=comparable)
 

@@ -31,8 +31,8 @@ class Utterances:
 
     def __post_init__(self) -> None:
         clips = len(self.dataset.train)
-        if not self.learned or any(len(one.labels["l"]) != clips for one in self.learned):
-            found = [len(one.labels["l"]) for one in self.learned]
+        if not self.learned or any(len(learned.labels["l"]) != clips for learned in self.learned):
+            found = [len(learned.labels["l"]) for learned in self.learned]
             raise UserError(f"learned labels of {found} clips do not fit the {clips} of '{self.dataset.name}'")
 
     @cached_property
@@ -58,7 +58,7 @@ class Utterances:
         return table.assign(disagreement=spread, moved=np.mean(changes, axis=0))
 
     def _labels(self, modality: str) -> Float[np.ndarray, "seeds clips"]:
-        return np.stack([one.labels[modality].numpy() for one in self.learned]).astype(float)
+        return np.stack([learned.labels[modality].numpy() for learned in self.learned]).astype(float)
 
     def entry(self, clip: int) -> dict[str, Any]:
         """One clip as plain numbers.
@@ -74,7 +74,7 @@ class Utterances:
             raise UserError(f"no clip {clip}", field="clip", fix=f"positions are 0 to {len(self.table) - 1}")
         row = self.table.iloc[clip]
         true = {m: round(float(row[f"true_{m}"]), 4) for m in MODALITIES if f"true_{m}" in row}
-        paths = {m: np.stack([one.trajectory[m][:, clip].numpy() for one in self.learned]) for m in MODALITIES}
+        paths = {m: np.stack([learned.trajectory[m][:, clip].numpy() for learned in self.learned]) for m in MODALITIES}
         return {
             "id": row["id"], "text": row["text"], "y": round(float(row["y"]), 4), "true": true,
             "learned": {m: _summary(self._labels(m)[:, clip]) for m in MODALITIES},

@@ -23,7 +23,7 @@ from typing import Any, Literal
 from scipy.stats import norm
 
 from mugkit.metrics import HIGHER_IS_BETTER
-from mugkit.results.formats import known
+from mugkit.results.formats import estimate, known
 
 Outcome = Literal["as claimed", "opposite", "no effect", "open"]
 Verdict = Literal["supported", "not supported", "undecided", "needs data"]
@@ -47,16 +47,16 @@ def better(metric: str) -> int:
     return 1 if HIGHER_IS_BETTER.get(metric, True) else -1
 
 
-def hull(one: Difference, together: int = 1) -> tuple[float | None, float | None]:
+def hull(difference: Difference, together: int = 1) -> tuple[float | None, float | None]:
     """The smallest interval that holds a difference's interval over clips and that over seeds.
 
     Args:
-        together: of how many comparisons the one that stands out is looked for; widens the interval over clips.
+        together: of how many comparisons the difference that stands out is looked for; widens the interval over clips.
 
     Returns:
         Its ends; None where either interval is undefined, as over a single seed.
     """
-    value, *ends = (one[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high"))
+    value, *ends = (difference[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high"))
     if not all(map(known, (value, *ends))):
         return None, None
     wider = norm.isf(LEVEL / together / 2) / norm.isf(LEVEL / 2)
@@ -80,18 +80,23 @@ def interval(low: float | None, high: float | None, sign: int, size: float = 0.0
     return "opposite" if high < 0 else "no effect" if high < size else "open"
 
 
-def judge(one: Difference, sign: int, size: float | None = None, together: int = 1) -> Outcome:
+def judge(difference: Difference, sign: int, size: float | None = None, together: int = 1) -> Outcome:
     """What a difference says of a claim about its sign; the size of interest is its metric's unless given."""
-    return interval(*hull(one, together), sign, size_of(one["metric"]) if size is None else size)
+    return interval(*hull(difference, together), sign, size_of(difference["metric"]) if size is None else size)
 
 
-def small(one: Difference, together: int = 1) -> bool:
+def written(difference: Difference) -> str:
+    """`-0.012 [-0.027, +0.003]`: a difference with the interval that decides."""
+    return estimate(difference["metric"], difference["difference"], *hull(difference))
+
+
+def small(difference: Difference, together: int = 1) -> bool:
     """Whether a difference is smaller than its metric's size of interest, to either side."""
-    low, high = hull(one, together)
-    return low is not None and high is not None and max(-low, high) < size_of(one["metric"])
+    low, high = hull(difference, together)
+    return low is not None and high is not None and max(-low, high) < size_of(difference["metric"])
 
 
-def word(one: Difference, good: str, bad: str, together: int = 1) -> str:
+def word(difference: Difference, good: str, bad: str, together: int = 1) -> str:
     """A difference in a word: `good` or `bad`, by less than the size of interest or not; no such difference; or open.
 
     Args:
@@ -99,18 +104,19 @@ def word(one: Difference, good: str, bad: str, together: int = 1) -> str:
         bad: if it is worse.
         together: as in `hull`.
     """
-    outcome, size = judge(one, better(one["metric"]), together=together), f"{size_of(one['metric']):g}"
+    metric = difference["metric"]
+    outcome, size = judge(difference, better(metric), together=together), f"{size_of(metric):g}"
     said = {"as claimed": good, "opposite": bad}.get(outcome)
-    if small(one, together):
+    if small(difference, together):
         return f"{said}, by less than {size}" if said else f"no difference above {size}"
     return said or OPEN
 
 
-def as_good(one: Difference, together: int = 1) -> Outcome:
+def as_good(difference: Difference, together: int = 1) -> Outcome:
     """A claim that something is as good as another: it is not worse by the size of interest."""
-    outcome = judge(one, -better(one["metric"]), together=together)
+    outcome = judge(difference, -better(difference["metric"]), together=together)
     if outcome == "as claimed":  # it is worse
-        return "as claimed" if small(one, together) else "opposite"
+        return "as claimed" if small(difference, together) else "opposite"
     return "open" if outcome == "open" else "as claimed"
 
 
@@ -135,7 +141,7 @@ def every(outcomes: Sequence[Outcome], firm: Sequence[bool] = ()) -> Verdict:
     if not outcomes:
         return "needs data"
     stays = firm or [True] * len(outcomes)
-    if any(sure and one in ("opposite", "no effect") for one, sure in zip(outcomes, stays, strict=True)):
+    if any(sure and outcome in ("opposite", "no effect") for outcome, sure in zip(outcomes, stays, strict=True)):
         return "not supported"
     return "supported" if set(outcomes) == {"as claimed"} else "undecided"
 

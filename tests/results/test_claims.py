@@ -17,7 +17,7 @@ import torch
 
 from mugkit import claim_kinds as kinds
 from mugkit import files, paper
-from mugkit.claim_kinds import PLACES, Amount, Better, Claim, Quote
+from mugkit.claim_kinds import PLACES, Better, Claim
 from mugkit.claims_data import CLAIMS
 from mugkit.config import profile
 from mugkit.data import store
@@ -82,27 +82,32 @@ def test_claims_have_a_decision_for_every_kind_of_test() -> None:
 
 def test_claims_quote_the_numbers_of_the_paper() -> None:
     for claim in CLAIMS:
-        for cell in (cell for quote in claim.quotes for cell in claims.quoted(quote)):
+        for cell in claims.quoted(claim):
             table = paper.table(cell["table"])
             assert table.loc[cell["row"], (cell["dataset"], cell["metric"])] == cell["value"], claim.name
-    first = claims.quoted(Quote(3, "MUG (BERT)", "mosi"))  # read off the printed table
-    assert [cell["value"] for cell in first] == [47.5, 85.8, 85.6, 0.711, 0.795]
+    first = claims.quoted(Claim("4.6-x", "x", Better("mug", ("hycon",)), ("mosi",), (3,)))  # read off the table
+    assert [cell["value"] for cell in first if cell["row"] == "MUG (BERT)"] == [47.5, 85.8, 85.6, 0.711, 0.795]
+    assert {cell["row"] for cell in first} == {"MUG (BERT)", "HyCon"}
 
 
 @pytest.mark.parametrize(
-    ("amount", "found", "agrees"),
+    ("table", "theirs", "dataset", "metric", "size", "precision", "found", "agrees"),
     [
-        (Amount(3, "MUG (BERT)", "HyCon", "mosi", "Acc7", 0.9), 0.9, True),
-        (Amount(3, "MUG (BERT)", "CubeMLP", "mosei", "Acc2", 0.5), 1.1, False),  # as `paper.NOTES` says
-        (Amount(3, "MUG (BERT)", "AOBERT", "mosi", "Acc7", 7.0, "over"), 7.3, True),
-        (Amount(3, "MUG (BERT)", "AOBERT", "mosi", "Acc7", 7.3, "over"), 7.3, False),
-        (Amount(5, "MUG", "W/O Unimodal Tasks", "mosi", "Acc7", 2.0, "about"), 1.6, True),
-        (Amount(5, "MUG", "MLC", "mosi", "Acc7", 2.0, "about"), 0.4, False),
+        (3, "hycon", "mosi", "Acc7", 0.9, "exactly", 0.9, True),
+        (3, "cubemlp", "mosei", "Acc2", 0.5, "exactly", 1.1, False),  # as `paper.NOTES` says
+        (3, "aobert", "mosi", "Acc7", 7.0, "over", 7.3, True),
+        (3, "aobert", "mosi", "Acc7", 7.3, "over", 7.3, False),
+        (5, "mug-without-unimodal", "mosi", "Acc7", 2.0, "about", 1.6, True),
+        (5, "mlc", "mosi", "Acc7", 2.0, "about", 0.4, False),
     ],
 )
-def test_stated_amounts_stand_beside_those_of_the_tables(amount: Amount, found: float, agrees: bool) -> None:
-    told = claims.stated(amount)
-    assert (told["found"], told["agrees"]) == (pytest.approx(found), agrees)
+def test_stated_sizes_stand_beside_those_of_the_tables(
+    table: int, theirs: str, dataset: str, metric: str, size: float, precision: Any, found: float, agrees: bool
+) -> None:
+    test = Better("mug", (theirs,))
+    claim = Claim("4.6-x", "x", test, (dataset,), (table,), sizes={metric: size}, precision=precision)
+    (stated,) = claims.stated(claim)
+    assert (stated["found"], stated["agrees"]) == (pytest.approx(found), agrees)
 
 
 # --- decisions --------------------------------------------------------------------------------------------
@@ -134,8 +139,7 @@ def test_better_is_decided_by_intervals_and_size(
 
 @pytest.mark.parametrize(("size", "verdict"), [(0.5, "undecided"), (2.0, "not supported")])
 def test_an_amount_of_the_paper_is_its_claim_s_effect_size(size: float, verdict: str, tmp_path: Path) -> None:
-    amounts = (Amount(5, "MUG", "MLC", "mosi", "Acc7", size),)
-    claim = Claim("4.8-x", "x", Better("mug", ("mlc",), ("Acc7",)), amounts=amounts)
+    claim = Claim("4.8-x", "x", Better("mug", ("mlc",), ("Acc7",)), ("mosi",), (5,), sizes={"Acc7": size})
     found = claims.row(claim, evidence(tmp_path, comparison("mlc", "Acc7", 0.2, 0.9)))
     assert found["verdict"] == verdict
     assert found["results"][0]["size"] == size

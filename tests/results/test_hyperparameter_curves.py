@@ -71,7 +71,7 @@ def test_beside_table_2_compares_its_beta_with_the_chosen_one(
 def table(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
     """Curves from made runs: off by 1 at the smallest β, diverged at the largest α, else off by about 0.1."""
 
-    def finish(specs: Sequence[RunSpec], engine: str = "local") -> list[Run | None]:
+    def finish(specs: Sequence[RunSpec]) -> list[Run | None]:
         return [made_run(spec, dataset, tmp_path) for spec in specs]
 
     monkeypatch.setattr(curves, "finished", finish)

@@ -11,6 +11,7 @@ from made_up import make_dataset
 from matplotlib.figure import Figure
 
 from mugkit import files
+from mugkit.data.schema import MODALITIES
 from mugkit.results import label_payoff
 from mugkit.results.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT, Setting
 
@@ -57,10 +58,11 @@ def test_share_is_of_what_true_labels_gain_and_only_where_they_gain(
 
 def test_copies_are_as_right_as_the_clips_label_and_true_labels_entirely() -> None:
     data = make_dataset()
-    found = label_payoff.label_quality("copy", [], data)
+    found = label_payoff.correlations(dict.fromkeys(MODALITIES, data.train.labels[None]), data)
     for m, true in data.train.true_labels.items():
         assert found[f"corr_{m}"] == pytest.approx(np.corrcoef(data.train.labels, true)[0, 1], abs=1e-6)
-    assert all(value == pytest.approx(1) for value in label_payoff.label_quality(TRUE, [], data).values())
+    true = {m: np.stack([labels] * 2) for m, labels in data.train.true_labels.items()}
+    assert list(label_payoff.correlations(true, data).values()) == pytest.approx([1, 1, 1])
 
 
 def test_table_shows_a_line_a_setting_and_at_most_seven_columns() -> None:

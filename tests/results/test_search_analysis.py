@@ -53,7 +53,10 @@ def test_forest_says_bit_for_bit_what_sklearn_s_says() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((40, 6))
     y = x[:, 0] ** 2 + rng.standard_normal(40)
-    theirs, ours = (forest.fit(x, y) for forest in (RandomForestRegressor(100, random_state=3), analysis._forest(3)))
+    theirs, ours = (
+        forest.fit(x, y)
+        for forest in (RandomForestRegressor(100, random_state=3), analysis._Forest(100, random_state=3))
+    )
     unseen = rng.standard_normal((25, 6))
     assert (ours.predict(unseen) == theirs.predict(unseen)).all()
 

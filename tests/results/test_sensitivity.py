@@ -13,7 +13,7 @@ from mugkit import engine, files
 from mugkit.config import RunSpec, hyperparameters, open_choices, override, profile
 from mugkit.data import store, text
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.results import sensitivity
+from mugkit.results import comparison, sensitivity
 from mugkit.results.settings import flat
 
 NAME = "made-up"
@@ -117,7 +117,7 @@ def test_ledger_measures_what_runs_left(dataset: Dataset) -> None:
             float(np.mean(maes[field]) - np.mean(maes[""])), abs=1e-5
         )
     assert table.loc["max_epochs", "label_l_difference"] == 0  # stage 3 cannot change stage 2's labels
-    labels = {field: sensitivity.learned(group) for field, group in specs.items()}
+    labels = {field: comparison.training_labels(list(map(engine.work, group))) for field, group in specs.items()}
     for m in MODALITIES:
         errors = {field: np.abs(labels[field][m] - dataset.train.true_labels[m]).mean() for field in ("", "residual")}
         assert table.loc["residual", f"label_{m}_difference"] == pytest.approx(
@@ -143,8 +143,8 @@ def test_ledger_without_true_labels_has_no_label_columns_filled(
 def test_ledger_alternative_that_cannot_be_trained_says_so(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     original = sensitivity.finished
 
-    def without_last(specs: Sequence[RunSpec], engine: str) -> list[Any]:
-        return [*original(specs, engine)[:-1], None]
+    def without_last(specs: Sequence[RunSpec]) -> list[Any]:
+        return [*original(specs)[:-1], None]
 
     monkeypatch.setattr(sensitivity, "finished", without_last)
     table = sensitivity.ledger(dataset, "smoke").set_index("field")

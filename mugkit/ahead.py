@@ -15,7 +15,7 @@ from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError
 from mugkit.results import beside, hyperparameter_curves, label_payoff, noise_robustness, sensitivity
 from mugkit.results.readings import specifications as readings_of_eq11
-from mugkit.systems import SYSTEMS
+from mugkit.systems import SYSTEMS, seeds_of
 
 # Notebooks measure these systems' labels over the label seeds.
 MEASURED = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")
@@ -23,8 +23,8 @@ MEASURED = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive"
 
 def trained(profile: str, dataset: str) -> list[RunSpec]:
     """Every seed of every system of the tables that can run on this data set."""
-    seeds = config.profile(profile).seeds
-    specs = [[RunSpec(name, dataset, seed, profile) for seed in seeds] for name, one in SYSTEMS.items() if one.rows]
+    chosen, named = config.profile(profile), [name for name, one in SYSTEMS.items() if one.rows]
+    specs = [[RunSpec(name, dataset, seed, profile) for seed in seeds_of(name, chosen)] for name in named]
     return [spec for of_system in specs if not engine.missing(of_system[0]) for spec in of_system]
 
 
@@ -64,8 +64,8 @@ def settings(profile: str, dataset: str) -> list[RunSpec]:
     """Every seed of Table 5's steps at the other settings of the dials of `reviews`, which are prepared here."""
     if load(dataset).name != "reviews":
         return []
-    seeds, systems = config.profile(profile).seeds, beside.COMPARED
-    return [RunSpec(one, name, seed, profile) for name in beside.prepared() for one in systems for seed in seeds]
+    pairs = [(one, seed) for one in beside.COMPARED for seed in seeds_of(one, config.profile(profile))]
+    return [RunSpec(one, name, seed, profile) for name in beside.prepared() for one, seed in pairs]
 
 
 def noisy(profile: str) -> list[tuple[RunSpec, float]]:

@@ -32,7 +32,7 @@ from mugkit.results import comparison, paper_tables, tables
 from mugkit.results.narrow import narrow
 from mugkit.results.outputs import NO_RESULT, Outputs
 from mugkit.results.style import apply_style
-from mugkit.systems import SYSTEMS, Work, configuration
+from mugkit.systems import SYSTEMS, Work, configuration, seeds_of
 
 # The batch runner and the tests look for this line: a notebook that stopped early does not have it.
 FINISHED = "finished:"
@@ -54,6 +54,12 @@ class Session:
     def hp(self) -> Hyperparameters:
         """The configuration of plain MUG under this profile, with what a search chose for it."""
         return configuration(self.spec(), self.dataset.family)
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds rows of tables have, in words."""
+        few, more = len(self.profile.seeds), len(self.profile.more_seeds)
+        return f"{few + more} seeds on MUG's networks, {few} on others" if more else f"{few} seeds"
 
     @cached_property
     def labelled(self) -> Dataset:
@@ -89,10 +95,10 @@ class Session:
             changes: fields of the configuration that differ from the profile's, such as `beta=1.0`.
         """
         name_of, changed = dataset or self.dataset.name, tuple(sorted(changes.items()))
-        seeds = self.profile.seeds
-        specs = [RunSpec(s, name_of, seed, self.profile.name, changes=changed) for s in systems for seed in seeds]
+        pairs = [(system, seed) for system in systems for seed in seeds_of(system, self.profile)]
+        specs = [RunSpec(system, name_of, seed, self.profile.name, changes=changed) for system, seed in pairs]
         done = engine.run_all(specs)
-        return {name: done[i * len(seeds) : (i + 1) * len(seeds)] for i, name in enumerate(systems)}
+        return {name: [run for run in done if run.spec.system == name] for name in systems}
 
     def ready(self, *systems: str, dataset: str = "") -> tuple[list[str], dict[str, str]]:
         """Which systems can run here, and of the others what is missing."""
@@ -138,7 +144,7 @@ class Session:
 
     def caption(self, note: str = "", scores: bool = True) -> str:
         """What every table says below itself: data set, encoder, profile and, for scores, seeds and convention."""
-        seeds = f"{len(self.profile.seeds)} seeds, mean ± std"
+        seeds = f"{self.seeds}, mean ± std"
         encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
         if (unread := unknown(self.dataset, self.hp.network.text_encoder)) and unread.is_large:
             encoder += f" ({unread})"

@@ -15,7 +15,7 @@ from pkgutil import resolve_name
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from mugkit.config import Hyperparameters, Preset, RunSpec, chosen, profile
+from mugkit.config import Hyperparameters, Preset, Profile, RunSpec, chosen, profile
 from mugkit.data import encoders
 from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES, Dataset
@@ -215,6 +215,12 @@ def system(name: str) -> System:
     if name not in SYSTEMS:
         raise unknown_name("system", name, SYSTEMS)
     return SYSTEMS[name]
+
+
+def seeds_of(name: str, profile: Profile) -> tuple[int, ...]:
+    """The seeds of a system's rows under a profile: more for those on MUG's networks."""
+    wanted = system(name)
+    return profile.seeds if wanted.baseline or wanted.network else profile.seeds + profile.more_seeds
 
 
 def configuration(spec: RunSpec, family: str) -> Hyperparameters:

@@ -27,7 +27,7 @@ from mugkit.results.beside import SETTINGS
 from mugkit.results.comparison import Rows
 from mugkit.results.label_sources import disagreeing
 from mugkit.runs import Store
-from mugkit.systems import Work
+from mugkit.systems import Work, seeds_of
 
 BESIDE = tuple(SETTINGS)  # other settings of the dials, prepared as `reviews-faint` and the like
 
@@ -84,7 +84,7 @@ class Finished:
         return Work(spec, self.dataset, self.store)
 
     def _predictions(self, system: str) -> Rows | None:
-        works = (self._work(system, seed, self.profile.label_seeds[0]) for seed in self.profile.seeds)
+        works = (self._work(system, seed, self.profile.label_seeds[0]) for seed in seeds_of(system, self.profile))
         folders = [work.result() for work in takewhile(Work.finished, works)]
         return comparison.predictions(folders, self.dataset) if folders else None
 

@@ -27,6 +27,7 @@ from mugkit.results.style import ACCENT, MODALITY_COLORS
 from mugkit.results.verdicts import word
 from mugkit.search import finished
 from mugkit.statistics import mean_std
+from mugkit.systems import seeds_of
 
 # Decades around Table 2's values: β's from MOSEI's 0.0001 to the largest of section 4.10. The default is added.
 GRID: Mapping[str, tuple[float, ...]] = {
@@ -63,7 +64,8 @@ def specifications(dataset: str, profile: str) -> dict[tuple[str, float], list[R
 def with_table_2(dataset: str, profile: str) -> list[RunSpec]:
     """MUG with everything as chosen but β, which is Table 2's: every seed, as in Table 5."""
     beta = table_2(load(dataset).family, profile)["beta"]
-    return [RunSpec("mug", dataset, seed, profile, changes=(("beta", beta),)) for seed in of_profile(profile).seeds]
+    seeds = seeds_of("mug", of_profile(profile))
+    return [RunSpec("mug", dataset, seed, profile, changes=(("beta", beta),)) for seed in seeds]
 
 
 def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:

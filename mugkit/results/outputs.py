@@ -55,7 +55,8 @@ class Outputs:
         """One output's line in the manifest."""
         return {
             "notebook": self.notebook, "dataset": self.dataset.name, "data": self.dataset.fingerprint,
-            "profile": self.profile.name, "seeds": list(self.profile.seeds), "versions": versions(),
+            "profile": self.profile.name, "seeds": [*self.profile.seeds, *self.profile.more_seeds],
+            "versions": versions(),
             "device": str(choose_device()), "seconds": self.seconds[name], "sha256": files.sha256(self.folder / name),
         }  # fmt: skip
 

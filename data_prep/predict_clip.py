@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from features.clips import clip_frames
+from features.prediction import TrainedRun
 
 from mugkit.data.schema import MODALITY_NAMES
 from mugkit.errors import UserError
-from mugkit.features.clips import clip_frames
-from mugkit.features.prediction import TrainedRun
 
 
 def predict(audio: Path, openface: Path, text: str, run: Path) -> None:

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from features.openface import COLUMNS, INTENSITIES, PRESENCES
 from jaxtyping import Float64, UInt8
 from scipy.spatial.transform import Rotation
-
-from mugkit.features.openface import COLUMNS, INTENSITIES, PRESENCES
 
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw

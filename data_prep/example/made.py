@@ -15,19 +15,20 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import features
 import numpy as np
+from features.clips import Frames, Scaling, clip_frames
+from features.media import RATE, read_audio
+from features.openface import COLUMNS, INTENSITIES, write_openface
 from jaxtyping import Float64
 from scipy.ndimage import gaussian_filter1d
 
 from example import face, speech
-from mugkit import features, files
+from mugkit import files
 from mugkit.data import store
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, Dataset, RaggedFrames, Split, SplitName
 from mugkit.data.simulate import Draws
 from mugkit.errors import UserError
-from mugkit.features.clips import Frames, Scaling, clip_frames
-from mugkit.features.media import RATE, read_audio
-from mugkit.features.openface import COLUMNS, INTENSITIES, write_openface
 from mugkit.progress import progress
 
 NAME = "made-on-the-spot"

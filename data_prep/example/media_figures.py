@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from features import acoustic
+from features.acoustic import FRAME_SECONDS, MFCCS
+from features.media import RATE, read_audio
+from features.openface import COLUMNS, read_openface
+from features.prediction import Scores
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from example import face
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Split
-from mugkit.features import acoustic
-from mugkit.features.acoustic import FRAME_SECONDS, MFCCS
-from mugkit.features.media import RATE, read_audio
-from mugkit.features.openface import COLUMNS, read_openface
-from mugkit.features.prediction import Scores
 from mugkit.metrics import corr
 from mugkit.results.style import MODALITY_COLORS
 

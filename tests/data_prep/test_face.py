@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from example import face
+from features.openface import COLUMNS, INTENSITIES
 from scipy.spatial.transform import Rotation
-
-from mugkit.features.openface import COLUMNS, INTENSITIES
 
 MIRROR = [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46]
 MIRROR += [39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]

@@ -14,13 +14,13 @@ import soundfile
 from example import made, speech
 from example.made import Clip
 from example.speech import Prosody
+from features.clips import Scaling, clip_frames
+from features.openface import COLUMNS, INTENSITIES, read_openface
 from tones import tone
 
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.features.clips import Scaling, clip_frames
-from mugkit.features.openface import COLUMNS, INTENSITIES, read_openface
 
 SIZES = {"train": 3, "valid": 1, "test": 2}
 CLIP = Clip("train03_00042", "Good enough for a rainy evening.", 0.4, 1.0)

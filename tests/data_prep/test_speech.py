@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from example import speech
 from example.speech import Prosody
+from features import acoustic
+from features.media import read_audio
 
 from mugkit.errors import UserError
-from mugkit.features import acoustic
-from mugkit.features.media import read_audio
 
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed (apt-get)")
 

@@ -30,7 +30,7 @@ from mugkit import cli, files
 files.repository = lambda: None
 if "run" in sys.argv:
     from small import bag_of_words
-    from mugkit.nets import text
+    from mugkit.data import text
     text._encode = bag_of_words
 cli.app()
 """

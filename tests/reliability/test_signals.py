@@ -27,7 +27,7 @@ from pathlib import Path
 sys.path.insert(0, {str(TESTS)!r})
 from small import bag_of_words
 from mugkit import ahead, cli, files
-from mugkit.nets import text
+from mugkit.data import text
 text._encode = bag_of_words
 files.repository = lambda: Path.cwd()
 ahead.compute = lambda *_: []

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from features import covarep
 from scipy.io import savemat
 from tones import tone
 
 from mugkit.errors import UserError
-from mugkit.features import covarep
 
 # As the CMU SDK's metadata lists them.
 NAMES = ["F0", "VUV", "NAQ", "QOQ", "H1H2", "PSP", "MDQ", "peakSlope", "Rd", "Rd_conf", "creak"]

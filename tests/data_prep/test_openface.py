@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from features import openface
+from features.openface import COLUMNS, read_openface
 from tones import header, openface_rows, write_rows
 
 from mugkit.errors import UserError
-from mugkit.features import openface
-from mugkit.features.openface import COLUMNS, read_openface
 
 
 def values(path: Path) -> list[float]:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from features.acoustic import sims_frames
+from features.media import read_audio
+from features.openface import read_openface
 from mugkit.data.schema import FRAME_MODALITIES, Dataset
-from mugkit.features.acoustic import sims_frames
-from mugkit.features.media import read_audio
-from mugkit.features.openface import read_openface
 
 Frames = Mapping[str, Float32[np.ndarray, "frames dim"]]  # by modality: "a", "v"
 

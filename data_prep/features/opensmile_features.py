@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
+from features.acoustic import Sound
+from features.media import RATE, need
 from mugkit.errors import UserError
-from mugkit.features.acoustic import Sound
-from mugkit.features.media import RATE, need
 
 SHORTEST = 0.06  # seconds: the longest window of the set
 

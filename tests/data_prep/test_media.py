@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from features import media
 from tones import tone
 
 from mugkit.errors import UserError
-from mugkit.features import media
 
 
 def peak_hertz(samples: np.ndarray, rate: int) -> float:

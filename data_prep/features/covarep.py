@@ -3,7 +3,7 @@
 COVAREP is MATLAB code. With MATLAB, `COVAREP_feature_extraction(folder)` leaves a `.mat` file beside every WAV, which
 `read_covarep` reads. Without it only a part can be had, under names of its own: `covarep_like` gives F0, voicing and a
 cepstrum from librosa. What rests on the glottal source has no stand-in, and no column here pretends to be one.
-openSMILE's eGeMAPS (`mugkit.features.opensmile_features`) is the practical alternative.
+openSMILE's eGeMAPS (`features.opensmile_features`) is the practical alternative.
 
 A model trained on COVAREP's columns cannot read these: scales differ even where the idea is the same.
 """
@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float32
 
+from features.acoustic import Sound, f0
+from features.media import need
 from mugkit.errors import UserError
-from mugkit.features.acoustic import Sound, f0
-from mugkit.features.media import need
 
 RATE = 16_000  # Hz, what COVAREP is made for
 HOP = 160  # samples: its 10 ms

@@ -1,7 +1,7 @@
 """Sound of a clip, read from a sound or video file as the extractors want it: one channel, a known sample rate.
 
 Pictures are not read here: faces are tracked by OpenFace, which opens video files itself and leaves a CSV file
-(`mugkit.features.openface`).
+(`features.openface`).
 """
 
 from __future__ import annotations

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from features import acoustic
+from features.clips import Scaling, clip_frames
 from tones import openface_rows, tone, write_rows
 
 from mugkit.data.schema import Dataset
-from mugkit.features import acoustic
-from mugkit.features.clips import Scaling, clip_frames
 
 
 def test_clip_frames_are_the_two_extractors_output(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, load_model
 from torch import Tensor
 
+from features.clips import Frames, Scaling
 from mugkit import files
 from mugkit.config import Network
 from mugkit.data import store
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
-from mugkit.features.clips import Frames, Scaling
 from mugkit.nets.mug import MUGNetwork, build
 
 Scores = Mapping[str, Float32[np.ndarray, " clips"]]  # "M", "l", "a", "v"; in units of the labels

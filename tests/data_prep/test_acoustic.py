@@ -6,12 +6,12 @@ import warnings
 
 import numpy as np
 import pytest
+from features import acoustic
 from scipy.fft import dct
 from scipy.signal import stft
 from tones import tone
 
 from mugkit.errors import UserError
-from mugkit.features import acoustic
 
 RATE = 22_050
 

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 import soundfile
 import typer
+from features.clips import Scaling
+from features.prediction import TrainedRun
 from small import bag_of_words
 from tones import openface_rows, tone, write_rows
 from typer.testing import CliRunner
@@ -22,8 +24,6 @@ from mugkit.config import RunSpec
 from mugkit.data import store, text
 from mugkit.data.schema import Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
-from mugkit.features.clips import Scaling
-from mugkit.features.prediction import TrainedRun
 
 SCRIPT = Path(__file__).resolve().parents[2] / "data_prep" / "predict_clip.py"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from features import opensmile_features as smile
 from tones import tone
 
 from mugkit.errors import UserError
-from mugkit.features import opensmile_features as smile
 
 
 def test_egemaps_columns_are_25() -> None:

@@ -23,8 +23,8 @@ import warnings
 import numpy as np
 from jaxtyping import Float, Float32
 
+from features.media import RATE, need
 from mugkit.errors import UserError
-from mugkit.features.media import RATE, need
 
 HOP = 512  # samples
 FRAME_SECONDS = HOP / RATE

@@ -19,7 +19,7 @@ from mugkit import files
 from mugkit import search as searching
 from mugkit.config import CHOSEN
 from mugkit.data.store import load
-from mugkit.engine.share import AS_PROFILED, Share
+from mugkit.engine import LOCAL, ExecutionConfig
 from mugkit.search import Search
 from mugkit.search_space import of_system
 from mugkit.systems import SYSTEMS
@@ -34,8 +34,8 @@ def tunable() -> list[str]:
 
 
 def tune(
-    system: str, dataset: str, profile_name: str, trials: int = TRIALS, seed: int = 1111, engine: str = "local",
-    device: str = "auto", address: str = "", share: Share = AS_PROFILED,
+    system: str, dataset: str, profile_name: str, trials: int = TRIALS, seed: int = 1111,
+    execution: ExecutionConfig = LOCAL,
 ) -> Search:  # fmt: skip
     """Random trials, and with unimodal tasks the last of them over β at the best of the others.
 
@@ -44,12 +44,12 @@ def tune(
     """
     weighs = "beta" in of_system(SYSTEMS[system]) and trials > len(BETAS)
     drawn = trials - len(BETAS) if weighs else trials
-    found = searching.search(system, dataset, profile_name, drawn, seed, engine, device, address, share)
+    found = searching.search(system, dataset, profile_name, drawn, seed, execution)
     if not weighs:
         return found
     values = [{**found.best.values, "beta": beta} for beta in BETAS]
     specs = [searching.trial(system, dataset, profile_name, one) for one in values]
-    runs = searching.finished(specs, engine, device, address, share)
+    runs = searching.finished(specs, execution)
     more = [searching.tried(drawn + i, one, run) for i, (one, run) in enumerate(zip(values, runs, strict=True))]
     return replace(found, trials=found.trials + more)
 

@@ -34,7 +34,7 @@ from mugkit.nets.text import token_ids
 from mugkit.results.cost import Trainer
 from mugkit.runs import Store
 from mugkit.stages.training import cpu_threads, progress
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 
 SEED, THREADS, BATCH = 1111, 1, 16
 CLIPS, ACCUMULATED, ROUNDS = 128, 4, 6  # a round is an epoch; rounds that count, after one that warms up
@@ -80,7 +80,7 @@ class Task:
         """Our trainer of a system, by Table 2 or its own paper but for batch and encoder."""
         values = {"batch_size": BATCH, "text_encoder": OFFLINE_ENCODER, **changes}
         spec = RunSpec(system, self.dataset.name, SEED, "paper", changes=tuple(sorted(values.items())))
-        return Trainer.of(Work(spec, self.dataset, Store.default(), "cpu"))
+        return Trainer.of(Experiment(spec, self.dataset, Store.default(), "cpu"))
 
 
 def measure() -> Found:

@@ -29,7 +29,7 @@ from mugkit.results.label_sources import disagreeing
 from mugkit.runs import Store
 from mugkit.stages.meta import LearnedLabels
 from mugkit.stages.training import progress
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import SYSTEMS, Experiment
 
 BESIDE = tuple(SETTINGS)  # other settings of the dials, prepared as `reviews-faint` and the like
 
@@ -81,13 +81,13 @@ class Finished:
                 self.read[kind, system] = None
         return self.read[kind, system]
 
-    def _work(self, system: str, seed: int, label_seed: int) -> Work:
+    def _work(self, system: str, seed: int, label_seed: int) -> Experiment:
         spec = RunSpec(system, self.dataset.name, seed, self.profile.name, label_seed)
-        return Work(spec, self.dataset, self.store)
+        return Experiment(spec, self.dataset, self.store)
 
     def _folders(self, system: str) -> list[Path]:
         works = (self._work(system, seed, self.profile.label_seeds[0]) for seed in self.profile.seeds)
-        return [work.result() for work in takewhile(Work.finished, works)]
+        return [work.result() for work in takewhile(Experiment.finished, works)]
 
     def _predictions(self, system: str) -> Rows | None:
         folders = self._folders(system)
@@ -107,7 +107,7 @@ class Finished:
         return {m: np.stack([one[m].numpy() for one in made]) for m in MODALITIES} if made else None
 
 
-def _has_labels(work: Work) -> bool:
+def _has_labels(work: Experiment) -> bool:
     return work.store.has("pretrain", work.pretraining) and work.store.has("labels", work.learning)
 
 

@@ -93,7 +93,7 @@ def display_beside(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown).set_index(pd.Index(names, name="MUG with"))
 
 
-def curves(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFrame:
+def curves(dataset: Dataset, profile: str) -> pd.DataFrame:
     """One row a field, value and metric: mean, std and n over seeds, and whether MAE differs from the default's.
 
     Columns: field, value, metric, mean, std, n; for MAE also difference, clips_low, clips_high, seeds_low,
@@ -101,7 +101,7 @@ def curves(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFram
     """
     specs = specifications(dataset.name, profile)
     default = repeated("mug", dataset.name, profile, {})
-    runs = finished([*default, *(spec for group in specs.values() for spec in group)], engine)
+    runs = finished([*default, *(spec for group in specs.values() for spec in group)])
     seeds = len(default)
     reference, groups = runs[:seeds], {key: runs[seeds * (i + 1) : seeds * (i + 2)] for i, key in enumerate(specs)}
     rows = [row for (field, value), group in groups.items() for row in _rows(field, value, group, reference, dataset)]

@@ -78,7 +78,7 @@ def specifications(setting: Setting, profile: str) -> dict[tuple[str, float], li
     return {(system, beta): repeated(system, name, profile, {"beta": beta}) for system, beta in pairs}
 
 
-def study(profile: str, engine_name: str = "local") -> pd.DataFrame:
+def study(profile: str) -> pd.DataFrame:
     """One row a setting, β and source: what it is worth, and what its labels are.
 
     Columns: expression, disagreement, noise (standard deviation, on ±1, of what sound shows besides its label), beta,
@@ -87,7 +87,7 @@ def study(profile: str, engine_name: str = "local") -> pd.DataFrame:
     corr_a, corr_v (of the training labels with the true ones, mean over seeds).
     """
     wanted = {setting: specifications(setting, profile) for setting in settings(profile)}
-    engine.run_all([spec for groups in wanted.values() for specs in groups.values() for spec in specs], engine_name)
+    engine.run_all([spec for groups in wanted.values() for specs in groups.values() for spec in specs])
     return pd.DataFrame([row for setting, groups in wanted.items() for row in _rows(setting, groups)])
 
 

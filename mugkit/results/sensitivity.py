@@ -102,7 +102,7 @@ def specifications(dataset: str, profile: str) -> dict[str, list[RunSpec]]:
     return {name: repeated("mug", dataset, profile, changes) for name, changes in tried.items()}
 
 
-def ledger(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFrame:
+def ledger(dataset: Dataset, profile: str) -> pd.DataFrame:
     """One row an open choice.
 
     Columns: field, default, alternative, why; test_difference, of the test MAE, with its interval over seeds in
@@ -112,7 +112,7 @@ def ledger(dataset: Dataset, profile: str, engine: str = "local") -> pd.DataFram
     """
     values, reasons = plan(dataset.name, profile)
     specs = specifications(dataset.name, profile)
-    done = finished([spec for group in specs.values() for spec in group], engine)
+    done = finished([spec for group in specs.values() for spec in group])
     size = len(specs[""])
     runs = {name: done[i * size : (i + 1) * size] for i, name in enumerate(specs)}
     measured = {name: _measure(runs[name], runs[""], specs[name], specs[""], dataset) for name in values}

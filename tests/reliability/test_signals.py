@@ -26,11 +26,11 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(TESTS)!r})
 from small import bag_of_words
-from mugkit import ahead, cli, files
+from mugkit import precompute, cli, files
 from mugkit.nets import text
 text._encode = bag_of_words
 files.repository = lambda: Path.cwd()
-ahead.compute = lambda *_: []
+precompute.compute = lambda *_: []
 cli.app()
 """
 # Long enough to be met in the middle on any machine: stage 1 alone takes some seconds.

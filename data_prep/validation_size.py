@@ -22,7 +22,7 @@ from mugkit.data import reviews
 from mugkit.data.schema import Dataset, RaggedFrames, Split
 from mugkit.data.store import fingerprint
 from mugkit.runs import Store, read_result
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 
 SIZES = (229, 500, 1000)
 
@@ -61,7 +61,7 @@ def main(
     for size in SIZES:
         dataset = with_validation(whole, size)
         specs = [RunSpec(system, "reviews", 1111 + seed, changes=(("beta", 1.0),)) for seed in range(seeds)]
-        results = [read_result(Work(spec, dataset, store).result()) for spec in specs]
+        results = [read_result(Experiment(spec, dataset, store).result()) for spec in specs]
         errors, best = [one["metrics"]["MAE"] for one in results], [one["best_epoch"] for one in results]
         rows[size] = {
             "test MAE, mean": np.mean(errors),

@@ -329,13 +329,13 @@ def reproduce(
     """
     from mugkit import targets
     from mugkit.data.prepare import prepare as prepare_data
-    from mugkit.engine import Share
+    from mugkit.engine import ExecutionConfig, Resources
     from mugkit.notebook import default_out
     from mugkit.reproduce import conclude, folders, runs_alone
     from mugkit.reproduce import reproduce as run_notebooks
 
     _check_engine(engine, address, cpus_per_run)
-    share = Share(cpus_per_run, gpus_per_run)
+    execution = ExecutionConfig(engine, address=address, resources=Resources(cpus_per_run, gpus_per_run))
     names = dataset or ["reviews"]
     out = out or default_out(profile)
     for name, folder in folders(names, out).items():
@@ -345,10 +345,10 @@ def reproduce(
     if "reviews" in names:
         prepare_data("reviews", [])
     if only_runs:
-        told = runs_alone(profile, names, engine, address, share, studies)
+        told = runs_alone(profile, names, execution, studies)
         console.print("\n".join(told) or "all runs are there; --only-runs leaves the notebooks", markup=False)
         raise typer.Exit(1 if told else 0)
-    reports = run_notebooks(profile, names, engine, out, address, cell_limit, share)
+    reports = run_notebooks(profile, names, out, execution, cell_limit)
     for done in reports:
         reason = f": {done.reason}\n        as far as it got: {done.executed}" if done.reason else ""
         console.print(f"{done.outcome:8}{done.notebook}{reason}", markup=False, highlight=False)

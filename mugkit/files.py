@@ -100,7 +100,7 @@ def _host() -> str:
     return "".join(letter for letter in socket.gethostname() if letter.isalnum())[:32]
 
 
-def sweep(folder: Path) -> list[Path]:
+def remove_stale_temporaries(folder: Path) -> list[Path]:
     """Removes what processes that were killed left half-written below a folder; returns what that was.
 
     Temporary names tell their process; what a living one writes stays, as does what another machine writes.
@@ -182,7 +182,7 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def temporary_folder(beside: Path) -> Iterator[Path]:
-    """An empty folder for the time of the block; `sweep` finds it after a kill."""
+    """An empty folder for the time of the block; `remove_stale_temporaries` finds it after a kill."""
     beside.parent.mkdir(parents=True, exist_ok=True)
     folder = _temporary(beside)
     try:

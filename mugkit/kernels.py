@@ -14,8 +14,8 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from mugkit.notebook import FINISHED
-from mugkit.reproduce import AT_ONCE
 
+AT_ONCE = 2  # notebooks: a kernel's start and a figure leave most of a machine idle
 _running: set[int] = set()
 
 

@@ -12,7 +12,6 @@ kept in the run store under an identity of their own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import as_completed
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -21,15 +20,14 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from mugkit import engine, files, pools
+from mugkit import engine, files
 from mugkit.config import RunSpec
 from mugkit.data import reviews
 from mugkit.data.schema import LABEL_SCALE, Dataset, Split
 from mugkit.errors import UserError
-from mugkit.progress import progress
-from mugkit.runs import Store, read_result
+from mugkit.runs import Store
 from mugkit.seeding import derive_seed
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 
 NOISY_SPLITS = ("train", "valid")
 
@@ -82,41 +80,14 @@ def _noisy_split(split: Split, k: float, draw: int, rho: float) -> Split:
     return replace(split, labels=moved.astype(np.float32))
 
 
-def work(spec: RunSpec, k: float, store: Store | None = None, device: str = "auto") -> Work:
+def work(spec: RunSpec, k: float, store: Store | None = None, device: str = "auto") -> Experiment:
     """A run on noisy labels taken apart; the seed of its stage 3 is also the draw of the noise."""
     clean = engine.work(spec, store, device)
     return replace(clean, dataset=noisy(clean.dataset, k, spec.seed))
 
 
-def run(spec: RunSpec, k: float, store: Store | None = None, device: str = "auto") -> engine.Run:
-    """One run on noisy labels; stored stages are reused."""
-    todo = work(spec, k, store, device)
-    reused = todo.finished()
-    result = read_result(folder := todo.result())
-    return engine.Run(spec, folder, result["metrics"], result["valid_metrics"], result["best_epoch"], reused)
-
-
-def run_all(jobs: Sequence[tuple[RunSpec, float]], workers: int | None = None) -> list[engine.Run]:
-    """Many runs on noisy labels, over processes of this machine; what is stored is reused, k differs freely.
-
-    Raises:
-        UserError: a training failed.
-        BrokenExecutor: workers were lost again and again.
-    """
-    pools.persist(partial(_side_by_side, jobs, engine.workers_of(workers, "auto")))
-    return [run(*job) for job in progress(jobs, "noisy labels")]
-
-
-def _side_by_side(jobs: Sequence[tuple[RunSpec, float]], workers: int) -> None:
-    """Computes what is missing, if there is something for more than one worker."""
-    todo = [job for job in jobs if not work(*job).finished()]
-    if min(workers, len(todo)) < 2:
-        return
-    pool = pools.processes(workers)
-    try:
-        futures = [pool.submit(run, *job) for job in todo]
-        for future in progress(as_completed(futures), "noisy labels", total=len(todo)):
-            future.result()
-    except BaseException:  # of an interrupt, too: workers would go on to the last job
-        pools.forget(pool)
-        raise
+def run_all(
+    jobs: Sequence[tuple[RunSpec, float]], execution: engine.ExecutionConfig = engine.LOCAL
+) -> list[engine.Run]:
+    """As `mugkit.engine.run_all`, on noisy labels; k differs freely."""
+    return engine.finish_all([partial(work, *job) for job in jobs], execution, Store.default())

@@ -32,7 +32,7 @@ from mugkit.results import comparison, paper_tables, tables
 from mugkit.results.narrow import narrow
 from mugkit.results.outputs import NO_RESULT, Outputs
 from mugkit.results.style import apply_style
-from mugkit.systems import SYSTEMS, Work, configuration, seeds_of
+from mugkit.systems import SYSTEMS, Experiment, configuration, seeds_of
 
 # The batch runner and the tests look for this line: a notebook that stopped early does not have it.
 FINISHED = "finished:"
@@ -76,7 +76,7 @@ class Session:
         seed = self.profile.seeds[0] if seed is None else seed
         return RunSpec(system, self.dataset.name, seed, self.profile.name, changes=tuple(sorted(changes.items())))
 
-    def work(self, system: str = "mug", label_seed: int | None = None, **changes: Any) -> Work:
+    def work(self, system: str = "mug", label_seed: int | None = None, **changes: Any) -> Experiment:
         """The stages of a run one by one: `.representations()`, `.learned_labels()`, `.result()`."""
         spec = RunSpec(
             system,

@@ -1,125 +1,114 @@
-"""Where tasks are computed: executors of the standard library's kind, so that whoever hands them out need not know."""
+"""Executors of this machine, with the standard library's interface: this process, or joblib's worker processes.
+
+Work is idempotent and stored, so a lost worker means: compute again what is missing.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import itertools
-import multiprocessing
 import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future
+from types import SimpleNamespace
 from typing import Any
+
+from joblib.externals.loky import ProcessPoolExecutor
 
 from mugkit import files
 
 ATTEMPTS = 3  # of a task whose worker was lost
+# A worker that came to hold far more memory than after its first task is replaced by a fresh one, which is as well.
+warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
 
 
-class Here(Executor):
-    """This process: a task is computed when it is handed over."""
+class SerialExecutor(Executor):
+    """This process: a task is computed when it is submitted."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # whatever it was, the other tasks go on; it is told at the end
+        except Exception as error:  # whatever it was, the other tasks go on; it is reported at the end
             future.set_exception(error)
         return future
 
 
 class Workers(ProcessPoolExecutor):
-    """Worker processes that an interrupt ends quietly when they are idle, and cleanly when they are at work."""
+    """Worker processes that an interrupt ends cleanly: they unwind what they compute and clear half-written files."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        try:
-            return super().submit(_at_work, fn, args, kwargs)
-        except OSError as error:
-            if self.is_broken:  # while it started a worker, whose pipes are closed by then
-                raise BrokenProcessPool("a worker died") from error
-            raise
+        future: Future[Any] = super().submit(_at_work, fn, args, kwargs)
+        return future
 
-    @property
-    def is_broken(self) -> bool:
-        """Whether it lost a worker, at work or idle: it takes no task any more."""
-        return bool(self._broken)
-
-    def interrupt(self) -> None:
-        """A Ctrl-C for every worker: Python would wait at its exit for what they are computing."""
-        for worker in list((self._processes or {}).values()):
-            if worker.is_alive() and worker.pid:
-                with contextlib.suppress(ProcessLookupError):  # gone in the meantime
-                    os.kill(worker.pid, signal.SIGINT)
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """With `cancel_futures` workers are interrupted at what they compute, and begin nothing more."""
+        super().shutdown(wait=wait)
+        if cancel_futures:
+            for worker in list(self._processes):
+                with contextlib.suppress(ProcessLookupError):  # it has ended in the meantime
+                    os.kill(worker, signal.SIGINT)
 
 
-_busy = threading.Event()
+_worker = SimpleNamespace(busy=False, interrupted=False)  # the state of the process that is a worker
 
 
 def _at_work(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    _busy.set()
+    _worker.busy = True
     try:
+        if _worker.interrupted:
+            raise KeyboardInterrupt
         return fn(*args, **kwargs)
-    except KeyboardInterrupt:  # nobody waits for it any more, and the queue's lock may have gone with an idle worker
-        os._exit(130)
+    except KeyboardInterrupt:
+        raise BrokenExecutor("a worker was interrupted") from None
     finally:
-        _busy.clear()
+        _worker.busy = False
 
 
-def _interrupted(*_: Any) -> None:
-    """At work, half-written files are cleared away on the way out; idle, there is nothing but a traceback to leave."""
-    if _busy.is_set():
+def _interrupt(*_: Any) -> None:
+    """At work, once: a second interrupt would disturb the clearing away of what is half-written."""
+    first, _worker.interrupted = not _worker.interrupted, True
+    if first and _worker.busy:
         raise KeyboardInterrupt
-    os._exit(130)
 
 
-def _begin(home: str, parent: int, cards: Any) -> None:
-    """In a new worker: the starter's folder, no progress bars (they would overwrite each other), no life of its own.
-
-    Args:
-        cards: a queue with a card for each worker; None: it sees what its starter sees.
-    """
-    os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = home, "0"
-    if cards is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = cards.get()
-    signal.signal(signal.SIGINT, _interrupted)
+def _begin(parent: int) -> None:
+    """In a new worker."""
+    signal.signal(signal.SIGINT, _interrupt)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process soon after its starter, which may have been killed without a chance to say so."""
+    """Ends this process soon after its starter, which may have been killed without a chance to shut down."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
 
 
-@functools.lru_cache(maxsize=1)
-def _started(workers: int, home: str, cards: tuple[str, ...]) -> Workers:
-    context = multiprocessing.get_context("spawn")  # fork and torch's threads do not go together
-    queue = context.SimpleQueue() if cards else None
-    for card in itertools.islice(itertools.cycle(cards), workers):
-        queue.put(card)  # type: ignore[union-attr]
-    return Workers(workers, mp_context=context, initializer=_begin, initargs=(home, os.getpid(), queue))
+_kept: dict[str | None, tuple[tuple[int, str], Workers]] = {}  # by card
 
 
-def processes(workers: int, cards: tuple[str, ...] = ()) -> Workers:
+def processes(workers: int, card: str | None = None) -> Workers:
     """Worker processes, kept for the next call: each needs seconds to import what it computes with.
 
+    They show no progress bars, which would overwrite each other.
+
     Args:
-        cards: as CUDA_VISIBLE_DEVICES names them, handed out in turn; none: workers see what this process sees.
+        card: that they see, as CUDA_VISIBLE_DEVICES names it ('': none); None: they see what this process sees.
     """
-    kept = _started(workers, str(files.home()), cards)
-    if kept.is_broken:
-        forget(kept)
-        return _started(workers, str(files.home()), cards)
-    return kept
+    key, kept = (workers, str(files.home())), _kept.get(card)
+    if kept is None or kept[0] != key:
+        environment = {"MUGKIT_HOME": str(files.home()), "MUGKIT_PROGRESS": "0"}
+        environment |= {} if card is None else {"CUDA_VISIBLE_DEVICES": card}
+        kept = _kept[card] = key, Workers(workers, initializer=_begin, initargs=(os.getpid(),), env=environment)
+    return kept[1]
 
 
-def persist(compute: Callable[[], None]) -> None:
-    """Calls it again if it lost a worker, ATTEMPTS times in all; it has to go on from what is finished.
+def retry_on_broken_pool(compute: Callable[[], None]) -> None:
+    """Calls a function again if it lost a worker, ATTEMPTS times in all; it has to go on from what is finished.
 
     Raises:
         BrokenExecutor: workers were lost every time.
@@ -130,9 +119,9 @@ def persist(compute: Callable[[], None]) -> None:
     return compute()
 
 
-def forget(pool: Executor) -> None:
-    """Gives up a pool that lost a worker or was interrupted; what has not begun never will."""
-    if isinstance(pool, Workers):
-        pool.interrupt()
+def shutdown_now(pool: Executor) -> None:
+    """Ends an executor that lost a worker or was interrupted; what has not begun never will."""
+    for card, (_, kept) in list(_kept.items()):
+        if kept is pool:
+            del _kept[card]
     pool.shutdown(wait=False, cancel_futures=True)
-    _started.cache_clear()

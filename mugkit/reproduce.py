@@ -9,17 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mugkit import ahead, config, files, notebook_files
+from mugkit import config, files, notebook_files, precompute
 from mugkit.config import RunSpec
 from mugkit.data.store import load
-from mugkit.engine import ENGINES, missing
-from mugkit.engine.share import AS_PROFILED, Share
+from mugkit.engine import LOCAL, ExecutionConfig, missing
 from mugkit.errors import UserError, unknown_name
 from mugkit.progress import progress
 from mugkit.runs import versions
 from mugkit.systems import SYSTEMS
 
-AT_ONCE = 2
 CELL_SECONDS = 21600.0  # of one cell: far more than any takes, so that what hangs ends
 log = logging.getLogger(__name__)
 Outcome = Literal["ran", "reused", "failed"]
@@ -54,41 +52,33 @@ def notebooks() -> list[Path]:
 
 
 def reproduce(
-    profile: str,
-    datasets: Sequence[str],
-    engine: str,
-    out: Path,
-    address: str = "",
+    profile: str, datasets: Sequence[str], out: Path, execution: ExecutionConfig = LOCAL,
     cell_limit: float = CELL_SECONDS,
-    share: Share = AS_PROFILED,
-) -> list[Report]:
+) -> list[Report]:  # fmt: skip
     """Runs every notebook for every data set; a failure does not stop the others.
 
     Args:
         out: where figures and tables go; with several data sets, one folder below it for each.
-        address: of the Ray cluster, for the engine 'ray'.
         cell_limit: seconds that one cell may take.
-        share: of a machine that each run asks for.
 
     Raises:
-        UserError: an unknown profile, engine or data set, or a damaged one, before anything runs.
+        UserError: an unknown profile or data set, or a damaged one, before anything runs.
     """
-    fingerprints = _checked(profile, datasets, engine)
-    files.sweep(out)
+    fingerprints = _checked(profile, datasets)
+    files.remove_stale_temporaries(out)
     jobs = []
     for name, target in folders(datasets, out).items():
         parameters = {"profile": profile, "dataset": name, "out": str(target)}
         jobs += [(path, parameters, fingerprints[name]) for path in notebooks()]
     if not all(_unchanged(*job) for job in jobs):
-        for told in _ahead(profile, datasets, engine, address, share):
-            log.warning("%s", told)
+        for failure in _precompute(profile, datasets, execution):
+            log.warning("%s", failure)
     return _together(jobs, cell_limit)
 
 
 def runs_alone(
-    profile: str, datasets: Sequence[str], engine: str, address: str = "", share: Share = AS_PROFILED,
-    studies: bool = True,
-) -> list[str]:  # fmt: skip
+    profile: str, datasets: Sequence[str], execution: ExecutionConfig = LOCAL, studies: bool = True
+) -> list[str]:
     """Computes what the notebooks need and runs none; returns what failed, or that nothing can run on a data set.
 
     Arguments and errors as `reproduce`'s.
@@ -96,38 +86,36 @@ def runs_alone(
     Args:
         studies: also what notebooks 12 and 14 alone need.
     """
-    _checked(profile, datasets, engine)
+    _checked(profile, datasets)
     idle = [f"no system can run on {name}: {why}" for name in datasets if (why := _lacking(profile, name))]
-    return idle + _ahead(profile, datasets, engine, address, share, studies)
+    return idle + _precompute(profile, datasets, execution, studies)
 
 
 def _lacking(profile: str, dataset: str) -> str:
     """What the systems of the tables lack if none of them can run; else nothing."""
-    if ahead.trained(profile, dataset):
+    if precompute.trained(profile, dataset):
         return ""
     seed = config.profile(profile).seeds[0]
     needs = [missing(RunSpec(name, dataset, seed, profile)) for name, one in SYSTEMS.items() if one.rows]
     return "; ".join(dict.fromkeys(needs))
 
 
-def _checked(profile: str, datasets: Sequence[str], engine: str) -> dict[str, str]:
+def _checked(profile: str, datasets: Sequence[str]) -> dict[str, str]:
     """The fingerprint of each data set, once everything is known to be there."""
     config.profile(profile)
-    if engine not in ENGINES:
-        raise unknown_name("engine", engine, ENGINES)
-    files.sweep(files.home())
+    files.remove_stale_temporaries(files.home())
     return {name: load(name, verify=True).fingerprint for name in datasets}
 
 
-def _ahead(
-    profile: str, datasets: Sequence[str], engine: str, address: str, share: Share, studies: bool = True
-) -> list[str]:
-    return [told for name in datasets for told in ahead.compute(profile, name, engine, address, share, studies)]
+def _precompute(profile: str, datasets: Sequence[str], execution: ExecutionConfig, studies: bool = True) -> list[str]:
+    return [failure for name in datasets for failure in precompute.compute(profile, name, execution, studies)]
 
 
 def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float) -> list[Report]:
     """Runs notebooks a few at a time: a kernel's start and a figure leave most of a machine idle."""
-    pool = ThreadPoolExecutor(AT_ONCE)  # each notebook has a kernel of its own, a process; here one only waits
+    from mugkit import kernels
+
+    pool = ThreadPoolExecutor(kernels.AT_ONCE)  # each notebook has a kernel of its own, a process; here one only waits
     try:
         return list(
             progress(
@@ -135,8 +123,6 @@ def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float)
             )
         )
     except BaseException:  # stopped by a signal: kernels would go on to their notebooks' ends
-        from mugkit import kernels
-
         pool.shutdown(wait=False, cancel_futures=True)
         kernels.end_all()
         raise

@@ -24,7 +24,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from mugkit import __version__, files, other_code
+from mugkit import __version__, files, stale
 from mugkit.errors import UserError
 from mugkit.stages.checkpoint import Checkpoint
 
@@ -98,9 +98,9 @@ class Store:
         return folder
 
     def _compute(self, folder: Path, identity: Any, compute: Compute) -> None:
-        files.sweep(self.root)
+        files.remove_stale_temporaries(self.root)
         if not folder.exists():  # a damaged one is told already
-            other_code.tell(folder.parent, identity)
+            stale.warn_stale(folder.parent, identity)
         partial = self.root / "partial" / folder.name
         started = time.perf_counter()
         with files.atomic_folder(folder, replace=True) as temporary:

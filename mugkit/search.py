@@ -19,9 +19,8 @@ from sklearn.model_selection import ParameterSampler
 
 from mugkit import engine as engines
 from mugkit.config import RunSpec, profile
-from mugkit.engine import Run, Share
-from mugkit.engine.share import AS_PROFILED
-from mugkit.errors import UserError, unknown_name
+from mugkit.engine import LOCAL, ExecutionConfig, Run
+from mugkit.errors import UserError
 from mugkit.search_space import Dimension, distributions, of_system
 
 log = logging.getLogger(__name__)
@@ -133,9 +132,8 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def search(
-    system: str, dataset: str, profile_name: str, trials: int | None = None, seed: int = 1111, engine: str = "local",
-    device: str = "auto", address: str = "", share: Share = AS_PROFILED,
-    space: Mapping[str, Dimension] | None = None,
+    system: str, dataset: str, profile_name: str, trials: int | None = None, seed: int = 1111,
+    execution: ExecutionConfig = LOCAL, space: Mapping[str, Dimension] | None = None,
 ) -> Search:  # fmt: skip
     """Draws configurations, runs what is not stored yet, and returns them with their scores.
 
@@ -144,11 +142,11 @@ def search(
         space: what may change; None: all that the system reads.
 
     Raises:
-        UserError: see `specifications`; an unknown engine; or every trial failed.
+        UserError: see `specifications`; or every trial failed.
     """
     count = profile(profile_name).trials if trials is None else trials
     pairs = specifications(system, dataset, profile_name, count, seed, space)
-    runs = finished([spec for _, spec in pairs], engine, device, address, share)
+    runs = finished([spec for _, spec in pairs], execution)
     made = [tried(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
     return Search(trial(system, dataset, profile_name, {}), seed, made)
 
@@ -164,21 +162,16 @@ def error(metrics: Mapping[str, float | None]) -> float:
     return math.nan if value is None else round(value, DIGITS)
 
 
-def finished(
-    specs: Sequence[RunSpec], engine: str = "local", device: str = "auto", address: str = "",
-    share: Share = AS_PROFILED,
-) -> list[Run | None]:  # fmt: skip
+def finished(specs: Sequence[RunSpec], execution: ExecutionConfig = LOCAL) -> list[Run | None]:
     """Runs all; a configuration whose training fails is a result too (None), as long as another one succeeds.
 
     Raises:
-        UserError: all failed, or the engine is unknown.
+        UserError: all failed.
     """
-    if engine not in engines.ENGINES:
-        raise unknown_name("engine", engine, engines.ENGINES)
     try:
-        return list(engines.run_all(specs, engine, device=device, address=address, share=share))
+        return list(engines.run_all(specs, execution))
     except UserError:
-        done = [_again(one, device) for one in specs]
+        done = [_again(spec, execution.device) for spec in specs]
         if not any(done):
             raise
         return done

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from mugkit.engine import ExecutionConfig
     from mugkit.search import Search
 
 console = Console(soft_wrap=True)
@@ -47,8 +48,8 @@ def search(
     """
     from mugkit import search as searching
 
-    where = _checked(dataset, engine, address, cpus_per_run, gpus_per_run, device, out)
-    _show(searching.search(system, dataset, profile, trials, seed, **where), out, with_test=True)
+    execution = _checked(dataset, engine, address, cpus_per_run, gpus_per_run, device, out)
+    _show(searching.search(system, dataset, profile, trials, seed, execution), out, with_test=True)
 
 
 def tune(
@@ -72,9 +73,10 @@ def tune(
     """
     from mugkit import tuning
 
-    where = _checked(dataset, engine, address, cpus_per_run, gpus_per_run, device, out)
+    execution = _checked(dataset, engine, address, cpus_per_run, gpus_per_run, device, out)
+    count = tuning.TRIALS if trials is None else trials
     for name in [system] if system else tuning.tunable():
-        found = tuning.tune(name, dataset, profile, tuning.TRIALS if trials is None else trials, seed, **where)
+        found = tuning.tune(name, dataset, profile, count, seed, execution)
         _show(found, out)
         tuning.record(found)
         console.print(f"recorded for {name}", markup=False)
@@ -82,17 +84,17 @@ def tune(
 
 def _checked(
     dataset: str, engine: str, address: str, cpus: float | None, gpus: float | None, device: str, out: Path | None
-) -> dict[str, Any]:
-    """Where trials run, as `search.search` takes it; bad options are refused before any work starts."""
+) -> ExecutionConfig:
+    """Where trials run; bad options are refused before any work starts."""
     from mugkit import cli, targets
-    from mugkit.engine import Share
+    from mugkit.engine import ExecutionConfig, Resources
 
     cli._check_device(device)
     cli._check_dataset(dataset)
     cli._check_engine(engine, address, cpus)
     if out:
         targets.check_folder(out, "--out")
-    return {"engine": engine, "device": device, "address": address, "share": Share(cpus, gpus)}
+    return ExecutionConfig(engine, device=device, address=address, resources=Resources(cpus, gpus))
 
 
 def _show(found: Search, out: Path | None, with_test: bool = False) -> None:

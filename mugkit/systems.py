@@ -234,7 +234,7 @@ def configuration(spec: RunSpec, family: str) -> Hyperparameters:
 
 
 @dataclass(frozen=True, repr=False)
-class Work:
+class Experiment:
     """One run taken apart: what each stage depends on, and how it is computed if it is not stored yet.
 
     Configuration and identities are worked out once: planning hundreds of runs asks for them thousands of times.
@@ -247,10 +247,8 @@ class Work:
 
     def __repr__(self) -> str:
         changes = "".join(f", {name}={value}" for name, value in self.spec.changes)
-        stages = ".representations(), .learned_labels(), .result()"
-        return (
-            f"Work({self.spec.system} on {self.dataset.name}, seed {self.spec.seed}{changes}); train it with {stages}"
-        )
+        run = f"{self.spec.system} on {self.dataset.name}, seed {self.spec.seed}{changes}"
+        return f"Experiment({run}); train it with .representations(), .learned_labels(), .result()"
 
     @property
     def system(self) -> System:
@@ -345,14 +343,14 @@ class Work:
         """The sizes of a baseline, or of a multi-task network of its own, under this profile."""
         light = profile(self.spec.profile).light
         if self.system.network:
-            return load_part(f"{self.system.network}:sizes")(self.dataset.family, light)
-        kind = load_part(self.system.baseline)
+            return import_attribute(f"{self.system.network}:sizes")(self.dataset.family, light)
+        kind = import_attribute(self.system.baseline)
         return replace(kind.Config(), **kind.light) if light else kind.Config()
 
     @property
     def level(self) -> TextLevel:
         """What of the text the network reads."""
-        level: TextLevel = load_part(self.system.baseline).level if self.system.baseline else self.system.level
+        level: TextLevel = import_attribute(self.system.baseline).level if self.system.baseline else self.system.level
         return level
 
     def builder(self) -> Build:
@@ -360,10 +358,10 @@ class Work:
         if self.system.baseline:
             from mugkit.baselines.base import builder
 
-            device = choose_device(self.device)
-            return builder(load_part(self.system.baseline), self._config(), self.hp.network, self.dataset, device)
+            kind, device = import_attribute(self.system.baseline), choose_device(self.device)
+            return builder(kind, self._config(), self.hp.network, self.dataset, device)
         made_by = self.system.network
-        network = partial(load_part(f"{made_by}:build"), sizes=self._config()) if made_by else None
+        network = partial(import_attribute(f"{made_by}:build"), sizes=self._config()) if made_by else None
         return joint.builder(self.dataset, self.hp, self.label_source(), self.device, network)
 
     def result(self) -> Path:
@@ -381,6 +379,6 @@ class Work:
         return self.store.has("train", self.training)
 
 
-def load_part(name: str) -> Any:
+def import_attribute(name: str) -> Any:
     """`module:attribute` of `mugkit.baselines`; imported when it is needed."""
     return resolve_name(f"mugkit.baselines.{name}")

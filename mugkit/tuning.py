@@ -23,7 +23,7 @@ from mugkit import files
 from mugkit import search as searching
 from mugkit.config import CHOSEN, profile
 from mugkit.data.store import load
-from mugkit.engine.share import AS_PROFILED, Share
+from mugkit.engine import LOCAL, ExecutionConfig
 from mugkit.search import Search
 from mugkit.search_space import of_training
 from mugkit.systems import SYSTEMS
@@ -39,8 +39,8 @@ def tunable() -> list[str]:
 
 
 def tune(
-    system: str, dataset: str, profile_name: str, trials: int = TRIALS, seed: int = 1111, engine: str = "local",
-    device: str = "auto", address: str = "", share: Share = AS_PROFILED,
+    system: str, dataset: str, profile_name: str, trials: int = TRIALS, seed: int = 1111,
+    execution: ExecutionConfig = LOCAL,
 ) -> Search:  # fmt: skip
     """Random trials, with unimodal tasks the last of them over β at the best of the others; the best over more seeds.
 
@@ -50,23 +50,22 @@ def tune(
     space = of_training(SYSTEMS[system])
     weighs = "beta" in space and trials > len(BETAS)
     drawn = trials - len(BETAS) if weighs else trials
-    where = (engine, device, address, share)
-    found = searching.search(system, dataset, profile_name, drawn, seed, *where, space=space)
+    found = searching.search(system, dataset, profile_name, drawn, seed, execution, space)
     if weighs:
         values = [{**found.best.values, "beta": beta} for beta in BETAS]
         specs = [searching.trial(system, dataset, profile_name, of_beta) for of_beta in values]
-        runs = searching.finished(specs, *where)
+        runs = searching.finished(specs, execution)
         more = [searching.tried(drawn + i, v, run) for i, (v, run) in enumerate(zip(values, runs, strict=True))]
         found = replace(found, trials=found.trials + more)
-    return replace(found, finals=_finals(found, *where))
+    return replace(found, finals=_finals(found, execution))
 
 
-def _finals(found: Search, *where: Any) -> dict[int, list[float]]:
+def _finals(found: Search, execution: ExecutionConfig) -> dict[int, list[float]]:
     """The validation errors of the best trials, one for each study seed of stage 3 (as a row of a table has)."""
     best = sorted(found.finished, key=lambda trial: trial.valid)[:FINALISTS]
     seeds = profile(found.base.profile).study_seeds
     specs = [replace(searching.specification(found, trial), seed=seed) for trial in best for seed in seeds]
-    errors = [searching.error(run.valid_metrics) if run else math.nan for run in searching.finished(specs, *where)]
+    errors = [searching.error(run.valid_metrics) if run else math.nan for run in searching.finished(specs, execution)]
     return {trial.number: errors[i * len(seeds) : (i + 1) * len(seeds)] for i, trial in enumerate(best)}
 
 

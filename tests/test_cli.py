@@ -17,7 +17,7 @@ import pytest
 import typer
 from small import bag_of_words
 
-from mugkit import ahead, cli, doctor, engine, files
+from mugkit import cli, doctor, engine, files, precompute
 from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import Dataset
@@ -378,10 +378,10 @@ def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
     mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = RunSpec("text-only", "made-up", 1111, "smoke")
-    monkeypatch.setattr(ahead, "trained", lambda *_: [spec])
+    monkeypatch.setattr(precompute, "trained", lambda *_: [spec])
     for name in ("learned", "studied", "noisy"):
-        monkeypatch.setattr(ahead, name, lambda *_: [])
-    monkeypatch.setattr("mugkit.engine.many.workers_of", lambda *_: 1)  # here, where texts are cheap
+        monkeypatch.setattr(precompute, name, lambda *_: [])
+    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda *_: 1)  # here, where texts are cheap
     done = mugkit("reproduce", "--dataset", "made-up", "--out", str(tmp_path / "out"), "--only-runs")
     assert (done.code, done.out) == (0, "all runs are there; --only-runs leaves the notebooks\n")
     assert engine.work(spec).finished()
@@ -390,7 +390,7 @@ def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
 
 @pytest.mark.usefixtures("prepared")
 def test_reproduce_only_runs_says_what_failed(mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead, "compute", lambda *_: ["mfm on made-up, seed 1111: the loss became nan"])
+    monkeypatch.setattr(precompute, "compute", lambda *_: ["mfm on made-up, seed 1111: the loss became nan"])
     done = mugkit("reproduce", "--dataset", "made-up", "--only-runs")
     assert (done.code, done.out) == (1, "mfm on made-up, seed 1111: the loss became nan\n")
 

@@ -20,9 +20,9 @@ from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data import text
 from mugkit.data.schema import Dataset
-from mugkit.engine import Share, run_all
-from mugkit.engine.cluster import Cluster
-from mugkit.engine.share import on_cluster
+from mugkit.engine import ExecutionConfig, Resources, run_all
+from mugkit.engine.ray_executor import RayExecutor
+from mugkit.engine.resources import on_cluster
 from mugkit.errors import UserError
 from mugkit.runs import Store
 
@@ -86,15 +86,16 @@ class Killer(threading.Thread):
 def test_run_all_on_ray_with_a_lost_node_gives_the_same_numbers(cluster: Any, tmp_path: Path) -> None:
     specs = [RunSpec(name, NAME, seed, "smoke", changes=EPOCHS) for name in ("mug", "copy") for seed in (1, 2)]
     failing, store = RunSpec("mug-true-labels", NAME, 1, "smoke"), Store(files.home() / "spread")
+    execution = ExecutionConfig("ray", address=cluster.address)
     killer = Killer(cluster, store)
     with pytest.raises(UserError, match="mug-true-labels on made-up") as caught:
-        run_all([*specs, failing], "ray", store=store, address=cluster.address)
+        run_all([*specs, failing], execution, store=store)
     killer.join(timeout=300)
     assert "no true unimodal labels" in str(caught.value)
     assert 0 <= killer.finished < len(specs)  # in the middle
-    spread = run_all(specs, "ray", store=store, address=cluster.address)
+    spread = run_all(specs, execution, store=store)
     assert all(one.reused for one in spread)  # the failed run stopped no other
-    alone = run_all(specs, store=Store(tmp_path / "alone"), workers=1)
+    alone = run_all(specs, store=Store(tmp_path / "alone"), execution=ExecutionConfig(workers=1))
     assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
 
 
@@ -104,7 +105,7 @@ def test_cluster_without_an_address_joins_no_other_that_runs_here() -> None:
 
     made = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
-        with Cluster() as own:
+        with RayExecutor() as own:
             assert ray.get_runtime_context().gcs_address != made.address
             assert own.submit(os.getpid).result(timeout=300) != os.getpid()  # by a core that the other does not have
     finally:
@@ -129,13 +130,15 @@ def test_several_tasks_share_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(str(Path(path).parent) for path in (engine.__path__[0], __file__)))
     made = Nodes(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 2, "include_dashboard": False})
     try:
-        pool = Cluster(made.address, partial(on_cluster, Share(gpus=0.5), [RunSpec("copy", NAME, 1, "smoke")], "auto"))
+        pool = RayExecutor(
+            made.address, partial(on_cluster, Resources(gpus=0.5), [RunSpec("copy", NAME, 1, "smoke")], "auto")
+        )
         seen = [pool.submit(_beside_others, tmp_path, number, 4) for number in range(4)]
         assert sorted(one.result() for one in seen) == [(4, "0"), (4, "0"), (4, "1"), (4, "1")]
         # The cluster may get such a node: the task waits, and is given up with the rest.
-        waiting = Cluster(made.address, lambda _: {"CPU": 64.0, "GPU": 0.0})
+        waiting = RayExecutor(made.address, lambda _: {"CPU": 64.0, "GPU": 0.0})
         future = waiting.submit(os.getpid)
-        pools.forget(waiting)
+        pools.shutdown_now(waiting)
         assert isinstance(future.exception(timeout=300), ray.exceptions.TaskCancelledError)
     finally:
         ray.shutdown()
@@ -151,16 +154,16 @@ class Told(tqdm.auto.tqdm):
         super().close()
 tqdm.auto.tqdm = Told
 from mugkit.config import RunSpec
-from mugkit.engine import run_all
-runs = run_all([RunSpec("copy", "made-up", seed, "smoke") for seed in (1, 2)], "ray")
+from mugkit.engine import ExecutionConfig, run_all
+runs = run_all([RunSpec("copy", "made-up", seed, "smoke") for seed in (1, 2)], ExecutionConfig("ray"))
 """
 ASKED_TOO_MUCH = """
 import ray
 ray.shutdown()
-from mugkit.engine import Share
+from mugkit.engine import Resources
 from mugkit.errors import UserError
 try:
-    run_all([RunSpec("copy", "made-up", 3, "smoke")], "ray", share=Share(cpus=4096))
+    run_all([RunSpec("copy", "made-up", 3, "smoke")], ExecutionConfig("ray", resources=Resources(cpus=4096)))
 except UserError as error:
     print(error, ray.is_initialized())
 """
@@ -181,4 +184,4 @@ def test_notebook_shows_progress_on_ray_and_what_this_machine_has_not(monkeypatc
 
 def test_cluster_at_an_address_where_there_is_none_is_refused() -> None:
     with pytest.raises(UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
-        Cluster("127.0.0.1:1")
+        RayExecutor("127.0.0.1:1")

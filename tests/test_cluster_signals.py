@@ -22,7 +22,7 @@ from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data import text
 from mugkit.data.schema import Dataset
-from mugkit.engine import run_all
+from mugkit.engine import ExecutionConfig, run_all
 from mugkit.runs import Store
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
@@ -34,11 +34,11 @@ SPECS = [RunSpec("copy", NAME, seed, "smoke", changes=LONG) for seed in (1, 2)]
 # The console script with runs of the test's own as what its notebooks need, and a repository of the test's own.
 MUGKIT = f"""
 from pathlib import Path
-from mugkit import ahead, cli, files
+from mugkit import precompute, cli, files
 from mugkit.config import RunSpec
 files.repository = lambda: Path.cwd()
-ahead.trained = lambda *_: {SPECS!r}
-ahead.learned = ahead.studied = ahead.readings = ahead.settings = ahead.mapped = lambda *_: []
+precompute.trained = lambda *_: {SPECS!r}
+precompute.learned = precompute.studied = precompute.readings = precompute.settings = precompute.mapped = lambda *_: []
 cli.app()
 """
 # A cluster of the command's own has a core for each run, however few this machine or its container has.
@@ -149,5 +149,8 @@ def test_table_on_ray_stopped_by_a_signal_leaves_nothing_behind(
     assert list(files.home().rglob("*.tmp")) == []
     assert not list((files.home() / "runs" / "train").glob("*/done.json"))  # in the middle
     assert checkpoints()
-    resumed, alone = (run_all(SPECS[:1], store=one, workers=1)[0] for one in (Store.default(), Store(tmp_path / "a")))
+    resumed, alone = (
+        run_all(SPECS[:1], store=one, execution=ExecutionConfig(workers=1))[0]
+        for one in (Store.default(), Store(tmp_path / "a"))
+    )
     assert hashes(resumed.folder) == hashes(alone.folder)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data import text
 from mugkit.data.schema import Dataset
-from mugkit.engine import run, run_all, tasks
-from mugkit.engine.tasks import PARTS, perform, plan
+from mugkit.engine import ExecutionConfig, run, run_all, tasks, work
+from mugkit.engine.tasks import STAGES, Task, run_task
 from mugkit.errors import UserError
 from mugkit.runs import Store, read_result
 from mugkit.stages import trainer
@@ -49,6 +49,11 @@ def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset], m
     for split in dataset.splits.values():
         text.frozen_features(split.text, network.text_encoder, network.pooling)
     return dataset
+
+
+def plan(specs: list[RunSpec], until: tasks.Stage = "train", learn: Sequence[RunSpec] = ()) -> list[Task]:
+    recipes, learned = ([partial(work, spec) for spec in some] for some in (specs, learn))
+    return tasks.plan(recipes, Store.default(), "cpu", until, learned)
 
 
 def spec(system: str = "copy", seed: int = 1111, **rest: Any) -> RunSpec:
@@ -74,13 +79,13 @@ def test_run_wrong_spec_is_refused(wrong: RunSpec, nearest: str) -> None:
 
 def test_run_all_wrong_spec_is_refused_before_any_other_runs() -> None:
     with pytest.raises(UserError, match="did you mean 'mug'"):
-        run_all([spec(), spec("mgu")], workers=1)
+        run_all([spec(), spec("mgu")], ExecutionConfig(workers=1))
     assert not (Store.default().root / "train").exists()
 
 
 def test_run_all_unknown_engine_names_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'local'"):
-        run_all([spec()], engine="locl")
+        run_all([spec()], ExecutionConfig("locl"))
 
 
 def test_run_all_nothing_to_do() -> None:
@@ -106,20 +111,20 @@ def test_run_returns_what_it_stored_and_reuses_it() -> None:
 def test_run_all_keeps_order_and_says_what_was_reused() -> None:
     run(spec(seed=1112))
     specs = [spec(seed=seed) for seed in (1113, 1112, 1111)]
-    runs = run_all(specs, workers=1)
+    runs = run_all(specs, ExecutionConfig(workers=1))
     assert [r.spec for r in runs] == specs
     assert [r.reused for r in runs] == [False, True, False]
     assert len({r.folder for r in runs}) == 3
 
 
 def test_run_all_same_store_is_used(tmp_path: Path) -> None:
-    (one,) = run_all([spec()], store=Store(tmp_path / "elsewhere"), workers=1)
+    (one,) = run_all([spec()], store=Store(tmp_path / "elsewhere"), execution=ExecutionConfig(workers=1))
     assert one.folder.is_relative_to(tmp_path / "elsewhere")
 
 
 def test_run_all_in_one_process_finishes_others_before_it_tells_of_failure() -> None:
     with pytest.raises(UserError, match="mug-true-labels"):
-        run_all([spec("mug-true-labels"), spec("copy")], workers=1)
+        run_all([spec("mug-true-labels"), spec("copy")], ExecutionConfig(workers=1))
     assert run(spec("copy")).reused
 
 
@@ -128,8 +133,8 @@ def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "train_epoch", StopAt(trainer.train_epoch, 2))
         with pytest.raises(KeyboardInterrupt):
-            run_all([spec()], workers=1)
-    (resumed,) = run_all([spec()], workers=1)
+            run_all([spec()], ExecutionConfig(workers=1))
+    (resumed,) = run_all([spec()], ExecutionConfig(workers=1))
     assert not resumed.reused
     assert hashes(resumed.folder) == hashes(whole.folder)
 
@@ -144,34 +149,34 @@ def test_run_data_prepared_again_is_noticed(made_up: Callable[..., Dataset]) -> 
 def test_plan_lists_shared_stages_once_and_says_what_each_needs() -> None:
     specs = [spec("mug", seed) for seed in (1111, 1112)]
     specs += [spec("mug-without-multimodal-denoising"), spec("copy")]
-    planned = plan(specs, Store.default(), "cpu")
-    assert [task.part for task in planned] == ["pretrain", *["labels"] * 2, *["train"] * 4]
+    planned = plan(specs)
+    assert [task.stage for task in planned] == ["pretrain", *["labels"] * 2, *["train"] * 4]
     first, labels = planned[0].folder, [task.folder for task in planned[1:3]]
     assert [task.needs for task in planned] == [None, first, first, labels[0], labels[0], labels[1], None]
-    assert plan(specs, Store.default(), "cpu", "labels") == planned[:3]
+    assert plan(specs, "labels") == planned[:3]
 
 
 def test_plan_learns_without_training() -> None:
-    planned = plan([spec("copy")], Store.default(), "cpu", learn=[spec("mug"), spec("mug", 1112)])
-    assert [task.part for task in planned] == ["pretrain", "labels", "train"]  # labels once for both seeds
+    planned = plan([spec("copy")], learn=[spec("mug"), spec("mug", 1112)])
+    assert [task.stage for task in planned] == ["pretrain", "labels", "train"]  # labels once for both seeds
     assert planned[-1].spec.system == "copy"
 
 
-@pytest.mark.parametrize("part", ["pretrain", "train"])  # of the training split; of the other two
-def test_plan_begins_a_stage_with_every_text_encoder(part: str) -> None:
-    planned = plan([spec("mug"), spec("mug", 1112), spec("copy"), spec("mug-t5")], Store.default(), "cpu")
-    of_stage = [task for task in planned if task.part == part]
+@pytest.mark.parametrize("stage", ["pretrain", "train"])  # of the training split; of the other two
+def test_plan_begins_a_stage_with_every_text_encoder(stage: str) -> None:
+    planned = plan([spec("mug"), spec("mug", 1112), spec("copy"), spec("mug-t5")])
+    of_stage = [task for task in planned if task.stage == stage]
     encoders = [engine.work(task.spec).hp.network.text_encoder for task in of_stage]
     assert encoders[0] != encoders[1]
     assert len({task.folder for task in planned}) == len(planned) == 8
-    parts = [task.part for task in planned]
-    assert parts == sorted(parts, key=PARTS.index)
+    stages = [task.stage for task in planned]
+    assert stages == sorted(stages, key=STAGES.index)
 
 
 def test_plan_leaves_out_what_is_stored() -> None:
-    engine.learn_all([spec("mug")], workers=1)
-    (only,) = plan([spec("mug")], Store.default(), "cpu")
-    assert (only.part, only.needs) == ("train", None)
+    engine.learn_all([spec("mug")], ExecutionConfig(workers=1))
+    (only,) = plan([spec("mug")])
+    assert (only.stage, only.needs) == ("train", None)
 
 
 @pytest.mark.parametrize(
@@ -202,13 +207,13 @@ def test_run_all_over_processes(tmp_path: Path) -> None:
     failing, good = spec("mug-true-labels"), [spec("copy"), spec("mug-without-unimodal")]
     store = Store(tmp_path / "spread")
     with pytest.raises(UserError) as caught:
-        run_all([good[0], failing, good[1]], store=store, workers=2)
+        run_all([good[0], failing, good[1]], store=store, execution=ExecutionConfig(workers=2))
     assert "mug-true-labels on made-up, seed 1111" in str(caught.value)
     assert "no true unimodal labels" in str(caught.value)
     assert "copy" not in str(caught.value)
-    spread = run_all(good, store=store, workers=2)
+    spread = run_all(good, store=store, execution=ExecutionConfig(workers=2))
     assert [r.reused for r in spread] == [True, True]  # finished although another failed
-    alone = run_all(good, store=Store(tmp_path / "alone"), workers=1)
+    alone = run_all(good, store=Store(tmp_path / "alone"), execution=ExecutionConfig(workers=1))
     assert [hashes(r.folder) for r in spread] == [hashes(r.folder) for r in alone]
 
 
@@ -225,7 +230,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise UserError("the training loss became nan")
         return original(dataset, hp, *rest)
 
-    monkeypatch.setattr(pools, "processes", lambda *_: pools.Here())
+    monkeypatch.setattr(pools, "processes", lambda *_: pools.SerialExecutor())
     monkeypatch.setattr(systems, "pretrain", pretrain)
     return computed
 
@@ -233,7 +238,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.mark.usefixtures("one_process")
 def test_run_all_over_processes_tells_fresh_runs_from_reused() -> None:
     run(spec(seed=1113))
-    runs = run_all([spec(seed=seed) for seed in (1111, 1112, 1113)], workers=2)
+    runs = run_all([spec(seed=seed) for seed in (1111, 1112, 1113)], ExecutionConfig(workers=2))
     assert [r.reused for r in runs] == [False, False, True]
 
 
@@ -241,20 +246,20 @@ def test_run_all_over_processes_tells_fresh_runs_from_reused() -> None:
 def test_run_all_failed_stage_1_leaves_other_runs_finished() -> None:
     specs = [spec("mug-without-contrastive"), spec("mug"), spec("copy")]
     with pytest.raises(UserError, match="mug-without-contrastive"):
-        run_all(specs, workers=2)
+        run_all(specs, ExecutionConfig(workers=2))
     assert [run(one).reused for one in specs[1:]] == [True, True]
 
 
 def test_run_all_failed_stage_is_not_tried_again_by_the_same_call(one_process: list[str]) -> None:
     with pytest.raises(UserError):
-        run_all([spec("mug-without-contrastive"), spec("mug")], workers=2)
+        run_all([spec("mug-without-contrastive"), spec("mug")], ExecutionConfig(workers=2))
     assert one_process.count("without") == 1
 
 
 def test_learn_all_returns_labels_in_order_and_keeps_them(one_process: list[str]) -> None:
     specs = [spec("mug", label_seed=seed) for seed in (1112, 1111)]
-    learned = engine.learn_all(specs, workers=2)
-    again = [engine.learn_all([one], workers=1)[0] for one in specs]
+    learned = engine.learn_all(specs, ExecutionConfig(workers=2))
+    again = [engine.learn_all([one], ExecutionConfig(workers=1))[0] for one in specs]
     assert one_process == ["with", "with"]  # each label seed once
     assert all(torch.equal(a.labels["v"], b.labels["v"]) for a, b in zip(learned, again, strict=True))
     assert not torch.equal(learned[0].labels["v"], learned[1].labels["v"])
@@ -264,7 +269,7 @@ def test_learn_all_returns_labels_in_order_and_keeps_them(one_process: list[str]
 @pytest.mark.parametrize("workers", [1, 2])
 def test_learn_all_failed_run_leaves_other_labels_finished(workers: int) -> None:
     with pytest.raises(UserError, match="mug-without-contrastive"):
-        engine.learn_all([spec("mug-without-contrastive"), spec("mug")], workers=workers)
+        engine.learn_all([spec("mug-without-contrastive"), spec("mug")], ExecutionConfig(workers=workers))
     todo = engine.work(spec("mug"))
     assert todo.store.has("labels", todo.learning)
 
@@ -273,9 +278,9 @@ def test_learn_all_failed_run_leaves_other_labels_finished(workers: int) -> None
 
 
 def test_task_that_would_be_another_run_here_is_refused() -> None:
-    (task,) = plan([spec()], Store.default(), "cpu")
+    (task,) = plan([spec()])
     with pytest.raises(UserError, match="another version of mugkit, of 'made-up'") as caught:
-        perform(replace(task, folder=task.folder.with_name("0" * 20)), Store.default().root, "cpu")
+        run_task(replace(task, folder=task.folder.with_name("0" * 20)), Store.default().root, "cpu")
     assert "MUGKIT_HOME" in (caught.value.fix or "")
     assert not task.folder.exists()
 
@@ -291,9 +296,9 @@ class Elsewhere(Executor):
 
 def test_run_all_result_that_does_not_arrive_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "processes", lambda *_: Elsewhere())
-    monkeypatch.setattr(tasks, "ARRIVAL", 0.0)
+    monkeypatch.setattr(tasks, "VISIBLE_WITHIN", 0.0)
     with pytest.raises(UserError, match="not to be seen here") as caught:
-        run_all([spec(seed=1111), spec(seed=1112)], workers=2)
+        run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))
     assert "MUGKIT_HOME" in str(caught.value)
     assert not (Store.default().root / "train").exists()  # and nobody computes it here in silence
 
@@ -301,7 +306,7 @@ def test_run_all_result_that_does_not_arrive_is_told(monkeypatch: pytest.MonkeyP
 def test_result_that_arrives_late_is_waited_for(tmp_path: Path) -> None:
     late = threading.Timer(1.0, (tmp_path / "kind" / "run").mkdir, kwargs={"parents": True})
     late.start()
-    assert tasks.arrived(tmp_path / "kind" / "run")
+    assert tasks.wait_until_visible(tmp_path / "kind" / "run")
     late.join()
 
 
@@ -320,13 +325,13 @@ class Breaking(Executor):
             future: Future[Any] = Future()
             future.set_exception(BrokenProcessPool("a worker died"))
             return future
-        return pools.Here().submit(fn, *args, **kwargs)
+        return pools.SerialExecutor().submit(fn, *args, **kwargs)
 
 
 def test_run_all_lost_worker_is_replaced_and_its_task_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = Breaking(2)
     monkeypatch.setattr(pools, "processes", lambda *_: pool)
-    runs = run_all([spec(seed=1111), spec(seed=1112)], workers=2)
+    runs = run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))
     assert [one.reused for one in runs] == [False, False]
     assert pool.given == 4
 
@@ -334,7 +339,7 @@ def test_run_all_lost_worker_is_replaced_and_its_task_computed(monkeypatch: pyte
 def test_run_all_task_that_always_loses_its_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "processes", lambda *_: Breaking(100))
     with pytest.raises(UserError, match="copy on made-up, seed 1111, train: a worker died"):
-        run_all([spec(seed=1111), spec(seed=1112)], workers=2)
+        run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))
 
 
 class BreakingInTurns(Executor):
@@ -351,92 +356,89 @@ class BreakingInTurns(Executor):
 
 
 def test_run_all_lost_worker_breaks_one_pool_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, opened = BreakingInTurns(), []
+    first, given_up = BreakingInTurns(), []
 
-    class Second(pools.Here):
+    class Second(pools.SerialExecutor):
         def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
             if not first.given[1].done():
                 first.given[1].set_exception(BrokenProcessPool("a worker died"))
             return super().submit(fn, *args, **kwargs)
 
-    def processes(*_: Any) -> Executor:
-        opened.append(Second() if opened else first)
-        return opened[-1]
-
-    monkeypatch.setattr(pools, "processes", processes)
-    assert len(run_all([spec(seed=1111), spec(seed=1112)], workers=2)) == 2
-    assert len(opened) == 2
-
-
-@pytest.mark.parametrize(("broken", "told"), [("a worker died", BrokenProcessPool), (False, OSError)])
-def test_pool_that_breaks_while_it_starts_a_worker_says_so(
-    broken: str | bool, told: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def closed(pool: pools.Workers, *_: Any) -> None:
-        pool._broken = broken  # as the pool's own thread does it, before it closes the pipes
-        raise OSError("handle is closed")
-
-    monkeypatch.setattr(ProcessPoolExecutor, "_spawn_process", closed)
-    with pytest.raises(told):
-        pools.Workers(1, mp_context=multiprocessing.get_context("spawn")).submit(abs, -1)
-
-
-def test_processes_that_lost_an_idle_worker_are_replaced() -> None:
-    pool = pools.processes(2)
-    os.kill(pool.submit(os.getpid).result(), signal.SIGKILL)
-    while not pool.is_broken:
-        time.sleep(0.05)
-    assert pools.processes(2) is not pool
-    assert pools.processes(2).submit(abs, -1).result() == 1
+    second = Second()
+    monkeypatch.setattr(pools, "processes", lambda *_: second if given_up else first)
+    monkeypatch.setattr(pools, "shutdown_now", given_up.append)
+    assert len(run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))) == 2
+    assert first in given_up
+    assert second not in given_up
 
 
 def test_run_all_real_worker_killed_is_replaced(tmp_path: Path) -> None:
     pool = pools.processes(2)
     victim = pool.submit(os.getpid).result()
     os.kill(victim, signal.SIGKILL)
-    spread = run_all([spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "spread"), workers=2)
-    alone = run_all([spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "alone"), workers=1)
+    spread = run_all(
+        [spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "spread"), execution=ExecutionConfig(workers=2)
+    )
+    alone = run_all(
+        [spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "alone"), execution=ExecutionConfig(workers=1)
+    )
     assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
-    pools.forget(pools.processes(2))
+    pools.shutdown_now(pools.processes(2))
 
 
-def test_forgotten_pool_ends_the_worker_at_work_and_the_idle_one() -> None:
+def _until_stopped(folder: Path) -> None:
+    """Writes a file and clears it away at the end, as atomic writes do."""
+    path = folder / str(os.getpid())
+    try:
+        path.touch()
+        time.sleep(600)
+    finally:
+        time.sleep(0.5)
+        path.unlink()
+
+
+@pytest.mark.parametrize("interrupts", [0, 1])
+def test_executor_shut_down_now_clears_away_what_was_begun_and_begins_nothing_more(
+    interrupts: int, tmp_path: Path
+) -> None:
     pool = pools.processes(2)
-    for started in [pool.submit(time.sleep, 1.0) for _ in range(2)]:
-        started.result()
-    working = pool.submit(time.sleep, 600)
-    workers = list((pool._processes or {}).values())
-    while not working.running():
+    futures = [pool.submit(_until_stopped, tmp_path) for _ in range(3)]
+    while len(list(tmp_path.iterdir())) < 2:
         time.sleep(0.05)
-    time.sleep(0.5)  # in the queue or in a worker: `running` does not tell
-    pools.forget(pool)
-    assert all(ends(worker.pid) for worker in workers)
+    workers = list(pool._processes)
+    for worker in workers * interrupts:  # a terminal's Ctrl-C goes to all processes; then this one ends its executor
+        os.kill(worker, signal.SIGINT)
+    pools.shutdown_now(pool)
+    assert all(ends(worker) for worker in workers)
+    assert all(future.exception() for future in futures)
+    assert list(tmp_path.iterdir()) == []
+    assert pools.processes(2) is not pool
+
+
+def test_idle_worker_that_was_interrupted_is_replaced(capfd: pytest.CaptureFixture[str]) -> None:
+    pool = pools.processes(2)
+    for worker in {pool.submit(_own_id, 1.0) for _ in range(2)}:
+        os.kill(worker.result(), signal.SIGINT)
+    assert len(run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))) == 2
+    assert pools.processes(2) is not pool
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def _own_id(seconds: float) -> int:
+    time.sleep(seconds)  # long enough that the other worker takes the other task
+    return os.getpid()
 
 
 def test_processes_are_kept_for_the_next_call() -> None:
     assert pools.processes(2) is pools.processes(2)
-    first = pools.processes(2)
-    pools.forget(first)
-    assert pools.processes(2) is not first
-    pools.forget(pools.processes(2))
-
-
-def test_idle_worker_ends_quietly_at_an_interrupt(capfd: pytest.CaptureFixture[str]) -> None:
-    pool = pools.processes(2)
-    worker = pool.submit(os.getpid).result()
-    time.sleep(0.2)  # back at the queue
-    os.kill(worker, signal.SIGINT)
-    assert ends(worker)
-    assert capfd.readouterr().err == ""
-    pools.forget(pool)
+    assert pools.processes(2) is not pools.processes(3)
 
 
 def test_worker_ends_with_its_starter() -> None:
     code = (
         "import os, signal; from mugkit import pools\n"
-        "if __name__ == '__main__':\n"
-        "    print(pools.processes(1).submit(os.getpid).result(), flush=True)\n"
-        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "print(pools.processes(1).submit(os.getpid).result(), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     script = files.home() / "starter.py"
     script.parent.mkdir(parents=True, exist_ok=True)

@@ -277,7 +277,7 @@ def test_sweep_removes_what_dead_processes_left_and_nothing_else(tmp_path: Path)
     assert len(left) == 2
     (tmp_path / ".notes.tmp").touch()  # somebody else's
     with files.atomic_path(tmp_path / "b.json") as mine:
-        assert sorted(files.sweep(tmp_path)) == left
+        assert sorted(files.remove_stale_temporaries(tmp_path)) == left
         assert mine.exists()
     assert [p.name for p in sorted(tmp_path.iterdir())] == [".notes.tmp", "b.json"]
 
@@ -293,7 +293,7 @@ def test_sweep_takes_what_a_killed_process_left_before_its_starter_noticed(tmp_p
     living = tmp_path / f".x.{files._host()}-{os.getpid()}-abc.tmp"
     living.touch()
     try:
-        assert files.sweep(tmp_path) == [left]
+        assert files.remove_stale_temporaries(tmp_path) == [left]
     finally:
         os.waitpid(child, 0)
     assert living.exists()
@@ -316,6 +316,6 @@ def test_sweep_beside_a_folder_that_is_moved_into_place_meanwhile(
             return scandir(place)
 
         monkeypatch.setattr(os, "scandir", vanish)
-        found = files.sweep(tmp_path)
+        found = files.remove_stale_temporaries(tmp_path)
         monkeypatch.undo()
     assert found == [left]

@@ -18,7 +18,7 @@ from mugkit.config import RunSpec
 from mugkit.data import encoders, text
 from mugkit.data.schema import MODALITIES, Dataset, Split
 from mugkit.runs import Store
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import SYSTEMS, Experiment
 
 WIDTH = 16
 CHANGES = (("max_epochs", 2), ("meta_epochs", 2), ("pretrain_epochs", 1))
@@ -53,7 +53,7 @@ def garbage(split: Split) -> Split:
 
 
 def weights(name: str, dataset: Dataset, folder: Path) -> str:
-    work = Work(RunSpec(name, "made-up", 1111, "smoke", changes=CHANGES), dataset, Store(folder), "cpu")
+    work = Experiment(RunSpec(name, "made-up", 1111, "smoke", changes=CHANGES), dataset, Store(folder), "cpu")
     return files.sha256(work.result() / "weights.safetensors")
 
 

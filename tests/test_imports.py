@@ -17,10 +17,7 @@ Imports = Mapping[str, set[str]]
 # Circles that are still there; each entry is removed together with its circle.
 KNOWN: set[tuple[str, str]] = {
     ("mugkit.search_command", "mugkit.cli"),
-    ("mugkit.reproduce", "mugkit.kernels"),
-    ("mugkit.results", "mugkit.bench"),
     ("mugkit.results", "mugkit.search_file"),
-    ("mugkit.results", "mugkit.reproduce"),
 }
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+import pickle
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from small import bag_of_words
 
-from mugkit import engine, files, noise, pools
+from mugkit import engine, files, noise
 from mugkit.config import RunSpec
 from mugkit.data import reviews, store, text
 from mugkit.data.schema import Dataset
+from mugkit.engine import ExecutionConfig, tasks
 from mugkit.errors import UserError
+from mugkit.runs import Store
+
+DIVERGING = (("learning_rate", 1e30),)
 
 
 @pytest.fixture
@@ -88,48 +91,25 @@ def test_noisy_negative_k_is_refused(dataset: Dataset) -> None:
 
 def test_run_all_clean_runs_are_the_ordinary_ones_and_noisy_ones_others(dataset: Dataset) -> None:
     spec = RunSpec("copy", dataset.name, 1111, "smoke")
-    clean, noisy = noise.run_all([(spec, 0.0), (spec, 1.0)], workers=1)
+    clean, noisy = noise.run_all([(spec, 0.0), (spec, 1.0)], ExecutionConfig(workers=1))
     assert clean.folder == engine.run(spec).folder
     assert noisy.folder != clean.folder
     assert noisy.metrics != clean.metrics
-    again = noise.run_all([(spec, 0.0), (spec, 1.0)], workers=1)
+    again = noise.run_all([(spec, 0.0), (spec, 1.0)], ExecutionConfig(workers=1))
     assert [run.reused for run in again] == [True, True]
     assert [run.metrics for run in again] == [clean.metrics, noisy.metrics]
 
 
-class Breaking(pools.Here):
-    """A pool that loses a worker at once."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_exception(BrokenProcessPool("a worker died"))
-        return future
+def test_run_all_failed_run_leaves_others_finished(dataset: Dataset) -> None:
+    good, diverging = (RunSpec("copy", dataset.name, 1, "smoke", changes=changes) for changes in ((), DIVERGING))
+    with pytest.raises(UserError, match="copy on"):
+        noise.run_all([(diverging, 1.0), (good, 1.0)], ExecutionConfig(workers=1))
+    assert noise.work(good, 1.0).finished()
 
 
-def test_run_all_lost_worker_is_replaced(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: Iterator[pools.Here] = iter([Breaking(), pools.Here()])
-    monkeypatch.setattr(noise.pools, "processes", lambda count: next(opened))
-    jobs = [(RunSpec("copy", dataset.name, seed, "smoke"), 1.0) for seed in (1, 2)]
-    assert [run.spec.seed for run in noise.run_all(jobs, workers=2)] == [1, 2]
-    assert next(opened, None) is None
-
-
-def test_run_all_workers_always_lost_is_told(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(noise.pools, "processes", lambda count: Breaking())
-    with pytest.raises(BrokenProcessPool, match="a worker died"):
-        noise.run_all([(RunSpec("copy", dataset.name, seed, "smoke"), 1.0) for seed in (1, 2)], workers=2)
-
-
-def test_run_all_gives_up_its_workers_when_it_is_interrupted(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Interrupted(pools.Here):
-        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            future: Future[Any] = Future()
-            future.set_exception(KeyboardInterrupt())
-            return future
-
-    pool, forgotten = Interrupted(), []
-    monkeypatch.setattr(noise.pools, "processes", lambda count: pool)
-    monkeypatch.setattr(noise.pools, "forget", forgotten.append)
-    with pytest.raises(KeyboardInterrupt):
-        noise.run_all([(RunSpec("copy", dataset.name, seed, "smoke"), 1.0) for seed in (1, 2)], workers=2)
-    assert forgotten == [pool]
+def test_task_on_noisy_labels_is_set_up_again_elsewhere(dataset: Dataset) -> None:
+    recipe = partial(noise.work, RunSpec("copy", dataset.name, 1, "smoke"), 1.0)
+    (task,) = tasks.plan([recipe], Store.default(), "cpu")
+    engine._dataset.cache_clear()  # as in another process
+    tasks.run_task(pickle.loads(pickle.dumps(task)), Store.default().root, "cpu")
+    assert task.folder == noise.run_all([(task.spec, 1.0)])[0].folder

@@ -46,7 +46,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callabl
     folder.mkdir(parents=True)
     (folder.parent / "pyproject.toml").touch()
     monkeypatch.setattr(files, "repository", lambda: folder.parent)
-    monkeypatch.setattr(reproduce.ahead, "compute", lambda *_: [])
+    monkeypatch.setattr(reproduce.precompute, "compute", lambda *_: [])
     dataset = made_up()
     store.save(dataset, files.data_home() / dataset.name)
 
@@ -67,7 +67,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def run(out: Path, **changes: Any) -> dict[str, Report]:
-    options = {"profile": "smoke", "datasets": ["made-up"], "engine": "local", "out": out} | changes
+    options = {"profile": "smoke", "datasets": ["made-up"], "out": out} | changes
     return {report.notebook: report for report in reproduce.reproduce(**options)}
 
 
@@ -117,7 +117,7 @@ def test_kernels_share_the_cores_unless_the_user_says_otherwise(
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if set_by_user:
         monkeypatch.setenv("OMP_NUM_THREADS", set_by_user)
-    monkeypatch.setattr(kernels.os, "cpu_count", lambda: 3 * reproduce.AT_ONCE)
+    monkeypatch.setattr(kernels.os, "cpu_count", lambda: 3 * kernels.AT_ONCE)
     repository("01_threads", 'import os; profile += os.environ["OMP_NUM_THREADS"]')
     assert outcomes(out) == {"01_threads": "ran"}
     assert json.loads((out / "01_threads.json").read_text()) == [f"smoke{expected}", "made-up"]
@@ -290,11 +290,11 @@ class Absent:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
-from mugkit import ahead, reproduce
+from mugkit import precompute, reproduce
 
 wanted = []
-ahead.compute = lambda *arguments: wanted.append(arguments[:3]) or []
-print(reproduce.runs_alone("smoke", ["made-up"], "local"), wanted)
+precompute.compute = lambda *arguments: wanted.append(arguments[:2]) or []
+print(reproduce.runs_alone("smoke", ["made-up"]), wanted)
 """
 
 
@@ -302,9 +302,9 @@ def test_runs_alone_need_no_jupyter(made_up: Callable[..., Dataset]) -> None:
     store.save(made_up(), files.data_home() / "made-up")
     done = subprocess.run([sys.executable, "-c", WITHOUT_JUPYTER], capture_output=True, text=True, check=False)
     assert done.stderr == ""
-    assert done.stdout == "[] [('smoke', 'made-up', 'local')]\n"
+    assert done.stdout == "[] [('smoke', 'made-up')]\n"
 
 
 def test_runs_alone_refuse_what_is_not_there() -> None:
     with pytest.raises(UserError, match="mugkit prepare mosi"):
-        reproduce.runs_alone("smoke", ["mosi"], "local")
+        reproduce.runs_alone("smoke", ["mosi"])

@@ -276,7 +276,7 @@ def test_code_fingerprint_changes_with_code_that_decides_numbers(
     assert fingerprint(root, monkeypatch) != before
 
 
-@pytest.mark.parametrize("name", ["engine/many.py", "errors.py", "paper.py"])
+@pytest.mark.parametrize("name", ["engine/scheduler.py", "errors.py", "paper.py"])
 def test_code_fingerprint_ignores_code_that_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -30,7 +30,7 @@ def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -
     engine._dataset.cache_clear()
     data_store.save(made_up((24, 8, 8)), files.data_home() / NAME)
     monkeypatch.setattr(text, "_encode", bag_of_words)
-    monkeypatch.setattr("mugkit.engine.many.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
 
 
 def made_trial(number: int, valid: float | None, test: float | None) -> Trial:
@@ -68,7 +68,6 @@ def test_specifications_are_runs_with_the_drawn_values_and_two_digits() -> None:
         ({"system": "mgu"}, "did you mean 'mug'"),
         ({"profile_name": "smoek"}, "did you mean 'smoke'"),
         ({"dataset": "no-such-data"}, "not prepared"),
-        ({"engine": "locl"}, "did you mean 'local'"),
     ],
 )
 def test_search_wrong_value_is_refused_before_any_work(wrong: dict[str, Any], message: str) -> None:

@@ -23,7 +23,7 @@ def mugkit(
     store.save(made_up((24, 8, 8)), files.data_home() / "made-up")
     monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
     monkeypatch.setenv("MUGKIT_PROGRESS", "0")
-    monkeypatch.setattr("mugkit.engine.many.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["mugkit", "search", "--dataset", "made-up", "--profile", "smoke", *arguments])

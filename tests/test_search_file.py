@@ -29,7 +29,7 @@ def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset], tm
     engine._dataset.cache_clear()
     store.save(made_up((24, 9, 13)), files.data_home() / NAME)
     monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
-    monkeypatch.setattr("mugkit.engine.many.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
     monkeypatch.setattr(files, "repository", lambda: tmp_path / "repository")
     return store.load(NAME)
 

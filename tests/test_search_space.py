@@ -14,7 +14,7 @@ from mugkit.data.schema import Dataset
 from mugkit.results.settings import FIELDS, flat
 from mugkit.runs import Store
 from mugkit.search_space import SPACE, distributions, of_system
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import SYSTEMS, Experiment
 
 
 def ends(values: Any) -> tuple[float, float]:
@@ -65,11 +65,11 @@ def test_of_system_every_field_is_in_the_identity_of_its_runs(
 ) -> None:
     monkeypatch.setattr("mugkit.data.encoders.identity", lambda encoder: encoder)
     dataset, base = made_up((4, 4, 4)), RunSpec(name, "made-up", 1111, "smoke")
-    before = Work(base, dataset, Store(tmp_path)).training
-    drawn = distributions(of_system(SYSTEMS[name]), Work(base, dataset, Store(tmp_path)).hp)
+    before = Experiment(base, dataset, Store(tmp_path)).training
+    drawn = distributions(of_system(SYSTEMS[name]), Experiment(base, dataset, Store(tmp_path)).hp)
     assert drawn
     for field, values in drawn.items():
-        now = flat(Work(base, dataset, Store(tmp_path)).hp)[field]
+        now = flat(Experiment(base, dataset, Store(tmp_path)).hp)[field]
         other = next(end for end in ends(values) if end != now)
         changed = RunSpec(name, "made-up", 1111, "smoke", changes=((field, other),))
-        assert Work(changed, dataset, Store(tmp_path)).training != before, field
+        assert Experiment(changed, dataset, Store(tmp_path)).training != before, field

@@ -30,7 +30,7 @@ from mugkit.labels.ulgm import ULGM
 from mugkit.runs import Store, read_result
 from mugkit.stages import meta, trainer
 from mugkit.stages import pretrain as first
-from mugkit.systems import SYSTEMS, Work, configuration, system
+from mugkit.systems import SYSTEMS, Experiment, configuration, system
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -46,14 +46,16 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 
 
 @pytest.fixture
-def work(dataset: Dataset, tmp_path: Path) -> Callable[..., Work]:
-    def make(name: str = "mug", seed: int = 1111, given: Dataset = dataset, folder: str = "runs", **rest: Any) -> Work:
-        return Work(RunSpec(name, "made-up", seed, "smoke", **rest), given, Store(tmp_path / folder), "cpu")
+def work(dataset: Dataset, tmp_path: Path) -> Callable[..., Experiment]:
+    def make(
+        name: str = "mug", seed: int = 1111, given: Dataset = dataset, folder: str = "runs", **rest: Any
+    ) -> Experiment:
+        return Experiment(RunSpec(name, "made-up", seed, "smoke", **rest), given, Store(tmp_path / folder), "cpu")
 
     return make
 
 
-Make = Callable[..., Work]
+Make = Callable[..., Experiment]
 
 
 class Calls:
@@ -150,11 +152,11 @@ def test_label_learners_have_a_source_of_their_own_each_time(work: Make, name: s
 
 
 def test_self_mm_has_its_papers_settings_and_its_own_network(dataset: Dataset, tmp_path: Path) -> None:
-    paper_run = Work(RunSpec("self-mm", "made-up", 1111, "paper"), dataset, Store(tmp_path), "cpu")
+    paper_run = Experiment(RunSpec("self-mm", "made-up", 1111, "paper"), dataset, Store(tmp_path), "cpu")
     optimization, beta = paper_run.hp.optimization, paper_run.hp.joint.beta
     assert (optimization.batch_size, optimization.learning_rate, optimization.text_learning_rate) == (16, 1e-3, 5e-5)
     assert (optimization.weight_decay, beta) == (1e-3, 1.0)
-    smoke = Work(RunSpec("self-mm", "made-up", 1111, "smoke"), dataset, Store(tmp_path), "cpu")
+    smoke = Experiment(RunSpec("self-mm", "made-up", 1111, "smoke"), dataset, Store(tmp_path), "cpu")
     assert smoke.hp.joint.beta == 1.0
     clips = ClipLoader(dataset.train, smoke.hp.network)
     assert isinstance(smoke.builder()(clips)[0], SelfMM)
@@ -162,7 +164,7 @@ def test_self_mm_has_its_papers_settings_and_its_own_network(dataset: Dataset, t
 
 def test_self_mm_on_sims_has_the_sizes_and_batches_published_for_it(dataset: Dataset, tmp_path: Path) -> None:
     sims = replace(dataset, family="sims")
-    work = Work(RunSpec("self-mm", "made-up", 1111, "smoke"), sims, Store(tmp_path), "cpu")
+    work = Experiment(RunSpec("self-mm", "made-up", 1111, "smoke"), sims, Store(tmp_path), "cpu")
     network = work.builder()(ClipLoader(dataset.train, work.hp.network))[0]
     assert (network.sequences["v"].sequence.lstm.hidden_size, network.first["l"][1].out_features) == (64, 64)
     batches = {family: configuration(RunSpec("self-mm", "", 1111, "paper"), family).optimization for family in PRESETS}
@@ -175,7 +177,9 @@ def test_self_mm_on_sims_has_the_sizes_and_batches_published_for_it(dataset: Dat
 def test_sugrm_has_its_papers_settings_and_its_own_network(family: str, dataset: Dataset, tmp_path: Path) -> None:
     paper = configuration(RunSpec("sugrm", "", 1111, "paper"), family)
     assert (paper.optimization.batch_size, paper.optimization.text_learning_rate, paper.joint.beta) == (128, 5e-5, 1.0)
-    work = Work(RunSpec("sugrm", "made-up", 1111, "smoke"), replace(dataset, family=family), Store(tmp_path), "cpu")
+    work = Experiment(
+        RunSpec("sugrm", "made-up", 1111, "smoke"), replace(dataset, family=family), Store(tmp_path), "cpu"
+    )
     clips = ClipLoader(dataset.train, work.hp.network, level=work.level)
     network = work.builder()(clips)[0]
     assert isinstance(network, SUGRMNetwork)
@@ -320,7 +324,7 @@ def test_stages_run_on_the_profiles_threads(work: Make, monkeypatch: pytest.Monk
     assert seen == [1]
 
 
-def all_hashes(todo: Work) -> dict[str, dict[str, str]]:
+def all_hashes(todo: Experiment) -> dict[str, dict[str, str]]:
     return {
         "pretrain": hashes(todo.representations()),
         "labels": hashes(todo.learned_labels()),

@@ -25,7 +25,7 @@ def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) ->
     engine._dataset.cache_clear()
     store.save(made_up((24, 8, 8)), files.data_home() / NAME)
     monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
-    monkeypatch.setattr("mugkit.engine.many.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
     return store.load(NAME)
 
 

@@ -116,7 +116,7 @@ def store_once(
     """
     folder = files.data_home() / stored_name
     with _lock(folder):
-        files.sweep(folder.parent)  # what a killed preparation left
+        files.remove_stale_temporaries(folder.parent)  # what a killed preparation left
         if not force and _is_stored(folder, origin):
             return folder
         dataset = build()

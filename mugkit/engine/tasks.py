@@ -5,21 +5,22 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mugkit import files, other_code
+from mugkit import files, stale
 from mugkit.config import RunSpec
-from mugkit.engine.single import work
 from mugkit.errors import UserError
 from mugkit.runs import Store
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 
-Part = Literal["pretrain", "labels", "train"]
-PARTS: tuple[Part, ...] = ("pretrain", "labels", "train")
-ARRIVAL = 90.0  # seconds: file systems on a network keep what they know of a folder for up to a minute
+Stage = Literal["pretrain", "labels", "train"]
+STAGES: tuple[Stage, ...] = ("pretrain", "labels", "train")
+VISIBLE_WITHIN = 90.0  # seconds: file systems on a network keep what they know of a folder for up to a minute
+# How to set an experiment up with a store and a device, here or on a node: a function of a module, or a partial one.
+Recipe = Callable[[Store, str], Experiment]
 
 
 @dataclass(frozen=True)
@@ -27,36 +28,38 @@ class Task:
     """One stage of one run.
 
     Attributes:
+        spec: of the run, which the recipe sets up.
         folder: where its result will lie.
         needs: the folder of the stage before it, if that has to be computed first.
     """
 
-    part: Part
+    stage: Stage
     spec: RunSpec
+    recipe: Recipe = field(compare=False)
     folder: Path
     needs: Path | None
 
     def __str__(self) -> str:
-        return f"{self.spec.system} on {self.spec.dataset}, seed {self.spec.seed}, {self.part}"
+        return f"{self.spec.system} on {self.spec.dataset}, seed {self.spec.seed}, {self.stage}"
 
 
-def parts_of(todo: Work) -> tuple[Part, ...]:
+def stages_of(experiment: Experiment) -> tuple[Stage, ...]:
     """The stages a run consists of: those whose labels are not learned need stage 3 only."""
-    return PARTS if todo.system.labels == "mucn" else PARTS[2:]
+    return STAGES if experiment.system.labels == "mucn" else STAGES[2:]
 
 
-def identity_of(todo: Work, part: Part) -> dict[str, Any]:
+def identity_of(experiment: Experiment, stage: Stage) -> dict[str, Any]:
     """What one stage of a run is made of."""
-    return {"pretrain": todo.pretraining, "labels": todo.learning, "train": todo.training}[part]
+    return {"pretrain": experiment.pretraining, "labels": experiment.learning, "train": experiment.training}[stage]
 
 
-def folder_of(todo: Work, part: Part) -> Path:
+def folder_of(experiment: Experiment, stage: Stage) -> Path:
     """Where one stage of a run lies, or would lie."""
-    return todo.store.folder(part, identity_of(todo, part))
+    return experiment.store.folder(stage, identity_of(experiment, stage))
 
 
 def plan(
-    specs: Sequence[RunSpec], store: Store, device: str, until: Part = "train", learn: Sequence[RunSpec] = ()
+    recipes: Sequence[Recipe], store: Store, device: str, until: Stage = "train", learn: Sequence[Recipe] = ()
 ) -> list[Task]:
     """What is missing, each once however many runs share it; stages in order, so that a task follows what it needs.
 
@@ -64,47 +67,49 @@ def plan(
     needs them waits: so that one worker reads them with one encoder while another does with the next.
 
     Args:
-        until: the last stage wanted of `specs`.
+        until: the last stage wanted of `recipes`.
         learn: runs of which stage 2 is the last one wanted.
     """
     found: dict[Path, Task] = {}
-    first: dict[tuple[Part, str], Path] = {}
-    wanted = [(spec, PARTS.index("labels")) for spec in learn] + [(spec, PARTS.index(until)) for spec in specs]
-    runs = [(work(spec, store, device), last) for spec, last in wanted]
-    for number, part in enumerate(PARTS):
-        for todo, last in runs:
-            stages = parts_of(todo)
-            if part not in stages or number > last:
+    first: dict[tuple[Stage, str], Path] = {}
+    wanted = [(recipe, STAGES.index("labels")) for recipe in learn]
+    wanted += [(recipe, STAGES.index(until)) for recipe in recipes]
+    runs = [(recipe, recipe(store, device), last) for recipe, last in wanted]
+    for number, stage in enumerate(STAGES):
+        for recipe, experiment, last in runs:
+            stages = stages_of(experiment)
+            if stage not in stages or number > last:
                 continue
-            folder = folder_of(todo, part)
+            folder = folder_of(experiment, stage)
             if folder in found or store.intact(folder):
                 continue
             if not folder.exists():
-                other_code.tell(folder.parent, identity_of(todo, part))
-            before = folder_of(todo, stages[stages.index(part) - 1]) if part != stages[0] else None
-            found[folder] = Task(part, todo.spec, folder, before if before in found else None)
-            first.setdefault((part, todo.hp.network.text_encoder), folder)
+                stale.warn_stale(folder.parent, identity_of(experiment, stage))
+            before = folder_of(experiment, stages[stages.index(stage) - 1]) if stage != stages[0] else None
+            found[folder] = Task(stage, experiment.spec, recipe, folder, before if before in found else None)
+            first.setdefault((stage, experiment.hp.network.text_encoder), folder)
     begins = set(first.values())
-    return sorted(found.values(), key=lambda task: (PARTS.index(task.part), task.folder not in begins))
+    return sorted(found.values(), key=lambda task: (STAGES.index(task.stage), task.folder not in begins))
 
 
-def perform(task: Task, root: Path, device: str) -> None:
+def run_task(task: Task, root: Path, device: str) -> None:
     """Computes one task; stages before it that are not stored are computed too.
 
     Raises:
         UserError: here the same run is another one: this node's code, data or text encoder are not the caller's.
     """
-    todo = work(task.spec, Store(root), device)
-    if folder_of(todo, task.part) != task.folder:
+    experiment = task.recipe(Store(root), device)
+    if folder_of(experiment, task.stage) != task.folder:
         what = f"{socket.gethostname()} has another version of mugkit, of '{task.spec.dataset}' or of the text encoder"
         fix = "install the same version on all nodes, and set MUGKIT_HOME to a path that all of them share"
         raise UserError(what, file=files.home(), fix=fix)
-    {"pretrain": todo.representations, "labels": todo.learned_labels, "train": todo.result}[task.part]()
+    by_stage = {"pretrain": experiment.representations, "labels": experiment.learned_labels, "train": experiment.result}
+    by_stage[task.stage]()
 
 
-def arrived(folder: Path) -> bool:
+def wait_until_visible(folder: Path) -> bool:
     """Whether what a task stored can be seen here. A network's file system may show it late: listing it asks anew."""
-    until = time.monotonic() + ARRIVAL
+    until = time.monotonic() + VISIBLE_WITHIN
     while True:
         if folder.parent.is_dir() and folder.name in os.listdir(folder.parent):  # noqa: PTH208
             return True

@@ -27,7 +27,7 @@ from mugkit.results.beside import SETTINGS
 from mugkit.results.comparison import Rows
 from mugkit.results.label_sources import disagreeing
 from mugkit.runs import Store
-from mugkit.systems import Work, seeds_of
+from mugkit.systems import Experiment, seeds_of
 
 BESIDE = tuple(SETTINGS)  # other settings of the dials, prepared as `reviews-faint` and the like
 
@@ -79,13 +79,13 @@ class Finished:
                 self.read[kind, system] = None
         return self.read[kind, system]
 
-    def _work(self, system: str, seed: int, label_seed: int) -> Work:
+    def _work(self, system: str, seed: int, label_seed: int) -> Experiment:
         spec = RunSpec(system, self.dataset.name, seed, self.profile.name, label_seed)
-        return Work(spec, self.dataset, self.store)
+        return Experiment(spec, self.dataset, self.store)
 
     def _predictions(self, system: str) -> Rows | None:
         works = (self._work(system, seed, self.profile.label_seeds[0]) for seed in seeds_of(system, self.profile))
-        folders = [work.result() for work in takewhile(Work.finished, works)]
+        folders = [work.result() for work in takewhile(Experiment.finished, works)]
         return comparison.predictions(folders, self.dataset) if folders else None
 
     def _labels(self, system: str) -> dict[str, Rows] | None:
@@ -94,7 +94,7 @@ class Finished:
         return comparison.training_labels(works) if works else None
 
 
-def _has_labels(work: Work) -> bool:
+def _has_labels(work: Experiment) -> bool:
     """Whether labels are there without a training: MUCN's after stage 2, online sources' after stage 3."""
     kind = work.system.labels
     if kind == "mucn":

@@ -30,7 +30,7 @@ from mugkit.results import formats
 from mugkit.results.tables import records
 from mugkit.results.verdicts import hull, word
 from mugkit.statistics import t_interval
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import SYSTEMS, Experiment
 from mugkit.threads import one_thread
 
 Values = Float[np.ndarray, " clips"]
@@ -219,13 +219,13 @@ def predictions(folders: Sequence[Path], dataset: Dataset, split: SplitName = "t
     return np.stack(rows)
 
 
-def training_labels(works: Sequence[Work]) -> dict[str, Rows]:
+def training_labels(works: Sequence[Experiment]) -> dict[str, Rows]:
     """Each modality's labels of the training split, a row a run, wherever its system has them from."""
     labels = [_labels(work) for work in works]
     return {m: np.stack([by_modality[m].numpy() for by_modality in labels]) for m in MODALITIES}
 
 
-def _labels(work: Work) -> Mapping[str, Float[Tensor, " clips"]]:
+def _labels(work: Experiment) -> Mapping[str, Float[Tensor, " clips"]]:
     kind = work.system.labels
     if kind == "mucn":
         return LearnedLabels.load(work.learned_labels()).labels

@@ -25,7 +25,7 @@ from mugkit.device import choose_device
 from mugkit.seeding import derive_seed, similar_lengths
 from mugkit.stages.optim import adamw, step
 from mugkit.stages.trainer import Objective
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 from mugkit.threads import cpu_threads
 
 WARM_UP = 3  # first steps fill caches and are left out
@@ -42,7 +42,7 @@ class Trainer:
     optimization: Optimization
 
     @classmethod
-    def of(cls, work: Work) -> Trainer:
+    def of(cls, work: Experiment) -> Trainer:
         clips = ClipLoader(work.dataset.train, work.hp.network, choose_device(work.device), work.level)
         torch.manual_seed(derive_seed(work.spec.seed, "weights"))
         network, objective = work.builder()(clips)
@@ -63,7 +63,7 @@ class Trainer:
         return value
 
 
-def stepper(work: Work) -> Callable[[int], None]:
+def stepper(work: Experiment) -> Callable[[int], None]:
     """A system ready to train: a function that makes the i-th step of its first epochs."""
     trainer = Trainer.of(work)
     order = trainer.order(work.spec.seed, 0)
@@ -87,7 +87,7 @@ def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[s
     return seconds
 
 
-def step_times(works: Mapping[str, Work], rounds: int = 40) -> pd.DataFrame:
+def step_times(works: Mapping[str, Experiment], rounds: int = 40) -> pd.DataFrame:
     """Median and quartiles of the step time of each system over that of the first, round by round."""
     first = next(iter(works))
     with cpu_threads(profile(works[first].spec.profile).threads):
@@ -100,7 +100,7 @@ def step_times(works: Mapping[str, Work], rounds: int = 40) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def stage_shares(labelled: Sequence[Work], trained: Sequence[Path]) -> pd.DataFrame:
+def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.DataFrame:
     """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs whatever is missing.
 
     Medians: whichever run comes first also encodes the texts. The quartiles of a stage's seconds are divided by the

@@ -18,7 +18,7 @@ from mugkit.nets.mug import MUCN, MUGNetwork, TextEncoder
 from mugkit.results.formats import COUNT
 from mugkit.results.paper_tables import system_of
 from mugkit.results.tables import Row
-from mugkit.systems import SYSTEMS, load_part
+from mugkit.systems import SYSTEMS, import_attribute
 
 
 def _bert() -> nn.Module:
@@ -41,7 +41,7 @@ def parts(system: str, family: str) -> dict[str, Sequence[nn.Module]]:
     with torch.device("meta"):  # shapes without memory
         bert = _bert()
         if chosen.baseline:
-            kind = load_part(chosen.baseline)
+            kind = import_attribute(chosen.baseline)
             return {"network": [kind(Shapes(768, acoustic, visual, rho, "first"), bert, kind.Config())]}
         encoder = TextEncoder(bert, hp.network.pooling)
         if chosen.network:

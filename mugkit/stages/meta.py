@@ -275,7 +275,7 @@ def _epochs(learning: dict[Job, ModalityMetaTrainer], workers: int) -> Iterator[
                 hand_out(job)
                 yield
     except BaseException:
-        pools.forget(pool)
+        pools.shutdown_now(pool)
         raise
 
 
@@ -296,7 +296,7 @@ def learn_side_by_side(learning: Sequence[ModalityMetaTrainer], rho: float, work
         parts = {field.name: getattr(one.data, field.name).contiguous() for field in fields(one.data)}
         safetensors.torch.save_file(parts, job.file)
         jobs[job] = one
-    pools.persist(partial(_all_epochs, jobs, workers))
+    pools.retry_on_broken_pool(partial(_all_epochs, jobs, workers))
     shutil.rmtree(folder)
 
 

@@ -18,7 +18,7 @@ from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.data.text import load_encoder
-from mugkit.systems import SYSTEMS, System, load_part
+from mugkit.systems import SYSTEMS, System, import_attribute
 
 BASELINES = [one for one in SYSTEMS.values() if one.baseline]
 NAMES = [one.name for one in BASELINES]
@@ -32,7 +32,7 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 
 
 def made(system: System, dataset: Dataset, encoder: Any = None) -> Baseline:
-    kind = load_part(system.baseline)
+    kind = import_attribute(system.baseline)
     torch.manual_seed(0)
     config = kind.Config(**kind.light)
     width = int(encoder.config.hidden_size) if encoder is not None else WIDTH
@@ -71,7 +71,7 @@ class MadeUpClips(ClipLoader):
 
 
 def clips_for(system: System, dataset: Dataset) -> MadeUpClips:
-    return MadeUpClips(dataset, load_part(system.baseline).level)
+    return MadeUpClips(dataset, import_attribute(system.baseline).level)
 
 
 @every
@@ -136,7 +136,7 @@ def test_baseline_trains_a_text_encoder(system: System, dataset: Dataset, tmp_pa
     encoder = load_encoder(str(folder))
     network = made(system, dataset, encoder)
     config: Network = small(text_encoder=str(folder), freeze_text=False).network
-    clips = ClipLoader(dataset.train, config, level=load_part(system.baseline).level)
+    clips = ClipLoader(dataset.train, config, level=import_attribute(system.baseline).level)
     network.train()
     network.begin_epoch(clips, 0, 1111)
     batch = clips.batch(torch.arange(6))
@@ -152,7 +152,7 @@ def test_baseline_with_other_weights_predicts_something_else(system: System, dat
     batch = clips.batch(torch.arange(6))
     first = made(system, dataset).eval()
     torch.manual_seed(1)
-    kind = load_part(system.baseline)
+    kind = import_attribute(system.baseline)
     other = kind(first.shapes, None, first.config).eval()
     assert not torch.allclose(first(batch), other(batch))
 

@@ -31,7 +31,7 @@ from mugkit.config import Hyperparameters, RunSpec, hyperparameters, override
 from mugkit.data import store
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, SPLITS, Dataset, RaggedFrames, Split
-from mugkit.engine import run_all
+from mugkit.engine import ExecutionConfig, run_all
 from mugkit.labels import source as labels
 from mugkit.nets.mug import build
 from mugkit.runs import Store
@@ -137,7 +137,7 @@ def table(folder: Path, seeds: int) -> Epoch:
 
     def row() -> None:
         with tempfile.TemporaryDirectory() as runs:
-            run_all(specs, store=Store(Path(runs)), workers=1, device="cpu")
+            run_all(specs, ExecutionConfig(workers=1, device="cpu"), store=Store(Path(runs)))
 
     return row
 

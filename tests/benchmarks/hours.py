@@ -28,7 +28,7 @@ from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.denoising import ModalityData
 from mugkit.stages.meta import ModalityMetaTrainer
 from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 
 FAMILIES = ("mosi", "mosei", "sims")
 NAME, GPU = "gpu-hours.json", "gpu.json"
@@ -77,7 +77,7 @@ class Stage:
         return self.steps * max(self.step.flops / card.flops, self.step.operators * card.launch)
 
 
-def _counted(todo: Work, make: Any) -> Count:
+def _counted(todo: Experiment, make: Any) -> Count:
     """A step of a full batch, from a few clips of mean length."""
     tokens = [paper_size.MEAN[todo.dataset.family].tokens] * _CLIPS
     clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens))
@@ -86,7 +86,7 @@ def _counted(todo: Work, make: Any) -> Count:
     return Count(found.flops * todo.hp.optimization.batch_size / _CLIPS, found.operators)
 
 
-def stage_1(todo: Work) -> Stage:
+def stage_1(todo: Experiment) -> Stage:
     steps = PAPER_SPLITS[todo.dataset.family][0] / todo.hp.optimization.batch_size
     return Stage(_counted(todo, paper_size.stage_1), steps * todo.hp.pretraining.pretrain_epochs)
 
@@ -109,7 +109,7 @@ def stage_2(config: MetaLearning, widths: Mapping[str, int], clips: int) -> Stag
     return Stage(step, len(MODALITIES) * config.meta_epochs * clips / config.meta_batch_size)
 
 
-def stage_3(todo: Work) -> Stage:
+def stage_3(todo: Experiment) -> Stage:
     """Of every epoch, training and a forward pass over the validation split."""
     train, valid, _ = PAPER_SPLITS[todo.dataset.family]
     epochs = min(EPOCHS, todo.hp.joint.max_epochs)

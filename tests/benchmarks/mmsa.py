@@ -34,7 +34,7 @@ from mugkit.data.text import token_ids
 from mugkit.progress import progress
 from mugkit.results.cost import Trainer
 from mugkit.runs import Store
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 from mugkit.threads import cpu_threads
 
 SEED, THREADS, BATCH = 1111, 1, 16
@@ -81,7 +81,7 @@ class Task:
         """Our trainer of a system, by Table 2 or its own paper but for batch and encoder."""
         values = {"batch_size": BATCH, "text_encoder": OFFLINE_ENCODER, **changes}
         spec = RunSpec(system, self.dataset.name, SEED, "paper", changes=tuple(sorted(values.items())))
-        return Trainer.of(Work(spec, self.dataset, Store.default(), "cpu"))
+        return Trainer.of(Experiment(spec, self.dataset, Store.default(), "cpu"))
 
 
 def measure() -> Found:

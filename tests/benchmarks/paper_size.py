@@ -26,7 +26,7 @@ from mugkit.results.cost import Trainer
 from mugkit.runs import Store
 from mugkit.stages import joint, pretrain
 from mugkit.stages.optim import adamw, step
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import SYSTEMS, Experiment
 
 VOCABULARY = 20_000  # ids below it are words in every vocabulary in use
 
@@ -86,17 +86,18 @@ def token_ids(tokens: list[int], vocabulary: int = VOCABULARY) -> list[list[int]
     return [rng.integers(0, vocabulary, number).tolist() for number in tokens]
 
 
-def work(system: str, dataset: Dataset, device: str = "cpu", **changes: Any) -> Work:
+def work(system: str, dataset: Dataset, device: str = "cpu", **changes: Any) -> Experiment:
     """A run of the profile `paper`, its text encoder of random weights."""
     encoder = "random-t5-base" if SYSTEMS[system].t5 else "random-bert-base"
     values = tuple(sorted({"text_encoder": encoder, **changes}.items()))
-    return Work(RunSpec(system, dataset.name, 1111, "paper", changes=values), dataset, Store(Path("nowhere")), device)
+    spec = RunSpec(system, dataset.name, 1111, "paper", changes=values)
+    return Experiment(spec, dataset, Store(Path("nowhere")), device)
 
 
 Step = Callable[[Batch], None]
 
 
-def stage_1(todo: Work, clips: ClipLoader) -> Step:
+def stage_1(todo: Experiment, clips: ClipLoader) -> Step:
     """Makes the network and optimizer of stage 1; the function makes one step."""
     hp = todo.hp
     network = build(hp.network, todo.dataset.dims, clips.text_width).to(clips.device)
@@ -110,7 +111,7 @@ def stage_1(todo: Work, clips: ClipLoader) -> Step:
     return one
 
 
-def stage_3(todo: Work, clips: ClipLoader) -> Step:
+def stage_3(todo: Experiment, clips: ClipLoader) -> Step:
     """The same for stage 3 and for baselines. Learned labels cost what copied ones do."""
     hp, make = todo.hp, None
     if todo.system.labels == "mucn":

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mugkit import files
 from mugkit.results.cost import Trainer
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import SYSTEMS, Experiment
 
 CPU = torch.device("cpu")
 # Relative, of losses. The first step's differs by the rounding of one forward pass in float32; an epoch's also by what
@@ -50,7 +50,7 @@ def _stages(ground: Ground) -> dict[str, Any]:
     return {"stage 1": first, "stage 2": second, "ok": ok, "identical_again": same}
 
 
-def _of_stage_1(work: Work) -> list[float]:
+def _of_stage_1(work: Experiment) -> list[float]:
     rows = files.read_json(work.representations() / "history.json")
     return [value for row in rows for name, value in row.items() if name != "epoch"]
 
@@ -73,10 +73,10 @@ def _epoch(ground: Ground, system: str) -> dict[str, Any]:
     return {"first step": first, "epoch": whole, "loss": losses[1][-1], "ok": ok, "identical_again": same}
 
 
-def epoch(work: Work) -> tuple[list[float], dict[str, Tensor]]:
+def epoch(work: Experiment) -> tuple[list[float], dict[str, Tensor]]:
     """Losses of an epoch's steps, and the weights after it."""
     if work.system.labels == "mucn":  # the CPU's for both devices: stages 1 and 2 are compared by themselves
-        Work(work.spec, work.dataset, work.store, "cpu").learned_labels()
+        Experiment(work.spec, work.dataset, work.store, "cpu").learned_labels()
     trainer = Trainer.of(work)
     torch.manual_seed(SEED)
     with same_draws(trainer.network):

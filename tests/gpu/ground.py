@@ -23,7 +23,7 @@ from mugkit.data.encoders import OFFLINE, OFFLINE_ENCODER
 from mugkit.data.schema import Dataset
 from mugkit.data.validate import PAPER_DIMS
 from mugkit.runs import Store
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import SYSTEMS, Experiment
 
 SEED = 1111
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -94,14 +94,14 @@ class Ground:
             return gpu.Size()
         return gpu.Size(size.clips, str(self.encoders[False]), len(SPECIAL) + len(WORDS), size.matrix, size.rounds)
 
-    def work(self, system: str, device: torch.device, attempt: str) -> Work:
+    def work(self, system: str, device: torch.device, attempt: str) -> Experiment:
         """A short run of a system whose text encoder is trained, with a store of its own."""
         changes = {
             "text_encoder": str(self.encoders[SYSTEMS[system].t5]), "freeze_text": False, "pretrain_epochs": 1,
             "meta_epochs": 2, "batch_size": self.scale.batch, "meta_batch_size": self.scale.batch,
         }  # fmt: skip
         spec = RunSpec(system, self.dataset.name, SEED, self.scale.profile, changes=tuple(sorted(changes.items())))
-        return Work(spec, self.dataset, Store(self.folder / "runs" / attempt), str(device))
+        return Experiment(spec, self.dataset, Store(self.folder / "runs" / attempt), str(device))
 
     def environment(self) -> dict[str, str]:
         """For a notebook: a home with the data, and an encoder in the place of the profiles'."""

@@ -22,7 +22,7 @@ from mugkit.stages import pretrain
 from mugkit.stages.checkpoint import Checkpoint
 from mugkit.stages.optim import step
 from mugkit.stages.trainer import fit
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 
 # 8 bits of mantissa: one rounding is 2⁻⁹ of a value. Two layers and a head leave about 1 % of a loss.
 TOLERANCE = 0.02
@@ -33,17 +33,17 @@ def data(made_up: Callable[..., Dataset]) -> Dataset:
     return made_up((24, 8, 8))
 
 
-def work(system: str, data: Dataset, folder: Path, **changes: Any) -> Work:
+def work(system: str, data: Dataset, folder: Path, **changes: Any) -> Experiment:
     """A run whose tiny text encoder is trained."""
     name = folder / "encoder"
     if not name.exists():
         (tiny_t5 if system in ("mug-t5", "unimse") else tiny_bert)(name)
     given = {"text_encoder": str(name), "freeze_text": False, **changes}
     spec = RunSpec(system, "made-up", 1, "smoke", changes=tuple(sorted(given.items())))
-    return Work(spec, data, Store(folder), "cpu")
+    return Experiment(spec, data, Store(folder), "cpu")
 
 
-def first_loss(todo: Work) -> tuple[torch.Tensor, Any, set[torch.dtype]]:
+def first_loss(todo: Experiment) -> tuple[torch.Tensor, Any, set[torch.dtype]]:
     """The loss of the first batch, from the same weights every time; in what the encoder's linear layers computed."""
     clips = ClipLoader(todo.dataset.train, todo.hp.network, "cpu", todo.level)
     torch.manual_seed(0)

@@ -51,7 +51,7 @@ def compute(root: Path, stop_at: int = 0, count: Path | None = None) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
-    engine.run_all(SPECS, store=Store(root), workers=1)
+    engine.run_all(SPECS, store=Store(root), execution=engine.ExecutionConfig(workers=1))
     if count is not None:
         count.write_text(str(seen))
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import nbformat
 
-from mugkit import ahead, cli, files, kernels
+from mugkit import cli, files, kernels, precompute
 from mugkit.results import claims, report
 from reliability import processes
 from reliability.kills import SPECS, SYSTEMS, lost
@@ -69,7 +69,7 @@ def _reproduce(folder: Path, batch: bool) -> None:
     """In the child: the console script, in a process group of its own and in the trial's repository.
 
     Args:
-        batch: the few runs are computed ahead, by workers; without it kernels have to compute them.
+        batch: the few runs are computed precompute, by workers; without it kernels have to compute them.
     """
     os.setsid()
     said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -80,8 +80,10 @@ def _reproduce(folder: Path, batch: bool) -> None:
     processes.of_trial(folder)
     os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = str(folder / "home"), "0"
     files.repository = lambda: folder
-    ahead.trained = lambda *_: SPECS if batch else []
-    ahead.learned = ahead.studied = ahead.readings = ahead.settings = ahead.mapped = lambda *_: []
+    precompute.trained = lambda *_: SPECS if batch else []
+    precompute.learned = precompute.studied = precompute.readings = precompute.settings = precompute.mapped = (
+        lambda *_: []
+    )
     arguments = ["--profile", "smoke", "--dataset", "made-up", "--out", str(folder / "figures")]
     sys.argv = ["mugkit", "reproduce", *arguments]
     try:

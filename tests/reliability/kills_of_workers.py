@@ -19,12 +19,12 @@ from reliability import processes
 from reliability.kills import SPECS, compute, lost
 from reliability.scenario import Outcome, draws, fork, wait
 
-WORKER = "spawn_main"  # what the standard library calls in a new worker
+WORKER = "LokyProcess"  # in the command of every worker
 
 
 def _in_workers(root: Path) -> None:
     processes.of_trial(root)
-    engine.run_all(SPECS, store=Store(root), workers=2)
+    engine.run_all(SPECS, engine.ExecutionConfig(workers=2), store=Store(root))
 
 
 def _kill_one(starter: int, root: Path, choose: Callable[[list[int]], int]) -> bool:

@@ -29,7 +29,7 @@ def of(trial: Path, *words: str) -> list[int]:
 def of_trial(trial: Path) -> None:
     """Marks what this process starts. Workers are not to import the tests, as whose main program it was forked."""
     os.environ[MARK] = str(trial)
-    os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:multiprocessing.resource_tracker"  # it clears up after kills
+    os.environ["PYTHONWARNINGS"] = "ignore::UserWarning:joblib.externals.loky.backend.resource_tracker"  # after kills
     main = sys.modules["__main__"]
     main.__spec__ = None
     vars(main).pop("__file__", None)

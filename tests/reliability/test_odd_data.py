@@ -137,8 +137,11 @@ def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
     dataset = data_store.load("made-up")
     names, seeds = ("mug", "copy", "self-mm", "mug-without-unimodal"), (1111, 1112)
     specs = [RunSpec(name, "made-up", seed, "smoke") for name in names for seed in seeds]
-    done = engine.run_all(specs, workers=1)
-    engine.learn_all([RunSpec("mug", "made-up", seeds[0], "smoke", seed) for seed in seeds], workers=1)
+    done = engine.run_all(specs, execution=engine.ExecutionConfig(workers=1))
+    engine.learn_all(
+        [RunSpec("mug", "made-up", seeds[0], "smoke", seed) for seed in seeds],
+        execution=engine.ExecutionConfig(workers=1),
+    )
     runs = {name: done[2 * i : 2 * i + 2] for i, name in enumerate(names)}
     rows = [tables.summarise(of_system, SYSTEMS[name].row) for name, of_system in runs.items()]
     assert set(tables.display(rows, ("MAE", "Corr"))["Corr", "ours"]) == {"undefined"}

@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import nbformat
+import psutil  # type: ignore[import-untyped]
 import pytest
 from living import ends, is_alive
+from small import bag_of_words
 
 from mugkit import files
+from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import Dataset
+from mugkit.nets import text
 from reliability import processes
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -26,13 +30,19 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(TESTS)!r})
 from small import bag_of_words
-from mugkit import ahead, cli, files
+from mugkit import cli, engine, files, precompute
+from mugkit.config import RunSpec
 from mugkit.data import text
 text._encode = bag_of_words
 files.repository = lambda: Path.cwd()
-ahead.compute = lambda *_: []
+precompute.compute = lambda *_: engine.run_all({{SPECS}}, engine.ExecutionConfig(workers=2)) and []
 cli.app()
 """
+# Nobody waits for their end.
+SPECS = [
+    RunSpec("copy", "made-up", seed, "smoke", changes=(("batch_size", 4), ("max_epochs", 600), ("patience", 600)))
+    for seed in (1, 2)
+]
 # Long enough to be met in the middle on any machine: stage 1 alone takes some seconds.
 LONG = ("--profile", "smoke", "--set", "pretrain_epochs=60", "--set", "batch_size=4")
 
@@ -45,12 +55,13 @@ def start(tmp_path: Path, made_up: Callable[..., Dataset], mugkit_home: Path) ->
     dataset, started = made_up(), []
     store.save(dataset, files.data_home() / dataset.name)
 
-    def begin(*arguments: str) -> subprocess.Popen[str]:
+    def begin(*arguments: str, specs: Sequence[RunSpec] = ()) -> subprocess.Popen[str]:
         surroundings = os.environ | {"MUGKIT_PROGRESS": "0", "HF_HUB_OFFLINE": "1"}
         started.append(
             subprocess.Popen(
-                [sys.executable, "-c", MUGKIT, *arguments],
-                cwd=tmp_path, env=surroundings, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                [sys.executable, "-c", MUGKIT.replace("{SPECS}", repr([*specs])), *arguments],
+                cwd=tmp_path, env=surroundings, text=True, start_new_session=True,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )
         )  # fmt: skip
         return started[-1]
@@ -62,18 +73,19 @@ def start(tmp_path: Path, made_up: Callable[..., Dataset], mugkit_home: Path) ->
 
 
 def wait_for(process: subprocess.Popen[str], found: Callable[[], bool]) -> None:
-    """Until something is on the disk; fails if the process ends before that, or after two minutes."""
-    until = time.monotonic() + 120
+    """Until something is on the disk; fails if the process ends before that, or after five minutes."""
+    until = time.monotonic() + 300
     while not found():
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < until
         time.sleep(0.005)
 
 
-def stop(process: subprocess.Popen[str], number: signal.Signals) -> None:
-    """Sends the signal; checks the exit code, what was said and what is left over."""
-    process.send_signal(number)
-    said = process.communicate(timeout=60)[1]
+def stop(process: subprocess.Popen[str], number: signal.Signals, group: bool = False) -> None:
+    """Sends the signal, as a terminal does it to the whole group; checks the exit code, what was said and what is left
+    over."""
+    (os.killpg if group else os.kill)(process.pid, number)
+    said = process.communicate(timeout=120)[1]
     assert process.returncode == 128 + number
     assert f"stopped by {number.name}" in said
     assert "the same command resumes" in said
@@ -94,6 +106,25 @@ def test_run_stopped_by_a_signal_ends_cleanly_and_resumes(number: signal.Signals
     printed, said = again.communicate(timeout=120)
     assert (again.returncode, "stored: " in printed) == (0, True), said
     assert list(partial.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
+def test_workers_stopped_by_a_signal_leave_nothing_half_written(
+    number: signal.Signals, group: bool, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    network = SPECS[0].hyperparameters("mosi").network
+    for split in store.load("made-up").splits.values():  # workers find the encoded text and need no encoder
+        text.frozen_features(split.text, network.text_encoder, network.pooling)
+    process = start("reproduce", "--profile", "smoke", "--dataset", "made-up", "--only-runs", specs=SPECS)
+    wait_for(process, lambda: len(processes.checkpoints(files.home() / "runs")) >= len(SPECS))
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= len(SPECS)
+    stop(process, number, group)
+    assert psutil.wait_procs(children, timeout=60)[1] == []
+    assert len(processes.checkpoints(files.home() / "runs")) == len(SPECS)
+    assert not list((files.home() / "runs" / "train").glob("*/done.json"))
 
 
 # The notebook waits until the test says that it need not; it cannot end by itself.

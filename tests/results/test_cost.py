@@ -16,18 +16,18 @@ from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.results import cost
 from mugkit.runs import Store
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 
 
 @pytest.fixture
-def work(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Work]:
+def work(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Experiment]:
     monkeypatch.setattr(text, "_encode", bag_of_words)
     dataset = made_up((40, 8, 8))
     changes = (("meta_epochs", 1), ("pretrain_epochs", 1), ("max_epochs", 1), ("batch_size", 16))
     store = Store(tmp_path / "runs")
 
-    def make(name: str, seed: int = 1111, label_seed: int = 1111) -> Work:
-        return Work(RunSpec(name, "made-up", seed, "smoke", label_seed, changes), dataset, store, "cpu")
+    def make(name: str, seed: int = 1111, label_seed: int = 1111) -> Experiment:
+        return Experiment(RunSpec(name, "made-up", seed, "smoke", label_seed, changes), dataset, store, "cpu")
 
     return make
 
@@ -59,7 +59,7 @@ def test_step_times_slower_system_has_the_larger_ratio(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("name", ["copy", "text-only"])
-def test_stepper_trains(work: Callable[[str], Work], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stepper_trains(work: Callable[[str], Experiment], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     losses: list[float] = []
     step = cost.step
 
@@ -74,7 +74,7 @@ def test_stepper_trains(work: Callable[[str], Work], name: str, monkeypatch: pyt
     assert sum(losses[-3:]) < sum(losses[:3])
 
 
-def test_stage_shares_are_of_the_median_recorded_seconds(work: Callable[..., Work]) -> None:
+def test_stage_shares_are_of_the_median_recorded_seconds(work: Callable[..., Experiment]) -> None:
     labelled = [work("mug", label_seed=seed) for seed in (1, 2, 3)]
     trained = [work("mug", seed, label_seed=1).result() for seed in (1, 2)]
     for one, first, second in zip(labelled, (90.0, 1.0, 0.5), (7.0, 6.0, 0.0), strict=True):  # the first encodes texts

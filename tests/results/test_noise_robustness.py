@@ -106,7 +106,7 @@ def test_study_runs_every_source_at_every_level(
     store.save(dataset, files.data_home() / dataset.name)
     monkeypatch.setattr(text, "_encode", bag_of_words)
     monkeypatch.setattr(engine, "workers_of", lambda workers, device: 1)
-    monkeypatch.setattr("mugkit.engine.many.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
     monkeypatch.setattr(noise, "rater_spread", lambda split: np.full(len(split), 0.5))
     found = robustness.study(store.load(dataset.name), "smoke")
     assert found.runs.keys() == found.labels.keys() == {(s, k) for s in SOURCES for k in LEVELS}

@@ -25,7 +25,7 @@ def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) ->
     made = made_up((24, 8, 8), name=NAME)
     store.save(made, files.data_home() / NAME)
     monkeypatch.setattr(text, "_encode", bag_of_words)
-    monkeypatch.setattr("mugkit.engine.many.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
     return made
 
 

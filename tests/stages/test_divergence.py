@@ -21,7 +21,7 @@ from mugkit.stages import divergence
 from mugkit.stages.denoising import ModalityData
 from mugkit.stages.meta import train_epoch
 from mugkit.stages.pretrain import pretrain
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 
 BATCHES = [torch.tensor([3, 1]), torch.tensor([0, 2]), torch.tensor([4])]
 
@@ -87,7 +87,7 @@ def test_exploding_meta_gradients_end_a_run_with_modality_and_ids(
 ) -> None:
     monkeypatch.setattr(text, "_encode", bag_of_words)
     dataset, spec = made_up((24, 8, 8)), RunSpec("mug", "made-up", 1111, "smoke", changes=(("alpha", 1e38),))
-    todo = Work(spec, dataset, Store(tmp_path), "cpu")
+    todo = Experiment(spec, dataset, Store(tmp_path), "cpu")
     with pytest.raises(UserError, match=r"alpha: .* labels' network became not finite in epoch 0 of stage 2") as caught:
         todo.learned_labels()
     assert any(clip in str(caught.value) for clip in dataset.train.ids)

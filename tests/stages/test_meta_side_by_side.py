@@ -30,7 +30,7 @@ def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     processes = pools.processes
     with cpu_threads(2):
         yield
-    pools.forget(processes(2))
+    pools.shutdown_now(processes(2))
 
 
 def learn(folder: Path, settings: MetaLearning | None = None, checkpoint: Checkpoint | None = None) -> dict[str, str]:

@@ -23,7 +23,7 @@ from mugkit.runs import Store
 from mugkit.stages import optim, pretrain
 from mugkit.stages.optim import StepLosses, adamw
 from mugkit.stages.trainer import train_epoch
-from mugkit.systems import SYSTEMS, Work
+from mugkit.systems import SYSTEMS, Experiment
 
 # What makes Python wait for a device: a value of a tensor, or a shape that depends on values.
 WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique", "aten::item")
@@ -62,7 +62,7 @@ def data(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Da
     return made_up((32, 8, 8))
 
 
-def steps(todo: Work, epoch: int = 0) -> Callable[[], None]:
+def steps(todo: Experiment, epoch: int = 0) -> Callable[[], None]:
     """The two steps of an epoch, everything up to them made."""
     clips = ClipLoader(todo.dataset.train, todo.hp.network, "cpu", todo.level)
     network, objective = todo.builder()(clips)
@@ -93,7 +93,9 @@ def test_step_does_not_wait_for_its_device(
     system: str, epoch: int, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = (("batch_size", 16),)
-    two = steps(Work(RunSpec(system, "made-up", 1, "smoke", changes=changes), data, Store(tmp_path), "cpu"), epoch)
+    two = steps(
+        Experiment(RunSpec(system, "made-up", 1, "smoke", changes=changes), data, Store(tmp_path), "cpu"), epoch
+    )
     to = torch.Tensor.to
 
     def noted(values: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
@@ -115,7 +117,7 @@ def test_step_does_not_wait_for_its_device(
 @pytest.mark.usefixtures("unseen")
 @pytest.mark.parametrize("system", sorted(WAITING))
 def test_step_said_to_wait_does(system: str, data: Dataset, tmp_path: Path) -> None:
-    two = steps(Work(RunSpec(system, "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
+    two = steps(Experiment(RunSpec(system, "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
     with Waits() as waits:
         two()
     assert waits.seen  # else it belongs among those that do not
@@ -132,7 +134,7 @@ def test_choice_by_a_mask_is_counted() -> None:
 
 
 def test_step_on_a_cpu_is_looked_at(data: Dataset, tmp_path: Path) -> None:
-    two = steps(Work(RunSpec("copy", "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
+    two = steps(Experiment(RunSpec("copy", "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
     with Waits() as waits:
         two()
     assert len(waits.seen) == 2  # and so the counter counts
@@ -156,7 +158,7 @@ def test_epoch_is_the_same_whether_losses_are_looked_at_or_not(
     found = []
     for looked_at in (True, False):
         monkeypatch.setattr(optim, "is_looked_at", lambda loss, answer=looked_at: answer)
-        todo = Work(RunSpec("copy", "made-up", 1, "smoke"), data, Store(tmp_path), "cpu")
+        todo = Experiment(RunSpec("copy", "made-up", 1, "smoke"), data, Store(tmp_path), "cpu")
         clips = ClipLoader(data.train, todo.hp.network)
         torch.manual_seed(0)
         network, objective = todo.builder()(clips)
@@ -195,7 +197,7 @@ def test_step_losses_are_all_of_them_in_float64_and_the_first_bad_one_is_named(d
 @pytest.mark.usefixtures("unseen")
 def test_step_with_a_trained_bert_does_not_wait(data: Dataset, tmp_path: Path) -> None:
     changes = (("freeze_text", False), ("text_encoder", str(tiny_bert(tmp_path / "bert"))))
-    two = steps(Work(RunSpec("copy", "made-up", 1, "smoke", changes=changes), data, Store(tmp_path), "cpu"))
+    two = steps(Experiment(RunSpec("copy", "made-up", 1, "smoke", changes=changes), data, Store(tmp_path), "cpu"))
     with Waits() as waits:
         two()
     assert waits.seen == []

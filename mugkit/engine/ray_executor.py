@@ -64,7 +64,7 @@ def _reach(address: str) -> None:
         raise UserError(f"no Ray cluster at '{address}': {error}", field="address", fix=fix) from error
 
 
-class Cluster(Executor):
+class RayExecutor(Executor):
     """Tasks on a Ray cluster.
 
     Args:

@@ -15,7 +15,7 @@ _CORES = 4  # of a run whose threads torch decides
 
 
 @dataclass(frozen=True)
-class Share:
+class Resources:
     """What one run asks for.
 
     Attributes:
@@ -37,16 +37,13 @@ class Share:
             raise UserError(f"{self.gpus} is not possible", field="--gpus-per-run", fix=fix)
 
 
-AS_PROFILED = Share()
-
-
-def gpus_of(share: Share, specs: Sequence[RunSpec]) -> float:
+def gpus_of(resources: Resources, specs: Sequence[RunSpec]) -> float:
     """Of one card, for the run that needs most."""
-    return max((profile(s.profile).gpus for s in specs), default=1) if share.gpus is None else share.gpus
+    return max((profile(s.profile).gpus for s in specs), default=1) if resources.gpus is None else resources.gpus
 
 
 def on_cluster(
-    share: Share, specs: Sequence[RunSpec], device: str, nodes: Sequence[Mapping[str, float]]
+    resources: Resources, specs: Sequence[RunSpec], device: str, nodes: Sequence[Mapping[str, float]]
 ) -> dict[str, float]:
     """What a task asks a cluster for. By default no more cores than a node has, and a card only where there is one.
 
@@ -55,12 +52,12 @@ def on_cluster(
     """
     most = {kind: max((node.get(kind, 0.0) for node in nodes), default=0.0) for kind in ("CPU", "GPU")}
     cores = max((profile(s.profile).threads or _CORES for s in specs), default=1)
-    cpus = min(cores, most["CPU"] or cores) if share.cpus is None else share.cpus
-    has_card = most["GPU"] > 0 or share.gpus is not None
-    return {"CPU": float(cpus), "GPU": gpus_of(share, specs) if has_card and device != "cpu" else 0.0}
+    cpus = min(cores, most["CPU"] or cores) if resources.cpus is None else resources.cpus
+    has_card = most["GPU"] > 0 or resources.gpus is not None
+    return {"CPU": float(cpus), "GPU": gpus_of(resources, specs) if has_card and device != "cpu" else 0.0}
 
 
-def cards(share: Share, specs: Sequence[RunSpec], device: str) -> list[str]:
+def cards(resources: Resources, specs: Sequence[RunSpec], device: str) -> list[str]:
     """The card of each worker process of this machine, as CUDA_VISIBLE_DEVICES names it; none: not a matter of cards.
 
     Several runs share a card, several cards are used in turn. Of a device named with its number, only that card is.
@@ -69,5 +66,5 @@ def cards(share: Share, specs: Sequence[RunSpec], device: str) -> list[str]:
         return []
     listed = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
     names = listed or [str(number) for number in range(torch.cuda.device_count())]
-    portion = gpus_of(share, specs)
+    portion = gpus_of(resources, specs)
     return names * int(1 / portion) if portion else [""] * (os.cpu_count() or 1)

@@ -11,7 +11,7 @@ from mugkit.data.schema import Dataset
 from mugkit.data.store import folder_of, load
 from mugkit.errors import UserError
 from mugkit.runs import Store, read_result
-from mugkit.systems import Work
+from mugkit.systems import Experiment
 
 
 @dataclass(frozen=True, repr=False)
@@ -45,11 +45,11 @@ def _dataset(name: str, _prepared: int) -> Dataset:
     return load(name, verify=True)
 
 
-def work(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Work:
+def work(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Experiment:
     """A specification with its data set and store, checked."""
     manifest = folder_of(spec.dataset) / "dataset.json"
     prepared = manifest.stat().st_mtime_ns if manifest.is_file() else 0
-    found = Work(spec, _dataset(spec.dataset, prepared), store or Store.default(), device)
+    found = Experiment(spec, _dataset(spec.dataset, prepared), store or Store.default(), device)
     _ = found.hp  # an unknown system, profile or field is refused here, before any work starts
     found.dataset.require(found.system.needs, f"system '{spec.system}'")
     return found
@@ -64,10 +64,14 @@ def missing(spec: RunSpec) -> str:
     return ""
 
 
+def finish(experiment: Experiment) -> Run:
+    """Computes in this process what is missing of a run; stages that are stored are reused."""
+    reused = experiment.finished()
+    folder = experiment.result()
+    result = read_result(folder)
+    return Run(experiment.spec, folder, result["metrics"], result["valid_metrics"], result["best_epoch"], reused)
+
+
 def run(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Run:
     """One run, in this process; stages that are stored are reused."""
-    todo = work(spec, store, device)
-    reused = todo.finished()
-    folder = todo.result()
-    result = read_result(folder)
-    return Run(spec, folder, result["metrics"], result["valid_metrics"], result["best_epoch"], reused)
+    return finish(work(spec, store, device))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from made_up import make_dataset
 
-from mugkit import ahead, engine, files, search
+from mugkit import engine, files, precompute, search
 from mugkit.config import profile
 from mugkit.data import store
 from mugkit.data.schema import Dataset
@@ -38,25 +38,25 @@ def without(made_up: Callable[..., Dataset]) -> str:
 
 
 def test_trained_is_every_seed_of_every_row_of_the_tables(name: str) -> None:
-    specs = ahead.trained("smoke", name)
+    specs = precompute.trained("smoke", name)
     systems = {spec.system for spec in specs}
     assert {row for one in systems for row in SYSTEMS[one].rows} == set(SYSTEM_ROWS)
     assert len(specs) == len(set(specs)) == len(systems) * len(profile("smoke").seeds)
 
 
 def test_trained_leaves_out_what_cannot_run(without: str) -> None:
-    systems = {spec.system for spec in ahead.trained("smoke", without)}
+    systems = {spec.system for spec in precompute.trained("smoke", without)}
     assert "mug-true-labels" not in systems
     assert "mug" in systems
 
 
 def test_learned_is_every_label_seed(name: str) -> None:
-    seeds = [spec.label_seed for spec in ahead.learned("smoke", name) if spec.system == "mug"]
+    seeds = [spec.label_seed for spec in precompute.learned("smoke", name) if spec.system == "mug"]
     assert seeds == list(profile("smoke").label_seeds)
 
 
 def test_studied_is_the_search_the_curves_and_the_alternatives(name: str) -> None:
-    specs = set(ahead.studied("smoke", name))
+    specs = set(precompute.studied("smoke", name))
     groups = (hyperparameter_curves.specifications(name, "smoke"), sensitivity.specifications(name, "smoke"))
     shared = {spec for group in groups for some in group.values() for spec in some}
     shared |= {*hyperparameter_curves.with_table_2(name, "smoke")}
@@ -69,32 +69,32 @@ def test_tried_of_a_committed_search_is_what_is_run_again(name: str, monkeypatch
     trials = [Trial(i, values, 1.0 + i) for i, (values, _) in enumerate(drawn)]
     found = Search(search.trial("mug", name, "smoke", {}), 1111, trials)
     kept = Record(found, None, store.load(name).fingerprint, {})
-    monkeypatch.setattr(ahead.search_file, "committed", lambda *_: kept)
-    specs = ahead.tried("smoke", name)
+    monkeypatch.setattr(precompute.search_file, "committed", lambda *_: kept)
+    specs = precompute.tried("smoke", name)
     assert specs[0] == drawn[0][1]
     assert len(specs) == len(set(specs) & {spec for _, spec in drawn}) == 3
 
 
 def test_readings_are_three_networks_for_every_study_seed(name: str) -> None:
-    specs = ahead.readings("smoke", name)
+    specs = precompute.readings("smoke", name)
     assert len(specs) == len(set(specs)) == 3 * len(profile("smoke").study_seeds)
     assert {dict(spec.changes).get("contrastive_gradient_scope") for spec in specs} == {None, "projection", "network"}
 
 
 def test_settings_are_the_steps_at_other_dials_of_reviews_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ahead.beside, "prepared", lambda: ["reviews-faint"])
-    assert ahead.settings("smoke", name) == []
+    monkeypatch.setattr(precompute.beside, "prepared", lambda: ["reviews-faint"])
+    assert precompute.settings("smoke", name) == []
     prepare(make_dataset(family="reviews", name="reviews"))
-    specs = ahead.settings("smoke", "reviews")
+    specs = precompute.settings("smoke", "reviews")
     assert {spec.system for spec in specs} == {"mug-without-unimodal", "copy", "mug", "mug-true-labels"}
     assert len(specs) == len(set(specs)) == 4 * len(profile("smoke").seeds)
     assert {spec.dataset for spec in specs} == {"reviews-faint"}
 
 
 def test_noisy_is_every_source_level_and_seed_where_reviews_is_prepared(name: str) -> None:
-    assert ahead.noisy("smoke") == []
+    assert precompute.noisy("smoke") == []
     store.save(make_dataset(family="reviews", name="reviews"), files.data_home() / "reviews")
-    found = ahead.noisy("smoke")
+    found = precompute.noisy("smoke")
     sources, levels = noise_robustness.SOURCES, noise_robustness.LEVELS
     assert len(found) == len(set(found)) == len(sources) * len(levels) * len(profile("smoke").study_seeds)
     assert {(spec.system, k) for spec, k in found} == {(source, k) for source in sources for k in levels}
@@ -107,11 +107,11 @@ def test_compute_goes_on_to_noisy_labels_after_a_failure_and_tells_both(
     def fail(jobs: Any, *_: Any, **__: Any) -> None:
         raise UserError(f"failed: {len(jobs)}")
 
-    monkeypatch.setattr(ahead, "noisy", lambda profile: [profile])
-    monkeypatch.setattr(ahead.engine, "run_all", fail)
-    monkeypatch.setattr(ahead.noise, "run_all", fail)
-    runs = ahead.trained("smoke", name) + ahead.studied("smoke", name) + ahead.readings("smoke", name)
-    assert ahead.compute("smoke", name) == [f"failed: {len(runs)}", "failed: 1"]
+    monkeypatch.setattr(precompute, "noisy", lambda profile: [profile])
+    monkeypatch.setattr(precompute.engine, "run_all", fail)
+    monkeypatch.setattr(precompute.noise, "run_all", fail)
+    runs = precompute.trained("smoke", name) + precompute.studied("smoke", name) + precompute.readings("smoke", name)
+    assert precompute.compute("smoke", name) == [f"failed: {len(runs)}", "failed: 1"]
 
 
 def test_compute_is_one_list_and_tells_what_failed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,10 +121,10 @@ def test_compute_is_one_list_and_tells_what_failed(name: str, monkeypatch: pytes
         asked.append((len(specs), len(learn)))
         raise UserError("the training loss became nan")
 
-    monkeypatch.setattr(ahead.engine, "run_all", fail)
-    assert ["nan" in told for told in ahead.compute("smoke", name)] == [True]
-    runs = ahead.trained("smoke", name) + ahead.studied("smoke", name) + ahead.readings("smoke", name)
-    assert asked == [(len(runs), len(ahead.learned("smoke", name)))]
+    monkeypatch.setattr(precompute.engine, "run_all", fail)
+    assert ["nan" in told for told in precompute.compute("smoke", name)] == [True]
+    runs = precompute.trained("smoke", name) + precompute.studied("smoke", name) + precompute.readings("smoke", name)
+    assert asked == [(len(runs), len(precompute.learned("smoke", name)))]
 
 
 def test_compute_without_studies_leaves_out_what_two_notebooks_alone_need(
@@ -132,13 +132,13 @@ def test_compute_without_studies_leaves_out_what_two_notebooks_alone_need(
 ) -> None:
     asked: list[Any] = []
     for part in ("trained", "readings", "settings", "studied"):
-        monkeypatch.setattr(ahead, part, lambda profile, dataset, part=part: [part])
-    monkeypatch.setattr(ahead, "learned", lambda profile, dataset: [])
-    monkeypatch.setattr(ahead, "mapped", lambda profile: ["mapped"])
-    monkeypatch.setattr(ahead, "noisy", lambda profile: ["noisy"])
+        monkeypatch.setattr(precompute, part, lambda profile, dataset, part=part: [part])
+    monkeypatch.setattr(precompute, "learned", lambda profile, dataset: [])
+    monkeypatch.setattr(precompute, "mapped", lambda profile: ["mapped"])
+    monkeypatch.setattr(precompute, "noisy", lambda profile: ["noisy"])
     monkeypatch.setattr(engine, "run_all", lambda specs, *rest, **more: asked.append(specs))
-    monkeypatch.setattr(ahead.noise, "run_all", asked.append)
-    ahead.compute("smoke", name, studies=False)
+    monkeypatch.setattr(precompute.noise, "run_all", asked.append)
+    precompute.compute("smoke", name, studies=False)
     assert asked == [["trained", "readings", "settings"], []]
-    ahead.compute("smoke", name)
+    precompute.compute("smoke", name)
     assert asked[2:] == [["trained", "readings", "settings", "studied", "mapped"], ["noisy"]]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from small import bag_of_words
 
-from mugkit import engine, files, other_code, systems
+from mugkit import engine, files, stale, systems
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data import text
@@ -28,17 +28,17 @@ def compute(folder: Path, _: Checkpoint) -> None:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    other_code._told.clear()
-    other_code._stored.cache_clear()
+    stale._told.clear()
+    stale._stored.cache_clear()
     yield Store(tmp_path / "runs")
-    other_code._told.clear()
-    other_code._stored.cache_clear()
+    stale._told.clear()
+    stale._stored.cache_clear()
 
 
 def as_if_new() -> None:
     """What another process would know."""
-    other_code._told.clear()
-    other_code._stored.cache_clear()
+    stale._told.clear()
+    stale._stored.cache_clear()
 
 
 def test_get_result_of_other_code_is_told_once_and_computed_again(
@@ -85,7 +85,7 @@ def test_tell_in_a_worker_is_silent(
     store.get("train", identity("old"), compute)
     as_if_new()
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: "somebody")
-    other_code.tell(store.root / "train", identity("new"))
+    stale.warn_stale(store.root / "train", identity("new"))
     assert caplog.text == ""
 
 
@@ -111,10 +111,10 @@ def test_run_all_after_a_change_of_code_tells_each_kind_once(
     monkeypatch.setattr(text, "_encode", bag_of_words)
     data_store.save(made_up((24, 8, 8)), files.data_home() / "made-up")
     specs = [RunSpec(name, "made-up", 1111, "smoke") for name in ("mug", "copy")]
-    first = engine.run_all(specs, store=store, workers=1)
+    first = engine.run_all(specs, store=store, execution=engine.ExecutionConfig(workers=1))
     as_if_new()
     monkeypatch.setattr(systems, "code_fingerprint", lambda *_: "edited")
-    second = engine.run_all(specs, store=store, workers=1)
+    second = engine.run_all(specs, store=store, execution=engine.ExecutionConfig(workers=1))
     told = [message for message in caplog.messages if "other code" in message]
     assert [Path(message.partition(":")[0]).name for message in told] == ["pretrain", "labels", "train"]
     assert "2 stored results" in told[2]

@@ -11,7 +11,6 @@ from functools import partial
 from mugkit import config, engine, noise, search, search_file
 from mugkit.config import RunSpec
 from mugkit.data.store import available, load
-from mugkit.engine.share import AS_PROFILED, Share
 from mugkit.errors import UserError
 from mugkit.results import beside, hyperparameter_curves, label_payoff, noise_robustness, sensitivity
 from mugkit.results.readings import specifications as readings_of_eq11
@@ -86,9 +85,8 @@ def mapped(profile: str) -> list[RunSpec]:
 
 
 def compute(
-    profile: str, dataset: str, engine_name: str = "local", address: str = "", share: Share = AS_PROFILED,
-    studies: bool = True,
-) -> list[str]:  # fmt: skip
+    profile: str, dataset: str, execution: engine.ExecutionConfig = engine.LOCAL, studies: bool = True
+) -> list[str]:
     """Computes all of it; returns what failed, which the notebooks that need it will come upon again.
 
     Noisy data sets are in this machine's memory alone, so their runs stay here whatever the engine.
@@ -99,13 +97,13 @@ def compute(
     runs, learn = trained(profile, dataset), learned(profile, dataset)
     runs += readings(profile, dataset) + settings(profile, dataset)
     runs += studied(profile, dataset) + mapped(profile) if studies else []
-    told = []
+    failed = []
     for part in (
-        partial(engine.run_all, runs, engine_name, address=address, share=share, learn=learn),
+        partial(engine.run_all, runs, execution, learn=learn),
         partial(noise.run_all, noisy(profile) if studies else []),
     ):
         try:
             part()
         except UserError as error:
-            told.append(str(error))
-    return told
+            failed.append(str(error))
+    return failed

@@ -44,7 +44,7 @@ def _stored(folder: Path) -> list[tuple[str, set[str]]]:
     return found
 
 
-def tell(folder: Path, identity: Any) -> None:
+def warn_stale(folder: Path, identity: Any) -> None:
     """Warns, once a kind, if a result that is not there is there from other code.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import signal
 import sys
@@ -13,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mugkit import checks
 from mugkit.bench_command import bench
 from mugkit.course.command import commands as course_commands
 from mugkit.errors import UserError
@@ -168,7 +168,7 @@ def describe(
     from mugkit.data.store import available, load
 
     if name:
-        _check_dataset(name)
+        checks.check_dataset(name)
         console.print(describe_fully(load(name, verify=True)), markup=False, highlight=False)
         return
     lines = [_line(one) for one in available()]
@@ -205,7 +205,7 @@ def convert(
     from mugkit.data.prepare import describe as describe_fully
     from mugkit.data.store import load
 
-    _check_dataset(name)
+    checks.check_dataset(name)
     columns = None if visual_columns is None else _columns(visual_columns)
     folder = conversion.convert(name, to, store_as, visual_columns=columns, force=force)
     console.print(describe_fully(load(folder)), markup=False, highlight=False)
@@ -235,15 +235,15 @@ def run(
 
     Example: mugkit run --system mug --dataset reviews --seed 1111 --set beta=0.1
     """
-    from mugkit import engine, files, targets
+    from mugkit import engine, files
     from mugkit.config import RunSpec, parse_overrides
     from mugkit.data.prepare import caveats, describe_briefly
     from mugkit.results.run_report import run_report, undefined
 
-    _check_device(device)
-    _check_dataset(dataset)
+    checks.check_device(device)
+    checks.check_dataset(dataset)
     if report:
-        targets.check_file(report, "--report")
+        checks.check_file(report, "--report")
     values = tuple(sorted(parse_overrides(changes or []).items()))
     spec = RunSpec(system, dataset, seed, profile, label_seed, values, cast("Preset", preset))
     data = engine.work(spec, device=device).dataset
@@ -261,39 +261,6 @@ def run(
     if report:
         files.write_json(report, run_report(done, data, device, why))
     console.print(f"best epoch {done.best_epoch}; {'reused' if done.reused else 'stored'}: {done.folder}", markup=False)
-
-
-def _check_device(name: str) -> None:
-    """Refuses a device that torch would answer with a traceback, before any work starts."""
-    import torch
-
-    kinds = ("auto", "cpu", "cuda")
-    if name.partition(":")[0] not in kinds:
-        raise UserError(f"unknown device '{name}'", field="--device", fix="one of: " + ", ".join(kinds))
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError("torch finds no GPU here", field="--device", fix="use --device cpu, or see `mugkit doctor`")
-
-
-def _check_dataset(name: str) -> None:
-    """Refuses a home that is none, and a name that seems to be another one's, misspelt."""
-    from mugkit import targets
-    from mugkit.data.schema import LABEL_SCALE
-    from mugkit.data.store import NAME, available
-
-    targets.check_home()
-    known = {*available(), *LABEL_SCALE}
-    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
-    if NAME.fullmatch(name) and name not in known and near:
-        raise UserError(f"data set '{name}' is not prepared", fix=f"did you mean '{near[0]}'?")
-
-
-def _check_engine(name: str, address: str, cpus_per_run: float | None) -> None:
-    """Refuses options of a cluster where there is none: they would do nothing."""
-    given = {"--address": address or None, "--cpus-per-run": cpus_per_run}
-    for option, value in given.items():
-        if name == "local" and value is not None:
-            fix = f"add --engine ray, or leave out {option}"
-            raise UserError("runs stay on this machine with --engine local", field=option, fix=fix)
 
 
 def _number(value: float | None) -> str:
@@ -327,21 +294,20 @@ def reproduce(
 
     Example: mugkit reproduce --profile quick --dataset reviews --out figures
     """
-    from mugkit import targets
     from mugkit.data.prepare import prepare as prepare_data
     from mugkit.engine import ExecutionConfig, Resources
     from mugkit.notebook import default_out
     from mugkit.reproduce import conclude, folders, runs_alone
     from mugkit.reproduce import reproduce as run_notebooks
 
-    _check_engine(engine, address, cpus_per_run)
+    checks.check_engine(engine, address, cpus_per_run)
     execution = ExecutionConfig(engine, address=address, resources=Resources(cpus_per_run, gpus_per_run))
     names = dataset or ["reviews"]
     out = out or default_out(profile)
     for name, folder in folders(names, out).items():
-        _check_dataset(name)
+        checks.check_dataset(name)
         if not only_runs:
-            targets.check_folder(folder, "--out")
+            checks.check_folder(folder, "--out")
     if "reviews" in names:
         prepare_data("reviews", [])
     if only_runs:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from functools import partial
 
-from mugkit import config, engine, noise, search, search_file
+from mugkit import config, engine, noise, search
 from mugkit.config import RunSpec
 from mugkit.data.store import available, load
 from mugkit.errors import UserError
-from mugkit.results import beside, hyperparameter_curves, label_payoff, noise_robustness, sensitivity
+from mugkit.results import beside, hyperparameter_curves, label_payoff, noise_robustness, search_record, sensitivity
 from mugkit.results.readings import specifications as readings_of_eq11
 from mugkit.systems import SYSTEMS, seeds_of
 
@@ -48,7 +48,7 @@ def studied(profile: str, dataset: str) -> list[RunSpec]:
 def tried(profile: str, dataset: str) -> list[RunSpec]:
     """Of a committed search, the trials that are run again; else all of them."""
     trials = config.profile(profile).trials
-    if kept := search_file.committed("mug", load(dataset), profile, trials):
+    if kept := search_record.committed("mug", load(dataset), profile, trials):
         return [search.specification(kept.search, one) for one in search.by_lot(kept.search)]
     return [spec for _, spec in search.specifications("mug", dataset, profile, trials)]
 

@@ -86,24 +86,25 @@ def _checked(
     dataset: str, engine: str, address: str, cpus: float | None, gpus: float | None, device: str, out: Path | None
 ) -> ExecutionConfig:
     """Where trials run; bad options are refused before any work starts."""
-    from mugkit import cli, targets
+    from mugkit import checks
     from mugkit.engine import ExecutionConfig, Resources
 
-    cli._check_device(device)
-    cli._check_dataset(dataset)
-    cli._check_engine(engine, address, cpus)
+    checks.check_device(device)
+    checks.check_dataset(dataset)
+    checks.check_engine(engine, address, cpus)
     if out:
-        targets.check_folder(out, "--out")
+        checks.check_folder(out, "--out")
     return ExecutionConfig(engine, device=device, address=address, resources=Resources(cpus, gpus))
 
 
 def _show(found: Search, out: Path | None, with_test: bool = False) -> None:
     """Writes every trial and prints the best one."""
-    from mugkit import files, search_file
+    from mugkit import files
     from mugkit.data.store import load
+    from mugkit.results import search_record
 
     folder = out or files.home() / "search" / f"{found.base.dataset}-{found.base.profile}"
-    search_file.write(search_file.record(found, load(found.base.dataset), with_test), folder)
+    search_record.write(search_record.record(found, load(found.base.dataset), with_test), folder)
     _report(found)
     console.print(f"all trials: {folder / found.base.system}.json", markup=False)
 

@@ -14,12 +14,6 @@ import mugkit
 ROOT = Path(mugkit.__file__).parents[1]
 Imports = Mapping[str, set[str]]
 
-# Circles that are still there; each entry is removed together with its circle.
-KNOWN: set[tuple[str, str]] = {
-    ("mugkit.search_command", "mugkit.cli"),
-    ("mugkit.results", "mugkit.search_file"),
-}
-
 
 def modules(root: Path) -> dict[str, Path]:
     """Name → file of every module of the library under `root`."""
@@ -58,10 +52,9 @@ def _package(module: str) -> str:
 
 
 def circle(found: Imports) -> list[str]:
-    """A circle among these imports, without those of `KNOWN`; empty if there is none."""
-    graph = {name: {target for target in targets if (name, target) not in KNOWN} for name, targets in found.items()}
+    """A circle among these imports; empty if there is none."""
     try:
-        TopologicalSorter(graph).prepare()
+        TopologicalSorter(found).prepare()
     except CycleError as error:
         return list(error.args[1])
     return []
@@ -73,14 +66,6 @@ def test_no_circle_of_modules() -> None:
 
 def test_no_circle_of_packages() -> None:
     assert circle(by_package(imports(ROOT))) == []
-
-
-def test_known_circles_are_there() -> None:
-    found = imports(ROOT)
-    edges = {
-        (name, target) for graph in (found, by_package(found)) for name, targets in graph.items() for target in targets
-    }
-    assert edges >= KNOWN
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.paper import SYSTEM_ROWS
 from mugkit.results import hyperparameter_curves, noise_robustness, sensitivity
+from mugkit.results.search_record import Record
 from mugkit.search import Search, Trial
-from mugkit.search_file import Record
 from mugkit.systems import SYSTEMS
 
 
@@ -69,7 +69,7 @@ def test_tried_of_a_committed_search_is_what_is_run_again(name: str, monkeypatch
     trials = [Trial(i, values, 1.0 + i) for i, (values, _) in enumerate(drawn)]
     found = Search(search.trial("mug", name, "smoke", {}), 1111, trials)
     kept = Record(found, None, store.load(name).fingerprint, {})
-    monkeypatch.setattr(precompute.search_file, "committed", lambda *_: kept)
+    monkeypatch.setattr(precompute.search_record, "committed", lambda *_: kept)
     specs = precompute.tried("smoke", name)
     assert specs[0] == drawn[0][1]
     assert len(specs) == len(set(specs) & {spec for _, spec in drawn}) == 3

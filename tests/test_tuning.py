@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from small import bag_of_words
 
-from mugkit import cli, config, engine, files, search, search_file, search_space, tuning
+from mugkit import cli, config, engine, files, search, search_space, tuning
 from mugkit.data import store
 from mugkit.data.schema import Dataset
+from mugkit.results import search_record
 from mugkit.systems import SYSTEMS, configuration
 
 NAME = "made-up"
@@ -122,8 +123,8 @@ def test_finalists_are_the_best_of_one_seed_run_with_every_study_seed(dataset: D
 
 def test_a_record_keeps_the_finals(dataset: Dataset, tmp_path: Path) -> None:
     found = tuning.tune("text-only", NAME, "smoke", 3)
-    search_file.write(search_file.record(found, dataset, with_test=False), tmp_path)
-    read = search_file.read(tmp_path / "text-only.json").search
+    search_record.write(search_record.record(found, dataset, with_test=False), tmp_path)
+    read = search_record.read(tmp_path / "text-only.json").search
     assert (read.finals, read.best.number) == (found.finals, found.best.number)
 
 

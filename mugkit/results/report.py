@@ -18,7 +18,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mugkit import files, targets
+from mugkit import checks, files
 from mugkit.config import open_choices
 from mugkit.errors import UserError
 from mugkit.results import captions, claim_words, formats
@@ -197,7 +197,7 @@ def write(folder: Path, to: Path, failed: Mapping[str, str] | None = None) -> No
     Raises:
         UserError: nothing to show (see `render`), or the target cannot be written.
     """
-    targets.check_file(to, "--to")
+    checks.check_file(to, "--to")
     page = render(folder, failed)
     with files.atomic_path(to) as temporary:
         temporary.write_text(page, encoding="utf-8")

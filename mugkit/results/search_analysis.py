@@ -25,9 +25,9 @@ from sklearn.model_selection import KFold
 
 from mugkit.errors import UserError
 from mugkit.results import formats
+from mugkit.results.search_record import Record
 from mugkit.results.style import ACCENT, MODALITY_COLORS
 from mugkit.results.verdicts import LEVEL
-from mugkit.search_file import Record
 from mugkit.statistics import bootstrap, holm, t_interval
 
 SEED = 1111  # of folds and forests

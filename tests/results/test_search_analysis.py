@@ -13,8 +13,8 @@ from sklearn.ensemble import RandomForestRegressor
 from mugkit.config import RunSpec
 from mugkit.errors import UserError
 from mugkit.results import search_analysis as analysis
+from mugkit.results.search_record import Record, Tested
 from mugkit.search import Search, Trial
-from mugkit.search_file import Record, Tested
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 from small import bag_of_words
 
-from mugkit import engine, files, search, search_file
+from mugkit import engine, files, search
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
+from mugkit.results import search_record
 from mugkit.results.comparison import predictions
+from mugkit.results.search_record import Record
 from mugkit.results.selection import sign_hits
-from mugkit.search_file import Record
 
 NAME = "made-up"
 
@@ -39,7 +40,7 @@ def made(dataset: Dataset) -> Record:
     """Three trials of a search, one of which failed."""
     found = search.search("copy", NAME, "smoke", 3)
     found.trials[1] = search.Trial(1, found.trials[1].values, float("nan"))
-    return search_file.record(found, dataset, with_test=True)
+    return search_record.record(found, dataset, with_test=True)
 
 
 def same(one: Record, other: Record) -> bool:
@@ -53,9 +54,9 @@ def same(one: Record, other: Record) -> bool:
 
 
 def test_read_gives_what_was_written(made: Record, tmp_path: Path) -> None:
-    paths = search_file.write(made, tmp_path / "out")
+    paths = search_record.write(made, tmp_path / "out")
     assert [path.name for path in paths] == ["copy.json", "copy.csv", "copy.md"]
-    assert same(search_file.read(paths[0]), made)
+    assert same(search_record.read(paths[0]), made)
 
 
 def test_record_holds_which_signs_are_right_on_which_clips(made: Record, dataset: Dataset) -> None:
@@ -71,14 +72,14 @@ def test_record_holds_which_signs_are_right_on_which_clips(made: Record, dataset
 def test_write_pages_hold_no_test_score_and_without_a_look_at_it_neither_does_the_record(
     made: Record, dataset: Dataset, tmp_path: Path
 ) -> None:
-    pages = search_file.write(made, tmp_path / "searched")[1:]
-    blind = search_file.record(made.search, dataset, with_test=False)
-    for path in (*pages, *search_file.write(blind, tmp_path / "tuned")):
+    pages = search_record.write(made, tmp_path / "searched")[1:]
+    blind = search_record.record(made.search, dataset, with_test=False)
+    for path in (*pages, *search_record.write(blind, tmp_path / "tuned")):
         text = path.read_text()
         assert "test" not in text
         assert made.tested
         assert not any(f"{value:.4g}" in text for value in made.tested.errors)
-    assert search_file.read(tmp_path / "tuned" / "copy.json").tested is None
+    assert search_record.read(tmp_path / "tuned" / "copy.json").tested is None
 
 
 def damaged(content: dict[str, Any], way: str) -> Any:
@@ -114,10 +115,10 @@ def damaged(content: dict[str, Any], way: str) -> Any:
     ],
 )
 def test_read_damaged_record_is_told_with_its_path(made: Record, tmp_path: Path, way: str) -> None:
-    path = search_file.write(made, tmp_path)[0]
+    path = search_record.write(made, tmp_path)[0]
     path.write_text(json.dumps(damaged(files.read_json(path), way)))
     with pytest.raises(UserError, match=r"(?s)copy\.json: .*mugkit search"):
-        search_file.read(path)
+        search_record.read(path)
 
 
 @pytest.mark.parametrize("content", [None, b"{", b"\xff\xfe"])
@@ -126,7 +127,7 @@ def test_read_what_is_no_json_or_not_there_is_told(tmp_path: Path, content: byte
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"copy\.json"):
-        search_file.read(path)
+        search_record.read(path)
 
 
 # --- the committed one
@@ -135,18 +136,18 @@ def test_read_what_is_no_json_or_not_there_is_told(tmp_path: Path, content: byte
 def commit(one: Record) -> Path:
     root = files.repository()
     assert root
-    return search_file.write(one, root / search_file.FOLDER)[0]
+    return search_record.write(one, root / search_record.FOLDER)[0]
 
 
 def test_known_is_the_committed_record_of_these_data_and_else_a_search(
     made: Record, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit(made)
-    assert same(search_file.known("copy", dataset, "smoke", 3), made)
-    assert search_file.committed("copy", dataset, "smoke", 2) is None
-    assert search_file.committed("copy", dataset, "quick", 3) is None
-    assert search_file.committed("mug", dataset, "smoke", 3) is None
-    assert len(search_file.known("copy", dataset, "smoke", 2).search.trials) == 2
+    assert same(search_record.known("copy", dataset, "smoke", 3), made)
+    assert search_record.committed("copy", dataset, "smoke", 2) is None
+    assert search_record.committed("copy", dataset, "quick", 3) is None
+    assert search_record.committed("mug", dataset, "smoke", 3) is None
+    assert len(search_record.known("copy", dataset, "smoke", 2).search.trials) == 2
 
 
 def test_committed_of_other_data_under_the_same_name_is_not_taken(
@@ -154,7 +155,7 @@ def test_committed_of_other_data_under_the_same_name_is_not_taken(
 ) -> None:
     commit(made)
     store.save(made_up((24, 9, 14)), files.data_home() / "other")
-    assert search_file.committed("copy", store.load("other"), "smoke", 3) is None
+    assert search_record.committed("copy", store.load("other"), "smoke", 3) is None
 
 
 def test_committed_with_trials_that_its_seed_does_not_draw_is_refused(made: Record, dataset: Dataset) -> None:
@@ -163,27 +164,27 @@ def test_committed_with_trials_that_its_seed_does_not_draw_is_refused(made: Reco
     content["trials"][0]["beta"] = 0.123
     files.write_json(path, content)
     with pytest.raises(UserError, match=r"copy\.json: trials: .*seed"):
-        search_file.committed("copy", dataset, "smoke", 3)
+        search_record.committed("copy", dataset, "smoke", 3)
 
 
 # --- once more
 
 
 def test_again_comes_out_as_recorded_and_says_so(made: Record) -> None:
-    table = search_file.again(made)
+    table = search_record.again(made)
     assert table["trial"].tolist() == [one.number for one in search.by_lot(made.search)]
     assert table["same"].all()
-    assert search_file.unlike(made) == []
-    assert "as recorded" in search_file.told(made, table)
+    assert search_record.unlike(made) == []
+    assert "as recorded" in search_record.told(made, table)
 
 
 def test_again_another_number_and_another_machine_are_seen(made: Record, tmp_path: Path) -> None:
-    path = search_file.write(made, tmp_path)[0]
+    path = search_record.write(made, tmp_path)[0]
     content = files.read_json(path)
     content["trials"][content["best"]]["valid"] -= 0.25
     files.write_json(path, content | {"made with": content["made with"] | {"processor": "another"}})
-    one = search_file.read(path)
-    table = search_file.again(one)
+    one = search_record.read(path)
+    table = search_record.again(one)
     assert table["same"].tolist() == [False, True]
-    assert len(search_file.unlike(one)) == 1
-    assert all(word in search_file.told(one, table) for word in ("1 of 2", "0.2500", "processor"))
+    assert len(search_record.unlike(one)) == 1
+    assert all(word in search_record.told(one, table) for word in ("1 of 2", "0.2500", "processor"))

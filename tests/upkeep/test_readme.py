@@ -66,7 +66,20 @@ def test_brief_table_has_our_rows_and_a_word_for_each(tmp_path: Path) -> None:
 
 def test_findings_are_those_of_the_named_notebooks(tmp_path: Path) -> None:
     (tmp_path / "findings").mkdir()
-    (tmp_path / "findings" / f"{readme.HEADLINE}.md").write_text("- it works\n")
     (tmp_path / "findings" / f"{readme.FOUND[0]}.md").write_text("- a second thing\n")
-    assert readme.content("headline", tmp_path) == "- it works\n"
     assert readme.content("findings", tmp_path) == "- a second thing\n"
+
+
+def test_headline_is_a_row_a_setting_and_a_column_a_step(tmp_path: Path) -> None:
+    ends = {f"{over}_{end}": value for over in ("clips", "seeds") for end, value in (("low", -0.3), ("high", -0.1))}
+    names = [(name, step) for name in ("reviews", "reviews-faint-sims") for step in readme.STEPS]
+    rows = [
+        {"setting": name, "step": step, "metric": metric, "difference": -0.2, "verdict": step, **ends}
+        for name, step in names
+        for metric in ("MAE", "Acc2")
+    ]
+    files.write_json(tmp_path / "tables" / "table5_steps.json", rows)
+    head, _, default, faint = readme.content("headline", tmp_path).strip().splitlines()
+    assert [part.strip() for part in head.split("|")[2:-1]] == list(readme.STEPS.values())
+    assert ("default" in default, "faint, sims" in faint) == (True, True)
+    assert [part.split("] ")[1].strip() for part in faint.split("|")[2:-1]] == list(readme.STEPS)

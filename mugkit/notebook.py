@@ -88,14 +88,17 @@ class Session:
         )
         return engine.work(spec)
 
-    def runs(self, *systems: str, dataset: str = "", **changes: Any) -> dict[str, list[engine.Run]]:
+    def runs(
+        self, *systems: str, dataset: str = "", seeds: int | None = None, **changes: Any
+    ) -> dict[str, list[engine.Run]]:
         """Every seed of the profile of every named system; what is stored is reused.
 
         Args:
+            seeds: so many of them, the first ones; None: all.
             changes: fields of the configuration that differ from the profile's, such as `beta=1.0`.
         """
         name_of, changed = dataset or self.dataset.name, tuple(sorted(changes.items()))
-        pairs = [(system, seed) for system in systems for seed in seeds_of(system, self.profile)]
+        pairs = [(system, seed) for system in systems for seed in seeds_of(system, self.profile)[:seeds]]
         specs = [RunSpec(system, name_of, seed, self.profile.name, changes=changed) for system, seed in pairs]
         done = engine.run_all(specs)
         return {name: [run for run in done if run.spec.system == name] for name in systems}

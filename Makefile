@@ -41,7 +41,7 @@ QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 # Unit tests side by side, a file's together: they share what they set up.
 SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup other-parts data reproduce test test-studies test-peers test-lowest test-newest soak fuzz audit notebooks costs first bench gpu report \
+.PHONY: help setup other-parts data reproduce test test-slow test-studies durations test-peers test-lowest test-newest soak fuzz audit notebooks costs first bench gpu report \
 	book lab pins sizes clean
 
 help:  ## list the targets
@@ -72,26 +72,33 @@ data: setup  ## fetch and prepare the default data set
 reproduce: setup  ## run every notebook and write figures/ (PROFILE, DATASET and OUT can be set)
 	mugkit reproduce --profile $(PROFILE) --dataset $(DATASET) --out $(OUT)
 
-# Notebooks of studies, whose runs take longer than all others together: `make test` executes them with profile smoke,
-# `make test-studies` compares their committed outputs, after hours on a slow machine.
+# Where notebooks are compared with committed outputs, those of studies are left out, whose runs take longer than all
+# others together: `make test-studies` compares them, after an hour on a slow machine.
 STUDIES := notebooks/12_hyperparameters.ipynb notebooks/14_beyond_the_paper.ipynb
+NUMBERED := $(wildcard notebooks/[0-9]*.ipynb)
+UNIT := HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py
 NBVAL := $(QUIETLY) MUGKIT_OUT=$(CHECKED) PYTHONPATH=tests OMP_NUM_THREADS=1 pytest $(SPREAD) -p kernels_apart \
 	--nbval --nbval-current-env --nbval-cell-timeout=900
 
-test: data  ## lint, types, unit tests, the environment, and the notebooks' committed outputs
+test: data  ## lint, types, the unit tests that answer soon, and every notebook twice under smoke with the same outputs
 	ruff check
 	ruff format --check
 	mypy
-	HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py
+	$(UNIT) -m "not slow"
+	rm -rf $(CHECKED)
+	mkdir -p $(CHECKED)
+	printf '%s\n' $(NUMBERED) | $(QUIETLY) OMP_NUM_THREADS=1 xargs -P 2 -I{} sh -c \
+		'papermill --no-progress-bar -p profile smoke -p out $(CHECKED)/smoke {} $(CHECKED)/$$(basename {}) || exit 255'
+	$(NBVAL) $(CHECKED)/[0-9]*.ipynb
+
+test-slow: data  ## all that takes long: browser, kills, clusters, attacks, the environment, notebooks' committed outputs
+	$(UNIT) -m slow
 	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: the one step with the network
 	rm -rf $(CHECKED)
 	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs --no-studies
 	# The longest notebook first. Kernels share no ports (tests/kernels_apart.py), and each takes a core.
 	$(NBVAL) $$(command -v espeak-ng >/dev/null && echo data_prep/*.ipynb) \
-		$(filter-out $(STUDIES),$(wildcard notebooks/*.ipynb)) notebooks/assignments/*.ipynb
-	for notebook in $(STUDIES); do \
-		$(QUIETLY) papermill --no-progress-bar -p profile smoke -p out $(CHECKED)/smoke $$notebook $(CHECKED)/smoke.ipynb; \
-	done
+		$(filter-out $(STUDIES),$(NUMBERED)) notebooks/assignments/*.ipynb
 	@command -v espeak-ng >/dev/null || \
 		echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
@@ -99,6 +106,10 @@ test: data  ## lint, types, unit tests, the environment, and the notebooks' comm
 test-studies: data  ## compare the committed outputs of the studies' notebooks, all runs computed
 	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs
 	$(NBVAL) $(STUDIES)
+
+durations: data  ## measure every unit test, and write down which are slow
+	$(UNIT) --durations=0 | tee .mugkit/durations.txt
+	python .ci/upkeep/durations.py < .mugkit/durations.txt
 
 test-peers: setup  ## our baselines beside MMSA's, whose weights are copied over (makes MMSA's environment first)
 	@$(LIKE_PIP) PYTHONPATH=tests python -c "from benchmarks import environment; environment.python()"

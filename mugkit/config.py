@@ -305,8 +305,8 @@ class Profile:
 
     @property
     def label_seeds(self) -> tuple[int, ...]:
-        """Seeds of stages 1 and 2 over which the quality of learned labels is measured."""
-        return self.seeds
+        """Seeds of stages 1 and 2 over which the quality of learned labels is measured: up to twice a row's."""
+        return self.seeds + self.more_seeds[: len(self.seeds)]
 
 
 _PAPER_SEEDS = (1111, 1112, 1113, 1114, 1115)  # section 4.4
@@ -419,7 +419,13 @@ class RunSpec:
         return hyperparameters(family, self.profile, {**(system_changes or {}), **dict(self.changes)}, own, t5)
 
 
-def repeated(system: str, dataset: str, profile_name: str, changes: Mapping[str, Any]) -> list[RunSpec]:
-    """A setting of a study: a run for every study seed of the profile, which is the seed of all three stages."""
-    together, seeds = tuple(sorted(changes.items())), profile(profile_name).study_seeds
-    return [RunSpec(system, dataset, seed, profile_name, seed, together) for seed in seeds]
+def repeated(
+    system: str, dataset: str, profile_name: str, changes: Mapping[str, Any], seeds: tuple[int, ...] = ()
+) -> list[RunSpec]:
+    """A setting of a study: a run for each seed, which is the seed of all three stages.
+
+    Args:
+        seeds: by default the study seeds of the profile.
+    """
+    together, each = tuple(sorted(changes.items())), seeds or profile(profile_name).study_seeds
+    return [RunSpec(system, dataset, seed, profile_name, seed, together) for seed in each]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and config.cache:
         os.environ["NUMBA_CACHE_DIR"] = str(config.cache.mkdir(f"numba-{worker}"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as slow what was measured to be (`make durations`)."""
+    slow = json.loads((REPOSITORY / "tests" / "slow.json").read_text(encoding="utf-8"))
+    for item in items:
+        if item.nodeid.partition("[")[0] in slow:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ from benchmarks.wording import saved_table  # noqa: E402
 PAGES = ("README.md", "RUNNING.md", "figures/README.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
-FOUND = ("09_table5_ablations", "07_table3_mosi_mosei", "05_stage2_meta_learning", "11_embedding_space",
+FOUND = ("07_table3_mosi_mosei", "05_stage2_meta_learning", "11_embedding_space",
          "12_hyperparameters", "14_beyond_the_paper")  # fmt: skip
 STEPS = {
     "copies": "copies of y, against no unimodal tasks", "MUG": "MUG, against no unimodal tasks",
@@ -84,7 +84,9 @@ def content(name: str, figures: Path) -> str:
     if name == "headline":
         return headline(figures)
     if name == "findings":
-        return found(figures, *FOUND)
+        return found(figures, "09_table5_ablations", *FOUND)
+    if name == "findings_brief":
+        return "".join(found(figures, notebook).partition("\n")[0] + "\n" for notebook in FOUND)
     return page(figures / "tables", name)
 
 

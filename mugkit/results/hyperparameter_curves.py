@@ -27,7 +27,6 @@ from mugkit.results.style import ACCENT, MODALITY_COLORS
 from mugkit.results.verdicts import word
 from mugkit.search import finished
 from mugkit.statistics import mean_std
-from mugkit.systems import seeds_of
 
 # Decades around Table 2's values: β's from MOSEI's 0.0001 to the largest of section 4.10. The default is added.
 GRID: Mapping[str, tuple[float, ...]] = {
@@ -55,16 +54,16 @@ def table_2(family: str, profile: str) -> dict[str, float]:
 def specifications(dataset: str, profile: str) -> dict[tuple[str, float], list[RunSpec]]:
     """(field, value) → one run a study seed; everything that does not depend on the value is shared."""
     return {
-        (field, value): repeated("mug", dataset, profile, {field: value})
+        (field, value): repeated("mug", dataset, profile, {field: value}, of_profile(profile).seeds)
         for field, own in defaults(dataset, profile).items()
         for value in sorted({*GRID[field], own})
     }
 
 
 def with_table_2(dataset: str, profile: str) -> list[RunSpec]:
-    """MUG with everything as chosen but β, which is Table 2's: every seed, as in Table 5."""
+    """MUG with everything as chosen but β, which is Table 2's: every seed of the profile."""
     beta = table_2(load(dataset).family, profile)["beta"]
-    seeds = seeds_of("mug", of_profile(profile))
+    seeds = of_profile(profile).seeds
     return [RunSpec("mug", dataset, seed, profile, changes=(("beta", beta),)) for seed in seeds]
 
 

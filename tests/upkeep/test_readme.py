@@ -66,8 +66,9 @@ def test_brief_table_has_our_rows_and_a_word_for_each(tmp_path: Path) -> None:
 
 def test_findings_are_those_of_the_named_notebooks(tmp_path: Path) -> None:
     (tmp_path / "findings").mkdir()
-    (tmp_path / "findings" / f"{readme.FOUND[0]}.md").write_text("- a second thing\n")
-    assert readme.content("findings", tmp_path) == "- a second thing\n"
+    (tmp_path / "findings" / f"{readme.FOUND[0]}.md").write_text("- a second thing\n- and a third\n")
+    assert readme.content("findings", tmp_path) == "- a second thing\n- and a third\n"
+    assert readme.content("findings_brief", tmp_path).strip() == "- a second thing"
 
 
 def test_headline_is_a_row_a_setting_and_a_column_a_step(tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""Which tests are slow, by measurement: `make test` leaves them to `make test-slow`.
+
+    pytest --durations=0 … | python .ci/upkeep/durations.py
+
+Reads pytest's own report of durations, adds up the tests of a function (its parameters, setting up included), and
+writes those functions that take long into `tests/slow.json`, from which `tests/conftest.py` marks them. A function that
+was never measured is not slow.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from mugkit import files
+
+LIMIT = 4.0  # seconds of a function's tests in all
+TARGET = Path(__file__).resolve().parents[2] / "tests" / "slow.json"
+_LINE = re.compile(r"^\s*([\d.]+)s (?:call|setup|teardown)\s+(tests/\S+?::\w+)")
+
+
+def measured(lines: Iterable[str]) -> Counter[str]:
+    """Test function → seconds."""
+    seconds: Counter[str] = Counter()
+    for found in filter(None, map(_LINE.match, lines)):
+        seconds[found[2]] += float(found[1])
+    return seconds
+
+
+def main() -> None:
+    """Writes the slow functions, the slowest first, and prints how long both kinds take."""
+    seconds = measured(sys.stdin)
+    if not seconds:
+        sys.exit("no durations in the input; fix: run pytest with --durations=0 and give its output")
+    slow = {name: round(value, 1) for name, value in seconds.most_common() if value > LIMIT}
+    files.write_json(TARGET, slow)
+    rest = sum(seconds.values()) - sum(slow.values())
+    print(f"{len(slow)} of {len(seconds)} functions are slow: {sum(slow.values()):.0f} s; the others: {rest:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -30,13 +30,15 @@ METRICS = ("MAE", "Acc2", "Corr")
 NONE = "mug-without-unimodal"
 
 
-def specifications(dataset: str) -> dict[str, list[RunSpec]]:
+def specifications(dataset: str, profile_name: str) -> dict[str, list[RunSpec]]:
     """Row → a run for every study seed, which is the seed of all three stages."""
     rows: dict[str, tuple[str, dict[str, Any]]] = {NONE: (NONE, {})}
     rows |= {f"{system}, β = {beta:g}": (system, {"beta": beta}) for beta in BETAS for system in ("copy", "mug")}
-    seeds = profile("quick").study_seeds
+    seeds = profile(profile_name).study_seeds
     return {
-        name: [RunSpec(system, dataset, s, "quick", s, tuple(sorted((TRAINED_TEXT | more).items()))) for s in seeds]
+        name: [
+            RunSpec(system, dataset, s, profile_name, s, tuple(sorted((TRAINED_TEXT | more).items()))) for s in seeds
+        ]
         for name, (system, more) in rows.items()
     }
 
@@ -56,18 +58,19 @@ def difference(runs: Sequence[Run], reference: Sequence[Run], dataset: str) -> l
 def main(
     out: Annotated[Path, typer.Option(help="the result file")],
     dataset: Annotated[str, typer.Option(help="a prepared data set of MOSI")] = "mosi",
+    profile_name: Annotated[str, typer.Option("--profile", help="smoke, quick or paper")] = "quick",
 ) -> None:
     """Trains every row over the study seeds and writes levels and paired differences."""
-    found, specs = load(dataset), specifications(dataset)
+    found, specs = load(dataset), specifications(dataset, profile_name)
     done = iter(engine.run_all([spec for row in specs.values() for spec in row]))
     runs = {name: [next(done) for _ in row] for name, row in specs.items()}
     pairs = [(name, NONE) for name in runs if name != NONE]
     pairs += [(f"mug, β = {beta:g}", f"copy, β = {beta:g}") for beta in BETAS]
     files.write_json(out, {
-        "command": f"python data_prep/mosi_words.py --dataset {dataset} --out {out}",
+        "command": f"python data_prep/mosi_words.py --dataset {dataset} --profile {profile_name} --out {out}",
         "data": found.about["caption"], "caveats": found.about["caveats"], "fingerprint": found.fingerprint,
         "clips": {name: len(split) for name, split in found.splits.items()},
-        "configuration": {"profile": "quick", "seeds": list(profile("quick").study_seeds), **TRAINED_TEXT},
+        "configuration": {"profile": profile_name, "seeds": list(profile(profile_name).study_seeds), **TRAINED_TEXT},
         "versions": versions(),
         "levels": {name: level(of_row) for name, of_row in runs.items()},
         "differences": [

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,9 +22,9 @@ TARGET = Path(__file__).resolve().parents[2] / "tests" / "slow.json"
 _LINE = re.compile(r"^\s*([\d.]+)s (?:call|setup|teardown)\s+(tests/\S+?::\w+)")
 
 
-def measured(lines: Iterable[str]) -> Counter[str]:
+def measured(lines: Iterable[str]) -> dict[str, float]:
     """Test function → seconds."""
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     for found in filter(None, map(_LINE.match, lines)):
         seconds[found[2]] += float(found[1])
     return seconds
@@ -35,7 +35,8 @@ def main() -> None:
     seconds = measured(sys.stdin)
     if not seconds:
         sys.exit("no durations in the input; fix: run pytest with --durations=0 and give its output")
-    slow = {name: round(value, 1) for name, value in seconds.most_common() if value > LIMIT}
+    slow = {name: round(seconds[name], 1) for name in sorted(seconds, key=seconds.__getitem__, reverse=True)}
+    slow = {name: value for name, value in slow.items() if value > LIMIT}
     files.write_json(TARGET, slow)
     rest = sum(seconds.values()) - sum(slow.values())
     print(f"{len(slow)} of {len(seconds)} functions are slow: {sum(slow.values()):.0f} s; the others: {rest:.0f} s")

@@ -1,0 +1,58 @@
+"""The study of MOSI's words: its rows, and a result file whose numbers are those of its runs."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from small import bag_of_words
+
+from mugkit import engine, files
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+
+SCRIPT = Path(__file__).resolve().parents[2] / "data_prep" / "mosi_words.py"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> ModuleType:
+    engine._dataset.cache_clear()
+    store.save(made_up((24, 8, 8)), files.data_home() / "made-up")
+    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
+    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
+    spec = importlib.util.spec_from_file_location("mosi_words", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_rows_are_none_copies_and_mug_with_text_trained_along(script: ModuleType) -> None:
+    rows = script.specifications("made-up", "quick")
+    assert list(rows) == [script.NONE, "copy, β = 0.01", "mug, β = 0.01", "copy, β = 1", "mug, β = 1"]
+    for specs in rows.values():
+        assert len({spec.seed for spec in specs}) == len(specs) == 3
+        assert all(spec.seed == spec.label_seed and dict(spec.changes)["freeze_text"] is False for spec in specs)
+
+
+def test_result_file_holds_levels_and_paired_differences(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "TRAINED_TEXT", {})  # the bag of words cannot be trained
+    script.main(tmp_path / "words.json", "made-up", "smoke")
+    found = files.read_json(tmp_path / "words.json")
+    errors = {
+        name: [engine.run(spec).metrics["MAE"] for spec in specs]
+        for name, specs in script.specifications("made-up", "smoke").items()
+    }
+    for name, values in errors.items():
+        assert found["levels"][name]["MAE"]["mean"] == pytest.approx(np.mean(values))
+    assert len(found["differences"]) == 6 * len(script.METRICS)
+    first = found["differences"][0]
+    expected = np.mean(errors[first["row"]]) - np.mean(errors[first["minus"]])
+    assert (first["metric"], first["difference"]) == ("MAE", pytest.approx(expected, abs=1e-6))

@@ -165,10 +165,15 @@ def test_work_takes_label_seed_and_changes(prepared: Make) -> None:
         session.work(bta=0.1)
 
 
+NOTHING = (Path(), {}, {}, 0, True)  # of a run that nobody looks at
+
+
 def test_runs_and_labels_take_changed_fields(prepared: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared()
     asked: list[RunSpec] = []
-    monkeypatch.setattr(notebook.engine, "run_all", lambda specs: asked.extend(specs) or specs)
+    monkeypatch.setattr(
+        notebook.engine, "run_all", lambda specs: asked.extend(specs) or [Run(s, *NOTHING) for s in specs]
+    )
     monkeypatch.setattr(notebook.engine, "learn_all", lambda specs: asked.extend(specs) or specs)
     session = notebook.start("01_first", "smoke", "made-up", "figures")
     session.runs("copy", beta=1.0, alpha=0.1)

@@ -32,7 +32,7 @@ def shown(path: Path) -> list[Any]:
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     names: dict[str, Any] = {}
     for node in (node for cell in cells for node in ast.walk(ast.parse(cell))):
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("mugkit"):
+        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in ("mugkit", "example", "features"):
             for one in node.names:
                 owner = importlib.import_module(str(node.module))
                 found = getattr(owner, one.name, None) or importlib.import_module(f"{node.module}.{one.name}")

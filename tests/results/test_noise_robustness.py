@@ -105,7 +105,6 @@ def test_study_runs_every_source_at_every_level(
     dataset = made_up((24, 8, 8))
     store.save(dataset, files.data_home() / dataset.name)
     monkeypatch.setattr(text, "_encode", bag_of_words)
-    monkeypatch.setattr(engine, "workers_of", lambda workers, device: 1)
     monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
     monkeypatch.setattr(noise, "rater_spread", lambda split: np.full(len(split), 0.5))
     found = robustness.study(store.load(dataset.name), "smoke")

@@ -224,7 +224,5 @@ def _at(rows: pd.DataFrame) -> str:
     paying = sum(judge(row, -1) == "as claimed" for row in mug)
     best = min(mug, key=lambda row: float(row["difference"]))
     share = "" if best["share"] is None else f", {100 * best['share']:.0f} % of what true labels gain"
-    return (
-        f"MUG's labels lower the test MAE at {paying} of {len(mug)} settings of the dials, most at "
-        f"{best['expression']} expression and {best['disagreement']} disagreement ({written(best)}{share})"
-    )
+    most = f", most at {best['expression']} expression and {best['disagreement']} disagreement ({written(best)}{share})"
+    return f"MUG's labels lower the test MAE at {paying} of {len(mug)} settings of the dials{most if paying else ''}"

@@ -18,9 +18,8 @@ from small import bag_of_words
 
 from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data import store
+from mugkit.data import store, text
 from mugkit.data.schema import Dataset
-from mugkit.nets import text
 from reliability import processes
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -280,7 +280,7 @@ class Profile:
     """How much of a machine and an afternoon a run may take: a small override of the preset.
 
     Attributes:
-        seeds: seeds of every row of every table, and those over which the quality of learned labels is measured.
+        seeds: seeds of every row of every table.
         more_seeds: further ones for systems on MUG's networks, a run of which takes seconds where text is not trained:
             what Table 5 asks about is of the size of what another seed changes.
         study_seeds: seeds of every setting of a study.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import scripts
 from small import bag_of_words
 
 from mugkit import engine, files
 from mugkit.data import store
 from mugkit.data.schema import Dataset
-
-SCRIPT = Path(__file__).resolve().parents[2] / "data_prep" / "mosi_words.py"
 
 
 @pytest.fixture
@@ -24,12 +22,7 @@ def script(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> 
     store.save(made_up((24, 8, 8)), files.data_home() / "made-up")
     monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
     monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
-    spec = importlib.util.spec_from_file_location("mosi_words", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("mosi_words")
 
 
 def test_rows_are_none_copies_and_mug_with_text_trained_along(script: ModuleType) -> None:

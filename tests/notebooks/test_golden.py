@@ -30,13 +30,13 @@ def written() -> Path:
     """Where nbval's notebooks wrote."""
     folder = os.environ.get("MUGKIT_OUT")
     if not folder:
-        pytest.skip("MUGKIT_OUT is not set: `make test` sets it, runs nbval, then this file again")
+        pytest.skip("MUGKIT_OUT is not set: `make test-slow` sets it, runs nbval, then this file again")
     return Path(folder)
 
 
 def rerun(committed: dict[str, Any], written: Path) -> dict[str, Any]:
     """The outputs to compare: all but the ledger, which `test_claims` compares; those of `data_prep/` on a machine that
-    cannot speak (`make test` says so); and those of the studies, which `make test-studies` runs."""
+    cannot speak (`make test-slow` says so); and those of the studies, which `make test-studies` runs."""
     ran = {entry["notebook"] for entry in files.read_json(written / "manifest.json").values()}
     silent = {*STUDIES, *(path.stem for path in (FIGURES.parent / "data_prep").glob("*.ipynb"))} - ran
     return {name: entry for name, entry in committed.items() if entry["notebook"] not in {MAKER, *silent}}

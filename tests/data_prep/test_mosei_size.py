@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pickle
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import scripts
 
 from mugkit.data import mmsa
 from mugkit.data.pickles import load_pickle
 from mugkit.errors import UserError
 
-SCRIPT = Path(__file__).resolve().parents[1] / "data_prep" / "mosei_size.py"
 LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("mosei_size", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["mosei_size"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("mosei_size")
 
 
 def test_the_source_is_an_mmsa_pickle(script: ModuleType, tmp_path: Path) -> None:

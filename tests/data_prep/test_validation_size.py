@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+import scripts
 from made_up import make_dataset
 
 from mugkit.data.store import fingerprint
 
-SCRIPT = Path(__file__).resolve().parents[1] / "data_prep" / "validation_size.py"
-
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("validation_size", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("validation_size")
 
 
 def test_the_first_clips_are_kept_whole(script: ModuleType) -> None:

@@ -150,10 +150,10 @@ def step(name: str, seconds: float) -> dict[str, Any]:
     """`batches` makes every batch of an epoch; `train` trains stage 1 on as many as the time allows."""
     import torch
 
-    from mugkit.nets.mug import build
-    from mugkit.seeding import similar_lengths
-    from mugkit.stages.optim import adamw
-    from mugkit.stages.pretrain import train_epoch
+    from mugkit.models.mug import build
+    from mugkit.training.optim import adamw
+    from mugkit.training.pretrain import train_epoch
+    from mugkit.training.seeding import similar_lengths
 
     torch.set_num_threads(1)
     data, hp = store.load("mosei"), hyperparameters("mosei", "quick")

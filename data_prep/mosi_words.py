@@ -17,12 +17,13 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mugkit import engine, files
+from mugkit import files
 from mugkit.config import RunSpec, profile
 from mugkit.data.store import load
-from mugkit.engine import Run
-from mugkit.results import comparison, verdicts
-from mugkit.runs import versions
+from mugkit.evaluation import comparison, verdicts
+from mugkit.experiments import scheduler
+from mugkit.experiments.experiment import Run
+from mugkit.experiments.store import versions
 
 BETAS = (0.01, 1.0)
 TRAINED_TEXT: dict[str, Any] = {"freeze_text": False, "text_learning_rate": 5e-5}
@@ -62,7 +63,7 @@ def main(
 ) -> None:
     """Trains every row over the study seeds and writes levels and paired differences."""
     found, specs = load(dataset), specifications(dataset, profile_name)
-    done = iter(engine.run_all([spec for row in specs.values() for spec in row]))
+    done = iter(scheduler.run_all([spec for row in specs.values() for spec in row]))
     runs = {name: [next(done) for _ in row] for name, row in specs.items()}
     pairs = [(name, NONE) for name in runs if name != NONE]
     pairs += [(f"mug, β = {beta:g}", f"copy, β = {beta:g}") for beta in BETAS]

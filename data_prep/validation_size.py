@@ -21,8 +21,8 @@ from mugkit.config import RunSpec
 from mugkit.data import reviews
 from mugkit.data.schema import Dataset, RaggedFrames, Split
 from mugkit.data.store import fingerprint
-from mugkit.runs import Store, read_result
-from mugkit.systems import Experiment
+from mugkit.experiments.registry import Experiment
+from mugkit.experiments.store import Store, read_result
 
 SIZES = (229, 500, 1000)
 

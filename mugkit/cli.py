@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mugkit import checks
 from mugkit.bench_command import bench
 from mugkit.course.command import commands as course_commands
 from mugkit.errors import UserError
+from mugkit.experiments import checks
 from mugkit.report_command import report
 from mugkit.search_command import search, tune
 
@@ -89,7 +89,7 @@ def systems() -> None:
 
     Example: mugkit systems
     """
-    from mugkit.results.catalogue import catalogue
+    from mugkit.evaluation.catalogue import catalogue
 
     table = Table("row in the paper", "tables", "name", "implemented in", box=None)
     for line in catalogue():
@@ -142,7 +142,7 @@ def prepare(
 def _print_unknown(dataset: Dataset, spec: RunSpec) -> None:
     """How many tokens the encoder of a run does not know, and a warning where they are many."""
     from mugkit.data.vocabulary import told
-    from mugkit.systems import configuration
+    from mugkit.experiments.registry import configuration
 
     for line in told(dataset, configuration(spec, dataset.family).network.text_encoder):
         where = errors if line.startswith("warning") else console
@@ -235,10 +235,11 @@ def run(
 
     Example: mugkit run --system mug --dataset reviews --seed 1111 --set beta=0.1
     """
-    from mugkit import engine, files
+    from mugkit import files
     from mugkit.config import RunSpec, parse_overrides
     from mugkit.data.prepare import caveats, describe_briefly
-    from mugkit.results.run_report import run_report, undefined
+    from mugkit.experiments import experiment
+    from mugkit.reproduction.run_report import run_report, undefined
 
     checks.check_device(device)
     checks.check_dataset(dataset)
@@ -246,10 +247,10 @@ def run(
         checks.check_file(report, "--report")
     values = tuple(sorted(parse_overrides(changes or []).items()))
     spec = RunSpec(system, dataset, seed, profile, label_seed, values, cast("Preset", preset))
-    data = engine.work(spec, device=device).dataset
+    data = experiment.work(spec, device=device).dataset
     console.print("\n".join([describe_briefly(data), *caveats(data)]), markup=False, highlight=False)
     _print_unknown(data, spec)
-    done = engine.run(spec, device=device)
+    done = experiment.run(spec, device=device)
     table = Table("metric", "test", "valid")
     for name, value in done.metrics.items():
         table.add_row(name, _number(value), _number(done.valid_metrics[name]))
@@ -295,10 +296,11 @@ def reproduce(
     Example: mugkit reproduce --profile quick --dataset reviews --out figures
     """
     from mugkit.data.prepare import prepare as prepare_data
-    from mugkit.engine import ExecutionConfig, Resources
+    from mugkit.experiments.resources import Resources
+    from mugkit.experiments.scheduler import ExecutionConfig
     from mugkit.notebook import default_out
-    from mugkit.reproduce import conclude, folders, runs_alone
-    from mugkit.reproduce import reproduce as run_notebooks
+    from mugkit.reproduction.reproduce import conclude, folders, runs_alone
+    from mugkit.reproduction.reproduce import reproduce as run_notebooks
 
     checks.check_engine(engine, address, cpus_per_run)
     execution = ExecutionConfig(engine, address=address, resources=Resources(cpus_per_run, gpus_per_run))

@@ -87,7 +87,7 @@ def _torch() -> Iterator[Check]:
 
 
 def _learn2learn() -> Iterator[Check]:
-    from mugkit.maml import MAML
+    from mugkit.training.maml import MAML
 
     yield Check("learn2learn", True, f"{importlib.metadata.version('learn2learn')}, {MAML.__name__} can be imported")
 

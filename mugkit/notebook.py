@@ -20,19 +20,20 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mugkit import config, engine, files, paper
+from mugkit import config, files
 from mugkit.config import Hyperparameters, Profile, RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.data.store import available, load
 from mugkit.data.vocabulary import unknown
-from mugkit.labels import source
-from mugkit.labels.source import LearnedLabels
+from mugkit.evaluation import comparison, paper_tables, published, tables
+from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.outputs import NO_RESULT, Outputs
+from mugkit.experiments.registry import SYSTEMS, Experiment, configuration, seeds_of
 from mugkit.metrics import HEADLINE
-from mugkit.results import comparison, paper_tables, tables
-from mugkit.results.narrow import narrow
-from mugkit.results.outputs import NO_RESULT, Outputs
-from mugkit.results.style import apply_style
-from mugkit.systems import SYSTEMS, Experiment, configuration, seeds_of
+from mugkit.plots.narrow import narrow
+from mugkit.plots.style import apply_style
+from mugkit.training.label_sources import source
+from mugkit.training.label_sources.source import LearnedLabels
 
 # The batch runner and the tests look for this line: a notebook that stopped early does not have it.
 FINISHED = "finished:"
@@ -86,11 +87,11 @@ class Session:
             self.profile.label_seeds[0] if label_seed is None else label_seed,
             tuple(sorted(changes.items())),
         )
-        return engine.work(spec)
+        return experiment.work(spec)
 
     def runs(
         self, *systems: str, dataset: str = "", seeds: int | None = None, **changes: Any
-    ) -> dict[str, list[engine.Run]]:
+    ) -> dict[str, list[experiment.Run]]:
         """Every seed of the profile of every named system; what is stored is reused.
 
         Args:
@@ -100,19 +101,19 @@ class Session:
         name_of, changed = dataset or self.dataset.name, tuple(sorted(changes.items()))
         pairs = [(system, seed) for system in systems for seed in seeds_of(system, self.profile)[:seeds]]
         specs = [RunSpec(system, name_of, seed, self.profile.name, changes=changed) for system, seed in pairs]
-        done = engine.run_all(specs)
+        done = scheduler.run_all(specs)
         return {name: [run for run in done if run.spec.system == name] for name in systems}
 
     def ready(self, *systems: str, dataset: str = "") -> tuple[list[str], dict[str, str]]:
         """Which systems can run here, and of the others what is missing."""
         seed, on = self.profile.seeds[0], dataset or self.dataset.name
-        missing = {name: engine.missing(RunSpec(name, on, seed, self.profile.name)) for name in systems}
+        missing = {name: experiment.missing(RunSpec(name, on, seed, self.profile.name)) for name in systems}
         return [name for name, what in missing.items() if not what], {n: what for n, what in missing.items() if what}
 
-    def paper_rows(self, number: int) -> tuple[list[tables.Row], dict[str, list[engine.Run]]]:
+    def paper_rows(self, number: int) -> tuple[list[tables.Row], dict[str, list[experiment.Run]]]:
         """A table of the paper on this data set (and, in `paper`, on its other data sets that are prepared); the runs
         on this data set come along for comparisons."""
-        systems = dict.fromkeys(paper_tables.system_of(row) for row in paper.RESULTS[number])
+        systems = dict.fromkeys(paper_tables.system_of(row) for row in published.RESULTS[number])
         able, missing = self.ready(*systems)
         runs = self.runs(*able)
         rows = paper_tables.rows(number, self.dataset.family, runs, missing)
@@ -132,17 +133,17 @@ class Session:
         """
         name, changed = (dataset or self.dataset).name, tuple(sorted(changes.items()))
         chosen, seeds = self.profile.name, self.profile.label_seeds
-        return engine.learn_all([RunSpec(system, name, seeds[0], chosen, seed, changed) for seed in seeds])
+        return scheduler.learn_all([RunSpec(system, name, seeds[0], chosen, seed, changed) for seed in seeds])
 
-    def labels_of(self, system: str, runs: Sequence[engine.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
+    def labels_of(self, system: str, runs: Sequence[experiment.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
         """A system's labels of the training split, one mapping by modality a seed, wherever they come from."""
         specs = [RunSpec(system, dataset.name, self.profile.seeds[0], self.profile.name)]
         if SYSTEMS[system].labels == "mucn":
             specs = [replace(specs[0], label_seed=seed) for seed in self.profile.label_seeds]
-            engine.learn_all(specs)  # side by side
+            scheduler.learn_all(specs)  # side by side
         elif SYSTEMS[system].labels in source.ONLINE:
             specs = [run.spec for run in runs]
-        labels = comparison.training_labels(list(map(engine.work, specs)))
+        labels = comparison.training_labels(list(map(experiment.work, specs)))
         return [{m: rows[i] for m, rows in labels.items()} for i in range(len(specs))]
 
     def caption(self, note: str = "", scores: bool = True) -> str:

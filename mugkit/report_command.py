@@ -26,11 +26,11 @@ def report(
     """
     from collections import Counter
 
-    from mugkit.results import claims
-    from mugkit.results import report as page
+    from mugkit.claims import ledger
+    from mugkit.reproduction import report as page
 
     maker = files.checkout_module(".ci/book", "make_book") if book else None
-    rows = claims.write(out)
+    rows = ledger.write(out)
     target = to or out / page.NAME
     page.write(out, target)
     counts = Counter(row["verdict"] for row in rows)

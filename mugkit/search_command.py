@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from mugkit.engine import ExecutionConfig
-    from mugkit.search import Search
+    from mugkit.experiments.scheduler import ExecutionConfig
+    from mugkit.experiments.search import Search
 
 console = Console(soft_wrap=True)
 
@@ -46,7 +46,7 @@ def search(
 
     Example: mugkit search --system mug --dataset reviews --trials 50
     """
-    from mugkit import search as searching
+    from mugkit.experiments import search as searching
 
     execution = _checked(dataset, engine, address, cpus_per_run, gpus_per_run, device, out)
     _show(searching.search(system, dataset, profile, trials, seed, execution), out, with_test=True)
@@ -71,7 +71,7 @@ def tune(
 
     Example: mugkit tune --system mfn
     """
-    from mugkit import tuning
+    from mugkit.experiments import tuning
 
     execution = _checked(dataset, engine, address, cpus_per_run, gpus_per_run, device, out)
     count = tuning.TRIALS if trials is None else trials
@@ -86,8 +86,9 @@ def _checked(
     dataset: str, engine: str, address: str, cpus: float | None, gpus: float | None, device: str, out: Path | None
 ) -> ExecutionConfig:
     """Where trials run; bad options are refused before any work starts."""
-    from mugkit import checks
-    from mugkit.engine import ExecutionConfig, Resources
+    from mugkit.experiments import checks
+    from mugkit.experiments.resources import Resources
+    from mugkit.experiments.scheduler import ExecutionConfig
 
     checks.check_device(device)
     checks.check_dataset(dataset)
@@ -101,7 +102,7 @@ def _show(found: Search, out: Path | None, with_test: bool = False) -> None:
     """Writes every trial and prints the best one."""
     from mugkit import files
     from mugkit.data.store import load
-    from mugkit.results import search_record
+    from mugkit.studies import search_record
 
     folder = out or files.home() / "search" / f"{found.base.dataset}-{found.base.profile}"
     search_record.write(search_record.record(found, load(found.base.dataset), with_test), folder)
@@ -111,7 +112,7 @@ def _show(found: Search, out: Path | None, with_test: bool = False) -> None:
 
 def _report(found: Search) -> None:
     """The best trial: its values, its validation error, where its artifacts lie, and the command that runs it again."""
-    from mugkit.search import settings
+    from mugkit.experiments.search import settings
 
     best, base = found.best, found.base
     assert best.run is not None  # a trial without a run has no score and is never best

@@ -14,10 +14,10 @@ from torch import Tensor
 from mugkit import files
 from mugkit.config import Hyperparameters, hyperparameters
 from mugkit.data.schema import Dataset
-from mugkit.labels.source import LabelSource
-from mugkit.stages import joint
-from mugkit.stages.checkpoint import Checkpoint
-from mugkit.stages.trainer import Result, train_and_test
+from mugkit.training import joint
+from mugkit.training.checkpoint import Checkpoint
+from mugkit.training.label_sources.source import LabelSource
+from mugkit.training.trainer import Result, train_and_test
 
 # As the profiles do it. On a machine that is busy elsewhere, two threads wait for each other most of the time.
 torch.set_num_threads(1)

@@ -17,13 +17,15 @@ import pytest
 import typer
 from small import bag_of_words
 
-from mugkit import cli, doctor, engine, files, precompute
+from mugkit import cli, doctor, files
 from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.doctor import Check
-from mugkit.paper import SYSTEM_ROWS
-from mugkit.systems import SYSTEMS
+from mugkit.evaluation.published import SYSTEM_ROWS
+from mugkit.experiments import experiment
+from mugkit.experiments.registry import SYSTEMS
+from mugkit.reproduction import precompute
 
 COMMANDS = sorted(command.callback.__name__ for command in cli.commands.registered_commands if command.callback)
 
@@ -57,7 +59,7 @@ def mugkit(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 @pytest.fixture
 def prepared(made_up: Callable[..., Dataset]) -> Dataset:
     """A made-up data set, prepared under its name."""
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
     dataset = made_up()
     store.save(dataset, files.data_home() / dataset.name)
     return dataset
@@ -192,7 +194,7 @@ def test_run_undefined_metric_is_printed_with_its_reason_and_stored_as_null(
     mugkit: Mugkit, made_up: Callable[..., Dataset], tmp_path: Path
 ) -> None:
     """Every clip of the test split has the label 0: a constant, and neutral."""
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
     dataset = made_up((24, 8, 8))
     test = dataclasses.replace(dataset.test, labels=np.zeros(8, np.float32))
     store.save(dataclasses.replace(dataset, splits={**dataset.splits, "test": test}), files.data_home() / "made-up")
@@ -256,7 +258,7 @@ def test_run_device_that_is_not_there_is_exit_code_2(
 
 
 def test_run_system_that_the_data_cannot_serve_is_exit_code_2(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
     store.save(made_up(true_labels=False), files.data_home() / "made-up")
     done = mugkit(*RUN, "--system", "mug-true-labels")
     assert done.code == 2
@@ -381,10 +383,10 @@ def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
     monkeypatch.setattr(precompute, "trained", lambda *_: [spec])
     for name in ("learned", "studied", "noisy"):
         monkeypatch.setattr(precompute, name, lambda *_: [])
-    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda *_: 1)  # here, where texts are cheap
+    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda *_: 1)  # here, where texts are cheap
     done = mugkit("reproduce", "--dataset", "made-up", "--out", str(tmp_path / "out"), "--only-runs")
     assert (done.code, done.out) == (0, "all runs are there; --only-runs leaves the notebooks\n")
-    assert engine.work(spec).finished()
+    assert experiment.work(spec).finished()
     assert not (tmp_path / "out").exists()
 
 
@@ -396,7 +398,7 @@ def test_reproduce_only_runs_says_what_failed(mugkit: Mugkit, monkeypatch: pytes
 
 
 def test_reproduce_only_runs_says_that_nothing_can_run(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
     dataset = made_up()
     bare = {n: dataclasses.replace(s, text=[""] * len(s), sequences={}) for n, s in dataset.splits.items()}
     store.save(dataclasses.replace(dataset, splits=bare), files.data_home() / "made-up")
@@ -480,7 +482,7 @@ def test_data_describe_goes_on_past_damaged_data(mugkit: Mugkit, made_up: Callab
 def test_run_tells_what_it_is_trained_on_and_what_the_encoder_cannot_read(
     mugkit: Mugkit, made_up: Callable[..., Dataset], tmp_path: Path
 ) -> None:
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
     dataset = made_up((24, 8, 8))
     splits = {name: dataclasses.replace(s, text=["我不知道你在说什么"] * len(s)) for name, s in dataset.splits.items()}
     about = {"caption": "MOSI (made up)", "caveats": ["beware"]}

@@ -62,7 +62,7 @@ def test_torch_that_cannot_be_imported_is_a_failed_check(monkeypatch: pytest.Mon
 
 
 def test_learn2learn_that_cannot_be_imported_is_a_failed_check(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "mugkit.maml", None)
+    monkeypatch.setitem(sys.modules, "mugkit.training.maml", None)
     assert not check_named("learn2learn").ok
 
 

@@ -108,7 +108,7 @@ def test_environment_yml_builds_and_setup_completes_it(folder: Path) -> None:
     beyond = {name for name in versions.keys() - pins().keys() if not name.startswith(("nvidia-", "cuda-", "triton"))}
     assert beyond == set()
     assert {name: versions.get(name) for name in pins()} == pins() | dict.fromkeys(OPTIONAL)
-    script = "import mugkit; from mugkit.maml import MAML; print(MAML.__module__)"
+    script = "import mugkit; from mugkit.training.maml import MAML; print(MAML.__module__)"
     assert run(prefix, str(prefix / "bin" / "python"), "-c", script).strip() == "learn2learn.algorithms.maml"
 
 

@@ -17,8 +17,8 @@ from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.data import encoders, text
 from mugkit.data.schema import MODALITIES, Dataset, Split
-from mugkit.runs import Store
-from mugkit.systems import SYSTEMS, Experiment
+from mugkit.experiments.registry import SYSTEMS, Experiment
+from mugkit.experiments.store import Store
 
 WIDTH = 16
 CHANGES = (("max_epochs", 2), ("meta_epochs", 2), ("pretrain_epochs", 1))

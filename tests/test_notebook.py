@@ -12,14 +12,16 @@ import pytest
 from matplotlib.figure import Figure
 from small import bag_of_words
 
-from mugkit import config, engine, files, notebook, paper
+from mugkit import config, files, notebook
 from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import Dataset
-from mugkit.engine import Run
 from mugkit.errors import UserError
-from mugkit.results.outputs import NO_RESULT
-from mugkit.results.tables import Row
+from mugkit.evaluation import published
+from mugkit.evaluation.tables import Row
+from mugkit.experiments import experiment
+from mugkit.experiments.experiment import Run
+from mugkit.experiments.outputs import NO_RESULT
 
 Make = Callable[..., Dataset]
 
@@ -28,7 +30,7 @@ Make = Callable[..., Dataset]
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """No folder from the environment, no data set that another test opened."""
     monkeypatch.delenv("MUGKIT_OUT", raising=False)
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
 
 
 @pytest.fixture
@@ -172,9 +174,9 @@ def test_runs_and_labels_take_changed_fields(prepared: Make, monkeypatch: pytest
     prepared()
     asked: list[RunSpec] = []
     monkeypatch.setattr(
-        notebook.engine, "run_all", lambda specs: asked.extend(specs) or [Run(s, *NOTHING) for s in specs]
+        notebook.scheduler, "run_all", lambda specs: asked.extend(specs) or [Run(s, *NOTHING) for s in specs]
     )
-    monkeypatch.setattr(notebook.engine, "learn_all", lambda specs: asked.extend(specs) or specs)
+    monkeypatch.setattr(notebook.scheduler, "learn_all", lambda specs: asked.extend(specs) or specs)
     session = notebook.start("01_first", "smoke", "made-up", "figures")
     session.runs("copy", beta=1.0, alpha=0.1)
     session.learned("mug", alpha=0.1, beta=1.0)
@@ -285,11 +287,11 @@ def fake_runs(specs: list[RunSpec]) -> list[Run]:
 def test_paper_rows_in_quick_are_this_data_set_and_what_the_papers_need(
     session: notebook.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(notebook.engine, "run_all", fake_runs)
-    monkeypatch.setattr(notebook.engine, "missing", lambda spec: "install it" if spec.system == "unimse" else "")
+    monkeypatch.setattr(notebook.scheduler, "run_all", fake_runs)
+    monkeypatch.setattr(notebook.experiment, "missing", lambda spec: "install it" if spec.system == "unimse" else "")
     rows, runs = session.paper_rows(3)
-    ours, theirs = rows[: len(paper.TABLE3)], rows[len(paper.TABLE3) :]
-    assert [row.system for row in ours] == list(paper.TABLE3)
+    ours, theirs = rows[: len(published.TABLE3)], rows[len(published.TABLE3) :]
+    assert [row.system for row in ours] == list(published.TABLE3)
     assert {row.system: row.needs for row in ours if row.needs} == {"UniMSE (T5)": "install it"}
     assert "unimse" not in runs
     assert {len(done) for done in runs.values()} == {len(session.profile.seeds)}
@@ -307,11 +309,11 @@ def test_paper_rows_in_paper_take_the_other_prepared_data_sets_along(
         asked.update(spec.dataset for spec in specs)
         return fake_runs(specs)
 
-    monkeypatch.setattr(notebook.engine, "run_all", run_all)
-    monkeypatch.setattr(notebook.engine, "missing", lambda _: "")
+    monkeypatch.setattr(notebook.scheduler, "run_all", run_all)
+    monkeypatch.setattr(notebook.experiment, "missing", lambda _: "")
     monkeypatch.setattr(notebook, "available", lambda: ["mosei", session.dataset.name])
     rows, _ = dataclasses.replace(session, profile=config.profile("paper")).paper_rows(3)
     assert asked == {session.dataset.name, "mosei"}
     mosei = [row for row in rows if row.dataset == "mosei" and row.origin == "run"]
-    assert [row.system for row in mosei] == list(paper.TABLE3)
-    assert mosei[0].paper == paper.TABLE3[mosei[0].system]["mosei"]
+    assert [row.system for row in mosei] == list(published.TABLE3)
+    assert mosei[0].paper == published.TABLE3[mosei[0].system]["mosei"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mugkit import cli, files
-from mugkit.claims_data import CLAIMS
+from mugkit.claims.stated import CLAIMS
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from small import bag_of_words
 
-from mugkit import cli, engine, files
+from mugkit import cli, files
 from mugkit.data import store
 from mugkit.data.schema import Dataset
+from mugkit.experiments import experiment
 
 
 @pytest.fixture
@@ -19,11 +20,11 @@ def mugkit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], made_up: Callable[..., Dataset]
 ) -> Callable[..., tuple[int, str, str]]:
     """`mugkit search ARGUMENTS` in this process on a made-up data set."""
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
     store.save(made_up((24, 8, 8)), files.data_home() / "made-up")
     monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
     monkeypatch.setenv("MUGKIT_PROGRESS", "0")
-    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["mugkit", "search", "--dataset", "made-up", "--profile", "smoke", *arguments])

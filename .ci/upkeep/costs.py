@@ -27,11 +27,12 @@ from typing import Any
 import nbformat
 import psutil  # type: ignore[import-untyped]
 
-from mugkit import files, notebook_files
+from mugkit import files
 from mugkit.data.store import folder_of
+from mugkit.experiments.store import versions
 from mugkit.progress import progress
-from mugkit.reproduce import notebooks
-from mugkit.runs import versions
+from mugkit.reproduction import notebook_files
+from mugkit.reproduction.reproduce import notebooks
 
 NAME = "costs.json"
 _PARAGRAPH = re.compile(r"^Takes about .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)

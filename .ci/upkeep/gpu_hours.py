@@ -16,8 +16,8 @@ import pandas as pd
 
 from mugkit import files
 from mugkit.config import profile
-from mugkit.results.tables import markdown
-from mugkit.systems import SYSTEMS
+from mugkit.evaluation.tables import markdown
+from mugkit.experiments.registry import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))

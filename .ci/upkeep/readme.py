@@ -17,9 +17,9 @@ import pandas as pd
 
 from mugkit import files
 from mugkit.config import open_choices
-from mugkit.results.formats import spread
-from mugkit.results.tables import markdown, page
-from mugkit.results.verdicts import written
+from mugkit.evaluation.formats import spread
+from mugkit.evaluation.tables import markdown, page
+from mugkit.evaluation.verdicts import written
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))

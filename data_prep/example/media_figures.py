@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from example import face
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Split
 from mugkit.metrics import corr
-from mugkit.results.style import MODALITY_COLORS
+from mugkit.plots.style import MODALITY_COLORS
 
 PICTURES = 5
 WAVE_POINTS = 600  # a picture's width

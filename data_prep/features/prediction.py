@@ -21,7 +21,7 @@ from mugkit.data import store
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
-from mugkit.nets.mug import MUGNetwork, build
+from mugkit.models.mug import MUGNetwork, build
 
 Scores = Mapping[str, Float32[np.ndarray, " clips"]]  # "M", "l", "a", "v"; in units of the labels
 

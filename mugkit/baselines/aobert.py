@@ -41,11 +41,11 @@ from mugkit.data.encoders import load_tokenizer
 from mugkit.data.loader import TextLevel
 from mugkit.data.text import MAX_TOKENS
 from mugkit.errors import UserError
-from mugkit.nets import lean_bert
-from mugkit.nets.losses import l1
-from mugkit.nets.mug import Predictor
-from mugkit.nets.precision import computing, is_compiled
-from mugkit.nets.tokens import aligned
+from mugkit.models import lean_bert
+from mugkit.models.losses import l1
+from mugkit.models.mug import Predictor
+from mugkit.models.precision import computing, is_compiled
+from mugkit.models.tokens import aligned
 
 
 @dataclass(frozen=True)

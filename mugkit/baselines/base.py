@@ -1,8 +1,8 @@
 """What every baseline is: a network and its loss, built from the shapes of the data.
 
-All baselines run under the protocol of `mugkit.stages.trainer`: same clips, same text encoder, same optimizer, same
-rule of early stopping, same seeds as MUG. A baseline decides its structure and its loss; `mugkit.systems` has what its
-paper sets otherwise: learning rates, weight decay and, in profile `paper`, batches, patience and epochs.
+All baselines run under the protocol of `mugkit.training.trainer`: same clips, same text encoder, same optimizer, same
+rule of early stopping, same seeds as MUG. A baseline decides its structure and its loss; `mugkit.experiments.registry`
+has what its paper sets otherwise: learning rates, weight decay and, in profile `paper`, batches, patience and epochs.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from mugkit.config import Network
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader, TextLevel
 from mugkit.data.schema import Dataset
-from mugkit.nets.losses import l1
-from mugkit.nets.precision import trained_encoder
-from mugkit.nets.standardise import Standardise
-from mugkit.stages.trainer import Build, Objective
+from mugkit.models.losses import l1
+from mugkit.models.precision import trained_encoder
+from mugkit.models.standardise import Standardise
+from mugkit.training.trainer import Build, Objective
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ from mugkit.baselines.base import ScaledBaseline, Shapes
 from mugkit.data.batch import Batch
 from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.memory import GatedMemory, ViewLSTMs, consecutive, two_layers
-from mugkit.nets.tokens import TokenLanguage, aligned, last_step
+from mugkit.models.memory import GatedMemory, ViewLSTMs, consecutive, two_layers
+from mugkit.models.tokens import TokenLanguage, aligned, last_step
 
 # Every vertex that is computed, in the order of computation, with the vertices it reads.
 GRAPH: Mapping[str, tuple[str, ...]] = {

@@ -35,8 +35,8 @@ from torch.nn import functional as F
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.losses import l1
-from mugkit.nets.mug import Fusion, LanguageNetwork, Predictor, SequenceNetwork, TextEncoder, activation
+from mugkit.models.losses import l1
+from mugkit.models.mug import Fusion, LanguageNetwork, Predictor, SequenceNetwork, TextEncoder, activation
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,9 @@ from mugkit.baselines.base import ScaledBaseline, Shapes
 from mugkit.data.batch import Batch
 from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.losses import l1
-from mugkit.nets.memory import MemoryFusion, MemorySizes, two_layers
-from mugkit.nets.tokens import TokenLanguage, aligned, last_step
+from mugkit.models.losses import l1
+from mugkit.models.memory import MemoryFusion, MemorySizes, two_layers
+from mugkit.models.tokens import TokenLanguage, aligned, last_step
 
 _PUBLISHED = MemorySizes((88, 64, 48), 64, (128, 0.5), (128, 0.5), (128, 0.5), (128, 0.5))
 

@@ -8,7 +8,7 @@ At every word t, with c the memories of the three LSTMs one beside the other:
     ĉ = c^{[t−1, t]} ⊙ softmax(D_a(c^{[t−1, t]}))            delta-memory attention
     u^t = σ(D_γ1(ĉ)) ⊙ u^{t−1} + σ(D_γ2(ĉ)) ⊙ tanh(D_u(ĉ))   multi-view gated memory
 
-and after the last word ŷ = D_y([h_l; h_a; h_v; u]). The equations are in `mugkit.nets.memory`.
+and after the last word ŷ = D_y([h_l; h_a; h_v; u]). The equations are in `mugkit.models.memory`.
 
 Departures from the paper:
 - The shared text encoder's token states are read where the paper reads GloVe words; frames are averaged to one a token.
@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from mugkit.baselines.base import ScaledBaseline, Shapes
 from mugkit.data.batch import Batch
 from mugkit.data.loader import TextLevel
-from mugkit.nets.memory import MemoryFusion, MemorySizes, two_layers
-from mugkit.nets.tokens import TokenLanguage, aligned
+from mugkit.models.memory import MemoryFusion, MemorySizes, two_layers
+from mugkit.models.tokens import TokenLanguage, aligned
 
 
 @dataclass(frozen=True)

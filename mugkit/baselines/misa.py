@@ -37,9 +37,9 @@ from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.losses import l1
-from mugkit.nets.recurrent import Bidirectional
-from mugkit.nets.tokens import TokenLanguage, pool
+from mugkit.models.losses import l1
+from mugkit.models.recurrent import Bidirectional
+from mugkit.models.tokens import TokenLanguage, pool
 
 PAIRS = tuple(combinations(MODALITIES, 2))
 MOMENTS = 5  # K of CMD

@@ -38,9 +38,9 @@ from torch import Tensor, nn
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
-from mugkit.nets.losses import info_nce, l1
-from mugkit.nets.mug import TextEncoder
-from mugkit.nets.recurrent import Bidirectional
+from mugkit.models.losses import info_nce, l1
+from mugkit.models.mug import TextEncoder
+from mugkit.models.recurrent import Bidirectional
 
 RIDGE = 1e-3
 

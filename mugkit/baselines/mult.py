@@ -39,7 +39,7 @@ from mugkit.data.batch import Batch
 from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
 from mugkit.device import to_device
-from mugkit.nets.tokens import TokenLanguage, last_step, sinusoids
+from mugkit.models.tokens import TokenLanguage, last_step, sinusoids
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ modalities end in heads of the same make:
     F = ReLU(W₁·dropout(input) + b₁)        ŷ = W₃·ReLU(W₂F + b₂) + b₃
 
 The module has the interface of MUG's network: what it calls a representation is F, from which ULGM makes its labels
-(`mugkit.labels.ulgm`). Loss: |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and ULGM's weights.
+(`mugkit.training.label_sources.ulgm`). Loss: |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and
+ULGM's weights.
 
 Departures:
 - One learning rate for all but BERT and one weight decay for all. Published: 5e-3 for the two LSTMs (1e-4 for MOSEI's
@@ -29,8 +30,8 @@ from torch import Tensor, nn
 from mugkit.config import Network
 from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.mug import Representations, SequenceNetwork, TextEncoder
-from mugkit.nets.precision import trained_encoder
+from mugkit.models.mug import Representations, SequenceNetwork, TextEncoder
+from mugkit.models.precision import trained_encoder
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ are the authors' code's.
    (of the same weights) the states read windows of their elements, then windows of the two other modalities' states,
    then windows of their own kind. A window that leaves the sequence goes on at its other end.
 3. The common space. The last states, and all three side by side for the fusion, are projected to 32 dims, and a linear
-   layer predicts from those. What the module calls representations are these F, from which `mugkit.labels.sugrm` makes
-   its labels. Nothing but their width is common: every projection has weights of its own.
+   layer predicts from those. What the module calls representations are these F, from which
+   `mugkit.training.label_sources.sugrm` makes its labels. Nothing but their width is common: every projection has
+   weights of its own.
 
 All of it is trained by |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and the source's weights.
 
@@ -41,9 +42,9 @@ from mugkit.config import Network
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import MODALITIES
 from mugkit.device import to_device
-from mugkit.nets.mug import Representations
-from mugkit.nets.precision import trained_encoder
-from mugkit.nets.tokens import TokenLanguage, last_step, sinusoids
+from mugkit.models.mug import Representations
+from mugkit.models.precision import trained_encoder
+from mugkit.models.tokens import TokenLanguage, last_step, sinusoids
 
 PAIRS = (("a", "l"), ("l", "v"), ("v", "a"))  # each reads the other; the second with the roles of weights exchanged
 Keys = tuple[Float[Tensor, "batch heads source d_head"], Float[Tensor, "batch heads source d_head"]]

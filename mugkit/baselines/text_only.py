@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch
-from mugkit.nets.mug import LanguageNetwork, Predictor, TextEncoder
+from mugkit.models.mug import LanguageNetwork, Predictor, TextEncoder
 
 
 @dataclass(frozen=True)

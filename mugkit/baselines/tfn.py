@@ -32,8 +32,8 @@ from torch.nn import functional as F
 from mugkit.baselines.base import ScaledBaseline, Shapes
 from mugkit.data.batch import Batch
 from mugkit.data.loader import TextLevel
-from mugkit.nets.subnets import Subnets
-from mugkit.nets.tokens import TokenLanguage
+from mugkit.models.subnets import Subnets
+from mugkit.models.tokens import TokenLanguage
 
 
 @dataclass(frozen=True)

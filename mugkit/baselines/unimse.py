@@ -43,10 +43,10 @@ from mugkit.data.encoders import SHAPES, load_tokenizer
 from mugkit.data.loader import TextLevel
 from mugkit.data.text import tokenize
 from mugkit.errors import UserError
-from mugkit.nets.losses import info_nce
-from mugkit.nets.mug import SequenceNetwork
-from mugkit.nets.precision import computing
-from mugkit.nets.tokens import pool
+from mugkit.models.losses import info_nce
+from mugkit.models.mug import SequenceNetwork
+from mugkit.models.precision import computing
+from mugkit.models.tokens import pool
 
 CHARACTERS = "+-.0123456789"  # ids from 2 on; 0 pads and starts, 1 ends
 

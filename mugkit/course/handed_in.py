@@ -24,7 +24,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from mugkit.course.assignment import EXPLORE, grade_id, kind, names
 from mugkit.errors import UserError
-from mugkit.notebook_files import LARGEST, MOST_CELLS, MOST_PARTS
+from mugkit.reproduction.notebook_files import LARGEST, MOST_CELLS, MOST_PARTS
 
 _LARGEST_FILE = 256 * 1024**2  # bytes with outputs, which are left out before `LARGEST` counts
 _MOST_FILES = 500  # looked at in one student's folder

@@ -1,7 +1,7 @@
 """From transcripts to token ids, and to what a frozen text encoder makes of them.
 
 A frozen encoder's features never change, so they are computed once per data set and cached; the language network
-(`mugkit.nets.mug.LanguageNetwork`) then starts at the features. A trained encoder reads tokens.
+(`mugkit.models.mug.LanguageNetwork`) then starts at the features. A trained encoder reads tokens.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.data.text import load_encoder
-from mugkit.systems import SYSTEMS, System, import_attribute
+from mugkit.experiments.registry import SYSTEMS, System, import_attribute
 
 BASELINES = [one for one in SYSTEMS.values() if one.baseline]
 NAMES = [one.name for one in BASELINES]

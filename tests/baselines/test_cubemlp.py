@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.cubemlp import AxisMLP, CubeMLP, CubeMLPConfig, Frames
 from mugkit.data.batch import Batch, Padded
-from mugkit.nets.tokens import aligned
+from mugkit.models.tokens import aligned
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)
 SMALL = CubeMLPConfig(d=4, length=7, blocks=((5, 3, 4), (3, 2, 2)))

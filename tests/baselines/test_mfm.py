@@ -15,7 +15,7 @@ from torch import nn
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.mfm import MFM, MFMConfig, SequenceDecoder, SequenceEncoder, mmd
 from mugkit.data.batch import Padded
-from mugkit.nets.memory import MemorySizes
+from mugkit.models.memory import MemorySizes
 
 SMALL = MFMConfig(
     MemorySizes((3, 2, 2), 4, (5, 0.0), (5, 0.0), (5, 0.0), (5, 0.0)),

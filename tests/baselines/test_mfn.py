@@ -1,4 +1,4 @@
-"""MFN: its output layers and sizes; the memory is tested in tests/nets/test_memory.py."""
+"""MFN: its output layers and sizes; the memory is tested in tests/models/test_memory.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from batches import SHAPES, token_batch
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.mfn import MFN, MFNConfig
-from mugkit.nets.memory import MemorySizes
+from mugkit.models.memory import MemorySizes
 
 SMALL = MFNConfig(MemorySizes((3, 2, 2), 4, (5, 0.5), (5, 0.5), (5, 0.5), (5, 0.5)), (4, 0.5))
 

@@ -15,7 +15,7 @@ from mugkit.baselines.base import Shapes
 from mugkit.baselines.mmim import MMIM, RIDGE, Conditional, MMIMConfig, mixture_entropy
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import Dataset
-from mugkit.nets.losses import info_nce
+from mugkit.models.losses import info_nce
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)
 SMALL = MMIMConfig(visual=4, acoustic=3, d=8, fusion=10, dropout=0.0)

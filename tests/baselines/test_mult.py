@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.mult import Block, Memory, MulT, MulTConfig, Transformer
 from mugkit.data.batch import Batch, Padded
-from mugkit.nets.tokens import sinusoids
+from mugkit.models.tokens import sinusoids
 
 SHAPES = Shapes(text=6, acoustic=5, visual=4)
 SMALL = MulTConfig(d=4, heads=2, blocks=2, memory_blocks=2)

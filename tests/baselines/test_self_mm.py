@@ -16,10 +16,10 @@ from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.labels import source as labels
-from mugkit.nets.mug import TextEncoder
-from mugkit.stages.joint import joint_loss
-from mugkit.stages.optim import adamw
+from mugkit.models.mug import TextEncoder
+from mugkit.training.joint import joint_loss
+from mugkit.training.label_sources import source as labels
+from mugkit.training.optim import adamw
 
 HP = small(max_epochs=2)
 

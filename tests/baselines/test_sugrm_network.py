@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from mugkit.baselines.sugrm import MOSEI, PUBLISHED, SUGRM, Block, Recalibration, sizes, window
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.labels import source as labels
-from mugkit.labels.source import FixedLabels
-from mugkit.stages.joint import joint_loss
+from mugkit.training.joint import joint_loss
+from mugkit.training.label_sources import source as labels
+from mugkit.training.label_sources.source import FixedLabels
 
 SMALL = replace(PUBLISHED, d=8, heads=2, layers=2, stride=2, windows=(4, 3, 3))
 DIMS = {"l": SHAPES.text, "a": SHAPES.acoustic, "v": SHAPES.visual}

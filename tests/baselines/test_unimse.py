@@ -17,7 +17,7 @@ from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import Dataset
 from mugkit.data.text import load_encoder
 from mugkit.errors import UserError
-from mugkit.nets.losses import info_nce
+from mugkit.models.losses import info_nce
 
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 1, 1, 1, 0]])
 WIDTH = 6

@@ -10,8 +10,8 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mugkit.results.outputs import save_figure
-from mugkit.results.style import ACCENT, MODALITY_COLORS, apply_style
+from mugkit.experiments.outputs import save_figure
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, apply_style
 
 _FASTER = "×"
 _TICKS = (0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)

@@ -23,8 +23,8 @@ from mugkit import files
 from mugkit.config import profile
 from mugkit.data.batch import Batch
 from mugkit.errors import UserError
-from mugkit.runs import versions
-from mugkit.seeding import similar_lengths
+from mugkit.experiments.store import versions
+from mugkit.training.seeding import similar_lengths
 
 NAME = hours.GPU
 PRECISIONS = ("float32", "bfloat16")

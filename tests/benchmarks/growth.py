@@ -31,15 +31,15 @@ from mugkit.config import Hyperparameters, RunSpec, hyperparameters, override
 from mugkit.data import store
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, SPLITS, Dataset, RaggedFrames, Split
-from mugkit.engine import ExecutionConfig, run_all
-from mugkit.labels import source as labels
-from mugkit.nets.mug import build
-from mugkit.runs import Store
-from mugkit.stages import joint, pretrain, trainer
-from mugkit.stages.meta import meta_learn
-from mugkit.stages.optim import adamw
-from mugkit.stages.pretrain import SavedRepresentations
+from mugkit.experiments.scheduler import ExecutionConfig, run_all
+from mugkit.experiments.store import Store
+from mugkit.models.mug import build
 from mugkit.threads import cpu_threads
+from mugkit.training import joint, pretrain, trainer
+from mugkit.training.label_sources import source as labels
+from mugkit.training.meta import meta_learn
+from mugkit.training.optim import adamw
+from mugkit.training.pretrain import SavedRepresentations
 
 EXPONENT, MEMORY = 1.15, 0.3  # bars; with all frames in memory the second would be 1 or more
 DIMS, TEXT = {"a": 74, "v": 47}, 384  # MOSI's frames, the offline encoder's width

@@ -23,12 +23,12 @@ from benchmarks.counting import Count, count
 from mugkit import files
 from mugkit.config import MetaLearning, profile
 from mugkit.data.schema import MODALITIES, PAPER_SPLITS
+from mugkit.experiments.registry import Experiment
 from mugkit.progress import progress
-from mugkit.stages.checkpoint import Checkpoint
-from mugkit.stages.denoising import ModalityData
-from mugkit.stages.meta import ModalityMetaTrainer
-from mugkit.stages.pretrain import SavedRepresentations
-from mugkit.systems import Experiment
+from mugkit.training.checkpoint import Checkpoint
+from mugkit.training.denoising import ModalityData
+from mugkit.training.meta import ModalityMetaTrainer
+from mugkit.training.pretrain import SavedRepresentations
 
 FAMILIES = ("mosi", "mosei", "sims")
 NAME, GPU = "gpu-hours.json", "gpu.json"

@@ -16,7 +16,7 @@ from typing import Any
 
 from mugkit import files
 from mugkit.errors import unknown_name
-from mugkit.runs import versions
+from mugkit.experiments.store import versions
 
 # Name → `module:function` of this folder. Those that need the network come last: what was measured before is kept.
 BENCHES: Mapping[str, str] = {"stage2": "stage2:stage2", "growth": "growth:growth", "mmsa": "mmsa:measure"}

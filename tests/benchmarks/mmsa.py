@@ -31,10 +31,10 @@ from mugkit.data.prepare import prepare
 from mugkit.data.schema import Dataset
 from mugkit.data.store import load
 from mugkit.data.text import token_ids
+from mugkit.experiments.registry import Experiment
+from mugkit.experiments.store import Store
 from mugkit.progress import progress
-from mugkit.results.cost import Trainer
-from mugkit.runs import Store
-from mugkit.systems import Experiment
+from mugkit.studies.cost import Trainer
 from mugkit.threads import cpu_threads
 
 SEED, THREADS, BATCH = 1111, 1, 16

@@ -20,13 +20,13 @@ from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, RaggedFrames, Split
 from mugkit.data.validate import PAPER_DIMS
-from mugkit.labels import source as labels
-from mugkit.nets.mug import build
-from mugkit.results.cost import Trainer
-from mugkit.runs import Store
-from mugkit.stages import joint, pretrain
-from mugkit.stages.optim import adamw, step
-from mugkit.systems import SYSTEMS, Experiment
+from mugkit.experiments.registry import SYSTEMS, Experiment
+from mugkit.experiments.store import Store
+from mugkit.models.mug import build
+from mugkit.studies.cost import Trainer
+from mugkit.training import joint, pretrain
+from mugkit.training.label_sources import source as labels
+from mugkit.training.optim import adamw, step
 
 VOCABULARY = 20_000  # ids below it are words in every vocabulary in use
 

@@ -22,11 +22,11 @@ from benchmarks.measures import Found, Ratio
 from mugkit.config import MetaLearning, hyperparameters
 from mugkit.data.schema import MODALITIES
 from mugkit.progress import progress
-from mugkit.seeding import generator
-from mugkit.stages import closed_form, meta
-from mugkit.stages.checkpoint import Checkpoint
-from mugkit.stages.denoising import ModalityData
 from mugkit.threads import cpu_threads
+from mugkit.training import closed_form, meta
+from mugkit.training.checkpoint import Checkpoint
+from mugkit.training.denoising import ModalityData
+from mugkit.training.seeding import generator
 
 REFERENCE, OURS = meta.WithLearn2learn, closed_form.ClosedForm
 WHOLE, ALONE = 2.0, 1.4  # bars: what must not be lost; README says why it is no more

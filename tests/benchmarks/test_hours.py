@@ -13,7 +13,7 @@ from benchmarks.counting import Count
 from benchmarks.hours import ASSUMED, Card, Stage
 from mugkit import files
 from mugkit.config import hyperparameters
-from mugkit.systems import SYSTEMS
+from mugkit.experiments.registry import SYSTEMS
 
 ROOT = Path(__file__).resolve().parents[2]
 CARD = Card("a card", flops=1e12, launch=1e-5, about="made up")

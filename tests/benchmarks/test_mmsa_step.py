@@ -15,7 +15,7 @@ from benchmarks import mmsa
 from benchmarks.mmsa import Task
 from mugkit.data.schema import Dataset
 from mugkit.data.text import token_ids
-from mugkit.results.cost import Trainer
+from mugkit.studies.cost import Trainer
 
 
 @pytest.fixture

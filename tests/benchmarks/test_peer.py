@@ -17,7 +17,7 @@ from mugkit.baselines.self_mm import SelfMM
 from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.nets.mug import TextEncoder
+from mugkit.models.mug import TextEncoder
 
 # What the worker uses of MMSA, as small as it can be: a model with one weight w, whose loss is the mean of |w − y|.
 # Like MMSA's, `do_train` first takes all labels, then loops over epochs, and steps its optimizer in its own time.

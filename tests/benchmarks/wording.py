@@ -10,7 +10,7 @@ import pandas as pd
 
 from mugkit import files
 from mugkit.errors import UserError
-from mugkit.results.tables import markdown
+from mugkit.evaluation.tables import markdown
 
 
 def _number(value: float, unit: str) -> str:

@@ -14,7 +14,7 @@ from small import tiny_bert, tiny_t5
 from mugkit.data import encoders, text
 from mugkit.data.encoders import OFFLINE, OFFLINE_ENCODER
 from mugkit.errors import UserError
-from mugkit.nets import mug
+from mugkit.models import mug
 
 HUB = ("bert-base-uncased", "bert-base-chinese", "t5-base")
 

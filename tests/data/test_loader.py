@@ -21,8 +21,8 @@ from mugkit.data import store, text
 from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.loader import ClipLoader, prefetch
 from mugkit.data.schema import Dataset
-from mugkit.nets import mug
-from mugkit.seeding import similar_lengths
+from mugkit.models import mug
+from mugkit.training.seeding import similar_lengths
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from mugkit.data import batch, text
 from mugkit.data.batch import Tokens
 from mugkit.data.encoders import OFFLINE_ENCODER, locate
 from mugkit.errors import UserError
-from mugkit.nets import tokens
-from mugkit.nets.mug import LanguageNetwork, TextEncoder
-from mugkit.stages.checkpoint import save_weights
+from mugkit.models import tokens
+from mugkit.models.mug import LanguageNetwork, TextEncoder
+from mugkit.training.checkpoint import save_weights
 
 # Lengths deliberately unsorted: features must come back in the order of the sentences.
 SENTENCES = ["a good film", "the story was awful and the cast was weak with a bad story", "superb"]

@@ -11,17 +11,18 @@ import pytest
 import scripts
 from small import bag_of_words
 
-from mugkit import engine, files
+from mugkit import files
 from mugkit.data import store
 from mugkit.data.schema import Dataset
+from mugkit.experiments import experiment
 
 
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> ModuleType:
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
     store.save(made_up((24, 8, 8)), files.data_home() / "made-up")
     monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
-    monkeypatch.setattr("mugkit.engine.scheduler.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
     return scripts.load("mosi_words")
 
 
@@ -40,7 +41,7 @@ def test_result_file_holds_levels_and_paired_differences(
     script.main(tmp_path / "words.json", "made-up", "smoke")
     found = files.read_json(tmp_path / "words.json")
     errors = {
-        name: [engine.run(spec).metrics["MAE"] for spec in specs]
+        name: [experiment.run(spec).metrics["MAE"] for spec in specs]
         for name, specs in script.specifications("made-up", "smoke").items()
     }
     for name, values in errors.items():

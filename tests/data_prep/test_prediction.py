@@ -19,24 +19,25 @@ from small import bag_of_words
 from tones import openface_rows, tone, write_rows
 from typer.testing import CliRunner
 
-from mugkit import engine, files
+from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.data import store, text
 from mugkit.data.schema import Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
+from mugkit.experiments import experiment
 
 SCRIPT = Path(__file__).resolve().parents[2] / "data_prep" / "predict_clip.py"
 
 
 @pytest.fixture(autouse=True)
 def _encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
     monkeypatch.setattr(text, "_encode", bag_of_words)
 
 
 def trained(dataset: Dataset, system: str = "mug") -> Path:
     store.save(dataset, files.data_home() / dataset.name)
-    return engine.run(RunSpec(system, dataset.name, 1111, "smoke")).folder
+    return experiment.run(RunSpec(system, dataset.name, 1111, "smoke")).folder
 
 
 def scaled(dataset: Dataset) -> tuple[Dataset, Scaling]:

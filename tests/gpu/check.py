@@ -122,7 +122,7 @@ def run(ground: Any, skip: Iterable[str], path: Path) -> dict[str, Any]:
     import torch
 
     from mugkit import files
-    from mugkit.runs import versions
+    from mugkit.experiments.store import versions
 
     card = torch.cuda.get_device_name(ground.device) if ground.device.type == "cuda" else "CPU"
     found: dict[str, Any] = {"device": card, "dry": ground.dry, "versions": versions(), "parts": {}}
@@ -148,7 +148,7 @@ def table(found: dict[str, Any]) -> str:
     """For RUNNING.md: what was checked, and what came out."""
     import pandas as pd
 
-    from mugkit.results.tables import markdown
+    from mugkit.evaluation.tables import markdown
 
     rows = {name: told(name, row).partition(": ")[2] for name, row in found["parts"].items()}
     compared = found["parts"]["systems"].get("results", {})

@@ -15,8 +15,8 @@ from small import PERHAPS_WAITING, WAITING
 from torch import Tensor
 
 from mugkit import files
-from mugkit.results.cost import Trainer
-from mugkit.systems import SYSTEMS, Experiment
+from mugkit.experiments.registry import SYSTEMS, Experiment
+from mugkit.studies.cost import Trainer
 
 CPU = torch.device("cpu")
 # Relative, of losses. The first step's differs by the rounding of one forward pass in float32; an epoch's also by what

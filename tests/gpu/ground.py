@@ -22,8 +22,8 @@ from mugkit.data import store
 from mugkit.data.encoders import OFFLINE, OFFLINE_ENCODER
 from mugkit.data.schema import Dataset
 from mugkit.data.validate import PAPER_DIMS
-from mugkit.runs import Store
-from mugkit.systems import SYSTEMS, Experiment
+from mugkit.experiments.registry import SYSTEMS, Experiment
+from mugkit.experiments.store import Store
 
 SEED = 1111
 REPOSITORY = Path(__file__).resolve().parents[2]

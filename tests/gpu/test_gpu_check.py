@@ -24,8 +24,8 @@ from ground import Ground  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from mugkit import files  # noqa: E402
-from mugkit.results.cost import Trainer  # noqa: E402
-from mugkit.systems import SYSTEMS  # noqa: E402
+from mugkit.experiments.registry import SYSTEMS  # noqa: E402
+from mugkit.studies.cost import Trainer  # noqa: E402
 
 RANDOM = ("aten::bernoulli", "aten::native_dropout", "aten::rand", "aten::normal_", "aten::uniform_", "aten::random_")
 

@@ -13,9 +13,9 @@ import torch
 from benchmarks import gpu, hours, paper_size
 from ground import REPOSITORY, Ground
 
-from mugkit import files, paper
+from mugkit import files
 from mugkit.config import profile
-from mugkit.results import paper_tables
+from mugkit.evaluation import paper_tables, published
 
 Items = Callable[[Iterable[str]], Iterator[str]]
 _ready: Any = None  # of a process among several: all begin to measure together
@@ -61,7 +61,7 @@ def table3(before: dict[str, Any]) -> dict[str, Any]:
     if "step_flops" not in before:
         return {"ok": True, "skipped": "needs the part bench"}
     counted = files.read_json(REPOSITORY / "figures" / hours.NAME)["counted"]
-    names = {paper_tables.system_of(row) for row in paper.RESULTS[3]}
+    names = {paper_tables.system_of(row) for row in published.RESULTS[3]}
     rows = [row for row in counted if row["dataset"] == "mosi" and row["system"] in names]
     card = replace(hours.ASSUMED, flops=before["step_flops"], launch=before["launch_seconds"])
     found = hours.hours(rows, card, len(profile("paper").seeds))["mosi"]

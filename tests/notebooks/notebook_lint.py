@@ -13,8 +13,8 @@ from typing import Any
 
 import nbformat
 
+from mugkit.evaluation.tables import COLUMNS
 from mugkit.notebook import FINISHED
-from mugkit.results.tables import COLUMNS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_CELL, LONGEST_DEFINITION, FEWEST_COMPARED = 18, 6, 3  # lines, lines, cells

@@ -11,7 +11,7 @@ import pytest
 from golden import ANY, EXACT, METRIC, PERCENT, TRAINED, differences, tolerance
 
 from mugkit import files
-from mugkit.results.claims import MAKER
+from mugkit.claims.ledger import MAKER
 
 STUDIES = ("12_hyperparameters", "14_beyond_the_paper")
 FIGURES = Path(__file__).resolve().parents[2] / "figures"

@@ -14,7 +14,7 @@ import pytest
 from made_up import make_dataset
 
 from mugkit.data import store
-from mugkit.kernels import finished
+from mugkit.reproduction.kernels import finished
 
 ROOT = notebook_lint.REPOSITORY
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))

@@ -18,13 +18,13 @@ from golden import differences
 from made_up import make_dataset
 from small import bag_of_words
 
-from mugkit import config, engine, files
+from mugkit import config, files
 from mugkit.config import RunSpec
-from mugkit.data import store
+from mugkit.data import store, text
 from mugkit.data.schema import MODALITIES
-from mugkit.data import text
-from mugkit.stages import trainer
-from mugkit.labels.source import LearnedLabels
+from mugkit.experiments import experiment
+from mugkit.training import trainer
+from mugkit.training.label_sources.source import LearnedLabels
 
 # Widths as the paper's, so that matrices are large enough for torch to share among threads.
 WIDE = (("batch_size", 64), ("d_a", 64), ("d_v", 64), ("fusion_width", 512), ("mucn_width", 256))
@@ -44,7 +44,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, i
         seen.clear()
         profile = dataclasses.replace(config.PROFILES["smoke"], threads=threads)
         monkeypatch.setitem(config.PROFILES, "smoke", profile)
-        todo = engine.work(RunSpec(system, "made-up", 1111, "smoke", changes=WIDE))
+        todo = experiment.work(RunSpec(system, "made-up", 1111, "smoke", changes=WIDE))
         numbers = {"result": files.read_json(todo.result() / "result.json")}
         if todo.system.labels == "mucn":
             numbers |= _of_labels(LearnedLabels.load(todo.learned_labels()), todo.dataset.train)

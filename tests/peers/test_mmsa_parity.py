@@ -32,8 +32,8 @@ from mugkit.baselines.self_mm import Config, SelfMM
 from mugkit.baselines.tfn import TFN, TFNConfig
 from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import MODALITIES
-from mugkit.nets.memory import MemorySizes
-from mugkit.nets.mug import TextEncoder
+from mugkit.models.memory import MemorySizes
+from mugkit.models.mug import TextEncoder
 
 PYTHON = Path(__file__).resolve().parents[2] / ".mugkit" / "bench" / "mmsa" / "bin" / "python"
 WORKER = Path(__file__).with_name("mmsa_worker.py")

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mugkit import runs
+from mugkit.experiments import store
 from reliability.kills import compute, content, lost
 from reliability.scenario import Outcome, fork, wait
 
 
 def _counted(root: Path, starts: Path) -> None:
-    original = runs.Store._compute
+    original = store.Store._compute
 
-    def compute_and_note(self: runs.Store, folder: Path, *rest: object) -> None:
+    def compute_and_note(self: store.Store, folder: Path, *rest: object) -> None:
         with starts.open("a") as stream:
             stream.write(f"{folder.parent.name}/{folder.name}\n")
         original(self, folder, *rest)  # type: ignore[arg-type]
 
-    runs.Store._compute = compute_and_note  # type: ignore[method-assign]
+    store.Store._compute = compute_and_note  # type: ignore[method-assign]
     compute(root)
 
 

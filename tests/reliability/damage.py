@@ -12,7 +12,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from mugkit import files, systems
+from mugkit import files
+from mugkit.experiments import registry
 from reliability.kills import KINDS, compute, content, lost
 from reliability.scenario import Outcome, draws, fork, wait
 
@@ -46,7 +47,7 @@ def compute_and_log(root: Path, log: Path, code: str = "") -> None:
         code: in place of the fingerprint of the library's sources.
     """
     if code:
-        systems.code_fingerprint = lambda *_: code
+        registry.code_fingerprint = lambda *_: code
     logging.getLogger("mugkit").addHandler(logging.FileHandler(log, mode="w"))
     compute(root)
 

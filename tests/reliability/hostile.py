@@ -19,8 +19,8 @@ import numpy as np
 
 from mugkit.data import prepare, store
 from mugkit.errors import UserError
-from mugkit.runs import Store
-from mugkit.stages.checkpoint import Checkpoint
+from mugkit.experiments.store import Store
+from mugkit.training.checkpoint import Checkpoint
 from reliability import hostile_notebooks
 from reliability.payloads import Payload, payloads
 from reliability.scenario import Outcome, draws, fork, wait

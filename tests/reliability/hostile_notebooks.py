@@ -16,9 +16,9 @@ from typing import Any
 
 import nbformat
 
-from mugkit import reproduce
 from mugkit.course import handed_in
 from mugkit.errors import UserError
+from mugkit.reproduction import reproduce
 from reliability.payloads import TRAVERSALS, Payload
 
 SUBMISSION, RECEIPT = "handed-in.ipynb", "receipt.json"

@@ -17,11 +17,12 @@ from typing import Any
 
 from small import bag_of_words, hashes
 
-from mugkit import engine, files
+from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data import text
-from mugkit.runs import Store
+from mugkit.experiments import scheduler
+from mugkit.experiments.store import Store
 from reliability.scenario import Outcome, draws, fork, wait
 
 SYSTEMS = ("mug", "self-mm", "copy")
@@ -51,7 +52,7 @@ def compute(root: Path, stop_at: int = 0, count: Path | None = None) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(watch)
-    engine.run_all(SPECS, store=Store(root), execution=engine.ExecutionConfig(workers=1))
+    scheduler.run_all(SPECS, store=Store(root), execution=scheduler.ExecutionConfig(workers=1))
     if count is not None:
         count.write_text(str(seen))
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import nbformat
 
-from mugkit import cli, files, kernels, precompute
-from mugkit.results import claims, report
+from mugkit import cli, files
+from mugkit.reproduction import kernels, precompute, report
 from reliability import processes
 from reliability.kills import SPECS, SYSTEMS, lost
 from reliability.scenario import Outcome, draws, fork, wait

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mugkit import engine
-from mugkit.runs import Store
+from mugkit.experiments import scheduler
+from mugkit.experiments.store import Store
 from reliability import processes
 from reliability.kills import SPECS, compute, lost
 from reliability.scenario import Outcome, draws, fork, wait
@@ -24,7 +24,7 @@ WORKER = "LokyProcess"  # in the command of every worker
 
 def _in_workers(root: Path) -> None:
     processes.of_trial(root)
-    engine.run_all(SPECS, engine.ExecutionConfig(workers=2), store=Store(root))
+    scheduler.run_all(SPECS, scheduler.ExecutionConfig(workers=2), store=Store(root))
 
 
 def _kill_one(starter: int, root: Path, choose: Callable[[list[int]], int]) -> bool:

@@ -15,9 +15,9 @@ import mugkit
 from mugkit.data import text
 from mugkit.data.schema import Dataset, RaggedFrames
 from mugkit.errors import UserError
-from mugkit.labels import source
-from mugkit.stages.checkpoint import Checkpoint
-from mugkit.stages.pretrain import pretrain
+from mugkit.training.checkpoint import Checkpoint
+from mugkit.training.label_sources import source
+from mugkit.training.pretrain import pretrain
 
 
 @pytest.fixture

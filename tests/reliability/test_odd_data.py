@@ -19,14 +19,16 @@ from made_up import make_dataset
 from safetensors.numpy import load_file
 from small import bag_of_words, tiny_bert, tiny_t5
 
-from mugkit import engine, files
-from mugkit.claims_data import CLAIMS
+from mugkit import files
+from mugkit.claims import comparisons, ledger
+from mugkit.claims.stated import CLAIMS
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data import text
 from mugkit.data.schema import Dataset, RaggedFrames
-from mugkit.results import claim_tests, claims, comparison, tables
-from mugkit.systems import SYSTEMS
+from mugkit.evaluation import comparison, tables
+from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.registry import SYSTEMS
 
 BATCH = 4
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("error::RuntimeWarning", "error::UserWarning")]
@@ -52,7 +54,7 @@ def spec(name: str, encoders: dict[bool, str], seed: int = 1111) -> RunSpec:
 
 
 def stored(dataset: Dataset) -> None:
-    engine._dataset.cache_clear()
+    experiment._dataset.cache_clear()
     data_store.save(dataset, files.data_home() / "made-up")
 
 
@@ -81,7 +83,7 @@ def check(folder: Path) -> None:
 def test_system_trains_where_the_last_batch_is_one_clip(name: str, clips: int, encoders: dict[bool, str]) -> None:
     """A training split of one clip, of two, and of a batch and one clip more."""
     stored(make_dataset((clips, 3, 3)))
-    done = engine.run(spec(name, encoders))
+    done = experiment.run(spec(name, encoders))
     assert done.metrics["MAE"] is not None
     for folder in (files.home() / "runs").glob("*/*/done.json"):
         check(folder.parent)
@@ -104,7 +106,7 @@ def test_system_trains_where_some_clips_lack_a_modality(name: str, encoders: dic
     """Whole batches of them, in training and in testing."""
     dataset = silenced(silenced(make_dataset((12, 4, 4)), "train", "a", range(0, 6)), "train", "v", range(4, 10))
     stored(silenced(dataset, "test", "a", range(0, 4)))
-    done = engine.run(spec(name, encoders))
+    done = experiment.run(spec(name, encoders))
     assert done.metrics["MAE"] is not None
     for folder in (files.home() / "runs").glob("*/*/done.json"):
         check(folder.parent)
@@ -122,7 +124,7 @@ def one_class(dataset: Dataset, label: float) -> Dataset:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_system_trains_on_labels_that_are_all_equal(name: str, encoders: dict[bool, str]) -> None:
     stored(one_class(make_dataset((6, 4, 4)), 0.0))
-    done = engine.run(spec(name, encoders))
+    done = experiment.run(spec(name, encoders))
     assert (done.metrics["Corr"], done.metrics["Acc2"], done.metrics["F1"]) == (None, None, None)
     assert done.metrics["MAE"] is not None
 
@@ -137,10 +139,10 @@ def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
     dataset = data_store.load("made-up")
     names, seeds = ("mug", "copy", "self-mm", "mug-without-unimodal"), (1111, 1112)
     specs = [RunSpec(name, "made-up", seed, "smoke") for name in names for seed in seeds]
-    done = engine.run_all(specs, execution=engine.ExecutionConfig(workers=1))
-    engine.learn_all(
+    done = scheduler.run_all(specs, execution=scheduler.ExecutionConfig(workers=1))
+    scheduler.learn_all(
         [RunSpec("mug", "made-up", seeds[0], "smoke", seed) for seed in seeds],
-        execution=engine.ExecutionConfig(workers=1),
+        execution=scheduler.ExecutionConfig(workers=1),
     )
     runs = {name: done[2 * i : 2 * i + 2] for i, name in enumerate(names)}
     rows = [tables.summarise(of_system, SYSTEMS[name].row) for name, of_system in runs.items()]
@@ -148,10 +150,10 @@ def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
     tables.write(rows, ("MAE", "Corr"), tmp_path / "tables", "table3", "x")
     assert files.read_json(tmp_path / "tables" / "table3.json")[0]["metrics"]["Corr"]["mean"] is None
     comparison.against(dataset, runs, "mug")
-    found = claim_tests.measure(CLAIMS, dataset, "smoke")["comparisons"]
+    found = comparisons.measure(CLAIMS, dataset, "smoke")["comparisons"]
     of_corr = [one for one in found if one["metric"] == "Corr"]
     assert of_corr
     assert {(one["difference"], one["clips_low"]) for one in of_corr} == {(None, None)}
     entry = {"notebook": "x", "dataset": "made-up", "data": dataset.fingerprint, "profile": "smoke", "sha256": "0"}
     files.write_json(tmp_path / "manifest.json", {"tables/table3.json": entry})
-    assert len(claims.write(tmp_path)) > 50
+    assert len(ledger.write(tmp_path)) > 50

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from mugkit import files
 from mugkit.data import store
 from mugkit.data.schema import Dataset
-from mugkit.reproduce import notebooks
+from mugkit.reproduction.reproduce import notebooks
 
 COST = {"first": {"seconds": 41.2, "megabytes": 512}, "again": {"seconds": 7.0, "megabytes": 611}}
 

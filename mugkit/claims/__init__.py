@@ -1,0 +1,1 @@
+"""The paper's claims, and the ledger that decides them from a reproduction's numbers."""

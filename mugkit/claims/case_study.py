@@ -1,0 +1,99 @@
+"""What section 4.11 says of two clips, asked of all: do learned labels leave y in the right direction?
+
+Three questions a modality, each with a reference that it must beat:
+- where y is wrong for the modality, does y_mc lie on the side of the truth? Reference: pulling every label towards the
+  mean label, which takes no learning;
+- where the modality is neutral and the clip is not, is y_mc nearer to neutral than to y? ("identify non-informative
+  modalities"); where the modality contradicts the clip, has y_mc the modality's sign? ("handle contradictory
+  modalities"). Reference: how often the same happens on clips where the modality agrees with y, a false alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
+from mugkit.errors import UserError
+from mugkit.evaluation import formats
+from mugkit.evaluation.comparison import RESAMPLES, Sums, resampled
+from mugkit.evaluation.tables import records
+from mugkit.evaluation.verdicts import hull, word
+from mugkit.training.label_sources.source import LearnedLabels
+
+QUESTIONS = ("moved to the side of the truth", "neutral modality found", "contradiction found")
+NEAR = 0.1  # labels that differ by less than this share of ρ count as equal, and such labels themselves as neutral
+CLEAR = 1 / 3  # a clip's label is clear from this share of ρ
+
+
+def table(dataset: Dataset, learned: Sequence[LearnedLabels], resamples: int = RESAMPLES) -> pd.DataFrame:
+    """One row a question and modality, all in percent.
+
+    Columns: question, modality, n_clips; share and reference; the difference with its intervals over clips and seeds
+    (`comparison.resampled`); verdict: 'more often' or 'less often' than the reference, or what else `verdicts` says.
+
+    Raises:
+        UserError: the data set has no true unimodal labels.
+    """
+    if not dataset.has_true_labels:
+        raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
+    rows = []
+    for question in QUESTIONS:
+        for m in MODALITIES:
+            y, true = dataset.train.labels.astype(float), dataset.train.true_labels[m].astype(float)
+            labels = np.stack([one.labels[m].numpy() for one in learned]).astype(float)
+            parts = np.stack(_hits(question, y, true, labels, dataset.label_scale), axis=-1).astype(float)
+            rows.append({"question": question, "modality": m, **_compare(parts, resamples)})
+    return pd.DataFrame(rows)
+
+
+def _hits(
+    question: str, y: np.ndarray, true: np.ndarray, labels: Float[np.ndarray, "seeds clips"], rho: float
+) -> list[Float[np.ndarray, "seeds clips"]]:
+    """Where it happened, of the clips it is asked of; and the same for the reference, on these or other clips."""
+    agrees = np.abs(true - y) < NEAR * rho
+    if question == QUESTIONS[0]:
+        happened, pulled = (np.sign(values - y) == np.sign(true - y) for values in (labels, y.mean()))
+        return _of(labels, happened, ~agrees, pulled, ~agrees)
+    if question == QUESTIONS[1]:
+        happened, counts = np.abs(labels) < np.abs(y) / 2, np.abs(y) >= CLEAR * rho - 1e-6
+        asked = counts & (np.abs(true) < NEAR * rho)
+    else:
+        happened, counts = labels * y < 0, np.abs(y) >= NEAR * rho
+        asked = (true * y < 0) & (np.abs(true) >= NEAR * rho)
+    return _of(labels, happened, asked, happened, counts & agrees)
+
+
+def _of(
+    labels: np.ndarray, happened: np.ndarray, asked: np.ndarray, other: np.ndarray, where: np.ndarray
+) -> list[Float[np.ndarray, "seeds clips"]]:
+    return [np.broadcast_to(part, labels.shape) for part in (happened & asked, asked, other & where, where)]
+
+
+def _shares(sums: Sums) -> Float[np.ndarray, "... 2"]:
+    """Share and reference in percent; NaN where there is no clip to ask it of."""
+    hits, asked = sums[..., ::2], sums[..., 1::2]
+    return np.divide(100 * hits, asked, out=np.full(hits.shape, np.nan), where=asked > 0)
+
+
+def _compare(parts: Float[np.ndarray, "seeds clips 4"], resamples: int) -> dict[str, object]:
+    share, reference = _shares(parts.sum((0, 1)))
+    found = resampled("share %", parts, lambda sums: -np.diff(_shares(sums))[..., 0], resamples)
+    levels = {"n_clips": int(parts[0, :, 1].sum()), "share": float(share), "reference": float(reference)}
+    return {**levels, **found, "verdict": word(found, "more often", "less often")}
+
+
+def show(found: pd.DataFrame) -> pd.DataFrame:
+    """The table as people read it, of both intervals the one that decides."""
+    shown = {
+        "modality": found["modality"].map(dict(MODALITY_NAMES)),
+        "clips": found["n_clips"],
+        "MUCN, %": found["share"].map("{:.1f}".format),
+        "reference, %": found["reference"].map("{:.1f}".format),
+        "difference [95 %]": [formats.estimate("share %", one["difference"], *hull(one)) for one in records(found)],
+        "than the reference": found["verdict"],
+    }
+    return pd.DataFrame(shown).set_index(pd.Index(found["question"], name="section 4.11"))

@@ -1,0 +1,269 @@
+"""The ledger of claims: what the paper says, what was found here, and a verdict that only code has written.
+
+`write` makes `claims.json` and `tables/claims.{md,csv}` below a folder of outputs, from what notebooks left there and
+from the comparisons of `comparisons` (kept in `claim_tests.json`, so that verdicts can be checked without the runs).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mugkit import files
+from mugkit.claims import comparisons
+from mugkit.claims.decisions import Evidence, Finding, Missing, decide
+from mugkit.claims.kinds import Better, Claim
+from mugkit.claims.stated import CLAIMS
+from mugkit.claims.words import compactly, paper_numbers, why
+from mugkit.data.store import available, load
+from mugkit.errors import UserError
+from mugkit.evaluation import published
+from mugkit.evaluation.tables import markdown, write_text
+from mugkit.experiments.outputs import NO_RESULT, enter
+from mugkit.experiments.registry import SYSTEMS
+from mugkit.experiments.store import versions
+
+MAKER = "mugkit report"  # what the manifest names where others name their notebook
+
+
+# --- the paper's side -------------------------------------------------------------------------------------
+
+
+def rows_of(claim: Claim, table: int) -> list[str]:
+    """The rows of a table that a claim rests on: named by itself or by its test, else those of the test's systems."""
+    if isinstance(claim.test, Better) and not claim.rows:
+        systems = (claim.test.ours, *claim.test.theirs)
+        return [row for name in systems for row in SYSTEMS[name].rows if row in published.RESULTS[table]]
+    return list(claim.rows or getattr(claim.test, "rows", ()))
+
+
+def quoted(claim: Claim) -> list[dict[str, Any]]:
+    """The cells of the paper's tables that a claim rests on."""
+    return [
+        {"table": table, "row": row, "dataset": dataset, "metric": name, "value": values[dataset][name]}
+        for table in claim.tables
+        for row in rows_of(claim, table)
+        for dataset in claim.quoted or claim.about
+        if dataset in (values := published.RESULTS[table][row])
+        for name in getattr(claim.test, "metrics", ()) or values[dataset]
+    ]
+
+
+def stated(claim: Claim) -> list[dict[str, Any]]:
+    """The differences that the text states, beside those in the table that it refers to."""
+    return [_stated(claim, metric, size) for metric, size in claim.sizes.items()]
+
+
+def _stated(claim: Claim, metric: str, size: float) -> dict[str, Any]:
+    (table,), (dataset,) = claim.tables, claim.about
+    better, worse = rows_of(claim, table)
+    ours, theirs = (published.RESULTS[table][row][dataset][metric] for row in (better, worse))
+    found, how = round(ours - theirs, 3), claim.precision
+    agrees = {"exactly": abs(found - size) < 0.05, "over": found > size, "about": abs(found - size) <= 0.5}[how]
+    place = {"table": table, "better": better, "worse": worse, "dataset": dataset, "metric": metric}
+    return {**place, "text": size, "how": how, "found": found, "agrees": agrees}
+
+
+# --- one row ----------------------------------------------------------------------------------------------
+
+
+def found(claim: Claim, evidence: Evidence) -> tuple[Finding, str]:
+    """What a claim's test found, and what it needs if it found nothing: never without a verdict."""
+    try:
+        return decide(claim.test, replace(evidence, sizes=claim.sizes)), ""
+    except Missing as missing:
+        return Finding("needs data", [], ""), f"{missing.what}: {missing.fix}"
+    except (KeyError, TypeError, ValueError) as error:  # an input of another shape: an older or a foreign file
+        fix = f"an input of another shape ({type(error).__name__}: {error}): {evidence.again}"
+        return Finding("needs data", [], ""), fix
+
+
+def elsewhere(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
+    """What was found with the same runs on other settings of the data's dials, where they were made."""
+    settings = []
+    for tests in evidence.tests.get("beside", []) if isinstance(claim.test, Better) else []:
+        finding, needs = found(claim, replace(evidence, tests=tests))
+        if not needs:
+            reason = why(finding.verdict, finding.results, "")
+            place = {"dataset": tests["dataset"], "data": tests["caption"]}
+            settings.append({**place, "verdict": finding.verdict, "why": reason, "results": finding.results})
+    return settings
+
+
+def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
+    """A claim with what was found; the verdict holds for the data that `data` names."""
+    finding, needs = found(claim, evidence)
+    return {
+        "claim": claim.name, "place": claim.place, "says": claim.says, "about": list(claim.about),
+        "paper": quoted(claim), "stated": stated(claim), "said": dict(claim.said),
+        "kind": type(claim.test).__name__, "compares": finding.compares,
+        "data": (finding.data or evidence.tests.get("caption", "")) if finding.results else "",
+        "clips": finding.clips, "seeds": finding.seeds, "results": finding.results,
+        "verdict": finding.verdict, "why": why(finding.verdict, finding.results, needs), "needs": needs,
+        "beside": elsewhere(claim, evidence),
+    }  # fmt: skip
+
+
+def ledger(folder: Path, tests: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every claim, in the paper's order.
+
+    Args:
+        folder: of figures and tables.
+        tests: of `comparisons.measure`; {} if no run is at hand.
+    """
+    profile, dataset = tests.get("profile", "quick"), tests.get("dataset", "reviews")
+    evidence = Evidence(folder, tests, f"mugkit reproduce --profile {profile} --dataset {dataset}")
+    return [row(claim, evidence) for claim in CLAIMS]
+
+
+# --- tables -----------------------------------------------------------------------------------------------
+
+
+def display(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The ledger as people read it, a line a claim."""
+    lines = [
+        {
+            "where": row["place"],
+            "the paper's numbers": paper_numbers(row),
+            "verdict": row["verdict"],
+            "here": compactly(row["results"]),
+            "why": row["why"],
+        }
+        for row in rows
+    ]
+    table = pd.DataFrame(lines, index=pd.Index([row["says"] for row in rows], name="claim of the paper"))
+    if any(row["beside"] for row in rows):
+        table.insert(3, "other data", [otherwise(row) for row in rows])
+    return table
+
+
+def otherwise(row: Mapping[str, Any]) -> str:
+    """The settings of the data's dials at which a claim's verdict is another."""
+    differ = [setting for setting in row["beside"] if setting["verdict"] != row["verdict"]]
+    return "; ".join(f"{setting['dataset']}: {setting['verdict']}" for setting in differ)
+
+
+def flat(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One line a claim and comparison: the shape of the CSV."""
+    lines = []
+    for row in rows:
+        about = {key: row[key] for key in ("claim", "place", "says", "data", "clips", "seeds", "verdict", "why")}
+        lines += [{**about, **result} for result in row["results"] or [{}]]
+    return pd.DataFrame(lines)
+
+
+def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """What stands below the ledger: where the numbers come from, and how many claims have which verdict."""
+    counts = Counter(row["verdict"] for row in rows)
+    totals = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
+    source = f"Data: {tests['caption']}; profile: {tests['profile']}; " if tests else ""
+    source += f"{NO_RESULT}; " if tests.get("profile") == "smoke" else ""
+    others = [f"{setting['dataset']} is {setting['caption']}" for setting in tests.get("beside", [])]
+    beside = f" Other data, where the verdict is another: {'; '.join(others)}." if others else ""
+    return (
+        f"{source}differences are ours minus theirs, with the smallest interval that holds those over clips and over "
+        f"seeds (95 %); `figures/claims.json` has every comparison.{beside} {len(rows)} claims: {totals}."
+    )
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What is below a folder of outputs, by file.
+
+    Raises:
+        UserError: nothing was reproduced there.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise UserError("no notebook has written here", file=path, fix=f"run `mugkit reproduce --out {folder}`")
+    return dict(files.read_json(path))
+
+
+def made_with(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Data set, profile, seeds and device of most outputs of the notebooks."""
+    entries = [entry for entry in manifest.values() if entry.get("notebook") != MAKER]
+    keys = ("dataset", "data", "profile", "seeds", "device")
+    if not entries:
+        raise UserError("the manifest names no notebook's output", fix="run `mugkit reproduce`")
+    found = [{key: entry.get(key) for key in keys} for entry in entries]
+    return max(found, key=found.count)
+
+
+def mixture(manifest: Mapping[str, Any]) -> str:
+    """What differs between the notebooks whose outputs lie in one folder, in words; nothing where all agree."""
+    entries = [entry for entry in manifest.values() if entry.get("notebook") != MAKER]
+    names = {"dataset": "data sets", "data": "data", "profile": "profiles", "versions": "versions of the software"}
+    differing = [said for key, said in names.items() if len({files.digest(entry.get(key)) for entry in entries}) > 1]
+    return "outputs of different " + ", ".join(differing) if differing else ""
+
+
+def _without_verdict(row: Mapping[str, Any], mixed: str) -> dict[str, Any]:
+    needs = f"{mixed}: run `mugkit reproduce` again"
+    judged = {"verdict": "needs data", "why": why("needs data", row["results"], needs), "needs": needs}
+    return {**row, **judged, "beside": []}
+
+
+def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The comparisons of finished runs of the data that the folder was made from; else those kept beside it."""
+    about, path = made_with(manifest), folder / "claim_tests.json"
+    kept: dict[str, Any] = files.read_json(path) if path.is_file() else {}
+    if about["dataset"] not in available():
+        return kept
+    dataset = load(about["dataset"])
+    if dataset.fingerprint != about["data"]:
+        return kept
+    made = fuller(comparisons.measure(CLAIMS, dataset, about["profile"]), kept)
+    others = beside(dataset.name, about["profile"], kept.get("beside", []))
+    return {**made, "beside": others} if others else dict(made)
+
+
+def beside(dataset: str, profile: str, kept: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The same comparisons on other settings of the dials, as far as they are prepared and have run."""
+    settings = {tests["dataset"]: tests for tests in kept}
+    for name in (f"{dataset}-{setting}" for setting in comparisons.BESIDE):
+        if name in available():
+            settings[name] = fuller(comparisons.measure(CLAIMS, load(name), profile), settings.get(name, {}))
+    return [tests for tests in settings.values() if tests["comparisons"]]
+
+
+def fuller(made: Mapping[str, Any], kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The one of two measurements that compared more, the new one if they are alike."""
+    return made if len(made["comparisons"]) >= len(kept.get("comparisons", [])) else kept
+
+
+def write(folder: Path) -> list[dict[str, Any]]:
+    """Writes `claim_tests.json`, `claims.json` and `tables/claims.{md,csv}`, and enters them into the manifest.
+
+    Where the folder holds outputs of more than one profile, data set or version, no claim gets a verdict.
+
+    Raises:
+        UserError: nothing was reproduced in this folder.
+    """
+    started, manifest = time.perf_counter(), manifest_of(folder)
+    tests = tests_of(folder, manifest)
+    rows = ledger(folder, tests)
+    if mixed := mixture(manifest):
+        rows = [_without_verdict(row, mixed) for row in rows]
+    if tests:
+        files.write_json(folder / "claim_tests.json", tests)
+    files.write_json(folder / "claims.json", rows)
+    write_text(flat(rows), markdown(display(rows)), folder / "tables", "claims", caption(tests, rows))
+    names = ["claims.json", "tables/claims.csv", "tables/claims.md", *(["claim_tests.json"] if tests else [])]
+    about, seconds = made_with(manifest), round(time.perf_counter() - started, 1)
+    enter(folder, MAKER, {name: _entry(folder / name, about, seconds, manifest.get(name, {})) for name in names})
+    return rows
+
+
+def _entry(path: Path, about: Mapping[str, Any], seconds: float, before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A file's line in the manifest: as before where neither file nor data have changed."""
+    made = {"versions": versions(), "seconds": seconds, "sha256": files.sha256(path)}
+    unchanged = (before.get("sha256"), before.get("data")) == (made["sha256"], about["data"])
+    return before if unchanged else {"notebook": MAKER, **about, **made}

@@ -1,0 +1,102 @@
+"""A claim's numbers in words and short lines. No sentence here knows which claim it is about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mugkit.evaluation import formats
+from mugkit.evaluation.verdicts import Verdict
+
+FEW = 3  # comparisons that are spelled out; of more, the clearest are
+
+
+def result(comparison: Mapping[str, Any]) -> str:
+    """`MAE -0.015 [-0.054, +0.020]`: one comparison, with the interval that decides."""
+    metric, signed = comparison.get("metric", ""), "difference" in comparison
+    value = comparison["difference" if signed else "value"]
+    estimate = formats.estimate(metric, value, comparison.get("low"), comparison.get("high"), signed)
+    text = f"{comparison['of']} {estimate}"
+    if comparison.get("p") is not None:
+        text += f", p {comparison['p']:.2g}"
+    if "paper" in comparison:
+        text += f" (paper {formats.number(metric, comparison['paper'])})"
+    return text
+
+
+def clearest(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The few comparisons that say most: those to the contrary first, then those that are far from their limits."""
+    rank = {"opposite": 0, "no effect": 1, "as claimed": 2, "open": 3}
+    return sorted(results, key=lambda comparison: (rank[comparison["outcome"]], -_distance(comparison)))[:FEW]
+
+
+def _distance(comparison: Mapping[str, Any]) -> float:
+    """A number's distance from zero in widths of its interval."""
+    low, high = comparison.get("low"), comparison.get("high")
+    return abs(low + high) / (high - low) if low is not None and high is not None and high > low else 0.0
+
+
+def compactly(results: Sequence[Mapping[str, Any]]) -> str:
+    """All comparisons if they are few, else the clearest and how many more there are."""
+    if not results:
+        return "–"
+    shown = results if len(results) <= FEW else clearest(results)
+    more = len(results) - len(shown)
+    return "; ".join(result(comparison) for comparison in shown) + (f"; {more} more" if more else "")
+
+
+def why(verdict: Verdict, results: Sequence[Mapping[str, Any]], needs: str) -> str:
+    """The reason of a verdict, from the outcomes of its comparisons."""
+    if verdict == "needs data":
+        return f"needs {needs}"
+    counts, total = Counter(comparison["outcome"] for comparison in results), len(results)
+    tiny = sum(map(_is_tiny, results))
+    sizes = " or ".join(dict.fromkeys(f"{r['size']:g}" for r in results if r["outcome"] == "no effect" and "size" in r))
+    loose = sum(r["outcome"] in ("opposite", "no effect") and not r.get("firm", True) for r in results)
+    parts = [
+        f"{counts['as claimed']} of {total} as claimed"
+        + (f" ({tiny} of them by less than is of interest)" if tiny else ""),
+        f"{counts['opposite']} the other way round" if counts["opposite"] else "",
+        f"{counts['no effect']} without an effect" + (f" above {sizes}" if sizes else "")
+        if counts["no effect"]
+        else "",
+        f"{counts['open']} undecided" if counts["open"] else "",
+        f"{loose} of those against it could be chance among so many" if loose else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _is_tiny(comparison: Mapping[str, Any]) -> bool:
+    """Whether something is as claimed, but smaller than the effect size of interest."""
+    if comparison["outcome"] != "as claimed" or not comparison.get("size") or "said to be as good" in comparison["of"]:
+        return False
+    return max(-comparison["low"], comparison["high"]) < comparison["size"]
+
+
+def paper_numbers(claim: Mapping[str, Any]) -> str:
+    """The paper's numbers of a claim: amounts of the text, cells of its tables, or where they stand."""
+    if claim["stated"]:
+        return "; ".join(map(_amount, claim["stated"]))
+    if claim["said"]:
+        return ", ".join(
+            f"{name} {value:g}" if value < 1e5 else f"{value:,.0f}" for name, value in claim["said"].items()
+        )
+    rows = list(dict.fromkeys((cell["row"], cell["dataset"]) for cell in claim["paper"]))
+    if not rows:
+        return "–"
+    if len(rows) > 2 and claim["kind"] not in ("SameCount", "InOrder"):
+        return " and ".join(f"Table {n}" for n in dict.fromkeys(cell["table"] for cell in claim["paper"]))
+    by_metric: dict[str, list[str]] = {}
+    for cell in claim["paper"]:
+        by_metric.setdefault(cell["metric"], []).append(
+            f"{cell['value']:,g}" if cell["value"] < 1e5 else f"{cell['value']:,.0f}"
+        )
+    return ", ".join(f"{metric} {' / '.join(values)}" for metric, values in by_metric.items())
+
+
+def _amount(amount: Mapping[str, Any]) -> str:
+    """A stated difference, with the table's own where that is another."""
+    how = {"over": "> ", "about": "≈ "}.get(amount["how"], "")
+    text = f"{amount['metric']} {how}{amount['text']:+g}"
+    return text if amount["agrees"] else f"{text} (its Table {amount['table']}: {amount['found']:+g})"

@@ -1,0 +1,287 @@
+"""The one comparison: two systems, or two sources of labels, on the same clips and seeds.
+
+Every metric of the tables is a function of a few sums over clips (hits; errors; products of prediction and truth). A
+bootstrapped metric is therefore that function of weighted sums, where a clip's weight is how often it was drawn, and
+thousands of resamples are one matrix product.
+
+A difference has two intervals. Would it be there with other clips: the bootstrap over clips, of the mean over seeds.
+Would it be there with other seeds: Student's interval over the paired seeds. What they say is for `verdicts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from mugkit.data.schema import LABEL_SCALE, MODALITIES, Dataset, SplitName
+from mugkit.errors import UserError, unknown_name
+from mugkit.evaluation import formats
+from mugkit.evaluation.statistics import t_interval
+from mugkit.evaluation.tables import records
+from mugkit.evaluation.verdicts import hull, word
+from mugkit.experiments.experiment import Run
+from mugkit.experiments.registry import SYSTEMS, Experiment
+from mugkit.threads import one_thread
+from mugkit.training.label_sources import source
+from mugkit.training.label_sources.source import LearnedLabels
+
+Values = Float[np.ndarray, " clips"]
+Rows = Float[np.ndarray, "seeds clips"]
+Sums = Float[np.ndarray, "... parts"]
+RESAMPLES = 1999
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric as a function of sums over clips.
+
+    Attributes:
+        name: as tables have it.
+        parts: prediction and truth → what is summed, one row a clip.
+        value: sums → the metric; NaN where it is undefined.
+    """
+
+    name: str
+    parts: Callable[[Values, Values], Float[np.ndarray, "clips parts"]]
+    value: Callable[[Sums], Float[np.ndarray, "..."]]
+
+
+def _errors(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
+    return np.stack([np.abs(prediction - truth), np.ones_like(truth)], axis=1)
+
+
+def _classes(limit: int) -> Callable[[Values, Values], Float[np.ndarray, "clips 2"]]:
+    def hits(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
+        predicted, true = (np.round(np.clip(values, -limit, limit)) for values in (prediction, truth))
+        return np.stack([100.0 * (predicted == true), np.ones_like(truth)], axis=1)
+
+    return hits
+
+
+def _signs(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
+    known = (truth != 0).astype(float)
+    return np.stack([100.0 * known * (np.sign(prediction) == np.sign(truth)), known], axis=1)
+
+
+def _confusion(neutral: bool) -> Callable[[Values, Values], Float[np.ndarray, "clips 4"]]:
+    """True and false positives, false and true negatives; clips labelled 0 count as negative or not at all."""
+
+    def cells(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 4"]:
+        said, is_so = prediction > 0, truth > 0
+        counted = np.ones_like(is_so) if neutral else truth != 0
+        parts = [said & is_so, said & ~is_so, ~said & is_so, ~said & ~is_so]
+        return np.stack(parts, axis=1) * counted[:, None].astype(float)
+
+    return cells
+
+
+def _products(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 6"]:
+    p, t = prediction - prediction.mean(), truth - truth.mean()  # centred: sums of squares stay exact
+    return np.stack([np.ones_like(t), p, t, p * p, t * t, p * t], axis=1)
+
+
+def _within_one(parts: Callable[[Values, Values], np.ndarray]) -> Callable[[Values, Values], np.ndarray]:
+    return lambda prediction, truth: parts(np.clip(prediction, -1, 1), np.clip(truth, -1, 1))
+
+
+def _mean(sums: Sums) -> Float[np.ndarray, "..."]:
+    return _ratio(sums[..., 0], sums[..., 1])
+
+
+def _accuracy(sums: Sums) -> Float[np.ndarray, "..."]:
+    return 100 * _ratio(sums[..., 0] + sums[..., 3], sums.sum(-1))
+
+
+def _weighted_f1(sums: Sums) -> Float[np.ndarray, "..."]:
+    tp, fp, fn, tn = np.moveaxis(sums, -1, 0)
+    of_class = [2 * hits / np.maximum(2 * hits + fp + fn, 1e-12) for hits in (tp, tn)]  # an empty class has F1 0
+    return 100 * _ratio((tp + fn) * of_class[0] + (tn + fp) * of_class[1], sums.sum(-1))
+
+
+def _pearson(sums: Sums) -> Float[np.ndarray, "..."]:
+    n, p, t, pp, tt, pt = np.moveaxis(sums, -1, 0)
+    variances = np.maximum(n * pp - p * p, 0) * np.maximum(n * tt - t * t, 0)
+    return _ratio(n * pt - p * t, np.sqrt(variances))
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.full_like(np.asarray(above, float), np.nan), where=below > 0)
+
+
+def _by_name(*metrics: Metric) -> Mapping[str, Metric]:
+    return {metric.name: metric for metric in metrics}
+
+
+_MOSI = _by_name(
+    Metric("Acc7", _classes(3), _mean),
+    Metric("Acc2", _confusion(neutral=False), _accuracy),
+    Metric("F1", _confusion(neutral=False), _weighted_f1),
+    Metric("MAE", _errors, _mean),
+    Metric("Corr", _products, _pearson),
+)
+# After MMSA, whatever SIMS's metrics look at is within ±1 (signs and what is 0 stay as they are).
+_SIMS = _by_name(
+    Metric("MAE", _within_one(_errors), _mean),
+    Metric("Corr", _within_one(_products), _pearson),
+    Metric("Acc2", _confusion(neutral=True), _accuracy),
+    Metric("F1", _confusion(neutral=True), _weighted_f1),
+)
+LABELS = _by_name(_MOSI["MAE"], _MOSI["Corr"], Metric("sign %", _signs, _mean))
+
+
+def metrics_of(family: str) -> Mapping[str, Metric]:
+    """The metrics of a family's predictions, in the paper's convention for it.
+
+    Raises:
+        UserError: an unknown family.
+    """
+    if family not in LABEL_SCALE:
+        raise unknown_name("family of data sets", family, LABEL_SCALE)
+    return _SIMS if family == "sims" else _MOSI
+
+
+# --- two systems
+
+
+@lru_cache(maxsize=2)
+def _draws(clips: int, resamples: int, seed: int) -> Float[np.ndarray, "resamples clips"]:
+    """How often each clip is drawn."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(clips, np.full(clips, 1 / clips), size=resamples).astype(np.float32)
+
+
+def resampled(
+    name: str,
+    parts: Float[np.ndarray, "seeds clips parts"],
+    difference: Callable[[Sums], Float[np.ndarray, "..."]],
+    resamples: int = RESAMPLES,
+    seed: int = 1111,
+) -> dict[str, Any]:
+    """A difference that is a function of sums over clips, mean over seeds, with its two 95 % intervals.
+
+    Args:
+        name: the metric's.
+        parts: what is summed.
+        difference: sums → the difference; NaN where it is undefined.
+
+    Returns:
+        metric, difference, clips_low, clips_high, clips, seeds_low, seeds_high, seeds; None where undefined (a
+        constant's correlation, the spread of a single seed).
+    """
+    seeds, clips, _ = parts.shape
+    by_seed = difference(parts.sum(1))
+    with one_thread():
+        sums = _draws(clips, resamples, seed) @ parts.transpose(1, 0, 2).reshape(clips, -1)
+    low, high = np.quantile(difference(sums.reshape(resamples, seeds, -1)).mean(-1), (0.025, 0.975))
+    over_seeds = t_interval(list(by_seed))
+    numbers = {"difference": by_seed.mean(), "clips_low": low, "clips_high": high}
+    numbers |= {"seeds_low": over_seeds.low, "seeds_high": over_seeds.high}
+    finite = {key: float(value) if np.isfinite(value) else None for key, value in numbers.items()}
+    return {"metric": name, **finite, "clips": clips, "seeds": seeds}
+
+
+def compare(
+    metric: Metric, ours: Rows, theirs: Rows, truth: Values, resamples: int = RESAMPLES, seed: int = 1111
+) -> dict[str, Any]:
+    """Our metric minus theirs: see `resampled`.
+
+    Args:
+        ours: ŷ (or labels) of one system, a row a seed.
+        theirs: the other's; rows are paired in their order, as many as both have.
+    """
+    pairs = zip(ours, theirs, strict=False)
+    parts = np.stack([np.concatenate([metric.parts(x, truth) for x in pair], axis=1) for pair in pairs])
+
+    def difference(sums: Sums) -> Float[np.ndarray, "..."]:
+        mine, yours = np.split(sums, 2, axis=-1)
+        return metric.value(mine) - metric.value(yours)
+
+    return resampled(metric.name, parts, difference, resamples, seed)
+
+
+# --- finished runs
+
+
+def predictions(folders: Sequence[Path], dataset: Dataset, split: SplitName = "test") -> Rows:
+    """ŷ of one split, a row a run, in the data set's order of clips."""
+    rows = []
+    for folder in folders:
+        table = pd.read_parquet(folder / "predictions.parquet").query("split == @split").set_index("id")
+        rows.append(table.loc[dataset.splits[split].ids, "prediction"].to_numpy())
+    return np.stack(rows)
+
+
+def training_labels(works: Sequence[Experiment]) -> dict[str, Rows]:
+    """Each modality's labels of the training split, a row a run, wherever its system has them from."""
+    labels = [_labels(work) for work in works]
+    return {m: np.stack([by_modality[m].numpy() for by_modality in labels]) for m in MODALITIES}
+
+
+def _labels(work: Experiment) -> Mapping[str, Float[Tensor, " clips"]]:
+    kind = work.system.labels
+    if kind == "mucn":
+        return LearnedLabels.load(work.learned_labels()).labels
+    if kind in source.ONLINE:
+        return source.saved_labels(work.result())
+    return {"copy": source.copied, "true": source.true}[kind](work.dataset).values
+
+
+def of_runs(
+    runs: Sequence[Run], reference: Sequence[Run], dataset: Dataset, metric: str = "MAE", split: SplitName = "test"
+) -> dict[str, Any]:
+    """A metric of one split of runs minus that of reference runs, over the seeds that both have.
+
+    Raises:
+        UserError: they share no seed.
+    """
+    by_seed = [{run.spec.seed: run.folder for run in group} for group in (runs, reference)]
+    seeds = [seed for seed in by_seed[0] if seed in by_seed[1]]
+    if not seeds:
+        raise UserError("the two systems have no seed in common", field="seeds", fix="run both with the same seeds")
+    ours, theirs = (predictions([folders[seed] for seed in seeds], dataset, split) for folders in by_seed)
+    return compare(metrics_of(dataset.family)[metric], ours, theirs, dataset.splits[split].labels)
+
+
+def against(
+    dataset: Dataset, runs: Mapping[str, Sequence[Run]], reference: str, metrics: Sequence[str] = ("MAE", "Acc2")
+) -> pd.DataFrame:
+    """One row a system and metric: the difference to the reference, and whether the system is better or worse.
+
+    Args:
+        runs: system → its runs.
+        reference: the system that all others are compared with.
+    """
+    rows = []
+    for name in (name for name in runs if name != reference):
+        for metric in metrics:
+            found = of_runs(runs[name], runs[reference], dataset, metric)
+            verdict = word(found, "better than MUG", "worse than MUG")
+            rows.append({"system": SYSTEMS[name].row, **found, "verdict": verdict})
+    return pd.DataFrame(rows)
+
+
+def columns(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Differences and both their intervals, as people read them."""
+    metrics, differences = table["metric"], zip(table["metric"], table["difference"], strict=True)
+    shown = {"difference": [formats.number(*pair, signed=True) for pair in differences]}
+    for which in ("clips", "seeds"):
+        shown[f"over {which}"] = list(map(formats.span, metrics, table[f"{which}_low"], table[f"{which}_high"]))
+    return shown
+
+
+def display(table: pd.DataFrame) -> pd.DataFrame:
+    """The comparison as people read it: the first metric with both intervals, of others the one that decides."""
+    shown: dict[str, list[str]] = {}
+    for metric, rows in table.groupby("metric", sort=False):
+        deciding = [formats.estimate(str(metric), one["difference"], *hull(one)) for one in records(rows)]
+        cells = {"difference": deciding} if shown else columns(rows)
+        shown |= {f"{metric} minus MUG's": cells.pop("difference"), **cells, f"{metric} is": rows["verdict"].tolist()}
+    return pd.DataFrame(shown, index=pd.Index(table["system"].drop_duplicates(), name="system"))

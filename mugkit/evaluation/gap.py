@@ -1,0 +1,80 @@
+"""The modality gap: how well can one tell projections x_m′ from unimodal representations x_m?
+
+t-SNE shows a gap but does not measure one. Two numbers do: the accuracy of a linear probe that must tell the two
+apart (50 % is no gap), and how often a projection's nearest unimodal representation is its own clip's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import pearsonr
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.model_selection import GroupKFold, KFold, cross_val_predict, cross_val_score
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from torch import Tensor
+
+from mugkit.evaluation.statistics import Interval, t_interval
+from mugkit.models.losses import l2_normalise
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How far x_m and x_m′ are apart.
+
+    Attributes:
+        probe: accuracy of the linear probe in percent, mean over folds; 50 means no gap it can see.
+        interval: 95 % interval of the probe's accuracy over folds.
+        retrieval: share of projections, in percent, nearest to their own clip among `pool` clips.
+        pool: how many clips a projection chooses among.
+        distance: Euclidean distance of the two means of unit vectors (0 to 2).
+    """
+
+    probe: float
+    interval: Interval
+    retrieval: float
+    pool: int
+    distance: float
+
+
+def measure(
+    unimodal: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], folds: int = 5, pool: int = 32
+) -> Gap:
+    """Probe, retrieval and distance of means on unit vectors (Eq. 10).
+
+    Both vectors of a clip are in the same fold, so that the probe cannot recognise clips.
+    """
+    x, x_projected = l2_normalise(unimodal).numpy(), l2_normalise(projected).numpy()
+    vectors = np.concatenate([x, x_projected])
+    kind, clip = np.repeat([0, 1], len(x)), np.tile(np.arange(len(x)), 2)
+    with threadpool_limits(1):  # small matrices: threads cost more than they save
+        scores = 100 * cross_val_score(
+            LogisticRegression(max_iter=1000), vectors, kind, groups=clip, cv=GroupKFold(folds)
+        )  # fmt: skip
+    low, high = np.clip(t_interval(list(scores)), 0, 100)  # Student's t does not know that accuracies end at 100 %
+    distance = float(np.linalg.norm(x.mean(0) - x_projected.mean(0)))
+    interval = Interval(float(low), float(high))
+    return Gap(float(scores.mean()), interval, _retrieval(x, x_projected, pool), pool, distance)
+
+
+def _retrieval(x: np.ndarray, projected: np.ndarray, pool: int) -> float:
+    """Top-1 accuracy in percent within consecutive pools of clips; the rest that fills no pool is left out."""
+    hits = [
+        (projected[start : start + pool] @ x[start : start + pool].T).argmax(1) == np.arange(pool)
+        for start in range(0, len(x) - pool + 1, pool)
+    ]
+    return 100 * float(np.mean(hits)) if hits else float("nan")
+
+
+def label_probe(representations: Float[Tensor, "clips dim"], labels: Float[Tensor, "clips"], folds: int = 5) -> float:
+    """How much of the clip's label a representation holds: Pearson's r of a ridge probe's held-out predictions."""
+    with threadpool_limits(1):
+        predictions = cross_val_predict(
+            RidgeCV(np.logspace(-3, 3, 7)),
+            representations.numpy(),
+            labels.numpy(),
+            cv=KFold(folds, shuffle=True, random_state=0),
+        )
+    return float(pearsonr(predictions, labels.numpy()).statistic)

@@ -1,0 +1,61 @@
+"""Are the learned labels right? Their distance to true unimodal labels, beside that of y_m ← y.
+
+Nobody could measure this on MOSI or MOSEI, which have no unimodal labels. Every difference to copying has its intervals
+over seeds of stages 1 and 2 and over clips (`comparison`), and its word from `verdicts`, as in the ledger of claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
+from mugkit.errors import UserError
+from mugkit.evaluation import comparison, formats
+from mugkit.evaluation.comparison import LABELS
+from mugkit.evaluation.statistics import mean_std
+from mugkit.evaluation.verdicts import word
+from mugkit.training.label_sources.source import LearnedLabels
+
+MEASURES = ("MAE", "Corr")
+
+
+def compare(dataset: Dataset, learned: Sequence[LearnedLabels]) -> pd.DataFrame:
+    """One row a modality and measure: copying, MUCN over seeds, and their difference with both intervals.
+
+    Args:
+        learned: stage 2's labels, one per seed.
+
+    Raises:
+        UserError: the data set has no true unimodal labels.
+    """
+    if not dataset.has_true_labels:
+        raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
+    rows = [_row(dataset, learned, m, name) for m in MODALITIES for name in MEASURES]
+    return pd.DataFrame(rows)
+
+
+def _row(dataset: Dataset, learned: Sequence[LearnedLabels], modality: str, name: str) -> dict[str, object]:
+    metric, true = LABELS[name], dataset.train.true_labels[modality].astype(np.float64)
+    ours = np.stack([labels.labels[modality].numpy() for labels in learned]).astype(np.float64)
+    copies = np.broadcast_to(dataset.train.labels.astype(np.float64), ours.shape)
+    copied, *values = (float(metric.value(metric.parts(row, true).sum(0))) for row in (copies[0], *ours))
+    mean, std, n = mean_std(values)
+    found = comparison.compare(metric, ours, copies, true)
+    levels = {"modality": MODALITY_NAMES[modality], "measure": name, "copy": copied, "mucn": mean, "mucn_std": std}
+    return {**levels, "n": n, **found, "verdict": word(found, "closer", "farther")}
+
+
+def display(table: pd.DataFrame) -> pd.DataFrame:
+    """The comparison as people read it."""
+    shown = pd.DataFrame(
+        {
+            "y_m ← y": table["copy"].map("{:.3f}".format),
+            "MUCN": formats.spreads("MAE", table["mucn"], table["mucn_std"]),
+            **comparison.columns(table),
+            "MUCN is": table["verdict"],
+        }
+    )
+    return shown.set_index(pd.Index(table["modality"] + ", " + table["measure"], name="labels against the truth"))

@@ -1,0 +1,88 @@
+"""How many parameters a system has (Table 6), counted on shapes alone: no weights are loaded or allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from torch import nn
+
+from mugkit.baselines.base import Shapes
+from mugkit.baselines.self_mm import SelfMM
+from mugkit.config import hyperparameters
+from mugkit.data.schema import LABEL_SCALE, MODALITIES
+from mugkit.data.validate import PAPER_DIMS
+from mugkit.evaluation import published
+from mugkit.evaluation.formats import COUNT
+from mugkit.evaluation.paper_tables import system_of
+from mugkit.evaluation.tables import Row
+from mugkit.experiments.registry import SYSTEMS, import_attribute
+from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
+
+
+def _bert() -> nn.Module:
+    """bert-base-uncased's shapes: the configuration's defaults."""
+    from transformers import BertConfig, BertModel
+
+    return BertModel(BertConfig())
+
+
+def parts(system: str, family: str) -> dict[str, Sequence[nn.Module]]:
+    """The modules that a system trains on a family's features with BERT, without weights.
+
+    Args:
+        system: mug, self-mm, or a baseline with a loss of its own.
+        family: mosi, mosei or sims.
+    """
+    chosen, (acoustic, visual) = SYSTEMS[system], PAPER_DIMS[family]
+    hp = hyperparameters(family, "paper", chosen.changes, chosen.own)
+    dims, rho = {"a": acoustic, "v": visual}, LABEL_SCALE[family]
+    with torch.device("meta"):  # shapes without memory
+        bert = _bert()
+        if chosen.baseline:
+            kind = import_attribute(chosen.baseline)
+            return {"network": [kind(Shapes(768, acoustic, visual, rho, "first"), bert, kind.Config())]}
+        encoder = TextEncoder(bert, hp.network.pooling)
+        if chosen.network:
+            return {"network": [SelfMM(dims, 768, encoder)]}
+        network = MUGNetwork(hp.network, dims, encoder.width, encoder)
+        widths = {"l": hp.network.d_l, "a": hp.network.d_a, "v": hp.network.d_v}
+        shape = (hp.meta.mucn_width, rho, hp.meta.residual, hp.meta.mucn_output_bias)
+        return {"network": [network], "MUCN": [MUCN(widths[m], *shape) for m in MODALITIES]}
+
+
+def count(*modules: nn.Module) -> int:
+    """All parameters of the modules, each once."""
+    unique = {id(p): p.numel() for module in modules for p in module.parameters()}
+    return sum(unique.values())
+
+
+def total(system: str, family: str) -> int:
+    """All parameters that a system trains in any of its stages."""
+    return count(*(module for modules in parts(system, family).values() for module in modules))
+
+
+def by_part(system: str, family: str) -> pd.Series:
+    """A system's parameters by the parts of its network."""
+    found = parts(system, family)
+    sizes = {name: count(child) for name, child in found["network"][0].named_children()}
+    sizes |= {name: count(*modules) for name, modules in found.items() if name != "network"}
+    encoder = count(found["network"][0].get_submodule("language.encoder"))
+    sizes = {"text encoder": encoder, **{k: v - encoder if k == "language" else v for k, v in sizes.items()}}
+    return pd.Series({**sizes, "all": sum(sizes.values())}, name="parameters")
+
+
+def table6(family: str) -> list[Row]:
+    """Table 6: ours at a family's dims beside the paper's number."""
+    return [
+        Row(row, family, {COUNT: {"mean": total(system_of(row), family), "std": None, "n": 1}}, values["mosei"])
+        for row, values in published.TABLE6.items()
+    ]
+
+
+def over_families() -> pd.DataFrame:
+    """The same systems at every data set's dims; the paper has one column and does not say whose it is."""
+    return pd.DataFrame(
+        {family: {row: total(system_of(row), family) for row in published.TABLE6} for family in published.DATASETS}
+    )

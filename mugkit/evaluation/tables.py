@@ -1,0 +1,209 @@
+"""Tables: ours (mean ± std over seeds) beside the paper's, as JSON, CSV and Markdown."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from mugkit import files
+from mugkit.errors import UserError
+from mugkit.evaluation import formats
+from mugkit.evaluation.formats import COUNT
+from mugkit.evaluation.statistics import mean_std
+from mugkit.experiments.experiment import Run
+from mugkit.metrics import HEADLINE
+
+COLUMNS = 7  # of a table that people read, the rows' names among them; files hold the rest
+FIRST = ("MAE", "Acc2", "Corr", "F1", "Acc7", COUNT)  # which metrics are shown where not all have room
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        system: the row's name in the paper, or ours where the paper has none.
+        dataset: the data set of our numbers.
+        metrics: name → mean, std and n over seeds; empty for a row that is only quoted.
+        paper: name → the paper's number, on the paper's data set.
+        origin: 'run' (computed here) or 'quoted' (the paper's number only).
+        needs: what is missing for numbers of ours, e.g. a data set, and the command that brings it.
+        comparable: whether the paper's numbers are on the same data: if not, a difference to them says nothing.
+        differences: another row's system → metric → this row's minus that one's, with both intervals (`comparison`).
+    """
+
+    system: str
+    dataset: str
+    metrics: Mapping[str, Mapping[str, float | int | None]]
+    paper: Mapping[str, float] = field(default_factory=dict)
+    origin: Literal["run", "quoted"] = "run"
+    needs: str = ""
+    comparable: bool = True
+    differences: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        more: dict[str, Any] = {"needs": self.needs} if self.needs else {}
+        more |= {"differences": dict(self.differences)} if self.differences else {}
+        return {"system": self.system, "dataset": self.dataset, "metrics": dict(self.metrics)} | {
+            "paper": dict(self.paper),
+            "origin": self.origin,
+            **more,
+        }
+
+
+def _number(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
+
+
+def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None = None, comparable: bool = True) -> Row:
+    """A row from one system's runs over seeds; a metric undefined in any seed is undefined in the row."""
+    names = runs[0].metrics
+    metrics: dict[str, dict[str, float | int | None]] = {}
+    for name in names:
+        mean, std, n = mean_std([run.metrics[name] for run in runs])
+        metrics[name] = {"mean": _number(mean), "std": _number(std), "n": n}
+    return Row(row, runs[0].spec.dataset, metrics, paper or {}, comparable=comparable)
+
+
+def format_metric(name: str, value: Mapping[str, float | int | None]) -> str:
+    """`47.5 ± 0.6`; errors and correlations with three digits, percentages with one, counts whole and alone."""
+    return formats.spread(name, value["mean"], None if name == COUNT else value["std"])
+
+
+def display(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
+    """What people read: the rows that ran, ours beside the paper's, as many metrics as `COLUMNS` has room for."""
+    ran = [row for row in rows if row.metrics]
+    sides = _sides(ran, metrics) if 3 * len(metrics) < COLUMNS else _sides(ran, metrics)[:2]
+    room = (COLUMNS - 1 - (len({row.dataset for row in ran}) > 1)) // len(sides)
+    chosen = sorted(metrics, key=FIRST.index)[:room]
+    return _table(ran, [name for name in metrics if name in chosen], sides)
+
+
+def rest(rows: Sequence[Row], metrics: Sequence[str], name: str) -> str:
+    """Where to find what `display` leaves out, and what rows without numbers of ours need; empty if it shows all."""
+    count = Counter(row.needs for row in rows if not row.metrics)
+    listed = "; ".join(f"{number} need {needs}" for needs, number in count.items())
+    told = f"Rows that did not run here: {listed}. " if listed else ""
+    hidden = set(metrics) - set(display(rows, metrics).columns.get_level_values(0))
+    return f"{told}All rows and metrics: tables/{name}.md." if told or hidden else ""
+
+
+def whole(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
+    """Every row and metric: ours, the paper's, their difference where the data are the same; what is missing last."""
+    shown = _table(rows, metrics, _sides(rows, metrics))
+    if any(row.needs for row in rows):
+        shown["needs", ""] = [row.needs or "–" for row in rows]
+    return shown
+
+
+def _sides(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """What is shown of a metric: ours, and what any row has of the paper's number and of the difference."""
+    has = {"paper": _quoted, "Δ": _difference}
+    return ["ours", *(s for s, cell in has.items() if any(cell(row, name) != "–" for row in rows for name in metrics))]
+
+
+def _table(rows: Sequence[Row], metrics: Sequence[str], sides: Sequence[str]) -> pd.DataFrame:
+    """Systems down, metrics and their sides across."""
+    cell = {"ours": _ours, "paper": _quoted, "Δ": _difference}
+    columns = {(name, side): [cell[side](row, name) for row in rows] for name in metrics for side in sides}
+    if len({row.dataset for row in rows}) > 1:
+        columns = {("data", ""): [row.dataset for row in rows], **columns}
+    return pd.DataFrame(columns, index=pd.Index([row.system for row in rows], name="system"))
+
+
+def _ours(row: Row, name: str) -> str:
+    return format_metric(name, row.metrics[name]) if name in row.metrics else "–"
+
+
+def _difference(row: Row, name: str) -> str:
+    """Ours minus the paper's."""
+    mean = row.metrics.get(name, {}).get("mean")
+    if mean is None or name not in row.paper or not row.comparable:
+        return "–"
+    return formats.number(name, mean - row.paper[name], signed=True)
+
+
+def _quoted(row: Row, name: str) -> str:
+    """The paper's number as it stands there."""
+    if name not in row.paper:
+        return "–"
+    return f"{row.paper[name]:,.0f}" if name == COUNT else f"{row.paper[name]:g}"
+
+
+def flat(rows: Sequence[Row]) -> pd.DataFrame:
+    """One line a row and metric, of ours or the paper's: mean, std, n, paper's value. The shape of the CSV."""
+    none = {"mean": None, "std": None, "n": 0}
+    lines = [
+        {"system": row.system, "dataset": row.dataset, "metric": name, **row.metrics.get(name, none)}
+        | {"paper": row.paper.get(name), "origin": row.origin, "needs": row.needs}
+        for row in rows
+        for name in dict.fromkeys([*row.metrics, *row.paper])
+    ]
+    return pd.DataFrame(lines)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A GitHub table; a two-line header becomes one, and so do several columns of an index."""
+    header = [" ".join(c).strip() if isinstance(c, tuple) else str(c) for c in table.columns]
+    corner = ", ".join(str(name) for name in table.index.names if name)
+    index = [", ".join(map(str, row)) if isinstance(row, tuple) else str(row) for row in table.index]
+    lines = ["| " + " | ".join([corner, *header]) + " |", "|" + " --- |" * (len(header) + 1)]
+    lines += [
+        "| " + " | ".join(str(value).replace("|", r"\|") for value in [row, *values]) + " |"
+        for row, values in zip(index, table.astype(object).to_numpy(), strict=True)  # whole numbers stay whole
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write(rows: Sequence[Row], metrics: Sequence[str], folder: Path, name: str, caption: str) -> list[Path]:
+    """`name.json` (rows, as `mugkit` promises them), `name.csv` and `name.md`, each atomically."""
+    files.write_json(folder / f"{name}.json", [row.as_json() for row in rows])
+    return [folder / f"{name}.json", *write_text(flat(rows), markdown(whole(rows, metrics)), folder, name, caption)]
+
+
+def page(folder: Path, name: str) -> str:
+    """A written table as pages of text show it: of a table of systems what `display` shows, of another shape all.
+
+    Raises:
+        UserError: there is no such table.
+    """
+    path = folder / f"{name}.md"
+    if not path.is_file():
+        raise UserError("a page shows a table that does not exist", file=path, fix="run `make reproduce`")
+    text, numbers = path.read_text(encoding="utf-8"), folder / f"{name}.json"
+    found = files.read_json(numbers) if numbers.is_file() else []
+    if not (found and "origin" in found[0]):
+        return text
+    rows = [Row(**row) for row in found]
+    known = next((row.metrics for row in rows if row.metrics), {})
+    metrics = [name for name in (*HEADLINE["mosi"], COUNT) if name in known]
+    below = [text.partition("\n\n")[2].strip(), rest(rows, metrics, name)]
+    return f"{markdown(display(rows, metrics))}\n{' '.join(filter(None, below))}\n"
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows as JSON has them: NaN, which JSON does not know, becomes null."""
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def write_frame(table: pd.DataFrame, shown: pd.DataFrame, folder: Path, name: str, caption: str) -> list[Path]:
+    """Like `write`, for a table of its own shape: `table` holds the numbers, `shown` their formatted version."""
+    files.write_json(folder / f"{name}.json", records(table))
+    return [folder / f"{name}.json", *write_text(table, markdown(shown), folder, name, caption)]
+
+
+def write_text(table: pd.DataFrame, shown: str, folder: Path, name: str, caption: str) -> list[Path]:
+    """The CSV and the Markdown of a table."""
+    with files.atomic_path(folder / f"{name}.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    with files.atomic_path(folder / f"{name}.md") as temporary:
+        temporary.write_text(f"{shown}\n{caption}\n", encoding="utf-8")
+    return [folder / f"{name}.csv", folder / f"{name}.md"]

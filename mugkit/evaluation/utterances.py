@@ -1,0 +1,118 @@
+"""Training clips with everything known about their labels: the clip's own, true ones, learned ones over seeds.
+
+The case study (Fig. 6) and the label explorer read the same table and the same entry of a clip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, Dataset, RaggedFrames
+from mugkit.errors import UserError
+from mugkit.evaluation.probes import frame_means
+from mugkit.training.label_sources.source import LearnedLabels
+
+MOMENT_FRAMES = 100_000  # enough for a mean and a deviation
+
+
+@dataclass(frozen=True)
+class Utterances:
+    """The training split of a data set and stage 2's labels of it, one `LearnedLabels` a label seed."""
+
+    dataset: Dataset
+    learned: Sequence[LearnedLabels]
+
+    def __post_init__(self) -> None:
+        clips = len(self.dataset.train)
+        if not self.learned or any(len(learned.labels["l"]) != clips for learned in self.learned):
+            found = [len(learned.labels["l"]) for learned in self.learned]
+            raise UserError(f"learned labels of {found} clips do not fit the {clips} of '{self.dataset.name}'")
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a clip.
+
+        Columns: id, text, y; for each modality true_m (only where known), learned_m (mean over seeds), low_m and
+        high_m (range over seeds); disagreement, the range of the three true labels, or of the learned ones where the
+        truth is unknown; moved, the mean |y_mc − y| over modalities.
+        """
+        split = self.dataset.train
+        columns: dict[str, Any] = {"id": split.ids, "text": split.text, "y": split.labels.astype(float)}
+        if self.dataset.has_true_labels:
+            columns |= {f"true_{m}": split.true_labels[m].astype(float) for m in MODALITIES}
+        for m in MODALITIES:
+            over_seeds = self._labels(m)
+            ends = {f"low_{m}": over_seeds.min(0), f"high_{m}": over_seeds.max(0)}
+            columns |= {f"learned_{m}": over_seeds.mean(0), **ends}
+        table = pd.DataFrame(columns)
+        judged = table[[f"{'true' if self.dataset.has_true_labels else 'learned'}_{m}" for m in MODALITIES]]
+        changes = [np.abs(table[f"learned_{m}"] - table["y"]) for m in MODALITIES]
+        spread = np.ptp(judged.to_numpy(), axis=1).round(4)  # so that ties are ties, whatever a label's last bit
+        return table.assign(disagreement=spread, moved=np.mean(changes, axis=0))
+
+    def _labels(self, modality: str) -> Float[np.ndarray, "seeds clips"]:
+        return np.stack([learned.labels[modality].numpy() for learned in self.learned]).astype(float)
+
+    def entry(self, clip: int) -> dict[str, Any]:
+        """One clip as plain numbers.
+
+        Returns:
+            id, text, y; `true` and `learned` by modality (the latter mean, low and high over seeds); `trajectory`, the
+            same after every meta-epoch; `frames`, the reading of every frame of sound and vision (see `direction`).
+
+        Raises:
+            UserError: there is no clip of that position.
+        """
+        if not 0 <= clip < len(self.table):
+            raise UserError(f"no clip {clip}", field="clip", fix=f"positions are 0 to {len(self.table) - 1}")
+        row = self.table.iloc[clip]
+        true = {m: round(float(row[f"true_{m}"]), 4) for m in MODALITIES if f"true_{m}" in row}
+        paths = {m: np.stack([learned.trajectory[m][:, clip].numpy() for learned in self.learned]) for m in MODALITIES}
+        return {
+            "id": row["id"], "text": row["text"], "y": round(float(row["y"]), 4), "true": true,
+            "learned": {m: _summary(self._labels(m)[:, clip]) for m in MODALITIES},
+            "trajectory": {m: _summary(path) for m, path in paths.items()},
+            "frames": {m: self.readings(m, clip).round(3).tolist() for m in self.dataset.train.sequences},
+        }  # fmt: skip
+
+    def readings(self, modality: str, clip: int) -> Float[np.ndarray, "length"]:
+        """What each frame says on its own: its coordinate along `direction`, in deviations of all training frames."""
+        mean, weights = self._directions[modality]
+        return (self.dataset.train.sequences[modality][clip].astype(np.float64) - mean) @ weights
+
+    @cached_property
+    def _directions(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        train = self.dataset.train
+        return {m: direction(train.sequences[m], train.labels) for m in FRAME_MODALITIES if m in train.sequences}
+
+
+def _summary(over_seeds: Float[np.ndarray, "seeds *epochs"]) -> dict[str, Any]:
+    """Mean and range over seeds."""
+    parts = {"mean": over_seeds.mean(0), "low": over_seeds.min(0), "high": over_seeds.max(0)}
+    return {name: np.round(values.astype(float), 4).tolist() for name, values in parts.items()}
+
+
+def direction(
+    sequences: RaggedFrames, labels: Float[np.ndarray, "clips"]
+) -> tuple[Float[np.ndarray, "dim"], Float[np.ndarray, "dim"]]:
+    """The mean frame, and weights that turn a frame into one number that rises with the clip's label.
+
+    Each dim is standardised and weighted by the correlation of its mean over a clip with y; the whole is scaled so
+    that it has deviation 1 over frames. It needs no unimodal label, and shows *when* a stream speaks, not how well.
+    """
+    frames = sequences.frames[:: -(-len(sequences.frames) // MOMENT_FRAMES)].astype(np.float64)
+    mean, std = frames.mean(0), frames.std(0)
+    scale = np.where(std > 0, std, 1.0)
+    clips = (frame_means(sequences) - mean) / scale
+    spread = clips.std(0) * labels.std()
+    covariance = (clips - clips.mean(0)).T @ (labels - labels.mean()) / len(labels)
+    weights = np.divide(covariance, spread, out=np.zeros_like(covariance), where=spread > 0) / scale
+    deviation = float(((frames - mean) @ weights).std())
+    return mean, weights / (deviation or 1.0)

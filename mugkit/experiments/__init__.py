@@ -1,0 +1,1 @@
+"""From a specification to a stored result: registry of systems, run store, scheduler, searches."""

@@ -1,0 +1,97 @@
+"""What a notebook writes: figures with their numbers beside them, and the manifest that says how they came about."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from filelock import FileLock
+from matplotlib.figure import Figure
+
+from mugkit import files
+from mugkit.config import Profile
+from mugkit.data.schema import Dataset
+from mugkit.device import choose_device
+from mugkit.experiments.store import versions
+
+NO_RESULT = "smoke: these numbers mean nothing"  # on everything that a profile of too few epochs makes
+
+
+@dataclass
+class Outputs:
+    """Collects what one notebook writes below `folder`, then enters it into `manifest.json`.
+
+    Attributes:
+        folder: where figures and tables go.
+        notebook: its file name without ending.
+    """
+
+    folder: Path
+    notebook: str
+    profile: Profile
+    dataset: Dataset
+    started: float = field(default_factory=time.perf_counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def note(self, paths: Sequence[Path]) -> None:
+        """Remembers written files and when they were done."""
+        for path in paths:
+            name = path.relative_to(self.folder).as_posix()
+            self.seconds[name] = round(time.perf_counter() - self.started, 1)
+
+    def figure(self, figure: Figure, name: str, numbers: Any) -> None:
+        """`name.png`, `name.svg` and the plotted numbers as `name.json`."""
+        if self.profile.name == "smoke":
+            figure.text(0.5, 0.5, NO_RESULT, rotation=20, alpha=0.35, fontsize=18, ha="center", va="center")
+        targets = save_figure(figure, self.folder, name)
+        files.write_json(self.folder / f"{name}.json", numbers)
+        self.note([*targets, self.folder / f"{name}.json"])
+
+    def entry(self, name: str) -> dict[str, Any]:
+        """One output's line in the manifest."""
+        return {
+            "notebook": self.notebook, "dataset": self.dataset.name, "data": self.dataset.fingerprint,
+            "profile": self.profile.name, "seeds": [*self.profile.seeds, *self.profile.more_seeds],
+            "versions": versions(),
+            "device": str(choose_device()), "seconds": self.seconds[name], "sha256": files.sha256(self.folder / name),
+        }  # fmt: skip
+
+    def finish(self) -> list[str]:
+        """Enters everything into the manifest, beside what other notebooks entered; returns the names."""
+        enter(self.folder, self.notebook, {name: self.entry(name) for name in self.seconds})
+        return sorted(self.seconds)
+
+
+def enter(folder: Path, maker: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Puts a maker's outputs into the folder's `manifest.json`, in place of those that it entered before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "manifest.json"
+    (files.home() / "runs").mkdir(parents=True, exist_ok=True)
+    with FileLock(files.home() / "runs" / "manifest.lock"):
+        before = files.read_json(path) if path.exists() else {}
+        kept = {name: entry for name, entry in before.items() if entry.get("notebook") != maker}
+        files.write_json(path, dict(sorted({**kept, **entries}.items())))
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """`name.png` and `name.svg`.
+
+    SVG is written without its date and with fixed element names, so that equal pictures are equal files.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    targets = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+        for target in targets:
+            _save(figure, target)
+    return targets
+
+
+def _save(figure: Figure, target: Path) -> None:
+    ending = target.suffix[1:]
+    metadata = {"Date": None} if ending == "svg" else {"Software": None}
+    with files.atomic_path(target) as temporary:
+        figure.savefig(temporary, format=ending, dpi=150, bbox_inches="tight", metadata=metadata)

@@ -1,0 +1,384 @@
+"""The systems of the paper's tables, and what it takes to run one.
+
+A system is a name, the rows it stands for, and how it differs from MUG. The MUG family, Self-MM, SUGRM and MLC are one
+multi-task training with different sources of unimodal labels; every other baseline is a network with a loss of its
+own. All of them are trained, stopped and tested by `mugkit.training.trainer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from pkgutil import resolve_name
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from mugkit.config import Hyperparameters, Preset, Profile, RunSpec, chosen, profile
+from mugkit.data import encoders
+from mugkit.data.loader import TextLevel
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.device import choose_device
+from mugkit.errors import unknown_name
+from mugkit.experiments.store import Compute, Store, code_fingerprint
+from mugkit.threads import cpu_threads
+from mugkit.training import joint
+from mugkit.training.checkpoint import Checkpoint
+from mugkit.training.divergence import of_clips
+from mugkit.training.label_sources import source as labels
+from mugkit.training.label_sources.source import LearnedLabels
+from mugkit.training.meta import meta_learn
+from mugkit.training.pretrain import SavedRepresentations, pretrain
+from mugkit.training.trainer import Build, save_result, train_and_test
+
+LabelKind = Literal["none", "copy", "true", "mucn", "ulgm", "sugrm", "mlc"]
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class System:
+    """One system.
+
+    Attributes:
+        name: as on the command line.
+        rows: the rows of the paper's tables that it stands for.
+        where: the module that implements it.
+        labels: its source of unimodal labels in stage 3.
+        changes: fields that differ from MUG's under every profile.
+        own: what its own paper has in place of Table 2; a profile that narrows MUG narrows it too.
+        on: the same for single families of data sets, on top of `own`.
+        network: a module of `mugkit.baselines` whose `build` makes another multi-task network in place of MUG's.
+        level: what a multi-task network reads of the text.
+        baseline: `module:class` of a baseline with a loss of its own.
+        t5: it reads text with T5.
+        needs: the modalities it cannot do without.
+        title: how tables name it where the paper has no row of it.
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    where: str
+    labels: LabelKind = "mucn"
+    changes: Mapping[str, Any] = field(default_factory=_nothing)
+    own: Mapping[str, Any] = field(default_factory=_nothing)
+    on: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
+    network: str = ""
+    level: TextLevel = "pooled"
+    baseline: str = ""
+    t5: bool = False
+    needs: tuple[str, ...] = MODALITIES
+    title: str = ""
+
+    @property
+    def tuned_as(self) -> str:
+        """The system whose chosen hyperparameters it takes."""
+        return "mug" if self.name in _LIKE_MUG else self.name
+
+    @property
+    def row(self) -> str:
+        """Its name in tables."""
+        return self.title or self.rows[0]
+
+
+def _baseline(name: str, row: str, cls: str, **more: Any) -> System:
+    """A baseline whose file is named as it is."""
+    module = name.replace("-", "_")
+    return System(
+        name, (row,) if row else (), f"mugkit/baselines/{module}.py", "none", baseline=f"{module}:{cls}", **more
+    )
+
+
+_MUG_FAMILY = (
+    System("mug", ("MUG", "MUG (BERT)"), "mugkit/stages/"),
+    System("mug-t5", ("MUG (T5)",), "mugkit/models/mug.py", t5=True),
+    System(
+        "mug-without-unimodal",
+        ("W/O Unimodal Tasks", "MUG (Without Unimodal Tasks)"),
+        "mugkit/training/joint.py",
+        labels="none",
+    ),
+    System(
+        "mug-without-multimodal-denoising",
+        ("W/O Multimodal Denoising Task",),
+        "mugkit/training/meta.py",
+        changes={"multimodal_denoising": False},
+    ),
+    System(
+        "mug-without-contrastive",
+        ("W/O Contrastive Learning",),
+        "mugkit/training/pretrain.py",
+        changes={"gamma": 0.0},
+    ),
+    System("copy", ("y_mc ← y",), "mugkit/training/label_sources/source.py", labels="copy"),
+    System("mug-true-labels", ("MUG (With True Label)",), "mugkit/training/label_sources/source.py", labels="true"),
+)
+_LABEL_LEARNERS = (
+    System(
+        "self-mm",
+        ("Self-MM",),
+        "mugkit/baselines/self_mm.py",
+        labels="ulgm",
+        changes={"beta": 1.0},
+        own={"batch_size": 16, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
+        on={"mosei": {"batch_size": 32}, "sims": {"batch_size": 32}},
+        network="self_mm",
+    ),
+    System("ulgm", (), "mugkit/training/label_sources/ulgm.py", labels="ulgm", title="ULGM on MUG's networks"),
+    System(
+        "sugrm",
+        ("SUGRM",),
+        "mugkit/baselines/sugrm.py",
+        labels="sugrm",
+        changes={"beta": 1.0},
+        own={"batch_size": 128, "learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
+        network="sugrm",
+        level="tokens",
+    ),
+    System("mlc", ("MLC",), "mugkit/training/label_sources/mlc.py", labels="mlc"),
+)
+# Learning rates, batches and patience are each paper's for MOSI, where it gives them.
+_BASELINES = (
+    _baseline("tfn", "TFN", "TFN", own={"learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 0.01}),
+    _baseline(
+        "lmf",
+        "LMF",
+        "LMF",
+        own={"batch_size": 32, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
+    ),
+    _baseline(
+        "mfn",
+        "MFN",
+        "MFN",
+        own={"batch_size": 128, "learning_rate": 0.01, "text_learning_rate": 5e-5, "weight_decay": 0.0},
+    ),
+    _baseline(
+        "graph-mfn",
+        "Graph-MFN",
+        "GraphMFN",
+        own={"batch_size": 32, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 0.0},
+    ),
+    _baseline(
+        "mult",
+        "MulT",
+        "MulT",
+        # Its paper has no BERT: Self-MM's rate for that.
+        own={"batch_size": 128, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 0.0}
+        | {"clip_norm": 0.8},
+    ),
+    _baseline(
+        "mfm",
+        "MFM",
+        "MFM",
+        own={"batch_size": 32, "learning_rate": 0.01, "text_learning_rate": 5e-5, "weight_decay": 0.0},
+    ),
+    _baseline(
+        "misa", "MISA", "MISA", own={"batch_size": 64, "learning_rate": 1e-4, "weight_decay": 0.0, "patience": 6}
+    ),
+    _baseline(
+        "mmim",
+        "MMIM",
+        "MMIM",
+        own={"batch_size": 32, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-4}
+        | {"max_epochs": 40, "patience": 10},
+    ),
+    _baseline("hycon", "HyCon", "HyCon"),
+    _baseline(
+        "cubemlp",
+        "CubeMLP",
+        "CubeMLP",
+        own={"batch_size": 128, "learning_rate": 4e-3, "text_learning_rate": 4e-5, "weight_decay": 0.0}
+        | {"max_epochs": 70},
+    ),
+    _baseline("aobert", "AOBERT", "AOBERT"),
+    _baseline(
+        "unimse",
+        "UniMSE (T5)",
+        "UniMSE",
+        t5=True,
+        own={"batch_size": 96, "learning_rate": 1e-4, "text_learning_rate": 3e-4, "weight_decay": 1e-4},
+    ),
+    _baseline("text-only", "", "TextOnly", needs=("l",), title="text only"),
+)
+SYSTEMS: Mapping[str, System] = {one.name: one for one in (*_MUG_FAMILY, *_LABEL_LEARNERS, *_BASELINES)}
+
+
+# They differ from MUG in one thing, so in nothing else: Table 5's rows, and a label source on MUG's networks.
+_LIKE_MUG = {one.name for one in _MUG_FAMILY} - {"mug-t5"} | {"ulgm"}
+
+
+def system(name: str) -> System:
+    """The system of that name; a UserError names the nearest one otherwise."""
+    if name not in SYSTEMS:
+        raise unknown_name("system", name, SYSTEMS)
+    return SYSTEMS[name]
+
+
+def seeds_of(name: str, profile: Profile) -> tuple[int, ...]:
+    """The seeds of a system's rows under a profile: more for those on MUG's networks."""
+    wanted = system(name)
+    return profile.seeds if wanted.baseline or wanted.network else profile.seeds + profile.more_seeds
+
+
+def configuration(spec: RunSpec, family: str) -> Hyperparameters:
+    """All hyperparameters of a run on a family of data sets."""
+    wanted = system(spec.system)
+    if spec.preset not in (presets := get_args(Preset)):
+        raise unknown_name("preset", spec.preset, presets)
+    tuned = chosen(wanted.tuned_as, family, spec.profile) if spec.preset == "chosen" else {}
+    own = {**wanted.own, **wanted.on.get(family, {})}
+    return spec.hyperparameters(family, {**tuned, **wanted.changes}, own, wanted.t5)
+
+
+@dataclass(frozen=True, repr=False)
+class Experiment:
+    """One run taken apart: what each stage depends on, and how it is computed if it is not stored yet.
+
+    Configuration and identities are worked out once: planning hundreds of runs asks for them thousands of times.
+    """
+
+    spec: RunSpec
+    dataset: Dataset
+    store: Store
+    device: str = "auto"
+
+    def __repr__(self) -> str:
+        changes = "".join(f", {name}={value}" for name, value in self.spec.changes)
+        run = f"{self.spec.system} on {self.dataset.name}, seed {self.spec.seed}{changes}"
+        return f"Experiment({run}); train it with .representations(), .learned_labels(), .result()"
+
+    @property
+    def system(self) -> System:
+        return system(self.spec.system)
+
+    @cached_property
+    def hp(self) -> Hyperparameters:
+        return configuration(self.spec, self.dataset.family)
+
+    @cached_property
+    def _ground(self) -> dict[str, Any]:
+        """What every identity rests on."""
+        threads = profile(self.spec.profile).threads
+        encoder = encoders.identity(self.hp.network.text_encoder)
+        return {"code": code_fingerprint(), "data": self.dataset.fingerprint, "encoder": encoder, "threads": threads}
+
+    @cached_property
+    def pretraining(self) -> dict[str, Any]:
+        """Identity of stage 1: it does not depend on what stages 2 and 3 do."""
+        parts = {name: asdict(getattr(self.hp, name)) for name in ("network", "optimization", "pretraining")}
+        return {"stage": 1, "seed": self.spec.label_seed, **self._ground, **parts}
+
+    @cached_property
+    def learning(self) -> dict[str, Any]:
+        """Identity of stage 2."""
+        return {"stage": 2, "seed": self.spec.label_seed, "from": self.pretraining, "meta": asdict(self.hp.meta)}
+
+    @cached_property
+    def training(self) -> dict[str, Any]:
+        """Identity of stage 3, or of a baseline's training."""
+        parts = {name: asdict(getattr(self.hp, name)) for name in ("network", "optimization", "joint")}
+        if self.system.labels == "mlc":
+            parts["meta"] = asdict(self.hp.meta)
+        given = self.learning if self.system.labels == "mucn" else self.system.labels
+        return {"stage": 3, "seed": self.spec.seed, "labels": given, **self._ground, **parts} | self._other_network
+
+    @cached_property
+    def _other_network(self) -> dict[str, Any]:
+        """What a network other than MUG's adds to the identity: its file and its configuration."""
+        made_by = self.system.network or self.system.baseline
+        if not made_by:
+            return {}
+        sources = ("baselines/base.py", f"baselines/{made_by.partition(':')[0]}.py")
+        return {"made_by": made_by, "made_from": code_fingerprint(*sources), "sizes": asdict(self._config())}
+
+    def _get(self, kind: str, identity: dict[str, Any], compute: Compute) -> Path:
+        with cpu_threads(profile(self.spec.profile).threads):
+            return self.store.get(kind, identity, compute)
+
+    def representations(self) -> Path:
+        """Stage 1's folder."""
+
+        def compute(folder: Path, checkpoint: Checkpoint) -> None:
+            pretrain(self.dataset, self.hp, self.spec.label_seed, folder, checkpoint, self.device)
+
+        return self._get("pretrain", self.pretraining, compute)
+
+    def learned_labels(self) -> Path:
+        """Stage 2's folder; runs stage 1 first if need be."""
+        saved = self.representations() / "representations.safetensors"
+
+        def compute(folder: Path, checkpoint: Checkpoint) -> None:
+            rho, seed = self.dataset.label_scale, self.spec.label_seed
+            with of_clips(self.dataset.train.ids):
+                meta_learn(SavedRepresentations.load(saved), self.hp.meta, rho, seed, folder, checkpoint, self.device)
+
+        return self._get("labels", self.learning, compute)
+
+    def check(self) -> None:
+        """Whether everything the run starts from is there.
+
+        Raises:
+            UserError: the data set lacks a modality or true unimodal labels, or the text encoder is not installed.
+        """
+        self.dataset.require(self.system.needs, f"system '{self.system.name}'")
+        if self.system.labels == "true":
+            labels.true(self.dataset)
+        encoders.locate(self.hp.network.text_encoder)
+
+    def label_source(self) -> labels.LabelSource:
+        """What stage 3 learns unimodal tasks from."""
+        sources: dict[str, Callable[[], labels.LabelSource]] = {
+            "none": labels.NoLabels,
+            "copy": lambda: labels.copied(self.dataset),
+            "true": lambda: labels.true(self.dataset),
+            "mucn": lambda: labels.learned(LearnedLabels.load(self.learned_labels())),
+            **{name: partial(labels.online, name, self.dataset, self.hp) for name in labels.ONLINE},
+        }
+        return sources[self.system.labels]()
+
+    def _config(self) -> Any:
+        """The sizes of a baseline, or of a multi-task network of its own, under this profile."""
+        light = profile(self.spec.profile).light
+        if self.system.network:
+            return import_attribute(f"{self.system.network}:sizes")(self.dataset.family, light)
+        kind = import_attribute(self.system.baseline)
+        return replace(kind.Config(), **kind.light) if light else kind.Config()
+
+    @property
+    def level(self) -> TextLevel:
+        """What of the text the network reads."""
+        level: TextLevel = import_attribute(self.system.baseline).level if self.system.baseline else self.system.level
+        return level
+
+    def builder(self) -> Build:
+        """Builds the network of stage 3, or the baseline, with its objective."""
+        if self.system.baseline:
+            from mugkit.baselines.base import builder
+
+            kind, device = import_attribute(self.system.baseline), choose_device(self.device)
+            return builder(kind, self._config(), self.hp.network, self.dataset, device)
+        made_by = self.system.network
+        network = partial(import_attribute(f"{made_by}:build"), sizes=self._config()) if made_by else None
+        return joint.builder(self.dataset, self.hp, self.label_source(), self.device, network)
+
+    def result(self) -> Path:
+        """The run's folder; runs whatever is missing."""
+
+        def compute(folder: Path, checkpoint: Checkpoint) -> None:
+            result = train_and_test(
+                self.dataset, self.hp, self.builder(), self.spec.seed, folder, checkpoint, self.device, self.level
+            )
+            save_result(folder, result)
+
+        return self._get("train", self.training, compute)
+
+    def finished(self) -> bool:
+        return self.store.has("train", self.training)
+
+
+def import_attribute(name: str) -> Any:
+    """`module:attribute` of `mugkit.baselines`; imported when it is needed."""
+    return resolve_name(f"mugkit.baselines.{name}")

@@ -1,0 +1,203 @@
+"""Random search over hyperparameters (section 4.4: fifty trials), chosen by validation alone.
+
+A trial is a run of the run store: a search that was interrupted resumes, one that was made before is read, and a
+larger one with the same seed reuses the smaller.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+from sklearn.model_selection import ParameterSampler
+
+from mugkit.config import RunSpec, profile
+from mugkit.errors import UserError
+from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.experiment import Run
+from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
+from mugkit.experiments.search_space import Dimension, distributions, of_system
+
+log = logging.getLogger(__name__)
+
+SELECTED_BY = "MAE"  # of the validation split; training stops by the same loss
+DIGITS = 6  # of an error in records
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration that was tried.
+
+    Attributes:
+        number: its place in the order of drawing, from 0.
+        values: what was drawn: field → value.
+        valid: MAE of the validation split, to as many digits as records have; NaN: its training failed.
+        run: the finished run; None: its training failed, or it is read from a record.
+    """
+
+    number: int
+    values: Mapping[str, Any]
+    valid: float
+    run: Run | None = None
+
+
+@dataclass(frozen=True)
+class Search:
+    """A finished search. No test score is in it, so none can be chosen by.
+
+    Attributes:
+        base: the run that all trials vary: Table 2's values under the profile.
+        seed: of the draws.
+        trials: in the order of drawing.
+        finals: of trials that were run with more seeds, number → validation error with each; the winner is one of them.
+    """
+
+    base: RunSpec
+    seed: int
+    trials: list[Trial]
+    finals: Mapping[int, list[float]] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Trial:
+        """The trial with the best validation score; of equal ones the first."""
+        return self.trials[choose([self.score(trial) for trial in self.trials])]
+
+    def score(self, trial: Trial) -> float:
+        """What a trial is judged by: its validation error; if there are finalists their mean, and NaN for the rest."""
+        if not self.finals:
+            return trial.valid
+        return fmean(self.finals.get(trial.number, [math.nan]))
+
+    @property
+    def finished(self) -> list[Trial]:
+        """The trials whose training did not fail."""
+        return [one for one in self.trials if math.isfinite(one.valid)]
+
+    def frame(self) -> pd.DataFrame:
+        """One row a trial: number, the drawn fields, and `valid` (MAE)."""
+        return pd.DataFrame([{"trial": one.number, **one.values, "valid": one.valid} for one in self.trials])
+
+
+def choose(valid: Sequence[float]) -> int:
+    """Which trial wins: the lowest validation error. Test scores are not an argument.
+
+    Raises:
+        UserError: no trial has a finite score.
+    """
+    finite = [i for i, value in enumerate(valid) if math.isfinite(value)]
+    if not finite:
+        raise UserError("no trial has a validation score", fix="see the errors above; try other values")
+    return min(finite, key=lambda i: valid[i])
+
+
+def specifications(
+    system: str, dataset: str, profile_name: str, trials: int, seed: int = 1111,
+    space: Mapping[str, Dimension] | None = None,
+) -> list[tuple[dict[str, Any], RunSpec]]:  # fmt: skip
+    """What a search will try, drawn but not run: pairs of drawn values and run.
+
+    Args:
+        trials: how many configurations.
+        seed: of the draws; the first n of more trials are the same.
+        space: what may change; None: all that the system reads.
+
+    Raises:
+        UserError: an unknown system, profile or data set, or fewer than one trial.
+    """
+    if trials < 1:
+        raise UserError(f"{trials} is not possible", field="--trials", fix="give a number of at least 1")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"{seed} is not possible", field="--seed", fix="give a number from 0 to 4294967295")
+    work = experiment.work(trial(system, dataset, profile_name, {}))
+    ranges = distributions(of_system(work.system) if space is None else space, work.hp)
+    drawn = [_plain(values) for values in ParameterSampler(ranges, trials, random_state=seed)]
+    return [(values, trial(system, dataset, profile_name, values)) for values in drawn]
+
+
+def trial(system: str, dataset: str, profile_name: str, values: Mapping[str, Any]) -> RunSpec:
+    """One trial: a whole run, Table 2's values with the drawn ones on top, so that it stays the same run for ever."""
+    first = profile(profile_name).seeds[0]
+    return RunSpec(system, dataset, first, profile_name, first, tuple(sorted(values.items())), "table2")
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Python's own numbers, drawn ones with two digits: nobody could tell more apart, and people can read them."""
+    plain = {name: getattr(value, "item", lambda value=value: value)() for name, value in values.items()}
+    return {name: float(f"{v:.2g}") if isinstance(v, float) else v for name, v in sorted(plain.items())}
+
+
+def search(
+    system: str, dataset: str, profile_name: str, trials: int | None = None, seed: int = 1111,
+    execution: ExecutionConfig = LOCAL, space: Mapping[str, Dimension] | None = None,
+) -> Search:  # fmt: skip
+    """Draws configurations, runs what is not stored yet, and returns them with their scores.
+
+    Args:
+        trials: how many; None: as many as the profile says.
+        space: what may change; None: all that the system reads.
+
+    Raises:
+        UserError: see `specifications`; or every trial failed.
+    """
+    count = profile(profile_name).trials if trials is None else trials
+    pairs = specifications(system, dataset, profile_name, count, seed, space)
+    runs = finished([spec for _, spec in pairs], execution)
+    made = [tried(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
+    return Search(trial(system, dataset, profile_name, {}), seed, made)
+
+
+def tried(number: int, values: Mapping[str, Any], run: Run | None) -> Trial:
+    """A trial that was made here."""
+    return Trial(number, values, error(run.valid_metrics) if run else math.nan, run)
+
+
+def error(metrics: Mapping[str, float | None]) -> float:
+    """The MAE of a run's metrics as records have it; NaN if there is none."""
+    value = metrics.get(SELECTED_BY)
+    return math.nan if value is None else round(value, DIGITS)
+
+
+def finished(specs: Sequence[RunSpec], execution: ExecutionConfig = LOCAL) -> list[Run | None]:
+    """Runs all; a configuration whose training fails is a result too (None), as long as another one succeeds.
+
+    Raises:
+        UserError: all failed.
+    """
+    try:
+        return list(scheduler.run_all(specs, execution))
+    except UserError:
+        done = [_again(spec, execution.device) for spec in specs]
+        if not any(done):
+            raise
+        return done
+
+
+def _again(spec: RunSpec, device: str) -> Run | None:
+    """A second try in this process: training that diverges says so again; a worker that was killed does not count."""
+    try:
+        return experiment.run(spec, device=device)
+    except UserError as error:
+        log.warning("%s, seed %d, %s: %s", spec.system, spec.seed, dict(spec.changes), error)
+        return None
+
+
+def settings(found: Search) -> str:
+    """The best trial's values as `mugkit run` takes them."""
+    return " ".join(f"--set {name}={value}" for name, value in found.best.values.items())
+
+
+def by_lot(found: Search, others: int = 2, seed: int = 1111) -> list[Trial]:
+    """The best trial and some of the other finished ones, drawn by lot: to be run again."""
+    rest = [one for one in found.finished if one != found.best]
+    return [found.best, *random.Random(seed).sample(rest, min(others, len(rest)))]
+
+
+def specification(found: Search, one: Trial) -> RunSpec:
+    """The run that a trial of a search is."""
+    return trial(found.base.system, found.base.dataset, found.base.profile, one.values)

@@ -1,0 +1,147 @@
+"""The run store: results addressed by what they are made of, written whole or not at all, computed once.
+
+A result's identity is a JSON value (hyperparameters, seed, data fingerprint, code fingerprint, the identities of
+what it was made from). Its folder's name is the hash of that value, so asking for the same thing again finds it.
+
+    runs/<kind>/<key>/   artifacts, and done.json: identity, seconds, versions, SHA-256 of every artifact
+    runs/partial/<key>/  the checkpoint of an interrupted computation
+    runs/locks/<key>     held while a process computes; others wait, then reuse
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+
+from mugkit import __version__, files
+from mugkit.errors import UserError
+from mugkit.experiments import stale
+from mugkit.training.checkpoint import Checkpoint
+
+log = logging.getLogger(__name__)
+PAUSE = 1.0  # seconds from one state of an unfinished computation to the next: in `quick` an epoch takes less
+
+# A change to any of these can change a number; a change elsewhere (tables, figures, command line) cannot.
+_NUMERIC_CODE = (
+    *("config.py", "metrics.py", "models", "training"),
+    *(f"data/{name}.py" for name in ("batch", "encoders", "loader", "offline_t5", "schema", "text")),
+)
+
+Compute = Callable[[Path, Checkpoint], None]
+
+
+@functools.cache
+def code_fingerprint(*more: str) -> str:
+    """SHA-256 over the sources that decide numbers; part of every identity, so edited code recomputes.
+
+    Args:
+        more: further sources, relative to the package: a baseline's own file.
+    """
+    root = Path(__file__).parents[1]
+    sources = [
+        p
+        for part in (*_NUMERIC_CODE, *more)
+        for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
+    ]
+    return files.digest({str(p.relative_to(root)): files.sha256(p) for p in sorted(sources)})
+
+
+def versions() -> dict[str, str]:
+    """What a number may depend on besides our code."""
+    rest = {name: metadata.version(name) for name in ("transformers", "numpy")}  # transformers takes long to import
+    # torch's own word has the build in it (+cpu, +cu132), the package's metadata only sometimes.
+    return {"mugkit": __version__, "python": platform.python_version(), "torch": str(torch.__version__), **rest}
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder of results; safe to share between processes."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Store:
+        return cls(files.home() / "runs")
+
+    def folder(self, kind: str, identity: Any) -> Path:
+        """Where the result of that identity lies, or would lie."""
+        return self.root / kind / files.digest(identity)[:20]
+
+    def has(self, kind: str, identity: Any) -> bool:
+        return self.intact(self.folder(kind, identity))
+
+    def get(self, kind: str, identity: Any, compute: Compute) -> Path:
+        """The result's folder; computes it first if it is not there, resuming from its checkpoint.
+
+        Args:
+            compute: writes artifacts into the folder it is given; may save its state in the checkpoint.
+        """
+        folder = self.folder(kind, identity)
+        if self.intact(folder):
+            shutil.rmtree(self.root / "partial" / folder.name, ignore_errors=True)  # killed just before it did so
+            return folder
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with FileLock(locks / folder.name):
+            if not self.intact(folder):  # another process may have finished it while we waited
+                self._compute(folder, identity, compute)
+        return folder
+
+    def _compute(self, folder: Path, identity: Any, compute: Compute) -> None:
+        files.remove_stale_temporaries(self.root)
+        if not folder.exists():  # a damaged one is told already
+            stale.warn_stale(folder.parent, identity)
+        partial = self.root / "partial" / folder.name
+        started = time.perf_counter()
+        with files.atomic_folder(folder, replace=True) as temporary:
+            compute(temporary, Checkpoint(partial / "checkpoint.pt", PAUSE))
+            artifacts = {p.name: files.sha256(p) for p in sorted(temporary.iterdir())}
+            seconds = round(time.perf_counter() - started, 3)
+            about = {"identity": identity, "seconds": seconds, "versions": versions(), "files": artifacts}
+            files.write_json(temporary / "done.json", about)
+        shutil.rmtree(partial, ignore_errors=True)
+
+    def intact(self, folder: Path) -> bool:
+        """Whether a finished result is there with every artifact unchanged; a damaged one is told and recomputed."""
+        if not folder.is_dir():
+            return False
+        try:
+            expected = files.read_json(folder / "done.json")["files"]
+            outside = [name for name in expected if Path(name).name != name]  # of another's making: may never end
+            damaged = outside or [name for name, value in expected.items() if files.sha256(folder / name) != value]
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # whatever a damaged JSON file holds
+            damaged = [str(error)]
+        if damaged:
+            log.warning("%s: damaged (%s); computing it again", folder, ", ".join(damaged))
+        return not damaged
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """`result.json` of a finished run.
+
+    Raises:
+        UserError: the folder holds no result.
+    """
+    path = folder / "result.json"
+    if not path.is_file():
+        raise UserError("no result here", file=path, fix="run it again with `mugkit run`")
+    result: dict[str, Any] = files.read_json(path)
+    return result

@@ -1,0 +1,119 @@
+"""Many runs taken apart: one task for every stored thing that is not there yet."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from mugkit import files
+from mugkit.config import RunSpec
+from mugkit.errors import UserError
+from mugkit.experiments import stale
+from mugkit.experiments.registry import Experiment
+from mugkit.experiments.store import Store
+
+Stage = Literal["pretrain", "labels", "train"]
+STAGES: tuple[Stage, ...] = ("pretrain", "labels", "train")
+VISIBLE_WITHIN = 90.0  # seconds: file systems on a network keep what they know of a folder for up to a minute
+# How to set an experiment up with a store and a device, here or on a node: a function of a module, or a partial one.
+Recipe = Callable[[Store, str], Experiment]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One stage of one run.
+
+    Attributes:
+        spec: of the run, which the recipe sets up.
+        folder: where its result will lie.
+        needs: the folder of the stage before it, if that has to be computed first.
+    """
+
+    stage: Stage
+    spec: RunSpec
+    recipe: Recipe = field(compare=False)
+    folder: Path
+    needs: Path | None
+
+    def __str__(self) -> str:
+        return f"{self.spec.system} on {self.spec.dataset}, seed {self.spec.seed}, {self.stage}"
+
+
+def stages_of(experiment: Experiment) -> tuple[Stage, ...]:
+    """The stages a run consists of: those whose labels are not learned need stage 3 only."""
+    return STAGES if experiment.system.labels == "mucn" else STAGES[2:]
+
+
+def identity_of(experiment: Experiment, stage: Stage) -> dict[str, Any]:
+    """What one stage of a run is made of."""
+    return {"pretrain": experiment.pretraining, "labels": experiment.learning, "train": experiment.training}[stage]
+
+
+def folder_of(experiment: Experiment, stage: Stage) -> Path:
+    """Where one stage of a run lies, or would lie."""
+    return experiment.store.folder(stage, identity_of(experiment, stage))
+
+
+def plan(
+    recipes: Sequence[Recipe], store: Store, device: str, until: Stage = "train", learn: Sequence[Recipe] = ()
+) -> list[Task]:
+    """What is missing, each once however many runs share it; stages in order, so that a task follows what it needs.
+
+    A stage begins with one task for each text encoder. A frozen encoder reads a split's texts once, and whoever else
+    needs them waits: so that one worker reads them with one encoder while another does with the next.
+
+    Args:
+        until: the last stage wanted of `recipes`.
+        learn: runs of which stage 2 is the last one wanted.
+    """
+    found: dict[Path, Task] = {}
+    first: dict[tuple[Stage, str], Path] = {}
+    wanted = [(recipe, STAGES.index("labels")) for recipe in learn]
+    wanted += [(recipe, STAGES.index(until)) for recipe in recipes]
+    runs = [(recipe, recipe(store, device), last) for recipe, last in wanted]
+    for number, stage in enumerate(STAGES):
+        for recipe, experiment, last in runs:
+            stages = stages_of(experiment)
+            if stage not in stages or number > last:
+                continue
+            folder = folder_of(experiment, stage)
+            if folder in found or store.intact(folder):
+                continue
+            if not folder.exists():
+                stale.warn_stale(folder.parent, identity_of(experiment, stage))
+            before = folder_of(experiment, stages[stages.index(stage) - 1]) if stage != stages[0] else None
+            found[folder] = Task(stage, experiment.spec, recipe, folder, before if before in found else None)
+            first.setdefault((stage, experiment.hp.network.text_encoder), folder)
+    begins = set(first.values())
+    return sorted(found.values(), key=lambda task: (STAGES.index(task.stage), task.folder not in begins))
+
+
+def run_task(task: Task, root: Path, device: str) -> None:
+    """Computes one task; stages before it that are not stored are computed too.
+
+    Raises:
+        UserError: here the same run is another one: this node's code, data or text encoder are not the caller's.
+    """
+    experiment = task.recipe(Store(root), device)
+    if folder_of(experiment, task.stage) != task.folder:
+        what = f"{socket.gethostname()} has another version of mugkit, of '{task.spec.dataset}' or of the text encoder"
+        fix = "install the same version on all nodes, and set MUGKIT_HOME to a path that all of them share"
+        raise UserError(what, file=files.home(), fix=fix)
+    by_stage = {"pretrain": experiment.representations, "labels": experiment.learned_labels, "train": experiment.result}
+    by_stage[task.stage]()
+
+
+def wait_until_visible(folder: Path) -> bool:
+    """Whether what a task stored can be seen here. A network's file system may show it late: listing it asks anew."""
+    until = time.monotonic() + VISIBLE_WITHIN
+    while True:
+        if folder.parent.is_dir() and folder.name in os.listdir(folder.parent):  # noqa: PTH208
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)

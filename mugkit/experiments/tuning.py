@@ -1,0 +1,113 @@
+"""Hyperparameters chosen on validation: the same number of whole trials for every system, none of which shows the test.
+
+`mugkit tune` draws a system's trials (`mugkit.experiments.search`), runs them with one seed, runs the best ones with
+more seeds, and records the winner in the package's `chosen.json`, from which every later run of that system
+takes its values (`mugkit.config.chosen`). One seed alone would choose starts that happen to be good.
+
+Drawn is what the network, its optimizer and its loss read. What only the label learner reads (stages 1 and 2) keeps
+Table 2's values: the fifty trials of `mugkit search` show no effect of it on the validation error, so that a draw
+would be left to chance. Of the rest β, which spans four decades, is the worst known after a random search. A system
+with unimodal tasks therefore draws fewer trials, and tries the values of section 4.10 at the best of them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mugkit import files
+from mugkit.config import CHOSEN, profile
+from mugkit.data.store import load
+from mugkit.experiments import search as searching
+from mugkit.experiments.registry import SYSTEMS
+from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
+from mugkit.experiments.search import Search
+from mugkit.experiments.search_space import of_training
+
+TRIALS = 20  # for every system: what the slowest one allows
+FINALISTS = 3  # of these, run with every study seed of the profile
+BETAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # from Table 2's smallest to the largest of section 4.10
+
+
+def tunable() -> list[str]:
+    """The systems with hyperparameters of their own: those of the tables that are no ablation of MUG."""
+    return [name for name, one in SYSTEMS.items() if one.tuned_as == name]
+
+
+def tune(
+    system: str, dataset: str, profile_name: str, trials: int = TRIALS, seed: int = 1111,
+    execution: ExecutionConfig = LOCAL,
+) -> Search:  # fmt: skip
+    """Random trials, with unimodal tasks the last of them over β at the best of the others; the best over more seeds.
+
+    Raises:
+        UserError: see `search.search`.
+    """
+    space = of_training(SYSTEMS[system])
+    weighs = "beta" in space and trials > len(BETAS)
+    drawn = trials - len(BETAS) if weighs else trials
+    found = searching.search(system, dataset, profile_name, drawn, seed, execution, space)
+    if weighs:
+        values = [{**found.best.values, "beta": beta} for beta in BETAS]
+        specs = [searching.trial(system, dataset, profile_name, of_beta) for of_beta in values]
+        runs = searching.finished(specs, execution)
+        more = [searching.tried(drawn + i, v, run) for i, (v, run) in enumerate(zip(values, runs, strict=True))]
+        found = replace(found, trials=found.trials + more)
+    return replace(found, finals=_finals(found, execution))
+
+
+def _finals(found: Search, execution: ExecutionConfig) -> dict[int, list[float]]:
+    """The validation errors of the best trials, one for each study seed of stage 3 (as a row of a table has)."""
+    best = sorted(found.finished, key=lambda trial: trial.valid)[:FINALISTS]
+    seeds = profile(found.base.profile).study_seeds
+    specs = [replace(searching.specification(found, trial), seed=seed) for trial in best for seed in seeds]
+    errors = [searching.error(run.valid_metrics) if run else math.nan for run in searching.finished(specs, execution)]
+    return {trial.number: errors[i * len(seeds) : (i + 1) * len(seeds)] for i, trial in enumerate(best)}
+
+
+def record(found: Search, place: Path = CHOSEN) -> dict[str, Any]:
+    """Writes the best trial of a search into `chosen.json`; what it records of other systems stays."""
+    base, best = found.base, found.best
+    entry = {
+        "values": dict(best.values),
+        "valid": round(found.score(best), 4),
+        "seeds": len(found.finals.get(best.number, [best.valid])),
+        "trial": best.number,
+        "trials": len(found.trials),
+        "failed": len(found.trials) - len(found.finished),
+        "command": f"mugkit tune --system {base.system} --dataset {base.dataset} --profile {base.profile}"
+        f" --trials {len(found.trials)} --seed {found.seed}",
+    }
+    choices = files.read_json(place)
+    family = load(base.dataset).family
+    choices.setdefault(base.profile, {}).setdefault(family, {})[base.system] = entry
+    files.write_json(place, choices)
+    return entry
+
+
+def table(family: str, profile: str, place: Path = CHOSEN) -> pd.DataFrame:
+    """What was chosen for every system on a family of data sets, the best on validation first; may have no rows.
+
+    Columns: system (its row in tables), learning_rate, batch_size, weight_decay, valid (MAE, mean over seeds), trials.
+    """
+    found = files.read_json(place).get(profile, {}).get(family, {})
+    shared = ("learning_rate", "batch_size", "weight_decay")
+    rows = [
+        {"system": SYSTEMS[name].row, **{field: one["values"][field] for field in shared}}
+        | {"valid": one["valid"], "trials": one["trials"]}
+        for name, one in found.items()
+    ]
+    columns = ["system", *shared, "valid", "trials"]
+    return pd.DataFrame(rows, columns=columns).sort_values("valid", ignore_index=True)
+
+
+def display(chosen: pd.DataFrame) -> pd.DataFrame:
+    """The same as people read it."""
+    shown = {"learning rate": chosen["learning_rate"].map("{:g}".format), "batch size": chosen["batch_size"]}
+    shown |= {"weight decay": chosen["weight_decay"].map("{:g}".format)}
+    shown |= {"validation MAE, mean of seeds": chosen["valid"].map("{:.3f}".format), "trials": chosen["trials"]}
+    return pd.DataFrame(shown).set_index(pd.Index(chosen["system"], name="system"))

@@ -1,0 +1,1 @@
+"""The networks of MUG (`mug`, in reading order) and the layers that several systems share."""

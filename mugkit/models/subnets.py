@@ -1,0 +1,79 @@
+"""The subnetworks in front of TFN's and LMF's fusion: an LSTM over words, three layers over the mean frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from mugkit.data.batch import Padded
+from mugkit.models.tokens import last_step, pool
+
+
+class TextSubnet(nn.Module):
+    """The LSTM's state after a clip's last token, then one linear layer.
+
+    Args:
+        width: dims of a token's state.
+        hidden: dims of the LSTM.
+        d_out: dims of the representation.
+        dropout: on the LSTM's last state.
+    """
+
+    def __init__(self, width: int, hidden: int, d_out: int, dropout: float) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(width, hidden, batch_first=True)
+        self.linear = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, d_out))
+
+    def forward(
+        self, states: Float[Tensor, "batch tokens width"], mask: Int64[Tensor, "batch tokens"]
+    ) -> Float[Tensor, "batch d_out"]:
+        return self.linear(last_step(self.lstm(states)[0], mask))
+
+
+class FrameSubnet(nn.Module):
+    """A clip's mean frame through three layers of rectified linear units.
+
+    Args:
+        d_in: dims of a frame.
+        d_out: dims of each layer.
+        dropout: on the mean frame.
+    """
+
+    def __init__(self, d_in: int, d_out: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(d_in, d_out), nn.ReLU(),
+            nn.Linear(d_out, d_out), nn.ReLU(),
+            nn.Linear(d_out, d_out), nn.ReLU(),
+        )  # fmt: skip
+
+    def forward(self, frames: Padded) -> Float[Tensor, "batch d_out"]:
+        return self.layers(pool(frames.values, frames.mask, "mean"))
+
+
+class Subnets(nn.Module):
+    """z_l, z_a and z_v.
+
+    Args:
+        dims: of a token's state, an acoustic and a visual frame.
+        lstm: dims of the LSTM over words.
+        d_out: dims of z_l, z_a and z_v.
+        dropout: in front of each one's layers.
+    """
+
+    def __init__(self, dims: tuple[int, int, int], lstm: int, d_out: tuple[int, int, int], dropout: float) -> None:
+        super().__init__()
+        self.text = TextSubnet(dims[0], lstm, d_out[0], dropout)
+        self.acoustic = FrameSubnet(dims[1], d_out[1], dropout)
+        self.visual = FrameSubnet(dims[2], d_out[2], dropout)
+
+    def forward(
+        self,
+        states: Float[Tensor, "batch tokens width"],
+        mask: Int64[Tensor, "batch tokens"],
+        frames: Mapping[str, Padded],
+    ) -> tuple[Float[Tensor, "batch d_l"], Float[Tensor, "batch d_a"], Float[Tensor, "batch d_v"]]:
+        return self.text(states, mask), self.acoustic(frames["a"]), self.visual(frames["v"])

@@ -1,0 +1,71 @@
+"""Clips of different lengths in one array: token states, positions, a clip's last step, frames one a token."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from mugkit.data.batch import Padded, Tokens
+from mugkit.models.precision import as_weights, computing
+
+
+class TokenLanguage(nn.Module):
+    """The text encoder's states, token by token.
+
+    Args:
+        encoder: trained along when given; without it the input is a frozen encoder's states.
+    """
+
+    def __init__(self, encoder: nn.Module | None = None) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(
+        self, text: Tokens | Padded
+    ) -> tuple[Float[Tensor, "batch tokens hidden"], Int64[Tensor, "batch tokens"]]:
+        """States and the mask that is 1 on tokens."""
+        if isinstance(text, Padded):
+            return text.values, text.mask
+        assert self.encoder is not None
+        with computing(self.encoder):
+            states = self.encoder(input_ids=text.ids, attention_mask=text.mask).last_hidden_state
+        return as_weights(states, self.encoder), text.mask
+
+
+def aligned(frames: Padded, mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dim"]:
+    """Frames averaged to one a token; zero where there is no token.
+
+    Without word times, token k of n stands for the k-th n-th of the clip; a clip with fewer frames than tokens repeats
+    them. Models made for word-aligned data (MFN, Graph-MFN, MFM) read unaligned data this way.
+    """
+    values, lengths, tokens = frames.values, frames.mask.sum(1, keepdim=True), mask.sum(1, keepdim=True)
+    position = torch.arange(mask.shape[1], device=mask.device)[None]
+    start = torch.minimum(position * lengths // tokens, lengths - 1)
+    end = torch.maximum((position + 1) * lengths // tokens, start + 1).clamp(max=lengths)
+    frame = torch.arange(values.shape[1], device=mask.device)
+    counted = (frame >= start[..., None]) & (frame < end[..., None]) & (mask[..., None] == 1)
+    return (counted.to(values.dtype) / (end - start)[..., None]) @ values
+
+
+def last_step(states: Float[Tensor, "batch time dim"], mask: Int64[Tensor, "batch time"]) -> Float[Tensor, "batch dim"]:
+    """Each clip's state at its own last step."""
+    index = (mask.sum(1) - 1)[:, None, None].expand(-1, 1, states.shape[2])
+    return states.gather(1, index)[:, 0]
+
+
+def pool(
+    states: Float[Tensor, "batch tokens hidden"], mask: Int64[Tensor, "batch tokens"], how: str
+) -> Float[Tensor, "batch hidden"]:
+    """x̂_l of Eq. 1: the first token's state, or the mean over the tokens."""
+    if how == "first":
+        return states[:, 0]
+    weights = mask.unsqueeze(-1).to(states.dtype)
+    return (states * weights).sum(1) / weights.sum(1)
+
+
+def sinusoids(length: int, d: int) -> Float[Tensor, "length d"]:
+    """Position i, dims 2j and 2j + 1: sin and cos of i / 10000^(2j/d)."""
+    rates = 10_000.0 ** (-torch.arange(0, d, 2) / d)
+    angles = torch.arange(length)[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :d]

@@ -1,1 +1,0 @@
-"""The networks of MUG: one file per box of Fig. 3."""

@@ -1,0 +1,114 @@
+"""Fig. 6: utterances whose modalities agree, and utterances whose modalities contradict each other.
+
+The paper shows two clips. Any two prove little, so these are drawn by lot from stated pools, and `case_claims` says
+how often the same happens over all clips.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES
+from mugkit.plots.style import MODALITY_COLORS
+
+
+def pools(table: pd.DataFrame, rho: float, share: float = 0.1) -> dict[str, list[int]]:
+    """Positions of the clips from which cases are drawn.
+
+    'agree' is the tenth of clips with the smallest disagreement, of those whose label is clear (|y| ≥ ρ/3); 'disagree'
+    is the tenth of all clips with the largest. Disagreement: see `Utterances.table`.
+
+    Args:
+        table: of `Utterances`.
+        share: another share than a tenth; at least one clip is in each pool that has candidates.
+    """
+    clear = table[table["y"].abs() >= rho / 3 - 1e-6]
+    ranked = {
+        "agree": clear.sort_values("disagreement", kind="stable"),
+        "disagree": table.sort_values("disagreement", ascending=False, kind="stable"),
+    }
+    return {name: rows.index[: max(1, round(share * len(rows)))].tolist() for name, rows in ranked.items()}
+
+
+def draw_lots(pools: Mapping[str, Sequence[int]], count: int = 2, seed: int = 1111) -> dict[str, list[int]]:
+    """`count` clips of each pool at random, always the same for the same pools; fewer where a pool has fewer."""
+    rng = np.random.default_rng(seed)
+    return {name: [int(c) for c in rng.permutation(np.sort(pool))[:count]] for name, pool in pools.items()}
+
+
+def figure(cases: Sequence[Mapping[str, Any]], rho: float) -> Figure:
+    """A column a case: its words and labels above, what its acoustic and visual frames say over time below.
+
+    Args:
+        cases: entries of `Utterances`, each with its `pool`.
+    """
+    drawn = Figure(figsize=(3.1 * len(cases), 7.2))
+    drawn.set_layout_engine("constrained", wspace=0.06)
+    grid = drawn.subplots(3, len(cases), squeeze=False, sharey="row", height_ratios=(1.6, 1, 1))
+    for column, case in zip(grid.T, cases, strict=True):
+        words = textwrap.shorten(case["text"], 130, placeholder=" …")
+        column[0].set_title(f"{case['pool']}\n" + textwrap.fill(f"“{words}”", 36), fontsize=8.5)
+        labels_panel(column[0], case, rho)
+        for axes, m in zip(column[1:], FRAME_MODALITIES, strict=True):
+            readings_panel(axes, case, m)
+    drawn.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    for row in grid:
+        for axes in row[1:]:
+            axes.set_ylabel("")
+    return drawn
+
+
+def in_words(case: Mapping[str, Any], near: float) -> str:
+    """A case in four lines: its text and y, then where each learned label went and whether the truth lies there.
+
+    Args:
+        near: a true label that is no further than this from y makes y right; a learned one has not gone anywhere.
+    """
+    lines = [f"{case['pool']}: y = {case['y']:+.1f}, {textwrap.shorten(case['text'], 70, placeholder=' …')}"]
+    for m in MODALITIES:
+        mean, y, true = case["learned"][m]["mean"], case["y"], case["true"].get(m)
+        said = f"  {MODALITY_NAMES[m]}: {mean:+.2f}, moved by {mean - y:+.2f}"
+        if true is not None and abs(true - y) < near:
+            said += ", where y was right"
+        elif abs(mean - y) < near / 10:
+            said += ", hardly anywhere"
+        elif true is not None:
+            said += ", towards the truth" if (mean - y) * (true - y) > 0 else ", away from the truth"
+        lines.append(said)
+    return "\n".join(lines)
+
+
+def labels_panel(axes: Axes, case: Mapping[str, Any], rho: float) -> None:
+    """The clip's label as a line; for each modality the learned label with its range over seeds, and the true one."""
+    axes.axhline(case["y"], color=MODALITY_COLORS["M"], linestyle="--", label="clip's label $y$")
+    axes.axhline(0, color="#BBBBBB", linewidth=0.8)
+    for place, m in enumerate(MODALITIES):
+        found = case["learned"][m]
+        ends = [[found["mean"] - found["low"]], [found["high"] - found["mean"]]]
+        name = "learned label (range over seeds)" if place == 0 else None
+        axes.errorbar(place, found["mean"], ends, fmt="o", color=MODALITY_COLORS[m], capsize=4, label=name)
+        if m in case["true"]:
+            name = "true label" if place == 0 else None
+            axes.plot(place + 0.22, case["true"][m], "D", color=MODALITY_COLORS[m], mfc="white", label=name)
+    axes.set(xticks=range(3), xticklabels=[MODALITY_NAMES[m] for m in MODALITIES], xlim=(-0.5, 2.6), ylabel="label")
+    axes.set_ylim(-1.08 * rho, 1.08 * rho)
+    axes.tick_params(axis="x", labelsize=9)
+
+
+def readings_panel(axes: Axes, case: Mapping[str, Any], modality: str) -> None:
+    """What each frame says: above zero like positive clips, below like negative ones."""
+    axes.axhline(0, color="#BBBBBB", linewidth=0.8)
+    axes.set(xlabel="frame", ylabel=f"{MODALITY_NAMES[modality]}\nreading (deviations)")
+    if modality not in case["frames"]:
+        axes.text(0.5, 0.5, "no frames", transform=axes.transAxes, ha="center")
+        return
+    values = case["frames"][modality]
+    marker = "o" if len(values) < 3 else ""  # a line through one frame would not be seen
+    axes.plot(values, color=MODALITY_COLORS[modality], linewidth=1.1, marker=marker)

@@ -1,0 +1,188 @@
+"""The paper's Figs. 2 and 3, drawn from the modules that run: a diagram cannot say what the code does not do.
+
+parts = architecture.assemble(hp, dataset.dims, dataset.label_scale, text_width)
+figure, numbers = draw_stage(1, parts)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch import nn
+
+from mugkit.data.schema import MODALITIES
+from mugkit.errors import unknown_name
+from mugkit.plots.architecture import Layer, Parts, layers, side_by_side
+from mugkit.plots.drawing import Arrow, Box, BoxKind, Diagram, Point, draw
+
+_LEGEND: Mapping[BoxKind, str] = {
+    "network": "network", "representation": "representation", "label": "label or prediction", "loss": "loss",
+    "update": "update of $\\theta$, the parameters of MUCN$_m$",
+}  # fmt: skip
+
+
+def draw_structures(parts: Parts) -> tuple[Figure, dict[str, Any]]:
+    """Fig. 3: structures of unimodal predictor, multimodal predictor, fusion network and MUCN, and their JSON."""
+    diagram = structures(parts)
+    return draw(diagram), diagram.numbers()
+
+
+def draw_stage(number: int, parts: Parts) -> tuple[Figure, dict[str, Any]]:
+    """One stage of Fig. 2 with the modules' own dims, and its JSON.
+
+    Raises:
+        UserError: there is no stage of that number.
+    """
+    known = {1: stage_1, 2: stage_2, 3: stage_3}
+    if number not in known:
+        raise unknown_name("stage", str(number), map(str, known))
+    diagram = known[number](parts)
+    return draw(diagram), diagram.numbers()
+
+
+def structures(parts: Parts) -> Diagram:
+    """Fig. 3 as boxes: one column a network, one box a layer, data flowing down."""
+    network = parts.network
+    columns = [
+        ("unimodal predictor $P^m$", "$x_m$ or $x_m'$", _each(network.unimodal_predictors), "$\\hat{y}_m$"),
+        ("multimodal predictor $P^M$", "$x$", layers(network.predictor), "$\\hat{y}$"),
+        ("fusion network $F^M$", "$[x_l, x_a, x_v]$", layers(network.fusion), "$x$"),
+        ("MUCN$_m$", "$[x_m, \\bar{y}]$", _each(parts.mucns), "$y_{mc}$"),
+    ]
+    boxes: dict[str, Box] = {}
+    for i, (title, given, stack, result) in enumerate(columns):
+        boxes |= _column(1.3 + 2.5 * i, title, [given, *(layer.text for layer in stack), result])
+    arrows = [Arrow(a, b) for a, b in pairwise(boxes) if boxes[b].at[1] < boxes[a].at[1] < _HEADING]
+    legend: Mapping[BoxKind, str] = {"network": "layer (dims of l/a/v where they differ)", "representation": "data"}
+    return Diagram("Structures of the networks, read off the modules", boxes, arrows, legend)
+
+
+_HEADING = 4.15  # height of the columns' titles in `structures`
+
+
+def _column(x: float, title: str, texts: list[str]) -> dict[str, Box]:
+    """A title over a stack of boxes: data first and last, layers between."""
+    boxes = {title: Box((x, _HEADING), title, kind="heading", width=2.2)}
+    for i, text in enumerate(texts):
+        kind: BoxKind = "representation" if i in (0, len(texts) - 1) else "network"
+        boxes[f"{title}/{i}"] = Box((x, 3.6 - 0.62 * i), text, kind=kind, width=2.2)
+    return boxes
+
+
+def _each(modules: Any) -> list[Layer]:
+    """The layers of a network that every modality has, l/a/v beside each other."""
+    return side_by_side([layers(modules[m]) for m in MODALITIES])
+
+
+def _network(at: Point, title: str, module: nn.Module | list[Layer], width: float = 1.75) -> Box:
+    stack = layers(module) if isinstance(module, nn.Module) else module
+    return Box(at, title, tuple(layer.text for layer in stack), width=width)
+
+
+def legend_of(boxes: Mapping[str, Box]) -> dict[BoxKind, str]:
+    """The meaning of those colours that occur."""
+    used = {box.kind for box in boxes.values()}
+    return {kind: meaning for kind, meaning in _LEGEND.items() if kind in used}
+
+
+def _dims(parts: Parts) -> dict[str, str]:
+    """d_m by modality."""
+    return {m: layers(parts.network.projections[m])[0].dims[1] for m in MODALITIES}
+
+
+def _backbone(parts: Parts) -> tuple[dict[str, Box], list[Arrow]]:
+    """What stages 1 and 3 share: unimodal networks, their representations, fusion, multimodal predictor, L_M."""
+    network, dims = parts.network, _dims(parts)
+    listed = tuple(f"$x_{m}$: {dims[m]}" for m in MODALITIES)
+    boxes = {
+        "language": _network((0.95, 3.3), "language network", network.language),
+        "acoustic": _network((0.95, 2.3), "acoustic network", network.sequences["a"]),
+        "visual": _network((0.95, 1.3), "visual network", network.sequences["v"]),
+        "x_m": Box((2.75, 2.0), "$x_m$", listed, "representation", width=0.85, height=3.2),
+        "fusion": _network((4.4, 3.3), "fusion $F^M$", network.fusion),
+        "x": Box((6.05, 3.3), "$x$", (layers(network.fusion)[-1].dims[1],), "representation", width=0.6),
+        "P^M": _network((7.85, 3.3), "predictor $P^M$", network.predictor),
+        "L_M": Box((11.8, 3.3), "$\\mathcal{L}_M$", ("$|y - \\hat{y}|$",), "loss", width=1.4),
+    }
+    chain = ["x_m", "fusion", "x", "P^M"]
+    arrows = [Arrow(name, "x_m") for name in ("language", "acoustic", "visual")]
+    arrows += [Arrow(a, b) for a, b in pairwise(chain)]
+    return boxes, [*arrows, Arrow("P^M", "L_M", "$\\hat{y}$")]
+
+
+def stage_1(parts: Parts) -> Diagram:
+    """Fig. 2, pre-training (Eqs. 1–12): y trains the network, the contrastive loss moves the projections.
+
+    The gradient of Eq. 11 stops at its target x_m; under the other reading at x, too, from which the projection starts.
+    """
+    network, dims = parts.network, _dims(parts)
+    boxes, arrows = _backbone(parts)
+    listed = ("/".join(dims[m] for m in MODALITIES),)
+    boxes |= {
+        "CPM": _network((6.05, 1.95), "projection CPM$_m$", _each(network.projections), width=1.85),
+        "x_m'": Box((7.85, 1.95), "$x_m'$", listed, "representation", width=0.95),
+        "P^m": _network((9.65, 1.95), "predictor $P^m$", _each(network.unimodal_predictors), width=2.2),
+        "L_m'": Box((11.8, 1.95), "$\\mathcal{L}_{m'}$ (Eq. 9)", ("$|y - \\hat{y}_m'|$",), "loss", width=1.4),
+        "L^c_m": Box((7.85, 0.75), "$\\mathcal{L}^c_m$ (Eq. 11)", ("contrastive",), "loss", width=1.4),
+    }
+    arrows += [
+        Arrow("x", "CPM"), Arrow("CPM", "x_m'"), Arrow("x_m'", "P^m"), Arrow("P^m", "L_m'"),
+        Arrow("x_m'", "L^c_m", "anchor"), Arrow("x_m", "L^c_m", "target: gradient stopped  ✕", "stopped"),
+    ]  # fmt: skip
+    if parts.contrastive_gradient_scope == "projection":
+        arrows.append(Arrow("x", "CPM", "$\\mathcal{L}^c_m$: stopped  ✕", "stopped", bend=1.05))
+    title = "Stage 1, for each $m$ in l, a, v: $\\mathcal{L} = \\mathcal{L}_M + \\sum_m"
+    title += " (\\eta\\,\\mathcal{L}_{m'} + \\gamma\\,\\mathcal{L}^c_m)$ (Eq. 12)"
+    return Diagram(title, boxes, arrows, legend_of(boxes))
+
+
+def stage_2(parts: Parts) -> Diagram:
+    """Fig. 2, meta-learning (Eqs. 13–23): one bi-level step of MUCN_m on saved representations."""
+    dims = "/".join(_dims(parts).values())
+    mucn = _each(parts.mucns)
+    boxes = {
+        "x_m": Box((0.95, 3.2), "$x_m$, saved", (dims,), "representation", width=1.7),
+        "noisy": Box((0.95, 2.5), "$y + \\epsilon_m$ (Eq. 13)", kind="label", width=1.7),
+        "MUCN": _network((3.2, 2.85), "MUCN$_m$", mucn, width=2.0),
+        "y_mc": Box((3.2, 4.0), "after each epoch: $y_{mc}$", kind="label", width=2.2),
+        "L": Box((5.6, 2.85), "unimodal denoising", ("$|y - y_{mc}|$", "Eq. 14, later Eq. 16"), "loss", width=1.8),
+        "θ′": Box((8.0, 2.85), "tentative step", ("$\\theta' = \\theta - \\alpha\\nabla\\mathcal{L}$ (Eq. 15)",),
+                  "update", width=1.9),
+        "x_m'": Box((0.95, 1.15), "$x_m'$, saved", (dims,), "representation", width=1.7),
+        "corrupted": Box((0.95, 0.45), "$\\hat{y}_m' + \\epsilon_m'$ (Eq. 21)", kind="label", width=1.7),
+        "same": _network((3.2, 0.8), "MUCN$_m$ (the same)", mucn, width=2.0),
+        "pre": Box((5.6, 1.15), "$\\mathcal{L}^{pre}$ at $\\theta$ (Eq. 20)", kind="loss", width=1.8),
+        "post": Box((5.6, 0.45), "$\\mathcal{L}^{post}$ at $\\theta'$ (Eq. 20)", kind="loss", width=1.8),
+        "gate": Box((8.0, 0.8), "gate", ("$\\mathcal{L}^{post} < \\mathcal{L}^{pre}$ ?",), "update", width=1.9),
+        "keep": Box((11.1, 1.4), "keep the step", ("$\\theta \\leftarrow \\theta'$ (Eq. 22)",), "update", width=2.3),
+        "mend": Box((11.1, 0.35), "mend it through Eq. 15",
+                    ("$\\theta \\leftarrow \\theta - \\alpha'\\nabla_{\\theta}\\mathcal{L}^{post}$ (Eq. 23)",),
+                    "update", width=2.3),
+    }  # fmt: skip
+    forward = [
+        ("x_m", "MUCN"), ("noisy", "MUCN"), ("MUCN", "L"), ("MUCN", "y_mc"), ("x_m'", "same"), ("corrupted", "same"),
+        ("same", "pre"), ("same", "post"), ("pre", "gate"), ("post", "gate"),
+    ]  # fmt: skip
+    arrows = [Arrow(start, end) for start, end in forward]
+    arrows += [
+        Arrow("L", "θ′", kind="update"), Arrow("θ′", "same", "try $\\theta'$", "update"),
+        Arrow("gate", "keep", "yes", "update"), Arrow("gate", "mend", "no", "update"),
+    ]  # fmt: skip
+    title = "Stage 2, for each $m$ in l, a, v: a bi-level step of MUCN$_m$"
+    return Diagram(title, boxes, arrows, legend_of(boxes))
+
+
+def stage_3(parts: Parts) -> Diagram:
+    """Fig. 2, joint training (Eqs. 24–27): y for the fused prediction, learned labels for the unimodal ones."""
+    boxes, arrows = _backbone(parts)
+    boxes |= {
+        "P^m": _network((7.85, 1.7), "predictor $P^m$", _each(parts.network.unimodal_predictors), width=2.2),
+        "L_m": Box((11.8, 1.7), "$\\mathcal{L}_m$ (Eq. 25)", ("$|y_{mc} - \\hat{y}_m|$",), "loss", width=1.4),
+        "y_mc": Box((11.8, 0.6), "$y_{mc}$ of stage 2", kind="label", width=1.6),
+    }
+    arrows += [Arrow("x_m", "P^m"), Arrow("P^m", "L_m", "$\\hat{y}_m$ (Eq. 24)"), Arrow("y_mc", "L_m")]
+    title = "Stage 3, from scratch: $\\mathcal{L} = \\mathcal{L}_M + \\sum_m \\beta\\,\\mathcal{L}_m$ (Eq. 27)"
+    return Diagram(title, boxes, arrows, legend_of(boxes))

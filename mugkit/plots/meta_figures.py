@@ -1,0 +1,127 @@
+"""Figures of stage 2: its losses and gate, how labels move, how close they come to the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mugkit.config import MetaLearning
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
+from mugkit.plots.style import ACCENT, MODALITY_COLORS
+from mugkit.training.denoising import decay
+from mugkit.training.label_sources.source import LearnedLabels
+
+
+def lambda_numbers(config: MetaLearning, others: tuple[float, ...] = (0.9, 0.95)) -> dict[str, Any]:
+    """λ after every epoch for the configured λ_init and a few others, and the epoch at which Eq. 17 sets in."""
+    epochs = range(config.meta_epochs)
+    starts = sorted({config.lambda_init, *others})
+    return {
+        "begins": config.halfway * config.meta_epochs,
+        "lambda": {str(start): [decay(start, epoch) for epoch in epochs] for start in starts},
+    }
+
+
+def lambda_figure(numbers: Mapping[str, Any]) -> Figure:
+    """λ over epochs; shaded where Eq. 16 uses it."""
+    figure = Figure(figsize=(6.5, 3))
+    axes = figure.subplots()
+    for start, style in zip(numbers["lambda"], ("-", "--", ":", "-."), strict=False):
+        axes.plot(numbers["lambda"][start], style, label=f"λ_init = {start}", color="#333333")
+    last = len(next(iter(numbers["lambda"].values()))) - 1
+    axes.axvspan(numbers["begins"], last, color=ACCENT, alpha=0.15, label="Eq. 16 is in force")
+    axes.set(xlabel="epoch E of stage 2", ylabel="λ", ylim=(0, 1))
+    axes.legend()
+    return figure
+
+
+def history_numbers(learned: LearnedLabels) -> dict[str, Any]:
+    """Losses and share of open gates by modality, an entry an epoch."""
+    columns = ("unimodal", "pre", "post", "gate_open")
+    rows = {m: learned.history[learned.history["modality"] == m] for m in MODALITIES}
+    return {m: {c: [float(v) for v in rows[m][c]] for c in columns} for m in MODALITIES}
+
+
+def history_figure(numbers: Mapping[str, Mapping[str, list[float]]]) -> Figure:
+    """Three panels over epochs: the unimodal task, the multimodal task before the step, the gate."""
+    figure = Figure(figsize=(11, 3.2), layout="constrained")
+    panels = {
+        "unimodal": "unimodal denoising loss (Eqs. 14, 16)",
+        "pre": "multimodal denoising loss (Eq. 20)",
+        "gate_open": "share of steps with the gate open (Eq. 22)",
+    }
+    for axes, (column, title) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+        for m in MODALITIES:
+            axes.plot(numbers[m][column], color=MODALITY_COLORS[m], label=MODALITY_NAMES[m])
+        axes.set(
+            title=title, xlabel="epoch of stage 2", ylabel="mean absolute error" if column != "gate_open" else "share"
+        )
+    axes.set_ylim(-0.03, 1.03)
+    axes.legend()
+    return figure
+
+
+def trajectory_numbers(dataset: Dataset, learned: LearnedLabels, clips: int = 3) -> list[dict[str, Any]]:
+    """The clips whose modalities disagree most (or whose labels moved most, where the truth is unknown)."""
+    if dataset.has_true_labels:
+        values = np.stack([dataset.train.true_labels[m] for m in MODALITIES])
+    else:
+        values = np.stack([learned.labels[m].numpy() for m in MODALITIES])
+    chosen = np.argsort(-np.ptp(values, axis=0), kind="stable")[:clips]
+    return [_one_clip(dataset, learned, int(clip)) for clip in chosen]
+
+
+def _one_clip(dataset: Dataset, learned: LearnedLabels, clip: int) -> dict[str, Any]:
+    true = {m: float(v[clip]) for m, v in dataset.train.true_labels.items()}
+    paths = {m: [float(v) for v in learned.trajectory[m][:, clip]] for m in MODALITIES}
+    text = dataset.train.text[clip]
+    return {"text": text, "y": float(dataset.train.labels[clip]), "true": true, "learned": paths}
+
+
+def trajectory_figure(clips: list[dict[str, Any]], rho: float) -> Figure:
+    """y_mc over epochs for a few clips; dots at the right are true labels, the dashed line is y."""
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    for axes, clip in zip(np.atleast_1d(figure.subplots(1, len(clips), sharey=True)), clips, strict=True):
+        axes.axhline(clip["y"], color=MODALITY_COLORS["M"], linestyle="--", label="clip's label y")
+        for m in MODALITIES:
+            axes.plot(clip["learned"][m], color=MODALITY_COLORS[m], label=f"learned, {MODALITY_NAMES[m]}")
+            if m in clip["true"]:
+                axes.plot(len(clip["learned"][m]) + 1, clip["true"][m], "o", color=MODALITY_COLORS[m], clip_on=False)
+        text = clip["text"] if len(clip["text"]) <= 45 else clip["text"][:44] + "…"
+        axes.set(title=f"“{text}”", xlabel="epoch of stage 2 (dots: the truth)", ylim=(-rho * 1.05, rho * 1.05))
+        axes.title.set_fontsize(9)
+    figure.axes[0].set_ylabel("label")
+    figure.axes[0].legend(fontsize=8)
+    return figure
+
+
+def quality_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """MAE and correlation with the true labels: copying y, and each learned variant with its spread over seeds."""
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    modalities = [MODALITY_NAMES[m] for m in MODALITIES]
+    for axes, measure in zip(figure.subplots(1, 2), ("MAE", "Corr"), strict=True):
+        width = 0.8 / (len(tables) + 1)
+        positions = np.arange(len(modalities))
+        first = next(iter(tables.values()))
+        copied = first[first["measure"] == measure].set_index("modality").loc[modalities, "copy"]
+        axes.bar(positions, copied, width, label="y_m ← y", color="#999999")
+        for place, ((name, table), color) in enumerate(zip(tables.items(), ("#0072B2", "#E69F00"), strict=False), 1):
+            rows = table[table["measure"] == measure].set_index("modality").loc[modalities]
+            axes.bar(
+                positions + place * width,
+                rows["mucn"],
+                width,
+                yerr=rows["mucn_std"],
+                label=name,
+                color=color,
+                capsize=3,
+            )
+        axes.set_xticks(positions + width * len(tables) / 2, modalities)
+        better = "lower is better" if measure == "MAE" else "higher is better"
+        axes.set(ylabel=f"{measure} against true labels", title=f"{measure}: {better}")
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(tables) + 1)
+    return figure

@@ -1,0 +1,220 @@
+"""Pictures of stage 1: its losses, the modality gap before and after, and what MUCN's last layer can return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES
+from mugkit.evaluation import gap
+from mugkit.models.losses import l2_normalise
+from mugkit.models.mug import MUCN
+from mugkit.plots.style import ACCENT, MODALITY_COLORS
+from mugkit.threads import one_thread
+from mugkit.training.pretrain import SavedRepresentations
+
+Saved = Mapping[str, SavedRepresentations]  # a network's name → its representations of the training split
+
+
+@torch.no_grad()
+def corrected(noisy: Float[Tensor, "labels"], correction: float, rho: float, residual: str) -> Float[Tensor, "labels"]:
+    """What a MUCN returns for noisy labels if its last layer always gives y′ = `correction` (Eq. 28)."""
+    mucn = MUCN(1, 1, rho, residual, output_bias=True)
+    for parameter in mucn.parameters():
+        parameter.zero_()
+    mucn.layers[-1].bias.fill_(correction)  # type: ignore[operator]
+    return mucn(torch.zeros(len(noisy), 1), noisy)
+
+
+def mucn_curves(rho: float, corrections: Sequence[float] = (-1.0, 0.0, 1.0), points: int = 61) -> pd.DataFrame:
+    """Eq. 28 over all labels: columns residual, correction, noisy, corrected."""
+    noisy = torch.linspace(-rho, rho, points)
+    curves = [
+        pd.DataFrame({"residual": residual, "correction": y, "noisy": noisy.numpy()}).assign(
+            corrected=corrected(noisy, y, rho, residual).numpy()
+        )
+        for residual in ("paper", "scaled")
+        for y in corrections
+    ]
+    return pd.concat(curves, ignore_index=True)
+
+
+def plot_mucn(curves: pd.DataFrame) -> Figure:
+    """One panel a variant of Eq. 28, one curve a correction, and the identity."""
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    titles = {"paper": "paper: ρ·tanh(ȳ + y′)", "scaled": "scaled: ρ·tanh(ȳ/ρ + y′)"}
+    rho = float(curves["noisy"].max())
+    for axes, (residual, part) in zip(figure.subplots(1, 2, sharey=True), curves.groupby("residual"), strict=True):
+        styles = zip(part.groupby("correction"), ("--", "-", "-."), (*MODALITY_COLORS.values(),), strict=False)
+        for (y, line), style, color in styles:
+            axes.plot(line["noisy"], line["corrected"], style, color=color, label=f"y′ = {y:+g}".replace("+0", "0"))
+        axes.plot([-rho, rho], [-rho, rho], ":", color="#444444", label="the label itself")
+        axes.set(title=titles[str(residual)], xlabel="noisy label ȳ (label units)", xlim=(-rho, rho))
+        axes.set_ylim(-1.08 * rho, 1.08 * rho)
+        axes.legend(loc="upper left")
+    figure.axes[0].set_ylabel("corrected label $y_{mc}$ (label units)")
+    return figure
+
+
+def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance: float) -> Figure:
+    """Stage 1's terms of Eq. 12 over epochs: predictive losses left, contrastive losses right.
+
+    Args:
+        history: one row an epoch, as stage 1 stores it.
+        constant: L1 of the best constant prediction; a predictor at this height has learned nothing.
+        chance: L^c of a projection that picks at random, log n.
+    """
+    table = pd.DataFrame(list(history))
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = table["epoch"] + 1
+    left.plot(epochs, table["multimodal"], color=MODALITY_COLORS["M"], linewidth=2.5, label="$L_M$, from $x$")
+    for m in MODALITIES:
+        style: dict[str, Any] = {"color": MODALITY_COLORS[m], "marker": "osD"[MODALITIES.index(m)], "markersize": 4}
+        left.plot(epochs, table[f"projected_{m}"], **style, label=f"$L_{{m'}}$, {MODALITY_NAMES[m]}")
+        right.plot(epochs, table[f"contrastive_{m}"], **style, label=MODALITY_NAMES[m])
+    left.axhline(constant, color=ACCENT, linestyle="--", label="best constant")
+    right.axhline(chance, color=ACCENT, linestyle="--", label="chance: log n")
+    left.set(title="predictive losses (Eqs. 6, 9)", xlabel="epoch", ylabel="mean absolute error (label units)")
+    right.set(title="contrastive losses $L^c_m$ (Eq. 11)", xlabel="epoch", ylabel="cross-entropy (nats)")
+    for axes in (left, right):
+        axes.set_ylim(bottom=0)
+        axes.legend()
+    return figure
+
+
+def constant_loss(labels: np.ndarray) -> float:
+    """L1 of the best prediction that ignores its input: the mean distance to the median label."""
+    return float(np.abs(labels - np.median(labels)).mean())
+
+
+def gap_table(saved: Saved) -> pd.DataFrame:
+    """`gap.measure` for every network and modality, and what the projection still says about y.
+
+    Columns: network, modality, probe, probe_low, probe_high (%), retrieval (%), pool, distance; label_x and
+    label_projected, Pearson's r of y and a linear probe on x_m and x_m′; projected_loss, the L1 of ŷ_m′ (Eq. 9).
+    """
+    return pd.DataFrame([_gap_row(name, reps, m) for name, reps in saved.items() for m in MODALITIES])
+
+
+def _gap_row(name: str, reps: SavedRepresentations, modality: str) -> dict[str, Any]:
+    found = gap.measure(reps.unimodal[modality], reps.projected[modality])
+    loss = (reps.projected_prediction[modality] - reps.labels).abs().mean()
+    return {
+        "network": name, "modality": modality, "probe": found.probe, "probe_low": found.interval.low,
+        "probe_high": found.interval.high, "retrieval": found.retrieval, "pool": found.pool,
+        "distance": found.distance, "label_x": gap.label_probe(reps.unimodal[modality], reps.labels),
+        "label_projected": gap.label_probe(reps.projected[modality], reps.labels), "projected_loss": float(loss),
+    }  # fmt: skip
+
+
+def show_gap(table: pd.DataFrame) -> pd.DataFrame:
+    """The gap table as people read it."""
+    probe = zip(table["probe"], table["probe_low"], table["probe_high"], strict=True)
+    shown = pd.DataFrame(
+        {
+            "modality": table["modality"].map(dict(MODALITY_NAMES)),
+            "probe, % [95 %]": [f"{p:.0f} [{low:.0f}, {high:.0f}]" for p, low, high in probe],
+            "retrieval, %": table["retrieval"].map("{:.0f}".format),
+            "distance of means": table["distance"].map("{:.2f}".format),
+            "r of y with x_m, x_m′": [f"{x:.2f}, {p:.2f}" for x, p in table[["label_x", "label_projected"]].to_numpy()],
+            "L1 of ŷ_m′": table["projected_loss"].map("{:.2f}".format),
+        }
+    )
+    return shown.set_index(pd.Index(table["network"], name="network"))
+
+
+def plot_gap(table: pd.DataFrame) -> Figure:
+    """Probe, retrieval and distance of means as bars, one group a modality, with the value of no gap or chance."""
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    panels = figure.subplots(1, 3)
+    pool = int(table["pool"].iloc[0])
+    _bars(panels[0], table, "probe", 50.0, "linear probe tells $x_m$ from $x_m'$ (%)", "no gap: 50 %")
+    _bars(panels[1], table, "retrieval", 100 / pool, f"$x_m'$ finds its clip among {pool} (%)", "chance")
+    _bars(panels[2], table, "distance", 0.0, "distance of the two means (unit vectors)", "no gap: 0")
+    handles, labels = panels[2].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
+    return figure
+
+
+# Okabe and Ito again: before training, without, with, and with more contrastive learning.
+_NETWORK_COLORS = ("#BBBBBB", "#56B4E9", "#0072B2", ACCENT)
+
+
+def _bars(axes: Axes, table: pd.DataFrame, column: str, reference: float, label: str, meaning: str) -> None:
+    networks = list(dict.fromkeys(table["network"]))
+    for i, (name, color) in enumerate(zip(networks, _NETWORK_COLORS, strict=False)):
+        rows = table[table["network"] == name].set_index("modality").loc[list(MODALITIES)]
+        at = np.arange(len(MODALITIES)) + (i - (len(networks) - 1) / 2) * 0.8 / len(networks)
+        error = None
+        if column == "probe":
+            error = np.abs(rows[["probe_low", "probe_high"]].to_numpy().T - rows["probe"].to_numpy())
+        axes.bar(at, rows[column], width=0.8 / len(networks), color=color, label=name, yerr=error, capsize=2)
+    axes.axhline(reference, color="#444444", linestyle="--", linewidth=1)
+    white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}
+    axes.annotate(meaning, (2.45, reference), (0, 4), textcoords="offset points", ha="right", fontsize=8, bbox=white)
+    axes.set(ylabel=label, xticks=range(len(MODALITIES)), xticklabels=[MODALITY_NAMES[m] for m in MODALITIES])
+
+
+def embed(saved: Saved, clips: int = 100, seed: int = 0, modalities: Sequence[str] = MODALITIES) -> pd.DataFrame:
+    """t-SNE of x_m and x_m′ together, on unit vectors; columns network, modality, kind, clip, across, up.
+
+    Args:
+        clips: how many clips of the training split are drawn, the same for every network.
+        seed: of the choice of clips and of t-SNE.
+    """
+    total = len(next(iter(saved.values())).labels)
+    chosen = np.sort(np.random.default_rng(seed).permutation(total)[:clips])
+    return pd.concat(
+        [_embedding(reps, m, chosen, seed).assign(network=name) for name, reps in saved.items() for m in modalities],
+        ignore_index=True,
+    )
+
+
+def _embedding(reps: SavedRepresentations, modality: str, chosen: np.ndarray, seed: int) -> pd.DataFrame:
+    from sklearn.manifold import TSNE
+
+    vectors = torch.cat([l2_normalise(part[modality][chosen]) for part in (reps.unimodal, reps.projected)]).numpy()
+    tsne = TSNE(perplexity=min(30, len(chosen) / 2), init="pca", random_state=seed)
+    with one_thread():
+        flat = tsne.fit_transform(vectors)
+    kind = np.repeat(["x_m", "x_m′"], len(chosen))
+    columns = {"modality": modality, "kind": kind, "clip": np.tile(chosen, 2), "across": flat[:, 0], "up": flat[:, 1]}
+    return pd.DataFrame(columns)
+
+
+def plot_embedding(points: pd.DataFrame, notes: Mapping[tuple[str, str], str] | None = None) -> Figure:
+    """One row a network, one column a modality; x_m as circles, x_m′ as crosses. Axes of t-SNE have no units.
+
+    A single modality has its networks side by side.
+
+    Args:
+        notes: a second line of the title by (network, modality), e.g. what was measured there.
+    """
+    networks, modalities = (list(dict.fromkeys(points[name])) for name in ("network", "modality"))
+    down, across = (len(networks), len(modalities)) if len(modalities) > 1 else (1, len(networks))
+    figure = Figure(figsize=(3 * across, 2.7 * down), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False).reshape(len(networks), len(modalities))
+    for row, name in zip(grid, networks, strict=True):
+        for axes, m in zip(row, modalities, strict=True):
+            part = points[(points["network"] == name) & (points["modality"] == m)]
+            _scatter(axes, part, MODALITY_COLORS[m])
+            note = (notes or {}).get((name, m), "")
+            axes.set_title(f"{MODALITY_NAMES[m]}, {name}" + (f"\n{note}" if note else ""), fontsize=9.5)
+    grid[0][0].legend(loc="best", markerscale=1.4)
+    return figure
+
+
+def _scatter(axes: Axes, part: pd.DataFrame, color: str) -> None:
+    unimodal, projected = part[part["kind"] == "x_m"], part[part["kind"] != "x_m"]
+    axes.scatter(unimodal["across"], unimodal["up"], s=14, facecolors="none", edgecolors=color, label="$x_m$")
+    axes.scatter(projected["across"], projected["up"], s=14, color="#444444", marker="x", lw=0.8, label="$x_m'$")
+    axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")

@@ -1,0 +1,110 @@
+"""What the notebooks will ask the run store for, computed before they start: all cores busy, every stage once.
+
+A notebook run alone computes what it needs itself. In a batch the notebooks share most of their runs, and each would
+wait for a handful of its own; here they are one list.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from mugkit import config
+from mugkit.config import RunSpec
+from mugkit.data.store import available, load
+from mugkit.errors import UserError
+from mugkit.experiments import experiment, noise, scheduler, search
+from mugkit.experiments.registry import SYSTEMS, seeds_of
+from mugkit.studies import beside, hyperparameter_curves, label_payoff, noise_robustness, search_record, sensitivity
+from mugkit.studies.readings import specifications as readings_of_eq11
+
+# Notebooks measure these systems' labels over the label seeds.
+MEASURED = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")
+
+
+def trained(profile: str, dataset: str) -> list[RunSpec]:
+    """Every seed of every system of the tables that can run on this data set."""
+    chosen, named = config.profile(profile), [name for name, one in SYSTEMS.items() if one.rows]
+    specs = [[RunSpec(name, dataset, seed, profile) for seed in seeds_of(name, chosen)] for name in named]
+    return [spec for of_system in specs if not experiment.missing(of_system[0]) for spec in of_system]
+
+
+def learned(profile: str, dataset: str) -> list[RunSpec]:
+    """Every label seed of the systems whose labels are measured, on a data set that has true labels."""
+    chosen = config.profile(profile)
+    name = dataset if load(dataset).has_true_labels else "reviews"
+    specs = [RunSpec(one, name, chosen.seeds[0], profile, seed) for one in MEASURED for seed in chosen.label_seeds]
+    return [spec for spec in specs if not experiment.missing(spec)]
+
+
+def studied(profile: str, dataset: str) -> list[RunSpec]:
+    """The trials of the search that notebook 12 runs, Fig. 5 and the study of assumptions, all of MUG."""
+    if experiment.missing(RunSpec("mug", dataset, config.profile(profile).seeds[0], profile)):
+        return []
+    curves = hyperparameter_curves.specifications(dataset, profile).values()
+    alternatives = sensitivity.specifications(dataset, profile).values()
+    beside = hyperparameter_curves.with_table_2(dataset, profile)
+    return tried(profile, dataset) + [spec for specs in (*curves, *alternatives, beside) for spec in specs]
+
+
+def tried(profile: str, dataset: str) -> list[RunSpec]:
+    """Of a committed search, the trials that are run again; else all of them."""
+    trials = config.profile(profile).trials
+    if kept := search_record.committed("mug", load(dataset), profile, trials):
+        return [search.specification(kept.search, one) for one in search.by_lot(kept.search)]
+    return [spec for _, spec in search.specifications("mug", dataset, profile, trials)]
+
+
+def readings(profile: str, dataset: str) -> list[RunSpec]:
+    """Both readings of Eq. 11 and no contrastive learning, all stages, for the study seeds."""
+    specs = [spec for of_reading in readings_of_eq11(dataset, profile).values() for spec in of_reading]
+    return [spec for spec in specs if not experiment.missing(spec)]
+
+
+def settings(profile: str, dataset: str) -> list[RunSpec]:
+    """Every seed of Table 5's steps at the other settings of the dials of `reviews`, which are prepared here."""
+    if load(dataset).name != "reviews":
+        return []
+    pairs = [(one, seed) for one in beside.COMPARED for seed in seeds_of(one, config.profile(profile))]
+    return [RunSpec(one, name, seed, profile) for name in beside.prepared() for one, seed in pairs]
+
+
+def noisy(profile: str) -> list[tuple[RunSpec, float]]:
+    """The trials on noisier labels, which are those of `reviews` whatever the data set."""
+    spec = RunSpec("mug", "reviews", config.profile(profile).seeds[0], profile)
+    if "reviews" not in available() or experiment.missing(spec):
+        return []
+    return [job for group in noise_robustness.jobs("reviews", profile).values() for job in group]
+
+
+def mapped(profile: str) -> list[RunSpec]:
+    """What notebook 14's map of `reviews` is made of; the data of its settings is prepared here."""
+    if experiment.missing(RunSpec("mug", "reviews", config.profile(profile).seeds[0], profile)):
+        return []
+    places = label_payoff.settings(profile)
+    groups = [group for place in places for group in label_payoff.specifications(place, profile).values()]
+    return [spec for group in groups for spec in group]
+
+
+def compute(
+    profile: str, dataset: str, execution: scheduler.ExecutionConfig = scheduler.LOCAL, studies: bool = True
+) -> list[str]:
+    """Computes all of it; returns what failed, which the notebooks that need it will come upon again.
+
+    Noisy data sets are in this machine's memory alone, so their runs stay here whatever the engine.
+
+    Args:
+        studies: also what notebooks 12 and 14 alone need.
+    """
+    runs, learn = trained(profile, dataset), learned(profile, dataset)
+    runs += readings(profile, dataset) + settings(profile, dataset)
+    runs += studied(profile, dataset) + mapped(profile) if studies else []
+    failed = []
+    for part in (
+        partial(scheduler.run_all, runs, execution, learn=learn),
+        partial(noise.run_all, noisy(profile) if studies else []),
+    ):
+        try:
+            part()
+        except UserError as error:
+            failed.append(str(error))
+    return failed

@@ -1,0 +1,206 @@
+"""The report: one HTML file with everything a reproduction found, to be read, sent or printed without anything else.
+
+Tables, pictures and style lie inside the page; it asks nothing of a network and runs no script. What it shows is what
+the folder of outputs holds: the ledger of claims, the tables and figures of the notebooks, the assumptions, and for
+every file the notebook, data, seeds, versions and hash behind it.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import struct
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mugkit import files
+from mugkit.claims import words
+from mugkit.claims.ledger import MAKER, made_with, manifest_of, mixture
+from mugkit.config import open_choices
+from mugkit.errors import UserError
+from mugkit.evaluation import formats
+from mugkit.evaluation.tables import markdown, page
+from mugkit.evaluation.verdicts import VERDICTS
+from mugkit.experiments import checks
+from mugkit.reproduction import captions
+
+# Tables in the order in which they are read; others follow by name. Those of claims and assumptions have sections.
+ORDER = (
+    "table3", "table3_differences", "table3_order", "table4", "table4_differences", "table4_order", "table5",
+    "table5_differences", "table6", "step_times", "stage_shares", "label_quality",
+    "label_quality_without_multimodal_denoising", "label_sources", "embedding_claims", "case_claims", "table2",
+)  # fmt: skip
+NAME = "report.html"  # beside the tables
+MAIN = "label_payoff"  # the figure that the summary shows
+SUMMARY = (
+    "09_table5_ablations", "07_table3_mosi_mosei", "05_stage2_meta_learning", "11_embedding_space",
+    "14_beyond_the_paper",
+)  # fmt: skip
+ELSEWHERE = ("claims", "assumptions")
+UNKNOWN: Mapping[str, Any] = {
+    "dataset": "", "data": "", "profile": "", "seeds": [], "versions": {}, "device": "", "seconds": 0.0
+}  # fmt: skip
+MARKS: Mapping[str, str] = {"supported": "✓", "not supported": "✗", "undecided": "~", "needs data": "…"}
+
+
+@dataclass(frozen=True)
+class TableView:
+    """A table as the page shows it."""
+
+    name: str
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str
+
+
+@dataclass(frozen=True)
+class FigureView:
+    """A picture as the page shows it: its bytes as an address, its size in pixels, its text."""
+
+    name: str
+    source: str
+    width: int
+    height: int
+    caption: str
+
+
+def parse_table(text: str) -> tuple[list[str], list[list[str]], str]:
+    """A table that `tables.markdown` wrote, with the caption below it: header, rows, caption."""
+    lines = text.strip().splitlines()
+    cells = [_cells(line) for line in lines if line.startswith("|")]
+    below = " ".join(line for line in lines if line and not line.startswith("|"))
+    return cells[0], cells[2:], below
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
+
+
+def table_views(folder: Path) -> list[TableView]:
+    """Every table below a folder of outputs, those of the paper first."""
+    names = {path.stem for path in (folder / "tables").glob("*.md")} - set(ELSEWHERE)
+    ordered = [name for name in ORDER if name in names]
+    return [table_view(folder, name) for name in [*ordered, *sorted(names - set(ordered))]]
+
+
+def table_view(folder: Path, name: str) -> TableView:
+    """One table below a folder of outputs."""
+    header, rows, caption = parse_table(page(folder / "tables", name))
+    return TableView(name, captions.of_table(name), header, rows, caption)
+
+
+def figure_views(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> list[FigureView]:
+    """Every picture of the manifest: those numbered as in the paper first."""
+    names = [Path(name).stem for name in manifest if name.endswith(".png") and (folder / name).is_file()]
+    ordered = sorted(names, key=lambda name: (not re.fullmatch(r"fig\d+", name), name))
+    return [figure_view(folder, name, str(manifest[f"{name}.png"]["notebook"])) for name in ordered]
+
+
+def figure_view(folder: Path, name: str, notebook: str) -> FigureView:
+    """One picture, inlined.
+
+    Raises:
+        UserError: the file is no PNG.
+    """
+    path = folder / f"{name}.png"
+    data = path.read_bytes()
+    if not data.startswith(b"\x89PNG"):
+        raise UserError("this is no PNG picture", file=path, fix=f"run notebook {notebook} again")
+    width, height = struct.unpack(">II", data[16:24])
+    source = "data:image/png;base64," + base64.b64encode(data).decode()
+    return FigureView(name, source, width, height, captions.of_figure(name, notebook))
+
+
+def findings(folder: Path) -> list[str]:
+    """The first sentence that code wrote at the end of each notebook of `SUMMARY`, where there is one."""
+    paths = [folder / "findings" / f"{name}.md" for name in SUMMARY]
+    texts = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
+    return [text.splitlines()[0].removeprefix("- ") for text in texts if text]
+
+
+def lacking(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """What claims without a verdict need, and how many of them need it; what most need first."""
+    return Counter(row["needs"] for row in rows if row["verdict"] == "needs data").most_common()
+
+
+def provenance(manifest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One entry a notebook: how it ran, and the files it wrote with their hashes."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in manifest.items():
+        known = found.setdefault(str(entry["notebook"]), {**UNKNOWN, "files": [], **entry})
+        known["seconds"] = max(known["seconds"], entry.get("seconds", 0.0))
+        known["files"].append((name, entry["sha256"]))
+    return [found[name] for name in sorted(found, key=lambda name: (name == MAKER, name))]
+
+
+def assumptions(folder: Path) -> TableView:
+    """The choices that the paper leaves open, and what a study of them found if there is one."""
+    if (folder / "tables" / "assumptions.md").is_file():
+        return table_view(folder, "assumptions")
+    header, rows, _ = parse_table(markdown(open_choices()))
+    return TableView("open_choices", "What the paper leaves open, and what we assumed", header, rows, "")
+
+
+def real_input(folder: Path) -> list[dict[str, Any]]:
+    """Single runs that were kept as files (`mugkit run --report`)."""
+    runs = [files.read_json(path) | {"file": path.name} for path in sorted((folder / "runs").glob("*.json"))]
+    return [run for run in runs if "command" in run and "headline" in run]
+
+
+def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
+    """The page.
+
+    Args:
+        folder: of figures and tables.
+        failed: notebooks that did not run to their end, with the reason; the page says so at its top.
+
+    Raises:
+        UserError: nothing was reproduced in this folder, or it has no ledger of claims.
+    """
+    manifest, ledger = manifest_of(folder), folder / "claims.json"
+    if not ledger.is_file():
+        raise UserError("there is no ledger of claims", file=ledger, fix="run `mugkit report`")
+    rows = files.read_json(ledger)
+    counts, figures = Counter(row["verdict"] for row in rows), figure_views(folder, manifest)
+    environment = Environment(
+        loader=PackageLoader("mugkit.reproduction"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )  # fmt: skip
+    environment.globals |= {"result": words.result, "numbers": words.paper_numbers}
+    environment.globals |= {"compactly": words.compactly, "cell": formats.number, "marks": MARKS}
+    return environment.get_template("report.html").render(
+        claims=rows,
+        counts=[(verdict, counts[verdict]) for verdict in VERDICTS],
+        places=list(dict.fromkeys(row["place"] for row in rows)),
+        tables=table_views(folder),
+        main=[figure for figure in figures if figure.name == MAIN],
+        figures=[figure for figure in figures if figure.name != MAIN],
+        findings=findings(folder),
+        lacking=lacking(rows),
+        assumptions=assumptions(folder),
+        choices=parse_table(markdown(open_choices())),
+        runs=real_input(folder),
+        provenance=provenance(manifest),
+        about=made_with(manifest),
+        failed=dict(failed or {}),
+        mixed=mixture(manifest),
+        manifest_sha256=files.sha256(folder / "manifest.json"),
+    )
+
+
+def write(folder: Path, to: Path, failed: Mapping[str, str] | None = None) -> None:
+    """Writes the page, atomically.
+
+    Raises:
+        UserError: nothing to show (see `render`), or the target cannot be written.
+    """
+    checks.check_file(to, "--to")
+    page = render(folder, failed)
+    with files.atomic_path(to) as temporary:
+        temporary.write_text(page, encoding="utf-8")

@@ -1,0 +1,238 @@
+"""The batch reproduction: every notebook through papermill, each once for the same code, data and parameters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mugkit import config, files
+from mugkit.config import RunSpec
+from mugkit.data.store import load
+from mugkit.errors import UserError, unknown_name
+from mugkit.experiments.experiment import missing
+from mugkit.experiments.registry import SYSTEMS
+from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
+from mugkit.experiments.store import versions
+from mugkit.progress import progress
+from mugkit.reproduction import notebook_files, precompute
+
+CELL_SECONDS = 21600.0  # of one cell: far more than any takes, so that what hangs ends
+log = logging.getLogger(__name__)
+Outcome = Literal["ran", "reused", "failed"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of one notebook.
+
+    Attributes:
+        notebook: its file name without ending.
+        executed: the executed copy; after a failure as far as it got.
+        reason: of a failure: the cell and the error.
+    """
+
+    notebook: str
+    outcome: Outcome
+    executed: Path
+    reason: str = ""
+
+
+def notebooks() -> list[Path]:
+    """The numbered notebooks in their order.
+
+    Raises:
+        UserError: mugkit was installed without its repository.
+    """
+    root = files.repository()
+    if root is None:
+        raise UserError("the notebooks are not beside the package", fix="clone the repository and run `make setup`")
+    return sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+
+
+def reproduce(
+    profile: str, datasets: Sequence[str], out: Path, execution: ExecutionConfig = LOCAL,
+    cell_limit: float = CELL_SECONDS,
+) -> list[Report]:  # fmt: skip
+    """Runs every notebook for every data set; a failure does not stop the others.
+
+    Args:
+        out: where figures and tables go; with several data sets, one folder below it for each.
+        cell_limit: seconds that one cell may take.
+
+    Raises:
+        UserError: an unknown profile or data set, or a damaged one, before anything runs.
+    """
+    fingerprints = _checked(profile, datasets)
+    files.remove_stale_temporaries(out)
+    jobs = []
+    for name, target in folders(datasets, out).items():
+        parameters = {"profile": profile, "dataset": name, "out": str(target)}
+        jobs += [(path, parameters, fingerprints[name]) for path in notebooks()]
+    if not all(_unchanged(*job) for job in jobs):
+        for failure in _precompute(profile, datasets, execution):
+            log.warning("%s", failure)
+    return _together(jobs, cell_limit)
+
+
+def runs_alone(
+    profile: str, datasets: Sequence[str], execution: ExecutionConfig = LOCAL, studies: bool = True
+) -> list[str]:
+    """Computes what the notebooks need and runs none; returns what failed, or that nothing can run on a data set.
+
+    Arguments and errors as `reproduce`'s.
+
+    Args:
+        studies: also what notebooks 12 and 14 alone need.
+    """
+    _checked(profile, datasets)
+    idle = [f"no system can run on {name}: {why}" for name in datasets if (why := _lacking(profile, name))]
+    return idle + _precompute(profile, datasets, execution, studies)
+
+
+def _lacking(profile: str, dataset: str) -> str:
+    """What the systems of the tables lack if none of them can run; else nothing."""
+    if precompute.trained(profile, dataset):
+        return ""
+    seed = config.profile(profile).seeds[0]
+    needs = [missing(RunSpec(name, dataset, seed, profile)) for name, one in SYSTEMS.items() if one.rows]
+    return "; ".join(dict.fromkeys(needs))
+
+
+def _checked(profile: str, datasets: Sequence[str]) -> dict[str, str]:
+    """The fingerprint of each data set, once everything is known to be there."""
+    config.profile(profile)
+    files.remove_stale_temporaries(files.home())
+    return {name: load(name, verify=True).fingerprint for name in datasets}
+
+
+def _precompute(profile: str, datasets: Sequence[str], execution: ExecutionConfig, studies: bool = True) -> list[str]:
+    return [failure for name in datasets for failure in precompute.compute(profile, name, execution, studies)]
+
+
+def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float) -> list[Report]:
+    """Runs notebooks a few at a time: a kernel's start and a figure leave most of a machine idle."""
+    from mugkit.reproduction import kernels
+
+    pool = ThreadPoolExecutor(kernels.AT_ONCE)  # each notebook has a kernel of its own, a process; here one only waits
+    try:
+        return list(
+            progress(
+                pool.map(lambda job: run_notebook(job[0], job[1], job[2], limit), jobs), "notebooks", total=len(jobs)
+            )
+        )
+    except BaseException:  # stopped by a signal: kernels would go on to their notebooks' ends
+        pool.shutdown(wait=False, cancel_futures=True)
+        kernels.end_all()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def folders(datasets: Sequence[str], out: Path) -> dict[str, Path]:
+    """Where each data set's figures and tables go: `out`, or with several data sets a folder below it for each."""
+    return {name: (out / name if len(datasets) > 1 else out).absolute() for name in datasets}
+
+
+def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> list[Path]:
+    """The ledger of claims and the report of every data set; notebooks that failed are named at the report's top.
+
+    Args:
+        reports: of `reproduce`, for these data sets.
+
+    Returns:
+        The reports' pages; none for a folder that no notebook wrote into.
+    """
+    from mugkit.claims import ledger
+    from mugkit.reproduction import report
+
+    pages, size = [], len(reports) // max(len(datasets), 1)
+    for number, folder in enumerate(folders(datasets, out).values()):
+        failed = {one.notebook: one.reason for one in reports[number * size : (number + 1) * size] if one.reason}
+        if (folder / "manifest.json").is_file():
+            ledger.write(folder)
+            report.write(folder, folder / report.NAME, failed)
+            pages.append(folder / report.NAME)
+    return pages
+
+
+def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str, limit: float = CELL_SECONDS) -> Report:
+    """One notebook, unless it ran before with the same source, library, data and parameters."""
+    executed, out = _executed(path, parameters), Path(parameters["out"])
+    receipt = executed.with_suffix(".json")
+    try:
+        identity = _identity(path, parameters, fingerprint)
+    except UserError as error:  # no notebook: that one fails, the others go on
+        receipt.unlink(missing_ok=True)
+        return Report(path.stem, "failed", executed, f"{path.name} {error.problem}")
+    if _reusable(receipt, identity, out):
+        return Report(path.stem, "reused", executed)
+    receipt.unlink(missing_ok=True)
+    if reason := _execute(path, executed, parameters, limit):
+        return Report(path.stem, "failed", executed, reason)
+    manifest = files.read_json(out / "manifest.json")
+    outputs = {name: entry["sha256"] for name, entry in manifest.items() if entry["notebook"] == path.stem}
+    files.write_json(receipt, {"identity": identity, "outputs": outputs})
+    return Report(path.stem, "ran", executed)
+
+
+def _executed(path: Path, parameters: Mapping[str, Any]) -> Path:
+    """Where a notebook's executed copy goes; its receipt lies beside it."""
+    return files.home() / "executed" / f"{parameters['profile']}-{parameters['dataset']}" / path.name
+
+
+def _unchanged(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> bool:
+    receipt = _executed(path, parameters).with_suffix(".json")
+    try:
+        return _reusable(receipt, _identity(path, parameters, fingerprint), Path(parameters["out"]))
+    except UserError:
+        return False
+
+
+def _identity(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> str:
+    """What an executed notebook depends on: its cells without outputs, parameters, data, library, versions.
+
+    Raises:
+        UserError: it is no notebook.
+    """
+    cells = [[cell.cell_type, cell.source] for cell in notebook_files.read(path).cells]
+    package = Path(__file__).parents[1]
+    library = {str(p.relative_to(package)): files.sha256(p) for p in sorted(package.rglob("*.py"))}
+    return files.digest([cells, dict(parameters), fingerprint, library, versions()])
+
+
+def _reusable(receipt: Path, identity: str, out: Path) -> bool:
+    """Whether the notebook ran to its end before, and everything it wrote is still there unchanged."""
+    if not receipt.is_file():
+        return False
+    try:
+        known = files.read_json(receipt)
+        same = known["identity"] == identity
+        outputs = dict(known["outputs"]) if same else {}
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in outputs):  # of another's making
+            raise ValueError("names files elsewhere")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        log.warning("%s: damaged; running its notebook again", receipt)
+        return False
+    return same and all((out / n).is_file() and files.sha256(out / n) == h for n, h in outputs.items())
+
+
+def _execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: float) -> str:
+    """Runs the notebook; returns what went wrong, or nothing."""
+    import papermill
+
+    from mugkit.reproduction import kernels
+
+    executed.parent.mkdir(parents=True, exist_ok=True)  # papermill does not
+    _refuse_unknown(papermill.inspect_notebook(str(path)), parameters, path)
+    return kernels.execute(path, executed, parameters, limit)
+
+
+def _refuse_unknown(known: Mapping[str, Any], parameters: Mapping[str, Any], path: Path) -> None:
+    """papermill only logs a parameter that a notebook does not have."""
+    for name in parameters:
+        if name not in known:
+            raise unknown_name(f"parameter of {path.name}", name, known)

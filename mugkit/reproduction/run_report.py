@@ -1,0 +1,73 @@
+"""One run as a file that can be read without the machine it ran on: what, on which data, with which caveats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
+
+from mugkit import metrics
+from mugkit.data.schema import SPLITS, Dataset, SplitName
+from mugkit.data.vocabulary import unknown
+from mugkit.device import choose_device
+from mugkit.evaluation import comparison
+from mugkit.experiments.experiment import Run
+from mugkit.experiments.registry import configuration
+from mugkit.experiments.store import versions
+from mugkit.metrics import HEADLINE
+
+
+def command(run: Run) -> str:
+    """The command that repeats the run."""
+    spec = run.spec
+    changes = "".join(f" --set {name}={_written(value)}" for name, value in spec.changes)
+    return (
+        f"mugkit run --system {spec.system} --dataset {spec.dataset} --seed {spec.seed} "
+        f"--label-seed {spec.label_seed} --profile {spec.profile}{changes}"
+    )
+
+
+def _written(value: Any) -> str:
+    """A value as `--set` reads it."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def undefined(run: Run, dataset: Dataset) -> dict[str, dict[str, str]]:
+    """By split, the metrics that are undefined and why; empty where all are defined."""
+    found = {}
+    splits: tuple[SplitName, SplitName] = ("test", "valid")
+    for split, values in zip(splits, (run.metrics, run.valid_metrics), strict=True):
+        if None in values.values():
+            (prediction,) = comparison.predictions([run.folder], dataset, split)
+            found[split] = metrics.undefined(prediction, dataset.splits[split].labels, dataset.family)
+    return found
+
+
+def run_report(
+    run: Run, dataset: Dataset, device: str = "auto", why: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The run's specification, data with caveats, configuration, metrics and versions, as JSON.
+
+    Args:
+        why: what `undefined` says.
+    """
+    kept = ("caption", "variant", "caveats", "split")
+    hyperparameters = configuration(run.spec, dataset.family)
+    found = unknown(dataset, hyperparameters.network.text_encoder)
+    tokens = {"encoder": found.encoder, "share": found.share, "warning": found.warning} if found else None
+    return {
+        "command": command(run),
+        "data": {
+            "name": dataset.name, "family": dataset.family, "fingerprint": dataset.fingerprint,
+            "sizes": {name: len(dataset.splits[name]) for name in SPLITS}, "dims": dataset.dims,
+            **{key: dataset.about[key] for key in kept if key in dataset.about},
+            "unknown_tokens": tokens,
+        },
+        "hyperparameters": asdict(hyperparameters),
+        "headline": list(HEADLINE[dataset.family]),
+        "test": run.metrics, "valid": run.valid_metrics, "best_epoch": run.best_epoch,
+        **({"undefined": dict(why)} if why else {}),
+        "versions": versions(), "device": str(choose_device(device)),
+    }  # fmt: skip

@@ -1,0 +1,66 @@
+"""Table 5's four steps at other settings of the dials of `reviews`, beside the default's.
+
+From no unimodal tasks over copies of y to MUG and to true labels: `sentences.STEPS`. How much the steps are worth is
+no property of the method alone; it depends on how far modalities disagree and on how well they can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from mugkit.data.prepare import simulated
+from mugkit.data.reviews import Dials
+from mugkit.evaluation import comparison
+from mugkit.evaluation.tables import Row, records
+from mugkit.evaluation.verdicts import Difference, word, written
+from mugkit.experiments.registry import SYSTEMS
+from mugkit.studies.sentences import STEPS
+
+# What follows `reviews-` in a prepared data set's name → the dials. The default is vivid and strong.
+SETTINGS: Mapping[str, Dials] = {"vivid-sims": Dials("vivid", "sims"), "faint-sims": Dials("faint", "sims")}
+COMPARED = tuple(dict.fromkeys(name for pair in STEPS.values() for name in pair))  # the systems of all steps
+
+
+def prepared() -> list[str]:
+    """Prepares the settings where they are not; their names."""
+    return [simulated(dials) for dials in SETTINGS.values()]
+
+
+def table(found: Mapping[str, Mapping[str, Sequence[Difference]]]) -> pd.DataFrame:
+    """One row a setting, step and metric, with both intervals and a word.
+
+    Args:
+        found: setting → what `sentences.steps` says of it.
+    """
+    rows = [
+        {"setting": setting, "step": step, **change, "verdict": word(change, "better", "worse")}
+        for setting, steps in found.items()
+        for step, changes in steps.items()
+        for change in changes
+    ]
+    return pd.DataFrame(rows)
+
+
+def show(found: pd.DataFrame) -> pd.DataFrame:
+    """`table` as people read it: MAE with both intervals, and Acc2 with the one that decides."""
+    errors, hits = (found[found["metric"] == name].reset_index(drop=True) for name in ("MAE", "Acc2"))
+    steps = [" over ".join(SYSTEMS[name].row for name in STEPS[step]) for step in errors["step"]]
+    acc2 = list(map(written, records(hits)))
+    shown = {"step": steps, **comparison.columns(errors), "MAE is": errors["verdict"], "Acc2": acc2}
+    return pd.DataFrame(shown).set_index(pd.Index(errors["setting"], name="data"))
+
+
+def with_differences(rows: Sequence[Row], found: Mapping[str, Sequence[Difference]], dataset: str) -> list[Row]:
+    """The rows of a table, those of a step's upper system with its differences to the lower one.
+
+    Args:
+        found: of `sentences.steps`, on the data set of that name.
+    """
+    added: dict[str, dict[str, dict[str, Difference]]] = {}
+    for step, changes in found.items():
+        ours, theirs = (SYSTEMS[name].row for name in STEPS[step])
+        added.setdefault(ours, {})[theirs] = {str(change["metric"]): change for change in changes}
+    return [replace(row, differences=added.get(row.system, {})) if row.dataset == dataset else row for row in rows]

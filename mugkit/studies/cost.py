@@ -1,0 +1,127 @@
+"""What training costs: a step of one system beside a step of another, and each stage's share of a run.
+
+Only ratios within one run are reported: steps of the systems alternate on the same batches, so that whatever else the
+machine does slows all of them alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from mugkit import files
+from mugkit.config import Optimization, profile
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
+from mugkit.device import choose_device
+from mugkit.experiments.registry import Experiment
+from mugkit.threads import cpu_threads
+from mugkit.training.optim import adamw, step
+from mugkit.training.seeding import derive_seed, similar_lengths
+from mugkit.training.trainer import Objective
+
+WARM_UP = 3  # first steps fill caches and are left out
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """A system ready to train."""
+
+    clips: ClipLoader
+    network: nn.Module
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    optimization: Optimization
+
+    @classmethod
+    def of(cls, work: Experiment) -> Trainer:
+        clips = ClipLoader(work.dataset.train, work.hp.network, choose_device(work.device), work.level)
+        torch.manual_seed(derive_seed(work.spec.seed, "weights"))
+        network, objective = work.builder()(clips)
+        network.train()
+        objective.begin_epoch(clips, 0, work.spec.seed)
+        return cls(clips, network, objective, adamw(network, work.hp.optimization), work.hp.optimization)
+
+    def order(self, seed: int, epoch: int) -> list[Int64[Tensor, "batch"]]:
+        """The batches of an epoch."""
+        return similar_lengths(self.clips.lengths, self.optimization.batch_size, seed, epoch)
+
+    def step(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
+        """One step, with all that belongs to it; the loss before it, on its device."""
+        self.objective.before_step(batch, epoch)
+        loss = self.objective.loss(batch, epoch)
+        value = step(self.network, self.optimizer, loss, self.optimization.clip_norm)
+        self.objective.after_step(batch, epoch)
+        return value
+
+
+def stepper(work: Experiment) -> Callable[[int], None]:
+    """A system ready to train: a function that makes the i-th step of its first epochs."""
+    trainer = Trainer.of(work)
+    order = trainer.order(work.spec.seed, 0)
+
+    def make_step(number: int) -> None:
+        epoch, position = divmod(number, len(order))
+        trainer.step(trainer.clips.batch(order[position]), epoch)
+
+    return make_step
+
+
+def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of every step of every system; in each round all systems make one step, one after the other."""
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for number in range(WARM_UP + rounds):
+        for name, one in steps.items():
+            started = time.perf_counter()
+            one(number)
+            if number >= WARM_UP:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def step_times(works: Mapping[str, Experiment], rounds: int = 40) -> pd.DataFrame:
+    """Median and quartiles of the step time of each system over that of the first, round by round."""
+    first = next(iter(works))
+    with cpu_threads(profile(works[first].spec.profile).threads):
+        seconds = alternate({name: stepper(work) for name, work in works.items()}, rounds)
+    rows = []
+    for name, values in seconds.items():
+        ratios = [ours / other for ours, other in zip(values, seconds[first], strict=True)]
+        low, median, high = statistics.quantiles(ratios, n=4)
+        rows.append({"system": name, "ratio": median, "lower_quartile": low, "upper_quartile": high})
+    return pd.DataFrame(rows)
+
+
+def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.DataFrame:
+    """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs whatever is missing.
+
+    Medians: whichever run comes first also encodes the texts. The quartiles of a stage's seconds are divided by the
+    same total as its median.
+
+    Args:
+        labelled: of stages 1 and 2.
+        trained: folders of runs, for stage 3; two at least.
+    """
+    folders = {
+        "1 pretrain": [work.representations() for work in labelled],
+        "2 meta-learn": [work.learned_labels() for work in labelled],
+        "3 joint": list(trained),
+    }
+    seconds = {
+        name: [float(files.read_json(folder / "done.json")["seconds"]) for folder in several]
+        for name, several in folders.items()
+    }
+    total = sum(map(statistics.median, seconds.values()))
+    rows = []
+    for name, values in seconds.items():
+        low, median, high = (value / total for value in statistics.quantiles(values, n=4, method="inclusive"))
+        rows.append({"stage": name, "share": median, "lower_quartile": low, "upper_quartile": high})
+    return pd.DataFrame(rows)

@@ -1,0 +1,201 @@
+"""The two dials of `reviews`: what can be read of a stream at each setting of expression, and how far the modalities'
+labels lie apart at each setting of disagreement, beside those of people.
+
+Only labels and frames are drawn; what a network reads takes a training (notebook 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mugkit.data import reviews
+from mugkit.data.agreement import agreement
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, PAPER_SPLITS, Dataset
+from mugkit.data.simulate import (
+    DISAGREEMENT,
+    EXPRESSION,
+    LabelDraws,
+    LabelStructure,
+    joint_labels,
+    sims_agreement,
+    stream_styles,
+)
+from mugkit.evaluation.probes import frame_means, ridge_predictions
+from mugkit.metrics import corr
+from mugkit.plots.style import MODALITY_COLORS
+from mugkit.studies.sentences import listed
+
+SIMS, CREMA_D = "CH-SIMS's annotators", "CREMA-D's voters"
+# Valence of the emotions that voters of CREMA-D (Cao et al., IEEE Transactions on Affective Computing 2014) named for
+# a clip's sound or picture alone, against that of those named for the whole clip.
+CREMA_D_AGREEMENT: Mapping[str, float] = {"clips": 7442, "corr(y, y_a)": 0.665, "corr(y, y_v)": 0.944}
+MARKERS = {"l": "s", "a": "o", "v": "^"}
+SIZES, SEED = PAPER_SPLITS["reviews"], 2024  # as the default data set is made
+
+
+# --- expression: what can be read -------------------------------------------------------------------
+
+
+def ceiling(labels: Float[np.ndarray, "clips"], noise: float) -> float:
+    """The largest correlation with y_m that any reader of a stream alone can reach: that of E[y_m | y_m + noise].
+
+    Args:
+        labels: y_m on a ±1 scale.
+        noise: standard deviation of what a clip expresses besides y_m.
+    """
+    values, counts = np.unique(labels, return_counts=True)
+    shown = np.linspace(-1 - 6 * noise, 1 + 6 * noise, 4001)
+    density = counts * np.exp(-(((shown[:, None] - values) / noise) ** 2) / 2)
+    weight = density.sum(axis=1)
+    centred = values - np.average(values, weights=counts)
+    variance = np.average((density @ centred / weight) ** 2, weights=weight)
+    return float(np.sqrt(variance / np.average(centred**2, weights=counts)))
+
+
+def reading(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> list[dict[str, Any]]:
+    """A record a setting of expression and a stream, at the default's disagreement.
+
+    Keys: `expression`, `modality`, `noise`, `ceiling` (of all clips), and the test correlations of a ridge probe of
+    mean frames that was taught y_m: `probe` with y_m, `with y` with y.
+    """
+    records = []
+    for expression in EXPRESSION:
+        dataset = reviews.assemble(sentences, SEED, reviews.Dials(expression=expression), sizes)
+        for style in stream_styles(expression):
+            m, noise = style.modality, style.expression_noise
+            labels = np.concatenate([split.true_labels[m] for split in dataset.splits.values()]) / dataset.label_scale
+            bound = round(ceiling(labels.round(1), noise), 4)
+            head = {"expression": expression, "modality": m, "noise": noise, "ceiling": bound}
+            records.append(head | _probed(dataset, m))
+    return records
+
+
+def _probed(dataset: Dataset, modality: str) -> dict[str, float]:
+    inputs = {name: frame_means(split.sequences[modality]) for name, split in dataset.splits.items()}
+    true = {name: split.true_labels[modality] for name, split in dataset.splits.items()}
+    predicted = ridge_predictions(inputs, true)
+    against = {"probe": true["test"], "with y": dataset.test.labels}
+    return {name: round(float(corr(predicted, labels)), 4) for name, labels in against.items()}
+
+
+def reading_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """A row a setting: noise, then for each stream the ceiling and the probe's r, then the probe's r with y."""
+    rows: dict[str, dict[str, str]] = {}
+    for expression in EXPRESSION:
+        pair = [record for record in records if record["expression"] == expression]
+        row = {"noise": _noise(expression)}
+        for record in pair:
+            name = MODALITY_NAMES[record["modality"]]
+            row |= {f"{name}, ceiling": f"{record['ceiling']:.2f}", f"{name}, probe": f"{record['probe']:.2f}"}
+        rows[expression] = row | {"the probes, r with y": " / ".join(f"{record['with y']:.2f}" for record in pair)}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression")
+
+
+def _noise(expression: str) -> str:
+    """Of both streams, where they differ."""
+    return " / ".join(dict.fromkeys(f"{style.expression_noise:.1f}" for style in stream_styles(expression)))
+
+
+def one_rater(sentences: pd.DataFrame) -> float:
+    """How far one person who reads a sentence agrees with the mean of all: r, from the raters' spread.
+
+    Args:
+        sentences: columns rating (the mean) and spread (standard deviation of a sentence's scores).
+    """
+    between = float(sentences["rating"].var(ddof=0))
+    return float(np.sqrt(between / (between + (sentences["spread"] ** 2).mean())))
+
+
+# --- disagreement: how far labels lie apart ---------------------------------------------------------
+
+
+def apart(sentences: pd.DataFrame, seed: int = SEED, sizes: Sequence[int] = SIZES) -> dict[str, dict[str, float]]:
+    """Statistics of `agreement` with the number of `clips`: at each setting of disagreement, then of people.
+
+    Of CREMA-D's voters only correlations of voice and face with the whole clip are known.
+    """
+    clips = pd.concat(reviews.choose(sentences, sizes).values())
+    language, draws = reviews.language_labels(clips["rating"]), LabelDraws.of(clips["clip"].tolist(), seed)
+    found: dict[str, dict[str, float]] = {}
+    for setting in list(DISAGREEMENT)[::-1]:
+        labels = joint_labels(language, draws, LabelStructure.of(setting))
+        statistics = agreement(labels, scale=1.0).round(4)
+        found[setting] = {"clips": len(clips), **dict(zip(map(str, statistics.index), statistics, strict=True))}
+    people = sims_agreement()
+    found[SIMS] = {"clips": people["clips"], **people["statistics"]}
+    return found | {CREMA_D: dict(CREMA_D_AGREEMENT)}
+
+
+def apart_table(found: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """A row a setting or a group of people: clips, corr(y, y_m), shares with the same value and opposite sign."""
+    rows = {}
+    for name, numbers in found.items():
+        pairs = [f"corr(y, y_{m})" for m in MODALITIES]
+        row = {"clips": f"{numbers['clips']:,}"} | {pair: _told(numbers, pair) for pair in pairs}
+        for column, statistic in (("same value", "equal"), ("opposite sign", "opposite")):
+            shares = [_told(numbers, f"{statistic}(y_{m})", ".0%") for m in MODALITIES]
+            row[column] = " / ".join(shares) if set(shares) != {"–"} else "–"
+        rows[name] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("labels")
+
+
+def _told(numbers: Mapping[str, float], name: str, shape: str = ".2f") -> str:
+    return format(numbers[name], shape) if name in numbers else "–"
+
+
+# --- both -------------------------------------------------------------------------------------------
+
+
+def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> Figure:
+    """Left what a probe reads at each expression, below what any reader could; right corr(y, y_m), of people too."""
+    drawn = Figure(figsize=(11.5, 4.2), layout="constrained")
+    left, right = drawn.subplots(1, 2, sharey=True)
+    for m in FRAME_MODALITIES:
+        _reading_lines(left, [record for record in records if record["modality"] == m], m)
+    left.set(title="expression: what can be read of a stream", xlabel="setting (noise of expression, labels of ±1)")
+    left.set(ylabel="correlation", ylim=(0, 1))
+    for m in MODALITIES:
+        known = {name: numbers[pair] for name, numbers in found.items() if (pair := f"corr(y, y_{m})") in numbers}
+        style = {"color": MODALITY_COLORS[m], "marker": MARKERS[m], "s": 70}
+        right.scatter(
+            [list(found).index(name) for name in known], list(known.values()), label=MODALITY_NAMES[m], **style
+        )
+    right.set(title="disagreement: $y_m$ against the clip's label $y$", xlim=(-0.5, len(found) - 0.5))
+    right.set_xticks(range(len(found)), [name.replace(" ", "\n") for name in found])
+    right.legend(title="corr(y, $y_m$)", loc="lower left")
+    return drawn
+
+
+def _reading_lines(axes: Axes, records: Sequence[Mapping[str, Any]], modality: str) -> None:
+    color, marker, name = MODALITY_COLORS[modality], MARKERS[modality], MODALITY_NAMES[modality]
+    most, read = ([record[key] for record in records] for key in ("ceiling", "probe"))
+    axes.plot(most, "--", color=color, marker=marker, mfc="white", label=f"{name}: any reader at most")
+    axes.plot(read, "-", color=color, marker=marker, label=f"{name}: ridge on mean frames")
+    axes.set_xticks(range(len(EXPRESSION)), [f"{setting}\n{_noise(setting)}" for setting in EXPRESSION])
+    axes.legend(loc="lower left")
+
+
+def sentence(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> str:
+    """What both dials do, in two sentences: readings at either end, labels at each setting and of people."""
+    parts = []
+    for setting in list(EXPRESSION)[:: len(EXPRESSION) - 1]:
+        pair = [record for record in records if record["expression"] == setting]
+        streams = [f"r {r['probe']:.2f} of {r['ceiling']:.2f} ({MODALITY_NAMES[r['modality']]})" for r in pair]
+        parts.append(f"{listed(streams)} at {setting}")
+    labels = [
+        f"{listed([_told(numbers, f'corr(y, y_{m})') for m in MODALITIES])} at {name}"
+        for name, numbers in found.items()
+        if name in DISAGREEMENT
+    ]
+    people = listed([_told(found[SIMS], f"corr(y, y_{m})") for m in MODALITIES])
+    return (
+        f"On {reviews.CAPTION}), a probe reads, of what any reader of the stream could: {'; '.join(parts)}. "
+        f"corr(y, y_m) for language, voice and face is {'; '.join(labels)}; of {SIMS} it is {people}."
+    )

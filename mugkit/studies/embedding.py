@@ -1,0 +1,212 @@
+"""Section 4.9 in numbers: how far x_m and x_m′ are apart, with and without contrastive learning, over label seeds.
+
+Fig. 4 shows it by t-SNE, which preserves neighbours and nothing else: distances and shapes of its clouds prove little.
+Beside each panel stand a linear probe (`gap.measure`) and MMD (`mmd.discrepancy`), and each sentence of the section
+is put to a measurement whose interval over label seeds decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from torch import Tensor
+
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES
+from mugkit.errors import UserError
+from mugkit.evaluation import formats, gap, verdicts
+from mugkit.evaluation.mmd import discrepancy
+from mugkit.evaluation.statistics import mean_std, t_interval
+from mugkit.models.losses import l2_normalise
+from mugkit.training.pretrain import SavedRepresentations
+
+OverSeeds = Sequence[SavedRepresentations]  # of the training split, one a label seed
+Vectors = Float[np.ndarray, "clips d_m"]
+
+
+def halves(one: Float[Tensor, "clips d_m"], other: Float[Tensor, "clips d_m"], most: int) -> tuple[Vectors, Vectors]:
+    """Unit vectors (Eq. 10) of one kind for some clips and of the other kind for other clips.
+
+    The two vectors of one clip belong together; those of different clips are independent, as the test of MMD wants
+    them. The choice of clips is the same every time.
+
+    Args:
+        most: how many clips each half has at most.
+    """
+    order = np.random.default_rng(0).permutation(len(one))
+    size = min(most, len(one) // 2)
+    return (
+        l2_normalise(one).numpy()[order[:size]],
+        l2_normalise(other).numpy()[order[size : 2 * size]],
+    )
+
+
+def centred(vectors: Vectors) -> Vectors:
+    """The cloud moved to the origin: what is left is its shape."""
+    return vectors - vectors.mean(axis=0)
+
+
+def measure(variants: Mapping[str, OverSeeds], most: int = 400) -> pd.DataFrame:
+    """One row a variant, modality and label seed.
+
+    Columns: variant, modality, seed (its number in the sequence); probe, probe_low, probe_high (%, interval over
+    folds); retrieval (%, `gap.Gap`); mmd2, p (of x_m and x_m′); null, MMD² of x_m and x_m of other clips, which a gap
+    must exceed; shape, MMD² of the centred clouds; distance, of the two means.
+    """
+    return pd.DataFrame(
+        [
+            {"variant": variant, "modality": m, "seed": seed, **_one(saved.unimodal[m], saved.projected[m], most)}
+            for variant, seeds in variants.items()
+            for seed, saved in enumerate(seeds)
+            for m in MODALITIES
+        ]
+    )
+
+
+def _one(x: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], most: int) -> dict[str, float]:
+    found, pair = gap.measure(x, projected), halves(x, projected, most)
+    test, shape = discrepancy(*pair), discrepancy(centred(pair[0]), centred(pair[1]), permutations=1)
+    return {
+        "probe": found.probe, "probe_low": found.interval.low, "probe_high": found.interval.high,
+        "retrieval": found.retrieval, "mmd2": test.mmd2, "p": test.p,
+        "null": discrepancy(*halves(x, x, most), permutations=1).mmd2, "shape": shape.mmd2, "distance": found.distance,
+    }  # fmt: skip
+
+
+def drift(plain: OverSeeds, contrastive: OverSeeds, most: int = 400) -> pd.DataFrame:
+    """What contrastive learning did to each kind of vector: MMD² of x_m, and of x_m′, without and with it.
+
+    Args:
+        contrastive: of the same seeds in the same order, or of the first of them.
+
+    Columns: modality, seed, unimodal, projected (MMD²), cosine (mean over clips of x_m's cosine without and with).
+
+    Raises:
+        UserError: seeds without a partner.
+    """
+    if len(plain) < len(contrastive):
+        raise UserError(f"{len(plain)} and {len(contrastive)} seeds cannot be paired", field="seeds")
+    return pd.DataFrame(
+        [
+            {"modality": m, "seed": seed, **_moved(before, after, m, most)}
+            for seed, (before, after) in enumerate(zip(plain, contrastive, strict=False))
+            for m in MODALITIES
+        ]
+    )
+
+
+def _moved(before: SavedRepresentations, after: SavedRepresentations, m: str, most: int) -> dict[str, float]:
+    parts = {
+        "unimodal": (before.unimodal[m], after.unimodal[m]),
+        "projected": (before.projected[m], after.projected[m]),
+    }
+    moved = {name: discrepancy(*halves(*pair, most), permutations=1).mmd2 for name, pair in parts.items()}
+    cosine = (l2_normalise(before.unimodal[m]) * l2_normalise(after.unimodal[m])).sum(-1).mean()
+    return {**moved, "cosine": float(cosine)}
+
+
+class Claim(NamedTuple):
+    """A sentence of section 4.9, the difference that tests it, and the sign that the difference must have."""
+
+    sentence: str
+    measured: str
+    sign: int
+
+
+CLAIMS: Mapping[str, Claim] = {
+    "gap": Claim("contrastive learning narrows the gap", "MMD² of x_m and x_m′: with it − without it", -1),
+    "shape": Claim("the two shapes become alike", "MMD² of the centred clouds: with it − without it", -1),
+    "remains": Claim("a gap remains", "MMD² of x_m and x_m′ − MMD² of x_m and x_m", 1),
+    "target": Claim("x_m stays as it was", "MMD² without and with it: of x_m − of x_m′", -1),
+}
+
+
+def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> pd.DataFrame:
+    """Every sentence for every modality: the mean over label seeds, a 95 % interval, and a verdict.
+
+    Each is judged by itself; `firm` says whether its outcome stays in an interval as wide as Bonferroni's correction
+    for all modalities asks for, as a claim about all of them needs to be refuted (`verdicts`).
+
+    Args:
+        table: of `measure`.
+        moved: of `drift`.
+        plain: the variant without contrastive learning.
+        contrastive: the variant with it.
+
+    Returns:
+        Columns claim, modality, mean, low, high, n (seeds), firm, verdict: as in the ledger of claims.
+    """
+    rows = []
+    for m in MODALITIES:
+        measured = _differences(table[table["modality"] == m], moved[moved["modality"] == m], plain, contrastive)
+        for claim, values in measured.items():
+            (mean, _, n), levels = mean_std(list(values)), (verdicts.LEVEL, verdicts.LEVEL / len(MODALITIES))
+            ends = [t_interval(list(values), 1 - level) for level in levels]
+            by_itself, among_all = (verdicts.interval(*of, CLAIMS[claim].sign, verdicts.size_of("MMD²")) for of in ends)
+            row = {"claim": claim, "modality": m, "mean": mean, "low": ends[0].low, "high": ends[0].high, "n": n}
+            rows.append({**row, "firm": by_itself == among_all, "verdict": verdicts.every([by_itself])})
+    return pd.DataFrame(rows).sort_values("claim", key=lambda names: names.map(list(CLAIMS).index), kind="stable")
+
+
+def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> dict[str, np.ndarray]:
+    """One value a label seed for every claim."""
+    before, after = (rows[rows["variant"] == name].sort_values("seed") for name in (plain, contrastive))
+    before = before[before["seed"].isin(after["seed"])]
+    return {
+        "gap": after["mmd2"].to_numpy() - before["mmd2"].to_numpy(),
+        "shape": after["shape"].to_numpy() - before["shape"].to_numpy(),
+        "remains": after["mmd2"].to_numpy() - after["null"].to_numpy(),
+        "target": moved["unimodal"].to_numpy() - moved["projected"].to_numpy(),
+    }
+
+
+def show(table: pd.DataFrame) -> pd.DataFrame:
+    """`measure` as people read it: a row a modality and variant, mean and spread over label seeds."""
+    groups = table.groupby(["modality", "variant"], sort=False)
+    rows = {
+        (MODALITY_NAMES[str(m)], variant): {
+            "probe, % [95 %]": _with_interval(part["probe"]),
+            "own clip found, %": f"{part['retrieval'].mean():.0f}",
+            "MMD²": _with_std(part["mmd2"]),
+            "no gap would be": _with_std(part["null"]),
+            "largest p": f"{part['p'].max():.3f}",
+            "MMD² of shapes": _with_std(part["shape"]),
+        }
+        for (m, variant), part in groups
+    }
+    order = [(MODALITY_NAMES[m], variant) for m in MODALITIES for variant in dict.fromkeys(table["variant"])]
+    shown = pd.DataFrame.from_dict(rows, orient="index").loc[order]
+    shown.index = pd.Index([", ".join(pair) for pair in order], name="x_m and x_m′")
+    return shown
+
+
+def show_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """`claims` as people read it."""
+    columns = {
+        "measured": [CLAIMS[claim].measured for claim in table["claim"]],
+        "modality": table["modality"].map(dict(MODALITY_NAMES)),
+        "mean": table["mean"].map("{:+.3f}".format),
+        "interval": [formats.span("MMD²", *ends) for ends in zip(table["low"], table["high"], strict=True)],
+        "verdict": table["verdict"],
+    }
+    return pd.DataFrame(columns).set_index(pd.Index([CLAIMS[c].sentence for c in table["claim"]], name="section 4.9"))
+
+
+def _with_interval(values: pd.Series[float]) -> str:
+    low, high = np.clip(t_interval(list(values)), 0, 100)
+    return formats.estimate("probe", values.mean(), low, high, signed=False)
+
+
+def _with_std(values: pd.Series[float]) -> str:
+    mean, std, _ = mean_std(list(values))
+    return formats.spread("MMD²", mean, std)
+
+
+def panel_notes(table: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """(variant, modality) → what Fig. 4 writes into that panel's title: the numbers of the drawn seed, the first."""
+    first = table[table["seed"] == 0]
+    values = zip(first["variant"], first["modality"], first["probe"], first["mmd2"], strict=True)
+    return {(variant, m): f"probe {probe:.0f} %, MMD² {mmd2:.2f}" for variant, m, probe, mmd2 in values}

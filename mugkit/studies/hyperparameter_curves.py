@@ -1,0 +1,168 @@
+"""Fig. 5 (section 4.10): performance over α, the meta-training learning rate, and β, the weight of unimodal losses.
+
+The paper draws the curves and prints no values; its text says that a small β and a large α are much worse. Every value
+is compared with the run's own default, which a search on validation chose, on the same seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mugkit.config import RunSpec, hyperparameters, repeated
+from mugkit.config import profile as of_profile
+from mugkit.data.schema import Dataset
+from mugkit.data.store import load
+from mugkit.evaluation import comparison, formats
+from mugkit.evaluation.settings import flat
+from mugkit.evaluation.statistics import mean_std
+from mugkit.evaluation.verdicts import word
+from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.experiment import Run
+from mugkit.experiments.search import finished
+from mugkit.plots.style import ACCENT, MODALITY_COLORS
+from mugkit.studies.study import by_setting, over_seeds
+
+# Decades around Table 2's values: β's from MOSEI's 0.0001 to the largest of section 4.10. The default is added.
+GRID: Mapping[str, tuple[float, ...]] = {
+    "alpha": (5e-5, 5e-4, 5e-3, 5e-2, 5e-1),
+    "beta": (1e-4, 1e-3, 1e-2, 1e-1, 1.0),
+}
+SYMBOLS: Mapping[str, str] = {"alpha": "α", "beta": "β"}
+METRICS = ("MAE", "Corr", "Acc2")
+BETTER, WORSE = "better", "worse"
+DEFAULT, FAILED = "the default", "training failed"
+
+
+def defaults(dataset: str, profile: str) -> dict[str, float]:
+    """Field → the value that a run of MUG has by itself."""
+    own = flat(experiment.work(repeated("mug", dataset, profile, {})[0]).hp)
+    return {field: float(own[field]) for field in GRID}
+
+
+def table_2(family: str, profile: str) -> dict[str, float]:
+    """Field → Table 2's value for a family of data sets."""
+    preset = flat(hyperparameters(family, profile))
+    return {field: float(preset[field]) for field in GRID}
+
+
+def specifications(dataset: str, profile: str) -> dict[tuple[str, float], list[RunSpec]]:
+    """(field, value) → one run a study seed; everything that does not depend on the value is shared."""
+    return {
+        (field, value): repeated("mug", dataset, profile, {field: value}, of_profile(profile).seeds)
+        for field, own in defaults(dataset, profile).items()
+        for value in sorted({*GRID[field], own})
+    }
+
+
+def with_table_2(dataset: str, profile: str) -> list[RunSpec]:
+    """MUG with everything as chosen but β, which is Table 2's: every seed of the profile."""
+    beta = table_2(load(dataset).family, profile)["beta"]
+    seeds = of_profile(profile).seeds
+    return [RunSpec("mug", dataset, seed, profile, changes=(("beta", beta),)) for seed in seeds]
+
+
+def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
+    """What Table 2's β does: MUG with it, and as chosen.
+
+    Returns:
+        Two rows: beta, mean, std and n of the test MAE; difference, its intervals and verdict in the first.
+    """
+    specs = with_table_2(dataset.name, profile)
+    wanted = {"Table 2": specs, "chosen": [replace(spec, changes=()) for spec in specs]}
+    theirs, chosen = by_setting(scheduler.run_all, wanted).values()
+    rows = [
+        {"beta": float(experiment.work(runs[0].spec).hp.joint.beta), **over_seeds(runs)} for runs in (theirs, chosen)
+    ]
+    found = comparison.of_runs(theirs, chosen, dataset)
+    return pd.DataFrame([{**rows[0], **found, "verdict": word(found, BETTER, WORSE)}, {**rows[1], "verdict": DEFAULT}])
+
+
+def display_beside(table: pd.DataFrame) -> pd.DataFrame:
+    """The same as people read it."""
+    errors = formats.spreads("MAE", table["mean"], table["std"])
+    against = pd.DataFrame(comparison.columns(table.assign(metric="MAE"))).replace("undefined", "–")
+    shown = {"test MAE": errors, **against, "verdict": table["verdict"]}
+    names = [f"β = {value:g}{said}" for value, said in zip(table["beta"], (", as in Table 2", ""), strict=True)]
+    return pd.DataFrame(shown).set_index(pd.Index(names, name="MUG with"))
+
+
+def curves(dataset: Dataset, profile: str) -> pd.DataFrame:
+    """One row a field, value and metric: mean, std and n over seeds, and whether MAE differs from the default's.
+
+    Columns: field, value, metric, mean, std, n; for MAE also difference, clips_low, clips_high, seeds_low,
+    seeds_high and verdict against the run's own default. A value whose training diverged in any seed has no mean.
+    """
+    groups = by_setting(finished, specifications(dataset.name, profile))
+    default = groups["alpha", defaults(dataset.name, profile)["alpha"]]
+    rows = [row for (field, value), runs in groups.items() for row in _rows(field, value, runs, default, dataset)]
+    return pd.DataFrame(rows)
+
+
+def _rows(
+    field: str, value: float, runs: Sequence[Run | None], default: Sequence[Run | None], dataset: Dataset
+) -> list[dict[str, Any]]:
+    done, base = [run for run in runs if run], [run for run in default if run]
+    whole = len(done) == len(runs) == len(base)
+    rows: list[dict[str, Any]] = []
+    for metric in METRICS:
+        summary = over_seeds(done, metric) if whole else mean_std([None])._asdict()
+        rows.append({"field": field, "value": value, "metric": metric, **summary})
+        if metric == "MAE":
+            same = whole and [run.folder for run in done] == [run.folder for run in base]
+            found = comparison.of_runs(done, base, dataset) if whole else {}
+            rows[-1] |= {**found, "verdict": DEFAULT if same else word(found, BETTER, WORSE) if found else FAILED}
+    return rows
+
+
+def words(table: pd.DataFrame) -> dict[tuple[str, float], str]:
+    """(field, value) → its verdict in MAE."""
+    errors = table[table["metric"] == "MAE"]
+    return {(f, v): word for f, v, word in zip(errors["field"], errors["value"], errors["verdict"], strict=True)}
+
+
+def display(table: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of Fig. 5 as people read them."""
+    verdicts = words(table)
+    rows = zip(table["metric"], table["mean"], table["std"], strict=True)
+    cells = [formats.spread(*row) if formats.known(row[1]) else "failed" for row in rows]
+    wide = table.assign(cell=cells).pivot(index=["field", "value"], columns="metric", values="cell")[list(METRICS)]
+    wide["MAE against the default"] = [verdicts[place] for place in wide.index]
+    names = [f"{SYMBOLS[field]} = {value:g}" for field, value in wide.index]
+    return wide.set_index(pd.Index(names, name="")).rename_axis(columns=None)
+
+
+def draw(table: pd.DataFrame, own: Mapping[str, float], paper: Mapping[str, float]) -> Figure:
+    """Fig. 5: (a) α and (b) β; MAE above, Acc2 below; mean ± std over seeds, the default and Table 2's value marked.
+
+    Args:
+        own: field → the default.
+        paper: field → the value of Table 2.
+    """
+    figure = Figure(figsize=(9, 5.2), layout="constrained")
+    axes = figure.subplots(2, 2, sharex="col", sharey="row")
+    for column, (field, letter) in enumerate(zip(GRID, "ab", strict=True)):
+        axes[0, column].set_title(f"({letter}) {SYMBOLS[field]}")
+        axes[1, column].set_xlabel(f"{SYMBOLS[field]} (logarithmic)")
+        for row, metric in enumerate(("MAE", "Acc2")):
+            chosen = table[(table["field"] == field) & (table["metric"] == metric)]
+            _curve(axes[row, column], chosen, own[field], paper[field])
+    axes[0, 0].set_ylabel("test MAE (less is better)")
+    axes[1, 0].set_ylabel("test Acc2 (%, more is better)")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _curve(axes: Axes, rows: pd.DataFrame, own: float, paper: float) -> None:
+    std = rows["std"].fillna(0)
+    axes.axvline(own, color=ACCENT, linestyle=":", label="default")
+    axes.axvline(paper, color="gray", linestyle="--", label="Table 2")
+    axes.errorbar(
+        rows["value"], rows["mean"], yerr=std, fmt="o-", color=MODALITY_COLORS["l"], capsize=3, label="mean ± std"
+    )
+    axes.set_xscale("log")

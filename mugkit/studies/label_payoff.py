@@ -1,0 +1,229 @@
+"""When do learned unimodal labels pay? Every source of labels over how well sound and vision can be read, how far the
+modalities disagree, and how much the unimodal tasks weigh.
+
+On `reviews` two dials say what the data is (`mugkit.data.simulate`), and every modality's true label is known. At each
+setting stage 3 is trained without unimodal tasks, with copies of the clip's label, with MUG's labels and with the true
+ones. What a source is worth is its test MAE minus that without unimodal tasks, paired over clips and seeds; the true
+labels say what there was to gain, and a source's share of that gain how much of it was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mugkit import files
+from mugkit.config import RunSpec, repeated
+from mugkit.data import prepare, simulate
+from mugkit.data.reviews import Dials
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
+from mugkit.data.store import available, load
+from mugkit.evaluation import comparison
+from mugkit.evaluation.comparison import Rows
+from mugkit.evaluation.tables import records
+from mugkit.evaluation.verdicts import judge, size_of, written
+from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.experiment import Run
+from mugkit.metrics import corr
+from mugkit.plots.style import MODALITY_COLORS
+from mugkit.studies.study import by_setting
+
+WITHOUT, TRUE = "mug-without-unimodal", "mug-true-labels"
+SOURCES: Mapping[str, str] = {"copy": "copies of y", "mug": "MUG's labels", TRUE: "true labels"}
+BETA = 0.01  # Table 2's for MOSI
+_LOOKS: Mapping[str, tuple[str, str, str]] = {  # source → color, marker, line
+    "copy": (MODALITY_COLORS["a"], "s", "--"),
+    "mug": (MODALITY_COLORS["l"], "o", "-"),
+    TRUE: (MODALITY_COLORS["v"], "^", ":"),
+}
+
+
+class Setting(NamedTuple):
+    """A place on the map."""
+
+    expression: str
+    disagreement: str
+
+    @property
+    def dials(self) -> Dials:
+        return Dials(self.expression, self.disagreement)
+
+
+SETTINGS = tuple(Setting(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for e in simulate.EXPRESSION)
+
+
+def settings(profile: str) -> tuple[Setting, ...]:
+    """The whole map; under `smoke`, whose numbers mean nothing, one place that is prepared anyway."""
+    return (Setting(**asdict(Dials())),) if profile == "smoke" else SETTINGS
+
+
+def betas(profile: str) -> tuple[float, ...]:
+    """The weights of the unimodal tasks that are compared: the chosen one, and Table 2's."""
+    chosen = experiment.work(repeated("mug", "reviews", profile, {})[0]).hp.joint.beta
+    return tuple(dict.fromkeys((chosen, BETA)))
+
+
+def specifications(setting: Setting, profile: str) -> dict[tuple[str, float], list[RunSpec]]:
+    """(system, β) → its runs, one a study seed, which is the seed of all stages; prepares the data if need be.
+
+    Without unimodal tasks β weighs nothing, so these runs serve every β.
+    """
+    name, weights = prepare.simulated(setting.dials), betas(profile)
+    pairs = [(WITHOUT, weights[0]), *((system, beta) for beta in weights for system in SOURCES)]
+    return {(system, beta): repeated(system, name, profile, {"beta": beta}) for system, beta in pairs}
+
+
+def study(profile: str) -> pd.DataFrame:
+    """One row a setting, β and source: what it is worth, and what its labels are.
+
+    Columns: expression, disagreement, noise (standard deviation, on ±1, of what sound shows besides its label), beta,
+    source; difference (test MAE minus that without unimodal tasks), clips_low, clips_high, clips, seeds_low,
+    seeds_high, seeds; share (of the true labels' gain, where these gain anything; else None); corr_l,
+    corr_a, corr_v (of the training labels with the true ones, mean over seeds).
+    """
+    runs = by_setting(scheduler.run_all, _wanted(profile))
+    rows = []
+    for setting in settings(profile):
+        rows += _rows(setting, {(system, beta): done for (at, system, beta), done in runs.items() if at == setting})
+    return pd.DataFrame(rows)
+
+
+def _wanted(profile: str) -> dict[tuple[Setting, str, float], list[RunSpec]]:
+    """All specifications of the map."""
+    by_place = {setting: specifications(setting, profile) for setting in settings(profile)}
+    return {(setting, *key): specs for setting, groups in by_place.items() for key, specs in groups.items()}
+
+
+def at_hand(profile: str, folder: Path) -> list[dict[str, Any]]:
+    """The map's rows without a training: from finished runs, else as notebook 14 wrote them to `folder`; else none."""
+    prepared = all(setting.dials.stored_as in available() for setting in settings(profile))
+    if prepared and all(experiment.work(spec).finished() for specs in _wanted(profile).values() for spec in specs):
+        return records(study(profile))
+    path = folder / "label_payoff.json"
+    return files.read_json(path) if path.is_file() else []
+
+
+def _rows(setting: Setting, runs: Mapping[tuple[str, float], Sequence[Run]]) -> list[dict[str, Any]]:
+    dataset = load(setting.dials.stored_as)
+    without = next(found for (system, _), found in runs.items() if system == WITHOUT)
+    noise = simulate.EXPRESSION[setting.expression]["a"]
+    place = {"expression": setting.expression, "disagreement": setting.disagreement, "noise": noise}
+    worth = {key: comparison.of_runs(found, without, dataset) for key, found in runs.items() if key[0] != WITHOUT}
+    return [
+        {**place, "beta": beta, "source": source, **found, "share": _share(found, worth[TRUE, beta])}
+        | correlations(comparison.training_labels([experiment.work(run.spec) for run in runs[source, beta]]), dataset)
+        for (source, beta), found in worth.items()
+    ]
+
+
+def _share(found: Mapping[str, Any], true: Mapping[str, Any]) -> float | None:
+    """Of the true labels' gain; None where the true labels gain nothing of the size of interest beyond chance."""
+    gains = judge(true, -1) == "as claimed" and -true["difference"] >= size_of("MAE")
+    return found["difference"] / true["difference"] if gains else None
+
+
+def correlations(labels: Mapping[str, Rows], dataset: Dataset) -> dict[str, float]:
+    """Pearson's r of training labels with the true ones, a modality each, mean over seeds."""
+    true = dataset.train.true_labels
+    return {f"corr_{m}": float(np.mean([corr(row, true[m]) for row in labels[m]])) for m in MODALITIES}
+
+
+# --- showing it
+
+
+def display(table: pd.DataFrame, beta: float) -> pd.DataFrame:
+    """Settings down; what each source is worth at one β across, MUG's share of the gain, and its labels' r."""
+    rows = table[np.isclose(table["beta"], beta)]
+    shown = []
+    for (disagreement, expression), group in rows.groupby(["disagreement", "expression"], sort=False):
+        by_source = {row["source"]: row for row in records(group)}
+        cells = {name: written(by_source[source]) for source, name in SOURCES.items()}
+        share = by_source["mug"]["share"]
+        r = " → ".join(f"{_mean_corr(by_source[source]):.2f}" for source in ("copy", "mug"))
+        found = {"MUG's share": "–" if share is None else f"{100 * share:.0f} %", "label r, copies → MUG": r}
+        shown.append({"modalities": disagreement, "expression": expression, **cells, **found})
+    return pd.DataFrame(shown).set_index(["modalities", "expression"])
+
+
+def _mean_corr(row: Mapping[str, Any]) -> float:
+    return float(np.mean([row[f"corr_{m}"] for m in MODALITIES]))
+
+
+def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """A column a disagreement; rows: what sources are worth at each β, and how right their labels are.
+
+    Args:
+        rows: of `study`, as records: what the figure's JSON holds.
+    """
+    table = pd.DataFrame(rows)
+    weights, columns = list(dict.fromkeys(table["beta"])), list(dict.fromkeys(table["disagreement"]))
+    figure = Figure(figsize=(8.6, 2.5 * (len(weights) + 1)), layout="constrained")
+    grid = figure.subplots(len(weights) + 1, len(columns), sharex=True, sharey="row", squeeze=False)
+    for column, disagreement in enumerate(columns):
+        part = table[table["disagreement"] == disagreement]
+        for row, beta in enumerate(weights):
+            _draw_worth(grid[row, column], part[np.isclose(part["beta"], beta)], beta)
+        _draw_labels(grid[-1, column], part[np.isclose(part["beta"], weights[0])])
+        grid[0, column].set_title(f"modalities disagree: {disagreement}")
+        grid[-1, column].set_xlabel("expression: ← can be read · cannot be read →")
+    for row, beta in enumerate(weights):
+        grid[row, 0].set_ylabel(f"test MAE minus\nwithout unimodal tasks\n(β = {beta:g})")
+    grid[-1, 0].set_ylabel("r of labels with\nthe true labels")
+    handles, names = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+    handles, names = grid[-1, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=7, handlelength=3.5)
+    return figure
+
+
+def _draw_worth(axes: Axes, rows: pd.DataFrame, beta: float) -> None:
+    """Differences with intervals over seeds; beside MUG's points its share of the true labels' gain in percent."""
+    axes.axhline(0.0, color="0.6", linewidth=0.8)
+    for offset, (source, name) in zip((-0.08, 0.0, 0.08), SOURCES.items(), strict=True):
+        part = rows[rows["source"] == source]
+        color, marker, line = _LOOKS[source]
+        x, y = np.arange(len(part)) + offset, part["difference"].to_numpy()
+        spread = [y - part["seeds_low"].to_numpy(float), part["seeds_high"].to_numpy(float) - y]
+        axes.errorbar(x, y, spread, color=color, marker=marker, linestyle=line, capsize=2, markersize=4, label=name)
+        if source == "mug":
+            for place, value, share in zip(x, y, part["share"], strict=True):
+                if not pd.isna(share):
+                    axes.annotate(f"{100 * share:.0f} %", (place, value), (6, 4), textcoords="offset points",
+                                  fontsize=7, color=color)  # fmt: skip
+    axes.set_xticks(range(len(part)), part["expression"])
+
+
+def _draw_labels(axes: Axes, rows: pd.DataFrame) -> None:
+    """MUG's labels in the modality's colour, copies dashed in the same."""
+    for source, line in (("copy", "--"), ("mug", "-")):
+        part = rows[rows["source"] == source]
+        for m in MODALITIES:
+            name = f"{MODALITY_NAMES[m]}, {SOURCES[source]}"
+            axes.plot(
+                range(len(part)), part[f"corr_{m}"], color=MODALITY_COLORS[m], linestyle=line, marker=".", label=name
+            )
+    axes.set_xticks(range(len(part)), part["expression"])
+
+
+def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    """When learned labels pay, written from the numbers: `rows` as for `draw`."""
+    table = pd.DataFrame(rows)
+    parts = [f"with β = {beta:g} {_at(rows)}" for beta, rows in table.groupby("beta", sort=False)]
+    return f"On reviews (real text, simulated sound and vision), {'; '.join(parts)}."
+
+
+def _at(rows: pd.DataFrame) -> str:
+    """At how many settings MUG's labels pay at one β, and where most."""
+    mug = records(rows[rows["source"] == "mug"])
+    paying = sum(judge(row, -1) == "as claimed" for row in mug)
+    best = min(mug, key=lambda row: float(row["difference"]))
+    share = "" if best["share"] is None else f", {100 * best['share']:.0f} % of what true labels gain"
+    most = f", most at {best['expression']} expression and {best['disagreement']} disagreement ({written(best)}{share})"
+    return f"MUG's labels lower the test MAE at {paying} of {len(mug)} settings of the dials{most if paying else ''}"

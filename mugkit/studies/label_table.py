@@ -1,0 +1,130 @@
+"""Every source of unimodal labels beside the truth, and beside what stage 3 makes of it.
+
+Three measures a modality, on all clips and on those whose modalities disagree: mean absolute error, Pearson's r, and
+how often a label has the sign of the true one. Beside them stands stage 3's result with these labels, so that one
+sees whether better labels make a better model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn
+from jaxtyping import Bool, Float
+from matplotlib.figure import Figure
+
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
+from mugkit.errors import UserError
+from mugkit.evaluation import formats
+from mugkit.evaluation.statistics import mean_std
+from mugkit.experiments.experiment import Run
+from mugkit.metrics import corr, mae
+from mugkit.studies.study import over_seeds
+
+Labels = Mapping[str, Float[np.ndarray, " clips"]]
+
+
+def same_sign(labels: np.ndarray, true: np.ndarray) -> float:
+    """Percentage of clips whose label has the sign of the true one; clips with a true label of 0 are left out."""
+    known = true != 0
+    return float(100 * (np.sign(labels[known]) == np.sign(true[known])).mean()) if known.any() else float("nan")
+
+
+MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "MAE": mae,
+    "Corr": corr,
+    "sign %": same_sign,
+}
+
+
+def disagreeing(true: Labels) -> Bool[np.ndarray, " clips"]:
+    """Clips of which one modality says positive and another negative."""
+    values = np.stack([true[m] for m in MODALITIES])
+    return np.logical_and((values > 0).any(axis=0), (values < 0).any(axis=0))
+
+
+def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.DataFrame:
+    """One row a source, modality, group of clips and measure: mean and std over seeds.
+
+    Args:
+        sources: name → its labels of the training split, one mapping by modality a seed.
+
+    Raises:
+        UserError: the data set has no true unimodal labels.
+    """
+    if not dataset.has_true_labels:
+        raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
+    true = dataset.train.true_labels
+    groups = {"all": np.ones(len(dataset.train), dtype=bool), "disagreeing": disagreeing(true)}
+    return pd.DataFrame(
+        [
+            {"source": source, "clips": group, "n_clips": int(chosen.sum()), "modality": MODALITY_NAMES[m]}
+            | {"measure": measure, **_over_seeds([labels[m][chosen] for labels in seeds], true[m][chosen], measure)}
+            for source, seeds in sources.items()
+            for group, chosen in groups.items()
+            for m in MODALITIES
+            for measure in MEASURES
+        ]
+    )
+
+
+def _over_seeds(labels: Sequence[np.ndarray], true: np.ndarray, measure: str) -> dict[str, float | int]:
+    return mean_std([MEASURES[measure](of_seed, true) if len(true) else None for of_seed in labels])._asdict()
+
+
+def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """The table with stage 3's MAE and Corr on the test split for every source that was trained with."""
+    place = {"clips": "test", "n_clips": None, "modality": "multimodal"}
+    lines = [
+        {"source": source, **place, "measure": measure, **over_seeds(done, measure)}
+        for source, done in runs.items()
+        for measure in ("MAE", "Corr")
+    ]
+    return pd.concat([table, pd.DataFrame(lines)], ignore_index=True)
+
+
+def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = ("MAE",)) -> pd.DataFrame:
+    """One group of clips as people read it: sources down; modalities and measures across; with all clips, stage 3 last.
+
+    Args:
+        clips: all, or those that are disagreeing.
+        measures: of labels, from `MEASURES`; stage 3 has MAE and Corr.
+    """
+    chosen = table[(table["clips"] == clips) & table["measure"].isin(measures)]
+    if clips == "all":
+        chosen = pd.concat([chosen, table[table["clips"] == "test"]])
+    cells = zip(chosen["measure"], chosen["mean"], chosen["std"], strict=True)
+    shown = chosen.assign(value=[formats.spread(*cell) for cell in cells])
+    wide = shown.pivot(index="source", columns=["modality", "measure"], values="value")
+    names = [*(MODALITY_NAMES[m] for m in MODALITIES), "multimodal"]
+    order = [(m, k) for m in names for k in MEASURES if (m, k) in wide.columns]
+    return wide.loc[list(dict.fromkeys(chosen["source"])), order].fillna("–").rename_axis("labels from")
+
+
+def quality_against_result(table: pd.DataFrame) -> list[dict[str, float | str]]:
+    """One point a source: the mean over modalities of its labels' MAE to the truth, and stage 3's MAE with them."""
+    errors = table[table["measure"] == "MAE"]
+    labels = errors[errors["clips"] == "all"].groupby("source", sort=False)["mean"].mean()
+    results = errors[errors["clips"] == "test"].set_index("source")
+    return [
+        {"source": source, "labels": float(labels[source])}
+        | {"result": float(results.loc[source, "mean"]), "std": float(results.loc[source, "std"])}
+        for source in labels.index
+        if source in results.index
+    ]
+
+
+def draw_quality_against_result(points: Sequence[Mapping[str, float | str]]) -> Figure:
+    """Label error across, stage 3's error up, with its spread over seeds."""
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for number, point in enumerate(points):
+        axes.errorbar(
+            point["labels"], point["result"], yerr=point["std"], fmt="osDv^<>"[number % 7], capsize=3,
+            color=seaborn.color_palette("colorblind")[number % 10], label=str(point["source"]),
+        )  # fmt: skip
+    axes.set(xlabel="labels: mean |label − true label| over modalities", ylabel="stage 3: test MAE (± std over seeds)")
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure

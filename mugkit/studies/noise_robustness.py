@@ -1,0 +1,187 @@
+"""How sources of unimodal labels hold up: where modalities disagree, and where the clips' labels are noisy.
+
+Two questions. On which clips are labels wrong: those of which the modalities say different things? And what happens
+to the labels, and to stage 3, when all that training sees are noisier labels of clips?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mugkit.config import RunSpec, repeated
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.evaluation import comparison, formats
+from mugkit.evaluation.comparison import LABELS, Rows
+from mugkit.evaluation.statistics import mean_std
+from mugkit.evaluation.verdicts import word
+from mugkit.experiments import noise
+from mugkit.experiments.experiment import Run
+from mugkit.studies.label_table import Labels
+from mugkit.studies.study import by_setting
+
+SOURCES = ("copy", "ulgm", "mug")
+LEVELS = (0.0, 1.0, 2.0)  # k of `mugkit.experiments.noise`
+BINS = (-0.01, 0.01, 0.2, 0.4, 0.6, 2.0)  # of the disagreement, as a share of ρ
+WORDS = {"against_copy": ("closer", "farther"), "test_change": ("better", "worse")}
+ENDS = ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")
+_LOOKS = dict(zip(SOURCES, (("o", "-"), ("s", "--"), ("D", "-.")), strict=True))
+
+
+# --- where modalities disagree
+
+
+def disagreement(true: Labels) -> Float[np.ndarray, " clips"]:
+    """How far apart a clip's modalities are: the largest of its true unimodal labels minus the smallest."""
+    values = np.stack([true[m] for m in MODALITIES])
+    return values.max(axis=0) - values.min(axis=0)
+
+
+def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.DataFrame:
+    """Label MAE, mean over modalities, in bins of disagreement.
+
+    Args:
+        sources: name → its labels of the training split, one mapping by modality a seed.
+
+    Returns:
+        One row a source and bin that has clips: source, bin (in units of the labels), clips, mean, std, n over seeds.
+    """
+    true, rho = dataset.train.true_labels, dataset.label_scale
+    place = pd.cut(disagreement(true) / (2 * rho), BINS)
+    names = dict(zip(place.categories, _bin_names(rho), strict=True))
+    rows = []
+    for name, seeds in sources.items():
+        errors = [_errors(dataset, labels) for labels in seeds]
+        for category, said in names.items():
+            chosen = np.asarray(place == category)
+            if chosen.any():
+                mean, std, n = mean_std([float(of_seed[chosen].mean()) for of_seed in errors])
+                rows.append({"source": name, "bin": said, "clips": int(chosen.sum()), "mean": mean, "std": std, "n": n})
+    return pd.DataFrame(rows)
+
+
+def _bin_names(rho: float) -> list[str]:
+    """The bins in units of the labels."""
+    edges = [2 * rho * edge for edge in BINS[1:]]
+    return ["0", *(f"to {high:.1f}" for high in edges[1:-1]), f"over {edges[-2]:.1f}"]
+
+
+def display_bins(table: pd.DataFrame) -> pd.DataFrame:
+    """Sources down, bins across with their numbers of clips."""
+    cells = formats.spreads("MAE", table["mean"], table["std"])
+    heads = [f"{name} ({clips} clips)" for name, clips in zip(table["bin"], table["clips"], strict=True)]
+    shown = table.assign(cell=cells, head=heads).pivot(index="source", columns="head", values="cell")
+    return shown.loc[list(dict.fromkeys(table["source"])), list(dict.fromkeys(heads))].rename_axis(columns=None)
+
+
+# --- noisier labels of clips
+
+
+@dataclass(frozen=True)
+class Study:
+    """Runs on noisy labels.
+
+    Attributes:
+        runs: (system, k) → a run a seed.
+        labels: (system, k) → its labels of the training split: an array a modality, a row a seed.
+    """
+
+    runs: Mapping[tuple[str, float], list[Run]]
+    labels: Mapping[tuple[str, float], dict[str, Rows]]
+
+
+def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSpec, float]]]:
+    """Every source at every level of noise, a run a study seed: (system, k) → what `noise.run_all` takes."""
+    cells = [(system, k) for system in SOURCES for k in LEVELS]
+    return {(s, k): [(spec, k) for spec in repeated(s, dataset, profile, {})] for s, k in cells}
+
+
+def study(dataset: Dataset, profile: str) -> Study:
+    """All of `jobs`; what is stored is reused."""
+    wanted = jobs(dataset.name, profile)
+    runs = by_setting(noise.run_all, wanted)
+    works = {cell: [noise.work(*job) for job in group] for cell, group in wanted.items()}
+    return Study(runs, {cell: comparison.training_labels(group) for cell, group in works.items()})
+
+
+def robustness(dataset: Dataset, found: Study) -> pd.DataFrame:
+    """One row a source and level: label MAE (mean over modalities) and test MAE, over seeds, with two verdicts.
+
+    Columns: source, k, labels_mean, labels_std, test_mean, test_std, n; against_copy_difference with its
+    intervals and against_copy_verdict (are labels closer to the truth than copies of the same noisy labels?); the same
+    for test_change (is stage 3 worse than with k = 0?). Each question's rows are judged together.
+    """
+    rows = [_row(dataset, found, system, k) for system in SOURCES for k in LEVELS]
+    for column, words in WORDS.items():
+        differences = [row.pop(column) for row in rows]
+        together = sum(map(bool, differences))
+        for row, difference in zip(rows, differences, strict=True):
+            row |= {f"{column}_{end}": difference.get(end) for end in ENDS}
+            row[f"{column}_verdict"] = word(difference, *words, together) if difference else ""
+    return pd.DataFrame(rows)
+
+
+def _row(dataset: Dataset, found: Study, system: str, k: float) -> dict[str, Any]:
+    runs, errors = found.runs[system, k], _errors(dataset, found.labels[system, k])
+    labels, tests = mean_std(list(errors.mean(1))), mean_std([run.metrics["MAE"] for run in runs])
+    zero = np.zeros(errors.shape[1])
+    copied = _errors(dataset, found.labels["copy", k])
+    against = comparison.compare(LABELS["MAE"], errors, copied, zero) if system != "copy" else {}
+    change = comparison.of_runs(runs, found.runs[system, LEVELS[0]], dataset) if k != LEVELS[0] else {}
+    return {
+        "source": system, "k": k, "labels_mean": labels.mean, "labels_std": labels.std, "test_mean": tests.mean,
+        "test_std": tests.std, "n": tests.n, "against_copy": against, "test_change": change,
+    }  # fmt: skip
+
+
+def _errors(dataset: Dataset, labels: Mapping[str, np.ndarray]) -> Float[np.ndarray, "*seeds clips"]:
+    """|label − true label|, mean over modalities: against 0 its MAE is the labels' MAE."""
+    return np.mean([np.abs(labels[m] - dataset.train.true_labels[m]) for m in MODALITIES], axis=0)
+
+
+def display(table: pd.DataFrame) -> pd.DataFrame:
+    """The study as people read it."""
+    labels, tests = (formats.spreads("MAE", table[f"{of}_mean"], table[f"{of}_std"]) for of in ("labels", "test"))
+    shown = {"label MAE": labels, "labels, against copies": table["against_copy_verdict"].tolist()}
+    shown |= {"test MAE": tests, "test, against k = 0": table["test_change_verdict"].tolist()}
+    index = pd.MultiIndex.from_arrays([table["source"], table["k"].map("{:g}".format)], names=["labels from", "k"])
+    return pd.DataFrame(shown, index=index)
+
+
+def draw(bins: pd.DataFrame, levels: pd.DataFrame) -> Figure:
+    """Label MAE over disagreement and over noise, test MAE over noise; mean ± std over seeds."""
+    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    middle.sharey(left)
+    chosen = bins[bins["source"].isin(SOURCES)]
+    _lines(left, chosen, "bin", "mean", "std")
+    _lines(middle, levels, "k", "labels_mean", "labels_std")
+    _lines(right, levels, "k", "test_mean", "test_std")
+    left.set(
+        xlabel="largest minus smallest true label", ylabel="label MAE (mean over modalities)", title="disagreement"
+    )
+    middle.set(xlabel="noise k (raters' standard deviations)", ylabel="label MAE", title="noisy labels: labels")
+    right.set(xlabel="noise k (raters' standard deviations)", ylabel="test MAE", title="noisy labels: stage 3")
+    for axes in (middle, right):
+        axes.set_xticks(LEVELS)
+    left.legend()
+    return figure
+
+
+def _lines(axes: Axes, table: pd.DataFrame, x: str, mean: str, std: str) -> None:
+    for number, system in enumerate(SOURCES):
+        rows = table[table["source"] == system]
+        marker, line = _LOOKS[system]
+        color = seaborn.color_palette("colorblind")[number]
+        spread = rows[std].fillna(0)
+        axes.errorbar(
+            rows[x], rows[mean], yerr=spread, marker=marker, linestyle=line, color=color, capsize=3, label=system
+        )

@@ -1,0 +1,184 @@
+"""What the trials of a search tell: which hyperparameters matter, and what choosing by the test set would have gained.
+
+Two looks at what matters. A rank correlation with the validation error sees one field at a time and only monotone
+effects; its p is corrected by Holm for the number of fields. A random forest sees any shape and fields together; its
+permutation importance is measured on trials it was not fitted to, and counts only as far as it predicts those at all.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Float64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from scipy.stats import ConstantInputWarning, spearmanr
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold
+
+from mugkit.errors import UserError
+from mugkit.evaluation import formats
+from mugkit.evaluation.statistics import bootstrap, holm, t_interval
+from mugkit.evaluation.verdicts import LEVEL
+from mugkit.plots.style import ACCENT, MODALITY_COLORS
+from mugkit.studies.search_record import Record
+
+SEED = 1111  # of folds and forests
+FEWEST = 4  # trials; below that there is nothing to correlate
+MATTERS, UNSEEN = "matters", "no effect seen"
+
+
+def scored(record: Record) -> pd.DataFrame:
+    """The finished trials, one row each: trial, the searched fields, `valid`; and `test` where it was looked at (MAE).
+
+    Raises:
+        UserError: fewer than four.
+    """
+    table = record.search.frame().dropna(subset=["valid"]).reset_index(drop=True)
+    if len(table) < FEWEST:
+        raise UserError(f"{len(table)} trials have scores; {FEWEST} are needed", fix="try more configurations")
+    return table.assign(test=record.tested.errors) if record.tested else table
+
+
+def fields(table: pd.DataFrame) -> list[str]:
+    """The searched fields among a table's columns."""
+    return [name for name in table.columns if name not in ("trial", "valid", "test")]
+
+
+def importance(table: pd.DataFrame) -> pd.DataFrame:
+    """Which fields move the validation MAE.
+
+    Args:
+        table: what `scored` returned.
+
+    Returns:
+        One row a field: `rho` (Spearman's, with the validation MAE), `p`, `p_corrected`, `importance` (rise of the
+        forest's error on held-out trials when the field is shuffled, in units of the labels), its 95 % interval over
+        folds `low`, `high`, and `verdict` (by the corrected rank correlation or an interval above zero).
+    """
+    names = fields(table)
+    rho, p = zip(*(_rank_correlation(table[name], table["valid"]) for name in names), strict=True)
+    raised = _held_out_importance(table[names].to_numpy(float), table["valid"].to_numpy())
+    intervals = [t_interval(list(raised[:, i]), 1 - LEVEL / len(names)) for i in range(len(names))]
+    rows = pd.DataFrame({"field": names, "rho": rho, "p": p, "p_corrected": holm(p), "importance": raised.mean(0)})
+    rows["low"], rows["high"] = [low for low, _ in intervals], [high for _, high in intervals]
+    matters = (rows["p_corrected"] < LEVEL) | (rows["low"] > 0)
+    rows["verdict"] = np.where(matters, MATTERS, UNSEEN)
+    return rows
+
+
+def _rank_correlation(values: pd.Series, scores: pd.Series) -> tuple[float, float]:
+    """Spearman's ρ and p; a field that never varied has ρ = 0."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantInputWarning)
+        result = spearmanr(values, scores)
+    return (0.0, 1.0) if math.isnan(result.statistic) else (float(result.statistic), float(result.pvalue))
+
+
+def _folds(trials: int) -> KFold:
+    return KFold(min(5, trials), shuffle=True, random_state=SEED)
+
+
+class _Forest(RandomForestRegressor):
+    """A random forest that asks its trees one after the other: for a few trials, handing them to threads takes longer
+    than what the trees have to do."""
+
+    def predict(self, X: Float[np.ndarray, "trials fields"]) -> Float64[np.ndarray, " trials"]:
+        x, total = np.asarray(X, np.float32), np.zeros(len(X))
+        for tree in self.estimators_:
+            total += tree.tree_.predict(x)[:, 0]
+        return total / len(self.estimators_)
+
+
+def _held_out_importance(
+    x: Float[np.ndarray, "trials fields"], y: Float[np.ndarray, " trials"]
+) -> Float[np.ndarray, "folds fields"]:
+    rows = []
+    for fitted, held_out in _folds(len(y)).split(x):
+        model = _Forest(100, random_state=SEED).fit(x[fitted], y[fitted])
+        options = {"scoring": "neg_mean_absolute_error", "n_repeats": 5, "random_state": SEED}
+        rows.append(permutation_importance(model, x[held_out], y[held_out], **options).importances_mean)
+    return np.stack(rows)
+
+
+def predictability(table: pd.DataFrame) -> float:
+    """R² of the forest on trials it was not fitted to; at or below zero its importances mean nothing."""
+    x, y = table[fields(table)].to_numpy(float), table["valid"].to_numpy()
+    guesses = np.empty(len(y))
+    for fitted, held_out in _folds(len(y)).split(x):
+        guesses[held_out] = _Forest(100, random_state=SEED).fit(x[fitted], y[fitted]).predict(x[held_out])
+    return float(r2_score(y, guesses))
+
+
+def display(rows: pd.DataFrame) -> pd.DataFrame:
+    """`importance` as people read it, the clearest rank correlation first."""
+    rows = rows.sort_values("p", kind="stable")
+    ends = zip(rows["importance"], rows["low"], rows["high"], strict=True)
+    shown: dict[str, Any] = {
+        "rank correlation": rows["rho"].map("{:+.2f}".format),
+        "p, corrected": rows["p_corrected"].map("{:.3f}".format),
+        "importance, interval over folds": [formats.estimate("importance", *row) for row in ends],
+        "verdict": rows["verdict"],
+    }
+    return pd.DataFrame(shown).set_index(pd.Index(rows["field"], name="field"))
+
+
+def peeking(table: pd.DataFrame, seed: int = 1111) -> dict[str, float]:
+    """What choosing by the test set would have gained in reported test MAE, with a bootstrap over trials.
+
+    Returns:
+        `honest` (test MAE of the trial that is best on validation), `peeked` (the lowest test MAE of any trial),
+        `gain` = honest − peeked, its 95 % interval `low`, `high`, and `agreement` (Spearman's ρ of validation and
+        test MAE over trials).
+    """
+    valid, test = table["valid"].to_numpy(), table["test"].to_numpy()
+    low, high = bootstrap(_gain, valid, test, seed=seed)
+    honest, peeked = float(test[valid.argmin()]), float(test.min())
+    agreement = _rank_correlation(table["valid"], table["test"])[0]
+    return {
+        "trials": len(table), "honest": honest, "peeked": peeked, "gain": honest - peeked, "low": low, "high": high,
+        "agreement": agreement,
+    }  # fmt: skip
+
+
+def _gain(valid: np.ndarray, test: np.ndarray) -> float:
+    return float(test[valid.argmin()] - test.min())
+
+
+def draw(table: pd.DataFrame) -> Figure:
+    """Validation MAE of every trial over each hyperparameter; the chosen trial stands out."""
+    names, columns = fields(table), 4
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(10, 2.1 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    best = table.iloc[int(table["valid"].argmin())]
+    for axes, name in zip(grid.flat, names, strict=False):
+        axes.plot(table[name], table["valid"], "o", markersize=4, alpha=0.7, color=MODALITY_COLORS["l"])
+        axes.plot(best[name], best["valid"], "*", markersize=14, color=ACCENT)
+        axes.set_xlabel(name)
+        _scale(axes, table[name])
+    for axes in grid.flat[len(names) :]:
+        axes.axis("off")
+    figure.supylabel("validation MAE")
+    return figure
+
+
+def _scale(axes: Axes, values: pd.Series) -> None:
+    """A logarithmic axis, from the smallest positive value on where zero and several powers of ten occur; ticks at the
+    values if they are few, else at the ends."""
+    smallest = values[values > 0].min()
+    if values.min() > 0:
+        axes.set_xscale("log")
+    elif values.max() > 10 * smallest:
+        axes.set_xscale("symlog", linthresh=smallest)
+    distinct = sorted(set(values))
+    ticks = distinct if len(distinct) <= FEWEST else [distinct[0], distinct[-1]]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())

@@ -1,0 +1,248 @@
+"""The record of a search, to be committed: every trial's configuration and validation error, and what chose.
+
+`mugkit search` records beside it how the trials do on the test split, clip by clip (`Tested`): for the study of tuning
+on the test set, which needs nothing else. `mugkit tune` records no test score at all.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from mugkit import files
+from mugkit.data.schema import Dataset, SplitName
+from mugkit.errors import UserError
+from mugkit.evaluation.comparison import predictions
+from mugkit.evaluation.tables import markdown, records, write_text
+from mugkit.experiments import search
+from mugkit.experiments.store import code_fingerprint
+from mugkit.studies.selection import Hits, sign_hits
+
+FOLDER = Path("figures") / "search"  # of the repository: what is committed
+_SPLITS: tuple[SplitName, ...] = ("valid", "test")
+
+
+@dataclass(frozen=True)
+class Tested:
+    """How finished trials do on the test split: for reports, nothing is chosen by it.
+
+    Attributes:
+        errors: test MAE, one a finished trial.
+        valid, test: on which clips that are not neutral the sign is right, a row a finished trial.
+    """
+
+    errors: list[float]
+    valid: Hits
+    test: Hits
+
+
+@dataclass(frozen=True)
+class Record:
+    """A search as it was recorded.
+
+    Attributes:
+        tested: None where no test score was looked at.
+        data: fingerprint of the data set.
+        made_with: what its numbers depend on besides: processor, torch, and our code.
+    """
+
+    search: search.Search
+    tested: Tested | None
+    data: str
+    made_with: Mapping[str, str]
+
+
+def made_with() -> dict[str, str]:
+    """What a training's last digits depend on besides its configuration and data."""
+    code = code_fingerprint()[:20]
+    return {"processor": _processor(), "torch": str(torch.__version__), "code": code}
+
+
+def _processor() -> str:
+    """Its model, and the vector instructions that torch takes."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(errors="replace").splitlines() if about.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = models[0] if models else platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def tested(found: search.Search, dataset: Dataset) -> Tested:
+    """Looks at the test split of a search that was made here."""
+    runs = [one.run for one in found.finished if one.run]
+    folders = [run.folder for run in runs]
+    valid, test = (sign_hits(predictions(folders, dataset, name), dataset.splits[name].labels) for name in _SPLITS)
+    return Tested([search.error(run.metrics) for run in runs], valid, test)
+
+
+def record(found: search.Search, dataset: Dataset, with_test: bool) -> Record:
+    """A search that was made here, as it is to be recorded."""
+    return Record(found, tested(found, dataset) if with_test else None, dataset.fingerprint, made_with())
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+
+
+def write(one: Record, folder: Path) -> list[Path]:
+    """`SYSTEM.json` (all of it), and `.csv` and `.md` of every trial's validation error, each atomically."""
+    found, base = one.search, one.search.base
+    table = found.frame()
+    about = {"system": base.system, "dataset": base.dataset, "profile": base.profile, "seed of the draws": found.seed}
+    about |= {"data": one.data, "made with": dict(one.made_with), "selected by": f"validation {search.SELECTED_BY}"}
+    content = {**about, "best": found.best.number, "trials": records(table)}
+    finals = pd.DataFrame(
+        [{"trial": number, "valid": value} for number, errors in found.finals.items() for value in errors]
+    )
+    content |= {"finals": records(finals)} if found.finals else {}
+    files.write_json(folder / f"{base.system}.json", content | ({"tested": _packed(one.tested)} if one.tested else {}))
+    shown = table.set_index("trial").map("{:.4g}".format)
+    note = f"{base.system} on {base.dataset}, profile {base.profile}: every trial is a whole run"
+    below = f"{note}. valid: {search.SELECTED_BY} of the validation split{_finals(found)}."
+    return [folder / f"{base.system}.json", *write_text(table, markdown(shown), folder, base.system, below)]
+
+
+def _finals(found: search.Search) -> str:
+    """By what the best trial won."""
+    if not found.finals:
+        return f", by which trial {found.best.number} is the best"
+    means = ", ".join(f"{number}: {fmean(errors):.4f}" for number, errors in found.finals.items())
+    seeds = len(found.finals[found.best.number])
+    return f" with one seed; mean over {seeds} of the best: {means}; trial {found.best.number} won"
+
+
+def _packed(one: Tested) -> dict[str, Any]:
+    hits = {
+        name: {"clips": rows.shape[1], "hits": list(map(_text, rows))}
+        for name, rows in zip(_SPLITS, (one.valid, one.test), strict=True)
+    }
+    return {"errors": one.errors, **hits}
+
+
+def _text(hits: Hits) -> str:
+    """A bit a clip, in base 64."""
+    return base64.b64encode(np.packbits(hits).tobytes()).decode()
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> Record:
+    """What `write` wrote.
+
+    Raises:
+        UserError: the file is not there, is damaged, or is no record of a search.
+    """
+    try:
+        return _parsed(files.read_json(path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
+        again = "take the committed file again (git checkout), or make it anew with `mugkit search`"
+        raise UserError(
+            f"this is no whole record of a search ({getattr(error, 'problem', error)})", file=path, fix=again
+        ) from error
+
+
+def _parsed(content: Mapping[str, Any]) -> Record:
+    base = search.trial(content["system"], content["dataset"], content["profile"], {})
+    trials = [_trial(row) for row in content["trials"]]
+    finals: dict[int, list[float]] = {}
+    for row in content.get("finals", []):
+        finals.setdefault(row["trial"], []).append(math.nan if row["valid"] is None else float(row["valid"]))
+    found = search.Search(base, int(content["seed of the draws"]), trials, finals)
+    if [one.number for one in trials] != list(range(len(trials))) or found.best.number != content["best"]:
+        raise ValueError("its trials are not in order, or another one is its best")
+    looked_at = _unpacked(content["tested"], len(found.finished)) if "tested" in content else None
+    return Record(found, looked_at, content["data"], dict(content["made with"]))
+
+
+def _trial(row: Mapping[str, Any]) -> search.Trial:
+    values = {name: value for name, value in row.items() if name not in ("trial", "valid")}
+    return search.Trial(row["trial"], values, math.nan if row["valid"] is None else float(row["valid"]))
+
+
+def _unpacked(content: Mapping[str, Any], trials: int) -> Tested:
+    valid, test = (_hits(content[name]) for name in _SPLITS)
+    errors = [float(value) for value in content["errors"]]
+    if not trials == len(errors) == len(valid) == len(test):
+        raise ValueError(f"what is recorded of the test split is not of {trials} finished trials")
+    return Tested(errors, valid, test)
+
+
+def _hits(content: Mapping[str, Any]) -> Hits:
+    packed = [np.frombuffer(base64.b64decode(row, validate=True), np.uint8) for row in content["hits"]]
+    if any(len(row) != -(-content["clips"] // 8) for row in packed):
+        raise ValueError(f"a row of hits is not of {content['clips']} clips")
+    return np.unpackbits(np.stack(packed), axis=1, count=content["clips"]).astype(bool)
+
+
+# --- what a report asks for -------------------------------------------------------------------------------
+
+
+def committed(system: str, dataset: Dataset, profile: str, trials: int) -> Record | None:
+    """The repository's own record of a search, if it has one on these very data, with this profile and as many trials.
+
+    Raises:
+        UserError: it is damaged, or its trials are not those that its seed draws.
+    """
+    root = files.repository()
+    path = (root or Path()) / FOLDER / f"{system}.json"
+    if root is None or not path.is_file():
+        return None
+    one = read(path)
+    base, size = one.search.base, len(one.search.trials)
+    if (base.system, one.data, base.profile, size) != (system, dataset.fingerprint, profile, trials) or not one.tested:
+        return None
+    drawn = [values for values, _ in search.specifications(system, dataset.name, profile, trials, one.search.seed)]
+    if drawn != [one.values for one in one.search.trials]:
+        fix = f"make it anew: mugkit search --system {system} --trials {trials} --out {FOLDER}"
+        raise UserError("its trials are not those that its seed draws", file=path, field="trials", fix=fix)
+    return one
+
+
+def known(system: str, dataset: Dataset, profile: str, trials: int) -> Record:
+    """The committed record, else a search made here and now.
+
+    Raises:
+        UserError: see `committed` and `search.search`.
+    """
+    kept = committed(system, dataset, profile, trials)
+    return kept or record(search.search(system, dataset.name, profile, trials), dataset, with_test=True)
+
+
+def again(one: Record) -> pd.DataFrame:
+    """Runs the best trial and two drawn by lot once more: one row each, the recorded validation error beside today's.
+
+    Columns: trial, recorded, again, same.
+    """
+    chosen = search.by_lot(one.search)
+    runs = search.finished([search.specification(one.search, each) for each in chosen])
+    errors = [search.error(run.valid_metrics) if run else math.nan for run in runs]
+    table = pd.DataFrame({"trial": [each.number for each in chosen], "recorded": [each.valid for each in chosen]})
+    return table.assign(again=errors, same=table["recorded"] == errors)
+
+
+def unlike(one: Record) -> list[str]:
+    """In what this machine and code differ from those of the record; trainings then differ in their last digits."""
+    return [
+        f"{name}: {now} in place of {one.made_with.get(name)}"
+        for name, now in made_with().items()
+        if now != one.made_with.get(name)
+    ]
+
+
+def told(one: Record, table: pd.DataFrame) -> str:
+    """Whether `again` came out the same, in words."""
+    if table["same"].all():
+        return f"all {len(table)} trials came out as recorded, to {search.DIGITS} digits"
+    off = (table["again"] - table["recorded"]).abs().max()
+    causes = "; ".join(unlike(one)) or "nothing that is known to matter differs"
+    return f"{(~table['same']).sum()} of {len(table)} trials differ from the record, by {off:.4f} at most ({causes})"

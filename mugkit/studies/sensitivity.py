@@ -1,0 +1,183 @@
+"""The assumptions ledger: every choice that the paper leaves open, and what happens when it is made otherwise.
+
+Each open field of the configuration gets one alternative, and MUG is trained with it, all stages, whole, with every
+study seed of the profile. Two things are measured against the default with the same seeds: the test MAE, and how far
+the learned labels are from the true ones. A field that cannot matter here, or would cost too much, says so instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from mugkit import config
+from mugkit.config import Hyperparameters, Profile, RunSpec, open_choices, repeated
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
+from mugkit.evaluation import comparison, formats
+from mugkit.evaluation.comparison import LABELS
+from mugkit.evaluation.settings import flat
+from mugkit.evaluation.verdicts import Difference, word
+from mugkit.experiments import experiment as engines
+from mugkit.experiments.experiment import Run
+from mugkit.experiments.search import finished
+from mugkit.studies.study import by_setting
+
+BETTER, WORSE, CLOSER, FARTHER = "better", "worse", "closer", "farther"
+
+
+def _always(hp: Hyperparameters, profile: Profile) -> str:
+    return ""
+
+
+def _if_text_is_trained(hp: Hyperparameters, profile: Profile) -> str:
+    return "the text encoder is frozen, so it has no learning rate" if hp.network.freeze_text else ""
+
+
+def _if_time_allows(hp: Hyperparameters, profile: Profile) -> str:
+    """Measured under `quick`: 3.2 s of processor time an epoch of stage 2 in place of 0.12."""
+    tasks = hp.meta.meta_batch_size
+    return f"stage 2 takes 25 times as long ({tasks} tasks a step); profile paper tries it" if profile.light else ""
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another way to make an open choice.
+
+    Attributes:
+        values: in order of preference; the first that is not the run's own is taken.
+        why: the reason to try it.
+        excluded: from the run's configuration and profile to the reason why it is not tried there, or ''.
+    """
+
+    values: tuple[Any, ...]
+    why: str
+    excluded: Callable[[Hyperparameters, Profile], str] = _always
+
+    def of(self, now: Any) -> Any:
+        """The alternative to the run's own value."""
+        return next(value for value in self.values if value != now)
+
+
+ALTERNATIVES: Mapping[str, Alternative] = {
+    "pooling": Alternative(("first", "mean"), "the other of the two ways to make one vector of a sentence"),
+    "activation": Alternative(("relu", "tanh"), "the commonest activation; it cannot return negative numbers"),
+    "fusion_width": Alternative((128, 256), "a quarter of the width"),
+    "predictor_shrink": Alternative((1, 2), "predictors without a bottleneck"),
+    "dropout": Alternative((0.2, 0.1), "what multimodal networks of this size commonly use"),
+    "text_learning_rate": Alternative((5e-5, 2e-5), "Self-MM's rate for BERT beside faster heads", _if_text_is_trained),
+    "weight_decay": Alternative((0.0, 0.01), "none"),
+    "clip_norm": Alternative((10.0, 1.0), "hardly any clipping"),
+    "temperature": Alternative((0.5, 0.1), "softer: many negatives count alike"),
+    "contrastive_gradient_scope": Alternative(("projection", "network"), "Eq. 11 trains the projections only"),
+    "mucn_width": Alternative((64, 128), "a narrow MUCN"),
+    "mucn_output_bias": Alternative((True, False), "MUCN may shift all labels by a constant"),
+    "residual": Alternative(("scaled", "paper"), "Eq. 28 so that it is near the identity for small labels"),
+    "lambda_init": Alternative((0.9, 0.99), "the running average of Eq. 17 fades before it begins"),
+    "halfway": Alternative((0.25, 0.5), "Eq. 16 replaces Eq. 14 earlier"),
+    "noise_std": Alternative((0.3, 1.0), "noise a tenth of the scale's half-width on ±3"),
+    "label_input": Alternative(("prediction", "multimodal"), "MUCN writes the final labels from ŷ_m′, as in training"),
+    "normalise_representations": Alternative((False, True), "MUCN sees the lengths of representations"),
+    "gate": Alternative(("sample", "batch"), "every clip decides for itself whether it is used", _if_time_allows),
+    "adaptation_steps": Alternative((2, 1), "one more step inside Eq. 15"),
+    "max_epochs": Alternative((20, 60), "another upper bound of stage 3; early stopping stays"),
+}
+
+
+def plan(dataset: str, profile: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """What to try: field → alternative value; and field → reason, of the fields that are not tried here."""
+    hp = engines.work(repeated("mug", dataset, profile, {})[0]).hp
+    reasons = {name: other.excluded(hp, config.profile(profile)) for name, other in ALTERNATIVES.items()}
+    values = {name: other.of(flat(hp)[name]) for name, other in ALTERNATIVES.items() if not reasons[name]}
+    return values, {name: reason for name, reason in reasons.items() if reason}
+
+
+def specifications(dataset: str, profile: str) -> dict[str, list[RunSpec]]:
+    """Field (or '' for the default) → its runs, one a study seed."""
+    tried = {"": {}, **{name: {name: value} for name, value in plan(dataset, profile)[0].items()}}
+    return {name: repeated("mug", dataset, profile, changes) for name, changes in tried.items()}
+
+
+def ledger(dataset: Dataset, profile: str) -> pd.DataFrame:
+    """One row an open choice.
+
+    Columns: field, default, alternative, why; test_difference, of the test MAE, with its interval over seeds in
+    test_difference_low and _high; the same for the label MAE of each modality in label_l_difference and so on; a
+    word for each in test_verdict and labels_verdict; reason, why there is no number. Label columns are empty on data
+    without true unimodal labels.
+    """
+    values, reasons = plan(dataset.name, profile)
+    specs = specifications(dataset.name, profile)
+    runs = by_setting(finished, specs)
+    measured = {name: _measure(runs[name], runs[""], dataset) for name in values}
+    words, nothing = _words(measured), {"test_verdict": "", "labels_verdict": ""}
+    default = flat(engines.work(specs[""][0]).hp)
+    rows = []
+    for name in open_choices().index:
+        choice = {"field": name, "default": _text(default[name]), "alternative": _text(values.get(name))}
+        found = {**_numbers(measured.get(name, {})), **words.get(name, nothing)}
+        reason = reasons.get(name) or ("" if measured.get(name) else "training failed with the alternative")
+        rows.append({**choice, "why": ALTERNATIVES[name].why, **found, "reason": reason})
+    return pd.DataFrame(rows)
+
+
+def _text(value: Any) -> str:
+    """A value as text: a column holds numbers, words and flags."""
+    return "–" if value is None else str(value)
+
+
+def _measure(runs: Sequence[Run | None], default: Sequence[Run | None], dataset: Dataset) -> dict[str, Difference]:
+    """Differences to the default: of the test MAE, and of each modality's label MAE; {} if a training failed."""
+    ours, theirs = [run for run in runs if run], [run for run in default if run]
+    if not len(ours) == len(theirs) == len(runs):
+        return {}
+    found: dict[str, Difference] = {"test": comparison.of_runs(ours, theirs, dataset)}
+    if dataset.has_true_labels:
+        true = dataset.train.true_labels
+        labels, base = (comparison.training_labels([engines.work(run.spec) for run in done]) for done in (ours, theirs))
+        found |= {m: comparison.compare(LABELS["MAE"], labels[m], base[m], true[m]) for m in MODALITIES}
+    return found
+
+
+def _words(measured: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, str]]:
+    """For each field, what happens to the result and to each modality's labels; all fields are judged together."""
+    together = sum(map(len, measured.values()))
+    return {name: _summary(found, together) for name, found in measured.items() if found}
+
+
+def _summary(found: Mapping[str, Difference], together: int) -> dict[str, str]:
+    words = {m: word(found[m], CLOSER, FARTHER, together) for m in MODALITIES if m in found}
+    labels = {name: [MODALITY_NAMES[m] for m, other in words.items() if other == name] for name in words.values()}
+    said = "; ".join(", ".join(names) + f" {name}" if len(labels) > 1 else name for name, names in labels.items())
+    return {"test_verdict": word(found["test"], BETTER, WORSE, together), "labels_verdict": said}
+
+
+def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
+    """Flat columns of one row."""
+    columns = {"test": "test", **{m: f"label_{m}" for m in MODALITIES}}
+    ends = {"difference": "", "seeds_low": "_low", "seeds_high": "_high"}
+    return {
+        f"{columns[what]}_difference" + end: found[what][key] if what in found else None
+        for what in columns
+        for key, end in ends.items()
+    }
+
+
+def display(table: pd.DataFrame) -> pd.DataFrame:
+    """The ledger as people read it; a reason stands where there is no number. Intervals of labels are in the table."""
+    shown: dict[str, Any] = {"default": table["default"], "alternative": table["alternative"]}
+    estimates = zip(*(table[f"test_difference{end}"] for end in ("", "_low", "_high")), strict=True)
+    shown["Δ test MAE"] = ["–" if pd.isna(row[0]) else formats.estimate("MAE", *row) for row in estimates]
+    shown["test"] = table["reason"].where(table["reason"] != "", table["test_verdict"])
+    labels = table[[f"label_{m}_difference" for m in MODALITIES]].astype(float)
+    shown[f"Δ label MAE {', '.join(MODALITIES)}"] = [_changes(row) for row in labels.to_numpy()]
+    shown["labels"] = table["labels_verdict"]
+    return pd.DataFrame(shown).set_index(pd.Index(table["field"], name="field"))
+
+
+def _changes(values: Float[np.ndarray, " modalities"]) -> str:
+    return "–" if np.isnan(values).any() else ", ".join(formats.number("MAE", value, signed=True) for value in values)

@@ -1,0 +1,221 @@
+"""What was found, in one or two sentences written from the numbers: the last cell of a notebook.
+
+Every sentence begins with the data that it holds for. Brackets are the interval that decides (`verdicts.hull`), and
+every word comes from `verdicts`, so a sentence cannot say more than the table and the ledger do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from mugkit.data.schema import MODALITY_NAMES, Dataset
+from mugkit.evaluation import comparison
+from mugkit.evaluation.formats import estimate, known, number, span
+from mugkit.evaluation.tables import records
+from mugkit.evaluation.verdicts import Difference, hull, judge, size_of, small, word, written
+from mugkit.experiments.experiment import Run
+from mugkit.experiments.registry import SYSTEMS
+from mugkit.studies import embedding, readings
+from mugkit.studies.hyperparameter_curves import DEFAULT, SYMBOLS
+from mugkit.studies.search_analysis import MATTERS
+from mugkit.training.label_sources import source
+
+NOUNS: Mapping[str, str] = {"mug": "MUG's learning of labels", "copy": "copying the clip's label", "ulgm": "ULGM"}
+STEPS: Mapping[str, tuple[str, str]] = {  # name → system, and what it is compared with
+    "copies": ("copy", "mug-without-unimodal"),
+    "MUG": ("mug", "mug-without-unimodal"),
+    "MUG over copies": ("mug", "copy"),
+    "true labels over MUG": ("mug-true-labels", "mug"),
+}
+
+
+# --- parts ------------------------------------------------------------------------------------------------
+
+
+def effect(difference: Difference) -> str:
+    """`lowers MAE by 0.060 [0.049, 0.071]`, or has no effect above the size of interest, or an undecided one."""
+    metric, value, (low, high) = difference["metric"], difference["difference"], hull(difference)
+    if judge(difference, 1) in ("as claimed", "opposite") and low is not None and high is not None:
+        verb, ends = ("raises", (low, high)) if value > 0 else ("lowers", (-high, -low))
+        tiny = f", less than {size_of(metric):g}" if small(difference) else ""
+        return f"{verb} {metric} by {number(metric, abs(value))} {span(metric, *ends, signed=False)}{tiny}"
+    found = "no" if small(difference) else "an undecided"
+    limit = f" above {size_of(metric):g}" if small(difference) else ""
+    return f"has {found} effect on {metric}{limit} ({_value(difference)})"
+
+
+def _value(row: Mapping[str, Any]) -> str:
+    if not known(row["difference"]):
+        return ""
+    return estimate(row["metric"], row["difference"], row["low"], row["high"]) if "low" in row else written(row)
+
+
+def listed(parts: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = list(parts)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def grouped(rows: pd.DataFrame, place: str, joint: str = "for") -> str:
+    """`closer for language (-0.2 [-0.3, -0.1]) and visual (…); undecided for acoustic (…)`.
+
+    Args:
+        rows: differences with their `verdict`.
+        place: the column that says where they hold: a modality, another name or a number.
+        joint: between the word and the places.
+    """
+    by_word: dict[str, list[str]] = {}
+    for row in records(rows):
+        where, value = row[place], _value(row)
+        name = format(where, "g") if isinstance(where, float) else MODALITY_NAMES.get(where, where)
+        by_word.setdefault(row["verdict"], []).append(name + (f" ({value})" if value else ""))
+    return "; ".join(f"{name} {joint} {listed(where)}" for name, where in by_word.items())
+
+
+# --- sentences --------------------------------------------------------------------------------------------
+
+
+def steps(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Difference]]:
+    """The comparisons from no unimodal tasks to true labels, in MAE and Acc2, of those systems that ran (Table 5)."""
+    return {
+        name: [comparison.of_runs(runs[ours], runs[theirs], dataset, metric) for metric in ("MAE", "Acc2")]
+        for name, (ours, theirs) in STEPS.items()
+        if ours in runs and theirs in runs
+    }
+
+
+def ablations(data: str, found: Mapping[str, Sequence[Difference]]) -> str:
+    """Does MUG work? No unimodal tasks, copies, MUG, true labels: `found` is of `steps`, `data` the caption."""
+    heads = {"copies": NOUNS["copy"], "MUG": NOUNS["mug"], "MUG over copies": f"over copies, {NOUNS['mug']}"}
+    heads["true labels over MUG"] = "over MUG, knowing the true labels"
+    said = {name: f"{heads[name]} {listed(map(effect, changes))}" for name, changes in found.items()}
+    first, second = ([said[name] for name in list(STEPS)[half] if name in said] for half in (slice(2), slice(2, 4)))
+    sentences = [f"over no unimodal tasks, {'; '.join(first)}" if first else "", "; ".join(second)]
+    return f"On {data}: {'. As to the labels, '.join(filter(None, sentences))}."
+
+
+def baselines(data: str, table: pd.DataFrame) -> str:
+    """Tables 3 and 4: how many baselines MUG beats; `table` is of `comparison.against`, other rows do not count."""
+    names = {system.row for system in SYSTEMS.values() if system.baseline or system.labels in source.ONLINE}
+    rows = table[(table["metric"] == "MAE") & table["system"].isin(names)]
+    if rows.empty:
+        return f"On {data}, no baseline has run."
+    rows = rows.assign(verdict=[word(row, "worse", "better") for row in records(rows)])  # theirs minus MUG's
+    firm = sum(word(row, "worse", "better", len(rows)) == "better" for row in records(rows))
+    others = rows[rows["verdict"] != "better"]
+    against = grouped(others, "system", "against")
+    return (
+        f"On {data}, MUG's test MAE is better than that of {len(rows) - len(others)} of {len(rows)} baselines, of "
+        f"{firm} of them also when all are judged together."
+        + (f" MUG against the others, theirs minus MUG's: {against}." if against else "")
+    )
+
+
+def label_quality(data: str, table: pd.DataFrame) -> str:
+    """Are learned labels closer to the truth than copies? `table` is of `label_quality.compare`."""
+    measures = table.groupby("measure", sort=False)
+    said = [f"in {name} {grouped(rows, 'modality')}" for name, rows in measures]
+    head = "MUG's labels against copies of the clip's label, by distance to the truth"
+    return f"On {data}, {head}: {'. And '.join(said)}."
+
+
+def curves(data: str, table: pd.DataFrame) -> str:
+    """What α and β do to the test MAE, against the default; `table` is of `hyperparameter_curves.curves`."""
+    fields = table[(table["metric"] == "MAE") & (table["verdict"] != DEFAULT)].groupby("field", sort=False)
+    said = [f"{SYMBOLS[str(field)]}: {grouped(rows, 'value', 'at')}" for field, rows in fields]
+    return f"On {data}, test MAE against that at the default. {'. '.join(said)}."
+
+
+def embedding_gap(data: str, table: pd.DataFrame) -> str:
+    """What contrastive learning does to the gap, after section 4.9; `table` is of `embedding.claims`."""
+    claims = table.rename(columns={"mean": "difference"}).assign(metric="MMD²").groupby("claim", sort=False)
+    said = [f"“{embedding.CLAIMS[str(name)].sentence}” is {grouped(rows, 'modality')}" for name, rows in claims]
+    return f"On {data}, measured by MMD²: {'. '.join(said)}."
+
+
+def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> str:
+    """Which reading of Eq. 11 reproduces which observation of section 4.9, and what it does to validation.
+
+    Args:
+        claims: of `embedding.claims`, every reading's with its name in `reading`.
+        validation: of `readings.validation`.
+    """
+    observed = claims[claims["claim"].isin(readings.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
+    said, both = [], []
+    for name, rows in observed.groupby("reading", sort=False):
+        text = embedding_gap("", rows).partition(": ")[2].removesuffix(".")
+        said.append(f"With the gradient {name}: {text}")
+        both += [f"the gradient {name}"] if set(rows["verdict"]) == {"supported"} else []
+    errors = validation[validation["verdict"] != ""]
+    against = grouped(errors, "reading", "if")
+    return (
+        f"On {data}, measured by MMD². {'. '.join(said)}. Both observations hold in every modality with "
+        f"{listed(both) if both else 'neither reading'}. Validation MAE of stage 3, against no contrastive learning: "
+        f"{against}."
+    )
+
+
+def gap(data: str, table: pd.DataFrame) -> str:
+    """What a probe and retrieval see of the gap; `table` is of `stage_figures.gap_table`."""
+    said = []
+    for name, rows in table.groupby("network", sort=False):
+        parts = [
+            f"{estimate('probe', row['probe'], row['probe_low'], row['probe_high'], signed=False)} % "
+            f"({row['retrieval']:.0f} %) for {MODALITY_NAMES[row['modality']]}"
+            for row in records(rows)
+        ]
+        said.append(f"{name}: {listed(parts)}")
+    return (
+        f"On {data}, a linear probe tells x_m from x_m′ (and a projection finds its own clip), {'; '.join(said)}. "
+        "50 % would be no gap that it can see."
+    )
+
+
+def cases(data: str, table: pd.DataFrame) -> str:
+    """Section 4.11 asked of all clips; `table` is of `case_claims.table`."""
+    said = [f"{name}: {grouped(rows, 'modality')}" for name, rows in table.groupby("question", sort=False)]
+    return f"On {data}, MUG's labels beside the reference of each question, in points: {'. '.join(said)}."
+
+
+def cost(times: pd.DataFrame, stages: pd.DataFrame) -> str:
+    """Section 4.6 on this machine; the tables are of `cost.step_times` and `cost.stage_shares`."""
+    step = times.set_index("system").loc["mug"]
+    before = stages.set_index("stage")["share"].iloc[:-1].sum()
+    return (
+        f"On this machine, a step of MUG's stage 3 takes {step['ratio']:.2f} [{step['lower_quartile']:.2f}, "
+        f"{step['upper_quartile']:.2f}] of the time of one of Self-MM (median and quartiles of alternating steps), and "
+        f"stages 1 and 2 take {100 * before:.0f} % of the time of a run with one seed."
+    )
+
+
+def search(data: str, peeking: Mapping[str, float], importance: pd.DataFrame) -> str:
+    """What the trials of a search tell; `peeking` and `importance` are of `search_analysis`."""
+    gain = estimate("MAE", peeking["gain"], peeking["low"], peeking["high"], signed=False)
+    matter = importance[importance["verdict"] == MATTERS]
+    named = [f"{name} (ρ {rho:+.2f})" for name, rho in zip(matter["field"], matter["rho"], strict=True)]
+    rest = f"of {len(importance) - len(named)} other fields no effect is seen"
+    moved = f"{listed(named)} can be seen to move it; {rest}" if named else "no field can be seen to move it"
+    return (
+        f"On {data}, with {peeking['trials']:g} trials, choosing by test MAE would have reported {gain} less than "
+        f"choosing by validation. Of validation MAE: {moved}."
+    )
+
+
+def noise(data: str, table: pd.DataFrame) -> str:
+    """How sources of labels take noisier labels of clips; `table` is of `noise_robustness.robustness`."""
+    said = []
+    for column in ("against_copy", "test_change"):
+        rows = table[table[f"{column}_verdict"] != ""].assign(metric="MAE")
+        rows.columns = rows.columns.str.removeprefix(f"{column}_")
+        parts = [
+            f"{NOUNS.get(str(name), name)}, {grouped(part, 'k', 'at k =')}"
+            for name, part in rows.groupby("source", sort=False)
+        ]
+        said.append(". ".join(parts))
+    return (
+        f"On {data}, labels against copies of the same noisy labels, by distance to the truth: {said[0]}. "
+        f"Test MAE against that without noise: {said[1]}."
+    )

@@ -1,0 +1,31 @@
+"""What all studies share: many settings over seeds, run together, and a metric's mean and spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from mugkit.evaluation.statistics import mean_std
+from mugkit.experiments.experiment import Run
+
+Setting = TypeVar("Setting", bound=Hashable)
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def by_setting(
+    run_all: Callable[[list[Job]], Iterable[Result]], wanted: Mapping[Setting, Sequence[Job]]
+) -> dict[Setting, list[Result]]:
+    """Setting → its results, in the order of its jobs; the jobs of all settings run together.
+
+    Args:
+        run_all: returns a result a job, in their order.
+        wanted: setting → a job a seed.
+    """
+    results = iter(run_all([job for jobs in wanted.values() for job in jobs]))
+    return {setting: [next(results) for _ in jobs] for setting, jobs in wanted.items()}
+
+
+def over_seeds(runs: Sequence[Run], metric: str = "MAE") -> dict[str, Any]:
+    """Mean, std and n of a test metric."""
+    return mean_std([run.metrics[metric] for run in runs])._asdict()

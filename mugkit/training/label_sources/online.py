@@ -1,0 +1,126 @@
+"""What the sources that make labels during training share: a table of labels, and networks of a source's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+
+from mugkit.config import Hyperparameters
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.training.label_sources.source import LabelSource, save_labels
+from mugkit.training.seeding import derive_seed
+
+
+class OnlineLabels(LabelSource):
+    """A table of unimodal labels of the training split, which start as y; subclasses write into it.
+
+    Attributes:
+        y: the clips' labels.
+        rho: ρ.
+        values: the labels by modality.
+    """
+
+    def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
+        self.hp, self.rho = hp, dataset.label_scale
+        self.y = torch.from_numpy(dataset.train.labels.copy())
+        self.values: dict[str, Float[Tensor, "clips"]] = {m: self.y.clone() for m in MODALITIES}
+
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
+        self.y = self.y.to(train.device)
+        self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
+
+    def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
+        return {m: self.values[m][index] for m in MODALITIES}
+
+    def finish(self, folder: Path) -> None:
+        save_labels(self.values, folder)
+
+    def state(self) -> dict[str, Any]:
+        return {"labels": self.values}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.values = dict(state["labels"])
+
+
+class MovingLabels(OnlineLabels):
+    """Labels that move a little every epoch, as Self-MM and SUGRM have them."""
+
+    def weights(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
+        """tanh|y_s − y|: a unimodal task counts as far as its label differs from the clip's."""
+        return {m: (self.values[m] - self.y)[index].abs().tanh() for m in MODALITIES}
+
+    def move(self, modality: str, index: Int64[Tensor, "batch"], proposed: Float[Tensor, "batch"], epoch: int) -> None:
+        """y_s ← (n−1)/(n+1)·y_s + 2/(n+1)·ŷ_s, with ŷ_s kept in [−ρ, ρ]; n = epoch + 1 counts from 1.
+
+        Args:
+            proposed: ŷ_s; NaN leaves a label as it is.
+        """
+        n, values = epoch + 1, self.values[modality]
+        before, proposed = values[index], proposed.clamp(-self.rho, self.rho)
+        after = (n - 1) / (n + 1) * before + 2 / (n + 1) * proposed
+        values[index] = torch.where(proposed.isnan(), before, after)
+
+
+def centres(
+    features: Float[Tensor, "clips width"], positive: Bool[Tensor, "clips"], negative: Bool[Tensor, "clips"]
+) -> tuple[Float[Tensor, "width"], Float[Tensor, "width"]]:
+    """C⁺ and C⁻, the means of two classes; NaN while a class has no clip."""
+    members = torch.stack([positive, negative]).to(features.dtype)  # sums, not selections: a GPU need not count them
+    first, second = members @ features / members.sum(1, keepdim=True)
+    return first, second
+
+
+class OwnNetworks:
+    """A source's own networks with their optimizer: made when training begins, as seed and device are known then.
+
+    Args:
+        name: tells the stream of random numbers from others'.
+        build: makes the networks.
+        optimize: from parameters to an optimizer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[], nn.Module],
+        optimize: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
+    ) -> None:
+        self._name, self._build, self._optimize = name, build, optimize
+        self._saved: Mapping[str, Any] | None = None
+        self._made: tuple[nn.Module, torch.optim.Optimizer] | None = None
+
+    def begin(self, seed: int, device: torch.device) -> None:
+        """Makes the networks, or takes up what `restore` was given; does nothing after the first time."""
+        if self._made is not None:
+            return
+        torch.manual_seed(derive_seed(seed, self._name))
+        networks = self._build().to(device)
+        optimizer = self._optimize(networks.parameters())
+        if self._saved is not None:
+            networks.load_state_dict(self._saved["networks"])
+            optimizer.load_state_dict(self._saved["optimizer"])
+        self._made = networks, optimizer
+
+    @property
+    def networks(self) -> Any:
+        return self._made[0]  # type: ignore[index]
+
+    def step(self, gradients: Iterable[Tensor]) -> None:
+        """One step of the optimizer along these gradients of all parameters."""
+        networks, optimizer = self._made  # type: ignore[misc]
+        for parameter, gradient in zip(networks.parameters(), gradients, strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+
+    def state(self) -> dict[str, Any]:
+        networks, optimizer = self._made  # type: ignore[misc]
+        return {"networks": networks.state_dict(), "optimizer": optimizer.state_dict()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._saved, self._made = state, None

@@ -1,0 +1,190 @@
+"""Label sources: who says what one modality expresses.
+
+A source is asked once per batch for the targets of L_m (Eq. 25). An offline source knows its labels beforehand: the
+clip's label copied (y_mc ← y), human unimodal labels, and the labels that MUCN learned in stage 2. An online source
+(`ulgm`, `sugrm`, `mlc`) makes them while the network is trained, from the network's own features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, Protocol
+
+import pandas as pd
+import torch
+from jaxtyping import Float, Int64
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from mugkit import files
+from mugkit.config import Hyperparameters
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.errors import UserError
+from mugkit.models.mug import Representations
+
+
+class MultiTaskNetwork(Protocol):
+    """What a source of labels may ask of the network that learns from them."""
+
+    def represent(self, batch: Batch) -> Representations:
+        """x_m of every modality, and x."""
+
+    def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
+        """ŷ."""
+
+    def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d_m"]]) -> dict[str, Float[Tensor, "batch"]]:
+        """ŷ_m of every modality."""
+
+    def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
+        """F of every modality and, under "m", of the fusion: what each predictor's hidden layer makes of it."""
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """All that is trained."""
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The same with names."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Turns dropout on or off."""
+
+
+class LabelSource:
+    """Who says what one modality expresses. Only `targets` has to be given; only the training split ever reaches it."""
+
+    def targets(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]]:
+        """Labels by modality for these clips of the training split; empty: no unimodal task.
+
+        Args:
+            index: on the device of what is trained; so are the labels.
+        """
+        raise NotImplementedError
+
+    def weights(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]] | None:
+        """How much each clip's unimodal losses count; None: all the same."""
+        return None
+
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
+        """Called before every epoch; a source takes there what it has to the device of `train`."""
+
+    def before_step(self, network: MultiTaskNetwork, batch: Batch, epoch: int) -> None:
+        """Called before every step of the network."""
+
+    def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
+        """Called after every step of the network; `reps` are the step's own, from before it, detached."""
+
+    def finish(self, folder: Path) -> None:
+        """Called after training, to leave labels that were made meanwhile in the run's folder."""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs: tensors and plain values."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state` gave."""
+
+
+class NoLabels(LabelSource):
+    """No unimodal tasks ('W/O Unimodal Tasks')."""
+
+    def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
+        return {}
+
+
+@dataclass
+class FixedLabels(LabelSource):
+    """A source whose labels are known before stage 3 begins.
+
+    Attributes:
+        values: labels of the training split by modality.
+    """
+
+    values: Mapping[str, Float[Tensor, "clips"]]
+
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
+        self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
+
+    def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
+        return {m: self.values[m][index] for m in MODALITIES}
+
+
+def copied(dataset: Dataset) -> FixedLabels:
+    """y_mc ← y: the clip's label for every modality (Table 5)."""
+    labels = torch.from_numpy(dataset.train.labels.copy())
+    return FixedLabels(dict.fromkeys(MODALITIES, labels))
+
+
+def true(dataset: Dataset) -> FixedLabels:
+    """Human unimodal labels ('MUG (With True Label)', Table 4).
+
+    Raises:
+        UserError: the data set has none.
+    """
+    if not dataset.has_true_labels:
+        raise UserError(
+            f"data set '{dataset.name}' has no true unimodal labels",
+            field="system",
+            fix="use a data set that has them (reviews, sims) or another system",
+        )
+    return FixedLabels({m: torch.from_numpy(dataset.train.true_labels[m].copy()) for m in MODALITIES})
+
+
+@dataclass(frozen=True)
+class LearnedLabels:
+    """y_mc of the training split, and how they came about.
+
+    Attributes:
+        labels: y_mc by modality, after the last epoch.
+        trajectory: y_mc by modality after every epoch, for figures and the label explorer.
+        history: one row an epoch and modality: losses, share of open gates, λ.
+    """
+
+    labels: Mapping[str, Float[Tensor, "clips"]]
+    trajectory: Mapping[str, Float[Tensor, "epochs clips"]]
+    history: pd.DataFrame
+
+    def save(self, folder: Path) -> None:
+        tensors = {f"trajectory.{m}": values.contiguous() for m, values in self.trajectory.items()}
+        save_file(tensors | {f"labels.{m}": values for m, values in self.labels.items()}, folder / "labels.safetensors")
+        rows = self.history.astype(object).where(self.history.notna(), None).to_dict("records")
+        files.write_json(folder / "history.json", rows)
+
+    @classmethod
+    def load(cls, folder: Path) -> LearnedLabels:
+        tensors = load_file(folder / "labels.safetensors")
+        labels, trajectory = ({m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("labels", "trajectory"))
+        return cls(labels, trajectory, pd.DataFrame(files.read_json(folder / "history.json")))
+
+
+def learned(labels: LearnedLabels) -> FixedLabels:
+    """y_mc as MUCN wrote it at the end of stage 2."""
+    return FixedLabels(labels.labels)
+
+
+# Online sources by name.
+ONLINE: Mapping[str, str] = {
+    "ulgm": "mugkit.training.label_sources.ulgm:ULGM",
+    "sugrm": "mugkit.training.label_sources.sugrm:SUGRM",
+    "mlc": "mugkit.training.label_sources.mlc:MLC",
+}
+
+
+def online(name: str, dataset: Dataset, hp: Hyperparameters) -> LabelSource:
+    """A source that makes its labels while the network is trained."""
+    source: LabelSource = resolve_name(ONLINE[name])(dataset, hp)
+    return source
+
+
+def save_labels(labels: Mapping[str, Float[Tensor, "clips"]], folder: Path) -> None:
+    """`labels.safetensors`: what an online source's labels were when training stopped."""
+    save_file({f"labels.{m}": values.cpu().contiguous() for m, values in labels.items()}, folder / "labels.safetensors")
+
+
+def saved_labels(folder: Path) -> dict[str, Float[Tensor, "clips"]]:
+    """What `save_labels` left in a run's folder."""
+    tensors = load_file(folder / "labels.safetensors")
+    return {m: tensors[f"labels.{m}"] for m in MODALITIES}

@@ -1,0 +1,122 @@
+"""SUGRM's unimodal labels: shifts of y measured in one space common to all modalities.
+
+Y. Hwang, J.-H. Kim: "Self-Supervised Unimodal Label Generation Strategy Using Recalibrated Modality Representations
+for Multimodal Sentiment Analysis", Findings of EACL 2023. Nothing here is trained: F_m of the fusion and F_s of a
+modality are `mugkit.baselines.sugrm`'s. D, the distance between the mean fused features of the clips with the largest
+and with the smallest label, stands for the whole range 2ρ, which turns the distance from a modality to the fusion into
+a shift:
+
+    shift = 2ρ·min(‖F_m − F_s‖, D) / D
+
+Its sign comes from r = ‖F − C⁺‖ / ‖F − C⁻‖, C⁺ and C⁻ being the centres of the fused features of clips with y ≥ 0 and
+y < 0: with r_s > r_m a modality is more negative than the fusion and ŷ_s = y − shift, with r_s < r_m ŷ_s = y + shift.
+Clamping, momentum and the weights of the losses are Self-MM's (`MovingLabels`).
+
+The rule is right for features between C⁻ and C⁺, where a modality's lie where the fusion's would for its sentiment.
+Beyond a centre, r grows again: the weaker of two features counts as the stronger. And where a modality's features lie
+in a place of their own, about as far from C⁺ as from C⁻, r_s is near 1 for all clips: above r_m of positive clips and
+below that of negative ones, and labels turn against y. Nothing in the published procedure prevents that. No unimodal
+loss is at work in the first epoch, so the first labels come from projections that nothing has trained; from then on
+a modality learns those labels, and its features say the same again.
+
+Departures:
+- D is between the labels ρ and −ρ. Where a data set has no clip so labelled, the outermost 5 % of clips serve.
+- While a class has no clip, or D is 0, labels stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from mugkit.config import Hyperparameters
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.models.mug import Representations
+from mugkit.training.label_sources.online import MovingLabels, centres
+from mugkit.training.label_sources.source import MultiTaskNetwork
+
+OUTERMOST = 0.05
+
+
+def extremes(labels: Float[Tensor, "clips"], rho: float) -> tuple[Bool[Tensor, "clips"], Bool[Tensor, "clips"]]:
+    """The clips labelled ρ and those labelled −ρ; on a side where there are none, the outermost 5 %."""
+    high, low = (labels == rho, labels == -rho)
+    return (
+        high if high.any() else labels >= labels.quantile(1 - OUTERMOST),
+        low if low.any() else labels <= labels.quantile(OUTERMOST),
+    )
+
+
+def proximity(
+    features: Float[Tensor, "batch common"], positive: Float[Tensor, "common"], negative: Float[Tensor, "common"]
+) -> Float[Tensor, "batch"]:
+    """r = ‖F − C⁺‖ / ‖F − C⁻‖: the larger, the more negative."""
+    return (features - positive).norm(dim=-1) / (features - negative).norm(dim=-1)
+
+
+def shifted(
+    y: Float[Tensor, "batch"],
+    fused: Float[Tensor, "batch common"],
+    features: Float[Tensor, "batch common"],
+    signed: tuple[Float[Tensor, "common"], Float[Tensor, "common"]],
+    span: Float[Tensor, ""],
+    rho: float,
+) -> Float[Tensor, "batch"]:
+    """ŷ_s before clamping; NaN where D is 0.
+
+    Args:
+        fused: F_m.
+        features: F_s.
+        signed: C⁺ and C⁻.
+        span: D.
+    """
+    shift = 2 * rho * (fused - features).norm(dim=-1).clamp(max=span) / span
+    ratio, fused_ratio = proximity(features, *signed), proximity(fused, *signed)
+    return y + shift * ((ratio < fused_ratio).float() - (ratio > fused_ratio).float())
+
+
+class SUGRM(MovingLabels):
+    """Labels shifted from y by distances in a common space.
+
+    Attributes:
+        fused: F_m of all clips, as last seen.
+    """
+
+    def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
+        super().__init__(dataset, hp)
+        self._extremes = extremes(self.y, self.rho)
+        self.fused = torch.zeros(len(self.y), 0)
+
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
+        super().begin_epoch(train, epoch, seed)
+        self.fused, (high, low) = self.fused.to(train.device), self._extremes
+        self._extremes = high.to(train.device), low.to(train.device)
+
+    @torch.no_grad()
+    def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
+        """Moves the batch's labels, from the second epoch on, and then stores its fused features."""
+        seen = network.features(reps)
+        if epoch >= 1:  # from here on every clip's features are stored
+            self._generate(seen, batch, epoch)
+        if not self.fused.numel():
+            self.fused = seen["m"].new_zeros(len(self.y), seen["m"].shape[1])
+        self.fused[batch.index_there] = seen["m"]
+
+    def _generate(self, seen: Mapping[str, Float[Tensor, "batch common"]], batch: Batch, epoch: int) -> None:
+        signed, ends = centres(self.fused, self.y >= 0, self.y < 0), centres(self.fused, *self._extremes)
+        span, index = (ends[0] - ends[1]).norm(), batch.index_there  # D
+        for m in MODALITIES:
+            self.move(m, index, shifted(self.y[index], seen["m"], seen[m], signed, span, self.rho), epoch)
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "fused": self.fused}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        super().restore(state)
+        self.fused = state["fused"]

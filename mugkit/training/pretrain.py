@@ -1,0 +1,183 @@
+"""Stage 1: pre-training of the multimodal framework (section 3.2, Eqs. 6–12).
+
+The clip's label trains the whole network. Beside it, each CPM learns to place x in its modality's space: the
+unimodal predictor must read the label off the projection (Eq. 9), and the projection must find its own clip's
+unimodal representation among the batch's (Eq. 11). What stage 2 needs is saved once: `SavedRepresentations`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mugkit import files
+from mugkit.config import Hyperparameters, Pretraining
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.device import choose_device
+from mugkit.models.losses import contrastive_loss, l1
+from mugkit.models.mug import MUGNetwork, build
+from mugkit.progress import progress
+from mugkit.training.checkpoint import Checkpoint, save_weights
+from mugkit.training.optim import StepLosses, adamw, step
+from mugkit.training.seeding import derive_seed, similar_lengths
+
+
+@dataclass(frozen=True)
+class SavedRepresentations:
+    """The training split as stage 1 left it; stage 2 reads nothing else (section 3.3.4).
+
+    Attributes:
+        unimodal: x_m by modality.
+        projected: x_m′ by modality.
+        projected_prediction: ŷ_m′ by modality (Eq. 8).
+        labels: y.
+    """
+
+    unimodal: Mapping[str, Float[Tensor, "clips d_m"]]
+    projected: Mapping[str, Float[Tensor, "clips d_m"]]
+    projected_prediction: Mapping[str, Float[Tensor, "clips"]]
+    labels: Float[Tensor, "clips"]
+
+    def save(self, path: Path) -> None:
+        parts = {"x": self.unimodal, "projected": self.projected, "prediction": self.projected_prediction}
+        tensors = {f"{part}.{m}": values[m].contiguous() for part, values in parts.items() for m in MODALITIES}
+        save_file(tensors | {"labels": self.labels}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> SavedRepresentations:
+        tensors = load_file(path)
+        x, projected, prediction = (
+            {m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("x", "projected", "prediction")
+        )
+        return cls(x, projected, prediction, tensors["labels"])
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The terms of Eq. 12 on one batch."""
+
+    multimodal: Float[Tensor, ""]
+    projected: Mapping[str, Float[Tensor, ""]]
+    contrastive: Mapping[str, Float[Tensor, ""]]
+
+    def total(self, config: Pretraining) -> Float[Tensor, ""]:
+        """L = L_M + Σ_m (η·L_m′ + γ·L^c_m)."""
+        terms = [config.eta * self.projected[m] + config.gamma * self.contrastive[m] for m in MODALITIES]
+        return self.multimodal + torch.stack(terms).sum()  # Eq. 12
+
+    def values(self) -> dict[str, Float[Tensor, ""]]:
+        """The terms by name."""
+        named = {f"projected_{m}": loss for m, loss in self.projected.items()}
+        named |= {f"contrastive_{m}": loss for m, loss in self.contrastive.items()}
+        return {"multimodal": self.multimodal, **named}
+
+
+def losses(network: MUGNetwork, batch: Batch, config: Pretraining) -> Losses:
+    """All terms of stage 1 on one batch."""
+    reps = network.represent(batch)
+    projected = network.project(reps)  # Eq. 7
+    predicted = network.predict_unimodal(projected)  # Eq. 8
+    anchors = projected if config.contrastive_gradient_scope == "network" else network.project(reps.detach())
+    return Losses(
+        multimodal=l1(network.predict(reps), batch.labels),  # Eq. 6
+        projected={m: l1(predicted[m], batch.labels) for m in MODALITIES},  # Eq. 9
+        contrastive={
+            m: contrastive_loss(anchors[m], reps.unimodal[m], config.temperature) for m in MODALITIES
+        },  # Eqs. 10, 11
+    )
+
+
+@torch.no_grad()
+def save_representations(network: MUGNetwork, clips: ClipLoader, batch_size: int = 64) -> SavedRepresentations:
+    """x_m, x_m′, ŷ_m′ and y of all clips, in their order, from the network in evaluation mode."""
+    network.eval()
+    rows: list[dict[str, Tensor]] = []
+    places: list[Tensor] = []
+    for batch in clips.by_length(batch_size):
+        reps = network.represent(batch)
+        projected = network.project(reps)
+        parts = {"x": reps.unimodal, "projected": projected, "prediction": network.predict_unimodal(projected)}
+        rows.append({f"{part}.{m}": values[m].cpu() for part, values in parts.items() for m in MODALITIES})
+        places.append(batch.index)
+    back = torch.cat(places).argsort()  # from the order of lengths to the clips' own
+    joined = {name: torch.cat([row[name] for row in rows])[back] for name in rows[0]}
+    x, projected_all, prediction = (
+        {m: joined[f"{part}.{m}"] for m in MODALITIES} for part in ("x", "projected", "prediction")
+    )
+    return SavedRepresentations(x, projected_all, prediction, torch.from_numpy(clips.split.labels.copy()))
+
+
+def train_epoch(
+    network: MUGNetwork, clips: ClipLoader, optimizer: torch.optim.Optimizer, hp: Hyperparameters, seed: int, epoch: int
+) -> dict[str, float]:
+    """One pass over the training split; returns the mean of every term of Eq. 12."""
+    torch.manual_seed(derive_seed(seed, "dropout", epoch))
+    network.train()
+    taken, terms = StepLosses(clips, epoch), dict[str, Tensor]()
+    for batch in clips.batches(similar_lengths(clips.lengths, hp.optimization.batch_size, seed, epoch)):
+        parts = losses(network, batch, hp.pretraining)
+        with taken.of(batch):
+            total = step(network, optimizer, parts.total(hp.pretraining), hp.optimization.clip_norm)
+        terms = parts.values()
+        taken.note(total, *terms.values())
+    means = pd.DataFrame(taken.fetch()[:, 1:].tolist(), columns=list(terms)).mean()
+    return {str(name): float(value) for name, value in means.items()}
+
+
+def own_seed(seed: int) -> int:
+    """Stage 1's: a stage 3 with the same seed starts from other weights and takes clips in another order."""
+    return derive_seed(seed, "pretraining")
+
+
+def pretrain(
+    dataset: Dataset,
+    hp: Hyperparameters,
+    seed: int,
+    folder: Path,
+    checkpoint: Checkpoint | None = None,
+    device: str = "auto",
+) -> SavedRepresentations:
+    """Runs stage 1 and leaves `representations.safetensors`, `history.json` and `weights.safetensors` in `folder`."""
+    checkpoint = checkpoint or Checkpoint()
+    chosen, seed = choose_device(device), own_seed(seed)
+    clips = ClipLoader(dataset.train, hp.network, chosen)
+    torch.manual_seed(derive_seed(seed, "weights"))
+    network = build(hp.network, dataset.dims, clips.text_width).to(chosen)
+    optimizer = adamw(network, hp.optimization)
+    history = _train(network, clips, optimizer, hp, seed, checkpoint)
+    saved = save_representations(network, clips)
+    saved.save(folder / "representations.safetensors")
+    save_weights(network, folder / "weights.safetensors")
+    files.write_json(folder / "history.json", history)
+    return saved
+
+
+def _train(
+    network: MUGNetwork,
+    clips: ClipLoader,
+    optimizer: torch.optim.Optimizer,
+    hp: Hyperparameters,
+    seed: int,
+    checkpoint: Checkpoint,
+) -> list[dict[str, Any]]:
+    """All epochs, from the checkpoint if there is one. Stage 1 has no early stop: the epochs are Table 2's."""
+    state = checkpoint.load() or {"history": []}
+    if "network" in state:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+    history: list[dict[str, Any]] = state["history"]
+    for epoch in progress(range(len(history), hp.pretraining.pretrain_epochs), "stage 1"):
+        row = train_epoch(network, clips, optimizer, hp, seed, epoch)
+        history.append({"epoch": epoch, **row})
+        checkpoint.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history})
+    return history

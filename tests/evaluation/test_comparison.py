@@ -1,0 +1,165 @@
+"""The one comparison: against the metrics themselves, scipy, and cases known by hand; then of finished runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from mugkit import metrics
+from mugkit.config import RunSpec
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.evaluation import comparison, tables
+from mugkit.evaluation.verdicts import hull, judge
+from mugkit.experiments.experiment import Run
+from mugkit.studies import label_table
+
+RNG = np.random.default_rng(7)
+TRUTH = np.round(RNG.uniform(-3, 3, 200), 1)
+TRUTH[:20] = 0.0
+GOOD = TRUTH + 0.5 * RNG.standard_normal((3, 200))
+BAD = 0.3 * TRUTH + 1.2 * RNG.standard_normal((3, 200))
+
+
+@pytest.mark.parametrize("family", ["mosi", "sims"])
+def test_metrics_as_sums_are_the_metrics_of_the_tables(family: str) -> None:
+    scale = 3.0 if family == "mosi" else 1.0
+    truth, prediction = TRUTH / 3 * scale, BAD[0] / 3 * scale  # some beyond the scale
+    expected = metrics.evaluate(prediction, truth, family)
+    for name, metric in comparison.metrics_of(family).items():
+        assert metric.value(metric.parts(prediction, truth).sum(0)) == pytest.approx(expected[name]), name
+    assert set(comparison.metrics_of(family)) == set(metrics.HEADLINE[family])
+
+
+def test_metrics_of_labels_are_those_of_the_label_table() -> None:
+    for name, metric in comparison.LABELS.items():
+        expected = label_table.MEASURES[name](BAD[0], TRUTH)
+        assert metric.value(metric.parts(BAD[0], TRUTH).sum(0)) == pytest.approx(expected), name
+    assert set(comparison.LABELS) == set(label_table.MEASURES)
+
+
+def test_metrics_of_unknown_family_are_refused() -> None:
+    with pytest.raises(UserError, match="family of data sets 'mosy'"):
+        comparison.metrics_of("mosy")
+
+
+@pytest.mark.parametrize("name", ["Acc7", "Acc2", "F1", "MAE", "Corr"])
+def test_compare_finds_a_large_difference_and_its_direction(name: str) -> None:
+    found = comparison.compare(comparison.metrics_of("mosi")[name], GOOD, BAD, TRUTH)
+    sign = -1 if name == "MAE" else 1
+    expected = np.mean([metrics.evaluate(one, TRUTH, "mosi")[name] for one in GOOD])
+    expected -= np.mean([metrics.evaluate(one, TRUTH, "mosi")[name] for one in BAD])
+    assert found["difference"] == pytest.approx(expected)
+    for which in ("clips", "seeds"):
+        low, high = sorted((sign * found[f"{which}_low"], sign * found[f"{which}_high"]))
+        assert 0 < low < sign * expected < high
+    assert (found["clips"], found["seeds"]) == (200, 3)
+
+
+def test_compare_interval_of_mae_is_that_of_another_method() -> None:
+    near = GOOD + 0.05 * RNG.standard_normal((3, 200))
+    found = comparison.compare(comparison.metrics_of("mosi")["MAE"], GOOD, near, TRUTH)
+    by_clip = (np.abs(GOOD - TRUTH) - np.abs(near - TRUTH)).mean(0)
+    normal = stats.norm.interval(0.95, by_clip.mean(), by_clip.std() / np.sqrt(200))
+    assert (found["clips_low"], found["clips_high"]) == pytest.approx(normal, abs=0.15 * (normal[1] - normal[0]))
+
+
+def test_compare_equal_systems_differ_by_nothing() -> None:
+    for metric in comparison.metrics_of("mosi").values():
+        found = comparison.compare(metric, GOOD, GOOD, TRUTH)
+        assert [found[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")] == [0] * 5
+
+
+def test_chance_is_rarely_taken_for_an_effect() -> None:
+    """Forty pairs of systems that differ by luck alone, on 200 clips with three seeds."""
+    decided = 0
+    for number in range(40):
+        rng = np.random.default_rng(number)
+        one, other = (TRUTH + rng.standard_normal((3, 200)) for _ in range(2))
+        found = comparison.compare(comparison.metrics_of("mosi")["Corr"], one, other, TRUTH, resamples=199)
+        decided += judge(found, 1) in ("as claimed", "opposite")
+    assert decided <= 2
+
+
+def test_compare_pairs_as_many_seeds_as_both_have() -> None:
+    mae = comparison.metrics_of("mosi")["MAE"]
+    assert comparison.compare(mae, GOOD, BAD[:2], TRUTH) == comparison.compare(mae, GOOD[:2], BAD[:2], TRUTH)
+
+
+def test_compare_one_seed_has_no_interval_over_seeds() -> None:
+    found = comparison.compare(comparison.metrics_of("mosi")["MAE"], GOOD[:1], BAD[:1], TRUTH)
+    assert found["seeds_low"] is None
+    assert found["seeds"] == 1
+    assert found["clips_low"] is not None
+
+
+def test_compare_constant_predictions_have_no_correlation() -> None:
+    found = comparison.compare(comparison.metrics_of("mosi")["Corr"], np.ones((2, 200)), BAD[:2], TRUTH)
+    assert found["difference"] is None
+    assert found["clips_low"] is None
+
+
+# --- finished runs
+
+
+def run_with(folder: Path, dataset: Dataset, system: str, seed: int, wrong: float | np.ndarray) -> Run:
+    """A finished run that is wrong by so much on every clip, stored in an order that is not the data set's."""
+    place = folder / f"{system}-{seed}"
+    place.mkdir()
+    parts = [
+        pd.DataFrame({"split": name, "id": split.ids, "prediction": split.labels + wrong})
+        for name, split in dataset.splits.items()
+        if np.ndim(wrong) == 0 or name == "test"
+    ]
+    pd.concat(parts).sample(frac=1, random_state=seed).to_parquet(place / "predictions.parquet", index=False)
+    return Run(RunSpec(system, dataset.name, seed), place, {}, {}, 0, True)
+
+
+@pytest.fixture
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up(sizes=(4, 6, 40))
+
+
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_predictions_are_in_the_order_of_the_clips(split: str, dataset: Dataset, tmp_path: Path) -> None:
+    folders = [run_with(tmp_path, dataset, "mug", seed, 0.5 * seed).folder for seed in (1, 2)]
+    labels = dataset.splits[split].labels
+    read = comparison.predictions(folders, dataset, split)
+    np.testing.assert_allclose(read, [labels + 0.5, labels + 1.0], atol=1e-6)
+
+
+def test_of_runs_pairs_the_seeds_that_both_have(dataset: Dataset, tmp_path: Path) -> None:
+    ours = [run_with(tmp_path, dataset, "mug", seed, 0.1 * seed) for seed in (3, 1, 2)]
+    theirs = [run_with(tmp_path, dataset, "copy", seed, 0.1 * seed + 0.5) for seed in (2, 3, 4)]
+    found = comparison.of_runs(ours, theirs, dataset)
+    assert found["seeds"] == 2
+    ends = [found[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")]
+    assert ends == pytest.approx([-0.5] * 5, abs=1e-5)
+    with pytest.raises(UserError, match="no seed in common"):
+        comparison.of_runs(ours[1:2], theirs, dataset)
+
+
+def test_against_says_who_is_better_than_the_reference(dataset: Dataset, tmp_path: Path) -> None:
+    wrong = {"mug": 0.5, "copy": 0.25, "mug-without-unimodal": 0.75, "mug-true-labels": 0.504}
+    runs = {n: [run_with(tmp_path, dataset, n, seed, one) for seed in (1, 2)] for n, one in wrong.items()}
+    runs["mlc"] = [run_with(tmp_path, dataset, "mlc", s, 0.5 + np.tile([0.1 * s, -0.1], 20)) for s in (1, 2)]
+    table = comparison.against(dataset, runs, "mug")
+    mae = table[table["metric"] == "MAE"].set_index("system")["verdict"]
+    assert mae.to_dict() == {
+        "y_mc ← y": "better than MUG",
+        "W/O Unimodal Tasks": "worse than MUG",
+        "MUG (With True Label)": "worse than MUG, by less than 0.01",
+        "MLC": "undecided",
+    }
+    assert set(table["metric"]) == {"MAE", "Acc2"}
+    shown = comparison.display(table)
+    interval = "[-0.250, -0.250]"
+    assert shown.loc["y_mc ← y"].tolist()[:4] == ["-0.250", interval, interval, "better than MUG"]
+    assert shown.shape[1] < tables.COLUMNS
+    low, high = hull(tables.records(table[table["metric"] == "Acc2"])[0])
+    assert shown["Acc2 minus MUG's"].iloc[0].endswith(f"[{low:+.1f}, {high:+.1f}]")

@@ -1,0 +1,93 @@
+"""The modality gap on clouds whose gap is known by construction."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mugkit.evaluation.gap import label_probe, measure
+
+
+def cloud(clips: int, dim: int, seed: int, centre: float = 0.0) -> Tensor:
+    """A standard normal cloud shifted along its first axis."""
+    x = torch.randn(clips, dim, generator=torch.Generator().manual_seed(seed))
+    x[:, 0] += centre
+    return x
+
+
+def test_probe_is_at_chance_for_two_clouds_of_one_distribution() -> None:
+    found = measure(cloud(600, 8, 0), cloud(600, 8, 1))
+    # 1,200 fair coins: standard deviation 1.4 points.
+    assert found.probe == pytest.approx(50, abs=5), "two draws of one distribution cannot be told apart"
+    assert found.retrieval == pytest.approx(100 / 32, abs=3), "unrelated vectors find their clip once in 32"
+    assert found.distance < 0.1
+
+
+def test_probe_tells_shifted_clouds_apart() -> None:
+    found = measure(cloud(200, 8, 0, centre=-9), cloud(200, 8, 1, centre=9))
+    assert found.probe == 100
+    assert (found.interval.low, found.interval.high) == (100, 100)
+
+
+def test_interval_stays_within_percent() -> None:
+    found = measure(cloud(100, 4, 0, centre=-2.2), cloud(100, 4, 1, centre=2.2))
+    assert 90 < found.probe < 100, "the clouds of this test overlap in a few clips"
+    assert found.interval.low < found.probe < found.interval.high <= 100
+
+
+def test_equal_representations_have_no_gap() -> None:
+    x = cloud(100, 8, 0)
+    found = measure(x, x.clone())
+    assert found.probe == 50, "each pair has the same vector with both answers: one is right, one wrong"
+    assert found.retrieval == 100
+    assert found.distance == 0
+
+
+def test_lengths_do_not_count() -> None:
+    x = cloud(96, 8, 0)
+    assert measure(x, 8 * x) == measure(x, x), "Eq. 10 leaves only directions"  # 8: exact in floating point
+
+
+def test_distance_of_means_by_hand() -> None:
+    east, north = torch.tensor([[2.0, 0.0]]).repeat(40, 1), torch.tensor([[0.0, 5.0]]).repeat(40, 1)
+    assert measure(east, north).distance == pytest.approx(math.sqrt(2))
+
+
+def test_retrieval_with_one_pair_swapped() -> None:
+    x = torch.eye(8).repeat(2, 1)
+    projected = x.clone()
+    projected[[0, 1]] = projected[[1, 0]]
+    # Two pools of eight; in the first, two of eight projections point at each other's clip.
+    assert measure(x, projected, folds=2, pool=8).retrieval == pytest.approx(100 * 14 / 16)
+
+
+def test_retrieval_leaves_out_what_fills_no_pool() -> None:
+    x = torch.cat([torch.eye(8), -torch.eye(8)[:3]])
+    projected = torch.cat([torch.eye(8), torch.eye(8)[:3]])  # the last three are all wrong
+    assert measure(x, projected, folds=2, pool=8).retrieval == 100
+
+
+def test_retrieval_is_undefined_with_fewer_clips_than_a_pool() -> None:
+    assert math.isnan(measure(cloud(10, 4, 0), cloud(10, 4, 1), pool=32).retrieval)
+
+
+def test_probe_does_not_recognise_clips() -> None:
+    # x_m′ = −x_m of the same clip: with the clip's other vector in training, a probe would answer its opposite,
+    # and score below chance in a symmetric cloud; grouped folds leave it at chance.
+    x = cloud(300, 4, 3)
+    assert measure(x, -x).probe == pytest.approx(50, abs=8)
+
+
+def test_label_probe_finds_a_linear_label() -> None:
+    x = cloud(200, 5, 0)
+    assert label_probe(x, x @ torch.tensor([1.0, -2.0, 0.5, 0.0, 0.0])) > 0.999
+
+
+def test_label_probe_finds_nothing_in_noise() -> None:
+    # Held-out predictions: the in-sample r of 5 noise features would be about √(5/200) = 0.16 and positive.
+    r = [label_probe(cloud(200, 5, seed), cloud(200, 1, 100 + seed)[:, 0]) for seed in range(8)]
+    assert np.mean(r) < 0.05

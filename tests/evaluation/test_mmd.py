@@ -1,0 +1,91 @@
+"""MMD against sums written out by hand, and its test on samples whose distributions are known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from mugkit.errors import UserError
+from mugkit.evaluation.mmd import discrepancy, rbf_kernel, unbiased
+
+
+def normal(n: int, seed: int, dim: int = 4, shift: float = 0.0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, dim)) + shift
+
+
+def by_loops(one: np.ndarray, other: np.ndarray, sigma: float) -> float:
+    """The unbiased estimate, term by term."""
+
+    def k(a: np.ndarray, b: np.ndarray) -> float:
+        return math.exp(-float(((a - b) ** 2).sum()) / (2 * sigma**2))
+
+    within = [
+        sum(k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j) / (len(x) * (len(x) - 1))
+        for x in (one, other)
+    ]
+    return sum(within) - 2 * sum(k(a, b) for a in one for b in other) / (len(one) * len(other))
+
+
+@pytest.mark.parametrize("sizes", [(7, 5), (2, 9), (6, 6)])
+def test_mmd2_equals_the_sums_written_out(sizes: tuple[int, int]) -> None:
+    one, other = normal(sizes[0], 0), normal(sizes[1], 1, shift=0.5)
+    found = discrepancy(one, other, permutations=3)
+    assert found.mmd2 == pytest.approx(by_loops(one, other, found.bandwidth), abs=1e-12)
+
+
+def test_bandwidth_is_the_median_distance_by_hand() -> None:
+    kernel, sigma = rbf_kernel(np.array([[0.0], [1.0], [4.0]]))  # distances 1, 3, 4
+    assert sigma == 3
+    np.testing.assert_allclose(kernel[0], [1, math.exp(-1 / 18), math.exp(-16 / 18)])
+
+
+def test_mmd2_of_two_far_points_repeated_is_two() -> None:
+    one, other = np.zeros((3, 1)), np.full((3, 1), 100.0)
+    found = discrepancy(one, other, permutations=19)
+    # Median distance 100: within each sample k = 1, between them exp(−1/2).
+    assert found.mmd2 == pytest.approx(2 - 2 * math.exp(-0.5))
+
+
+def test_equal_vectors_have_no_discrepancy() -> None:
+    found = discrepancy(np.ones((5, 2)), np.ones((6, 2)))
+    assert (found.mmd2, found.p, found.bandwidth) == (pytest.approx(0), 1.0, 1.0)
+
+
+def test_p_holds_its_level_when_distributions_are_equal() -> None:
+    p = [discrepancy(normal(20, s), normal(30, 1000 + s), permutations=99, seed=s).p for s in range(100)]
+    # 100 tests at 5 %: five on average; more than twelve has a probability below 0.2 %.
+    assert 0 < np.mean(np.array(p) <= 0.05) * 100 <= 12
+
+
+@pytest.mark.parametrize("kind", ["position", "spread"])
+def test_p_is_small_for_other_distributions(kind: str) -> None:
+    other = normal(100, 1, shift=1.0) if kind == "position" else 3 * normal(100, 1)
+    found = discrepancy(normal(100, 0), other)
+    assert found.p == 1 / 200, "no deal of 199 comes near, so the real one alone counts"
+    assert found.mmd2 > 0.05
+
+
+def test_unbiased_estimate_is_zero_on_average_for_one_distribution() -> None:
+    values = [discrepancy(normal(15, s), normal(15, 500 + s), permutations=1).mmd2 for s in range(200)]
+    assert abs(np.mean(values)) < 3 * np.std(values) / math.sqrt(200)
+    assert min(values) < 0, "an unbiased estimate of zero must fall below it sometimes"
+
+
+def test_unbiased_is_the_same_for_swapped_samples() -> None:
+    kernel, _ = rbf_kernel(normal(9, 2))
+    first = np.zeros((9, 2))
+    first[:4, 0], first[4:, 1] = 1, 1
+    one, other = unbiased(kernel, first)
+    assert one == pytest.approx(other)
+
+
+def test_discrepancy_is_deterministic() -> None:
+    assert discrepancy(normal(20, 0), normal(20, 1)) == discrepancy(normal(20, 0), normal(20, 1))
+
+
+@pytest.mark.parametrize(("one", "other"), [((1, 3), (5, 3)), ((5, 3), (5, 4))])
+def test_discrepancy_refuses_samples_it_cannot_compare(one: tuple[int, int], other: tuple[int, int]) -> None:
+    with pytest.raises(UserError, match="MMD needs"):
+        discrepancy(np.zeros(one), np.zeros(other))

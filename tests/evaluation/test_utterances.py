@@ -1,0 +1,104 @@
+"""What the case study and the explorer know of a clip, against values worked out by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mugkit.data.schema import MODALITIES, Dataset, RaggedFrames
+from mugkit.errors import UserError
+from mugkit.evaluation.utterances import Utterances, direction
+from mugkit.training.label_sources.source import LearnedLabels
+
+Make = Callable[..., Dataset]
+
+
+def learned(values: Sequence[float], epochs: int = 3) -> LearnedLabels:
+    """The same labels for every modality; after epoch e of `epochs` they are e/epochs of the way."""
+    last = torch.tensor(values)
+    path = torch.stack([last * (e + 1) / epochs for e in range(epochs)])
+    return LearnedLabels(dict.fromkeys(MODALITIES, last), dict.fromkeys(MODALITIES, path), pd.DataFrame())
+
+
+def with_labels(dataset: Dataset, y: Sequence[float], **true: Sequence[float]) -> Dataset:
+    """The data set with these labels in its training split."""
+    known = {m: np.array(values, np.float32) for m, values in true.items()}
+    train = dataclasses.replace(dataset.train, labels=np.array(y, np.float32), true_labels=known)
+    return dataclasses.replace(dataset, splits={**dataset.splits, "train": train})
+
+
+@pytest.fixture
+def three(made_up: Make) -> Utterances:
+    """Three clips; two seeds that disagree by 0.4 about the second."""
+    dataset = with_labels(made_up((3, 2, 2)), [1, -2, 0], l=[1, -2, 3], a=[1.5, 2, 0], v=[1, -1, -0.5])
+    return Utterances(dataset, [learned([1.0, -1.0, 0.0]), learned([1.0, -1.4, 0.0])])
+
+
+def test_table_disagreement_is_the_range_of_true_labels(three: Utterances) -> None:
+    assert three.table["disagreement"].tolist() == [0.5, 4.0, 3.5]
+
+
+def test_table_without_truth_takes_the_range_of_learned_labels(made_up: Make) -> None:
+    one = learned([1.0, -1.0, 0.0])
+    labels = {"l": one.labels["l"], "a": one.labels["a"] + 0.5, "v": torch.tensor([1.0, 1.0, 0.25])}
+    utterances = Utterances(made_up((3, 2, 2), true_labels=False), [dataclasses.replace(one, labels=labels)])
+    assert utterances.table["disagreement"].tolist() == [0.5, 2.0, 0.5]
+    assert "true_l" not in utterances.table
+    assert utterances.entry(0)["true"] == {}
+
+
+def test_table_learned_labels_are_mean_and_range_over_seeds(three: Utterances) -> None:
+    row = three.table.iloc[1]
+    assert (row["learned_a"], row["low_a"], row["high_a"]) == pytest.approx((-1.2, -1.4, -1.0))
+    assert row["moved"] == pytest.approx(0.8), "each label is −1.2 on average where y is −2"
+
+
+def test_entry_has_the_path_of_every_epoch(three: Utterances) -> None:
+    entry = three.entry(1)
+    assert entry["trajectory"]["v"]["mean"] == pytest.approx([-0.4, -0.8, -1.2], abs=1e-4)
+    assert entry["trajectory"]["v"]["low"][-1] == pytest.approx(entry["learned"]["v"]["low"])
+    assert entry["true"] == {"l": -2, "a": 2, "v": -1}
+    assert [len(entry["frames"][m]) for m in "av"] == [three.dataset.train.sequences[m].lengths[1] for m in "av"]
+
+
+@pytest.mark.parametrize("clip", [-1, 3])
+def test_entry_refuses_a_clip_that_is_not_there(clip: int, three: Utterances) -> None:
+    with pytest.raises(UserError, match="0 to 2"):
+        three.entry(clip)
+
+
+@pytest.mark.parametrize("labels", [[], [learned([1.0, 2.0])]])
+def test_utterances_refuse_labels_of_another_data_set(labels: list[LearnedLabels], made_up: Make) -> None:
+    with pytest.raises(UserError, match="do not fit the 3"):
+        Utterances(made_up((3, 2, 2)), labels)
+
+
+def test_direction_reads_the_label_off_the_dim_that_holds_it() -> None:
+    """Dim 0 is the label times ten, dim 1 is constant, dim 2 swings within clips and says nothing."""
+    y = np.array([-1.0, 0.0, 1.0], np.float32)
+    frames = np.array([[10 * label, 7.0, swing] for label in y for swing in (-1.0, 1.0)], np.float32)
+    mean, weights = direction(RaggedFrames(frames, np.array([0, 2, 4, 6])), y)
+    np.testing.assert_allclose(mean, [0, 7, 0], atol=1e-6)
+    assert weights[0] > 0
+    np.testing.assert_allclose(weights[1:], 0, atol=1e-12)
+    readings = (frames - mean) @ weights
+    np.testing.assert_allclose(readings.std(), 1)
+    np.testing.assert_allclose(readings[::2] / readings[4], y, atol=1e-6)
+
+
+def test_direction_of_frames_that_never_change_is_zero() -> None:
+    frames = RaggedFrames(np.ones((4, 2), np.float32), np.array([0, 2, 4]))
+    _, weights = direction(frames, np.array([-1.0, 1.0], np.float32))
+    assert weights.tolist() == [0, 0]
+
+
+def test_readings_rise_with_the_label_on_made_up_frames(made_up: Make) -> None:
+    dataset = made_up((40, 2, 2))
+    utterances = Utterances(dataset, [learned([0.0] * 40)])
+    means = [utterances.readings("a", clip).mean() for clip in range(40)]
+    assert np.corrcoef(means, dataset.train.labels)[0, 1] > 0.9

@@ -1,0 +1,171 @@
+"""The rule at its edges: what is decided, what is too small to matter, and what stays open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from scipy.stats import norm
+
+from mugkit.evaluation import verdicts
+
+YES, NO, NONE, OPEN = "as claimed", "opposite", "no effect", "open"
+NAN = float("nan")
+
+
+def difference(
+    low: float | None, high: float | None, seeds: tuple[float | None, float | None] | None = None, metric: str = "MAE"
+) -> dict[str, Any]:
+    """A difference in the middle of its interval over clips; that over seeds is the same unless given."""
+    middle = None if low is None or high is None else (low + high) / 2
+    near, far = seeds or (low, high)
+    ends = {"clips_low": low, "clips_high": high, "seeds_low": near, "seeds_high": far}
+    return {"metric": metric, "difference": middle, **ends}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "sign", "size", "expected"),
+    [
+        (0.1, 0.2, 1, 0.5, YES),  # beyond zero, however small
+        (-0.2, -0.1, -1, 0.5, YES),
+        (0.1, 0.2, -1, 0.5, NO),
+        (-0.2, -0.1, 1, 0.5, NO),
+        (-0.1, 0.4, 1, 0.5, NONE),  # excludes the size
+        (-0.4, 0.1, -1, 0.5, NONE),
+        (-0.1, 0.5, 1, 0.5, OPEN),  # an interval that ends at the size holds it
+        (-0.5, 0.1, -1, 0.5, OPEN),
+        (-9.0, 0.4, 1, 0.5, NONE),  # what it may be on the other side does not matter
+        (0.0, 0.1, 1, 0.05, OPEN),  # an interval that ends at zero holds zero
+        (0.0, 0.0, 1, 0.5, NONE),
+        (0.0, 0.0, 1, 0.0, OPEN),
+        (-0.1, 0.1, 1, 0.0, OPEN),  # without a size, nothing is too small
+        (None, 0.1, 1, 0.5, OPEN),
+        (0.1, NAN, 1, 0.5, OPEN),
+    ],
+)
+def test_interval(low: float | None, high: float | None, sign: int, size: float, expected: str) -> None:
+    assert verdicts.interval(low, high, sign, size) == expected
+
+
+@pytest.mark.parametrize(
+    ("clips", "seeds", "expected"),
+    [
+        ((0.02, 0.08), (0.01, 0.09), YES),
+        ((0.02, 0.08), (-0.01, 0.11), OPEN),  # other seeds
+        ((-0.01, 0.11), (0.02, 0.08), OPEN),  # other clips
+        ((0.02, 0.08), (None, None), OPEN),  # a single seed
+        ((-0.009, 0.009), (-0.001, 0.001), NONE),
+        ((-0.009, 0.009), (-0.02, 0.02), OPEN),  # seeds do not exclude the size
+        ((-0.08, -0.02), (-0.07, -0.03), NO),
+        ((0.001, 0.003), (-0.001, 0.005), NONE),  # clips say yes, seeds do not; both exclude the size
+    ],
+)
+def test_a_difference_is_decided_over_clips_and_over_seeds(
+    clips: tuple[float, float], seeds: tuple[float | None, float | None], expected: str
+) -> None:
+    assert verdicts.judge(difference(*clips, seeds), 1) == expected
+
+
+def test_size_of_interest_is_the_metric_s_unless_the_claim_names_one() -> None:
+    one = difference(-0.3, 0.7, metric="Acc2")
+    assert verdicts.judge(one, 1) == OPEN  # 0.5 points
+    assert verdicts.judge(one, 1, size=1.0) == NONE
+    assert [verdicts.size_of(name) for name in ("MAE", "Corr", "Acc7", "F1", "sign %")] == [0.01, 0.005, 0.5, 0.5, 0.5]
+
+
+def test_many_together_widen_the_interval_over_clips_by_bonferroni() -> None:
+    one = difference(0.1, 0.3, (0.15, 0.25))
+    low, high = verdicts.hull(one, together=10)
+    half = 0.1 * norm.ppf(1 - 0.025 / 10) / norm.ppf(1 - 0.025)
+    assert (low, high) == pytest.approx((0.2 - half, 0.2 + half))
+    assert verdicts.hull(one) == pytest.approx((0.1, 0.3))
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (difference(-0.08, -0.02), "closer"),  # less MAE is better
+        (difference(0.02, 0.08), "farther"),
+        (difference(0.02, 0.08, metric="Corr"), "closer"),
+        (difference(-0.004, -0.002), "closer, by less than 0.01"),
+        (difference(0.002, 0.004), "farther, by less than 0.01"),
+        (difference(-0.004, 0.004), "no difference above 0.01"),
+        (difference(0.0, 0.0), "no difference above 0.01"),
+        (difference(-0.02, 0.004), "undecided"),
+        (difference(-0.004, 0.02), "undecided"),
+        (difference(None, None), "undecided"),
+        (difference(-0.4, 0.3, metric="Acc2"), "no difference above 0.5"),
+    ],
+)
+def test_words_follow_the_same_rule(one: dict[str, Any], expected: str) -> None:
+    assert verdicts.word(one, "closer", "farther") == expected
+
+
+def test_words_of_many_together_need_more() -> None:
+    one = difference(-0.08, -0.005, (-0.06, -0.02))
+    assert verdicts.word(one, "closer", "farther") == "closer"
+    assert verdicts.word(one, "closer", "farther", together=20) == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (difference(0.02, 0.08), NO),
+        (difference(0.002, 0.008), YES),  # worse, and too little to matter
+        (difference(0.002, 0.08), NO),
+        (difference(-0.08, -0.02), YES),  # better
+        (difference(-0.08, 0.002), YES),
+        (difference(-0.08, 0.02), OPEN),
+    ],
+)
+def test_as_good_is_not_worse_by_the_size(one: dict[str, Any], expected: str) -> None:
+    assert verdicts.as_good(one) == expected
+
+
+@pytest.mark.parametrize(
+    ("tau", "p", "expected"),
+    [(0.6, 0.01, YES), (-0.6, 0.01, NO), (0.6, 0.05, OPEN), (0.0, 0.01, OPEN), (None, None, OPEN)],
+)
+def test_ordering(tau: float | None, p: float | None, expected: str) -> None:
+    assert verdicts.ordering(tau, p) == expected
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.7, YES), (0.6, YES), (0.8, YES), (0.81, NO)])
+def test_within_an_interval(value: float, expected: str) -> None:
+    assert verdicts.within(value, 0.6, 0.8) == expected
+    assert verdicts.within(value, None, 0.8) == OPEN
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([YES, YES], "supported"),
+        ([YES, OPEN], "undecided"),
+        ([YES, NO], "not supported"),
+        ([YES, NONE], "not supported"),
+        ([OPEN, NONE], "not supported"),
+        ([], "needs data"),
+    ],
+)
+def test_a_claim_of_every_comparison(outcomes: list[verdicts.Outcome], expected: str) -> None:
+    assert verdicts.every(outcomes) == expected
+
+
+def test_one_of_many_refutes_only_if_it_stays_among_all() -> None:
+    assert verdicts.every(["as claimed", "opposite"], [True, False]) == "undecided"
+    assert verdicts.every(["as claimed", "no effect"], [False, True]) == "not supported"
+    assert verdicts.every(["as claimed", "as claimed"], [False, False]) == "supported"  # all hold: no correction
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (["supported", "supported", "not supported"], "supported"),
+        (["supported", "undecided"], "undecided"),  # half is not most
+        (["supported", "not supported"], "not supported"),  # most is out of reach
+        (["undecided", "undecided", "not supported"], "undecided"),
+        ([], "needs data"),
+    ],
+)
+def test_a_claim_of_most_parts(parts: list[verdicts.Verdict], expected: str) -> None:
+    assert verdicts.most(parts) == expected

@@ -1,0 +1,116 @@
+"""Noisy labels: the raters' own spread, equal draws for every k, true labels and test split untouched."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from small import bag_of_words
+
+from mugkit import files
+from mugkit.config import RunSpec
+from mugkit.data import reviews, store, text
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.experiments import experiment, noise, tasks
+from mugkit.experiments.scheduler import ExecutionConfig
+from mugkit.experiments.store import Store
+
+DIVERGING = (("learning_rate", 1e30),)
+
+
+@pytest.fixture
+def dataset(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Made-up clips with ids as those of `reviews`; sentence i was rated with a spread of i / 100 on ±4."""
+    noise._spreads.cache_clear()
+    experiment._dataset.cache_clear()
+    sentences = pd.DataFrame({"id": range(100), "spread": np.arange(100) / 100})
+    monkeypatch.setattr(reviews, "fetch", lambda folder: Path("sdist"))
+    monkeypatch.setattr(reviews, "read_sentences", lambda sdist: sentences)
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    made = made_up((40, 16, 16), family="reviews")
+    splits = {
+        name: dataclasses.replace(split, ids=[f"{name}03_{i:05d}" for i in range(len(split))])
+        for name, split in made.splits.items()
+    }
+    named = dataclasses.replace(made, splits=splits)
+    store.save(named, files.data_home() / named.name)
+    return store.load(named.name)
+
+
+def test_rater_spread_is_on_the_scale_of_the_labels(dataset: Dataset) -> None:
+    np.testing.assert_allclose(noise.rater_spread(dataset.train), 0.75 * np.arange(40) / 100)
+
+
+@pytest.mark.parametrize("name", ["train_1x", "train_00900", "clip"])
+def test_rater_spread_of_another_data_set_is_refused(dataset: Dataset, name: str) -> None:
+    with pytest.raises(UserError, match="`reviews` only"):
+        noise.rater_spread(dataclasses.replace(dataset.train, ids=[name] * 40))
+
+
+def test_noisy_moves_labels_by_k_spreads_times_one_draw(dataset: Dataset) -> None:
+    inside = np.abs(dataset.train.labels) < 1  # far from the ends of the scale, where labels are held back
+    once, twice = (noise.noisy(dataset, k, 7).train.labels - dataset.train.labels for k in (1.0, 2.0))
+    np.testing.assert_allclose(twice[inside], 2 * once[inside], atol=1e-5)
+    epsilon = once[1:] / noise.rater_spread(dataset.train)[1:]
+    assert abs(epsilon[inside[1:]].mean()) < 0.8
+    assert 0.5 < epsilon[inside[1:]].std() < 1.5
+    assert once[0] == 0  # its raters agreed
+
+
+def test_noisy_labels_stay_on_the_scale(dataset: Dataset) -> None:
+    labels = noise.noisy(dataset, 50.0, 7).train.labels
+    assert np.abs(labels).max() <= dataset.label_scale
+    assert labels.dtype == np.float32
+
+
+def test_noisy_changes_training_and_validation_labels_alone(dataset: Dataset) -> None:
+    changed = noise.noisy(dataset, 1.0, 7)
+    for name in ("train", "valid"):
+        assert not np.array_equal(changed.splits[name].labels, dataset.splits[name].labels)
+        assert changed.splits[name].true_labels is dataset.splits[name].true_labels
+    assert changed.test is dataset.test
+
+
+def test_noisy_identity_depends_on_k_and_draw(dataset: Dataset) -> None:
+    found = [noise.noisy(dataset, k, draw).fingerprint for k, draw in ((0, 1), (1, 1), (2, 1), (1, 2))]
+    assert len(set(found)) == 4
+    assert found[0] == dataset.fingerprint
+    assert found[1] == noise.noisy(dataset, 1, 1).fingerprint
+
+
+def test_noisy_negative_k_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(UserError, match="at least 0"):
+        noise.noisy(dataset, -1.0, 7)
+
+
+def test_run_all_clean_runs_are_the_ordinary_ones_and_noisy_ones_others(dataset: Dataset) -> None:
+    spec = RunSpec("copy", dataset.name, 1111, "smoke")
+    clean, noisy = noise.run_all([(spec, 0.0), (spec, 1.0)], ExecutionConfig(workers=1))
+    assert clean.folder == experiment.run(spec).folder
+    assert noisy.folder != clean.folder
+    assert noisy.metrics != clean.metrics
+    again = noise.run_all([(spec, 0.0), (spec, 1.0)], ExecutionConfig(workers=1))
+    assert [run.reused for run in again] == [True, True]
+    assert [run.metrics for run in again] == [clean.metrics, noisy.metrics]
+
+
+def test_run_all_failed_run_leaves_others_finished(dataset: Dataset) -> None:
+    good, diverging = (RunSpec("copy", dataset.name, 1, "smoke", changes=changes) for changes in ((), DIVERGING))
+    with pytest.raises(UserError, match="copy on"):
+        noise.run_all([(diverging, 1.0), (good, 1.0)], ExecutionConfig(workers=1))
+    assert noise.work(good, 1.0).finished()
+
+
+def test_task_on_noisy_labels_is_set_up_again_elsewhere(dataset: Dataset) -> None:
+    recipe = partial(noise.work, RunSpec("copy", dataset.name, 1, "smoke"), 1.0)
+    (task,) = tasks.plan([recipe], Store.default(), "cpu")
+    experiment._dataset.cache_clear()  # as in another process
+    tasks.run_task(pickle.loads(pickle.dumps(task)), Store.default().root, "cpu")
+    assert task.folder == noise.run_all([(task.spec, 1.0)])[0].folder

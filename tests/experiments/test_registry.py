@@ -1,0 +1,443 @@
+"""Which stages a system runs, what each depends on, and that the same seed gives the same bytes from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small import StopAt, bag_of_words, hashes
+
+from mugkit import config
+from mugkit.baselines.self_mm import SelfMM
+from mugkit.baselines.sugrm import PUBLISHED
+from mugkit.baselines.sugrm import SUGRM as SUGRMNetwork
+from mugkit.config import PRESETS, Hyperparameters, RunSpec
+from mugkit.data import store as data_store
+from mugkit.data import text
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.errors import UserError
+from mugkit.evaluation import published
+from mugkit.experiments import registry
+from mugkit.experiments.registry import SYSTEMS, Experiment, configuration, system
+from mugkit.experiments.store import Store, read_result
+from mugkit.training import meta, trainer
+from mugkit.training import pretrain as first
+from mugkit.training.label_sources import source
+from mugkit.training.label_sources.mlc import MLC
+from mugkit.training.label_sources.source import FixedLabels, saved_labels
+from mugkit.training.label_sources.sugrm import SUGRM
+from mugkit.training.label_sources.ulgm import ULGM
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+
+
+@pytest.fixture(scope="module")
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((30, 8, 8))
+
+
+@pytest.fixture
+def work(dataset: Dataset, tmp_path: Path) -> Callable[..., Experiment]:
+    def make(
+        name: str = "mug", seed: int = 1111, given: Dataset = dataset, folder: str = "runs", **rest: Any
+    ) -> Experiment:
+        return Experiment(RunSpec(name, "made-up", seed, "smoke", **rest), given, Store(tmp_path / folder), "cpu")
+
+    return make
+
+
+Make = Callable[..., Experiment]
+
+
+class Calls:
+    """Counts how often each stage is computed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[str] = []
+        for name in ("pretrain", "meta_learn", "train_and_test"):
+            monkeypatch.setattr(registry, name, self._wrap(name, getattr(registry, name)))
+
+    def _wrap(self, name: str, function: Any) -> Any:
+        def called(*args: Any) -> Any:
+            self.made.append(name)
+            return function(*args)
+
+        return called
+
+
+# --- the registry
+
+
+def test_systems_are_named_as_their_keys_and_implemented_where_they_say() -> None:
+    for name, found in SYSTEMS.items():
+        assert found.name == name
+        assert (REPOSITORY / found.where).exists()
+
+
+def test_systems_rows_are_the_papers() -> None:
+    rows = {row for table in published.RESULTS.values() for row in table}
+    assert {row for found in SYSTEMS.values() for row in found.rows} <= rows
+
+
+def test_systems_cover_every_ablation_of_table_5() -> None:
+    ablations = {row for row in published.TABLE5 if row.startswith("W/O") or "←" in row} | {"MUG"}
+    assert ablations <= {row for found in SYSTEMS.values() for row in found.rows}
+
+
+def test_system_unknown_names_nearest(work: Make) -> None:
+    with pytest.raises(UserError, match="did you mean 'mug-true-labels'"):
+        system("mug-true-label")
+    with pytest.raises(UserError, match="did you mean 'copy'"):
+        _ = work("copi").hp
+
+
+@pytest.mark.parametrize(
+    ("name", "differs"),
+    [
+        ("mug", {}),
+        ("mug-without-contrastive", {"gamma": 0.0}),
+        ("mug-without-multimodal-denoising", {"multimodal_denoising": False}),
+        ("mug-without-unimodal", {}),
+        ("copy", {}),
+        ("mug-true-labels", {}),
+        ("ulgm", {}),
+        ("mlc", {}),
+    ],
+)
+def test_system_hyperparameters_differ_from_mugs_in_its_changes_only(
+    work: Make, name: str, differs: dict[str, Any]
+) -> None:
+    def flat(hp: Hyperparameters) -> dict[str, Any]:
+        return {k: v for section in asdict(hp).values() for k, v in section.items()}
+
+    ours, mugs = flat(work(name).hp), flat(work("mug").hp)
+    assert {k: v for k, v in ours.items() if v != mugs[k]} == differs
+
+
+def test_label_source_of_each_system(work: Make, dataset: Dataset) -> None:
+    everybody = torch.arange(30)
+
+    def targets(name: str) -> dict[str, np.ndarray]:
+        source = work(name).label_source()
+        assert isinstance(source, FixedLabels)
+        return {m: values.numpy() for m, values in source.targets(everybody).items()}
+
+    assert work("mug-without-unimodal").label_source().targets(torch.tensor([0])) == {}
+    for m in MODALITIES:
+        np.testing.assert_array_equal(targets("copy")[m], dataset.train.labels)
+        np.testing.assert_array_equal(targets("mug-true-labels")[m], dataset.train.true_labels[m])
+    learned = source.LearnedLabels.load(work().learned_labels()).labels
+    for m in MODALITIES:
+        np.testing.assert_array_equal(targets("mug")[m], learned[m])
+
+
+LEARNERS = {"self-mm": ULGM, "ulgm": ULGM, "sugrm": SUGRM, "mlc": MLC}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_label_learners_have_a_source_of_their_own_each_time(work: Make, name: str, dataset: Dataset) -> None:
+    one, other = work(name).label_source(), work(name).label_source()
+    assert type(one) is LEARNERS[name]
+    assert one is not other  # labels that one run moved are not another's
+    assert one.values["a"].tolist() == dataset.train.labels.tolist()
+
+
+def test_self_mm_has_its_papers_settings_and_its_own_network(dataset: Dataset, tmp_path: Path) -> None:
+    paper_run = Experiment(RunSpec("self-mm", "made-up", 1111, "paper"), dataset, Store(tmp_path), "cpu")
+    optimization, beta = paper_run.hp.optimization, paper_run.hp.joint.beta
+    assert (optimization.batch_size, optimization.learning_rate, optimization.text_learning_rate) == (16, 1e-3, 5e-5)
+    assert (optimization.weight_decay, beta) == (1e-3, 1.0)
+    smoke = Experiment(RunSpec("self-mm", "made-up", 1111, "smoke"), dataset, Store(tmp_path), "cpu")
+    assert smoke.hp.joint.beta == 1.0
+    clips = ClipLoader(dataset.train, smoke.hp.network)
+    assert isinstance(smoke.builder()(clips)[0], SelfMM)
+
+
+def test_self_mm_on_sims_has_the_sizes_and_batches_published_for_it(dataset: Dataset, tmp_path: Path) -> None:
+    sims = replace(dataset, family="sims")
+    work = Experiment(RunSpec("self-mm", "made-up", 1111, "smoke"), sims, Store(tmp_path), "cpu")
+    network = work.builder()(ClipLoader(dataset.train, work.hp.network))[0]
+    assert (network.sequences["v"].sequence.lstm.hidden_size, network.first["l"][1].out_features) == (64, 64)
+    batches = {family: configuration(RunSpec("self-mm", "", 1111, "paper"), family).optimization for family in PRESETS}
+    assert {family: one.batch_size for family, one in batches.items()} == {
+        "mosi": 16, "reviews": 16, "mosei": 32, "sims": 32,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("family", PRESETS)
+def test_sugrm_has_its_papers_settings_and_its_own_network(family: str, dataset: Dataset, tmp_path: Path) -> None:
+    paper = configuration(RunSpec("sugrm", "", 1111, "paper"), family)
+    assert (paper.optimization.batch_size, paper.optimization.text_learning_rate, paper.joint.beta) == (
+        128,
+        5e-5,
+        1.0,
+    )
+    work = Experiment(
+        RunSpec("sugrm", "made-up", 1111, "smoke"), replace(dataset, family=family), Store(tmp_path), "cpu"
+    )
+    clips = ClipLoader(dataset.train, work.hp.network, level=work.level)
+    network = work.builder()(clips)[0]
+    assert isinstance(network, SUGRMNetwork)
+    assert network.represent(clips.batch(torch.arange(3))).unimodal["l"].shape == (3, 32)
+
+
+def test_sizes_of_a_network_of_its_own_are_part_of_the_identity(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = work("sugrm").training
+    monkeypatch.setattr("mugkit.baselines.sugrm.PUBLISHED", replace(PUBLISHED, windows=(5, 5, 5)))
+    assert work("sugrm").training != before
+
+
+# --- identities: what depends on what
+
+
+def test_stage_1_is_shared_unless_it_differs(work: Make) -> None:
+    assert work("mug").pretraining == work("mug-without-multimodal-denoising").pretraining
+    assert work("mug").pretraining != work("mug-without-contrastive").pretraining
+    identities = [
+        work(name).learning for name in ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")
+    ]
+    assert all(one != other for i, one in enumerate(identities) for other in identities[:i])
+
+
+def test_stage_3_differs_between_all_systems(work: Make) -> None:
+    identities = [work(name).training for name in SYSTEMS]
+    assert all(one != other for i, one in enumerate(identities) for other in identities[:i])
+
+
+PARTS = ("pretraining", "learning", "training")
+
+
+@pytest.mark.parametrize(
+    ("changed", "redone"),
+    [
+        ({"seed": 1112}, {"training"}),
+        ({"label_seed": 1112}, {*PARTS}),
+        ({"changes": (("beta", 0.5),)}, {"training"}),
+        ({"changes": (("patience", 3),)}, {"training"}),
+        ({"changes": (("alpha_prime", 0.5),)}, {"learning", "training"}),
+        ({"changes": (("mucn_width", 32),)}, {"learning", "training"}),
+        ({"changes": (("eta", 0.5),)}, {*PARTS}),
+        ({"changes": (("d", 16),)}, {*PARTS}),
+        ({"changes": (("learning_rate", 0.5),)}, {*PARTS}),
+    ],
+)
+def test_identity_changes_for_stages_that_depend_on_it(work: Make, changed: dict[str, Any], redone: set[str]) -> None:
+    one, other = work(), work(**changed)
+    assert {part for part in PARTS if getattr(one, part) != getattr(other, part)} == redone
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+@pytest.mark.parametrize("change", [("pooling", "first"), ("dropout", 0.5), ("learning_rate", 0.5), ("patience", 3)])
+def test_identity_of_every_system_holds_its_whole_configuration(work: Make, name: str, change: Any) -> None:
+    # pooling and dropout are fields of the network, which other networks than MUG's read too
+    assert work(name).training != work(name, changes=(change,)).training
+
+
+def test_identity_of_systems_without_learned_labels_ignores_stages_1_and_2(work: Make) -> None:
+    for name in ("copy", "mug-true-labels", "mug-without-unimodal"):
+        one, other = work(name), work(name, label_seed=7, changes=(("meta_epochs", 9), ("eta", 0.5)))
+        assert one.training == other.training
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_identity_of_label_learners(work: Make, name: str) -> None:
+    one = work(name)
+    assert one.training != work(name, seed=1112).training
+    assert one.training == work(name, label_seed=7, changes=(("eta", 0.5),)).training  # no stages 1 and 2
+    moved = work(name, changes=(("alpha_prime", 0.5),)).training != one.training
+    assert moved == (name == "mlc")  # the one source that reads the meta-learning settings
+
+
+def test_identity_holds_data_code_and_threads(work: Make, made_up: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {part: getattr(work(), part) for part in PARTS}
+    other = work(given=made_up((30, 8, 8), seed=1))
+    assert all(getattr(other, part) != before[part] for part in PARTS)
+    monkeypatch.setattr(registry, "code_fingerprint", lambda: "edited")
+    edited = work()
+    assert all(getattr(edited, part) != before[part] for part in PARTS)
+
+
+def test_identity_of_equal_specs_is_equal(work: Make) -> None:
+    # 1 and 1.0 are the same number, and so is the order of changes.
+    one = work(changes=(("beta", 1), ("eta", 0.5)))
+    two = work(changes=(("eta", 0.5), ("beta", 1.0)))
+    assert one.store.folder("train", one.training) == two.store.folder("train", two.training)
+
+
+# --- running
+
+
+def test_result_computes_each_stage_once_and_shares_them(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Calls(monkeypatch)
+    work().result()
+    assert calls.made == ["pretrain", "meta_learn", "train_and_test"]
+    work().result()
+    assert len(calls.made) == 3  # nothing is computed twice
+    for changes in ({"seed": 1112}, {"changes": (("beta", 0.5),)}):
+        work(**changes).result()
+    assert calls.made[3:] == ["train_and_test", "train_and_test"]
+    work("mug-without-multimodal-denoising").result()
+    assert calls.made[5:] == ["meta_learn", "train_and_test"]
+    work("copy").result()
+    assert calls.made[7:] == ["train_and_test"]
+
+
+def test_result_holds_metrics_of_its_predictions(work: Make, dataset: Dataset) -> None:
+    import pandas as pd
+
+    folder = work().result()
+    assert work().finished()
+    result, table = read_result(folder), pd.read_parquet(folder / "predictions.parquet")
+    for split, metrics in (("valid", result["valid_metrics"]), ("test", result["metrics"])):
+        prediction = table.loc[table["split"] == split, "prediction"].to_numpy()
+        assert metrics["MAE"] == pytest.approx(np.abs(prediction - dataset.splits[split].labels).mean(), rel=1e-5)
+
+
+def test_result_true_labels_missing_is_user_error_and_leaves_nothing(work: Make, made_up: Make) -> None:
+    todo = work("mug-true-labels", given=made_up((30, 8, 8), true_labels=False))
+    with pytest.raises(UserError, match="no true unimodal labels"):
+        todo.result()
+    assert not todo.finished()
+
+
+def test_stages_run_on_the_profiles_threads(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    original = registry.pretrain
+
+    def spy(*args: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return original(*args)
+
+    monkeypatch.setattr(registry, "pretrain", spy)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        work().representations()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1]
+
+
+def all_hashes(todo: Experiment) -> dict[str, dict[str, str]]:
+    return {
+        "pretrain": hashes(todo.representations()),
+        "labels": hashes(todo.learned_labels()),
+        "train": hashes(todo.result()),
+    }
+
+
+def test_result_same_seed_same_bytes_of_every_stage(work: Make) -> None:
+    one = all_hashes(work(folder="1"))
+    torch.manual_seed(99)
+    assert all_hashes(work(folder="2")) == one
+    other = all_hashes(work(folder="1", seed=1112, label_seed=1112))
+    for part, of in one.items():
+        assert not set(of.values()) & set(other[part].values())
+
+
+def test_result_seed_decides_stage_3_alone(work: Make) -> None:
+    one, other = work(), work(seed=1112)
+    assert one.learned_labels() == other.learned_labels()
+    weights = [hashes(todo.result())["weights.safetensors"] for todo in (one, other)]
+    assert weights[0] != weights[1]
+
+
+def test_result_interrupted_in_every_stage_equals_uninterrupted(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = all_hashes(work(folder="whole"))
+    for stage in (first, meta, trainer):
+        with monkeypatch.context() as patch:
+            patch.setattr(stage, "train_epoch", StopAt(stage.train_epoch, 2))
+            with pytest.raises(KeyboardInterrupt):
+                work(folder="resumed").result()
+        assert not work(folder="resumed").finished()
+    assert all_hashes(work(folder="resumed")) == whole
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_result_of_label_learners_resumed_equals_uninterrupted(
+    work: Make, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    whole = hashes(work(name, folder="whole").result())
+    assert "labels.safetensors" in whole
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "train_epoch", StopAt(trainer.train_epoch, 2))
+        with pytest.raises(KeyboardInterrupt):
+            work(name, folder="resumed").result()
+    torch.manual_seed(99)
+    assert hashes(work(name, folder="resumed").result()) == whole
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_result_of_label_learners_holds_their_labels(work: Make, dataset: Dataset, name: str) -> None:
+    found = saved_labels(work(name).result())
+    for m in MODALITIES:
+        assert found[m].shape == (30,)
+        assert found[m].abs().max() <= 3
+        assert found[m].tolist() != dataset.train.labels.tolist()
+
+
+# --- the test split decides nothing, from end to end
+
+
+def without_test_labels(dataset: Dataset) -> Dataset:
+    """Every label of the test split replaced, and the fingerprint with it: nothing can be reused."""
+    noise = np.random.default_rng(7).uniform(-3, 3, len(dataset.test)).astype(np.float32)
+    test = replace(dataset.test, labels=noise, true_labels=dict.fromkeys(MODALITIES, -noise))
+    other = replace(dataset, splits={**dataset.splits, "test": test})
+    return replace(other, fingerprint=data_store.fingerprint(other))
+
+
+@pytest.mark.parametrize("name", ["mug", "mug-true-labels", *LEARNERS])
+def test_result_other_test_labels_change_no_artifact_but_metrics(work: Make, dataset: Dataset, name: str) -> None:
+    one, other = work(name), work(name, given=without_test_labels(dataset))
+    assert one.result() != other.result()
+    first_, second = hashes(one.result()), hashes(other.result())
+    assert first_.pop("result.json") != second.pop("result.json")
+    assert first_ == second
+    if name == "mug":
+        assert hashes(one.learned_labels()) == hashes(other.learned_labels())
+        assert hashes(one.representations()) == hashes(other.representations())
+    for key in ("best_epoch", "history", "valid_metrics"):
+        assert read_result(one.result())[key] == read_result(other.result())[key]
+
+
+def test_learned_labels_see_neither_validation_nor_true_labels(work: Make, dataset: Dataset) -> None:
+    valid = replace(dataset.valid, labels=-dataset.valid.labels)
+    splits = {name: replace(split, true_labels={}) for name, split in {**dataset.splits, "valid": valid}.items()}
+    other = replace(dataset, splits=splits, fingerprint="another")
+    assert hashes(work().learned_labels()) == hashes(work(given=other).learned_labels())
+
+
+def test_chosen_values_stand_on_top_of_table_2_and_under_what_a_run_changes() -> None:
+    of_mug = config.chosen("mug", "reviews", "quick")
+    spec = RunSpec("mug", "reviews", 1111)
+    assert configuration(spec, "reviews").joint.beta == of_mug["beta"] != 0.01
+    assert configuration(replace(spec, preset="table2"), "reviews").joint.beta == 0.01
+    assert configuration(replace(spec, changes=(("beta", 0.5),)), "reviews").joint.beta == 0.5
+    assert configuration(spec, "mosi").joint.beta == 0.01  # nothing was chosen on those data
+
+
+def test_ablations_keep_the_values_of_mug_and_baselines_have_their_own() -> None:
+    rate = configuration(RunSpec("mug", "reviews", 1111), "reviews").optimization.learning_rate
+    for name in ("copy", "mug-without-unimodal", "mug-true-labels", "ulgm"):
+        assert configuration(RunSpec(name, "reviews", 1111), "reviews").optimization.learning_rate == rate
+    own = config.chosen("mfn", "reviews", "quick")["learning_rate"]
+    assert configuration(RunSpec("mfn", "reviews", 1111), "reviews").optimization.learning_rate == own
+
+
+def test_unknown_preset_is_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        configuration(RunSpec("mug", "reviews", 1111, preset="table-2"), "reviews")  # type: ignore[arg-type]
+    assert "table2" in str(caught.value)

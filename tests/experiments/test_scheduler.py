@@ -1,0 +1,449 @@
+"""Many runs: order kept, finished ones reused, a failing one told while the others finish."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from living import ends
+from small import StopAt, bag_of_words, hashes
+
+from mugkit import cli, files, notebook, pools
+from mugkit.config import RunSpec
+from mugkit.data import store as data_store
+from mugkit.data import text
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.experiments import experiment, registry, scheduler, tasks
+from mugkit.experiments.experiment import run, work
+from mugkit.experiments.scheduler import ExecutionConfig, run_all
+from mugkit.experiments.store import Store, read_result
+from mugkit.experiments.tasks import STAGES, Task, run_task
+from mugkit.training import trainer
+
+NAME = "made-up"
+
+
+@pytest.fixture(autouse=True)
+def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset], mugkit_home: Path) -> Dataset:
+    """A data set without true labels, stored as `mugkit prepare` would.
+
+    Its texts are encoded here: worker processes find them in the cache and need no encoder.
+    """
+    experiment._dataset.cache_clear()
+    dataset = made_up((24, 8, 8), true_labels=False)
+    data_store.save(dataset, files.data_home() / NAME)
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    network = spec().hyperparameters("mosi").network
+    for split in dataset.splits.values():
+        text.frozen_features(split.text, network.text_encoder, network.pooling)
+    return dataset
+
+
+def plan(specs: list[RunSpec], until: tasks.Stage = "train", learn: Sequence[RunSpec] = ()) -> list[Task]:
+    recipes, learned = ([partial(work, spec) for spec in some] for some in (specs, learn))
+    return tasks.plan(recipes, Store.default(), "cpu", until, learned)
+
+
+def spec(system: str = "copy", seed: int = 1111, **rest: Any) -> RunSpec:
+    return RunSpec(system, NAME, seed, "smoke", **rest)
+
+
+# --- what is refused before any work
+
+
+@pytest.mark.parametrize(
+    ("wrong", "nearest"),
+    [
+        (RunSpec("mgu", NAME, 1111, "smoke"), "did you mean 'mug'"),
+        (RunSpec("mug", NAME, 1111, "smoek"), "did you mean 'smoke'"),
+        (RunSpec("mug", NAME, 1111, "smoke", changes=(("bta", 1),)), "did you mean 'beta'"),
+        (RunSpec("mug", "no-such-data", 1111, "smoke"), "not prepared"),
+    ],
+)
+def test_run_wrong_spec_is_refused(wrong: RunSpec, nearest: str) -> None:
+    with pytest.raises(UserError, match=nearest):
+        run(wrong)
+
+
+def test_run_all_wrong_spec_is_refused_before_any_other_runs() -> None:
+    with pytest.raises(UserError, match="did you mean 'mug'"):
+        run_all([spec(), spec("mgu")], ExecutionConfig(workers=1))
+    assert not (Store.default().root / "train").exists()
+
+
+def test_run_all_unknown_engine_names_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'local'"):
+        run_all([spec()], ExecutionConfig("locl"))
+
+
+def test_run_all_nothing_to_do() -> None:
+    assert run_all([]) == []
+
+
+# --- in this process
+
+
+def test_run_returns_what_it_stored_and_reuses_it() -> None:
+    first, again = run(spec()), run(spec())
+    assert (first.reused, again.reused) == (False, True)
+    assert first.folder == again.folder
+    result = read_result(first.folder)
+    assert (first.metrics, first.valid_metrics, first.best_epoch) == (
+        result["metrics"],
+        result["valid_metrics"],
+        result["best_epoch"],
+    )
+    assert first.metrics == again.metrics
+
+
+def test_run_all_keeps_order_and_says_what_was_reused() -> None:
+    run(spec(seed=1112))
+    specs = [spec(seed=seed) for seed in (1113, 1112, 1111)]
+    runs = run_all(specs, ExecutionConfig(workers=1))
+    assert [r.spec for r in runs] == specs
+    assert [r.reused for r in runs] == [False, True, False]
+    assert len({r.folder for r in runs}) == 3
+
+
+def test_run_all_same_store_is_used(tmp_path: Path) -> None:
+    (one,) = run_all([spec()], store=Store(tmp_path / "elsewhere"), execution=ExecutionConfig(workers=1))
+    assert one.folder.is_relative_to(tmp_path / "elsewhere")
+
+
+def test_run_all_in_one_process_finishes_others_before_it_tells_of_failure() -> None:
+    with pytest.raises(UserError, match="mug-true-labels"):
+        run_all([spec("mug-true-labels"), spec("copy")], ExecutionConfig(workers=1))
+    assert run(spec("copy")).reused
+
+
+def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = run(spec(), Store(tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "train_epoch", StopAt(trainer.train_epoch, 2))
+        with pytest.raises(KeyboardInterrupt):
+            run_all([spec()], ExecutionConfig(workers=1))
+    (resumed,) = run_all([spec()], ExecutionConfig(workers=1))
+    assert not resumed.reused
+    assert hashes(resumed.folder) == hashes(whole.folder)
+
+
+def test_run_data_prepared_again_is_noticed(made_up: Callable[..., Dataset]) -> None:
+    # In a notebook: prepare, run, prepare --force, run.
+    before = run(spec())
+    data_store.save(made_up((24, 8, 8), true_labels=False, seed=1), files.data_home() / NAME, replace=True)
+    assert run(spec()).folder != before.folder
+
+
+def test_plan_lists_shared_stages_once_and_says_what_each_needs() -> None:
+    specs = [spec("mug", seed) for seed in (1111, 1112)]
+    specs += [spec("mug-without-multimodal-denoising"), spec("copy")]
+    planned = plan(specs)
+    assert [task.stage for task in planned] == ["pretrain", *["labels"] * 2, *["train"] * 4]
+    first, labels = planned[0].folder, [task.folder for task in planned[1:3]]
+    assert [task.needs for task in planned] == [None, first, first, labels[0], labels[0], labels[1], None]
+    assert plan(specs, "labels") == planned[:3]
+
+
+def test_plan_learns_without_training() -> None:
+    planned = plan([spec("copy")], learn=[spec("mug"), spec("mug", 1112)])
+    assert [task.stage for task in planned] == ["pretrain", "labels", "train"]  # labels once for both seeds
+    assert planned[-1].spec.system == "copy"
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "train"])  # of the training split; of the other two
+def test_plan_begins_a_stage_with_every_text_encoder(stage: str) -> None:
+    planned = plan([spec("mug"), spec("mug", 1112), spec("copy"), spec("mug-t5")])
+    of_stage = [task for task in planned if task.stage == stage]
+    encoders = [experiment.work(task.spec).hp.network.text_encoder for task in of_stage]
+    assert encoders[0] != encoders[1]
+    assert len({task.folder for task in planned}) == len(planned) == 8
+    stages = [task.stage for task in planned]
+    assert stages == sorted(stages, key=STAGES.index)
+
+
+def test_plan_leaves_out_what_is_stored() -> None:
+    scheduler.learn_all([spec("mug")], ExecutionConfig(workers=1))
+    (only,) = plan([spec("mug")])
+    assert (only.stage, only.needs) == ("train", None)
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        lambda: experiment.work(spec()),
+        lambda: notebook.start("00_first", "smoke", NAME, "figures"),
+        lambda: cli.describe(NAME),
+    ],
+    ids=["a run", "a notebook", "describe"],
+)
+def test_altered_frames_are_refused(opened: Callable[[], object]) -> None:
+    path = files.data_home() / NAME / "train.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    experiment._dataset.cache_clear()
+    with pytest.raises(UserError, match="SHA-256") as caught:
+        opened()
+    assert caught.value.file == path
+
+
+# --- over processes
+
+
+def test_run_all_over_processes(tmp_path: Path) -> None:
+    # One start of workers (seconds each) for everything that only they can show.
+    failing, good = spec("mug-true-labels"), [spec("copy"), spec("mug-without-unimodal")]
+    store = Store(tmp_path / "spread")
+    with pytest.raises(UserError) as caught:
+        run_all([good[0], failing, good[1]], store=store, execution=ExecutionConfig(workers=2))
+    assert "mug-true-labels on made-up, seed 1111" in str(caught.value)
+    assert "no true unimodal labels" in str(caught.value)
+    assert "copy" not in str(caught.value)
+    spread = run_all(good, store=store, execution=ExecutionConfig(workers=2))
+    assert [r.reused for r in spread] == [True, True]  # finished although another failed
+    alone = run_all(good, store=Store(tmp_path / "alone"), execution=ExecutionConfig(workers=1))
+    assert [hashes(r.folder) for r in spread] == [hashes(r.folder) for r in alone]
+
+
+@pytest.fixture
+def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Workers stood in for by this process. Stage 1 without Eq. 11 fails; what stage 1 was computed for is noted."""
+
+    computed: list[str] = []
+    original = registry.pretrain
+
+    def pretrain(dataset: Dataset, hp: Any, *rest: Any) -> Any:
+        computed.append("without" if hp.pretraining.gamma == 0 else "with")
+        if hp.pretraining.gamma == 0:
+            raise UserError("the training loss became nan")
+        return original(dataset, hp, *rest)
+
+    monkeypatch.setattr(pools, "processes", lambda *_: pools.SerialExecutor())
+    monkeypatch.setattr(registry, "pretrain", pretrain)
+    return computed
+
+
+@pytest.mark.usefixtures("one_process")
+def test_run_all_over_processes_tells_fresh_runs_from_reused() -> None:
+    run(spec(seed=1113))
+    runs = run_all([spec(seed=seed) for seed in (1111, 1112, 1113)], ExecutionConfig(workers=2))
+    assert [r.reused for r in runs] == [False, False, True]
+
+
+@pytest.mark.usefixtures("one_process")
+def test_run_all_failed_stage_1_leaves_other_runs_finished() -> None:
+    specs = [spec("mug-without-contrastive"), spec("mug"), spec("copy")]
+    with pytest.raises(UserError, match="mug-without-contrastive"):
+        run_all(specs, ExecutionConfig(workers=2))
+    assert [run(one).reused for one in specs[1:]] == [True, True]
+
+
+def test_run_all_failed_stage_is_not_tried_again_by_the_same_call(one_process: list[str]) -> None:
+    with pytest.raises(UserError):
+        run_all([spec("mug-without-contrastive"), spec("mug")], ExecutionConfig(workers=2))
+    assert one_process.count("without") == 1
+
+
+def test_learn_all_returns_labels_in_order_and_keeps_them(one_process: list[str]) -> None:
+    specs = [spec("mug", label_seed=seed) for seed in (1112, 1111)]
+    learned = scheduler.learn_all(specs, ExecutionConfig(workers=2))
+    again = [scheduler.learn_all([one], ExecutionConfig(workers=1))[0] for one in specs]
+    assert one_process == ["with", "with"]  # each label seed once
+    assert all(torch.equal(a.labels["v"], b.labels["v"]) for a, b in zip(learned, again, strict=True))
+    assert not torch.equal(learned[0].labels["v"], learned[1].labels["v"])
+
+
+@pytest.mark.usefixtures("one_process")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_learn_all_failed_run_leaves_other_labels_finished(workers: int) -> None:
+    with pytest.raises(UserError, match="mug-without-contrastive"):
+        scheduler.learn_all([spec("mug-without-contrastive"), spec("mug")], ExecutionConfig(workers=workers))
+    todo = experiment.work(spec("mug"))
+    assert todo.store.has("labels", todo.learning)
+
+
+# --- nodes that share nothing with this machine
+
+
+def test_task_that_would_be_another_run_here_is_refused() -> None:
+    (task,) = plan([spec()])
+    with pytest.raises(UserError, match="another version of mugkit, of 'made-up'") as caught:
+        run_task(replace(task, folder=task.folder.with_name("0" * 20)), Store.default().root, "cpu")
+    assert "MUGKIT_HOME" in (caught.value.fix or "")
+    assert not task.folder.exists()
+
+
+class Elsewhere(Executor):
+    """A pool whose results lie on another machine's disk."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(None)
+        return future
+
+
+def test_run_all_result_that_does_not_arrive_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "processes", lambda *_: Elsewhere())
+    monkeypatch.setattr(tasks, "VISIBLE_WITHIN", 0.0)
+    with pytest.raises(UserError, match="not to be seen here") as caught:
+        run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))
+    assert "MUGKIT_HOME" in str(caught.value)
+    assert not (Store.default().root / "train").exists()  # and nobody computes it here in silence
+
+
+def test_result_that_arrives_late_is_waited_for(tmp_path: Path) -> None:
+    late = threading.Timer(1.0, (tmp_path / "kind" / "run").mkdir, kwargs={"parents": True})
+    late.start()
+    assert tasks.wait_until_visible(tmp_path / "kind" / "run")
+    late.join()
+
+
+# --- workers that are lost
+
+
+class Breaking(Executor):
+    """A pool whose first `breaks` tasks lose their worker."""
+
+    def __init__(self, breaks: int) -> None:
+        self.breaks, self.given = breaks, 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.given += 1
+        if self.given <= self.breaks:
+            future: Future[Any] = Future()
+            future.set_exception(BrokenProcessPool("a worker died"))
+            return future
+        return pools.SerialExecutor().submit(fn, *args, **kwargs)
+
+
+def test_run_all_lost_worker_is_replaced_and_its_task_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Breaking(2)
+    monkeypatch.setattr(pools, "processes", lambda *_: pool)
+    runs = run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))
+    assert [one.reused for one in runs] == [False, False]
+    assert pool.given == 4
+
+
+def test_run_all_task_that_always_loses_its_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "processes", lambda *_: Breaking(100))
+    with pytest.raises(UserError, match="copy on made-up, seed 1111, train: a worker died"):
+        run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))
+
+
+class BreakingInTurns(Executor):
+    """A pool that lost a worker: its second task says so only when the first is handed out anew."""
+
+    def __init__(self) -> None:
+        self.given: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.given.append(Future())
+        if len(self.given) == 1:
+            self.given[0].set_exception(BrokenProcessPool("a worker died"))
+        return self.given[-1]
+
+
+def test_run_all_lost_worker_breaks_one_pool_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, given_up = BreakingInTurns(), []
+
+    class Second(pools.SerialExecutor):
+        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+            if not first.given[1].done():
+                first.given[1].set_exception(BrokenProcessPool("a worker died"))
+            return super().submit(fn, *args, **kwargs)
+
+    second = Second()
+    monkeypatch.setattr(pools, "processes", lambda *_: second if given_up else first)
+    monkeypatch.setattr(pools, "shutdown_now", given_up.append)
+    assert len(run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))) == 2
+    assert first in given_up
+    assert second not in given_up
+
+
+def test_run_all_real_worker_killed_is_replaced(tmp_path: Path) -> None:
+    pool = pools.processes(2)
+    victim = pool.submit(os.getpid).result()
+    os.kill(victim, signal.SIGKILL)
+    spread = run_all(
+        [spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "spread"), execution=ExecutionConfig(workers=2)
+    )
+    alone = run_all(
+        [spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "alone"), execution=ExecutionConfig(workers=1)
+    )
+    assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
+    pools.shutdown_now(pools.processes(2))
+
+
+def _until_stopped(folder: Path) -> None:
+    """Writes a file and clears it away at the end, as atomic writes do."""
+    path = folder / str(os.getpid())
+    try:
+        path.touch()
+        time.sleep(600)
+    finally:
+        time.sleep(0.5)
+        path.unlink()
+
+
+@pytest.mark.parametrize("interrupts", [0, 1])
+def test_executor_shut_down_now_clears_away_what_was_begun_and_begins_nothing_more(
+    interrupts: int, tmp_path: Path
+) -> None:
+    pool = pools.processes(2)
+    futures = [pool.submit(_until_stopped, tmp_path) for _ in range(3)]
+    while len(list(tmp_path.iterdir())) < 2:
+        time.sleep(0.05)
+    workers = list(pool._processes)
+    for worker in workers * interrupts:  # a terminal's Ctrl-C goes to all processes; then this one ends its executor
+        os.kill(worker, signal.SIGINT)
+    pools.shutdown_now(pool)
+    assert all(ends(worker) for worker in workers)
+    assert all(future.exception() for future in futures)
+    assert list(tmp_path.iterdir()) == []
+    assert pools.processes(2) is not pool
+
+
+def test_idle_worker_that_was_interrupted_is_replaced(capfd: pytest.CaptureFixture[str]) -> None:
+    pool = pools.processes(2)
+    for worker in {pool.submit(_own_id, 1.0) for _ in range(2)}:
+        os.kill(worker.result(), signal.SIGINT)
+    assert len(run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))) == 2
+    assert pools.processes(2) is not pool
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def _own_id(seconds: float) -> int:
+    time.sleep(seconds)  # long enough that the other worker takes the other task
+    return os.getpid()
+
+
+def test_processes_are_kept_for_the_next_call() -> None:
+    assert pools.processes(2) is pools.processes(2)
+    assert pools.processes(2) is not pools.processes(3)
+
+
+def test_worker_ends_with_its_starter() -> None:
+    code = (
+        "import os, signal; from mugkit import pools\n"
+        "print(pools.processes(1).submit(os.getpid).result(), flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    script = files.home() / "starter.py"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(code)
+    worker = int(subprocess.run([sys.executable, script], capture_output=True, text=True).stdout)
+    assert ends(worker)

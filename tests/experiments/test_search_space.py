@@ -1,0 +1,75 @@
+"""The space of a search: every range lies around Table 2, and a system searches only what its training reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mugkit.config import RunSpec, hyperparameters, override
+from mugkit.data.schema import Dataset
+from mugkit.evaluation import published
+from mugkit.evaluation.settings import FIELDS, flat
+from mugkit.experiments.registry import SYSTEMS, Experiment
+from mugkit.experiments.search_space import SPACE, distributions, of_system
+from mugkit.experiments.store import Store
+
+
+def ends(values: Any) -> tuple[float, float]:
+    """The smallest and the largest value of a list or a distribution."""
+    return (min(values), max(values)) if isinstance(values, list) else values.support()
+
+
+def test_space_holds_every_row_of_table_2() -> None:
+    assert set(FIELDS.values()) <= SPACE.keys()
+
+
+@pytest.mark.parametrize("family", published.DATASETS)
+def test_distributions_include_the_value_of_table_2(family: str) -> None:
+    now = hyperparameters(family, "paper")
+    for name, values in distributions(SPACE, now).items():
+        low, high = ends(values)
+        assert low <= flat(now)[name] <= high, name
+
+
+def test_distributions_are_possible_values_of_the_configuration() -> None:
+    now = hyperparameters("mosi", "smoke")
+    for name, values in distributions(SPACE, now).items():
+        for value in ends(values):
+            override(now, {name: value})  # refuses a wrong type or an impossible number
+
+
+def test_distributions_learning_rate_is_around_the_profile_s() -> None:
+    now = override(hyperparameters("mosi", "smoke"), {"learning_rate": 0.01})
+    assert distributions(SPACE, now)["learning_rate"].support() == pytest.approx((0.002, 0.05))
+
+
+def test_of_system_leaves_out_what_makes_it_that_system() -> None:
+    assert "gamma" not in of_system(SYSTEMS["mug-without-contrastive"])
+
+
+def test_of_system_without_unimodal_tasks_has_no_weight_for_them() -> None:
+    assert not {"beta", "alpha", "gamma"} & of_system(SYSTEMS["mug-without-unimodal"]).keys()
+
+
+@pytest.mark.parametrize("name", ["tfn", "self-mm"])
+def test_of_system_with_a_network_of_its_own_has_optimizer_settings_only(name: str) -> None:
+    assert of_system(SYSTEMS[name]).keys() == {"learning_rate", "batch_size", "weight_decay"}
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_of_system_every_field_is_in_the_identity_of_its_runs(
+    name: str, made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mugkit.data.encoders.identity", lambda encoder: encoder)
+    dataset, base = made_up((4, 4, 4)), RunSpec(name, "made-up", 1111, "smoke")
+    before = Experiment(base, dataset, Store(tmp_path)).training
+    drawn = distributions(of_system(SYSTEMS[name]), Experiment(base, dataset, Store(tmp_path)).hp)
+    assert drawn
+    for field, values in drawn.items():
+        now = flat(Experiment(base, dataset, Store(tmp_path)).hp)[field]
+        other = next(end for end in ends(values) if end != now)
+        changed = RunSpec(name, "made-up", 1111, "smoke", changes=((field, other),))
+        assert Experiment(changed, dataset, Store(tmp_path)).training != before, field

@@ -1,0 +1,145 @@
+"""Hyperparameters chosen on validation: who is tuned, and what is recorded and read of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import bag_of_words
+
+from mugkit import cli, config, files
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.experiments import experiment, search, search_space, tuning
+from mugkit.experiments.registry import SYSTEMS, configuration
+from mugkit.studies import search_record
+
+NAME = "made-up"
+
+
+@pytest.fixture(autouse=True)
+def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Dataset:
+    experiment._dataset.cache_clear()
+    store.save(made_up((24, 8, 8)), files.data_home() / NAME)
+    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
+    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
+    return store.load(NAME)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    path = tmp_path / "chosen.json"
+    files.write_json(path, {})
+    return path
+
+
+def test_tunable_are_the_systems_whose_hyperparameters_are_their_own() -> None:
+    assert {SYSTEMS[name].tuned_as for name in SYSTEMS} == set(tuning.tunable())
+    assert not {"copy", "mug-true-labels", "mug-without-contrastive"} & set(tuning.tunable())
+
+
+def test_record_is_what_later_runs_take_and_keeps_other_systems(
+    dataset: Dataset, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {name: search.search(name, NAME, "smoke", 2) for name in ("text-only", "copy")}
+    for one in found.values():
+        tuning.record(one, place)
+    monkeypatch.setattr("mugkit.config._choices", lambda: files.read_json(place))
+    for name, one in found.items():
+        assert config.chosen(name, dataset.family, "smoke") == one.best.values
+    spec = config.RunSpec("text-only", NAME, 1111, "smoke")
+    assert (
+        configuration(spec, dataset.family).optimization.learning_rate
+        == found["text-only"].best.values["learning_rate"]
+    )
+    entry = files.read_json(place)["smoke"][dataset.family]["copy"]
+    best = found["copy"].best
+    assert (entry["valid"], entry["trial"], entry["trials"], entry["failed"]) == (
+        round(best.valid, 4),
+        best.number,
+        2,
+        0,
+    )
+
+
+def entry(valid: float, **more: Any) -> dict[str, Any]:
+    values = {"learning_rate": 0.001, "batch_size": 32, "weight_decay": 0.0, "beta": 0.5}
+    return {"values": values | more, "valid": valid, "trial": 3, "trials": 20}
+
+
+def test_table_is_the_best_first_and_shown_in_at_most_seven_columns(place: Path) -> None:
+    files.write_json(place, {"quick": {"reviews": {"tfn": entry(1.2), "mug": entry(1.1, learning_rate=0.002)}}})
+    found = tuning.table("reviews", "quick", place)
+    assert found["system"].tolist() == ["MUG", "TFN"]
+    assert found["learning_rate"].tolist() == [0.002, 0.001]
+    shown = tuning.display(found)
+    assert shown.loc["TFN"].tolist() == ["0.001", 32, "0", "1.200", 20]
+    assert len(shown.columns) < 7
+
+
+def test_table_of_what_nobody_tuned_has_no_rows_and_all_columns(place: Path) -> None:
+    found = tuning.table("mosi", "paper", place)
+    assert found.empty
+    assert tuning.display(found).empty
+
+
+def test_tuning_draws_nothing_that_only_the_label_learner_reads() -> None:
+    searched, tuned = search_space.of_system(SYSTEMS["mug"]), search_space.of_training(SYSTEMS["mug"])
+    hp, section = config.Hyperparameters(), {"pretrain_epochs": "pretraining", "meta_epochs": "meta", "alpha": "meta"}
+    assert {"beta", "learning_rate", "d"} <= tuned.keys()
+    assert tuned.keys().isdisjoint(
+        {field.name for part in (hp.pretraining, hp.meta) for field in dataclasses.fields(part)}
+    )
+    assert section.keys() <= searched.keys()
+    assert "alpha_prime" in search_space.of_training(SYSTEMS["mlc"])  # its own rate, inside stage 3
+
+
+def test_the_best_of_one_seed_does_not_win_when_other_seeds_disagree() -> None:
+    trials = [search.Trial(i, {"beta": i}, valid) for i, valid in enumerate((0.9, 1.0, 1.1))]
+    found = search.Search(config.RunSpec("mug", NAME, 1111), 1, trials, {0: [0.9, 1.3, 1.3], 1: [1.0, 1.0, 1.0]})
+    assert found.best.number == 1
+    assert dataclasses.replace(found, finals={}).best.number == 0
+    diverged = dataclasses.replace(found, finals={0: [0.9, math.nan, 0.9], 1: [1.0, 1.0, 1.0]})
+    assert diverged.best.number == 1
+
+
+def test_finalists_are_the_best_of_one_seed_run_with_every_study_seed(dataset: Dataset) -> None:
+    found = tuning.tune("text-only", NAME, "smoke", 4)
+    best = sorted(found.trials, key=lambda trial: trial.valid)[: tuning.FINALISTS]
+    seeds = config.profile("smoke").study_seeds
+    assert list(found.finals) == [trial.number for trial in best]
+    for trial in best:
+        specs = [
+            config.RunSpec("text-only", NAME, seed, "smoke", seeds[0], tuple(trial.values.items())) for seed in seeds
+        ]
+        again = [experiment.run(spec).valid_metrics["MAE"] for spec in specs]
+        assert found.finals[trial.number] == pytest.approx(again, abs=1e-6)
+        assert found.finals[trial.number][0] == trial.valid
+
+
+def test_a_record_keeps_the_finals(dataset: Dataset, tmp_path: Path) -> None:
+    found = tuning.tune("text-only", NAME, "smoke", 3)
+    search_record.write(search_record.record(found, dataset, with_test=False), tmp_path)
+    read = search_record.read(tmp_path / "text-only.json").search
+    assert (read.finals, read.best.number) == (found.finals, found.best.number)
+
+
+def test_tune_records_its_choice_and_no_test_score(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = tuning.record
+    monkeypatch.setattr(tuning, "record", lambda found: original(found, place))
+    words = ["mugkit", "tune", "--system", "text-only", "--dataset", NAME, "--profile", "smoke", "--trials", "2"]
+    monkeypatch.setattr(sys, "argv", [*words, "--out", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as caught:
+        cli.app()
+    assert not caught.value.code
+    assert files.read_json(place)["smoke"]
+    written = [path.read_text() for path in (tmp_path / "out").iterdir()]
+    assert len(written) == 3
+    assert not any("test" in text for text in (*written, place.read_text()))

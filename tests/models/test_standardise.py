@@ -1,0 +1,68 @@
+"""Frames on the training split's scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from mugkit.data import disk
+from mugkit.data.batch import Padded
+from mugkit.data.schema import Dataset, RaggedFrames
+from mugkit.models.standardise import Standardise
+
+
+def sequences(values: np.ndarray) -> RaggedFrames:
+    return RaggedFrames(values.astype(np.float32), np.array([0, 3, len(values)]))
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    return np.random.default_rng(0).normal([100.0, -5.0, 0.0], [50.0, 0.01, 1.0], (40, 3))
+
+
+def test_standardise_gives_mean_zero_and_deviation_one(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "BLOCK_BYTES", 100)  # several blocks
+    scaler = Standardise({"a": 3})
+    scaler.fit({"a": sequences(frames)})
+    given = Padded.of([torch.from_numpy(frames[:3]).float(), torch.from_numpy(frames[3:]).float()])
+    scaled = scaler({"a": given})["a"]
+    values = scaled.values[scaled.mask.bool()]
+    torch.testing.assert_close(values.mean(0), torch.zeros(3), atol=1e-3, rtol=0)
+    torch.testing.assert_close(values.std(0, unbiased=False), torch.ones(3), atol=1e-3, rtol=0)
+    assert not scaled.values[~scaled.mask.bool()].any()  # padding is still zero
+
+
+def test_standardise_keeps_clips_and_their_lengths(frames: np.ndarray) -> None:
+    scaler = Standardise({"a": 3})
+    scaler.fit({"a": sequences(frames)})
+    clips = [torch.from_numpy(frames[:3]).float(), torch.from_numpy(frames[3:]).float()]
+    scaled = scaler({"a": Padded.of(clips)})["a"]
+    assert scaled.lengths.tolist() == [3, 37]
+    expected = (frames[1] - frames.mean(0)) / frames.std(0)
+    np.testing.assert_allclose(scaled.values[0, 1].numpy(), expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 376.02])
+def test_standardise_leaves_a_constant_dim_at_its_size(constant: float) -> None:
+    scaler = Standardise({"v": 1})
+    scaler.fit({"v": sequences(np.full((10_000, 1), constant))})
+    moved = scaler({"v": Padded.of([torch.tensor([[constant + 2.0]])])})["v"]
+    torch.testing.assert_close(moved.values, torch.tensor([[[2.0]]]), atol=1e-4, rtol=0)
+
+
+def test_standardise_is_the_identity_before_it_is_fitted() -> None:
+    given = Padded.of([torch.tensor([[3.0, 4.0]])])
+    assert torch.equal(Standardise({"a": 2})({"a": given})["a"].values, given.values)
+
+
+def test_standardise_is_saved_with_the_weights(made_up: Callable[..., Dataset]) -> None:
+    scaler, other = Standardise({"a": 5, "v": 4}), Standardise({"a": 5, "v": 4})
+    scaler.fit(made_up().train.sequences)
+    assert not torch.equal(scaler.mean_v, other.mean_v)
+    other.load_state_dict(scaler.state_dict())
+    given = {"a": Padded.of([torch.ones(2, 5)]), "v": Padded.of([torch.ones(2, 4)])}
+    assert torch.equal(scaler(given)["a"].values, other(given)["a"].values)
+    assert torch.equal(scaler(given)["v"].values, other(given)["v"].values)

@@ -1,0 +1,52 @@
+"""The subnetworks of TFN and LMF."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence
+
+from mugkit.data.batch import Padded
+from mugkit.models.subnets import FrameSubnet, Subnets, TextSubnet
+
+
+def test_text_subnet_reads_each_clips_last_token() -> None:
+    torch.manual_seed(0)
+    subnet = TextSubnet(4, 3, 2, dropout=0.5).eval()
+    states, mask = torch.randn(3, 5, 4), torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 0, 0, 0, 0]])
+    packed = pack_padded_sequence(states, torch.tensor([3, 5, 1]), batch_first=True, enforce_sorted=False)
+    last = subnet.lstm(packed)[1][0][0]
+    linear = subnet.linear[1]
+    assert isinstance(linear, nn.Linear)
+    torch.testing.assert_close(subnet(states, mask), last @ linear.weight.T + linear.bias)
+
+
+def test_text_subnet_hears_the_order_of_words() -> None:
+    torch.manual_seed(0)
+    subnet = TextSubnet(4, 3, 2, dropout=0.0)
+    states, mask = torch.randn(1, 5, 4), torch.ones(1, 5, dtype=torch.long)
+    assert not torch.allclose(subnet(states, mask), subnet(states.flip(1), mask))
+
+
+def test_frame_subnet_is_three_layers_over_the_mean_frame() -> None:
+    torch.manual_seed(0)
+    subnet = FrameSubnet(3, 2, dropout=0.5).eval()
+    clips = [torch.randn(4, 3), torch.randn(1, 3)]
+    expected = torch.stack([clip.mean(0) for clip in clips])
+    linears = [layer for layer in subnet.layers if isinstance(layer, nn.Linear)]
+    assert len(linears) == 3
+    for linear in linears:
+        expected = (expected @ linear.weight.T + linear.bias).clamp(min=0)
+    torch.testing.assert_close(subnet(Padded.of(clips)), expected)
+
+
+def test_subnets_give_each_modality_its_own() -> None:
+    torch.manual_seed(0)
+    subnets = Subnets((4, 3, 2), 5, (6, 7, 8), dropout=0.5).eval()
+    states, mask = torch.randn(2, 3, 4), torch.ones(2, 3, dtype=torch.long)
+    frames = {"a": Padded.of([torch.randn(4, 3), torch.randn(1, 3)]), "v": Padded.of([torch.randn(2, 2)] * 2)}
+    z_l, z_a, z_v = subnets(states, mask, frames)
+    assert (z_l.shape, z_a.shape, z_v.shape) == ((2, 6), (2, 7), (2, 8))
+    assert torch.equal(z_l, subnets.text(states, mask))
+    assert torch.equal(z_a, subnets.acoustic(frames["a"]))
+    assert torch.equal(z_v, subnets.visual(frames["v"]))

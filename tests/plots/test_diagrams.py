@@ -1,0 +1,170 @@
+"""Diagrams and counts must follow the modules: change a module, and what is drawn changes with it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.figure import Figure
+from small import bag_of_words, small
+from torch import nn
+
+from mugkit.config import hyperparameters, override
+from mugkit.data import text
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.evaluation import published
+from mugkit.models.mug import MUCN, Predictor, SequenceNetwork
+from mugkit.plots import architecture, diagrams, drawing
+from mugkit.plots.architecture import Parts, assemble, layers, parameter_table, side_by_side
+
+
+@pytest.fixture
+def parts() -> Parts:
+    torch.manual_seed(0)
+    return assemble(hyperparameters("reviews", "quick"), {"a": 74, "v": 47}, 3.0, 384)
+
+
+def texts(module: nn.Module) -> list[str]:
+    return [layer.text for layer in layers(module)]
+
+
+def words(numbers: dict[str, Any]) -> str:
+    return "\n".join(line for box in numbers["boxes"].values() for line in [box["title"], *box["lines"]])
+
+
+def test_layers_of_a_predictor() -> None:
+    assert texts(Predictor(32, 2, 0.0)) == ["Linear 32 → 16", "ReLU", "Linear 16 → 1"]
+
+
+def test_layers_show_a_dropout_that_drops() -> None:
+    assert texts(Predictor(32, 2, 0.1))[0] == "Dropout 0.1"
+
+
+def test_layers_of_both_variants_of_mucn() -> None:
+    assert texts(MUCN(8, 16, 3.0))[-2:] == ["Linear 16 → 1, no bias", "3·tanh(ȳ + y′)"]
+    assert texts(MUCN(8, 16, 3.0, "scaled", output_bias=True))[-2:] == ["Linear 16 → 1", "3·tanh(0.33·ȳ + y′)"]
+
+
+def test_layers_of_an_lstm() -> None:
+    assert texts(SequenceNetwork(74, 32)) == ["LSTM 74 → 32"]
+
+
+def test_layers_of_an_unknown_module_give_its_type() -> None:
+    assert texts(nn.Sequential(nn.Linear(2, 3), nn.GELU())) == ["Linear 2 → 3", "GELU"]
+
+
+def test_layers_account_for_every_parameter(parts: Parts) -> None:
+    for module in (parts.network, *parts.mucns.values()):
+        assert sum(layer.parameters for layer in layers(module)) == sum(p.numel() for p in module.parameters())
+
+
+def test_side_by_side_joins_dims_that_differ() -> None:
+    merged = side_by_side([layers(Predictor(d, 2, 0.0)) for d in (64, 32, 32)])
+    assert [layer.text for layer in merged] == ["Linear 64/32/32 → 32/16/16", "ReLU", "Linear 32/16/16 → 1"]
+    assert merged[0].parameters == 64 * 32 + 32 + 2 * (32 * 16 + 16)
+
+
+def test_side_by_side_refuses_stacks_of_unequal_height() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        side_by_side([layers(Predictor(8, 2, 0.0)), layers(Predictor(8, 2, 0.5))])
+
+
+def test_parameter_table_at_mosei_is_table_6() -> None:
+    found = architecture.paper_parts(hyperparameters("mosei", "paper"), {"a": 74, "v": 35}, 3.0)
+    table = parameter_table({"paper": found}).set_index("part")["paper"]
+    assert table["all"] == 110_089_956 == published.TABLE6["MUG"]["mosei"]["Parameters"]
+    assert table["text encoder"] == 109_482_240
+    assert table["LSTM, acoustic"] == 4 * 128 * (74 + 128 + 2)
+    assert table["MUCN, language"] == 65 * 1024 + 1024 + 1024
+    assert next(found.network.parameters()).device.type == "meta"
+
+
+def test_parameter_table_covers_the_whole_network(parts: Parts) -> None:
+    table = parameter_table({"quick": parts})
+    whole = sum(p.numel() for module in (parts.network, *parts.mucns.values()) for p in module.parameters())
+    assert table["quick"].iloc[-1] == whole == table["quick"].iloc[:-1].sum()
+
+
+def test_trace_on_a_batch_of_unequal_lengths(made_up: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    dataset: Dataset = made_up((6, 2, 2))
+    clips = ClipLoader(dataset.train, small().network)
+    network = assemble(small(), dataset.dims, 3.0, clips.text_width).network
+    table = architecture.trace(network, clips.batch(torch.tensor([0, 1, 2])))
+    lengths = " + ".join(map(str, dataset.train.sequences["a"].lengths[:3]))
+    assert table.loc["sequences.a", "reads"] == f"({lengths}) × 5"
+    assert table.loc["fusion", "reads"] == "3 × 64, 3 × 8, 3 × 8"
+    assert table.loc["projections.v", "shape"] == "3 × 8"
+    assert list(table.index[:4]) == ["language", "sequences.a", "sequences.v", "fusion"]
+    assert all(not module._forward_hooks for module in network.modules()), "hooks must not outlive the call"
+
+
+def test_structures_draw_the_modules_dims(parts: Parts) -> None:
+    _, numbers = diagrams.draw_structures(parts)
+    drawn = words(numbers)
+    for line in ("Linear 128 → 512", "Linear 512 → 32", "Linear 64/32/32 → 32/16/16", "Linear 65/33/33 → 256"):
+        assert line in drawn
+    # Stacks of 5, 5, 5 and 6 boxes: an arrow between neighbours, none between columns or from a title.
+    assert len(numbers["arrows"]) == 4 + 4 + 4 + 5
+    assert all(a["start"].split("/")[0] == a["end"].split("/")[0] for a in numbers["arrows"])
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_stages_follow_a_changed_module(number: int, parts: Parts) -> None:
+    changed = override(hyperparameters("reviews", "quick"), {"d_a": 48, "fusion_width": 77, "mucn_width": 99})
+    before = words(diagrams.draw_stage(number, parts)[1])
+    after = words(diagrams.draw_stage(number, assemble(changed, {"a": 74, "v": 47}, 3.0, 384))[1])
+    expected = {1: "LSTM 74 → 48", 2: "Linear 65/49/33 → 99", 3: "Linear 144 → 77"}[number]
+    assert expected in after
+    assert expected not in before
+
+
+@pytest.mark.parametrize(
+    ("reach", "stopped"),
+    [("projection", {("x_m", "L^c_m"), ("x", "CPM")}), ("network", {("x_m", "L^c_m")})],
+)
+def test_stage_1_stops_the_gradient_where_the_configuration_says(reach: str, stopped: set[tuple[str, str]]) -> None:
+    hp = override(hyperparameters("reviews", "quick"), {"contrastive_gradient_scope": reach})
+    arrows = diagrams.draw_stage(1, assemble(hp, {"a": 74, "v": 47}, 3.0, 384))[1]["arrows"]
+    assert {(a["start"], a["end"]) for a in arrows if a["kind"] == "stopped"} == stopped
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_arrows_join_boxes_and_text_fits(number: int, parts: Parts) -> None:
+    figure, numbers = diagrams.draw_stage(number, parts)
+    assert {a[end] for a in numbers["arrows"] for end in ("start", "end")} <= set(numbers["boxes"])
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    boxes = [patch.get_window_extent() for patch in axes.patches if isinstance(patch, drawing.FancyBboxPatch)]
+    for label in (found for found in axes.texts if found.get_text()):
+        inside = label.get_window_extent()
+        for box in boxes:
+            if box.contains(*((inside.p0 + inside.p1) / 2)):
+                assert inside.x0 > box.x0, label.get_text()
+                assert inside.x1 < box.x1, label.get_text()
+
+
+def test_draw_stage_refuses_a_fourth() -> None:
+    with pytest.raises(UserError, match="unknown stage '4'"):
+        diagrams.draw_stage(4, None)  # type: ignore[arg-type]
+
+
+def test_anchor_of_a_tall_box_is_level_with_its_neighbour() -> None:
+    tall, small_box = drawing.Box((2, 2), "x", height=3), drawing.Box((0, 1), "y", height=0.5)
+    assert tall.anchor(small_box) == (2, 1)
+    assert small_box.anchor(tall) == (0, 1)
+
+
+def test_draw_box_returns_an_edge_that_ends_arrows_where_the_box_does() -> None:
+    axes = Figure().add_subplot(xlim=(0, 4), ylim=(0, 3))
+    edge = drawing._draw_box(axes, drawing.Box((2.0, 1.5), "title", ("a line",)))
+    (box,) = axes.patches
+    pixels = axes.transData.transform([(x, y) for x in np.linspace(1, 3, 60) for y in np.linspace(1, 2, 60)])
+    inside = [[patch.contains(SimpleNamespace(x=x, y=y))[0] for x, y in pixels] for patch in (edge, box)]
+    assert inside[0] == inside[1]
+    assert 0 < sum(inside[0]) < len(pixels)

@@ -1,0 +1,124 @@
+"""What stage 1's pictures plot, against values worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mugkit.data.schema import MODALITIES
+from mugkit.plots import stage_figures
+from mugkit.training.pretrain import SavedRepresentations
+
+
+def representations(clips: int = 40, shift: float = 0.0, seed: int = 0) -> SavedRepresentations:
+    """Random x_m, x_m′ = x_m plus a shift, predictions off by one from y."""
+    draw = torch.Generator().manual_seed(seed)
+    x = {m: torch.randn(clips, 6, generator=draw) for m in MODALITIES}
+    y = torch.randn(clips, generator=draw)
+    return SavedRepresentations(x, {m: v + shift for m, v in x.items()}, dict.fromkeys(MODALITIES, y + 1), y)
+
+
+def history() -> list[dict[str, float]]:
+    losses = {f"{kind}_{m}": 1.0 for kind in ("projected", "contrastive") for m in MODALITIES}
+    return [{"epoch": e, "multimodal": 2.0 - e, **losses} for e in range(2)]
+
+
+@pytest.mark.parametrize("rho", [1.0, 3.0])
+@pytest.mark.parametrize("correction", [-1.0, 0.0, 0.5])
+def test_corrected_equals_equation_28_in_float64(rho: float, correction: float) -> None:
+    noisy = torch.linspace(-rho, rho, 9)
+    for residual, scale in (("paper", 1.0), ("scaled", 1 / rho)):
+        expected = rho * np.tanh(noisy.double().numpy() * scale + correction)
+        found = stage_figures.corrected(noisy, correction, rho, residual).numpy()
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_mucn_curves_stay_inside_the_scale() -> None:
+    curves = stage_figures.mucn_curves(3.0)
+    assert len(curves) == 2 * 3 * 61
+    assert curves["corrected"].abs().max() < 3.0, "Eq. 28 never returns ±ρ"
+
+
+def test_plot_mucn_draws_the_curves_it_is_given() -> None:
+    curves = stage_figures.mucn_curves(1.0, points=5)
+    paper, _ = stage_figures.plot_mucn(curves).axes
+    middle = curves[(curves["residual"] == "paper") & (curves["correction"] == 0)]
+    drawn = next(line for line in paper.lines if line.get_label() == "y′ = 0")
+    np.testing.assert_array_equal(drawn.get_ydata(), middle["corrected"])
+
+
+def test_constant_loss_by_hand() -> None:
+    # The median of 0, 1, 5 is 1; distances 1, 0, 4. The mean, 2, would be worse: 2, 1, 3.
+    assert stage_figures.constant_loss(np.array([0.0, 1.0, 5.0])) == pytest.approx(5 / 3)
+
+
+def test_plot_losses_has_every_term_and_both_references() -> None:
+    left, right = stage_figures.plot_losses(history(), constant=1.7, chance=4.2).axes
+    assert len(left.lines) == 5  # L_M, three L_m′, the constant
+    assert len(right.lines) == 4
+    np.testing.assert_array_equal(left.lines[0].get_xydata(), [[1, 2.0], [2, 1.0]])
+    assert list(left.lines[-1].get_ydata()) == [1.7, 1.7]
+    assert list(right.lines[-1].get_ydata()) == [4.2, 4.2]
+
+
+def test_gap_table_separates_shifted_from_equal() -> None:
+    table = stage_figures.gap_table({"equal": representations(), "shifted": representations(shift=50.0)})
+    rows = table.set_index(["network", "modality"])
+    for m in MODALITIES:
+        assert rows.loc[("equal", m), ["probe", "retrieval", "distance"]].tolist() == [50, 100, 0]
+        assert rows.loc[("shifted", m), "probe"] > 80
+        assert rows.loc[("shifted", m), "projected_loss"] == pytest.approx(1.0)
+        assert rows.loc[("equal", m), "label_x"] == pytest.approx(rows.loc[("equal", m), "label_projected"])
+
+
+def test_show_gap_formats_numbers() -> None:
+    row = {"network": "n", "modality": "a", "probe": 74.96, "probe_low": 73.9, "probe_high": 75.7, "retrieval": 94.5}
+    row |= {"pool": 32, "distance": 0.181, "label_x": 0.5, "label_projected": 0.83, "projected_loss": 1.649}
+    shown = stage_figures.show_gap(pd.DataFrame([row]))
+    assert shown.loc["n"].tolist() == ["acoustic", "75 [74, 76]", "94", "0.18", "0.50, 0.83", "1.65"]
+
+
+def test_plot_gap_bars_have_the_tables_heights() -> None:
+    table = stage_figures.gap_table({"equal": representations(), "shifted": representations(shift=50.0)})
+    probe, retrieval, distance = stage_figures.plot_gap(table).axes
+    for axes, column in ((probe, "probe"), (retrieval, "retrieval"), (distance, "distance")):
+        assert [bar.get_height() for bar in axes.patches] == pytest.approx(table[column].tolist())
+    assert retrieval.lines[-1].get_ydata()[0] == pytest.approx(100 / 32)
+
+
+def test_embed_is_deterministic_and_draws_the_same_clips_everywhere() -> None:
+    saved = {"one": representations(), "two": representations(seed=1)}
+    first, second = (stage_figures.embed(saved, clips=12, seed=3) for _ in range(2))
+    pd.testing.assert_frame_equal(first, second)
+    assert len(first) == 2 * 3 * 2 * 12
+    assert all(set(part["clip"]) == set(first["clip"]) for _, part in first.groupby(["network", "modality", "kind"]))
+
+
+def test_embed_separates_clouds_with_a_gap() -> None:
+    points = stage_figures.embed({"shifted": representations(shift=50.0)}, clips=20)
+    for _, part in points.groupby("modality"):
+        centres = part.groupby("kind")[["across", "up"]].mean().to_numpy()
+        spread = part.groupby("kind")[["across", "up"]].std().to_numpy().max()
+        assert np.linalg.norm(centres[0] - centres[1]) > spread
+
+
+def test_embed_takes_all_clips_of_a_small_split() -> None:
+    assert len(stage_figures.embed({"n": representations(clips=8)}, clips=150)) == 3 * 2 * 8
+
+
+def test_plot_embedding_draws_every_point() -> None:
+    points = stage_figures.embed({"n": representations(clips=8)}, clips=8)
+    figure = stage_figures.plot_embedding(points)
+    assert [len(axes.collections[0].get_offsets()) for axes in figure.axes] == [8, 8, 8]
+    np.testing.assert_array_equal(
+        figure.axes[1].collections[1].get_offsets(),
+        points[(points["modality"] == "a") & (points["kind"] == "x_m′")][["across", "up"]],
+    )
+
+
+def test_plot_embedding_writes_notes_into_their_panels() -> None:
+    points = stage_figures.embed({"n": representations(clips=8)}, clips=8)
+    figure = stage_figures.plot_embedding(points, {("n", "a"): "probe 99 %"})
+    assert [axes.get_title() for axes in figure.axes] == ["language, n", "acoustic, n\nprobe 99 %", "visual, n"]

@@ -1,0 +1,85 @@
+"""Notebook files: those of this repository are read, and what is none, or too much, is refused with the reason."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mugkit import files
+from mugkit.errors import UserError
+from mugkit.reproduction import notebook_files
+
+NOTEBOOK = {
+    "nbformat": 4, "nbformat_minor": 5,
+    "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    "cells": [{"cell_type": "code", "id": "a", "source": ["x = 1\n", "x"], "metadata": {}, "outputs": [],
+               "execution_count": None}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[object], Path]:
+    def write_to(content: object) -> Path:
+        path = tmp_path / "x.ipynb"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return path
+
+    return write_to
+
+
+def test_read_is_what_nbformat_reads(write: Callable[[object], Path]) -> None:
+    path = write(NOTEBOOK)
+    assert notebook_files.read(path) == nbformat.read(path, as_version=4)
+    assert notebook_files.read(path).cells[0].source == "x = 1\nx"
+    assert notebook_files.load(path) == NOTEBOOK
+
+
+def test_read_takes_every_notebook_of_the_repository() -> None:
+    root = files.repository()
+    assert root
+    paths = [*(root / "notebooks").rglob("*.ipynb"), *(root / "data_prep").glob("*.ipynb")]
+    assert len(paths) > 10
+    for path in paths:
+        assert len(notebook_files.read(path).cells) > 1
+
+
+def cell(**fields: object) -> dict:
+    return {**NOTEBOOK, "cells": [{**NOTEBOOK["cells"][0], **fields}]}
+
+
+@pytest.mark.parametrize(("content", "problem"), [
+    ("", "is not JSON"), ("<<<<<<< HEAD", "is not JSON"), ("[" * 10**5, "nested too deeply"),
+    ("[]", "it has no list of cells"), ({**NOTEBOOK, "cells": {}}, "it has no list of cells"),
+    ({**NOTEBOOK, "cells": [None]}, "it has no list of cells"),
+    ({**NOTEBOOK, "cells": [{}] * 2001}, "has 2,001 cells"),
+    ({**NOTEBOOK, "metadata": {"x": [[]] * 500_000}}, "holds more than 500,000 objects and lists"),
+    ({**NOTEBOOK, "nbformat": 9}, "is not a valid notebook"),
+    ({**NOTEBOOK, "nbformat": "4"}, "is not a valid notebook"),
+    (cell(cell_type="sheet"), "is not a valid notebook"), (cell(outputs="x"), "is not a valid notebook"),
+    (cell(source="\ud800"), "is not a valid notebook"),
+    ({**NOTEBOOK, "metadata": {"kernelspec": {"name": "../sh", "display_name": "x"}}}, "not the name of a kernel"),
+])  # fmt: skip
+def test_read_refuses_what_is_no_notebook(content: object, problem: str, write: Callable[[object], Path]) -> None:
+    with pytest.raises(UserError, match=problem) as caught:
+        notebook_files.read(write(content))
+    assert str(caught.value).startswith("x.ipynb: ")
+    assert caught.value.fix
+
+
+def test_load_refuses_what_is_too_large_without_reading_it(tmp_path: Path) -> None:
+    path = tmp_path / "x.ipynb"
+    with path.open("wb") as stream:
+        stream.truncate(2**40)  # a hole: it takes no room on the disk, and would take a terabyte of memory
+    with pytest.raises(UserError, match="larger than 20 MB"):
+        notebook_files.load(path)
+
+
+def test_load_refuses_a_pipe_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.ipynb")
+    with pytest.raises(UserError, match="is not a file"):
+        notebook_files.load(tmp_path / "x.ipynb")

@@ -1,0 +1,311 @@
+"""Batch runs of small notebooks made on the spot: what ran, what is reused, and every way to fail."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from mugkit import cli, files
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.errors import UserError
+from mugkit.reproduction import kernels, reproduce
+from mugkit.reproduction.reproduce import Report
+
+PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
+
+# What a notebook does at its end, without the seconds that importing mugkit takes in a kernel of its own.
+WRITE = """\
+import hashlib, json, os, pathlib
+from filelock import FileLock
+folder, home = pathlib.Path(out), pathlib.Path(os.environ["MUGKIT_HOME"])
+folder.mkdir(parents=True, exist_ok=True)
+(folder / "{name}.json").write_text(json.dumps([profile, dataset]))
+digest = hashlib.sha256((folder / "{name}.json").read_bytes()).hexdigest()
+manifest, temporary = folder / "manifest.json", folder / ".{name}.tmp"
+(home / "runs").mkdir(parents=True, exist_ok=True)
+with FileLock(home / "runs" / "manifest.lock"):  # another notebook runs at the same time
+    entries = json.loads(manifest.read_text()) if manifest.exists() else {{}}
+    entries["{name}.json"] = {{"notebook": "{name}", "sha256": digest}}
+    temporary.write_text(json.dumps(entries))
+    os.replace(temporary, manifest)"""
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Write:
+    """A repository of its own; the fixture's value adds a notebook of the given cells, which writes and finishes."""
+    folder = tmp_path / "repository" / "notebooks"
+    folder.mkdir(parents=True)
+    (folder.parent / "pyproject.toml").touch()
+    monkeypatch.setattr(files, "repository", lambda: folder.parent)
+    monkeypatch.setattr(reproduce.precompute, "compute", lambda *_: [])
+    dataset = made_up()
+    store.save(dataset, files.data_home() / dataset.name)
+
+    def add(name: str, *cells: str, parameters: str = PARAMETERS) -> Path:
+        sources = [parameters, *cells, WRITE.format(name=name), f'print("finished: {name}")']
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+        notebook.cells[0].metadata["tags"] = ["parameters"]
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+        return folder / f"{name}.ipynb"
+
+    return add
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "figures"
+
+
+def run(out: Path, **changes: Any) -> dict[str, Report]:
+    options = {"profile": "smoke", "datasets": ["made-up"], "out": out} | changes
+    return {report.notebook: report for report in reproduce.reproduce(**options)}
+
+
+def outcomes(out: Path) -> dict[str, str]:
+    return {name: report.outcome for name, report in run(out).items()}
+
+
+def test_notebooks_are_the_numbered_ones_in_order(repository: Write) -> None:
+    paths = [repository(name) for name in ("10_last", "02_second", "00_first")]
+    (paths[0].parent / "scratch.ipynb").touch()
+    (paths[0].parent / "1_draft.ipynb").touch()
+    assert [path.stem for path in reproduce.notebooks()] == ["00_first", "02_second", "10_last"]
+
+
+def test_notebooks_without_the_repository_says_to_clone_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "repository", lambda: None)
+    with pytest.raises(UserError, match="clone the repository"):
+        reproduce.notebooks()
+
+
+def test_reproduce_runs_once_then_reuses_until_something_changes(repository: Write, out: Path) -> None:
+    repository("01_first", "a = 1")
+    repository("02_second")
+    assert outcomes(out) == {"01_first": "ran", "02_second": "ran"}
+    assert json.loads((out / "01_first.json").read_text()) == ["smoke", "made-up"]
+    assert outcomes(out) == {"01_first": "reused", "02_second": "reused"}
+
+    repository("01_first", "a = 2")  # another cell
+    assert outcomes(out) == {"01_first": "ran", "02_second": "reused"}
+
+    (out / "02_second.json").unlink()  # an output is gone
+    assert outcomes(out) == {"01_first": "reused", "02_second": "ran"}
+    assert (out / "02_second.json").is_file()
+
+    (out / "01_first.json").write_text("[]")  # an output was changed
+    assert outcomes(out) == {"01_first": "ran", "02_second": "reused"}
+
+    repository("01_first", "1 / 0")  # now it fails, and its earlier success is forgotten
+    assert outcomes(out) == {"01_first": "failed", "02_second": "reused"}
+    assert [path.stem for path in (files.home() / "executed").rglob("*.json")] == ["02_second"]
+
+
+@pytest.mark.parametrize(("set_by_user", "expected"), [(None, "3"), ("5", "5")])
+def test_kernels_share_the_cores_unless_the_user_says_otherwise(
+    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, set_by_user: str | None, expected: str
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if set_by_user:
+        monkeypatch.setenv("OMP_NUM_THREADS", set_by_user)
+    monkeypatch.setattr(kernels.os, "cpu_count", lambda: 3 * kernels.AT_ONCE)
+    repository("01_threads", 'import os; profile += os.environ["OMP_NUM_THREADS"]')
+    assert outcomes(out) == {"01_threads": "ran"}
+    assert json.loads((out / "01_threads.json").read_text()) == [f"smoke{expected}", "made-up"]
+
+
+def test_identity_depends_on_cells_parameters_data_and_versions_but_not_on_outputs(
+    repository: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = repository("01_first", "a = 1")
+    first = reproduce._identity(path, {"profile": "smoke"}, "data")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="seen")]
+    nbformat.write(notebook, path)
+    assert reproduce._identity(path, {"profile": "smoke"}, "data") == first
+    others = {reproduce._identity(path, {"profile": "quick"}, "data")}
+    others.add(reproduce._identity(path, {"profile": "smoke"}, "other data"))
+    others.add(reproduce._identity(repository("01_first", "a = 2"), {"profile": "smoke"}, "data"))
+    repository("01_first", "a = 1")
+    monkeypatch.setattr(reproduce, "versions", lambda: {"torch": "0"})
+    others.add(reproduce._identity(path, {"profile": "smoke"}, "data"))
+    assert len(others | {first}) == 5
+
+
+def test_reproduce_failures_of_all_kinds_do_not_stop_the_others(
+    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repository("01_raises", 'print("so far")', 'raise ValueError("no such thing")')
+    repository("02_exits", "import sys", "sys.exit(0)")
+    repository("03_killed", "import os, signal", "os.kill(os.getpid(), signal.SIGKILL)")
+    repository("04_fine")
+    arguments = ["mugkit", "reproduce", "--profile", "smoke", "--dataset", "made-up", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as caught:
+        cli.app()
+    assert caught.value.code == 1
+    printed = capsys.readouterr().out
+    found = {line.split()[1].rstrip(":"): line for line in printed.splitlines() if line[:1].strip()}
+    assert {name: line.split()[0] for name, line in found.items()} == {
+        "01_raises": "failed",
+        "02_exits": "failed",
+        "03_killed": "failed",
+        "04_fine": "ran",
+    }
+
+    # The failed cell is the third: parameters, print, raise; papermill puts its parameters before it as a fourth.
+    assert "cell 4: ValueError: no such thing" in found["01_raises"]
+    assert "tables and figures" not in printed
+
+    partial = files.home() / "executed" / "smoke-made-up" / "01_raises.ipynb"
+    assert str(partial) in printed
+
+    # The claims and the report are written all the same; the report names what failed.
+    page = (out / "report.html").read_text()
+    assert "not complete" in page
+    assert [f"<code>{name}</code>" in page for name in (*found, "05_never")] == [True, True, True, False, False]
+    assert len(json.loads((out / "claims.json").read_text())) > 50
+    cells = [cell for cell in nbformat.read(partial, as_version=4).cells if cell.cell_type == "code"]
+    assert any("so far" in output.get("text", "") for cell in cells for output in cell.outputs)
+
+    # What failed is run again next time; what was mended then runs to its end.
+    repository("01_raises", 'print("mended")')
+    assert reproduce.run_notebook(reproduce.notebooks()[0], parameters(out), "x").outcome == "ran"
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert {entry["notebook"] for entry in manifest.values()} == {"01_raises", "04_fine", "mugkit report"}
+
+
+def parameters(out: Path) -> dict[str, str]:
+    return {"profile": "smoke", "dataset": "made-up", "out": str(out)}
+
+
+def test_run_notebook_parameter_it_does_not_have_is_refused(repository: Write, out: Path) -> None:
+    path = repository("01_first", parameters=PARAMETERS.replace("out:", "output:"))
+    with pytest.raises(UserError, match=r"unknown parameter of 01_first\.ipynb 'out'") as caught:
+        reproduce.run_notebook(path, parameters(out), "x")
+    assert "did you mean 'output'?" in str(caught.value)
+    assert not out.exists()
+
+
+def test_reproduce_several_data_sets_have_a_folder_each(
+    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]
+) -> None:
+    repository("01_first")
+    other = made_up(name="other", seed=1)
+    store.save(other, files.data_home() / "other")
+    seen = []
+    monkeypatch.setattr(reproduce, "run_notebook", lambda *job: seen.append(job) or Report("x", "ran", out))
+    run(out, datasets=["made-up", "other"])
+    run(out, datasets=["other"])
+    assert [job[1]["out"] for job in seen] == [str(out / "made-up"), str(out / "other"), str(out)]
+    assert seen[1][2] == other.fingerprint
+
+
+def test_conclude_writes_a_report_for_every_data_set_that_has_outputs(out: Path) -> None:
+    def report(name: str, reason: str = "") -> Report:
+        return Report(name, "failed" if reason else "ran", out, reason)
+
+    entry = {"x.json": {"notebook": "01_first", "sha256": "0"}}
+    files.write_json(out / "one" / "manifest.json", entry)
+    files.write_json(out / "two" / "manifest.json", entry)
+    reports = [report("01_first"), report("02_second", "no"), report("01_first"), report("02_second")]
+    pages = reproduce.conclude(reports, ["one", "two"], out)
+    assert pages == [out.absolute() / name / "report.html" for name in ("one", "two")]
+    assert ["not complete" in page.read_text() for page in pages] == [True, False]
+    assert reproduce.conclude([report("01_first", "no")], ["three"], out / "three") == []  # nothing was written there
+
+
+@pytest.mark.parametrize(("text", "expected"), [("finished: 01_first\n", True), ("almost\n", False), (None, False)])
+def test_finished_looks_at_the_last_code_cell_alone(text: str | None, expected: bool, tmp_path: Path) -> None:
+    first = nbformat.v4.new_code_cell('print("finished: x")')
+    first.outputs = [nbformat.v4.new_output("stream", text="finished: x")]
+    last = nbformat.v4.new_code_cell("session.finish()")
+    last.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
+    cells = [first, last, nbformat.v4.new_markdown_cell("finished: in words")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "x.ipynb")
+    assert kernels.finished(tmp_path / "x.ipynb") is expected
+
+
+def test_reproduce_names_the_cell_that_died_exited_or_hung(repository: Write, out: Path) -> None:
+    repository("01_killed", "a = 1", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    repository("02_exits", "import sys; sys.exit(0)")
+    repository("03_hangs", "import time", "time.sleep(600)")
+    repository("04_fine")
+    found = run(out, cell_limit=15.0)
+    assert {name: report.outcome for name, report in found.items()} == {
+        "01_killed": "failed", "02_exits": "failed", "03_hangs": "failed", "04_fine": "ran",
+    }  # fmt: skip
+    assert found["01_killed"].reason.startswith("cell 4: the kernel died")  # papermill adds a cell of parameters
+    assert found["02_exits"].reason.startswith("cell 3: ")
+    assert found["03_hangs"].reason.startswith("cell 4: took longer than 15 seconds")
+    assert all(report.executed.is_file() for report in found.values())
+
+
+def test_reproduce_damaged_receipt_is_told_and_the_notebook_runs_again(
+    repository: Write, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    repository("01_first")
+    assert outcomes(out) == {"01_first": "ran"}
+    (receipt,) = (files.home() / "executed").rglob("*.json")
+    receipt.write_text(receipt.read_text()[:20])
+    assert outcomes(out) == {"01_first": "ran"}
+    assert f"{receipt}: damaged" in caplog.text
+
+
+def test_reproduce_file_that_is_no_notebook_fails_alone_and_is_named(repository: Write, out: Path) -> None:
+    broken = repository("01_broken")
+    repository("02_fine")
+    assert outcomes(out) == {"01_broken": "ran", "02_fine": "ran"}
+    broken.write_text(broken.read_text().replace('"cells"', "<<<<<<< HEAD", 1))  # a conflict left in it
+    found = run(out)
+    assert {name: report.outcome for name, report in found.items()} == {"01_broken": "failed", "02_fine": "reused"}
+    assert found["01_broken"].reason.startswith("01_broken.ipynb is not JSON")
+    assert [path.stem for path in (files.home() / "executed").rglob("*.json")] == ["02_fine"]
+
+
+@pytest.mark.parametrize("name", ["/proc/kcore", "../../elsewhere", "a/../../b"])
+def test_receipt_that_names_files_elsewhere_is_damaged(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "receipt.json").write_text(json.dumps({"identity": "x", "outputs": {name: "0"}}))
+    assert not reproduce._reusable(tmp_path / "receipt.json", "x", tmp_path)
+    assert "damaged" in caplog.text
+
+
+WITHOUT_JUPYTER = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"IPython", "ipykernel", "jupyter_client", "nbclient", "nbformat", "papermill"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+from mugkit import precompute, reproduce
+
+wanted = []
+precompute.compute = lambda *arguments: wanted.append(arguments[:2]) or []
+print(reproduce.runs_alone("smoke", ["made-up"]), wanted)
+"""
+
+
+def test_runs_alone_need_no_jupyter(made_up: Callable[..., Dataset]) -> None:
+    store.save(made_up(), files.data_home() / "made-up")
+    done = subprocess.run([sys.executable, "-c", WITHOUT_JUPYTER], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout == "[] [('smoke', 'made-up')]\n"
+
+
+def test_runs_alone_refuse_what_is_not_there() -> None:
+    with pytest.raises(UserError, match="mugkit prepare mosi"):
+        reproduce.runs_alone("smoke", ["mosi"])

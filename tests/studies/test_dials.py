@@ -1,0 +1,104 @@
+"""The dials: the most that can be read, against closed forms; probes and labels at each setting; figure, sentence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_up import made_up_sentences
+
+from mugkit.data import reviews
+from mugkit.data.agreement import agreement
+from mugkit.data.simulate import DISAGREEMENT, EXPRESSION
+from mugkit.studies import dials
+
+SIZES = (400, 100, 400)
+
+
+@pytest.fixture(scope="module")
+def sentences() -> pd.DataFrame:
+    return made_up_sentences(900)
+
+
+@pytest.fixture(scope="module")
+def records(sentences: pd.DataFrame) -> list[dict[str, Any]]:
+    return dials.reading(sentences, sizes=SIZES)
+
+
+@pytest.fixture(scope="module")
+def found(sentences: pd.DataFrame) -> dict[str, dict[str, float]]:
+    return dials.apart(sentences, sizes=SIZES)
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
+def test_ceiling_of_two_values_is_that_of_the_hyperbolic_tangent(noise: float) -> None:
+    labels = np.repeat([-1.0, 1.0], 200_000)
+    shown = labels + noise * np.random.default_rng(0).standard_normal(len(labels))
+    guess = np.tanh(shown / noise**2)  # E[y | shown] for equally frequent −1 and 1
+    assert dials.ceiling(labels, noise) == pytest.approx(np.corrcoef(guess, labels)[0, 1], abs=0.003)
+
+
+def test_ceiling_of_normal_labels_is_the_correlation_with_what_is_shown() -> None:
+    quantiles = np.sort(np.random.default_rng(1).normal(0, 0.3, 4000))
+    spread = quantiles.std()
+    assert dials.ceiling(quantiles, 0.4) == pytest.approx(spread / np.hypot(spread, 0.4), abs=0.01)
+
+
+def test_readings_fall_as_the_noise_grows_and_stay_below_what_can_be_read(records: list[dict[str, Any]]) -> None:
+    assert [(one["expression"], one["modality"]) for one in records] == [(e, m) for e in EXPRESSION for m in "av"]
+    for m in "av":
+        own = [one for one in records if one["modality"] == m]
+        assert [one["noise"] for one in own] == [EXPRESSION[one["expression"]][m] for one in own]
+        for key in ("ceiling", "probe", "with y"):
+            values = [one[key] for one in own]
+            assert values[0] > values[2] + 0.1 > values[4] + 0.1
+        assert all(one["with y"] < one["probe"] < one["ceiling"] for one in own[:3])  # chance blurs the faint ones
+    json.dumps(records, allow_nan=False)
+
+
+def test_labels_lie_apart_as_those_of_the_assembled_data(
+    sentences: pd.DataFrame, found: dict[str, dict[str, float]]
+) -> None:
+    assert list(found) == ["strong", "sims", dials.SIMS, dials.CREMA_D]
+    for setting in DISAGREEMENT:
+        data = reviews.assemble(sentences, 2024, reviews.Dials(disagreement=setting), SIZES)
+        expected = agreement(pd.concat([split.frame() for split in data.splits.values()]), scale=3.0)
+        assert found[setting] == pytest.approx({"clips": 900, **expected.to_dict()}, abs=1e-4)
+
+
+def test_one_rater_agrees_with_the_mean_of_many_as_the_raters_spread_says() -> None:
+    rng = np.random.default_rng(2)
+    scores = rng.normal(0, 1.5, (4000, 1)) + rng.normal(0, 1, (4000, 200))
+    table = pd.DataFrame({"rating": scores.mean(axis=1), "spread": scores.std(axis=1)})
+    expected = np.corrcoef(scores[:, 0], scores[:, 1:].mean(axis=1))[0, 1]
+    assert dials.one_rater(table) == pytest.approx(expected, abs=0.01)
+
+
+def test_tables_are_narrow_and_hold_the_numbers(
+    records: list[dict[str, Any]], found: dict[str, dict[str, float]]
+) -> None:
+    read, apart = dials.reading_table(records), dials.apart_table(found)
+    assert [len(table.columns) + 1 for table in (read, apart)] == [7, 7]
+    assert read.loc["faint", ["noise", "visual, probe"]].tolist() == ["2.5 / 3.0", f"{records[-1]['probe']:.2f}"]
+    assert apart.loc[dials.CREMA_D].tolist() == ["7,442", "–", "0.67", "0.94", "–", "–"]
+    assert apart.loc[dials.SIMS, "opposite sign"] == "8% / 6% / 7%"
+
+
+def test_figure_shows_every_number(records: list[dict[str, Any]], found: dict[str, dict[str, float]]) -> None:
+    left, right = dials.figure(records, found).axes
+    lines = [list(line.get_ydata()) for line in left.lines]
+    expected = [[one[key] for one in records if one["modality"] == m] for m in "av" for key in ("ceiling", "probe")]
+    assert lines == expected
+    dots = [len(dots.get_offsets()) for dots in right.collections]
+    assert dots == [3, 4, 4]  # nobody judged the words of CREMA-D
+
+
+def test_the_sentence_is_made_of_the_numbers(records: list[dict[str, Any]], found: dict[str, dict[str, float]]) -> None:
+    words = dials.sentence([{**one, "probe": 0.123, "ceiling": 0.456} for one in records], found)
+    assert words.startswith("On reviews")
+    assert words.count("r 0.12 of 0.46") == 4
+    assert all(setting in words for setting in ("vivid", "faint", *DISAGREEMENT))
+    assert f"{found['strong']['corr(y, y_a)']:.2f}" in words

@@ -1,0 +1,132 @@
+"""Fig. 5: the grid, its verdicts from made runs, and its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mugkit import files
+from mugkit.config import RunSpec, profile
+from mugkit.data import store
+from mugkit.data.schema import Dataset
+from mugkit.evaluation import published
+from mugkit.experiments import experiment
+from mugkit.experiments.experiment import Run
+from mugkit.studies import hyperparameter_curves as curves
+
+NAME, CHOSEN = "made-up", 0.3
+
+
+def test_grid_holds_table_2_s_values_and_section_4_10_s_range() -> None:
+    for field, row in (("alpha", "Meta-training Learning Rate α"), ("beta", "Unimodal Task Loss Weight β")):
+        assert {published.TABLE2[row][name] for name in published.DATASETS} <= set(curves.GRID[field])
+    assert {0.01, 1.0} <= set(curves.GRID["beta"])
+
+
+@pytest.fixture
+def dataset(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Prepared data of a family for which a search has chosen another β than Table 2's, outside of the grid."""
+    experiment._dataset.cache_clear()
+    made = made_up((4, 4, 60), name=NAME)
+    store.save(made, files.data_home() / NAME)
+    monkeypatch.setattr("mugkit.experiments.registry.chosen", lambda *_: {"beta": CHOSEN})
+    return made
+
+
+@pytest.mark.usefixtures("dataset")
+def test_specifications_are_whole_runs_of_every_value_and_the_default_s_with_every_study_seed() -> None:
+    specs = curves.specifications(NAME, "smoke")
+    assert [value for field, value in specs if field == "beta"] == sorted({*curves.GRID["beta"], CHOSEN})
+    assert [value for field, value in specs if field == "alpha"] == list(curves.GRID["alpha"])
+    for (field, value), group in specs.items():
+        assert [spec.seed for spec in group] == list(profile("smoke").study_seeds)
+        assert all(spec.changes == ((field, value),) for spec in group)
+
+
+def test_defaults_are_what_was_chosen_and_table_2_is_the_paper_s(dataset: Dataset) -> None:
+    assert curves.defaults(NAME, "smoke") == {"alpha": 0.005, "beta": CHOSEN}
+    assert curves.table_2(dataset.family, "smoke") == {"alpha": 0.005, "beta": 0.01}
+
+
+def test_beside_table_2_compares_its_beta_with_the_chosen_one(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(specs: Sequence[RunSpec]) -> list[Run | None]:
+        return [made_run(spec, dataset, tmp_path, worse=0.01) for spec in specs]
+
+    monkeypatch.setattr(curves.scheduler, "run_all", finish)
+    found = curves.beside_table_2(dataset, "smoke")
+    assert found["beta"].tolist() == [0.01, CHOSEN]
+    assert found["mean"].tolist() == pytest.approx([1.0005, 0.1005])
+    assert found.loc[0, "difference"] == pytest.approx(0.9, abs=1e-5)
+    assert found["verdict"].tolist() == [curves.WORSE, curves.DEFAULT]
+    shown = curves.display_beside(found)
+    assert list(shown.index) == ["β = 0.01, as in Table 2", f"β = {CHOSEN}"]
+    assert shown.iloc[1]["difference"] == "–"
+
+
+@pytest.fixture
+def table(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """Curves from made runs: off by 1 at the smallest β, diverged at the largest α, else off by about 0.1."""
+
+    def finish(specs: Sequence[RunSpec]) -> list[Run | None]:
+        return [made_run(spec, dataset, tmp_path) for spec in specs]
+
+    monkeypatch.setattr(curves, "finished", finish)
+    return curves.curves(dataset, "smoke")
+
+
+def made_run(spec: RunSpec, dataset: Dataset, folder: Path, worse: float = 1e-4) -> Run | None:
+    changes = {"alpha": 0.005, "beta": CHOSEN} | dict(spec.changes)
+    if changes["alpha"] == 0.5:
+        return None
+    wrong = (1.0 if changes["beta"] == worse else 0.1) + 0.001 * (spec.seed % 2)
+    place = folder / f"{changes['alpha']}-{changes['beta']}-{spec.seed}"  # as in the run store: equal runs, one folder
+    place.mkdir(exist_ok=True)
+    split = dataset.test
+    predictions = pd.DataFrame({"split": "test", "id": split.ids, "prediction": split.labels + wrong})
+    predictions.to_parquet(place / "predictions.parquet")
+    return Run(spec, place, {"MAE": wrong, "Corr": 1.0, "Acc2": None}, {}, 0, False)
+
+
+def test_curves_verdicts_are_those_of_the_made_runs(table: pd.DataFrame) -> None:
+    words = curves.words(table)
+    assert words["beta", 1e-4] == curves.WORSE
+    assert words["alpha", 0.5] == curves.FAILED
+    assert words["alpha", 0.005] == words["beta", CHOSEN] == curves.DEFAULT
+    assert set(words.values()) == {curves.WORSE, curves.FAILED, curves.DEFAULT, "no difference above 0.01"}
+
+
+def test_curves_are_mean_and_std_over_seeds_and_differences_to_the_default(table: pd.DataFrame) -> None:
+    row = table.query("field == 'beta' and value == 0.0001 and metric == 'MAE'").iloc[0]
+    assert (row["mean"], row["std"], row["n"]) == (pytest.approx(1.0005), pytest.approx(0.001 / np.sqrt(2)), 2)
+    assert row["difference"] == pytest.approx(0.9, abs=1e-5)
+    at_default = table.query("field == 'alpha' and value == 0.005 and metric == 'MAE'").iloc[0]
+    assert at_default["difference"] == 0
+
+
+def test_curves_undefined_metric_is_no_number(table: pd.DataFrame) -> None:
+    assert table.query("metric == 'Acc2'")["mean"].isna().all()
+
+
+def test_display_has_a_row_for_every_value(table: pd.DataFrame) -> None:
+    shown = curves.display(table)
+    assert list(shown.index[:2]) == ["α = 5e-05", "α = 0.0005"]
+    assert shown.loc["β = 0.0001", "MAE"] == "1.000 ± 0.001"
+    assert shown.loc["α = 0.5", "MAE"] == "failed"
+
+
+def test_draw_has_alpha_beside_beta_on_logarithmic_axes(table: pd.DataFrame) -> None:
+    figure = curves.draw(table, {"alpha": 0.005, "beta": CHOSEN}, {"alpha": 0.005, "beta": 0.01})
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["(a) α", "(b) β"]
+    assert all(axes.get_xscale() == "log" for axes in figure.axes)
+    marked = {float(line.get_xdata()[0]) for line in figure.axes[1].lines if line.get_linestyle() in (":", "--")}
+    assert marked == {CHOSEN, 0.01}
+    line = figure.axes[1].containers[0].lines[0]
+    expected = table.query("field == 'beta' and metric == 'MAE'")
+    assert list(line.get_xdata()) == expected["value"].tolist()
+    assert list(line.get_ydata()) == expected["mean"].tolist()

@@ -1,0 +1,99 @@
+"""The map of when learned labels pay: what is trained, what is counted, what is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_up import make_dataset
+from matplotlib.figure import Figure
+
+from mugkit import files
+from mugkit.data.schema import MODALITIES
+from mugkit.studies import label_payoff
+from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT, Setting
+
+
+def row(source: str, difference: float, half: float = 0.01, beta: float = 1.0, **place: Any) -> dict[str, Any]:
+    ends = {"clips_low": difference - half, "clips_high": difference + half}
+    ends |= {"seeds_low": difference - half, "seeds_high": difference + half, "clips": 100, "seeds": 3}
+    at = {"expression": "vivid", "disagreement": "strong", "noise": 0.3, "beta": beta, "source": source, **place}
+    quality = dict.fromkeys(("corr_l", "corr_a", "corr_v"), {"copy": 0.6, "mug": 0.7, TRUE: 1.0}[source])
+    return {**at, "metric": "MAE", "difference": difference, **ends, "share": None, **quality}
+
+
+def rows(**place: Any) -> list[dict[str, Any]]:
+    return [row("copy", -0.02, **place), row("mug", -0.06, **place), row(TRUE, -0.1, **place)]
+
+
+def test_the_map_has_every_setting_once_and_the_default_first_column() -> None:
+    assert len(set(SETTINGS)) == len(SETTINGS) == 10
+    assert SETTINGS[0] == Setting("vivid", "strong")
+    assert Setting("vivid", "strong").dials.stored_as == "reviews"
+    assert Setting("faint", "sims").dials.stored_as == "reviews-faint-sims"
+    assert label_payoff.settings("smoke") == (Setting("vivid", "strong"),)  # no other data is made for a trial run
+
+
+def test_every_beta_trains_every_source_and_none_trains_without_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_payoff, "betas", lambda profile: (1.0, 0.01))
+    monkeypatch.setattr("mugkit.data.prepare.simulated", lambda dials: "made-up")
+    groups = label_payoff.specifications(SETTINGS[0], "smoke")
+    assert set(groups) == {(WITHOUT, 1.0), *((source, beta) for source in SOURCES for beta in (1.0, 0.01))}
+    for (system, beta), specs in groups.items():
+        assert {(one.system, dict(one.changes)["beta"]) for one in specs} == {(system, beta)}
+        assert all(one.seed == one.label_seed for one in specs)  # a seed of all three stages
+
+
+@pytest.mark.parametrize(
+    ("found", "true", "share"), [(-0.05, -0.1, 0.5), (-0.1, -0.1, 1.0), (0.05, -0.1, -0.5), (-0.05, -0.005, None)]
+)
+def test_share_is_of_what_true_labels_gain_and_only_where_they_gain(
+    found: float, true: float, share: float | None
+) -> None:
+    counted = label_payoff._share(row("mug", found), row(TRUE, true))
+    assert counted == share if share is None else counted == pytest.approx(share)
+
+
+def test_copies_are_as_right_as_the_clips_label_and_true_labels_entirely() -> None:
+    data = make_dataset()
+    found = label_payoff.correlations(dict.fromkeys(MODALITIES, data.train.labels[None]), data)
+    for m, true in data.train.true_labels.items():
+        assert found[f"corr_{m}"] == pytest.approx(np.corrcoef(data.train.labels, true)[0, 1], abs=1e-6)
+    true = {m: np.stack([labels] * 2) for m, labels in data.train.true_labels.items()}
+    assert list(label_payoff.correlations(true, data).values()) == pytest.approx([1, 1, 1])
+
+
+def test_table_shows_a_line_a_setting_and_at_most_seven_columns() -> None:
+    import pandas as pd
+
+    table = pd.DataFrame(rows() + rows(expression="faint") + rows(beta=0.01))
+    shown = label_payoff.display(table, 1.0)
+    assert list(shown.index) == [("strong", "vivid"), ("strong", "faint")]
+    assert shown.shape[1] + shown.index.nlevels <= 7
+    assert "-0.060 [-0.070, -0.050]" in shown.loc[("strong", "vivid")].tolist()
+
+
+def test_figure_has_a_row_for_each_beta_and_one_for_labels() -> None:
+    everything = [
+        one for b in (1.0, 0.01) for d in ("strong", "sims") for e in ("vivid", "faint")
+        for one in rows(beta=b, disagreement=d, expression=e)
+    ]  # fmt: skip
+    figure = label_payoff.draw(everything)
+    assert isinstance(figure, Figure)
+    assert len(figure.axes) == 6
+
+
+def test_sentence_counts_where_labels_pay() -> None:
+    paying, lost = rows(), [row("copy", 0.0), row("mug", 0.001, expression="faint"), row(TRUE, 0.0)]
+    sentence = label_payoff.sentence(paying + lost)
+    assert "at 1 of 2 settings" in sentence
+    assert "vivid expression" in sentence
+
+
+def test_at_hand_reads_what_the_last_run_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(label_payoff, "available", lambda: [])  # nothing is prepared, nothing has run
+    assert label_payoff.at_hand("quick", tmp_path) == []
+    files.write_json(tmp_path / "label_payoff.json", rows())
+    assert label_payoff.at_hand("quick", tmp_path) == rows()

@@ -1,0 +1,118 @@
+"""Robustness of labels: bins by hand, verdicts from made labels, one real small study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from small import bag_of_words
+
+from mugkit import files
+from mugkit.config import RunSpec
+from mugkit.data import store, text
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.experiments import experiment, noise
+from mugkit.experiments.experiment import Run
+from mugkit.studies import noise_robustness as robustness
+from mugkit.studies.noise_robustness import LEVELS, SOURCES, Study
+
+
+def test_disagreement_is_the_largest_minus_the_smallest() -> None:
+    true = {"l": np.array([1.0, -3.0, 0.5]), "a": np.array([1.0, 0.0, 0.0]), "v": np.array([1.0, 3.0, -0.5])}
+    assert robustness.disagreement(true).tolist() == [0.0, 6.0, 1.0]
+
+
+def test_by_disagreement_bins_clips_and_averages_modalities(made_up: Callable[..., Dataset]) -> None:
+    dataset = made_up((50, 4, 4))
+    true = dataset.train.true_labels
+    off_by_one = {m: true[m] + (1.0 if m == "l" else 0.0) for m in MODALITIES}
+    table = robustness.by_disagreement(dataset, {"true": [true], "one off": [off_by_one, true]})
+    assert table.groupby("source")["clips"].sum().tolist() == [50, 50]
+    assert table.query("source == 'true'")["mean"].tolist() == pytest.approx([0.0] * (len(table) // 2))
+    others = table.query("source == 'one off'")
+    np.testing.assert_allclose(others["mean"], 1 / 6, atol=1e-6)  # a third in one of two seeds
+    np.testing.assert_allclose(others["std"], 1 / 3 / np.sqrt(2), atol=1e-6)
+    shown = robustness.display_bins(table)
+    assert list(shown.index) == ["true", "one off"]
+    assert shown.iloc[1, 0] == "0.167 ± 0.236"
+
+
+def test_by_disagreement_clips_without_disagreement_are_a_bin(made_up: Callable[..., Dataset]) -> None:
+    dataset = made_up((20, 4, 4))
+    same = dict.fromkeys(MODALITIES, dataset.train.labels)
+    object.__setattr__(dataset.train, "true_labels", same)
+    table = robustness.by_disagreement(dataset, {"copy": [same]})
+    assert table[["bin", "clips", "mean"]].to_numpy().tolist() == [["0", 20, 0.0]]
+
+
+@pytest.fixture
+def made(made_up: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Study]:
+    """Copies are off by 0.5 + k, MUCN by half of that, ULGM by as much; stage 3 is worse for copies at k = 2 alone."""
+    dataset, runs, labels = made_up((60, 4, 60)), {}, {}
+    for system in SOURCES:
+        for k in LEVELS:
+            off = (0.5 + k) * (0.5 if system == "mug" else 1.0)
+            labels[system, k] = {
+                m: np.stack([dataset.train.true_labels[m] + off + 0.01 * s for s in (0, 1)]) for m in MODALITIES
+            }
+            wrong = 1.0 if (system, k) == ("copy", 2.0) else 0.2
+            runs[system, k] = [made_run(dataset, tmp_path, f"{system}-{k}", seed, wrong) for seed in (0, 1)]
+    return dataset, Study(runs, labels)
+
+
+def made_run(dataset: Dataset, folder: Path, name: str, seed: int, wrong: float) -> Run:
+    place = folder / f"{name}-{seed}"
+    place.mkdir()
+    table = pd.DataFrame({"split": "test", "id": dataset.test.ids, "prediction": dataset.test.labels + wrong})
+    table.to_parquet(place / "predictions.parquet")
+    return Run(RunSpec("mug", "made-up", seed), place, {"MAE": wrong}, {}, 0, False)
+
+
+def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, Study]) -> None:
+    table = robustness.robustness(*made).set_index(["source", "k"])
+    assert table["against_copy_verdict"].loc["mug"].tolist() == ["closer"] * 3
+    assert table["against_copy_verdict"].loc["ulgm"].tolist() == ["no difference above 0.01"] * 3
+    assert table["against_copy_verdict"].loc["copy"].tolist() == [""] * 3
+    assert table["test_change_verdict"].loc["copy"].tolist()[1:] == ["no difference above 0.01", "worse"]
+    assert table.loc[("mug", 2.0), "labels_mean"] == pytest.approx(1.255, abs=1e-5)
+    assert table.loc[("mug", 2.0), "against_copy_difference"] == pytest.approx(-1.25, abs=1e-5)
+    assert table.loc[("copy", 2.0), "test_change_difference"] == pytest.approx(0.8, abs=1e-5)
+
+
+def test_robustness_is_displayed_and_drawn(made: tuple[Dataset, Study]) -> None:
+    dataset, found = made
+    table = robustness.robustness(dataset, found)
+    shown = robustness.display(table)
+    assert shown.loc[("copy", "2"), "test, against k = 0"] == "worse"
+    assert shown.loc[("copy", "0"), "labels, against copies"] == ""
+    sources: dict[str, Any] = {
+        s: [{m: found.labels[s, 0.0][m][i] for m in MODALITIES} for i in range(2)] for s in SOURCES
+    }
+    figure = robustness.draw(robustness.by_disagreement(dataset, sources), table)
+    for axes in figure.axes:
+        assert len(axes.containers) == len(SOURCES)
+    drawn = figure.axes[1].containers[SOURCES.index("mug")].lines[0]
+    assert list(drawn.get_ydata()) == table.query("source == 'mug'")["labels_mean"].tolist()
+
+
+def test_study_runs_every_source_at_every_level(
+    made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment._dataset.cache_clear()
+    dataset = made_up((24, 8, 8))
+    store.save(dataset, files.data_home() / dataset.name)
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr(noise, "rater_spread", lambda split: np.full(len(split), 0.5))
+    found = robustness.study(store.load(dataset.name), "smoke")
+    assert found.runs.keys() == found.labels.keys() == {(s, k) for s in SOURCES for k in LEVELS}
+    copies = {k: found.labels["copy", k]["l"] for k in LEVELS}
+    np.testing.assert_allclose(copies[0.0], np.stack([dataset.train.labels] * 2))
+    moved = np.abs(copies[1.0] - copies[0.0]).mean(1)
+    assert (moved > 0.1).all()
+    assert not np.allclose(copies[1.0][0], copies[1.0][1])  # every seed has a draw of its own
+    assert len({run.folder for group in found.runs.values() for run in group}) == 18

@@ -1,0 +1,129 @@
+"""What trials tell: a field that matters is found, one that does not is not, and peeking gains what it gains."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.ensemble import RandomForestRegressor
+
+from mugkit.config import RunSpec
+from mugkit.errors import UserError
+from mugkit.experiments.search import Search, Trial
+from mugkit.studies import search_analysis as analysis
+from mugkit.studies.search_record import Record, Tested
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """Forty trials: the validation error rises with beta and falls and rises with d; noise does nothing."""
+    rng = np.random.default_rng(0)
+    beta, d, noise = rng.uniform(0.1, 1, (3, 40))
+    valid = 1.5 + 0.3 * beta + 4 * (d - 0.55) ** 2 + 0.02 * rng.standard_normal(40)
+    return pd.DataFrame({"trial": range(40), "beta": beta, "d": d, "noise": noise, "valid": valid, "test": valid + 0.1})
+
+
+def test_importance_sees_monotone_and_other_effects_and_no_others(table: pd.DataFrame) -> None:
+    verdicts = analysis.importance(table).set_index("field")["verdict"]
+    assert verdicts.to_dict() == {"beta": analysis.MATTERS, "d": analysis.MATTERS, "noise": analysis.UNSEEN}
+
+
+def test_importance_numbers_are_spearman_s_and_corrected(table: pd.DataFrame) -> None:
+    rows = analysis.importance(table).set_index("field")
+    ranks = table[["beta", "valid"]].rank().corr().iloc[0, 1]
+    assert rows.loc["beta", "rho"] == pytest.approx(ranks)
+    assert (rows["p_corrected"] >= rows["p"]).all()
+    assert ((rows["low"] < rows["importance"]) & (rows["importance"] < rows["high"])).all()
+
+
+def test_importance_is_the_same_for_the_same_seed(table: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(analysis.importance(table), analysis.importance(table))
+
+
+def test_importance_of_a_field_that_never_varied_is_none(table: pd.DataFrame) -> None:
+    rows = analysis.importance(table.assign(noise=3.0)).set_index("field")
+    assert (rows.loc["noise", "rho"], rows.loc["noise", "importance"]) == (0.0, 0.0)
+    assert rows.loc["noise", "verdict"] == analysis.UNSEEN
+
+
+def test_forest_says_bit_for_bit_what_sklearn_s_says() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((40, 6))
+    y = x[:, 0] ** 2 + rng.standard_normal(40)
+    theirs, ours = (
+        forest.fit(x, y)
+        for forest in (RandomForestRegressor(100, random_state=3), analysis._Forest(100, random_state=3))
+    )
+    unseen = rng.standard_normal((25, 6))
+    assert (ours.predict(unseen) == theirs.predict(unseen)).all()
+
+
+def test_predictability_of_order_is_high_and_of_chance_is_not(table: pd.DataFrame) -> None:
+    assert analysis.predictability(table) > 0.5
+    chance = table.assign(valid=np.random.default_rng(1).permutation(table["valid"]))
+    assert analysis.predictability(chance) < 0.2
+
+
+def test_peeking_gains_nothing_where_validation_and_test_agree(table: pd.DataFrame) -> None:
+    found = analysis.peeking(table)
+    assert (found["gain"], found["low"], found["high"]) == (0, 0, 0)
+    assert found["agreement"] == pytest.approx(1.0)
+
+
+def test_peeking_by_hand() -> None:
+    table = pd.DataFrame({"trial": range(4), "valid": [1.0, 2.0, 3.0, 4.0], "test": [1.5, 1.2, 1.9, 1.4]})
+    found = analysis.peeking(table)
+    assert (found["honest"], found["peeked"]) == (1.5, 1.2)
+    assert found["gain"] == pytest.approx(0.3)
+    assert found["low"] <= found["gain"] <= found["high"]
+
+
+def made_record(valid: list[float], test: list[float]) -> Record:
+    """A recorded search; `test` is of the finished trials."""
+    trials = [Trial(i, {"beta": 0.1 * (i + 1)}, value) for i, value in enumerate(valid)]
+    tested = Tested(test, *np.ones((2, len(test), 3), bool)) if test else None
+    return Record(Search(RunSpec("mug", "made-up", 1111, "smoke"), 1, trials), tested, "data", {})
+
+
+def test_scored_leaves_out_trials_that_failed_and_keeps_each_test_score_with_its_trial() -> None:
+    table = analysis.scored(made_record([1.0, math.nan, 1.0, 1.0, 1.2], [0.0, 0.2, 0.3, 0.4]))
+    assert table["trial"].tolist() == [0, 2, 3, 4]
+    assert table["test"].tolist() == [0.0, 0.2, 0.3, 0.4]
+    assert analysis.fields(table) == ["beta"]
+
+
+def test_scored_without_a_look_at_the_test_split_has_no_test_scores() -> None:
+    assert "test" not in analysis.scored(made_record([1.0] * 4, [])).columns
+
+
+def test_scored_too_few_trials_is_told() -> None:
+    with pytest.raises(UserError, match="3 trials have scores; 4 are needed"):
+        analysis.scored(made_record([1.0] * 3, [1.0] * 3))
+
+
+def test_display_shows_every_field(table: pd.DataFrame) -> None:
+    shown = analysis.display(analysis.importance(table))
+    assert set(shown.index) == {"beta", "d", "noise"}
+    assert shown["p, corrected"].map(float).between(0, 1).all()
+
+
+def test_draw_has_every_trial_in_every_panel_and_marks_the_best(table: pd.DataFrame) -> None:
+    panels = [axes for axes in analysis.draw(table).axes if axes.axison]
+    assert [axes.get_xlabel() for axes in panels] == ["beta", "d", "noise"]
+    for axes in panels:
+        points, star = axes.lines
+        np.testing.assert_array_equal(points.get_xdata(), table[axes.get_xlabel()])
+        assert math.isclose(float(star.get_ydata()[0]), table["valid"].min())
+
+
+def test_draw_labels_of_zero_and_powers_of_ten_do_not_overlap(table: pd.DataFrame) -> None:
+    chosen = np.resize([0.0, 0.001, 0.01, 0.1], len(table))
+    figure = analysis.draw(table.assign(weight_decay=chosen))
+    figure.canvas.draw()
+    (axes,) = [axes for axes in figure.axes if axes.get_xlabel() == "weight_decay"]
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.001", "0.01", "0.1"]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

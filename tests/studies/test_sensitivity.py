@@ -1,0 +1,155 @@
+"""The ledger: every open choice has an alternative that the configuration accepts, and words follow the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from small import bag_of_words
+
+from mugkit import files
+from mugkit.config import RunSpec, hyperparameters, open_choices, override, profile
+from mugkit.data import store, text
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.evaluation import comparison
+from mugkit.evaluation.settings import flat
+from mugkit.experiments import experiment
+from mugkit.studies import sensitivity
+
+NAME = "made-up"
+
+
+@pytest.fixture
+def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Dataset:
+    experiment._dataset.cache_clear()
+    made = made_up((24, 8, 8), name=NAME)
+    store.save(made, files.data_home() / NAME)
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
+    return made
+
+
+def test_alternatives_are_those_of_the_open_choices() -> None:
+    assert sensitivity.ALTERNATIVES.keys() == set(open_choices().index)
+    assert all(one.why for one in sensitivity.ALTERNATIVES.values())
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
+@pytest.mark.parametrize("field", sensitivity.ALTERNATIVES)
+def test_alternative_is_possible_and_not_the_run_s_own(field: str, name: str) -> None:
+    hp = hyperparameters("reviews", name)
+    value = sensitivity.ALTERNATIVES[field].of(flat(hp)[field])
+    assert flat(override(hp, {field: value}))[field] == value != flat(hp)[field]
+
+
+@pytest.mark.usefixtures("dataset")
+def test_plan_every_open_choice_has_an_alternative_or_a_reason() -> None:
+    values, reasons = sensitivity.plan(NAME, "smoke")
+    assert values.keys() | reasons.keys() == set(open_choices().index)
+    assert not values.keys() & reasons.keys()
+    assert reasons.keys() == {"text_learning_rate", "gate"}
+
+
+@pytest.mark.parametrize(("field", "reason"), [("text_learning_rate", "frozen"), ("gate", "times as long")])
+def test_alternative_that_quick_cannot_try_is_tried_under_paper(field: str, reason: str) -> None:
+    one = sensitivity.ALTERNATIVES[field]
+    assert reason in one.excluded(hyperparameters("mosi", "quick"), profile("quick"))
+    assert one.excluded(hyperparameters("mosi", "paper"), profile("paper")) == ""
+
+
+@pytest.mark.usefixtures("dataset")
+def test_specifications_change_one_field_and_the_seed_of_all_stages() -> None:
+    specs = sensitivity.specifications(NAME, "smoke")
+    for group in specs.values():
+        assert [(spec.seed, spec.label_seed) for spec in group] == [(s, s) for s in profile("smoke").study_seeds]
+    for field in set(sensitivity.plan(NAME, "smoke")[0]):
+        assert dict(specs[field][0].changes).keys() == {field}
+    assert specs[""][0].changes == ()
+
+
+def difference(low: float, high: float) -> dict[str, Any]:
+    ends = {f"{over}_{end}": value for over in ("clips", "seeds") for end, value in (("low", low), ("high", high))}
+    return {"metric": "MAE", "difference": (low + high) / 2, **ends}
+
+
+def test_words_say_what_happens_and_for_which_modality() -> None:
+    unknown, none, up, down = difference(-1, 1), difference(-1e-4, 1e-4), difference(0.1, 0.2), difference(-0.2, -0.1)
+    words = sensitivity._words(
+        {
+            "gate": {"test": unknown, "l": up, "a": none, "v": down},
+            "dropout": {"test": down, "l": none, "a": none, "v": none},
+            "halfway": {"test": up},
+            "clip_norm": {"test": difference(0.0003, 0.0005)},
+            "weight_decay": {"test": difference(-0.03, -0.001)},  # beyond zero by itself, not among so many
+            "residual": {},
+        }
+    )
+    assert words == {
+        "gate": {
+            "test_verdict": "undecided",
+            "labels_verdict": "language farther; acoustic no difference above 0.01; visual closer",
+        },
+        "dropout": {"test_verdict": "better", "labels_verdict": "no difference above 0.01"},
+        "halfway": {"test_verdict": "worse", "labels_verdict": ""},
+        "clip_norm": {"test_verdict": "worse, by less than 0.01", "labels_verdict": ""},
+        "weight_decay": {"test_verdict": "undecided", "labels_verdict": ""},
+    }
+
+
+FEW = ("text_learning_rate", "max_epochs", "residual")
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ledger of three choices, so that it takes seconds."""
+    monkeypatch.setattr(sensitivity, "ALTERNATIVES", {name: sensitivity.ALTERNATIVES[name] for name in FEW})
+    monkeypatch.setattr(sensitivity, "open_choices", lambda: open_choices().loc[list(FEW)])
+
+
+@pytest.mark.usefixtures("few")
+def test_ledger_measures_what_runs_left(dataset: Dataset) -> None:
+    table = sensitivity.ledger(dataset, "smoke").set_index("field")
+    assert list(table.index) == list(FEW)
+    specs = sensitivity.specifications(NAME, "smoke")
+    maes = {field: [experiment.run(spec).metrics["MAE"] for spec in group] for field, group in specs.items()}
+    for field in ("max_epochs", "residual"):
+        assert table.loc[field, "test_difference"] == pytest.approx(
+            float(np.mean(maes[field]) - np.mean(maes[""])), abs=1e-5
+        )
+    assert table.loc["max_epochs", "label_l_difference"] == 0  # stage 3 cannot change stage 2's labels
+    labels = {field: comparison.training_labels(list(map(experiment.work, group))) for field, group in specs.items()}
+    for m in MODALITIES:
+        errors = {field: np.abs(labels[field][m] - dataset.train.true_labels[m]).mean() for field in ("", "residual")}
+        assert table.loc["residual", f"label_{m}_difference"] == pytest.approx(
+            float(errors["residual"] - errors[""]), abs=1e-5
+        )
+    assert np.isnan(table.loc["text_learning_rate", "test_difference"])
+    assert "frozen" in table.loc["text_learning_rate", "reason"]
+
+
+@pytest.mark.usefixtures("few")
+def test_ledger_without_true_labels_has_no_label_columns_filled(
+    dataset: Dataset, made_up: Callable[..., Dataset]
+) -> None:
+    without = made_up((24, 8, 8), true_labels=False, name="no-truth")
+    store.save(without, files.data_home() / "no-truth")
+    table = sensitivity.ledger(without, "smoke")
+    assert table["label_l_difference"].isna().all()
+    assert table["test_difference"].notna().sum() == 2
+    assert sensitivity.display(table)["Δ label MAE l, a, v"].tolist() == ["–"] * 3
+
+
+@pytest.mark.usefixtures("few")
+def test_ledger_alternative_that_cannot_be_trained_says_so(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = sensitivity.finished
+
+    def without_last(specs: Sequence[RunSpec]) -> list[Any]:
+        return [*original(specs)[:-1], None]
+
+    monkeypatch.setattr(sensitivity, "finished", without_last)
+    table = sensitivity.ledger(dataset, "smoke").set_index("field")
+    assert table.loc["residual", "reason"] == "training failed with the alternative"
+    assert np.isnan(table.loc["residual", "test_difference"])
+    assert sensitivity.display(table.reset_index()).loc["residual", "test"] == "training failed with the alternative"

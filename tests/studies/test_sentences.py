@@ -1,0 +1,140 @@
+"""Sentences say what the numbers are, whichever way they come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mugkit.config import RunSpec
+from mugkit.data.schema import Dataset
+from mugkit.experiments.experiment import Run
+from mugkit.studies import embedding, hyperparameter_curves, noise_robustness, search_analysis, sentences
+
+
+def difference(value: float, half: float = 0.005, metric: str = "MAE") -> dict[str, Any]:
+    low, high = value - half, value + half
+    ends = {"clips_low": low, "clips_high": high, "seeds_low": low, "seeds_high": high}
+    return {"metric": metric, "difference": value, **ends}
+
+
+BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.001), difference(0.0, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (BETTER, "lowers MAE by 0.060 [0.055, 0.065]"),
+        (WORSE, "raises MAE by 0.060 [0.055, 0.065]"),
+        (difference(1.2, 0.4, "Acc2"), "raises Acc2 by 1.2 [0.8, 1.6]"),
+        (difference(-0.004, 0.002), "lowers MAE by 0.004 [0.002, 0.006], less than 0.01"),
+        (NONE, "has no effect on MAE above 0.01 (+0.001 [-0.004, +0.006])"),
+        (OPEN, "has an undecided effect on MAE (+0.000 [-0.020, +0.020])"),
+        (difference(0.0) | {"seeds_low": None, "seeds_high": None}, "has an undecided effect on MAE (+0.000)"),
+    ],
+)
+def test_effect_is_told_with_the_interval_that_decides(one: dict[str, Any], said: str) -> None:
+    assert sentences.effect(one) == said
+
+
+def test_ablations_go_from_no_tasks_to_true_labels_as_far_as_they_ran() -> None:
+    found = {"copies": [NONE], "MUG": [BETTER], "MUG over copies": [OPEN], "true labels over MUG": [WORSE]}
+    text = sentences.ablations("made up, vivid", found)
+    assert text.startswith("On made up, vivid: over no unimodal tasks, copying the clip's label has no effect")
+    places = [text.index(sentences.effect(one)) for one in (NONE, BETTER, OPEN, WORSE)]
+    assert places == sorted(places)
+    bare = sentences.ablations("made up", {"MUG": [BETTER]})
+    assert bare == f"On made up: over no unimodal tasks, MUG's learning of labels {sentences.effect(BETTER)}."
+
+
+def test_steps_are_those_of_systems_that_ran(made_up: Callable[..., Dataset], tmp_path: Path) -> None:
+    dataset, runs = made_up((4, 4, 30)), {}
+    for system, wrong in {"mug-without-unimodal": 0.5, "copy": 0.4, "mug": 0.2}.items():
+        runs[system] = []
+        for seed in (1, 2):
+            folder = tmp_path / f"{system}-{seed}"
+            folder.mkdir()
+            table = pd.DataFrame({"split": "test", "id": dataset.test.ids, "prediction": dataset.test.labels + wrong})
+            table.to_parquet(folder / "predictions.parquet")
+            runs[system].append(Run(RunSpec(system, "made-up", seed), folder, {}, {}, 0, True))
+    found = sentences.steps(dataset, runs)
+    assert {name: round(changes[0]["difference"], 3) for name, changes in found.items()} == {
+        "copies": -0.1,
+        "MUG": -0.3,
+        "MUG over copies": -0.2,
+    }
+
+
+def test_baselines_are_counted_by_themselves_and_together() -> None:
+    close = difference(0.02, 0.019)  # beyond zero by itself, not among five
+    rows = {"MISA": WORSE, "HyCon": BETTER, "MMIM": NONE, "CubeMLP": OPEN, "Self-MM": close, "y_mc ← y": WORSE}
+    table = pd.DataFrame([{"system": name, **one} for name, one in rows.items()])
+    text = sentences.baselines("made up", table)
+    assert "better than that of 2 of 5 baselines, of 1 of them also when all are judged together" in text
+    assert "worse against HyCon (-0.060 [-0.065, -0.055])" in text
+    assert "no difference above 0.01 against MMIM" in text
+    assert "undecided against CubeMLP" in text
+    assert "y_mc" not in text
+    assert sentences.baselines("made up", table[table["system"] == "y_mc ← y"]) == "On made up, no baseline has run."
+
+
+def test_label_quality_names_each_modality_under_its_word() -> None:
+    rows = [
+        {"modality": m, "measure": "MAE", **one, "verdict": word}
+        for m, one, word in (
+            ("language", BETTER, "closer"),
+            ("acoustic", OPEN, "undecided"),
+            ("visual", BETTER, "closer"),
+        )
+    ]
+    text = sentences.label_quality("made up", pd.DataFrame(rows))
+    numbers = "(-0.060 [-0.065, -0.055])"
+    assert f"in MAE closer for language {numbers} and visual {numbers}; undecided for acoustic" in text
+
+
+def test_curves_are_told_against_table_2_s_value() -> None:
+    words = {1e-4: (WORSE, "worse"), 0.01: (difference(0.0), hyperparameter_curves.DEFAULT), 0.1: (OPEN, "undecided")}
+    rows = [{"field": "beta", "metric": "MAE", "value": v, **one, "verdict": word} for v, (one, word) in words.items()]
+    rows.append({"field": "beta", "value": 1.0, "metric": "MAE", "verdict": hyperparameter_curves.FAILED})
+    text = sentences.curves("made up", pd.DataFrame(rows))
+    worse, undecided = "worse at 0.0001 (+0.060 [+0.055, +0.065])", "undecided at 0.1 (+0.000 [-0.020, +0.020])"
+    assert text.endswith(f"β: {worse}; {undecided}; training failed at 1.")
+
+
+def test_embedding_gap_tells_every_sentence_of_the_section() -> None:
+    rows = [
+        {"claim": claim, "modality": m, "mean": -0.1, "low": -0.2, "high": 0.0 - 0.05, "verdict": "supported"}
+        for claim in embedding.CLAIMS
+        for m in "lav"
+    ]
+    text = sentences.embedding_gap("made up", pd.DataFrame(rows))
+    assert all(claim.sentence in text for claim in embedding.CLAIMS.values())
+    assert text.count("supported for language (-0.100 [-0.200, -0.050])") == len(embedding.CLAIMS)
+
+
+@pytest.mark.parametrize("matters", [True, False])
+def test_search_tells_what_peeking_gains_and_which_fields_move_the_error(matters: bool) -> None:
+    rows = [{"field": "d", "rho": 0.1, "verdict": search_analysis.UNSEEN}]
+    rows += [{"field": "beta", "rho": -0.5, "verdict": search_analysis.MATTERS}] if matters else []
+    peeking = {"trials": 50, "gain": 0.012, "low": 0.0, "high": 0.03}
+    text = sentences.search("made up", peeking, pd.DataFrame(rows))
+    assert "with 50 trials, choosing by test MAE would have reported 0.012 [0.000, 0.030] less" in text
+    assert ("beta (ρ -0.50)" in text) == matters
+    assert ("no field" in text) != matters
+
+
+def test_noise_tells_labels_and_results_of_each_source() -> None:
+    rows = []
+    for system, one, word in (("copy", None, ""), ("mug", BETTER, "closer")):
+        for k in (0.0, 2.0):
+            row = {"source": system, "k": k, "against_copy_verdict": word, "test_change_verdict": "worse" if k else ""}
+            row |= {f"against_copy_{key}": (one or {}).get(key) for key in noise_robustness.ENDS}
+            row |= {f"test_change_{key}": WORSE[key] if k else None for key in noise_robustness.ENDS}
+            rows.append(row)
+    text = sentences.noise("made up", pd.DataFrame(rows))
+    numbers = "(-0.060 [-0.065, -0.055])"
+    assert f"MUG's learning of labels, closer at k = 0 {numbers} and 2 {numbers}" in text
+    assert "copying the clip's label, worse at k = 2 (+0.060 [+0.055, +0.065])" in text

@@ -1,0 +1,335 @@
+"""MLC's meta-gradient against autograd through the step itself, in float64 on a tiny network."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+import torch
+from small import bag_of_words, small
+from torch import Tensor, nn
+
+from mugkit.data import text
+from mugkit.data.batch import Batch, Padded
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.models.mug import MUGNetwork
+from mugkit.training.label_sources import mlc
+from mugkit.training.label_sources.mlc import (
+    LOOK_AHEAD,
+    MLC,
+    clean_gradient,
+    dot,
+    meta_loss,
+    perturbed,
+    shared_parameters,
+    slope,
+)
+
+HP = small(d_l=3, d_a=2, d_v=2, d=4, fusion_width=5, mucn_width=4, learning_rate=0.05, alpha_prime=0.01)
+WIDTH = 6
+SHARED = {"language.down.weight", "language.down.bias"} | {
+    f"sequences.{m}.lstm.{part}_{place}_l0" for m in "av" for part in ("weight", "bias") for place in ("ih", "hh")
+}
+
+
+@pytest.fixture(autouse=True)
+def double() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture(autouse=True)
+def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+
+
+@pytest.fixture
+def network() -> MUGNetwork:
+    torch.manual_seed(0)
+    return MUGNetwork(HP.network, {"a": 5, "v": 4}, WIDTH)
+
+
+@pytest.fixture
+def source(made_up: Callable[..., Dataset], network: MUGNetwork) -> MLC:
+    made = MLC(made_up((12, 2, 2)), HP)
+    made._own.begin(1, torch.device("cpu"))
+    made.values = {m: values.double() for m, values in made.values.items()}
+    return made
+
+
+def made_batch(index: list[int], seed: int) -> Batch:
+    """Clips of several lengths; their labels are in units that move a network."""
+    draw = torch.Generator().manual_seed(seed)
+    lengths = [1 + clip % 4 for clip in range(len(index))]
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=draw, dtype=torch.float64)
+
+    frames = {m: Padded.of([random(n, d) for n in lengths]) for m, d in (("a", 5), ("v", 4))}
+    return Batch(torch.tensor(index), random(len(index), WIDTH), frames, 2 * random(len(index)))
+
+
+S, CLEAN = made_batch([0, 3, 5, 7, 9], 1), made_batch([1, 2, 4], 2)
+
+
+class At(nn.Module):
+    """The network's two losses as a forward pass, for `functional_call`."""
+
+    def __init__(self, network: MUGNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Batch, labels: Mapping[str, Tensor] | None, power: int) -> Tensor:
+        reps = self.network.represent(batch)
+        if labels is None:
+            return (self.network.predict(reps) - batch.labels).abs().mean()
+        predicted = self.network.predict_unimodal(reps.unimodal)
+        return sum((predicted[m] - labels[m]).abs().pow(power).mean() for m in MODALITIES)
+
+
+def after_step(network: MUGNetwork, corrections: Any, eta: float, power: int = 2) -> Tensor:
+    """L_clean(w′(α)) with the whole graph: ∇_α of it is the meta-gradient."""
+    reps = network.represent(S)
+    labels = {m: corrections[m](reps.unimodal[m].detach(), S.labels) for m in MODALITIES}
+    at, names = At(network), sorted(SHARED)
+    w = dict(network.named_parameters())
+    gradients = torch.autograd.grad(at(S, labels, power), [w[name] for name in names], create_graph=True)
+    stepped = {f"network.{name}": w[name] - eta * g for name, g in zip(names, gradients, strict=True)}
+    return torch.func.functional_call(at, stepped, (CLEAN, None, 0))
+
+
+def reference(network: MUGNetwork, source: MLC, power: int = 2) -> Tensor:
+    corrections = source._own.networks
+    loss = after_step(network, corrections, source.eta, power)
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(corrections.parameters()))])
+
+
+def accumulate(network: MUGNetwork, source: MLC) -> Tensor:
+    source._clean = iter([CLEAN])
+    source.before_step(network, S, 0)
+    return source._sum
+
+
+# --- the meta-gradient
+
+
+@pytest.mark.parametrize(("difference", "tolerance"), [(1e-2, 1e-3), (1e-4, 1e-7)])
+def test_meta_gradient_equals_autograd_through_the_step(
+    network: MUGNetwork, source: MLC, monkeypatch: pytest.MonkeyPatch, difference: float, tolerance: float
+) -> None:
+    monkeypatch.setattr(mlc, "DIFFERENCE", difference)
+    expected, made = reference(network, source), accumulate(network, source)
+    assert expected.abs().max() > 1e-4
+    torch.testing.assert_close(made, expected, rtol=tolerance, atol=tolerance * expected.abs().max().item())
+
+
+def test_meta_gradient_equals_finite_differences(network: MUGNetwork, source: MLC) -> None:
+    corrections = source._own.networks
+    expected, weight = reference(network, source), corrections["l"].layers[0].weight
+    values = []
+    for sign in (1, -1):
+        with torch.no_grad():
+            weight[2, 1] += sign * 1e-5
+        values.append(after_step(network, corrections, source.eta).item())
+        with torch.no_grad():
+            weight[2, 1] -= sign * 1e-5
+    assert expected[2 * weight.shape[1] + 1].item() == pytest.approx((values[0] - values[1]) / 2e-5, rel=1e-5)
+
+
+def test_meta_gradient_of_absolute_errors_is_zero(network: MUGNetwork, source: MLC) -> None:
+    """Why the soft loss is squared: with L1 the labels reach w by a sign, and nothing comes back to α."""
+    assert not reference(network, source, power=1).any()
+    assert reference(network, source, power=2).any()
+
+
+def test_step_against_meta_gradient_lowers_the_clean_loss(network: MUGNetwork, source: MLC) -> None:
+    corrections = source._own.networks
+    before, gradient = after_step(network, corrections, source.eta).item(), accumulate(network, source)
+    with torch.no_grad():
+        parts = gradient.split([p.numel() for p in corrections.parameters()])
+        for p, part in zip(corrections.parameters(), parts, strict=True):
+            p.sub_(0.1 / gradient.norm() * part.view_as(p))
+    assert after_step(network, corrections, source.eta).item() < before
+
+
+def test_slope_equals_gradient_in_that_direction(network: MUGNetwork) -> None:
+    torch.manual_seed(3)
+    direction = [torch.randn_like(p) for p in shared_parameters(network)]
+    made = slope(network, S, direction)
+    predicted = network.predict_unimodal(network.represent(S).unimodal)
+    for m in MODALITIES:
+        for clip in range(5):
+            row = torch.autograd.grad(
+                predicted[m][clip], shared_parameters(network), retain_graph=True, allow_unused=True
+            )
+            expected = sum((g * d).sum() for g, d in zip(row, direction, strict=True) if g is not None)
+            assert made[m][clip].item() == pytest.approx(expected.item(), rel=1e-3, abs=1e-4)
+
+
+def test_slope_ignores_dropout_and_leaves_it_on(network: MUGNetwork) -> None:
+    direction = [torch.ones_like(p) for p in shared_parameters(network)]
+    expected = slope(network, S, direction)
+    for module in network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.5
+    torch.testing.assert_close(slope(network, S, direction), expected)
+    assert network.training
+
+
+def test_slope_along_nothing_is_zero(network: MUGNetwork) -> None:
+    made = slope(network, S, [torch.zeros_like(p) for p in shared_parameters(network)])
+    assert not any(values.any() for values in made.values())
+
+
+def test_meta_loss_by_hand() -> None:
+    labels = {m: torch.tensor([1.0, 2.0]) for m in MODALITIES}
+    slopes = {"l": torch.tensor([3.0, 0.5]), "a": torch.tensor([0.0, 0.0]), "v": torch.tensor([-1.0, 0.0])}
+    assert meta_loss(labels, slopes, 0.1).item() == pytest.approx(2 * 0.1 * (2.0 - 0.5))
+
+
+# --- γ and the look-ahead
+
+
+def test_second_step_adds_gamma_times_the_first(network: MUGNetwork, source: MLC) -> None:
+    first = accumulate(network, source).clone()
+    direct, w = reference(network, source), dict(network.named_parameters())
+    labels = {m: source.values[m][S.index] for m in MODALITIES}
+    names = sorted(SHARED)
+    at = At(network)
+    step = torch.autograd.grad(at(S, labels, 2), [w[n] for n in names])
+    before = torch.autograd.grad(at(CLEAN, None, 0), [w[n] for n in names])
+    with torch.no_grad():
+        for name, g in zip(names, step, strict=True):
+            w[name].sub_(0.05 * g)
+    after = torch.autograd.grad(at(CLEAN, None, 0), [w[n] for n in names])
+    with torch.no_grad():
+        for name, g in zip(names, step, strict=True):
+            w[name].add_(0.05 * g)
+    flat = [torch.cat([g.flatten() for g in part]) for part in (before, after)]
+    gamma = 0.95 * (flat[0] @ flat[1]) / (flat[0] @ flat[0])
+    assert 0.1 < gamma < 1
+    made = accumulate(network, source)
+    torch.testing.assert_close(made, direct + gamma * first, rtol=1e-3, atol=1e-6)
+
+
+def test_corrections_move_every_fifth_step(network: MUGNetwork, source: MLC) -> None:
+    start = copy.deepcopy(source._own.networks.state_dict())
+    for step in range(2 * LOOK_AHEAD):
+        accumulate(network, source)
+        moved_now = any(not torch.equal(v, start[k]) for k, v in source._own.networks.state_dict().items())
+        assert moved_now == ((step + 1) % LOOK_AHEAD == 0)
+        start = copy.deepcopy(source._own.networks.state_dict())
+
+
+def test_first_move_is_adams_with_the_meta_learning_rate(network: MUGNetwork, source: MLC) -> None:
+    start = nn.utils.parameters_to_vector(source._own.networks.parameters()).detach().clone()
+    for _ in range(LOOK_AHEAD):
+        total = accumulate(network, source).clone()
+    change = nn.utils.parameters_to_vector(source._own.networks.parameters()) - start
+    large = total.abs() > 1e-4
+    assert large.any()
+    torch.testing.assert_close(change[large], -0.01 * total[large].sign(), rtol=1e-3, atol=0)
+
+
+# --- what a step may touch
+
+
+def test_shared_parameters_are_the_unimodal_networks(network: MUGNetwork) -> None:
+    names = {id(p): name for name, p in network.named_parameters()}
+    assert {names[id(p)] for p in shared_parameters(network)} == SHARED
+
+
+def test_before_step_leaves_the_network_as_it_was(network: MUGNetwork, source: MLC) -> None:
+    before = copy.deepcopy(network.state_dict())
+    for _ in range(LOOK_AHEAD + 1):
+        accumulate(network, source)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert all(p.grad is None for p in network.parameters())
+    assert network.training
+
+
+def test_before_step_writes_what_the_corrections_said_before_they_move(network: MUGNetwork, source: MLC) -> None:
+    source._steps, source._sum = LOOK_AHEAD - 1, torch.zeros(())
+    y = source.y.clone()
+    with torch.no_grad():
+        x = network.represent(S).unimodal
+        expected = {m: source._own.networks[m](x[m], S.labels) for m in MODALITIES}
+    accumulate(network, source)
+    for m in MODALITIES:
+        torch.testing.assert_close(source.targets(S.index)[m], expected[m])
+        others = [clip for clip in range(12) if clip not in S.index.tolist()]
+        assert source.values[m][others].tolist() == pytest.approx(y[others].tolist())
+    assert source.weights(S.index) is None
+
+
+def test_moved_comes_back_even_after_an_error(network: MUGNetwork) -> None:
+    w = shared_parameters(network)
+    before = [p.detach().clone() for p in w]
+    with perturbed(w, [torch.ones_like(p) for p in w], 0.1):
+        torch.testing.assert_close(w[0].detach(), before[0] + 0.1)
+    assert torch.equal(w[0], before[0])
+    with pytest.raises(KeyError), perturbed(w, [torch.ones_like(p) for p in w], 0.1):
+        raise KeyError
+    assert all(torch.equal(p, b) for p, b in zip(w, before, strict=True))
+
+
+def test_dot_is_over_all_parameters() -> None:
+    one, other = [torch.tensor([1.0, 2.0]), torch.tensor([[3.0]])], [torch.tensor([4.0, 5.0]), torch.tensor([[6.0]])]
+    assert dot(one, other).item() == 4 + 10 + 18
+
+
+def test_clean_gradient_is_of_the_multimodal_loss(network: MUGNetwork) -> None:
+    loss = At(network)(CLEAN, None, 0)
+    expected = torch.autograd.grad(loss, shared_parameters(network))
+    for made, wanted in zip(clean_gradient(network, CLEAN), expected, strict=True):
+        torch.testing.assert_close(made, wanted)
+
+
+# --- over epochs
+
+
+@pytest.fixture
+def clips(made_up: Callable[..., Dataset]) -> ClipLoader:
+    torch.set_default_dtype(torch.float32)
+    return ClipLoader(made_up((40, 4, 4)).train, HP.network)
+
+
+def clean_index(made_up: Callable[..., Dataset], clips: ClipLoader, seed: int, epoch: int) -> list[list[int]]:
+    source = MLC(made_up((40, 4, 4)), HP)
+    source.begin_epoch(clips, epoch, seed)
+    return [batch.index.tolist() for batch in source._clean]
+
+
+def test_clean_batches_are_half_and_cover_the_training_split(
+    made_up: Callable[..., Dataset], clips: ClipLoader
+) -> None:
+    batches = clean_index(made_up, clips, 1, 0)
+    assert [len(batch) for batch in batches].count(8) == 5  # batches of 16 in stage 3
+    assert sorted(clip for batch in batches for clip in batch) == list(range(40))
+    assert clean_index(made_up, clips, 1, 0) == batches
+    assert clean_index(made_up, clips, 2, 0) != batches
+    assert clean_index(made_up, clips, 1, 1) != batches
+
+
+def test_restored_goes_on_as_before(made_up: Callable[..., Dataset], clips: ClipLoader) -> None:
+    torch.manual_seed(0)
+    network = MUGNetwork(HP.network, {"a": 5, "v": 4}, clips.text_width)
+    whole, resumed = (MLC(made_up((40, 4, 4)), HP) for _ in range(2))
+    batches = [clips.batch(index) for index in torch.arange(40).split(16)]
+
+    def run_epoch(source: MLC, epoch: int) -> None:
+        source.begin_epoch(clips, epoch, 1)
+        for batch in batches:  # three steps an epoch: the sum is carried over
+            source.before_step(network, batch, epoch)
+
+    run_epoch(whole, 0)
+    resumed.restore(copy.deepcopy(whole.state()))
+    for source in (whole, resumed):
+        run_epoch(source, 1)
+    assert whole._steps == resumed._steps == 1
+    assert torch.equal(whole._sum, resumed._sum)
+    assert all(torch.equal(whole.values[m], resumed.values[m]) for m in MODALITIES)

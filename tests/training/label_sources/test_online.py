@@ -1,0 +1,135 @@
+"""What online sources share: labels that start as y, momentum by hand, networks made from the run's seed."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from label_cases import labelled
+from small import small
+from torch import nn
+
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.training.label_sources.online import MovingLabels, OnlineLabels, OwnNetworks, centres
+
+Y = [0.0, 1.5, -2.0, 3.0]
+
+
+@pytest.fixture
+def moving(made_up: Callable[..., Dataset]) -> MovingLabels:
+    return MovingLabels(labelled(made_up, Y), small())
+
+
+def test_labels_start_as_y_each_modality_with_its_own(made_up: Callable[..., Dataset]) -> None:
+    dataset = labelled(made_up, Y)
+    source = OnlineLabels(dataset, small())
+    source.values["a"][1] = 9
+    assert source.values["l"].tolist() == source.values["v"].tolist() == Y
+    assert source.targets(torch.tensor([1, 0]))["a"].tolist() == [9, 0]
+    assert source.weights(torch.tensor([1])) is None
+    assert dataset.train.labels.tolist() == Y
+    assert source.y.tolist() == Y
+
+
+def test_move_has_momentum_over_three_epochs(moving: MovingLabels) -> None:
+    # Clip 0 starts at 0 and is drawn to 3: with n = 2 by 2/3, with n = 3 by 2/4, with n = 4 by 2/5.
+    values = []
+    for epoch in (1, 2, 3):
+        moving.move("a", torch.tensor([0]), torch.tensor([3.0]), epoch)
+        values.append(moving.values["a"][0].item())
+    assert values == pytest.approx([2.0, 2.5, 2.7])
+    assert moving.values["a"][1:].tolist() == Y[1:]
+    assert moving.values["l"].tolist() == Y
+
+
+def test_move_clamps_what_is_proposed(moving: MovingLabels) -> None:
+    moving.move("v", torch.tensor([1, 2]), torch.tensor([50.0, -50.0]), 1)
+    assert moving.values["v"].tolist() == pytest.approx([0, 1.5 / 3 + 2, -2 / 3 - 2, 3])
+
+
+def test_move_clamps_at_the_data_sets_own_scale(made_up: Callable[..., Dataset]) -> None:
+    source = MovingLabels(made_up((4, 2, 2), family="sims"), small())
+    source.move("l", torch.tensor([0]), torch.tensor([50.0]), 1)
+    assert source.values["l"][0].item() == pytest.approx(source.y[0].item() / 3 + 2 / 3)
+
+
+def test_weights_are_zero_until_labels_move(moving: MovingLabels) -> None:
+    index = torch.tensor([3, 0])
+    assert all(moving.weights(index)[m].tolist() == [0, 0] for m in MODALITIES)
+    moving.values["l"][3] = 2.0
+    assert moving.weights(index)["l"].tolist() == pytest.approx([0.7615942, 0])  # tanh 1
+    assert moving.weights(index)["a"].tolist() == [0, 0]
+
+
+def test_centres_are_means_of_two_classes() -> None:
+    features = torch.tensor([[1.0, 0.0], [3.0, 4.0], [-2.0, 1.0]])
+    found = centres(features, torch.tensor([True, True, False]), torch.tensor([False, False, True]))
+    assert [c.tolist() for c in found] == [[2, 2], [-2, 1]]
+
+
+@pytest.mark.parametrize("empty", [0, 1])
+def test_centres_of_an_empty_class_are_nan(empty: int) -> None:
+    classes = [torch.tensor([True, False]), torch.tensor([False, True])]
+    classes[empty] = torch.tensor([False, False])
+    found = centres(torch.ones(2, 3), *classes)
+    assert found[empty].isnan().all()
+    assert found[1 - empty].tolist() == [1, 1, 1]
+
+
+def test_move_leaves_labels_without_a_proposal(moving: MovingLabels) -> None:
+    moving.move("a", torch.tensor([0, 1]), torch.tensor([math.nan, 3.0]), 1)
+    assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])
+
+
+def test_restore_brings_labels_back(moving: MovingLabels, made_up: Callable[..., Dataset]) -> None:
+    moving.move("l", torch.tensor([1]), torch.tensor([0.0]), 2)
+    other = MovingLabels(labelled(made_up, Y), small())
+    other.restore(moving.state())
+    assert all(torch.equal(other.values[m], moving.values[m]) for m in MODALITIES)
+
+
+def own(name: str = "one") -> OwnNetworks:
+    return OwnNetworks(name, lambda: nn.Linear(2, 1), lambda p: torch.optim.Adam(p, lr=0.1))
+
+
+def begun(seed: int, name: str = "one") -> OwnNetworks:
+    networks = own(name)
+    networks.begin(seed, torch.device("cpu"))
+    return networks
+
+
+def test_own_networks_follow_seed_and_name() -> None:
+    first = begun(1).networks.weight
+    torch.manual_seed(99)
+    assert torch.equal(begun(1).networks.weight, first)
+    assert not torch.equal(begun(2).networks.weight, first)
+    assert not torch.equal(begun(1, "other").networks.weight, first)
+
+
+def test_own_networks_begin_once() -> None:
+    networks = begun(1)
+    networks.step([torch.ones(1, 2), torch.ones(1)])
+    moved = networks.networks.weight.clone()
+    networks.begin(1, torch.device("cpu"))
+    assert torch.equal(networks.networks.weight, moved)
+
+
+def test_own_networks_first_step_of_adam_is_its_learning_rate() -> None:
+    networks = begun(1)
+    before = networks.networks.weight.detach().clone()
+    networks.step([torch.tensor([[2.0, -7.0]]), torch.zeros(1)])
+    torch.testing.assert_close(networks.networks.weight - before, torch.tensor([[-0.1, 0.1]]))
+
+
+def test_own_networks_restored_go_on_with_their_optimizer() -> None:
+    whole, resumed = begun(1), own()
+    gradients = [torch.tensor([[2.0, -7.0]]), torch.ones(1)]
+    whole.step(gradients)
+    resumed.restore(copy.deepcopy(whole.state()))
+    resumed.begin(5, torch.device("cpu"))
+    for networks in (whole, resumed):
+        networks.step([-0.5 * gradient for gradient in gradients])
+    assert torch.equal(whole.networks.weight, resumed.networks.weight)

@@ -1,0 +1,197 @@
+"""SUGRM's shifts by hand, and where features must lie for them to move labels the right way."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from label_cases import Given, batch_of, labelled, reps_of
+from small import small
+from torch import Tensor
+
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.models.mug import Representations
+from mugkit.training.label_sources.sugrm import SUGRM, extremes, proximity, shifted
+
+Y = [0.5, 3.0, -1.0, -3.0]
+SIGNED = torch.tensor([3.0, 0.0]), torch.tensor([-3.0, 0.0])
+HP = small()
+
+
+class Train:
+    """All that a source asks of the training split when it begins."""
+
+    device = torch.device("cpu")
+
+
+def begun(made_up: Callable[..., Dataset], y: list[float] = Y) -> SUGRM:
+    source = SUGRM(labelled(made_up, y), HP)
+    source.begin_epoch(Train(), 0, 1)
+    return source
+
+
+def random_reps(count: int, seed: int = 0) -> Representations:
+    draw = torch.Generator().manual_seed(seed)
+    return Representations(
+        {m: torch.randn(count, 4, generator=draw) for m in MODALITIES}, torch.randn(count, 4, generator=draw)
+    )
+
+
+# --- the shift
+
+
+def test_proximity_by_hand() -> None:
+    assert proximity(torch.tensor([[3.0, 8.0], [-3.0, 8.0]]), *SIGNED).tolist() == pytest.approx([0.8, 1.25])
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ([3.0, 6.0], 0.5 + 1.5),  # two away, of D = 8: 6·2/8; r = 6/√72 < 0.8: up
+        ([-3.0, 8.0], 0.5 - 4.5),  # six away; r = 10/8 > 0.8: down
+        ([3.0, -3.0], 0.5 + 6.0),  # eleven away count as D
+        ([3.0, 8.0], 0.5),  # where the fusion is
+    ],
+)
+def test_shifted_by_hand(features: list[float], expected: float) -> None:
+    fused = torch.tensor([[3.0, 8.0]])
+    made = shifted(torch.tensor([0.5]), fused, torch.tensor([features]), SIGNED, torch.tensor(8.0), 3.0)
+    assert made.tolist() == pytest.approx([expected])
+
+
+def test_shifted_scales_with_rho() -> None:
+    given = torch.tensor([0.5]), torch.tensor([[3.0, 8.0]]), torch.tensor([[3.0, 6.0]]), SIGNED, torch.tensor(8.0)
+    assert shifted(*given, 1.0).tolist() == pytest.approx([0.5 + 0.5])
+
+
+def test_shifted_at_both_centres_is_finite() -> None:
+    fused = torch.stack(SIGNED)
+    assert torch.isfinite(shifted(torch.zeros(2), fused, fused.flip(0), SIGNED, torch.tensor(6.0), 3.0)).all()
+
+
+def test_extremes_are_the_largest_labels() -> None:
+    high, low = extremes(torch.tensor([3.0, 2.9, -3.0, 3.0, 0.0]), 3.0)
+    assert high.tolist() == [True, False, False, True, False]
+    assert low.tolist() == [False, False, True, False, False]
+
+
+def test_extremes_without_largest_labels_are_the_outermost_twentieth() -> None:
+    labels = torch.linspace(-2, 2, 101)
+    high, low = extremes(labels, 3.0)
+    assert high.nonzero().flatten().tolist() == [95, 96, 97, 98, 99, 100]
+    assert low.nonzero().flatten().tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_extremes_side_by_side() -> None:
+    high, low = extremes(torch.tensor([3.0, 1.0, 0.0, -1.0, -2.0]), 3.0)
+    assert (high.tolist(), low.tolist()) == ([True, *[False] * 4], [*[False] * 4, True])
+
+
+def test_labels_by_hand(made_up: Callable[..., Dataset]) -> None:
+    # C⁺ = (3, 0) and C⁻ = (−3, 0) over all clips, D = 8 between clips 1 and 3, which are labelled 3 and −3.
+    source = begun(made_up)
+    source.fused = torch.tensor([[2.0, 0.0], [4.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]])
+    seen = {
+        "m": torch.tensor([[3.0, 8.0]]),
+        "l": torch.tensor([[3.0, 6.0]]),
+        "a": torch.tensor([[-3.0, 8.0]]),
+        "v": torch.tensor([[3.0, -3.0]]),
+    }
+    source._generate(seen, batch_of([0], source.y), 1)
+    expected = {"l": 0.5 / 3 + 2 / 3 * 2.0, "a": 0.5 / 3 - 2 / 3 * 3.0, "v": 0.5 / 3 + 2 / 3 * 3.0}
+    for m in MODALITIES:
+        assert source.values[m].tolist() == pytest.approx([expected[m], *Y[1:]])
+
+
+@pytest.mark.parametrize("y", [[1.0, 3.0, 0.0, 2.0], [-1.0, -3.0, -0.5, -2.0]])
+def test_one_class_alone_moves_nothing(made_up: Callable[..., Dataset], y: list[float]) -> None:
+    source = begun(made_up, y)
+    for epoch in (0, 1):
+        source.after_step(Given(), random_reps(4, epoch), batch_of([0, 1, 2, 3], source.y), epoch)
+    assert all(source.values[m].tolist() == y for m in MODALITIES)
+
+
+def test_extremes_on_one_spot_move_nothing(made_up: Callable[..., Dataset]) -> None:
+    source = begun(made_up)
+    source.fused = torch.zeros(4, 2)  # D = 0
+    seen = {m: torch.tensor([[float(i), 1.0]]) for i, m in enumerate("mlav")}
+    source._generate(seen, batch_of([0], source.y), 1)
+    assert all(source.values[m].tolist() == Y for m in MODALITIES)
+
+
+# --- epoch by epoch
+
+
+def test_first_epoch_leaves_labels_and_later_ones_move_them(made_up: Callable[..., Dataset]) -> None:
+    source = begun(made_up)
+    batch = batch_of([0, 1, 2, 3], source.y)
+    source.after_step(Given(), random_reps(4), batch, 0)
+    assert all(source.values[m].tolist() == Y for m in MODALITIES)
+    assert source.fused.any(dim=1).all()
+    source.after_step(Given(), random_reps(4, 1), batch, 1)
+    for m in MODALITIES:
+        assert source.values[m].tolist() != Y
+        assert (source.values[m].abs() <= 3).all()
+
+
+def test_restored_goes_on_as_before(made_up: Callable[..., Dataset]) -> None:
+    whole, batch = begun(made_up), batch_of([0, 1, 2, 3], torch.tensor(Y))
+    whole.after_step(Given(), random_reps(4), batch, 0)
+    resumed = SUGRM(labelled(made_up, Y), HP)
+    resumed.restore(copy.deepcopy(whole.state()))
+    for source in (whole, resumed):
+        source.begin_epoch(Train(), 1, 7)
+        source.after_step(Given(), random_reps(4, 1), batch, 1)
+        source.after_step(Given(), random_reps(4, 2), batch, 1)
+    assert all(torch.equal(whole.values[m], resumed.values[m]) for m in MODALITIES)
+    assert torch.equal(whole.fused, resumed.fused)
+
+
+def correlation(x: Tensor, y: Tensor) -> float:
+    return torch.corrcoef(torch.stack([x, y]))[0, 1].item()
+
+
+def moved(made_up: Callable[..., Dataset], place: Tensor) -> tuple[SUGRM, dict[str, Tensor]]:
+    """Six epochs on features that tell sentiments without error, and the sentiments.
+
+    The fusion says y along the first of four axes. Each modality says its own sentiment, about as much its own as y's,
+    along the same axis, and all modalities lie `place` away from there.
+    """
+    draw = torch.Generator().manual_seed(0)
+    y = torch.linspace(-3, 3, 61)
+    true = {m: (0.7 * y + torch.randn(61, generator=draw)).clamp(-3, 3) for m in MODALITIES}
+
+    def along(sentiment: Tensor) -> Tensor:
+        return sentiment[:, None] * torch.eye(4)[0]
+
+    reps = reps_of({"m": along(y).tolist(), **{m: (along(true[m]) + place).tolist() for m in MODALITIES}})
+    source = begun(made_up, y.tolist())
+    for epoch in range(6):
+        source.after_step(Given(), reps, batch_of(list(range(61)), source.y), epoch)
+    return source, true
+
+
+def test_separable_features_in_the_fusions_place_move_labels_to_the_truth(made_up: Callable[..., Dataset]) -> None:
+    source, true = moved(made_up, torch.zeros(4))
+    for m in MODALITIES:
+        between = (source.y.abs() < 1.5) & (true[m].abs() < 1.5)  # the centres lie at ±1.5
+        assert between.sum() > 15
+        # After n = 2 to 6, (1·2·3·4·5)/(3·4·5·6·7) of the way from y is left.
+        expected = true[m] + (source.y - true[m]) * 2 / 42
+        torch.testing.assert_close(source.values[m][between], expected[between], rtol=0, atol=1e-4)
+
+
+def test_beyond_a_centre_weaker_features_count_as_stronger(made_up: Callable[..., Dataset]) -> None:
+    source, true = moved(made_up, torch.zeros(4))
+    weaker = (source.y > 2) & (true["l"] > 1.6) & (true["l"] < source.y)
+    assert weaker.any()
+    assert (source.values["l"] > source.y)[weaker].all()
+
+
+def test_the_same_features_in_a_place_of_their_own_turn_labels_round(made_up: Callable[..., Dataset]) -> None:
+    source, true = moved(made_up, torch.tensor([0.0, 30.0, 0.0, 0.0]))  # as far from either class
+    for m in MODALITIES:
+        assert correlation(source.values[m], true[m]) < -0.4
+        assert correlation(source.values[m], source.y) < -0.8

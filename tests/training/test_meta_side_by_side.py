@@ -1,0 +1,106 @@
+"""Stage 2 in several processes: the same bytes as in one, whatever ends it in between."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
+from pathlib import Path
+
+import pytest
+from small import StopAt, hashes
+from stages.test_meta import config, saved
+
+from mugkit import pools
+from mugkit.config import MetaLearning
+from mugkit.threads import cpu_threads
+from mugkit.training import meta
+from mugkit.training.checkpoint import Checkpoint
+from mugkit.training.divergence import NotFinite
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def two_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(meta, "WORTH", 0)
+    processes = pools.processes
+    with cpu_threads(2):
+        yield
+    pools.shutdown_now(processes(2))
+
+
+def learn(folder: Path, settings: MetaLearning | None = None, checkpoint: Checkpoint | None = None) -> dict[str, str]:
+    folder.mkdir()
+    meta.meta_learn(saved(40), settings or config(), 3.0, 1111, folder, checkpoint)
+    return hashes(folder)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> dict[str, str]:
+    """What one process makes, one modality after the other."""
+    with cpu_threads(1):
+        return learn(tmp_path / "alone")
+
+
+def test_side_by_side_equals_one_after_the_other(tmp_path: Path, alone: dict[str, str]) -> None:
+    assert learn(tmp_path / "together") == alone
+
+
+def test_side_by_side_below_what_is_worth_it_starts_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meta, "WORTH", 10**9)
+    monkeypatch.setattr(pools, "processes", None)  # calling it fails
+    learn(tmp_path / "alone")
+
+
+def test_side_by_side_fault_names_modality_and_clips(tmp_path: Path) -> None:
+    with pytest.raises(NotFinite) as caught:
+        learn(tmp_path / "fault", config(alpha=1e38))
+    assert "labels' network" in caught.value.what
+    assert caught.value.clips
+
+
+def test_side_by_side_interrupted_then_resumed_equals_uninterrupted(tmp_path: Path, alone: dict[str, str]) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
+    stop = StopAt(meta.ModalityMetaTrainer.record_epoch, 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meta.ModalityMetaTrainer, "record_epoch", lambda *given: stop(*given))
+        with pytest.raises(KeyboardInterrupt):
+            learn(tmp_path / "stopped", checkpoint=checkpoint)
+    assert list(tmp_path.glob("*-checkpoint.pt"))
+    assert learn(tmp_path / "resumed", checkpoint=checkpoint) == alone
+
+
+def kills(patch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
+    """Kills all workers before some of the epochs are handed out, counted from 1."""
+    original, count = meta.packed, itertools.count(1)
+
+    def packed(learning: meta.ModalityMetaTrainer) -> bytes:
+        if when(next(count)):
+            for worker in list(pools.processes(2)._processes or {}):
+                with contextlib.suppress(ProcessLookupError):  # killed at the call before
+                    os.kill(worker, signal.SIGKILL)
+        return original(learning)
+
+    patch.setattr(meta, "packed", packed)
+
+
+def test_side_by_side_lost_worker_is_replaced(
+    tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kills(monkeypatch, lambda call: call == 6)
+    assert learn(tmp_path / "lost") == alone
+
+
+def test_side_by_side_workers_always_lost_is_told_and_the_rest_is_resumed(
+    tmp_path: Path, alone: dict[str, str]
+) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
+    with pytest.MonkeyPatch.context() as patch:
+        kills(patch, lambda call: call >= 6)
+        with pytest.raises(BrokenExecutor):
+            learn(tmp_path / "lost", checkpoint=checkpoint)
+    assert learn(tmp_path / "resumed", checkpoint=checkpoint) == alone

@@ -1,0 +1,233 @@
+"""What all systems share of training: early stopping by hand, resuming, and that the test split is no argument."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from small import bag_of_words, small
+from torch import Tensor, nn
+
+from mugkit.config import Hyperparameters
+from mugkit.data import text
+from mugkit.data.batch import Batch
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import Dataset
+from mugkit.experiments.store import read_result
+from mugkit.models.losses import l1
+from mugkit.models.mug import build
+from mugkit.training import trainer
+from mugkit.training.checkpoint import Checkpoint
+from mugkit.training.joint import JointObjective
+from mugkit.training.label_sources.source import NoLabels
+from mugkit.training.trainer import EarlyStop, Objective, Result
+
+HP = small()
+
+
+@pytest.fixture(autouse=True)
+def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+
+
+@pytest.fixture(scope="module")
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((40, 10, 12))
+
+
+def test_predict_is_every_clip_in_order_without_dropout(dataset: Dataset) -> None:
+    config = dataclasses.replace(HP.network, dropout=0.5)
+    clips = ClipLoader(dataset.test, config)
+    network = build(config, dataset.dims, clips.text_width).train()
+    predictions = trainer.predict(network, clips, batch_size=5)
+    alone = [network(clips.batch(torch.tensor([i]))).item() for i in range(12)]
+    np.testing.assert_allclose(predictions, alone, rtol=1e-5)
+
+
+# --- early stopping
+
+
+def stop_after(losses: list[float], patience: int = 8) -> tuple[int, EarlyStop]:
+    """How many epochs run, and what the stop remembers; the weights are set to the epoch's number."""
+    stop, layer = EarlyStop(patience), nn.Linear(1, 1)
+    for epoch, loss in enumerate(losses):
+        nn.init.constant_(layer.weight, epoch)
+        if not stop.better(loss, epoch, layer):
+            return epoch + 1, stop
+    return len(losses), stop
+
+
+def test_early_stop_after_more_than_eight_epochs_without_decrease() -> None:
+    # Best at epoch 1. Epochs 2–9 are the eight that are allowed; epoch 10 is one over.
+    ran, stop = stop_after([1.0, 0.5, *[0.6] * 20])
+    assert (ran, stop.best_epoch, stop.best) == (11, 1, 0.5)
+
+
+def test_early_stop_improvement_at_last_moment_starts_again() -> None:
+    ran, stop = stop_after([0.5, *[0.6] * 8, 0.4, *[0.6] * 20])
+    assert (ran, stop.best_epoch) == (9 + 1 + 9, 9)
+
+
+def test_early_stop_equal_loss_is_no_decrease() -> None:
+    ran, stop = stop_after([0.5] * 30)
+    assert (ran, stop.best_epoch) == (10, 0)
+
+
+def test_early_stop_keeps_a_copy_of_best_weights() -> None:
+    _, stop = stop_after([3.0, 2.0, 1.0, 5.0, 5.0])
+    assert stop.weights["weight"].item() == 2  # the layer itself went on to 4
+
+
+@pytest.mark.parametrize(("patience", "ran"), [(0, 2), (1, 3), (8, 10)])
+def test_early_stop_patience(patience: int, ran: int) -> None:
+    assert stop_after([0.5] * 30, patience)[0] == ran
+
+
+def test_early_stop_restored_goes_on_as_before() -> None:
+    _, whole = stop_after([1.0, 0.5, 0.7, 0.7, 0.4])
+    _, first = stop_after([1.0, 0.5, 0.7])
+    second = EarlyStop(8)
+    second.restore(first.state())
+    assert (second.best, second.best_epoch, second.waited) == (0.5, 1, 1)
+    layer = nn.Linear(1, 1)
+    assert second.better(0.7, 3, layer)
+    assert second.better(0.4, 4, layer)
+    assert (second.best, second.best_epoch, second.waited) == (whole.best, whole.best_epoch, whole.waited)
+
+
+def fit_with(
+    dataset: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    losses: list[float],
+    hp: Hyperparameters,
+    checkpoint: Checkpoint | None = None,
+) -> tuple[EarlyStop, list[dict[str, Any]]]:
+    """`fit` where epochs are void and validation losses are given; when these run out, StopIteration."""
+    given = iter(losses)
+    monkeypatch.setattr(trainer, "train_epoch", lambda *_: 0.0)
+    monkeypatch.setattr(trainer, "predict", lambda _, clips: clips.split.labels + next(given))
+    clips = ClipLoader(dataset.train, hp.network)
+    network = build(hp.network, dataset.dims, clips.text_width)
+    objective = JointObjective(network, NoLabels(), 0.0)
+    return trainer.fit(
+        network, objective, clips, ClipLoader(dataset.valid, hp.network), hp, 1, checkpoint or Checkpoint()
+    )
+
+
+def test_fit_stops_as_worked_out_by_hand(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, history = fit_with(dataset, monkeypatch, [1.0, -0.5, *[0.75] * 50], small(max_epochs=50))
+    assert (len(history), stop.best_epoch) == (11, 1)
+    assert [row["valid"] for row in history] == pytest.approx([1.0, 0.5, *[0.75] * 9], rel=1e-6)
+
+
+def test_fit_never_exceeds_max_epochs(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    falling = [1 / (epoch + 1) for epoch in range(50)]
+    stop, history = fit_with(dataset, monkeypatch, falling, small(max_epochs=7))
+    assert (len(history), stop.best_epoch) == (7, 6)
+
+
+def test_fit_takes_no_test_split() -> None:
+    parameters = inspect.signature(trainer.fit).parameters
+    assert list(parameters) == ["network", "objective", "train", "valid", "hp", "seed", "checkpoint"]
+
+
+@pytest.mark.parametrize("before", [2, 3, 10, 11])  # 11: interrupted when all was done but the saving
+def test_fit_resumed_remembers_best_epoch_and_patience(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    losses, checkpoint, hp = [1.0, 0.5, *[0.75] * 9], Checkpoint(tmp_path / "checkpoint.pt"), small(max_epochs=50)
+    if before < 11:
+        with pytest.raises(StopIteration):
+            fit_with(dataset, monkeypatch, losses[:before], hp, checkpoint)
+    else:
+        fit_with(dataset, monkeypatch, losses, hp, checkpoint)
+    stop, history = fit_with(dataset, monkeypatch, losses[before:], hp, checkpoint)
+    assert (len(history), stop.best_epoch, stop.best) == (11, 1, pytest.approx(0.5))
+    assert [row["epoch"] for row in history] == list(range(11))
+
+
+def test_save_result_undefined_metric_is_null(tmp_path: Path) -> None:
+    result = Result({"MAE": 1.0, "Corr": float("nan")}, {"MAE": 2.0}, 3, [{"epoch": 0, "valid": 0.5}])
+    trainer.save_result(tmp_path, result)
+    assert json.loads((tmp_path / "result.json").read_text()) == {
+        "metrics": {"MAE": 1.0, "Corr": None},
+        "valid_metrics": {"MAE": 2.0},
+        "best_epoch": 3,
+        "history": [{"epoch": 0, "valid": 0.5}],
+    }
+    assert read_result(tmp_path)["best_epoch"] == 3
+
+
+# --- an objective's hooks
+
+
+class Noted(Objective):
+    """Notes every call; its state is how often each was made."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network, self.calls = network, []
+
+    def note(self, name: str, epoch: int) -> None:
+        self.calls.append(f"{name} {epoch}")
+
+    def loss(self, batch: Batch, epoch: int) -> Tensor:
+        self.note("loss", epoch)
+        return l1(self.network(batch), batch.labels)
+
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
+        assert (train.split.name, seed) == ("train", 1)
+        self.note("begin", epoch)
+
+    def before_step(self, batch: Batch, epoch: int) -> None:
+        self.note("before", epoch)
+
+    def after_step(self, batch: Batch, epoch: int) -> None:
+        self.note("after", epoch)
+
+    def finish(self, folder: Path) -> None:
+        (folder / "finished.txt").write_text(str(len(self.calls)))
+
+    def state(self) -> dict[str, Any]:
+        return {"calls": self.calls}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.calls = state["calls"]
+
+
+def noted(dataset: Dataset, folder: Path, hp: Hyperparameters, checkpoint: Checkpoint | None = None) -> list[str]:
+    made: list[Noted] = []
+
+    def make(train: ClipLoader) -> tuple[nn.Module, Objective]:
+        network = build(hp.network, dataset.dims, train.text_width)
+        made.append(Noted(network))
+        return network, made[0]
+
+    folder.mkdir(exist_ok=True)
+    trainer.train_and_test(dataset, hp, make, 1, folder, checkpoint)
+    return made[0].calls
+
+
+def test_objective_is_told_of_epochs_and_steps_in_order(dataset: Dataset, tmp_path: Path) -> None:
+    calls = noted(dataset, tmp_path / "run", small(max_epochs=2))
+    assert calls == [f"{name} {e}" for e in (0, 1) for name in ("begin", *["before", "loss", "after"] * 3)]
+    assert (tmp_path / "run" / "finished.txt").read_text() == "20"
+
+
+def test_objective_resumed_takes_its_state_back(dataset: Dataset, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
+    noted(dataset, tmp_path / "first", small(max_epochs=1), checkpoint)
+    calls = noted(dataset, tmp_path / "run", small(max_epochs=2), checkpoint)
+    assert [call for call in calls if call.startswith("begin")] == ["begin 0", "begin 1"]
+    assert len(calls) == 20
+
+
+def test_objective_without_loss_is_told_so() -> None:
+    with pytest.raises(NotImplementedError):
+        Objective().loss(None, 0)  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ def test_relinked_keeps_links_inside_the_book(tmp_path: Path) -> None:
 
 def test_modules_are_the_public_ones() -> None:
     names = list(book.modules())
-    assert {"mugkit.training.meta", "mugkit.results", "mugkit.evaluation.published"} <= set(names)
+    assert {"mugkit.training.meta", "mugkit.studies", "mugkit.evaluation.published"} <= set(names)
     assert not [name for name in names if "__main__" in name]
     sources = {path for path in (ROOT / "mugkit").rglob("*.py") if not path.name.startswith("_")}
     assert {name.rpartition(".")[2] for name in names} >= {path.stem for path in sources}
@@ -150,9 +150,9 @@ def outputs(path: Path) -> list[nbformat.NotebookNode]:
 
 
 def test_book_documents_functions_with_the_shapes_of_their_tensors(built: Path) -> None:
-    page = (built / "api" / "mugkit.stages.html").read_text(encoding="utf-8")
+    page = (built / "api" / "mugkit.training.html").read_text(encoding="utf-8")
     assert 'id="mugkit.training.meta.meta_learn"' in page
-    losses = (built / "api" / "mugkit.nets.html").read_text(encoding="utf-8")
+    losses = (built / "api" / "mugkit.models.html").read_text(encoding="utf-8")
     text = html.unescape(re.sub(r"<[^>]+>", "", losses))
     assert "l1(prediction: Float[Tensor, 'batch'], target: Float[Tensor, 'batch']) → Float[Tensor, '']" in text
 
@@ -166,7 +166,7 @@ def test_book_pages_name_no_address_that_is_loaded_from_a_network(built: Path) -
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize(
-    "name", ["index", "readme", "notebooks/05_stage2_meta_learning", "data_prep/README", "api/mugkit.results"]
+    "name", ["index", "readme", "notebooks/05_stage2_meta_learning", "data_prep/README", "api/mugkit.studies"]
 )
 def test_browser_shows_the_page(name: str, size: tuple[int, int], built: Path, chromium: Browser) -> None:
     with visit(chromium, built / f"{name}.html", size) as seen:

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "mugkit"
-MARKED = sorted([*(PACKAGE / "nets").glob("*.py"), *(PACKAGE / "stages").glob("*.py")])
+MARKED = sorted([*(PACKAGE / "models").glob("*.py"), *(PACKAGE / "training").glob("*.py")])
 MARKER = re.compile(r"Eqs?\.\s*(\d+(?:\s*(?:,|–|-|and|or)\s*\d+)*)")
 _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 # Where each equation belongs, read off the paper's sections.
 HOME = {
-    **dict.fromkeys((1, 2, 3, 4, 5, 7, 8, 24, 28), "nets/mug.py"),
-    **dict.fromkeys((10, 11), "nets/losses.py"),
-    **dict.fromkeys((6, 9, 12), "stages/pretrain.py"),
-    **dict.fromkeys((13, 14, 16, 17, 18, 19, 21), "stages/denoising.py"),
-    **dict.fromkeys((15, 20, 22, 23), "stages/meta.py"),
-    **dict.fromkeys(range(25, 28), "stages/joint.py"),
+    **dict.fromkeys((1, 2, 3, 4, 5, 7, 8, 24, 28), "models/mug.py"),
+    **dict.fromkeys((10, 11), "models/losses.py"),
+    **dict.fromkeys((6, 9, 12), "training/pretrain.py"),
+    **dict.fromkeys((13, 14, 16, 17, 18, 19, 21), "training/denoising.py"),
+    **dict.fromkeys((15, 20, 22, 23), "training/meta.py"),
+    **dict.fromkeys(range(25, 28), "training/joint.py"),
 }
 
 

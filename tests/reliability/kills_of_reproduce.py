@@ -21,6 +21,7 @@ from pathlib import Path
 import nbformat
 
 from mugkit import cli, files
+from mugkit.claims import ledger
 from mugkit.reproduction import kernels, precompute, report
 from reliability import processes
 from reliability.kills import SPECS, SYSTEMS, lost
@@ -28,7 +29,7 @@ from reliability.scenario import Outcome, draws, fork, wait
 
 KERNEL = "ipykernel_launcher"
 LIMIT = 300.0  # seconds for one start of the command
-PRELOADED = (kernels, claims, report)  # once here, not seconds in every start: the command is a fork
+PRELOADED = (kernels, ledger, report)  # once here, not seconds in every start: the command is a fork
 PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
 COMPUTES = (
     PARAMETERS,

@@ -278,7 +278,7 @@ def test_code_fingerprint_changes_with_code_that_decides_numbers(
     assert fingerprint(root, monkeypatch) != before
 
 
-@pytest.mark.parametrize("name", ["engine/scheduler.py", "errors.py", "paper.py"])
+@pytest.mark.parametrize("name", ["experiments/scheduler.py", "errors.py", "evaluation/published.py"])
 def test_code_fingerprint_ignores_code_that_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -289,11 +289,11 @@ def test_code_fingerprint_ignores_code_that_does_not(
 
 
 def test_code_fingerprint_does_not_depend_on_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fingerprint(copy_package(tmp_path), monkeypatch) == store.code_fingerprint()
+    assert fingerprint(copy_package(tmp_path), monkeypatch) == run_store.code_fingerprint()
 
 
 def test_read_result_without_one_is_user_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"result\.json"):
-        store.read_result(tmp_path)
+        run_store.read_result(tmp_path)
     (tmp_path / "result.json").write_text(json.dumps({"metrics": {}}))
-    assert store.read_result(tmp_path) == {"metrics": {}}
+    assert run_store.read_result(tmp_path) == {"metrics": {}}

@@ -218,9 +218,9 @@ def system(name: str) -> System:
 
 
 def seeds_of(name: str, profile: Profile) -> tuple[int, ...]:
-    """The seeds of a system's rows under a profile: more for those on MUG's networks."""
+    """The seeds of a system's rows under a profile: more for those on MUG's networks and features."""
     wanted = system(name)
-    return profile.seeds if wanted.baseline or wanted.network else profile.seeds + profile.more_seeds
+    return profile.seeds if wanted.baseline or wanted.network or wanted.t5 else profile.seeds + profile.more_seeds
 
 
 def configuration(spec: RunSpec, family: str) -> Hyperparameters:

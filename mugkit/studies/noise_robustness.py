@@ -29,7 +29,7 @@ from mugkit.studies.label_table import Labels
 from mugkit.studies.study import by_setting
 
 SOURCES = ("copy", "ulgm", "mug")
-LEVELS = (0.0, 1.0, 2.0)  # k of `mugkit.experiments.noise`
+LEVELS = (0.0, 2.0)  # k of `mugkit.experiments.noise`
 BINS = (-0.01, 0.01, 0.2, 0.4, 0.6, 2.0)  # of the disagreement, as a share of ρ
 WORDS = {"against_copy": ("closer", "farther"), "test_change": ("better", "worse")}
 ENDS = ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")

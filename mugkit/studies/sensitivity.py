@@ -38,6 +38,14 @@ def _if_text_is_trained(hp: Hyperparameters, profile: Profile) -> str:
     return "the text encoder is frozen, so it has no learning rate" if hp.network.freeze_text else ""
 
 
+def _if_not_searched(hp: Hyperparameters, profile: Profile) -> str:
+    return "chosen on validation here, so no assumption (notebook 12)" if profile.light else ""
+
+
+def _if_general(hp: Hyperparameters, profile: Profile) -> str:
+    return "a setting of any network, not MUG's own; profile paper tries it" if profile.light else ""
+
+
 def _if_time_allows(hp: Hyperparameters, profile: Profile) -> str:
     """Measured under `quick`: 3.2 s of processor time an epoch of stage 2 in place of 0.12."""
     tasks = hp.meta.meta_batch_size
@@ -66,12 +74,12 @@ class Alternative:
 ALTERNATIVES: Mapping[str, Alternative] = {
     "pooling": Alternative(("first", "mean"), "the other of the two ways to make one vector of a sentence"),
     "activation": Alternative(("relu", "tanh"), "the commonest activation; it cannot return negative numbers"),
-    "fusion_width": Alternative((128, 256), "a quarter of the width"),
-    "predictor_shrink": Alternative((1, 2), "predictors without a bottleneck"),
-    "dropout": Alternative((0.2, 0.1), "what multimodal networks of this size commonly use"),
+    "fusion_width": Alternative((128, 256), "a quarter of the width", _if_general),
+    "predictor_shrink": Alternative((1, 2), "predictors without a bottleneck", _if_general),
+    "dropout": Alternative((0.2, 0.1), "what multimodal networks of this size commonly use", _if_not_searched),
     "text_learning_rate": Alternative((5e-5, 2e-5), "Self-MM's rate for BERT beside faster heads", _if_text_is_trained),
-    "weight_decay": Alternative((0.0, 0.01), "none"),
-    "clip_norm": Alternative((10.0, 1.0), "hardly any clipping"),
+    "weight_decay": Alternative((0.0, 0.01), "none", _if_not_searched),
+    "clip_norm": Alternative((10.0, 1.0), "hardly any clipping", _if_general),
     "temperature": Alternative((0.5, 0.1), "softer: many negatives count alike"),
     "contrastive_gradient_scope": Alternative(("projection", "network"), "Eq. 11 trains the projections only"),
     "mucn_width": Alternative((64, 128), "a narrow MUCN"),

@@ -74,10 +74,10 @@ def made_run(dataset: Dataset, folder: Path, name: str, seed: int, wrong: float)
 
 def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, Study]) -> None:
     table = robustness.robustness(*made).set_index(["source", "k"])
-    assert table["against_copy_verdict"].loc["mug"].tolist() == ["closer"] * 3
-    assert table["against_copy_verdict"].loc["ulgm"].tolist() == ["no difference above 0.01"] * 3
-    assert table["against_copy_verdict"].loc["copy"].tolist() == [""] * 3
-    assert table["test_change_verdict"].loc["copy"].tolist()[1:] == ["no difference above 0.01", "worse"]
+    assert table["against_copy_verdict"].loc["mug"].tolist() == ["closer"] * 2
+    assert table["against_copy_verdict"].loc["ulgm"].tolist() == ["no difference above 0.01"] * 2
+    assert table["against_copy_verdict"].loc["copy"].tolist() == [""] * 2
+    assert table["test_change_verdict"].loc["copy"].tolist()[1:] == ["worse"]
     assert table.loc[("mug", 2.0), "labels_mean"] == pytest.approx(1.255, abs=1e-5)
     assert table.loc[("mug", 2.0), "against_copy_difference"] == pytest.approx(-1.25, abs=1e-5)
     assert table.loc[("copy", 2.0), "test_change_difference"] == pytest.approx(0.8, abs=1e-5)
@@ -112,7 +112,7 @@ def test_study_runs_every_source_at_every_level(
     assert found.runs.keys() == found.labels.keys() == {(s, k) for s in SOURCES for k in LEVELS}
     copies = {k: found.labels["copy", k]["l"] for k in LEVELS}
     np.testing.assert_allclose(copies[0.0], np.stack([dataset.train.labels] * 2))
-    moved = np.abs(copies[1.0] - copies[0.0]).mean(1)
+    moved = np.abs(copies[2.0] - copies[0.0]).mean(1)
     assert (moved > 0.1).all()
-    assert not np.allclose(copies[1.0][0], copies[1.0][1])  # every seed has a draw of its own
-    assert len({run.folder for group in found.runs.values() for run in group}) == 18
+    assert not np.allclose(copies[2.0][0], copies[2.0][1])  # every seed has a draw of its own
+    assert len({run.folder for group in found.runs.values() for run in group}) == 12

@@ -49,10 +49,14 @@ def test_plan_every_open_choice_has_an_alternative_or_a_reason() -> None:
     values, reasons = sensitivity.plan(NAME, "smoke")
     assert values.keys() | reasons.keys() == set(open_choices().index)
     assert not values.keys() & reasons.keys()
-    assert reasons.keys() == {"text_learning_rate", "gate"}
+    general, searched = {"fusion_width", "predictor_shrink", "clip_norm"}, {"dropout", "weight_decay"}
+    assert reasons.keys() == {"text_learning_rate", "gate"} | general | searched
 
 
-@pytest.mark.parametrize(("field", "reason"), [("text_learning_rate", "frozen"), ("gate", "times as long")])
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [("text_learning_rate", "frozen"), ("gate", "times as long"), ("dropout", "validation"), ("clip_norm", "paper")],
+)
 def test_alternative_that_quick_cannot_try_is_tried_under_paper(field: str, reason: str) -> None:
     one = sensitivity.ALTERNATIVES[field]
     assert reason in one.excluded(hyperparameters("mosi", "quick"), profile("quick"))

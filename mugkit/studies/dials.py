@@ -1,7 +1,7 @@
 """The two dials of `reviews`: what can be read of a stream at each setting of expression, and how far the modalities'
 labels lie apart at each setting of disagreement, beside those of people.
 
-Only labels and frames are drawn; what a network reads takes a training (notebook 14).
+Only labels and frames are drawn; what a network reads takes a training each (`network_reading`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ SIMS, CREMA_D = "CH-SIMS's annotators", "CREMA-D's voters"
 # Valence of the emotions that voters of CREMA-D (Cao et al., IEEE Transactions on Affective Computing 2014) named for
 # a clip's sound or picture alone, against that of those named for the whole clip.
 CREMA_D_AGREEMENT: Mapping[str, float] = {"clips": 7442, "corr(y, y_a)": 0.665, "corr(y, y_v)": 0.944}
+READERS = ("ceiling", "probe", "network")
 MARKERS = {"l": "s", "a": "o", "v": "^"}
 SIZES, SEED = PAPER_SPLITS["reviews"], 2024  # as the default data set is made
 
@@ -59,11 +60,16 @@ def ceiling(labels: Float[np.ndarray, "clips"], noise: float) -> float:
     return float(np.sqrt(variance / np.average(centred**2, weights=counts)))
 
 
-def reading(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> list[dict[str, Any]]:
+def reading(
+    sentences: pd.DataFrame, network: Mapping[str, Mapping[str, float]], sizes: Sequence[int] = SIZES
+) -> list[dict[str, Any]]:
     """A record a setting of expression and a stream, at the default's disagreement.
 
     Keys: `expression`, `modality`, `noise`, `ceiling` (of all clips), and the test correlations of a ridge probe of
-    mean frames that was taught y_m: `probe` with y_m, `with y` with y.
+    mean frames that was taught y_m: `probe` with y_m, `with y` with y; `network`, of a network with y_m.
+
+    Args:
+        network: of `network_reading.correlations`; a setting that is not in it has None.
     """
     records = []
     for expression in EXPRESSION:
@@ -73,7 +79,7 @@ def reading(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> list[dict[
             labels = np.concatenate([split.true_labels[m] for split in dataset.splits.values()]) / dataset.label_scale
             bound = round(ceiling(labels.round(1), noise), 4)
             head = {"expression": expression, "modality": m, "noise": noise, "ceiling": bound}
-            records.append(head | _probed(dataset, m))
+            records.append(head | _probed(dataset, m) | {"network": network.get(expression, {}).get(m)})
     return records
 
 
@@ -86,16 +92,19 @@ def _probed(dataset: Dataset, modality: str) -> dict[str, float]:
 
 
 def reading_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A row a setting: noise, then for each stream the ceiling and the probe's r, then the probe's r with y."""
+    """A row a setting: for each stream the ceiling, and r of a probe and of a network with y_m."""
     rows: dict[str, dict[str, str]] = {}
     for expression in EXPRESSION:
         pair = [record for record in records if record["expression"] == expression]
-        row = {"noise": _noise(expression)}
+        row = rows[f"{expression} ({_noise(expression)})"] = {}
         for record in pair:
             name = MODALITY_NAMES[record["modality"]]
-            row |= {f"{name}, ceiling": f"{record['ceiling']:.2f}", f"{name}, probe": f"{record['probe']:.2f}"}
-        rows[expression] = row | {"the probes, r with y": " / ".join(f"{record['with y']:.2f}" for record in pair)}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression")
+            row |= {f"{name}: {reader}": _two_digits(record[reader]) for reader in READERS}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression (noise)")
+
+
+def _two_digits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _noise(expression: str) -> str:
@@ -175,9 +184,10 @@ def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str
 
 def _reading_lines(axes: Axes, records: Sequence[Mapping[str, Any]], modality: str) -> None:
     color, marker, name = MODALITY_COLORS[modality], MARKERS[modality], MODALITY_NAMES[modality]
-    most, read = ([record[key] for record in records] for key in ("ceiling", "probe"))
+    most, probed, read = ([record[reader] for record in records] for reader in READERS)
     axes.plot(most, "--", color=color, marker=marker, mfc="white", label=f"{name}: any reader at most")
-    axes.plot(read, "-", color=color, marker=marker, label=f"{name}: ridge on mean frames")
+    axes.plot(probed, "-", color=color, marker=marker, label=f"{name}: ridge on mean frames")
+    axes.plot([np.nan if r is None else r for r in read], ":", color=color, marker=marker, label=f"{name}: a network")
     axes.set_xticks(range(len(EXPRESSION)), [f"{setting}\n{_noise(setting)}" for setting in EXPRESSION])
     axes.legend(loc="lower left")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -25,7 +26,7 @@ def sentences() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def records(sentences: pd.DataFrame) -> list[dict[str, Any]]:
-    return dials.reading(sentences, sizes=SIZES)
+    return dials.reading(sentences, {"vivid": {"a": 0.75, "v": 0.5}}, sizes=SIZES)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,10 @@ def test_tables_are_narrow_and_hold_the_numbers(
 ) -> None:
     read, apart = dials.reading_table(records), dials.apart_table(found)
     assert [len(table.columns) + 1 for table in (read, apart)] == [7, 7]
-    assert read.loc["faint", ["noise", "visual, probe"]].tolist() == ["2.5 / 3.0", f"{records[-1]['probe']:.2f}"]
+    assert read.loc["faint (2.5 / 3.0)", ["visual: probe", "visual: network"]].tolist() == [
+        f"{records[-1]['probe']:.2f}", "–"
+    ]  # fmt: skip
+    assert read.loc["vivid (0.3)", "acoustic: network"] == "0.75"
     assert apart.loc[dials.CREMA_D].tolist() == ["7,442", "–", "0.67", "0.94", "–", "–"]
     assert apart.loc[dials.SIMS, "opposite sign"] == "8% / 6% / 7%"
 
@@ -90,8 +94,9 @@ def test_tables_are_narrow_and_hold_the_numbers(
 def test_figure_shows_every_number(records: list[dict[str, Any]], found: dict[str, dict[str, float]]) -> None:
     left, right = dials.figure(records, found).axes
     lines = [list(line.get_ydata()) for line in left.lines]
-    expected = [[one[key] for one in records if one["modality"] == m] for m in "av" for key in ("ceiling", "probe")]
-    assert lines == expected
+    for number, (m, reader) in enumerate(itertools.product("av", dials.READERS)):
+        shown = [np.nan if one[reader] is None else one[reader] for one in records if one["modality"] == m]
+        np.testing.assert_array_equal(lines[number], shown)
     dots = [len(dots.get_offsets()) for dots in right.collections]
     assert dots == [3, 4, 4]  # nobody judged the words of CREMA-D
 

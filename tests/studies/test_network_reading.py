@@ -1,0 +1,59 @@
+"""What a network reads of one modality: the predictors of Eq. 24, from a run's stored weights, against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from small import bag_of_words
+
+from mugkit import files
+from mugkit.config import RunSpec
+from mugkit.data import store, text
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.experiments import experiment
+from mugkit.experiments.registry import Experiment
+from mugkit.studies import network_reading
+from mugkit.training.trainer import predict
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Experiment:
+    experiment._dataset.cache_clear()
+    made = made_up((24, 8, 8), name="made-up")
+    store.save(made, files.data_home() / "made-up")
+    monkeypatch.setattr(text, "_encode", bag_of_words)
+    return experiment.work(RunSpec("mug-true-labels", "made-up", 1111, "smoke"))
+
+
+def test_predictions_are_those_of_the_trained_network_clip_by_clip(
+    work: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network that was trained is caught as it is saved, and asked one clip at a time."""
+    caught = {}
+    save = network_reading.load_model
+
+    def load(network: torch.nn.Module, path: object) -> None:
+        save(network, path)
+        caught["network"] = network
+
+    monkeypatch.setattr(network_reading, "load_model", load)
+    found = network_reading.unimodal_predictions(work)
+    network, clips = caught["network"], ClipLoader(work.dataset.test, work.hp.network)
+    for batch in clips.by_length(1):
+        alone = network.predict_unimodal(network.represent(batch).unimodal)
+        for m in MODALITIES:
+            assert found[m][batch.index] == pytest.approx(alone[m].detach().numpy(), abs=1e-5)
+    errors = np.abs(predict(network, clips) - work.dataset.test.labels)
+    assert experiment.run(work.spec).metrics["MAE"] == pytest.approx(errors.mean(), abs=1e-4)  # the run's weights
+
+
+def test_correlations_are_with_the_true_labels_of_each_modality(work: Experiment) -> None:
+    read = network_reading.unimodal_predictions(work)
+    found = network_reading._against_truth(work)
+    for m in MODALITIES:
+        expected = np.corrcoef(read[m], work.dataset.test.true_labels[m])[0, 1]
+        assert found[m] == pytest.approx(expected, abs=1e-3)

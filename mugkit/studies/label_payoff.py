@@ -56,12 +56,7 @@ class Setting(NamedTuple):
         return Dials(self.expression, self.disagreement)
 
 
-# Where modalities agree as CH-SIMS's do, every other expression: a setting costs as much as a table's system.
-SETTINGS = tuple(
-    Setting(expression, disagreement)
-    for disagreement, every in (("strong", 1), ("sims", 2))
-    for expression in list(simulate.EXPRESSION)[::every]
-)
+SETTINGS = tuple(Setting(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for e in simulate.EXPRESSION)
 
 
 def settings(profile: str) -> tuple[Setting, ...]:

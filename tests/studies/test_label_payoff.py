@@ -29,7 +29,7 @@ def rows(**place: Any) -> list[dict[str, Any]]:
 
 
 def test_the_map_has_every_setting_once_and_the_default_first_column() -> None:
-    assert len(set(SETTINGS)) == len(SETTINGS) == 8
+    assert len(set(SETTINGS)) == len(SETTINGS) == 10
     assert SETTINGS[0] == Setting("vivid", "strong")
     assert Setting("vivid", "strong").dials.stored_as == "reviews"
     assert Setting("faint", "sims").dials.stored_as == "reviews-faint-sims"

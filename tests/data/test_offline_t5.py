@@ -158,19 +158,11 @@ def test_encoder_to_convert_names_the_extra_without_onnx(monkeypatch: pytest.Mon
 
 # --- the package's T5
 
-POSITIVE = (
-    "good",
-    "great",
-    "wonderful",
-    "excellent",
-    "lovely",
-    "brilliant",
-    "superb",
-    "delightful",
-    "charming",
-    "moving",
-)
-NEGATIVE = ("bad", "awful", "terrible", "boring", "horrible", "stupid", "weak", "annoying", "tedious", "dreadful")
+POSITIVE = [
+    *("good", "great", "wonderful", "excellent", "lovely"),
+    *("brilliant", "superb", "delightful", "charming", "moving"),
+]
+NEGATIVE = [*("bad", "awful", "terrible", "boring", "horrible"), *("stupid", "weak", "annoying", "tedious", "dreadful")]
 FRAMES = ("The film is {} .", "What a {} story !", "I found the cast {} .", "It was {} from start to end .")
 
 
@@ -262,16 +254,8 @@ def test_package_tokenizer_equals_tokenizers_library(offline: None) -> None:
     lines = ["An unwatchable mess !", "", "Décor  &  cast", "so boring " * 99]
     ids = text.tokenize(encoders.load_tokenizer(NAME), lines)
     assert ids == [reference.encode(line).ids for line in lines]
-    assert [reference.id_to_token(token) for token in ids[0]] == [
-        "▁An",
-        "▁un",
-        "watch",
-        "able",
-        "▁mess",
-        "▁",
-        "!",
-        "</s>",
-    ]
+    pieces = [reference.id_to_token(token) for token in ids[0]]
+    assert pieces == ["▁An", "▁un", "watch", "able", "▁mess", "▁", "!", "</s>"]
     assert len(ids[3]) == text.MAX_TOKENS
 
 

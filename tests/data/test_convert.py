@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from features import covarep
 from made_up import make_dataset
 
 from mugkit import files
@@ -68,13 +69,7 @@ def test_caption_and_caveats_say_what_it_is(prepared: Dataset) -> None:
     assert not any("not known for certain" in caveat for caveat in mine.about["caveats"])
 
 
-# The names that the SDK's author gives for COVAREP, and for Facet 4.1 without the frame's time.
-COVAREP_NAMES = [
-    *("F0", "VUV", "NAQ", "QOQ", "H1H2", "PSP", "MDQ", "peakSlope", "Rd", "Rd_conf", "creak"),
-    *(f"MCEP_{k}" for k in range(25)),
-    *(f"HMPDM_{k}" for k in range(25)),
-    *(f"HMPDD_{k}" for k in range(13)),
-]
+# The names that the SDK's author gives for Facet 4.1, without the frame's time; COVAREP's are `covarep.COLUMNS`.
 EMOTIONS = (
     *("anger", "contempt", "disgust", "joy", "fear", "negative", "neutral", "positive", "sadness"),
     *("surprise", "confusion", "frustration"),
@@ -89,8 +84,8 @@ FACET_NAMES = [
 
 
 def test_the_lists_are_as_published() -> None:
-    assert (len(COVAREP_NAMES), len(FACET_NAMES)) == (74, 47)
-    assert [COVAREP_NAMES[k] for k in COVAREP_5] == ["VUV", "QOQ", "MDQ", "MCEP_14", "HMPDM_24"]
+    assert (len(covarep.COLUMNS), len(FACET_NAMES)) == (74, 47)
+    assert [covarep.COLUMNS[k] for k in COVAREP_5] == ["VUV", "QOQ", "MDQ", "MCEP_14", "HMPDM_24"]
     evidence = [f"{emotion} evidence" for emotion in ["contempt", "neutral", "positive", "sadness", "confusion"]]
     intensity = [
         f"{emotion} intensity" for emotion in ["contempt", "fear", "negative", "neutral", "sadness", "surprise"]

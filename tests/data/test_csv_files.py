@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from mugkit.data import csv_files
+from mugkit.data import table as table_files
 from mugkit.data.agreement import agreement
 
 ROWS = [
@@ -118,7 +119,7 @@ def test_quoted_cells_may_hold_separators(tmp_path: Path) -> None:
 )
 def test_tables_are_recognised(name: str, content: bytes, known: bool, tmp_path: Path) -> None:
     (path := tmp_path / name).write_bytes(content)
-    assert csv_files.recognises(path) is known
+    assert table_files.recognises(path) is known
 
 
 def test_folds_are_read_from_tables_and_json(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from held_files import VIDEOS, dump, misa, mmsa, mult, sequence
-from made_up import make_dataset
+from made_up import changed, make_dataset
 
 from mugkit import doctor, files
+from mugkit.data import disk, reviews, sources, store
 from mugkit.data import prepare as preparing
-from mugkit.data import reviews, sources, store
 from mugkit.data.prepare import (
     describe,
     describe_briefly,
@@ -26,7 +26,7 @@ from mugkit.data.prepare import (
     describe_true_labels,
     prepare,
 )
-from mugkit.data.schema import SPLITS, Dataset
+from mugkit.data.schema import SPLITS, Dataset, RaggedFrames
 from mugkit.errors import UserError
 
 
@@ -266,11 +266,9 @@ def test_frames_are_aligned_to_words_on_demand(tmp_path: Path) -> None:
 
 
 def test_splits_are_described_by_numbers_worked_out_by_hand(dataset: Dataset) -> None:
-    train = dataclasses.replace(
-        dataset.train, labels=np.array([-3, -3, -1.6, 0, 0.4, 0.6, 2, 3], np.float32), text=["one two", "one"] * 4
-    )
-    table = describe_splits(dataclasses.replace(dataset, splits={**dataset.splits, "train": train})).loc["train"]
-    lengths = sorted(train.sequences["a"].lengths.tolist())
+    labels = np.array([-3, -3, -1.6, 0, 0.4, 0.6, 2, 3], np.float32)
+    table = describe_splits(changed(dataset, labels=labels, text=["one two", "one"] * 4)).loc["train"]
+    lengths = sorted(dataset.train.sequences["a"].lengths.tolist())
     assert (table["clips"], table["paper"], table["words"]) == (8, 1284, "1/1.5/2")
     assert table["acoustic frames"] == f"{lengths[0]}/{(lengths[3] + lengths[4]) / 2:g}/{lengths[-1]}"
     assert table["y mean"] == pytest.approx(-1.6 / 8)
@@ -285,15 +283,15 @@ def test_splits_of_reviews_stand_beside_no_numbers_of_the_paper() -> None:
 
 
 def test_labels_are_counted_in_the_classes_of_acc7(dataset: Dataset) -> None:
-    train = dataclasses.replace(dataset.train, labels=np.array([-3, -2.6, -2.5, -1.6, 0.5, 0.6, 2.4, 3], np.float32))
-    counts = describe_labels(dataclasses.replace(dataset, splits={**dataset.splits, "train": train}))["train"]
+    labels = np.array([-3, -2.6, -2.5, -1.6, 0.5, 0.6, 2.4, 3], np.float32)
+    counts = describe_labels(changed(dataset, labels=labels))["train"]
     assert counts.to_dict() == {-3: 2, -2: 2, -1: 0, 0: 1, 1: 1, 2: 1, 3: 1}
 
 
 def test_labels_of_sims_are_counted_in_the_classes_of_acc5() -> None:
     dataset = make_dataset((6, 2, 2), family="sims")
-    train = dataclasses.replace(dataset.train, labels=np.array([-1, -0.8, -0.6, 0, 0.2, 1], np.float32))
-    counts = describe_labels(dataclasses.replace(dataset, splits={**dataset.splits, "train": train}))["train"]
+    labels = np.array([-1, -0.8, -0.6, 0, 0.2, 1], np.float32)
+    counts = describe_labels(changed(dataset, labels=labels))["train"]
     assert counts.tolist() == [2, 1, 1, 1, 1]
 
 
@@ -334,6 +332,20 @@ def test_the_description_has_the_caption_the_sizes_and_the_caveats(dataset: Data
     assert "no transcripts: every system reads text, so no system runs" in describe(silent)
     tables = store.load(prepare("mosi", [table(tmp_path, dataset, text=True, true_labels=False)], store_as="text"))
     assert "y from 'y'" in describe(tables)
+
+
+def test_clips_that_lack_a_modality_are_described(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.zeros((9, 3), np.float32)
+    frames[1, 2] = 1e-30  # the second frame of the first clip
+    frames[5, 0] = -1
+    sequences = RaggedFrames(frames, np.array([0, 2, 3, 5, 6, 7, 7, 8, 9]))
+    assert preparing.silent(sequences) == [1, 2, 4, 5, 6, 7]
+    monkeypatch.setattr(disk, "BLOCK_BYTES", 12)  # a frame at a time
+    assert preparing.silent(sequences) == [1, 2, 4, 5, 6, 7]
+    text = describe(changed(dataset, sequences={"a": sequences, "v": dataset.train.sequences["v"]}))
+    shown = "train_1, train_2, train_4, train_5, train_6, …"
+    assert f"no acoustic frames but zeros in 6 of 8 clips of train: {shown}" in text
+    assert text.count("but zeros") == 1
 
 
 REAL: dict[str, tuple[str, list[str], tuple[int, ...], str]] = {

@@ -19,7 +19,7 @@ from made_up import made_up_sentences
 
 from mugkit.data import reviews
 from mugkit.data.agreement import agreement
-from mugkit.data.schema import PAPER_SPLITS, Dataset, Split
+from mugkit.data.schema import PAPER_SPLITS, Dataset
 from mugkit.data.simulate import sims_agreement
 from mugkit.errors import UserError
 from mugkit.files import home
@@ -279,48 +279,3 @@ def test_real_labels_at_sims_agree_as_those_of_ch_sims(built: Callable[[reviews.
     difference = agreement(labels, scale=3.0) - pd.Series(sims_agreement()["statistics"])
     too_far = {name: miss for name, miss in difference.items() if abs(miss) > BOUND_BY_THE_RATINGS.get(str(name), 0.04)}
     assert not too_far
-
-
-def test_real_labels_at_strong_disagree_more_than_those_of_ch_sims(default: Dataset) -> None:
-    found, sims = agreement(whole(default), scale=3.0), sims_agreement()["statistics"]
-    for modality, with_y in zip("lav", (0.55, 0.66, 0.70), strict=True):
-        assert found[f"corr(y, y_{modality})"] == pytest.approx(with_y, abs=0.02)
-        assert 0.125 < found[f"opposite(y_{modality})"] < 0.205  # about 13 to 20 %
-        assert found[f"gap(y_{modality})"] > sims[f"gap(y_{modality})"]
-
-
-def pooled(split: Split, modality: str) -> np.ndarray:
-    sequences = split.sequences[modality]
-    clips = (sequences[i] for i in range(len(split)))
-    return np.array([np.concatenate([clip.mean(axis=0), clip.max(axis=0)]) for clip in clips])
-
-
-@pytest.mark.parametrize("modality", ["a", "v"])
-@pytest.mark.parametrize(
-    ("dials", "multimodal_between", "own_between"),
-    [
-        (reviews.Dials(), (0.5, 0.6), (0.77, 0.84)),
-        (reviews.Dials("faint", "sims"), (0.12, 0.2), (0.15, 0.26)),  # weak, as MOSI's features
-    ],
-    ids=str,
-)
-def test_real_frames_can_be_read_as_well_as_the_dial_says(
-    built: Callable[[reviews.Dials], Dataset],
-    dials: reviews.Dials,
-    multimodal_between: tuple[float, float],
-    own_between: tuple[float, float],
-    modality: str,
-) -> None:
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    data = built(dials)
-    probe = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
-    probe.fit(pooled(data.train, modality), data.train.true_labels[modality])
-    predicted = probe.predict(pooled(data.test, modality))
-    own = np.corrcoef(predicted, data.test.true_labels[modality])[0, 1]
-    multimodal = np.corrcoef(predicted, data.test.labels)[0, 1]
-    assert own_between[0] < own < own_between[1]
-    assert multimodal_between[0] < multimodal < multimodal_between[1]
-    assert multimodal < own  # a stream shows its own label

@@ -45,13 +45,6 @@ def test_draws_first_words_are_those_of_numpy_seeded_by_hand() -> None:
     assert draws.gaussian(1)[0] == (sum(sixteens) - 6 * 65535) / 65536
 
 
-def test_draws_gaussian_has_the_moments_of_a_normal() -> None:
-    sample = Draws("moments").gaussian(40000)
-    assert sample.mean() == pytest.approx(0.0, abs=0.02)
-    assert sample.std() == pytest.approx(1.0, abs=0.02)
-    assert (np.abs(sample) < 1).mean() == pytest.approx(0.683, abs=0.01)
-
-
 def test_on_grid_rounds_clips_and_has_no_negative_zero() -> None:
     found = on_grid(np.array([-1.7, -0.29, -0.05, 0.1, 0.31, 0.99]))
     assert found.tolist() == [-1.0, -0.2, 0.0, 0.0, 0.4, 1.0]
@@ -81,7 +74,7 @@ def test_joint_labels_neutral_probability_is_met() -> None:
 
 
 def test_joint_labels_of_one_clip_do_not_depend_on_the_others() -> None:
-    structure = LabelStructure.calibrated()
+    structure = LabelStructure.of("sims")
     alone = joint_labels(LANGUAGE[100:110], LabelDraws.of(CLIPS[100:110], 7), structure)
     pd.testing.assert_frame_equal(alone, labels(structure).iloc[100:110].reset_index(drop=True))
 
@@ -154,16 +147,6 @@ def test_frame_sequence_noise_is_autocorrelated_with_unit_spread() -> None:
     pairs = [frames(words=60, clip=f"c{i}", gain=0.0, speaker_spread=0.0) for i in range(20)]
     products = np.concatenate([x[1:] * x[:-1] for x in pairs])
     assert products.mean() == pytest.approx(ACOUSTIC.smoothness, abs=0.04)
-
-
-def test_frame_sequence_speaker_offset_is_shared_by_the_speakers_clips() -> None:
-    def mean_frame(clip: str, speaker: str) -> np.ndarray:
-        return np.mean([frames(0.0, f"{clip}{i}", speaker, 60).mean(axis=0) for i in range(20)], axis=0)
-
-    same = np.corrcoef(mean_frame("c", "ann"), mean_frame("d", "ann"))[0, 1]
-    other = np.corrcoef(mean_frame("c", "ann"), mean_frame("d", "bob"))[0, 1]
-    assert same > 0.85
-    assert abs(other) < 0.5
 
 
 def test_simulation_is_byte_identical_to_the_pinned_hash() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import make_dataset
+from made_up import changed, make_dataset, only
 from safetensors.numpy import load_file, save_file
 
 from mugkit import files
@@ -84,11 +84,7 @@ def test_frames_are_read_only_memory_maps(folder: Path) -> None:
 
 @pytest.mark.parametrize("present", ["a", "v", ""])
 def test_modalities_may_be_absent(present: str, dataset: Dataset, tmp_path: Path) -> None:
-    splits = {
-        name: dataclasses.replace(split, text=[""] * len(split), sequences={m: split.sequences[m] for m in present})
-        for name, split in dataset.splits.items()
-    }
-    partial = dataclasses.replace(dataset, splits=splits)
+    partial = only(present, dataset)
     loaded = store.load(store.save(partial, tmp_path / "stored"), verify=True)
     assert_same(partial, loaded)
     assert list(loaded.train.sequences) == list(loaded.dims) == list(present)
@@ -123,7 +119,7 @@ def test_other_types_are_stored_as_float32(dataset: Dataset, tmp_path: Path) -> 
         m: RaggedFrames(np.asfortranarray(s.frames.astype(">f8")), s.offsets.astype(np.int32))
         for m, s in dataset.train.sequences.items()
     }
-    loaded = store.load(store.save(with_train(dataset, sequences=wide), tmp_path / "stored"))
+    loaded = store.load(store.save(changed(dataset, sequences=wide), tmp_path / "stored"))
     assert_same(dataset, loaded)
     assert loaded.fingerprint == dataset.fingerprint
 
@@ -136,8 +132,7 @@ def resident_bytes() -> int:
 def test_load_does_not_bring_frames_into_memory(dataset: Dataset, tmp_path: Path) -> None:
     frames = np.ones((500_000, 20), dtype=np.float32)  # 40 MB
     sequences = RaggedFrames(frames, np.linspace(0, len(frames), 7).astype(np.int64))
-    train = dataclasses.replace(dataset.train, sequences={"a": sequences, "v": dataset.train.sequences["v"]})
-    large = dataclasses.replace(dataset, splits={**dataset.splits, "train": train})
+    large = changed(dataset, sequences={"a": sequences, "v": dataset.train.sequences["v"]})
     store.load(folder := store.save(large, tmp_path / "large"))  # the first use of parquet loads libraries
     before = resident_bytes()
     loaded = store.load(folder)
@@ -146,36 +141,28 @@ def test_load_does_not_bring_frames_into_memory(dataset: Dataset, tmp_path: Path
     assert resident_bytes() - before > 30e6  # so that the measure above would have seen a copy
 
 
-def with_train(dataset: Dataset, **changes: object) -> Dataset:
-    return dataclasses.replace(
-        dataset, splits={**dataset.splits, "train": dataclasses.replace(dataset.train, **changes)}
-    )
-
-
 def other_frame(dataset: Dataset) -> Dataset:
     sequences = dataset.train.sequences["a"]
     frames = sequences.frames.copy()
     frames[2, 1] += 1e-3
-    changed = RaggedFrames(frames, sequences.offsets)
-    return with_train(dataset, sequences={**dataset.train.sequences, "a": changed})
+    return changed(dataset, sequences={**dataset.train.sequences, "a": RaggedFrames(frames, sequences.offsets)})
 
 
 def other_offset(dataset: Dataset) -> Dataset:
     sequences = dataset.train.sequences["v"]
     offsets = sequences.offsets.copy()
     offsets[1] += 1
-    changed = RaggedFrames(sequences.frames, offsets)
-    return with_train(dataset, sequences={**dataset.train.sequences, "v": changed})
+    return changed(dataset, sequences={**dataset.train.sequences, "v": RaggedFrames(sequences.frames, offsets)})
 
 
 CHANGES: dict[str, Callable[[Dataset], Dataset]] = {
     "frame": other_frame,
     "offset": other_offset,
-    "label": lambda d: with_train(d, labels=d.train.labels[::-1].copy()),
-    "text": lambda d: with_train(d, text=[*d.train.text[:-1], "another sentence"]),
-    "id": lambda d: with_train(d, ids=[*d.train.ids[:-1], "another"]),
-    "true label": lambda d: with_train(d, true_labels={**d.train.true_labels, "v": d.train.labels}),
-    "no true labels": lambda d: with_train(d, true_labels={}),
+    "label": lambda d: changed(d, labels=d.train.labels[::-1].copy()),
+    "text": lambda d: changed(d, text=[*d.train.text[:-1], "another sentence"]),
+    "id": lambda d: changed(d, ids=[*d.train.ids[:-1], "another"]),
+    "true label": lambda d: changed(d, true_labels={**d.train.true_labels, "v": d.train.labels}),
+    "no true labels": lambda d: changed(d, true_labels={}),
     "family": lambda d: dataclasses.replace(d, family="mosei"),
 }
 
@@ -291,7 +278,7 @@ def test_load_refuses_a_description_of_another_form(change: dict[str, object], f
 
 
 def test_load_refuses_frames_of_other_clips_or_modalities(dataset: Dataset, folder: Path) -> None:
-    less = with_train(dataset, sequences={"a": dataset.train.sequences["a"]})
+    less = changed(dataset, sequences={"a": dataset.train.sequences["a"]})
     for number, other in enumerate((make_dataset((7, 3, 2), seed=1), less)):
         there = store.save(other, folder.with_name(f"other{number}"))
         shutil.copy(there / "train.safetensors", folder)

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from mugkit import files
 from mugkit.data import disk, reviews, simulate, store
-from mugkit.data.agreement import SAME
+from mugkit.data.agreement import disagreement
 from mugkit.data.reviews import Dials
 from mugkit.data.schema import (
     INPUTS,
@@ -280,9 +280,9 @@ def describe_true_labels(dataset: Dataset) -> pd.DataFrame:
 
 def _agreement(part: pd.Series, whole: pd.Series) -> dict[str, float]:
     y_m, y = part.to_numpy(np.float64), whole.to_numpy(np.float64)
-    gap = np.abs(y_m - y)
-    shares = {"same as y": float((gap < SAME).mean()), "opposite sign": float((y_m * y < -SAME).mean())}
-    return {"mean": y_m.mean(), "std": y_m.std(), "r with y": part.corr(whole), **shares, "gap": gap.mean()}
+    shares = disagreement(y_m, y)
+    named = {"same as y": shares["equal"], "opposite sign": shares["opposite"], "gap": shares["gap"]}
+    return {"mean": y_m.mean(), "std": y_m.std(), "r with y": part.corr(whole), **named}
 
 
 def describe_labels(dataset: Dataset) -> pd.DataFrame:

@@ -78,6 +78,11 @@ def test_clips_and_words_of_any_form_find_each_other(
         assert "6 clips without words are left out" in dataset.about["caveats"]
 
 
+def test_a_word_on_the_boundary_belongs_to_the_later_clip_alone(tmp_path: Path) -> None:
+    sources = [labels(tmp_path), words(tmp_path, [[0, 1], [1.5, 2.5], [3, 4]], ["so", "very", "good"])]
+    assert csd.read(sources, "mosi", FOLDS).train.text == ["so", "very good"]
+
+
 def by_clip(intervals: Any, values: Any) -> Entries:
     """Entries under keys of two clips, as the SDK writes them once they are aligned to the labels."""
     half = len(values) // 2

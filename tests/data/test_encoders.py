@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from small import tiny_bert, tiny_t5
+from small import tiny_bert
 
 from mugkit.data import encoders, text
 from mugkit.data.encoders import OFFLINE, OFFLINE_ENCODER
 from mugkit.errors import UserError
-from mugkit.models import mug
 
 HUB = ("bert-base-uncased", "bert-base-chinese", "t5-base")
 
@@ -104,16 +103,6 @@ def test_identity_is_the_name_or_the_content_of_a_folder(bert: str) -> None:
 
 
 # --- weights
-
-
-def test_load_encoder_t5_folder_loads_encoder_half(tmp_path: Path) -> None:
-    from transformers import T5EncoderModel
-
-    folder = str(tiny_t5(tmp_path / "t5"))
-    encoder = encoders.load_encoder(folder)
-    assert isinstance(encoder, T5EncoderModel)
-    assert mug.TextEncoder(encoder, "mean").width == 16
-    assert encoders.model_type(folder) == "t5"
 
 
 def test_load_encoder_with_missing_weights_is_user_error(bert: str) -> None:

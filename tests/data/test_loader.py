@@ -105,11 +105,6 @@ def test_clips_from_memory_map_neither_warn_nor_write(dataset: Dataset, tmp_path
     np.testing.assert_array_equal(stored.train.labels, dataset.train.labels)
 
 
-def test_clips_on_another_device(dataset: Dataset) -> None:
-    batch = ClipLoader(dataset.train, small().network, "meta").batch(torch.tensor([0, 1]))
-    assert {batch.labels.device.type, batch.text.device.type, batch.frames["a"].values.device.type} == {"meta"}
-
-
 @pytest.mark.parametrize("level", ["pooled", "tokens"])
 def test_by_length_has_every_clip_once_and_shorter_ones_first(level: Any, dataset: Dataset) -> None:
     """A frozen encoder's tokens count too."""

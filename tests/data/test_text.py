@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_model
-from small import SPECIAL, WORDS, bag_of_words, tiny_bert, tiny_t5
+from small import bag_of_words, tiny_bert, tiny_t5
 
 from mugkit.data import batch, text
 from mugkit.data.batch import Tokens
@@ -48,18 +48,6 @@ def test_pad_is_as_wide_as_longest_and_masks_rest() -> None:
     assert tokens.mask.tolist() == [[1, 1, 0], [1, 0, 0], [1, 1, 1]]
 
 
-def test_tokenize_adds_special_tokens_and_cuts(bert: str) -> None:
-    tokenizer = text.load_tokenizer(bert)
-    first = len(SPECIAL)
-    cls, sep = SPECIAL.index("[CLS]"), SPECIAL.index("[SEP]")
-    assert text.tokenize(tokenizer, ["good film"]) == [
-        [cls, first + WORDS.index("good"), first + WORDS.index("film"), sep]
-    ]
-    long = text.tokenize(tokenizer, ["film " * 500])[0]
-    assert len(long) == text.MAX_TOKENS
-    assert long[-1] == sep
-
-
 def test_tokenize_tells_how_many_transcripts_were_cut(bert: str, caplog: pytest.LogCaptureFixture) -> None:
     exact, longer = "film " * (text.MAX_TOKENS - 2), "film " * (text.MAX_TOKENS - 1)  # [CLS] and [SEP] count too
     with caplog.at_level(logging.WARNING):
@@ -77,16 +65,6 @@ def test_token_ids_are_cached(bert: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert text.token_ids(lines, bert) == expected
     monkeypatch.setattr(text, "load_tokenizer", refuse)
     assert text.token_ids(lines, bert) == expected
-
-
-@pytest.mark.parametrize("pooling", ["first", "mean"])
-def test_text_encoder_does_not_feel_padding(bert: str, pooling: str) -> None:
-    encoder = TextEncoder(text.load_encoder(bert), pooling)
-    ids = text.tokenize(text.load_tokenizer(bert), SENTENCES)
-    with torch.no_grad():
-        together = encoder(batch.pad(ids))
-        alone = torch.cat([encoder(batch.pad([row])) for row in ids])
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-5)
 
 
 # --- the language network

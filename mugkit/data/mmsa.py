@@ -182,7 +182,7 @@ class _Part:
         """The label of each clip; (N,), (N, 1) and (N, 1, 1) all occur, and text among the numbers."""
         key = next((key for key in keys if key in self.fields), keys[0])
         labels = self._array(key)
-        if labels.dtype.kind in "OSU" and labels.size == len(ids := self.ids()):
+        if labels.dtype.kind in "OSU" and 0 < labels.size == len(ids := self.ids()):
             cells = np.asarray(self.get(key), dtype=object).reshape(-1)
             places = (f"{self.split}.{key}[{row}] (clip {clip!r})" for row, clip in enumerate(ids))
             labels = np.array([number(cell, self.path, place) for cell, place in zip(cells, places, strict=True)])
@@ -190,9 +190,7 @@ class _Part:
             labels = self.numbers(key, "")
         if labels.ndim and len(labels) and labels.size != len(labels):
             shape = " × ".join(map(str, labels.shape[1:]))
-            problem = (
-                f"holds {shape} numbers a clip: classes (of emotions, as IEMOCAP's), not an intensity of sentiment"
-            )
+            problem = f"holds {shape} numbers a clip: classes (of emotions, as IEMOCAP's), not intensities of sentiment"
             raise self.error(key, problem, "use data whose label is one number a clip: MOSI, MOSEI or CH-SIMS")
         return labels.reshape(-1).astype(np.float32)
 
@@ -206,14 +204,13 @@ def _name(value: Any) -> str:
 
 
 def _holds_text(values: Any) -> bool:
-    first = values
-    while isinstance(first, list | tuple | np.ndarray) and len(first):
-        first = first[0]
-    return isinstance(first, str | bytes)
+    while isinstance(values, list | tuple | np.ndarray) and len(values):
+        values = values[0]
+    return isinstance(values, str | bytes)
 
 
 def _split(name: SplitName, part: _Part, notes: Counter[str]) -> Split:
-    labels = part.labels(*LABELS)
+    labels = part.labels(*LABELS)  # first: classes of emotions should be refused as such, and often have no ids
     return Split(
         name=name,
         ids=part.ids(),

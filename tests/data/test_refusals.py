@@ -94,7 +94,15 @@ FILES: Cases = {
     "a table to a pickle that has texts": (several(pickled(mmsa()), written(ROWS)), "data.csv: source: "),
 }  # fmt: skip
 
+
+def classes() -> dict[str, Any]:
+    """IEMOCAP in MulT's form: four emotions, no ids."""
+    content = mult(lambda split: None, labels=np.zeros((4, 4, 2), np.int64))
+    return {name: {key: value for key, value in fields.items() if key != "id"} for name, fields in content.items()}
+
+
 MMSA: Cases = {
+    "classes of emotions": (pickled(classes()), "data.pkl: train.labels: holds 4 × 2 numbers a clip"),
     **{f"no {key}": (without(key), f"data.pkl: train.{key}: is missing") for key in ("id", "regression_labels")},
     "a missing transcript": (pickled(mmsa() | {"test": {k: v for k, v in part("test").items() if k != "raw_text"}}),
                              "data.pkl: test.text[0] (clip 'test$_$0'): "),
@@ -110,6 +118,7 @@ MMSA: Cases = {
         }.items()
         for number, value in enumerate(values)
     },
+    "ragged labels without ids": (pickled(mmsa(id=[], regression_labels=[[1.0], [2.0, 3.0]])), "data.pkl: train."),
     "fewer clips of audio": (pickled(mmsa(audio=np.ones((2, 4, 5)))), "data.pkl: train.audio_lengths: "),
     "fewer labels": (pickled(mmsa(regression_labels=np.zeros(2))), "data.pkl: train.labels: "),
     "fewer transcripts": (pickled(mmsa(raw_text=["a", "b"])), "data.pkl: train.text: "),

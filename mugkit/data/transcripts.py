@@ -133,8 +133,8 @@ def _named(split: str, clip: str, rows: Mapping[tuple[str, str], _Row]) -> _Row 
     found = [rows[part, name] for part in (split, "") for name in (*names(clip), short) if (part, name) in rows]
     if found:
         return found[0]
-    others = [rows[part, name] for part in SPLITS for name in names(clip) if (part, name) in rows]
-    return others[0] if len(others) == 1 else None
+    others = {(part, name) for part in SPLITS for name in names(clip) if (part, name) in rows}
+    return rows[others.pop()] if len(others) == 1 else None
 
 
 def _timed(split: str, clip: str, label: float, rows: _Rows) -> str:

@@ -113,6 +113,14 @@ def test_clips_at_the_same_times_are_told_apart_by_their_labels(tmp_path: Path) 
     assert store.load("mosi").test.text == [f"test says {k}" for k in range(CLIPS)]
 
 
+def test_a_table_may_divide_the_clips_in_another_way(tmp_path: Path) -> None:
+    texts = table(tmp_path, lambda s, k: {"id": f"{s}_{k}"})
+    other = pd.read_csv(texts).replace({"split": dict(zip(SPLITS, ("test", "train", "valid"), strict=True))})
+    other.to_csv(texts, index=False)
+    prepare("mosi", [dump(tmp_path / "data.pkl", mult(lambda s: [f"{s}_{k}" for k in range(CLIPS)])), texts])
+    assert store.load("mosi").valid.text == [f"valid says {k}" for k in range(CLIPS)]
+
+
 @pytest.mark.parametrize(
     ("fault", "field"),
     [({"shift": 1}, "label"), ({"ids": lambda s, k: {"id": f"other{s}{k}"}}, "text")],
@@ -150,6 +158,10 @@ def test_compressed_pickles_and_other_names_of_splits_are_the_same_data(
 def test_a_compressed_file_that_is_cut_off_is_told_by_its_own_name(tmp_path: Path) -> None:
     (path := tmp_path / "data.pkl.gz").write_bytes(gzip.compress(pickle.dumps(mult(times)))[:-200])
     with pytest.raises(UserError, match="cut off or damaged") as caught:
+        prepare("mosi", [path])
+    assert caught.value.file == path
+    path.write_bytes(bz2.compress(bytes(20 * 2**20)))  # some fifty bytes
+    with pytest.raises(UserError, match="claims more than") as caught:
         prepare("mosi", [path])
     assert caught.value.file == path
     path.write_bytes(gzip.compress(b"nothing but prose, and no data"))

@@ -6,12 +6,10 @@ Each case is a function that writes files into a folder and returns what `prepar
 
 from __future__ import annotations
 
-import errno
 import os
 import pickle
 import shutil
 import struct
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,6 @@ import numpy as np
 import pytest
 from held_files import LABELS, dump, entry, misa, mmsa, mult, part, sequence, sound_csd
 
-from mugkit import cli
 from mugkit.data import disk, store
 from mugkit.data.prepare import prepare
 from mugkit.data.schema import SPLITS
@@ -352,46 +349,11 @@ def test_a_label_that_is_no_number_is_named_by_its_row_in_a_pickle(cell: Any, ki
     assert ("1.5" in str(caught.value.fix)) == (cell in ("1,5", b"1,5"))
 
 
-# --- the command, and the machine ---------------------------------------------------------------------
-
-
-def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """The console script in this process; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["mugkit", *arguments])
-    with pytest.raises(SystemExit) as stopped:
-        cli.app()
-    return int(stopped.value.code or 0)
-
-
-def test_the_command_prints_the_error_and_keeps_what_was_prepared_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sound, bad = dump(tmp_path / "a.pkl", mmsa()), dump(tmp_path / "b.pkl", mmsa(id=["a", "b", "a"]))
-    assert run(monkeypatch, "prepare", "mosi", "--source", str(sound)) == 0
-    before = store.load("mosi").fingerprint
-    assert run(monkeypatch, "prepare", "mosi", "--force", "--source", str(bad)) == 2
-    told = capsys.readouterr().err
-    assert "train.id[2]" in told
-    assert "fix: " in told
-    assert "Traceback" not in told
+def test_a_failed_preparation_keeps_what_was_prepared_before(tmp_path: Path) -> None:
+    before = store.load(prepare("mosi", [dump(tmp_path / "a.pkl", mmsa())])).fingerprint
+    with pytest.raises(UserError):
+        prepare("mosi", [dump(tmp_path / "b.pkl", mmsa(id=["a", "b", "a"]))], force=True)
     assert store.load("mosi", verify=True).fingerprint == before
-
-
-def test_unreadable_file_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path, opened = dump(tmp_path / "data.pkl", mmsa()), Path.open
-
-    def refuse(self: Path, *arguments: Any, **named: Any) -> Any:
-        if self == path:
-            raise PermissionError(errno.EACCES, "Permission denied", str(self))
-        return opened(self, *arguments, **named)
-
-    monkeypatch.setattr(Path, "open", refuse)  # root may read anything, so permissions are made up
-    assert run(monkeypatch, "prepare", "mosi", "--source", str(path)) == 2
-    told = " ".join(capsys.readouterr().err.split())
-    assert "data.pkl" in told
-    assert "Permission denied" in told
 
 
 @pytest.mark.parametrize("make", [pickled(mmsa()), pickled(misa()), written(ROWS), sdk()])

@@ -32,18 +32,10 @@ COLUMNS = {"label_M": "y", "label_T": "y_l", "label_A": "y_a", "label_V": "y_v"}
 SEED = 0  # not the seed of the data set: constants must not be fitted to its very draws
 # Where the search starts: nobody leads more than a fifth of the clips, labels of like size.
 START = LabelStructure(
-    acoustic_from_language=1.0,
-    acoustic_spread=0.5,
-    visual_from_language=1.0,
-    visual_from_acoustic=0.5,
-    visual_spread=0.5,
-    acoustic_neutral=0.05,
-    visual_neutral=0.05,
-    lead_language=0.2,
-    lead_acoustic=0.2,
-    lead_visual=0.2,
-    blend=0.45,
-)
+    acoustic_from_language=1.0, acoustic_spread=0.5, visual_from_language=1.0, visual_from_acoustic=0.5,
+    visual_spread=0.5, acoustic_neutral=0.05, visual_neutral=0.05, lead_language=0.2, lead_acoustic=0.2,
+    lead_visual=0.2, blend=0.45,
+)  # fmt: skip
 # The real ratings alone decide how wide language spreads and how often it is neutral: no constant changes these.
 FREE = ["std(y_l)", "neutral(y_l)"]
 

@@ -36,23 +36,10 @@ from mugkit.errors import UserError
 
 LIMIT_MB = 3000
 PADDED, DIMS, TOKENS, WIDTH = 500, {"audio": 74, "vision": 35}, 50, 768  # MMSA's MOSEI, unaligned
-WORDS = (
-    "the",
-    "film",
-    "was",
-    "a",
-    "long",
-    "dull",
-    "grand",
-    "story",
-    "and",
-    "i",
-    "would",
-    "never",
-    "see",
-    "it",
-    "again",
-)
+WORDS = [
+    *("the", "film", "was", "a", "long", "dull", "grand"),
+    *("story", "and", "i", "would", "never", "see", "it", "again"),
+]
 BYTES_A_CLIP = 4 * (PADDED * sum(DIMS.values()) + TOKENS * WIDTH + 3 * TOKENS)
 SECONDS, POLL = 300, 0.01
 

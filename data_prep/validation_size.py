@@ -29,19 +29,12 @@ SIZES = (229, 500, 1000)
 
 def first(split: Split, count: int) -> Split:
     """The first clips of a split."""
-    kept = {
-        m: RaggedFrames(one.frames[: one.offsets[count]], one.offsets[: count + 1])
-        for m, one in split.sequences.items()
+    sequences = {
+        m: RaggedFrames(s.frames[: s.offsets[count]], s.offsets[: count + 1]) for m, s in split.sequences.items()
     }
-    labels = {m: values[:count] for m, values in split.true_labels.items()}
-    return replace(
-        split,
-        ids=split.ids[:count],
-        text=split.text[:count],
-        labels=split.labels[:count],
-        sequences=kept,
-        true_labels=labels,
-    )
+    true_labels = {m: values[:count] for m, values in split.true_labels.items()}
+    ids, text, labels = split.ids[:count], split.text[:count], split.labels[:count]
+    return replace(split, ids=ids, text=text, labels=labels, sequences=sequences, true_labels=true_labels)
 
 
 def with_validation(dataset: Dataset, count: int) -> Dataset:
@@ -62,7 +55,7 @@ def main(
         dataset = with_validation(whole, size)
         specs = [RunSpec(system, "reviews", 1111 + seed, changes=(("beta", 1.0),)) for seed in range(seeds)]
         results = [read_result(Experiment(spec, dataset, store).result()) for spec in specs]
-        errors, best = [one["metrics"]["MAE"] for one in results], [one["best_epoch"] for one in results]
+        errors, best = zip(*((result["metrics"]["MAE"], result["best_epoch"]) for result in results), strict=True)
         rows[size] = {
             "test MAE, mean": np.mean(errors),
             "std over seeds": np.std(errors, ddof=1),

@@ -146,7 +146,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         UserError: the disk became full.
     """
-    with _told_if_full(target):
+    with told_if_full(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(target)
         try:
@@ -161,7 +161,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Like `atomic_path`, for a folder. An existing target is kept unless `replace`."""
-    with _told_if_full(target):
+    with told_if_full(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = _temporary(target)
         try:
@@ -193,7 +193,8 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _told_if_full(target: Path) -> Iterator[None]:
+def told_if_full(target: Path) -> Iterator[None]:
+    """Says in the user's terms that the disk became full inside the block."""
     try:
         yield
     except Exception as error:  # safetensors and parquet have errors of their own for it

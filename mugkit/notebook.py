@@ -150,7 +150,7 @@ class Session:
         """What every table says below itself: data set, encoder, profile and, for scores, seeds and convention."""
         seeds = f"{self.seeds}, mean ± std"
         encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
-        if (unread := unknown(self.dataset, self.hp.network.text_encoder)) and unread.is_large:
+        if (unread := unknown(self.dataset, self.hp.network.text_encoder)) and unread.warning:
             encoder += f" ({unread})"
         sims = self.dataset.family == "sims"
         convention = "Acc2 and F1 ≤ 0 against > 0" if sims else "Acc2 and F1 without neutral clips"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,6 +78,23 @@ def _frames(labels: np.ndarray, direction: np.ndarray, rng: np.random.Generator)
     means = np.repeat(labels, lengths)[:, None] * direction
     frames = means + 0.3 * rng.standard_normal(means.shape)
     return RaggedFrames(frames.astype(np.float32), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+def changed(dataset: Dataset, split: SplitName = "train", **fields: Any) -> Dataset:
+    """The data set with other fields in one split."""
+    part = dataclasses.replace(dataset.splits[split], **fields)
+    return dataclasses.replace(dataset, splits={**dataset.splits, split: part})
+
+
+def only(modalities: str, dataset: Dataset, splits: Sequence[SplitName] = SPLITS) -> Dataset:
+    """The data set with these modalities alone in some splits."""
+    for name in splits:
+        split = dataset.splits[name]
+        text = split.text if "l" in modalities else [""] * len(split)
+        dataset = changed(
+            dataset, name, text=text, sequences={m: s for m, s in split.sequences.items() if m in modalities}
+        )
+    return dataset
 
 
 def made_up_sentences(count: int = 2300) -> pd.DataFrame:

@@ -47,7 +47,8 @@ def agreement(labels: pd.DataFrame, scale: float) -> pd.Series:
     statistics |= {f"corr({p}, {q})": correlation[p][q] for p, q in pairs} | _regression(table)
     whole = table["y"].to_numpy()
     for column in LABELS[1:]:
-        statistics |= _disagreement(column, table[column].to_numpy(), whole)
+        shares = disagreement(table[column].to_numpy(), whole)
+        statistics |= {f"{name}({column})": share for name, share in shares.items()}
     return pd.Series(statistics, name="agreement")
 
 
@@ -76,18 +77,14 @@ def _regression(table: pd.DataFrame) -> dict[str, float]:
     return named | {"R²": float(1 - residual @ residual / (whole @ whole))}
 
 
-def _disagreement(
-    name: str, part: Float64[np.ndarray, "clips"], whole: Float64[np.ndarray, "clips"]
-) -> dict[str, float]:
+def disagreement(part: Float64[np.ndarray, "clips"], whole: Float64[np.ndarray, "clips"]) -> dict[str, float]:
+    """Shares of clips with equal, opposite and (of a modality alone) neutral labels, and the mean gap between them."""
     gap = np.abs(part - whole)
     neutral_part, neutral_whole = _is_neutral(part), _is_neutral(whole)
     opposite = ~neutral_part & ~neutral_whole & (part * whole < 0)
-    return {
-        f"equal({name})": float((gap < SAME).mean()),
-        f"opposite({name})": float(opposite.mean()),
-        f"neutral({name})": float((neutral_part & ~neutral_whole).mean()),
-        f"gap({name})": float(gap.mean()),
-    }
+    neutral = neutral_part & ~neutral_whole
+    shares = {"equal": gap < SAME, "opposite": opposite, "neutral": neutral, "gap": gap}
+    return {name: float(values.mean()) for name, values in shares.items()}
 
 
 def _is_neutral(values: Float64[np.ndarray, "clips"]) -> Bool[np.ndarray, "clips"]:

@@ -85,20 +85,15 @@ def _select(dataset: Dataset, columns: Mapping[str, Sequence[int]]) -> Dataset:
     about = features(dataset.family, dims, aligned=variant.endswith(", aligned"))
     # What else the caption says, of a made-up split for instance, stays.
     about["caption"] = str(dataset.about.get("caption", "")).replace(variant, about["variant"])
-    about["caveats"] += [*_inherited(dataset), *_remarks(dataset, columns["v"])]
-    return dataclasses.replace(dataset, splits=splits, about={**dataset.about, **about})
-
-
-def _inherited(dataset: Dataset) -> list[str]:
-    """Caveats that are not about dims, which change."""
-    return [caveat for caveat in dataset.about.get("caveats", ()) if "not the paper's features" not in caveat]
-
-
-def _remarks(dataset: Dataset, visual: Sequence[int]) -> list[str]:
+    # Caveats about dims change, others stay.
+    about["caveats"] += [old for old in dataset.about.get("caveats", ()) if "not the paper's features" not in old]
     made = f"columns selected from {dataset.name}, fingerprint {dataset.fingerprint[:12]}"
-    if visual != FACET_20:
-        return [f"{made}: visual {', '.join(map(str, visual))}"]
-    return [made, "whether the published list of visual columns counts the frame's time, is not known for certain"]
+    if columns["v"] == FACET_20:
+        unsure = "whether the published list of visual columns counts the frame's time, is not known for certain"
+        about["caveats"] += [made, unsure]
+    else:
+        about["caveats"].append(f"{made}: visual {', '.join(map(str, columns['v']))}")
+    return dataclasses.replace(dataset, splits=splits, about={**dataset.about, **about})
 
 
 def _pick(sequences: RaggedFrames, columns: Sequence[int]) -> RaggedFrames:

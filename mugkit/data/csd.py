@@ -1,15 +1,12 @@
 """Reads computational sequences of the CMU Multimodal SDK (`.csd`): MOSI and MOSEI as their authors publish them.
 
-A `.csd` is an HDF5 file with one sequence of one kind for all videos: `NAME/data/VIDEO/intervals` (n, 2), in seconds,
-and `NAME/data/VIDEO/features` (n, d), beside `NAME/metadata`. The intervals of the labels are the clips; everything
-else is cut to them:
+The intervals of the labels are the clips; everything else is cut to them:
 
 - A word or frame belongs to the clip in which the middle of its interval lies. Neighbouring clips touch, and a word on
   the boundary would otherwise be in both. Where no middle lies inside (a clip shorter than a word; one clip of MOSI has
   no extent at all), whatever overlaps the clip is taken.
 - A clip is named `VIDEO$_$N`, as in MMSA's files and in MOSI's tables; N counts the labels of a video from 1, in the
-  order of the file, so that the SDK's `VIDEO[0]` is `VIDEO$_$1`. Files that the SDK wrote after aligning to the labels
-  have such keys, one a clip, in place of videos.
+  order of the file, so that the SDK's `VIDEO[0]` is `VIDEO$_$1`.
 
 Files of gigabytes are read video by video, and frames go to a scratch file.
 """
@@ -18,19 +15,17 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
 from mugkit import files
 from mugkit.data import disk
+from mugkit.data.csd_file import CLIP, Source
 from mugkit.data.schema import FRAME_MODALITIES, INPUTS, SPLITS, Dataset, RaggedFrames, Split, SplitName
 from mugkit.data.transcripts import names
 from mugkit.data.validate import counted, features, finite
@@ -38,23 +33,6 @@ from mugkit.errors import UserError
 
 FOLDS = Path(__file__).with_name("folds.json")
 PAUSES = ("sp", "sil", "")
-# The kind of a sequence by its name; by its dims if the name says nothing, else by its description. "" is not used.
-_DESCRIPTION = "metadata/computational sequence description"
-_NAMED: Mapping[str, tuple[str, ...]] = {
-    "": ("phone", "glove", "bert", "vector", "emotion"),
-    "labels": ("label", "opinion", "sentiment"),
-    "a": ("covarep", "opensmile", "acoustic", "audio"),
-    "v": ("facet", "openface", "visual"),
-}
-_DIMS: Mapping[int, str] = {1: "labels", 7: "labels", 74: "a", 35: "v", 47: "v", 713: "v"}
-_CLIP = re.compile(r"(.+)\[(\d+)\]")
-_FIX = "download the file again from the CMU Multimodal SDK"
-
-
-def recognises(path: Path) -> bool:
-    """Whether a file is HDF5, by its first bytes, or is called `.csd`."""
-    with path.open("rb") as stream:
-        return path.suffix.lower() == ".csd" or stream.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
 def read(
@@ -78,7 +56,7 @@ def read(
     folds = _standard_folds(family) if folds is None else folds
     notes: Counter[str] = Counter()
     with contextlib.ExitStack() as stack:
-        sources, unused = _by_kind([_Source.open(path, stack) for path in paths])
+        sources, unused = _by_kind([Source.open(path, stack) for path in paths])
         if align and "words" not in sources:
             raise UserError("no file of words to align to", file=paths[0].parent, fix="add it, or leave out --align")
         clips = _clips(sources["labels"], sources.get("words"), notes)
@@ -86,7 +64,9 @@ def read(
         frames = {m: sources[m] for m in FRAME_MODALITIES if m in sources}
         with disk.room(files.home(), 0 if align else 2 * sum(source.bytes for source in frames.values())):
             splits = {name: _split(name, parts[name], frames, align, notes) for name in SPLITS}
-        _refuse_strangers(frames, sum(map(len, parts.values())), notes)
+        for source in frames.values():
+            if notes[_without(source)] == sum(map(len, parts.values())):
+                raise _strangers(source, ())
     acoustic, visual = (sources[m].dim if m in sources else None for m in FRAME_MODALITIES)
     about = {"reader": "csd", **features(family, (acoustic, visual), aligned=align, language="words" in sources)}
     about["caveats"] += counted(notes)
@@ -98,126 +78,14 @@ def read(
 def _standard_folds(family: str) -> dict[str, SplitName]:
     known = files.read_json(FOLDS)
     if family not in known:
-        fix = (
-            "add the folds as a further --source: a table with columns video and split, or JSON "
-            '{"train": ["VIDEO", …], "valid": […], "test": […]}; the SDK lists them in its standard_datasets'
-        )
+        fix = "add the folds as a further --source: a table with columns video and split, or JSON "
+        fix += '{"train": ["VIDEO", …], "valid": […], "test": […]}; the SDK lists them in its standard_datasets'
         raise UserError(f"the split of each video of {family} is not known here", field="source", fix=fix)
     return {video: name for name in SPLITS for video in known[family][name]}
 
 
-# --- files ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One computational sequence: an entry is an interval and its features.
-
-    Attributes:
-        kind: words, labels, a or v; "" is of no use here.
-        dim: features an entry.
-        data: the HDF5 group of all videos.
-    """
-
-    path: Path
-    name: str
-    kind: str
-    dim: int
-    data: Any
-
-    @classmethod
-    def open(cls, path: Path, stack: contextlib.ExitStack) -> _Source:
-        import h5py
-
-        try:
-            file = stack.enter_context(h5py.File(path, "r"))
-            name = next(key for key in file if "data" in file[key])
-            data = file[name]["data"]
-            _refuse_outside(data, path)
-            entries = data[next(iter(data))]["features"]
-            return cls(path, name, _kind(path, name, file[name], entries), int(np.prod(entries.shape[1:])), data)
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, StopIteration, RuntimeError) as error:
-            raise UserError("is not a computational sequence (HDF5)", file=path, fix=_FIX) from error
-
-    @property
-    def bytes(self) -> int:
-        """Of all features as float32."""
-        return 4 * sum(self.data[video]["features"].size for video in self.data)
-
-    @cached_property
-    def clips(self) -> Mapping[str, list[str]]:
-        """The keys `VIDEO[k]` of each video."""
-        found: dict[str, list[str]] = {}
-        for key in self.data:
-            if numbered := _CLIP.fullmatch(key):
-                found.setdefault(numbered[1], []).append(key)
-        return found
-
-    def read(self, key: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
-        """Intervals and features (entries, dim) of a video, or of a clip `VIDEO[k]` where the file is cut into these;
-        none if the file does not have it.
-        """
-        numbered = _CLIP.fullmatch(key)
-        if key not in self.data and numbered and numbered[1] in self.data:
-            key = numbered[1]
-        if key in self.data:
-            return self._read(key)
-        if not (parts := [self._read(part) for part in self.clips.get(key, ())]):
-            return np.zeros((0, 2)), np.zeros((0, self.dim), np.float32)
-        intervals, values = (np.concatenate(part) for part in zip(*parts, strict=True))
-        _, first = np.unique(intervals, axis=0, return_index=True)  # what crosses a boundary is in both clips
-        return intervals[np.sort(first)], values[np.sort(first)]
-
-    def _read(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
-        try:
-            intervals, values = (self.data[video][key][()] for key in ("intervals", "features"))
-            if values.dtype.kind not in ("SO" if self.kind == "words" else "fiu"):
-                raise TypeError("neither numbers nor words")
-            return intervals.astype(np.float64).reshape(len(values), 2), values.reshape(len(values), self.dim)
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, MemoryError, RuntimeError) as error:
-            place = f"{self.name}/data/{video}"
-            raise UserError("is damaged or of another form", file=self.path, field=place, fix=_FIX) from error
-
-    def words(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], list[str]]:
-        """Intervals and words of a video, pauses among them."""
-        intervals, values = self.read(video)
-        tokens = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in values[:, 0]]
-        return intervals, tokens
-
-
-def _refuse_outside(data: Any, path: Path) -> None:
-    """Refuses what HDF5 can say besides data: links to other files, and sizes of which nearly nothing is stored."""
-    import h5py
-
-    known, most = 0, 1000 * path.stat().st_size + 2**26  # HDF5's compression makes at most about 1000 of one
-    for video in data:
-        for place in (video, f"{video}/intervals", f"{video}/features"):
-            if isinstance(data.get(place, getlink=True), h5py.ExternalLink):
-                raise UserError("refers to another file", file=path, field=place, fix=_FIX)
-            one = data.get(place)
-            if isinstance(one, h5py.Dataset):
-                known += one.size * one.dtype.itemsize
-                if one.external or one.is_virtual:
-                    raise UserError("refers to another file", file=path, field=place, fix=_FIX)
-        if known > most:
-            raise UserError(f"claims {known / 1e9:.3g} GB, which it cannot hold", file=path, field=video, fix=_FIX)
-
-
-def _kind(path: Path, name: str, group: Any, entries: Any) -> str:
-    named = _hint(f"{path.stem} {name}")
-    if entries.dtype.kind in "SO":
-        return "" if named == "" else "words"
-    said = group[_DESCRIPTION][()] if _DESCRIPTION in group else ""
-    dim = int(np.prod(entries.shape[1:]))
-    return next((kind for kind in (named, _DIMS.get(dim), _hint(str(said))) if kind is not None), "")
-
-
-def _hint(text: str) -> str | None:
-    return next((kind for kind, hints in _NAMED.items() if any(hint in text.lower() for hint in hints)), None)
-
-
-def _by_kind(found: Sequence[_Source]) -> tuple[dict[str, _Source], list[str]]:
-    sources: dict[str, _Source] = {}
+def _by_kind(found: Sequence[Source]) -> tuple[dict[str, Source], list[str]]:
+    sources: dict[str, Source] = {}
     for source in found:
         if source.kind and (other := sources.setdefault(source.kind, source)) is not source:
             what = {**INPUTS, "words": "words"}.get(source.kind, "labels")
@@ -246,12 +114,12 @@ class _Clip:
         return f"{self.video}$_${self.number}"
 
 
-def _clips(labels: _Source, words: _Source | None, notes: Counter[str]) -> list[_Clip]:
+def _clips(labels: Source, words: Source | None, notes: Counter[str]) -> list[_Clip]:
     """All clips, video by video."""
     offset = 0 if words is None else _words_offset(words, notes)
     clips: list[_Clip] = []
     for key in labels.data:
-        numbered = _CLIP.fullmatch(key)
+        numbered = CLIP.fullmatch(key)
         video, first = (numbered[1], int(numbered[2]) + 1) if numbered else (key, 1)
         timing, tokens = (np.zeros((0, 2)), []) if words is None else _spoken(*words.words(key), offset)
         for number, (interval, values) in enumerate(zip(*labels.read(key), strict=True), first):
@@ -264,17 +132,11 @@ def _clips(labels: _Source, words: _Source | None, notes: Counter[str]) -> list[
     return clips
 
 
-def _refuse_strangers(frames: Mapping[str, _Source], clips: int, notes: Counter[str]) -> None:
-    for source in frames.values():
-        if notes[_without(source)] == clips:
-            raise _strangers(source, ())
-
-
-def _without(source: _Source) -> str:
+def _without(source: Source) -> str:
     return f"clips without {INPUTS[source.kind]} get frames of zeros"
 
 
-def _strangers(source: _Source, clips: Sequence[_Clip]) -> UserError:
+def _strangers(source: Source, clips: Sequence[_Clip]) -> UserError:
     """The error for a file none of whose entries lies in a clip: other videos, or other times."""
     place, fix = f"{source.name}/data", "use files of one release: labels, words and features with the same times"
     shared = next((clip for clip in clips if len(source.read(clip.key)[0])), None)
@@ -309,7 +171,7 @@ def _spoken(
     return intervals[[k + offset for k in spoken]], [tokens[k] for k in spoken]
 
 
-def _words_offset(words: _Source, notes: Counter[str]) -> int:
+def _words_offset(words: Source, notes: Counter[str]) -> int:
     """How many entries after its own each word's interval is stored: 0 in a sound file.
 
     In a circulating file of MOSI's words (ModifiedTimestampedWords), each word has the interval after its own, and
@@ -348,7 +210,11 @@ def _by_split(
         notes["clips are in no split and left out"] = left
     for name, part in parts.items():
         if not part:
-            raise _no_clips(name, clips, folds, place)
+            theirs = ", ".join([key for key, split in folds.items() if split == name][:3]) or "no video"
+            ours = ", ".join(dict.fromkeys(clip.video for clip in clips[:200]))[:80]
+            problem = f"no clip belongs to the split {name}: the folds name {theirs} for it, the labels are of {ours}"
+            fix = "give the folds of these videos as a further --source, by the names that the .csd use"
+            raise UserError(problem, file=place, field="folds", fix=fix)
         parts[name] = [clip for clip in part if clip.text or not spoken]
         if silent := len(part) - len(parts[name]):
             notes["clips without words are left out"] += silent
@@ -359,19 +225,11 @@ def _by_split(
     return parts
 
 
-def _no_clips(name: SplitName, clips: Sequence[_Clip], folds: Mapping[str, SplitName], place: Path) -> UserError:
-    theirs = ", ".join([key for key, split in folds.items() if split == name][:3]) or "no video"
-    ours = ", ".join(dict.fromkeys(clip.video for clip in clips[:200]))
-    problem = f"no clip belongs to the split {name}: the folds name {theirs} for it, the labels are of {ours[:80]}"
-    fix = "give the folds of these videos as a further --source, by the names that the .csd use"
-    return UserError(problem, file=place, field="folds", fix=fix)
-
-
 # --- frames -----------------------------------------------------------------------------------------
 
 
 def _split(
-    name: SplitName, clips: Sequence[_Clip], frames: Mapping[str, _Source], align: bool, notes: Counter[str]
+    name: SplitName, clips: Sequence[_Clip], frames: Mapping[str, Source], align: bool, notes: Counter[str]
 ) -> Split:
     return Split(
         name=name,
@@ -382,7 +240,7 @@ def _split(
     )
 
 
-def _sequences(source: _Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]) -> RaggedFrames:
+def _sequences(source: Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]) -> RaggedFrames:
     from mugkit.progress import progress
 
     videos = [list(group) for _, group in itertools.groupby(clips, key=lambda clip: clip.key)]
@@ -390,7 +248,7 @@ def _sequences(source: _Source, clips: Sequence[_Clip], align: bool, notes: Coun
 
 
 def _cut(
-    source: _Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]
+    source: Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]
 ) -> list[Float32[np.ndarray, "frames dim"]]:
     """The frames of clips of one video, or of one clip that the file of labels keeps apart."""
     intervals, values = source.read(clips[0].key)

@@ -8,7 +8,6 @@ have to be mapped again.
 from __future__ import annotations
 
 import contextlib
-import errno
 import mmap
 import shutil
 import tempfile
@@ -25,7 +24,6 @@ from mugkit.errors import UserError
 
 BLOCK_BYTES = 16 * 2**20
 KEPT_BYTES = 2 * BLOCK_BYTES  # of a map that stays mapped: those of the default data set are smaller
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextlib.contextmanager
@@ -40,23 +38,12 @@ def room(folder: Path, needed: int) -> Iterator[None]:
         UserError: fewer bytes are free, or the disk or a quota became full inside the block.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(folder).free < needed:
-        raise _full(folder, needed)
-    try:
+    if (free := shutil.disk_usage(folder).free) < needed:
+        problem = f"the disk is too full: {needed / 1e9:.3g} GB are needed, {free / 1e9:.3g} GB are free"
+        fix = "delete what you no longer need, or set MUGKIT_HOME to a folder on a larger disk"
+        raise UserError(problem, file=folder, fix=fix)
+    with files.told_if_full(folder):
         yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise _full(folder, needed) from error
-
-
-def _full(folder: Path, needed: int) -> UserError:
-    free = shutil.disk_usage(folder).free
-    return UserError(
-        f"the disk is too full: {needed / 1e9:.3g} GB are needed, {free / 1e9:.3g} GB are free",
-        file=folder,
-        fix="delete what you no longer need, or set MUGKIT_HOME to a folder on a larger disk",
-    )
 
 
 @contextlib.contextmanager

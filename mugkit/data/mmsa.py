@@ -35,9 +35,6 @@ TRUE_LABELS: Mapping[str, str] = {
 # The first that is there counts.
 LABELS = ("regression_labels", "labels", "label")
 TEXTS = ("raw_text", "text")
-_FIXES: Mapping[str, str] = {
-    "id": "every clip needs a name, such as VIDEO$_$CLIP",
-}
 
 
 def recognises(content: Any) -> bool:
@@ -49,10 +46,10 @@ def recognises(content: Any) -> bool:
 def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
     """The data set in an unpickled MMSA file.
 
-    Frames are cut to their recorded lengths, or where none are recorded, from the
-    first to the last frame that is not all zero: files exist that pad in front. What is not finite becomes 0
-    (`validate.finite`). Frames go to a scratch file, some hundred clips at a time; `text` is read only where it is
-    text, not features of it. Files without transcripts or without one kind of frames are read as what they are.
+    Frames are cut to their recorded lengths, or where none are recorded, from the first to the last frame that is not
+    all zero: files exist that pad in front. What is not finite becomes 0 (`validate.finite`). Frames go to a scratch
+    file, some hundred clips at a time; `text` is read only where it is text, not features of it. Files without
+    transcripts or without one kind of frames are read as what they are.
 
     Args:
         content: what `load_pickle` returned and `recognises` accepted.
@@ -109,7 +106,7 @@ class _Part:
 
     def get(self, key: str) -> Any:
         if key not in self.fields:
-            raise self.error(key, "is missing", _FIXES.get(key, f"use an MMSA pickle that has '{key}'"))
+            raise self.error(key, "is missing", f"use an MMSA pickle that has '{key}', of each clip")
         return self.fields[key]
 
     def error(self, key: str, problem: str, fix: str) -> UserError:
@@ -147,12 +144,15 @@ class _Part:
                 return self.strings(key)
         return [""] * len(self.ids())
 
+    def _array(self, key: str) -> np.ndarray:
+        try:
+            return np.asarray(self.get(key))
+        except ValueError:  # rows of different lengths
+            return np.empty(0, dtype=object)
+
     def numbers(self, key: str, shape: str) -> Float[np.ndarray, "..."]:
         """The array of a field, in its own precision; `shape` names its axes, empty for any number of them."""
-        try:
-            array = np.asarray(self.get(key))
-        except ValueError:  # rows of different lengths
-            array = np.empty(0, dtype=object)
+        array = self._array(key)
         if array.dtype.kind not in "fiub" or (shape and array.ndim != len(shape.split())):
             problem = f"is not an array of numbers of shape ({shape.replace(' ', ', ') or 'clips'})"
             raise self.error(key, problem, "store it as MMSA does")
@@ -178,26 +178,19 @@ class _Part:
             raise self.error(name, problem, f"correct the length, or leave '{name}' out to trim padding instead")
         return lengths.astype(np.int64)
 
-    def _written(self, key: str) -> Float[np.ndarray, " clips"]:
-        """Labels among which text, or nothing, stands; the first that is no number is refused by its row."""
-        ids, cells = self.ids(), np.asarray(self.get(key), dtype=object).reshape(-1)
-        if len(cells) != len(ids):
-            raise ValueError("not one label a clip")
-        places = (f"{self.split}.{key}[{row}] (clip {clip!r})" for row, clip in enumerate(ids))
-        return np.array([number(cell, self.path, place) for cell, place in zip(cells, places, strict=True)])
-
     def labels(self, *keys: str) -> Float32[np.ndarray, " clips"]:
-        """The label of each clip; (N,), (N, 1) and (N, 1, 1) all occur."""
+        """The label of each clip; (N,), (N, 1) and (N, 1, 1) all occur, and text among the numbers."""
         key = next((key for key in keys if key in self.fields), keys[0])
-        try:
-            labels = self._written(key) if np.asarray(self.get(key)).dtype.kind in "OSU" else self.numbers(key, "")
-        except ValueError:  # rows of different shapes, or another number of them
+        labels = self._array(key)
+        if labels.dtype.kind in "OSU" and 0 < labels.size == len(ids := self.ids()):
+            cells = np.asarray(self.get(key), dtype=object).reshape(-1)
+            places = (f"{self.split}.{key}[{row}] (clip {clip!r})" for row, clip in enumerate(ids))
+            labels = np.array([number(cell, self.path, place) for cell, place in zip(cells, places, strict=True)])
+        else:
             labels = self.numbers(key, "")
         if labels.ndim and len(labels) and labels.size != len(labels):
             shape = " × ".join(map(str, labels.shape[1:]))
-            problem = (
-                f"holds {shape} numbers a clip: classes (of emotions, as IEMOCAP's), not an intensity of sentiment"
-            )
+            problem = f"holds {shape} numbers a clip: classes (of emotions, as IEMOCAP's), not intensities of sentiment"
             raise self.error(key, problem, "use data whose label is one number a clip: MOSI, MOSEI or CH-SIMS")
         return labels.reshape(-1).astype(np.float32)
 
@@ -211,14 +204,13 @@ def _name(value: Any) -> str:
 
 
 def _holds_text(values: Any) -> bool:
-    first = values
-    while isinstance(first, list | tuple | np.ndarray) and len(first):
-        first = first[0]
-    return isinstance(first, str | bytes)
+    while isinstance(values, list | tuple | np.ndarray) and len(values):
+        values = values[0]
+    return isinstance(values, str | bytes)
 
 
 def _split(name: SplitName, part: _Part, notes: Counter[str]) -> Split:
-    labels = part.labels(*LABELS)
+    labels = part.labels(*LABELS)  # first: classes of emotions should be refused as such, and often have no ids
     return Split(
         name=name,
         ids=part.ids(),

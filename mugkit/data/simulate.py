@@ -87,20 +87,16 @@ class LabelStructure:
     blend: float
 
     @classmethod
-    def calibrated(cls) -> LabelStructure:
-        """The constants that `data_prep/calibrate_reviews.py` fitted to CH-SIMS."""
-        return cls(**sims_agreement()["constants"])
-
-    @classmethod
     def of(cls, disagreement: str) -> LabelStructure:
-        """The constants at a setting of the dial: `sims` as CH-SIMS's annotators; `strong`: modalities share less.
+        """The constants at a setting of the dial: `sims`, fitted to CH-SIMS's annotators by
+        `data_prep/calibrate_reviews.py`; `strong`: modalities share less.
 
         Raises:
             UserError: there is no such setting.
         """
         if disagreement not in DISAGREEMENT:
             raise unknown_name("disagreement", disagreement, DISAGREEMENT)
-        fitted = cls.calibrated()
+        fitted = cls(**sims_agreement()["constants"])
         return replace(fitted, **DISAGREEMENT[disagreement](fitted))
 
 
@@ -211,33 +207,13 @@ class StreamStyle:
 # Dims after MOSI's COVAREP 74 and Facet 47, lengths that train quickly; gain and expression noise set so that models of
 # these frames alone are weak and text is far ahead, as on MOSI (Corr with y of about .2 by pooled ridge).
 ACOUSTIC = StreamStyle(
-    modality="a",
-    dim=74,
-    frames_per_word=0.72,
-    shortest=4,
-    longest=40,
-    smoothness=0.7,
-    speaker_spread=0.5,
-    emotional=0.25,
-    gain=1.5,
-    expression_noise=2.5,
-    burst=3,
-    burst_every=7,
-)
+    modality="a", dim=74, frames_per_word=0.72, shortest=4, longest=40, smoothness=0.7, speaker_spread=0.5,
+    emotional=0.25, gain=1.5, expression_noise=2.5, burst=3, burst_every=7,
+)  # fmt: skip
 VISUAL = StreamStyle(
-    modality="v",
-    dim=47,
-    frames_per_word=0.55,
-    shortest=3,
-    longest=32,
-    smoothness=0.85,
-    speaker_spread=0.5,
-    emotional=0.25,
-    gain=1.5,
-    expression_noise=3.0,
-    burst=3,
-    burst_every=5,
-)
+    modality="v", dim=47, frames_per_word=0.55, shortest=3, longest=32, smoothness=0.85, speaker_spread=0.5,
+    emotional=0.25, gain=1.5, expression_noise=3.0, burst=3, burst_every=5,
+)  # fmt: skip
 
 # The dial of expression: standard deviation, on a ±1 scale, of what a clip's voice and face show besides their labels.
 EXPRESSION: Mapping[str, Mapping[str, float]] = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mugkit.data import csd, csv_files, file_kinds, misa, mmsa, transcripts
+from mugkit.data import csd, csd_file, csv_files, file_kinds, misa, mmsa, table, transcripts
 from mugkit.data.pickles import load_pickle
 from mugkit.data.schema import Dataset, split_name
+from mugkit.data.table import Table
 from mugkit.errors import UserError
 
 SUFFIXES = (".pkl", ".pickle", ".csd", ".csv", ".tsv", ".json")  # of the files that are taken from a folder
@@ -43,7 +44,8 @@ def _inside(folder: Path) -> list[Path]:
     if any(_suffix(path) in _FRAMES for path in found):
         return found
     sought = _FRAMES if found else SUFFIXES
-    if deeper := [path for path in _below(folder) if _suffix(path) in sought and path.is_file()]:
+    below = sorted([*folder.glob("[!.]*/*"), *folder.glob("[!.]*/*/*")])
+    if deeper := [path for path in below if _suffix(path) in sought and path.is_file()]:
         raise _ask(folder, found, deeper)
     if not found:
         raise UserError(f"the folder has no file that ends in {', '.join(SUFFIXES)}", file=folder, fix=_FIX)
@@ -56,14 +58,6 @@ def _ask(folder: Path, found: Sequence[Path], deeper: Sequence[Path]) -> UserErr
     choice = deeper[0].parent if _suffix(deeper[0]) == ".csd" else deeper[0]
     fix = f"say which: --source {choice}" + (f", or --source {found[0]} for that alone" if found else "")
     return UserError(f"the folder {here}, and folders in it hold {names}", file=folder, fix=fix)
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """What lies one and two folders deeper."""
-    for inner in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-        yield from sorted(inner.iterdir())
-        for last in sorted(path for path in inner.iterdir() if path.is_dir()):
-            yield from sorted(last.iterdir())
 
 
 def _suffix(path: Path) -> str:
@@ -90,11 +84,11 @@ def _kinds(paths: Sequence[Path], align: bool) -> dict[str, list[Path]]:
 def _kind(path: Path) -> str:
     try:
         file_kinds.refuse_foreign(path)
-        if csd.recognises(path):
+        if csd_file.recognises(path):
             return "csd"
         if path.suffix.lower() == ".json":
             return "folds"
-        return "table" if csv_files.recognises(path) else "pickle"
+        return "table" if table.recognises(path) else "pickle"
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", file=path, fix="check the path") from error
 
@@ -138,12 +132,13 @@ def _read(family: str, paths: Sequence[Path], align: bool, encoding: str | None)
 
 def _read_csd(family: str, kinds: Mapping[str, Sequence[Path]], align: bool, encoding: str | None) -> Dataset:
     """`.csd`, with the folds and, where there are no words, the transcripts of a table."""
-    tables, lists = kinds.get("table", []), kinds.get("folds", [])
-    told = [path for path in tables if csv_files.has_splits(path, encoding)]
-    rest = [path for path in tables if path not in told and not csv_files.has_texts(path, encoding)]
-    folds = [csv_files.read_folds(path, encoding) for path in _few("table of folds", [*told, *lists, *rest], (0, 1))]
-    dataset = csd.read(kinds["csd"], family, folds[0] if folds else None, align=align)
-    if not (spoken := [path for path in tables if csv_files.has_texts(path, encoding)]):
+    columns = {path: Table.read(path, encoding).columns.keys() for path in kinds.get("table", [])}
+    spoken = [path for path, names in columns.items() if "text" in names]
+    lists = [path for path, names in columns.items() if "split" in names or path not in spoken]
+    chosen = _few("table of folds", [*kinds.get("folds", []), *lists], (0, 1))
+    folds = csv_files.read_folds(chosen[0], encoding) if chosen else None
+    dataset = csd.read(kinds["csd"], family, folds, align=align)
+    if not spoken:
         return dataset
     if "l" not in dataset.modalities:
         return transcripts.join(dataset, spoken, encoding)

@@ -76,13 +76,8 @@ def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
     _check_files(folder, manifest, verify)
     table = _read_clips(folder / CLIPS)
     splits = {name: _open_split(folder, name, table[table["split"] == name], manifest["dims"]) for name in SPLITS}
-    return Dataset(
-        manifest["name"],
-        manifest["family"],
-        splits,
-        _fingerprint(manifest["family"], manifest["content"]),
-        manifest["about"],
-    )
+    name, family = manifest["name"], manifest["family"]
+    return Dataset(name, family, splits, _fingerprint(family, manifest["content"]), manifest["about"])
 
 
 def _check_family(folder: Path, family: str) -> None:
@@ -95,9 +90,8 @@ def _check_family(folder: Path, family: str) -> None:
 
 def available() -> list[str]:
     """Names of the prepared data sets, sorted."""
-    return sorted(
-        path.parent.name for path in files.data_home().glob(f"*/{MANIFEST}") if NAME.fullmatch(path.parent.name)
-    )
+    names = (path.parent.name for path in files.data_home().glob(f"*/{MANIFEST}"))
+    return sorted(name for name in names if NAME.fullmatch(name))
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -126,25 +120,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise _not_prepared(folder)
     try:
         manifest = files.read_json(path)
-        version = int(manifest["format"])
-        if version <= FORMAT and (missing := _DESCRIBED - manifest.keys()):
-            raise ValueError(f"without {missing}")
-        if version <= FORMAT:
-            _check_manifest(manifest)
+        if (version := int(manifest["format"])) > FORMAT:
+            problem = f"format {version} was written by a newer mugkit; this one reads up to {FORMAT}"
+            fix = "update mugkit, or prepare the data set again"
+            raise UserError(problem, file=path, field="format", fix=fix)
+        _check_manifest(manifest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "is not a description of a data set") from error
-    if version > FORMAT:
-        raise UserError(
-            f"format {version} was written by a newer mugkit; this one reads up to {FORMAT}",
-            file=path,
-            field="format",
-            fix="update mugkit, or prepare the data set again",
-        )
     return manifest
 
 
 def _check_manifest(manifest: Mapping[str, Any]) -> None:
     """Refuses values of other types than `_manifest` writes, and files outside of the folder."""
+    if missing := _DESCRIBED - manifest.keys():
+        raise ValueError(f"without {missing}")
     for name, entry in manifest["files"].items():
         if Path(name).name != name:
             raise ValueError("names files outside of its folder")
@@ -278,18 +267,9 @@ def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: 
         arrays = _map_arrays(path)
         # Offsets are few and asked for at every step; frames stay on disk.
         sequences = {m: RaggedFrames(arrays[f"{m}.frames"], np.array(arrays[f"{m}.offsets"])) for m in modalities}
-        for one in sequences.values():
-            _check_offsets(one, len(table))
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        OverflowError,
-        MemoryError,
-        RecursionError,
-    ) as error:
+        for of_modality in sequences.values():
+            _check_offsets(of_modality, len(table))
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError) as error:
         raise _damaged(path, "is not a file of frames") from error
     known = [m for m in MODALITIES if f"y_{m}" in table and table[f"y_{m}"].notna().all()]
     true_labels = {str(m): _labels(table, f"y_{m}") for m in known}

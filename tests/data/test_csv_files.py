@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from mugkit.data import csv_files
+from mugkit.data import table as table_files
 from mugkit.data.agreement import agreement
-from mugkit.errors import UserError
 
 ROWS = [
     ("v1", "1", "a fine film", "1.5", "train"),
@@ -80,13 +80,6 @@ def test_labels_of_single_modalities_are_found_under_their_names(header: str, tm
     assert dataset.about["caption"] == "SIMS (labels only)"
 
 
-def test_one_label_of_a_single_modality_is_enough(tmp_path: Path) -> None:
-    rows = [(name, "0.5", "0.2", name) for name in ("train", "valid", "test")]
-    dataset = csv_files.read([table(tmp_path / "labels.csv", "id,label,label_T,split", rows, ",")], "sims")
-    assert set(dataset.train.true_labels) == {"l"}
-    assert not dataset.has_true_labels
-
-
 def test_version_1_alone_is_taken(tmp_path: Path) -> None:
     rows = [(f"{name}{k}", "0.5", name, str(k < 2)) for name in ("train", "valid", "test") for k in range(3)]
     dataset = csv_files.read([table(tmp_path / "labels.csv", "id,label,split,is_v1", rows, ",")], "sims")
@@ -109,62 +102,6 @@ def test_quoted_cells_may_hold_separators(tmp_path: Path) -> None:
     assert [split.text for split in dataset.splits.values()] == [['well, "good"'], ["NA"], ["null"]]
 
 
-# --- refusals ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("header", "row", "problem", "field"),
-    [
-        ("id,text,label,split", ("a", "x", "good", "train"), "'good' is not a number", "label, line 3"),
-        ("id,text,label,split", ("a", "x", "", "train"), "'' is not a number", "label, line 3"),
-        ("id,text,label,split", ("a", "x", "inf", "train"), "'inf' is not a number", "label, line 3"),
-        ("id,text,label,split", ("a", "x", "1", "exam"), "'exam' is no split", "split, line 3"),
-        ("id,text,label,split", ("a", "x"), "'' is no split", "split, line 3"),
-        ("id,label_A,label,split", ("a", "?", "1", "train"), "'?' is not a number", "label_A, line 3"),
-        ("id,text,label", ("a", "x", "1"), "no column for the split", None),
-        ("id,text,score,split", ("a", "x", "1", "train"), "no column for the label", None),
-        ("text,label,split", ("x", "1", "train"), "no column that names the clips", None),
-        ("id,label,split", ("a", "1", "train", "x", "y"), "is not a table", None),
-    ],
-)
-def test_a_table_that_does_not_do_is_refused_by_its_line(
-    header: str, row: tuple[str, ...], problem: str, field: str | None, tmp_path: Path
-) -> None:
-    good = tuple("train" if name == "split" else "1" for name in header.split(","))
-    path = table(tmp_path / "x.csv", header, [good, row], ",")
-    with pytest.raises(UserError) as caught:
-        csv_files.read([path], "mosi")
-    assert problem in caught.value.problem
-    assert (caught.value.file, caught.value.field) == (path, field)
-    assert caught.value.fix
-
-
-def test_other_encodings_are_refused(tmp_path: Path) -> None:
-    path = table(tmp_path / "x.csv", "id,text,label,split", [("a", "schön", "1", "train")], ",", "latin-1")
-    with pytest.raises(UserError, match="is not UTF-8"):
-        csv_files.read([path], "mosi")
-
-
-def test_lines_that_are_all_longer_than_the_first_are_refused(tmp_path: Path) -> None:
-    path = table(tmp_path / "x.csv", "id,label,split", [("a", "1", "train", "x")] * 3, ",")
-    with pytest.raises(UserError, match="is not a table"):
-        csv_files.read([path], "mosi")
-
-
-def test_an_empty_file_is_refused(tmp_path: Path) -> None:
-    (path := tmp_path / "x.csv").touch()
-    with pytest.raises(UserError, match="is not a table"):
-        csv_files.read([path], "mosi")
-
-
-def test_three_tables_need_three_splits(tmp_path: Path) -> None:
-    paths = [table(tmp_path / f"{name}.csv", "id,label", [("a", "1")], ",") for name in ("train", "dev", "valid")]
-    with pytest.raises(UserError, match="not one table a split"):
-        csv_files.read(paths, "mosi")
-    with pytest.raises(UserError, match="does not say which split"):
-        csv_files.read([*paths[:2], paths[2].rename(tmp_path / "rest.csv")], "mosi")
-
-
 # --- recognition and folds --------------------------------------------------------------------------
 
 
@@ -182,7 +119,7 @@ def test_three_tables_need_three_splits(tmp_path: Path) -> None:
 )
 def test_tables_are_recognised(name: str, content: bytes, known: bool, tmp_path: Path) -> None:
     (path := tmp_path / name).write_bytes(content)
-    assert csv_files.recognises(path) is known
+    assert table_files.recognises(path) is known
 
 
 def test_folds_are_read_from_tables_and_json(tmp_path: Path) -> None:
@@ -192,20 +129,6 @@ def test_folds_are_read_from_tables_and_json(tmp_path: Path) -> None:
     assert csv_files.read_folds(by_clip) == {"a$_$7": "test"}
     (listed := tmp_path / "folds.json").write_text(json.dumps({"train": ["a"], "val": ["b"], "test": ["c"]}))
     assert csv_files.read_folds(listed) == {"a": "train", "b": "valid", "c": "test"}
-
-
-def test_a_video_in_two_splits_is_refused(tmp_path: Path) -> None:
-    path = table(tmp_path / "folds.csv", "video,split", [("a", "train"), ("a", "test")], ",")
-    with pytest.raises(UserError, match="is both in train and in test") as caught:
-        csv_files.read_folds(path)
-    assert caught.value.field == "a"
-
-
-@pytest.mark.parametrize("content", ["", "[1]", '{"exam": ["a"]}', '{"train": 5}'])
-def test_json_of_another_form_is_refused(content: str, tmp_path: Path) -> None:
-    (path := tmp_path / "folds.json").write_text(content)
-    with pytest.raises(UserError, match="does not list videos by split"):
-        csv_files.read_folds(path)
 
 
 # --- the real files ---------------------------------------------------------------------------------

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import pickle
 import resource
 import shutil
-import subprocess
-import sys
 from collections import namedtuple
 from pathlib import Path
 
@@ -50,9 +47,6 @@ def test_room_refuses_what_does_not_fit(tmp_path: Path, monkeypatch: pytest.Monk
 def test_room_tells_of_a_disk_that_becomes_full(code: int, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="too full"), disk.room(tmp_path, 10):
         raise OSError(code, os.strerror(code))
-
-
-def test_room_lets_other_errors_through(tmp_path: Path) -> None:
     with pytest.raises(PermissionError), disk.room(tmp_path, 10):
         raise PermissionError(errno.EACCES, "no")
 
@@ -127,19 +121,6 @@ def test_flatten_joins_clips(mugkit_home: Path) -> None:
     assert list(mugkit_home.iterdir()) == []  # the file has no name, so nobody has to delete it
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_flatten_that_is_interrupted_leaves_nothing(error: type[BaseException], mugkit_home: Path) -> None:
-    def clips() -> object:
-        yield [np.ones((5, 2))]
-        raise error
-
-    free = shutil.disk_usage(mugkit_home).free
-    with pytest.raises(error):
-        disk.flatten(clips(), 2)
-    assert list(mugkit_home.iterdir()) == []
-    assert shutil.disk_usage(mugkit_home).free > free - 10**9
-
-
 @LINUX
 def test_batches_leave_no_pages_behind(mapped: np.memmap, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "_encode", bag_of_words)
@@ -152,57 +133,3 @@ def test_batches_leave_no_pages_behind(mapped: np.memmap, monkeypatch: pytest.Mo
     grown = [(len(batch.index), resident_bytes() - before)[1] for batch in clips.in_order(4)]
     assert len(grown) == 150
     assert max(grown) < 8e6 < mapped.nbytes / 4
-
-
-# Prepares a small file first, so that imports and parquet's libraries are in the baseline.
-MEASURE = """
-import sys
-from pathlib import Path
-from mugkit.data.prepare import prepare
-
-def peak():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
-prepare("mosei", [Path(sys.argv[1])], store_as="small")
-before = peak()
-prepare("mosei", [Path(sys.argv[2])], store_as="large")
-print(peak() - before)
-"""
-
-
-def write_mmsa(path: Path, clips: int, protocol: int) -> None:
-    """An MMSA pickle of `clips` training clips of MOSEI's shape, a fifth of them padding."""
-    rng = np.random.default_rng(0)
-    splits = {}
-    for name, size in (("train", clips), ("valid", 1), ("test", 1)):
-        splits[name] = {
-            "id": [f"{name}{clip}" for clip in range(size)],
-            "raw_text": ["so so"] * size,
-            "text": np.ones((size, 50, 768), np.float32),
-            "audio": rng.standard_normal((size, 500, 74), np.float32),
-            "vision": rng.standard_normal((size, 500, 35), np.float32),
-            "audio_lengths": [400] * size,
-            "vision_lengths": [400] * size,
-            "regression_labels": np.zeros(size),
-        }
-    with path.open("wb") as stream:
-        pickle.dump(splits, stream, protocol)
-
-
-@LINUX
-@pytest.mark.slow
-@pytest.mark.parametrize(("protocol", "clips"), [(4, 540), (2, 270)])
-def test_preparing_takes_memory_for_blocks_not_for_the_file(
-    protocol: int, clips: int, tmp_path: Path, mugkit_home: Path
-) -> None:
-    small, large = tmp_path / "small.pkl", tmp_path / "large.pkl"
-    write_mmsa(small, 2, protocol)
-    write_mmsa(large, clips, protocol)
-    command = [sys.executable, "-c", MEASURE, str(small), str(large)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=dict(os.environ))
-    assert int(done.stdout) < 90e6 < 140e6 < large.stat().st_size
-    stored = mugkit_home / "data" / "large" / "train.safetensors"
-    assert stored.stat().st_size == pytest.approx(clips * 400 * 109 * 4, rel=1e-3)  # no padding
-    assert sorted(path.name for path in (mugkit_home / "data").iterdir() if path.is_dir()) == ["large", "small"]
-    assert [path.name for path in mugkit_home.iterdir()] == ["data"]

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from small import tiny_bert, tiny_t5
+from small import tiny_bert
 
 from mugkit.data import encoders, text
 from mugkit.data.encoders import OFFLINE, OFFLINE_ENCODER
 from mugkit.errors import UserError
-from mugkit.models import mug
 
 HUB = ("bert-base-uncased", "bert-base-chinese", "t5-base")
 
@@ -106,26 +105,6 @@ def test_identity_is_the_name_or_the_content_of_a_folder(bert: str) -> None:
 # --- weights
 
 
-def test_load_encoder_bert_folder_has_its_weights(bert: str) -> None:
-    from safetensors.torch import load_file
-
-    encoder = encoders.load_encoder(bert)
-    saved = load_file(Path(bert) / "model.safetensors")
-    assert set(saved) <= set(encoder.state_dict())
-    assert all(torch.equal(encoder.state_dict()[name], values) for name, values in saved.items())
-    assert not encoder.training
-
-
-def test_load_encoder_t5_folder_loads_encoder_half(tmp_path: Path) -> None:
-    from transformers import T5EncoderModel
-
-    folder = str(tiny_t5(tmp_path / "t5"))
-    encoder = encoders.load_encoder(folder)
-    assert isinstance(encoder, T5EncoderModel)
-    assert mug.TextEncoder(encoder, "mean").width == 16
-    assert encoders.model_type(folder) == "t5"
-
-
 def test_load_encoder_with_missing_weights_is_user_error(bert: str) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -134,23 +113,28 @@ def test_load_encoder_with_missing_weights_is_user_error(bert: str) -> None:
     pooler = {name: weights.pop(name) for name in list(weights) if name.startswith("pooler.")}
     save_file(weights, path, metadata={"format": "pt"})
     assert pooler
-    encoders.load_encoder(bert)  # nothing reads the pooler
+    encoder = encoders.load_encoder(bert)  # nothing reads the pooler
+    assert not encoder.training
+    assert all(torch.equal(encoder.state_dict()[name], values) for name, values in weights.items())
     del weights["encoder.layer.1.output.dense.weight"]
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(UserError, match=r"lacks 1 weights, encoder\.layer\.1\.output\.dense\.weight"):
         encoders.load_encoder(bert)
 
 
-@pytest.mark.parametrize("broken", ["empty folder", "no kind", "no weights"])
-def test_load_encoder_broken_folder_is_user_error(tmp_path: Path, bert: str, broken: str) -> None:
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    if broken == "no kind":
-        (folder / "config.json").write_text("{}")
-    if broken == "no weights":
-        (folder / "config.json").write_text((Path(bert) / "config.json").read_text())
+@pytest.mark.parametrize(
+    ("load", "missing"),
+    [
+        (encoders.load_encoder, ["config.json"]),
+        (encoders.load_encoder, ["model.safetensors"]),
+        (encoders.load_tokenizer, ["vocab.txt", "tokenizer.json", "tokenizer_config.json"]),
+    ],
+)
+def test_folder_that_lacks_a_part_is_user_error(load: Any, missing: list[str], bert: str) -> None:
+    for name in missing:
+        (Path(bert) / name).unlink(missing_ok=True)
     with pytest.raises(UserError) as caught:
-        encoders.load_encoder(str(folder))
+        load(bert)
     assert caught.value.field == "text_encoder"
 
 
@@ -177,14 +161,6 @@ def test_tokenizer_equals_tokenizers_library(encoder: str, line: str, pieces: li
     assert [len(row) for row in ids[1:4:2]] == [2, text.MAX_TOKENS]
 
 
-def test_load_tokenizer_folder_without_one_is_user_error(bert: str) -> None:
-    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json"):
-        (Path(bert) / name).unlink(missing_ok=True)
-    with pytest.raises(UserError, match="no tokenizer") as caught:
-        encoders.load_tokenizer(bert)
-    assert caught.value.field == "text_encoder"
-
-
 # --- the network
 
 
@@ -198,13 +174,11 @@ def test_offline_encoder_never_touches_the_network(encoder: str, calls: list[Any
     assert calls == []
 
 
-def test_folder_never_touches_the_network(bert: str, calls: list[Any]) -> None:
-    assert text.frozen_features(["good film"], bert, "first").shape == (1, 16)
-    assert calls == []
-
-
-def test_cached_hub_encoder_never_touches_the_network(hub_cache: Path, calls: list[Any]) -> None:
-    assert text.frozen_features(["good film"], "somebody/encoder", "first").shape == (1, 16)
+def test_folders_and_cached_encoders_never_touch_the_network(bert: str, hub_cache: Path, calls: list[Any]) -> None:
+    for encoder in (bert, "somebody/encoder"):
+        assert text.frozen_features(["good film"], encoder, "first").shape == (1, 16)
+    with pytest.raises(UserError, match="neither a folder"):
+        encoders.load_encoder("/no/such/folder")
     assert calls == []
 
 
@@ -233,12 +207,6 @@ def test_hub_encoder_that_is_not_cached_is_asked_for(hub_cache: Path, monkeypatc
     encoders.load(BertModel, "somebody/other")
     encoders.load(BertModel, "somebody/encoder")
     assert asked == [("other", False), ("abc", True)]
-
-
-def test_encoder_that_is_no_name_at_all_is_user_error(calls: list[Any]) -> None:
-    with pytest.raises(UserError, match="neither a folder"):
-        encoders.load_encoder("/no/such/folder")
-    assert calls == []
 
 
 @pytest.mark.parametrize(("name", "kind"), [("random-bert-base", "bert"), ("random-t5-base", "t5")])

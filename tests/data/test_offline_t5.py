@@ -158,21 +158,6 @@ def test_encoder_to_convert_names_the_extra_without_onnx(monkeypatch: pytest.Mon
 
 # --- the package's T5
 
-POSITIVE = (
-    "good",
-    "great",
-    "wonderful",
-    "excellent",
-    "lovely",
-    "brilliant",
-    "superb",
-    "delightful",
-    "charming",
-    "moving",
-)
-NEGATIVE = ("bad", "awful", "terrible", "boring", "horrible", "stupid", "weak", "annoying", "tedious", "dreadful")
-FRAMES = ("The film is {} .", "What a {} story !", "I found the cast {} .", "It was {} from start to end .")
-
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -262,40 +247,6 @@ def test_package_tokenizer_equals_tokenizers_library(offline: None) -> None:
     lines = ["An unwatchable mess !", "", "Décor  &  cast", "so boring " * 99]
     ids = text.tokenize(encoders.load_tokenizer(NAME), lines)
     assert ids == [reference.encode(line).ids for line in lines]
-    assert [reference.id_to_token(token) for token in ids[0]] == [
-        "▁An",
-        "▁un",
-        "watch",
-        "able",
-        "▁mess",
-        "▁",
-        "!",
-        "</s>",
-    ]
+    pieces = [reference.id_to_token(token) for token in ids[0]]
+    assert pieces == ["▁An", "▁un", "watch", "able", "▁mess", "▁", "!", "</s>"]
     assert len(ids[3]) == text.MAX_TOKENS
-
-
-def separation(encoder: str) -> float:
-    """How well a linear probe tells praise from blame by words that it was not fitted on (area under the curve)."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
-    from sklearn.preprocessing import StandardScaler
-
-    words = [(word, label) for label, side in enumerate((NEGATIVE, POSITIVE)) for word in side]
-    lines = [frame.format(word) for word, _ in words for frame in FRAMES]
-    labels = np.repeat([label for _, label in words], len(FRAMES))
-    fitted = np.repeat(np.arange(len(words)) % 2 == 0, len(FRAMES))  # every other word of each side
-    features = StandardScaler().fit_transform(text.frozen_features(lines, encoder, "mean").numpy())
-    probe = LogisticRegression(C=0.01, max_iter=500).fit(features[fitted], labels[fitted])
-    return float(roc_auc_score(labels[~fitted], probe.decision_function(features[~fitted])))
-
-
-@pytest.mark.slow
-def test_package_states_tell_praise_from_blame_and_random_weights_do_not(offline: None, tmp_path: Path) -> None:
-    from transformers import AutoConfig, T5EncoderModel
-
-    torch.manual_seed(0)
-    T5EncoderModel(encoders.load(AutoConfig, NAME)).save_pretrained(tmp_path)
-    encoders.load_tokenizer(NAME).save_pretrained(tmp_path)
-    assert separation(NAME) > 0.9
-    assert separation(str(tmp_path)) < 0.7

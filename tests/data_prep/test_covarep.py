@@ -47,19 +47,16 @@ def test_read_covarep_turns_infinity_into_zero(tmp_path: Path) -> None:
     assert np.array_equal(frames, expected)
 
 
-def test_read_covarep_of_other_columns_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"early\.mat: names: 43 columns"):
-        covarep.read_covarep(write(tmp_path / "early.mat", np.zeros((3, 43)), NAMES[:43]))
-    with pytest.raises(UserError, match="names"):
-        covarep.read_covarep(write(tmp_path / "order.mat", np.zeros((3, 74)), NAMES[::-1]))
-
-
 def test_read_covarep_of_another_file_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "early.mat", np.zeros((3, 43)), NAMES[:43])
+    write(tmp_path / "order.mat", np.zeros((3, 74)), NAMES[::-1])
     savemat(tmp_path / "other.mat", {"x": 1})
     (tmp_path / "text.mat").write_text("text")
-    for name in ("other.mat", "text.mat", "none.mat"):
-        with pytest.raises(UserError, match=f"{name}.*not a feature file"):
+    for name in ("early.mat", "order.mat", "other.mat", "text.mat", "none.mat"):
+        with pytest.raises(UserError) as caught:
             covarep.read_covarep(tmp_path / name)
+        assert caught.value.file == tmp_path / name
+        assert (caught.value.field == "names") == (name in ("early.mat", "order.mat"))
 
 
 def test_covarep_like_has_pitch_and_voicing_every_10_ms() -> None:
@@ -69,9 +66,5 @@ def test_covarep_like_has_pitch_and_voicing_every_10_ms() -> None:
     assert np.allclose(frames[5:45, 0], 150, rtol=0.0145)
     assert (frames[5:45, 1] == 1).all()
     assert (frames[58:, :2] == 0).all()
-
-
-def test_covarep_like_takes_no_name_of_covareps() -> None:
-    assert not set(covarep.LIKE_COLUMNS) & set(covarep.COLUMNS)
-    with pytest.raises(UserError, match="without samples"):
+    with pytest.raises(UserError):
         covarep.covarep_like(np.zeros(0))

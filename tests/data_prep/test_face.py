@@ -48,14 +48,6 @@ def test_landmarks_action_units_move_what_they_should(unit: str, point: int, dow
     assert half - rest == pytest.approx(down / 2)
 
 
-def test_landmarks_a_blink_closes_the_lids() -> None:
-    def opening(found: np.ndarray) -> float:
-        return float((found[[41, 40], 1] - found[[37, 38], 1]).mean())
-
-    assert opening(points()) > 8
-    assert abs(opening(points(AU45_r=5.0))) < 1
-
-
 def test_project_is_a_pinhole_camera() -> None:
     assert face.project(np.array([[0, 0, 500], [10, -20, 250]], dtype=float)).tolist() == [[160, 120], [180, 80]]
 
@@ -87,16 +79,11 @@ def test_as_openface_gaze_is_a_unit_vector_that_pupils_follow() -> None:
         assert found[f"eye_lmk_X_{lid}"] == before[f"eye_lmk_X_{lid}"]
 
 
-def test_as_openface_presence_follows_intensity_and_shape_modes_stay_zero() -> None:
-    found = columns(still(AU12_r=1.2, AU04_r=0.8))
-    assert (found["AU12_c"][0], found["AU04_c"][0], found["AU28_c"][0]) == (1, 0, 0)
-    assert all(found[f"p_{mode}"][0] == 0 for mode in range(34))
-
-
 def test_as_openface_jitter_keeps_intensities_in_range() -> None:
     jitter = np.random.default_rng(0).standard_normal((200, 709))
     plain = face.as_openface(still(200, AU12_r=5.0), np.zeros((200, 709)))
     moved = face.as_openface(still(200, AU12_r=5.0), jitter)
+    assert (plain[0, COLUMNS.index("AU12_c")], plain[0, COLUMNS.index("AU04_c")]) == (1, 0)
     intensities = moved[:, COLUMNS.index("AU01_r") : COLUMNS.index("AU45_r") + 1]
     assert intensities.min() == 0
     assert intensities.max() == 5

@@ -7,7 +7,6 @@ makes a reader fail in another way; it exits with 1 then.
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from held_files import dump, mmsa, sound_csd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up import make_dataset
@@ -23,7 +23,6 @@ from made_up import make_dataset
 from mugkit.data import csv_files, sources, store
 from mugkit.data.pickles import load_pickle
 from mugkit.errors import UserError
-from reliability.payloads import sound_csd, sound_mmsa
 
 TABLE = "id,text,label,split\na,so good,1.5,train\nb,so bad,-2,valid\nc,so so,0,test\n"
 # An edit: where, how many bytes go, and what comes in their place.
@@ -39,7 +38,7 @@ def edited(content: bytes, edits: list[tuple[int, int, bytes]]) -> bytes:
 
 def sound(folder: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
     """A sound file for each reader, and the call that reads it."""
-    (folder / "data.pkl").write_bytes(pickle.dumps(sound_mmsa()))
+    dump(folder / "data.pkl", mmsa())
     (folder / "data.csv").write_text(TABLE)
     labels, folds = sound_csd(folder), folder / "folds.json"
     stored = store.save(make_dataset((6, 3, 2)), folder / "stored")

@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
+from held_files import LABELS, sound_csd
 from made_up import make_dataset
 
 from mugkit import files
@@ -37,20 +38,11 @@ class Payload:
     make: Callable[[Path], object]
 
 
-def sound_mmsa() -> dict[str, Any]:
-    """What a pickle of MMSA holds, of one clip a split."""
-    return {
-        name: {
-            "id": [f"{name}$_$1"],
-            "raw_text": ["so good"],
-            "audio": np.ones((1, 4, 5), np.float32),
-            "vision": np.ones((1, 3, 20), np.float32),
-            "audio_lengths": [2],
-            "vision_lengths": [3],
-            "regression_labels": np.array([1.5]),
-        }
-        for name in ("train", "valid", "test")
-    }
+def _numbered(kind: str, forms: int, make: Callable[..., object], draw: Callable[[], int], count: int) -> list[Payload]:
+    """The forms of a kind in turn, each time with another number."""
+    return [
+        Payload(kind, str(number % forms), partial(make, change=number % forms, n=draw())) for number in range(count)
+    ]
 
 
 # --- pickles --------------------------------------------------------------------------------------------
@@ -177,18 +169,8 @@ def _tables(random: random.Random, count: int) -> list[Payload]:
     ]  # fmt: skip
 
 
-def sound_csd(folder: Path) -> Path:
-    """Labels of three videos, and their folds."""
-    with h5py.File(folder / "labels.csd", "w") as labels:
-        for number, video in enumerate(("va", "vb", "vc")):
-            labels[f"Opinion Segment Labels/data/{video}/intervals"] = np.array([[0.0, 2.0]])
-            labels[f"Opinion Segment Labels/data/{video}/features"] = np.array([[1.0 - number]])
-    (folder / "folds.json").write_text('{"train": ["va"], "valid": ["vb"], "test": ["vc"]}')
-    return folder / "labels.csd"
-
-
 def _csds(random: random.Random, count: int) -> list[Payload]:
-    place = "Opinion Segment Labels/data/va/features"
+    place = f"{LABELS}/data/va/features"
 
     def virtual(file: Any, n: int) -> None:
         layout = h5py.VirtualLayout((1, 1), "f8")
@@ -222,11 +204,7 @@ def _csds(random: random.Random, count: int) -> list[Payload]:
             del file[place]
             hostile[change](file, n)
 
-    return [
-        Payload("csd", str(number % (len(hostile) + 1)),
-                partial(make, change=number % (len(hostile) + 1), n=random.randrange(2**32, 2**44)))
-        for number in range(count)
-    ]  # fmt: skip
+    return _numbered("csd", len(hostile) + 1, make, lambda: random.randrange(2**32, 2**44), count)
 
 
 # --- the stored form ------------------------------------------------------------------------------------
@@ -270,11 +248,7 @@ def _safetensors(random: random.Random, count: int) -> list[Payload]:
         path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
         signed(path.parent)
 
-    return [
-        Payload("safetensors", str(number % len(changes)),
-                partial(make, change=number % len(changes), n=random.randrange(2**20, 2**60)))
-        for number in range(count)
-    ]  # fmt: skip
+    return _numbered("safetensors", len(changes), make, lambda: random.randrange(2**20, 2**60), count)
 
 
 def _parquets(random: random.Random, count: int) -> list[Payload]:
@@ -302,12 +276,7 @@ def _parquets(random: random.Random, count: int) -> list[Payload]:
             path.write_bytes(content)
         signed(path.parent)
 
-    total = len(spoil) + 7
-    return [
-        Payload("parquet", str(number % total),
-                partial(make, change=number % total, n=random.randrange(2**40)))
-        for number in range(count)
-    ]  # fmt: skip
+    return _numbered("parquet", len(spoil) + 7, make, lambda: random.randrange(2**40), count)
 
 
 def _repeating(table: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -375,10 +344,7 @@ def _checkpoints(random: random.Random, count: int) -> list[Payload]:
         digest = bytes(32) if unsigned else hashlib.sha256(content).digest()
         (folder / "checkpoint.pt").write_bytes(digest + content)
 
-    return [
-        Payload("checkpoint", str(number % 5), partial(make, change=number % 5, n=random.randrange(2**40)))
-        for number in range(count)
-    ]
+    return _numbered("checkpoint", 5, make, lambda: random.randrange(2**40), count)
 
 
 def _repacked(content: bytes, program: bytes | None, size: int = 0) -> bytes:

@@ -18,10 +18,9 @@ from jaxtyping import Float
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
-from mugkit.evaluation import formats
 from mugkit.evaluation.comparison import RESAMPLES, Sums, resampled
 from mugkit.evaluation.tables import records
-from mugkit.evaluation.verdicts import hull, word
+from mugkit.evaluation.verdicts import word, written
 from mugkit.training.label_sources.source import LearnedLabels
 
 QUESTIONS = ("moved to the side of the truth", "neutral modality found", "contradiction found")
@@ -44,7 +43,7 @@ def table(dataset: Dataset, learned: Sequence[LearnedLabels], resamples: int = R
     for question in QUESTIONS:
         for m in MODALITIES:
             y, true = dataset.train.labels.astype(float), dataset.train.true_labels[m].astype(float)
-            labels = np.stack([one.labels[m].numpy() for one in learned]).astype(float)
+            labels = np.stack([seed.labels[m].numpy() for seed in learned]).astype(float)
             parts = np.stack(_hits(question, y, true, labels, dataset.label_scale), axis=-1).astype(float)
             rows.append({"question": question, "modality": m, **_compare(parts, resamples)})
     return pd.DataFrame(rows)
@@ -93,7 +92,7 @@ def show(found: pd.DataFrame) -> pd.DataFrame:
         "clips": found["n_clips"],
         "MUCN, %": found["share"].map("{:.1f}".format),
         "reference, %": found["reference"].map("{:.1f}".format),
-        "difference [95 %]": [formats.estimate("share %", one["difference"], *hull(one)) for one in records(found)],
+        "difference [95 %]": list(map(written, records(found))),
         "than the reference": found["verdict"],
     }
     return pd.DataFrame(shown).set_index(pd.Index(found["question"], name="section 4.11"))

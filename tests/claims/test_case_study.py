@@ -105,6 +105,6 @@ def test_table_refuses_data_without_truth(made_up: Make) -> None:
 
 
 def test_show_formats_shares_and_intervals(dataset: Dataset) -> None:
-    shown = case_study.show(cases.table(dataset, learned(0.9 * dataset.train.labels), resamples=50))
+    shown = case_study.show(case_study.table(dataset, learned(0.9 * dataset.train.labels), resamples=50))
     assert list(shown.index[:3]) == [QUESTIONS[0]] * 3
     assert shown.iloc[0].tolist()[:5] == ["language", 100, "100.0", "100.0", "+0.0 [+0.0, +0.0]"]

@@ -26,7 +26,7 @@ from mugkit.errors import UserError, unknown_name
 from mugkit.evaluation import formats
 from mugkit.evaluation.statistics import t_interval
 from mugkit.evaluation.tables import records
-from mugkit.evaluation.verdicts import hull, word
+from mugkit.evaluation.verdicts import word, written
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS, Experiment
 from mugkit.threads import one_thread
@@ -52,6 +52,11 @@ class Metric:
     name: str
     parts: Callable[[Values, Values], Float[np.ndarray, "clips parts"]]
     value: Callable[[Sums], Float[np.ndarray, "..."]]
+
+    def of(self, prediction: Values, truth: Values) -> float:
+        """The metric of one prediction (or label) a clip."""
+        parts = self.parts(np.asarray(prediction, np.float64), np.asarray(truth, np.float64))
+        return float(self.value(parts.sum(0)))
 
 
 def _errors(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
@@ -281,7 +286,6 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
     """The comparison as people read it: the first metric with both intervals, of others the one that decides."""
     shown: dict[str, list[str]] = {}
     for metric, rows in table.groupby("metric", sort=False):
-        deciding = [formats.estimate(str(metric), one["difference"], *hull(one)) for one in records(rows)]
-        cells = {"difference": deciding} if shown else columns(rows)
+        cells = {"difference": list(map(written, records(rows)))} if shown else columns(rows)
         shown |= {f"{metric} minus MUG's": cells.pop("difference"), **cells, f"{metric} is": rows["verdict"].tolist()}
     return pd.DataFrame(shown, index=pd.Index(table["system"].drop_duplicates(), name="system"))

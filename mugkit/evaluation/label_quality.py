@@ -41,7 +41,7 @@ def _row(dataset: Dataset, learned: Sequence[LearnedLabels], modality: str, name
     metric, true = LABELS[name], dataset.train.true_labels[modality].astype(np.float64)
     ours = np.stack([labels.labels[modality].numpy() for labels in learned]).astype(np.float64)
     copies = np.broadcast_to(dataset.train.labels.astype(np.float64), ours.shape)
-    copied, *values = (float(metric.value(metric.parts(row, true).sum(0))) for row in (copies[0], *ours))
+    copied, *values = (metric.of(row, true) for row in (copies[0], *ours))
     mean, std, n = mean_std(values)
     found = comparison.compare(metric, ours, copies, true)
     levels = {"modality": MODALITY_NAMES[modality], "measure": name, "copy": copied, "mucn": mean, "mucn_std": std}

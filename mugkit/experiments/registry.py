@@ -93,7 +93,7 @@ def _baseline(name: str, row: str, cls: str, **more: Any) -> System:
 
 
 _MUG_FAMILY = (
-    System("mug", ("MUG", "MUG (BERT)"), "mugkit/stages/"),
+    System("mug", ("MUG", "MUG (BERT)"), "mugkit/training/"),
     System("mug-t5", ("MUG (T5)",), "mugkit/models/mug.py", t5=True),
     System(
         "mug-without-unimodal",

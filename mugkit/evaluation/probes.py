@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mugkit.config import Network
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, RaggedFrames, Split
-from mugkit.errors import UserError
+from mugkit.evaluation.comparison import true_labels
 from mugkit.metrics import corr, mae
 from mugkit.threads import one_thread
 
@@ -69,11 +69,9 @@ def teachers(dataset: Dataset, network: Network) -> pd.DataFrame:
     Raises:
         UserError: the data set has no true unimodal labels.
     """
-    if not dataset.has_true_labels:
-        raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
     rows = []
-    for m in MODALITIES:
-        inputs, true = vectors(dataset, m, network), dataset.test.true_labels[m]
+    for m, true in true_labels(dataset, "test").items():
+        inputs = vectors(dataset, m, network)
         for teacher, targets in (("y", _labels(dataset)), (f"y_{m}", _true_labels(dataset, m))):
             predicted = ridge_predictions(inputs, targets)
             scores = {"MAE": mae(predicted, true), "Corr": corr(predicted, true)}

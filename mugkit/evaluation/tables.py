@@ -90,10 +90,8 @@ def whole(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
 
 def _sides(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     """What is shown of a metric: ours, and what any row has of the paper's number and of the difference."""
-    return [
-        "ours",
-        *(s for s in ("paper", "Δ") if any(_CELLS[s](row, name) != "–" for row in rows for name in metrics)),
-    ]
+    given = {side: any(_CELLS[side](row, name) != "–" for row in rows for name in metrics) for side in ("paper", "Δ")}
+    return ["ours", *(side for side, some in given.items() if some)]
 
 
 def _table(rows: Sequence[Row], metrics: Sequence[str], sides: Sequence[str]) -> pd.DataFrame:

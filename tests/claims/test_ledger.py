@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import readme
 from reproductions import compared, counts, evidence, of_runs, write
 
 from mugkit import files
@@ -179,15 +177,6 @@ def test_write_without_runs_keeps_the_comparisons_that_are_there(reproduced: Pat
 def test_write_where_nothing_was_reproduced_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="mugkit reproduce"):
         ledger.write(tmp_path)
-
-
-def test_table_of_claims_is_a_block_of_a_page(reproduced: Path) -> None:
-    rows = ledger.write(reproduced)
-    text = readme.rewritten("<!-- table: claims -->\n<!-- end -->\n", reproduced)
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + len(CLAIMS)
-    assert lines[0] == "| claim of the paper | where | the paper's numbers | verdict | here | why |"
-    assert Counter(row["verdict"] for row in rows)["needs data"] == sum("| needs data |" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -62,12 +62,6 @@ def test_p_is_small_for_other_distributions(kind: str) -> None:
     assert found.mmd2 > 0.05
 
 
-def test_unbiased_estimate_is_zero_on_average_for_one_distribution() -> None:
-    values = [discrepancy(normal(15, s), normal(15, 500 + s), permutations=1).mmd2 for s in range(200)]
-    assert abs(np.mean(values)) < 3 * np.std(values) / math.sqrt(200)
-    assert min(values) < 0, "an unbiased estimate of zero must fall below it sometimes"
-
-
 @pytest.mark.parametrize(("one", "other"), [((1, 3), (5, 3)), ((5, 3), (5, 4))])
 def test_discrepancy_refuses_samples_it_cannot_compare(one: tuple[int, int], other: tuple[int, int]) -> None:
     with pytest.raises(UserError, match="MMD needs"):

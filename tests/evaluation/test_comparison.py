@@ -65,7 +65,7 @@ def test_compare_interval_of_mae_is_that_of_another_method() -> None:
     found = comparison.compare(comparison.metrics_of("mosi")["MAE"], GOOD, near, TRUTH)
     by_clip = (np.abs(GOOD - TRUTH) - np.abs(near - TRUTH)).mean(0)
     normal = stats.norm.interval(0.95, by_clip.mean(), by_clip.std() / np.sqrt(200))
-    assert (found["clips_low"], found["clips_high"]) == pytest.approx(normal, abs=0.15 * (normal[1] - normal[0]))
+    assert (found["clips_low"], found["clips_high"]) == pytest.approx(normal, abs=0.05 * (normal[1] - normal[0]))
 
 
 def test_compare_equal_systems_differ_by_nothing() -> None:

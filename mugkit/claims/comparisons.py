@@ -74,18 +74,18 @@ class Better(Test):
         made = evidence.tests.get("comparisons", [])
         found = [each for pair in wanted for each in made if has(each, pair)]
         results = [self._result(each, evidence, len(found)) for each in found]
-        against = ", ".join(SYSTEMS[name].row for name in self.theirs)
-        sizes = ", ".join(dict.fromkeys(f"{result['metric']} {result['size']:g}" for result in results))
-        compares = (
-            f"{SYSTEMS[self.ours].row} against {against} on {self.on}, {'in most metrics' if self.most else 'in each'}"
-            f": {BOTH}; effect of interest: {sizes}"
-        )
         clips, seeds = (min((each[count] for each in found), default=None) for count in ("clips", "seeds"))
-        finding = Finding(results, compares, clips=clips, seeds=seeds, most=self.most)
+        finding = Finding(results, self._compares(results), clips=clips, seeds=seeds, most=self.most)
         if not found or (len(found) < len(wanted) and finding.verdict == "supported"):
             needs = "finished runs of " if self.on == "test split" else "true unimodal labels, or the labels of "
             raise Missing(needs + ", ".join((self.ours, *self.theirs)), evidence.again)
         return finding
+
+    def _compares(self, results: Sequence[Result]) -> str:
+        against = ", ".join(SYSTEMS[name].row for name in self.theirs)
+        rule = "in most metrics" if self.most else "in each"
+        sizes = ", ".join(dict.fromkeys(f"{result['metric']} {result['size']:g}" for result in results))
+        return f"{SYSTEMS[self.ours].row} against {against} on {self.on}, {rule}: {BOTH}; effect of interest: {sizes}"
 
     def _result(self, found: Mapping[str, Any], evidence: Evidence, together: int) -> Result:
         metric = found["metric"]
@@ -158,8 +158,8 @@ def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
     if ours is None or theirs is None or not chosen.any():
         return None
     values = (ours[pair.modality], theirs[pair.modality], truth)
-    on_chosen = (numbers[..., chosen].astype(np.float64) for numbers in values)
-    return asdict(pair) | comparison.compare(_metrics(pair.on, data.family)[pair.metric], *on_chosen)
+    mine, yours, true = (numbers[..., chosen].astype(np.float64) for numbers in values)
+    return asdict(pair) | comparison.compare(_metrics(pair.on, data.family)[pair.metric], mine, yours, true)
 
 
 def measure(tests: Sequence[Test], dataset: Dataset, profile: str, store: Store | None = None) -> dict[str, Any]:

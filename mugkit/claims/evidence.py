@@ -87,8 +87,7 @@ def measured(
 ) -> Result:
     """A number with one interval as a result: whether it lies above (sign +1) or below a limit."""
     low, high = ends
-    from_limit = [None if end is None else end - limit for end in ends]
-    outcome = verdicts.interval(from_limit[0], from_limit[1], sign, size)
+    outcome = verdicts.interval(low, high, sign, size, limit)
     return {"of": of, "value": value, "low": low, "high": high, **more, "outcome": outcome}
 
 

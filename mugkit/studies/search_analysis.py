@@ -139,8 +139,11 @@ def peeking(table: pd.DataFrame, seed: int = 1111) -> dict[str, float]:
         test MAE over trials).
     """
     valid, test = table["valid"].to_numpy(), table["test"].to_numpy()
-    options: dict[str, Any] = {"paired": True, "vectorized": False, "method": "percentile", "n_resamples": 1000}
-    low, high = bootstrap((valid, test), _gain, rng=np.random.default_rng(seed), **options).confidence_interval
+    drawn = bootstrap(
+        (valid, test), _gain, paired=True, vectorized=False, method="percentile", n_resamples=1000,
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    low, high = drawn.confidence_interval
     honest, peeked = float(test[valid.argmin()]), float(test.min())
     agreement = _rank_correlation(table["valid"], table["test"])[0]
     return {

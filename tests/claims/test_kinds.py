@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from reproductions import compared, counts, difference, evidence, levels
+from scipy import stats
 
 from mugkit.claims import kinds
 from mugkit.claims.comparisons import Better
@@ -156,6 +157,15 @@ def test_verdict(test: kinds.Test, tables: dict[str, Any], verdict: str, results
 def test_level_on_other_data_needs_the_papers(tmp_path: Path) -> None:
     with pytest.raises(Missing, match="mugkit prepare mosi --source PATH"):
         kinds.SameLevel(3, "mosi").find(evidence(tmp_path, table3=levels("reviews")))
+
+
+def test_level_is_asked_of_each_number_at_the_level_of_all_together(tmp_path: Path) -> None:
+    row, quoted = levels("mosi", 0.72, 0.02)
+    row["metrics"]["Corr"] = {"mean": 0.8, "std": 0.02, "n": 5}
+    rows = [{**row, "paper": {"MAE": 0.711, "Corr": 0.795}}, quoted]
+    (mae, _) = kinds.SameLevel(3, "mosi").find(evidence(tmp_path, table3=rows)).results
+    expected = stats.t.interval(1 - 0.05 / 2, 4, 0.72, 0.02 / 5**0.5)
+    assert (mae["low"], mae["high"]) == pytest.approx(expected)
 
 
 def test_small_share_counts_stage_3_once_a_seed(tmp_path: Path) -> None:

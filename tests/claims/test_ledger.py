@@ -184,8 +184,7 @@ def test_write_where_nothing_was_reproduced_is_refused(tmp_path: Path) -> None:
 )
 def test_ledger_of_a_mixed_folder_has_no_verdicts_and_says_why(tmp_path: Path, key: str, other: object) -> None:
     folder = tmp_path / "figures"
-    shutil.copytree(FIGURES, folder)
-    shutil.rmtree(folder / "runs")
+    shutil.copytree(FIGURES, folder, ignore=shutil.ignore_patterns("runs", "*.png", "*.svg"))
     manifest = files.read_json(folder / "manifest.json")
     assert ledger.mixture(manifest) == ""
     assert {row["verdict"] for row in ledger.write(folder)} > {"supported", "not supported"}

@@ -89,11 +89,11 @@ def systems() -> None:
 
     Example: mugkit systems
     """
-    from mugkit.evaluation.catalogue import catalogue
+    from mugkit.evaluation.paper_tables import catalogue
 
     table = Table("row in the paper", "tables", "name", "implemented in", box=None)
-    for line in catalogue():
-        table.add_row(line.row, ", ".join(map(str, line.tables)), line.name, line.where)
+    for row, tables, system in catalogue():
+        table.add_row(row, ", ".join(map(str, tables)), system.name, system.where)
     console.print(table)
 
 

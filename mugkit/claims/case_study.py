@@ -17,11 +17,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
-from mugkit.errors import UserError
-from mugkit.evaluation import formats
-from mugkit.evaluation.comparison import RESAMPLES, Sums, resampled
+from mugkit.evaluation.comparison import RESAMPLES, Sums, label_rows, resampled, true_labels
 from mugkit.evaluation.tables import records
-from mugkit.evaluation.verdicts import hull, word
+from mugkit.evaluation.verdicts import word, written
 from mugkit.training.label_sources.source import LearnedLabels
 
 QUESTIONS = ("moved to the side of the truth", "neutral modality found", "contradiction found")
@@ -38,39 +36,33 @@ def table(dataset: Dataset, learned: Sequence[LearnedLabels], resamples: int = R
     Raises:
         UserError: the data set has no true unimodal labels.
     """
-    if not dataset.has_true_labels:
-        raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
-    rows = []
+    y, rows = dataset.train.labels.astype(float), []
+    true, labels = true_labels(dataset), label_rows([seed.labels for seed in learned])
     for question in QUESTIONS:
         for m in MODALITIES:
-            y, true = dataset.train.labels.astype(float), dataset.train.true_labels[m].astype(float)
-            labels = np.stack([one.labels[m].numpy() for one in learned]).astype(float)
-            parts = np.stack(_hits(question, y, true, labels, dataset.label_scale), axis=-1).astype(float)
+            parts = _hits(question, y, true[m], labels[m].astype(float), dataset.label_scale)
             rows.append({"question": question, "modality": m, **_compare(parts, resamples)})
     return pd.DataFrame(rows)
 
 
 def _hits(
     question: str, y: np.ndarray, true: np.ndarray, labels: Float[np.ndarray, "seeds clips"], rho: float
-) -> list[Float[np.ndarray, "seeds clips"]]:
+) -> Float[np.ndarray, "seeds clips 4"]:
     """Where it happened, of the clips it is asked of; and the same for the reference, on these or other clips."""
     agrees = np.abs(true - y) < NEAR * rho
     if question == QUESTIONS[0]:
-        happened, pulled = (np.sign(values - y) == np.sign(true - y) for values in (labels, y.mean()))
-        return _of(labels, happened, ~agrees, pulled, ~agrees)
-    if question == QUESTIONS[1]:
-        happened, counts = np.abs(labels) < np.abs(y) / 2, np.abs(y) >= CLEAR * rho - 1e-6
-        asked = counts & (np.abs(true) < NEAR * rho)
+        happened, reference = (np.sign(values - y) == np.sign(true - y) for values in (labels, y.mean()))
+        asked = asked_of_reference = ~agrees
+    elif question == QUESTIONS[1]:
+        happened = reference = np.abs(labels) < np.abs(y) / 2
+        clear = np.abs(y) >= CLEAR * rho - 1e-6
+        asked, asked_of_reference = clear & (np.abs(true) < NEAR * rho), clear & agrees
     else:
-        happened, counts = labels * y < 0, np.abs(y) >= NEAR * rho
+        happened = reference = labels * y < 0
         asked = (true * y < 0) & (np.abs(true) >= NEAR * rho)
-    return _of(labels, happened, asked, happened, counts & agrees)
-
-
-def _of(
-    labels: np.ndarray, happened: np.ndarray, asked: np.ndarray, other: np.ndarray, where: np.ndarray
-) -> list[Float[np.ndarray, "seeds clips"]]:
-    return [np.broadcast_to(part, labels.shape) for part in (happened & asked, asked, other & where, where)]
+        asked_of_reference = (np.abs(y) >= NEAR * rho) & agrees
+    parts = (happened & asked, asked, reference & asked_of_reference, asked_of_reference)
+    return np.stack([np.broadcast_to(part, labels.shape) for part in parts], axis=-1).astype(float)
 
 
 def _shares(sums: Sums) -> Float[np.ndarray, "... 2"]:
@@ -93,7 +85,7 @@ def show(found: pd.DataFrame) -> pd.DataFrame:
         "clips": found["n_clips"],
         "MUCN, %": found["share"].map("{:.1f}".format),
         "reference, %": found["reference"].map("{:.1f}".format),
-        "difference [95 %]": [formats.estimate("share %", one["difference"], *hull(one)) for one in records(found)],
+        "difference [95 %]": list(map(written, records(found))),
         "than the reference": found["verdict"],
     }
     return pd.DataFrame(shown).set_index(pd.Index(found["question"], name="section 4.11"))

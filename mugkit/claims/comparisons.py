@@ -1,35 +1,34 @@
-"""The comparisons that the claims need, made from finished runs: nothing is trained here.
+"""Two systems compared for the claims, from finished runs: nothing is trained here.
 
-Every `Better` of `mugkit.claims.stated` names a system, those it is compared with, and metrics. What of these is in the
-run store is compared (`comparison`); what is not is left out, and its claims say which command brings it. The same can
-be asked of another data set whose runs lie in that store: of another setting of the dials of `reviews`.
+Every `Better` names a system, those it is compared with, and metrics. What of these is in the run store is compared
+(`evaluation.comparison`); what is not is left out, and its claims say which command brings it. The same can be asked of
+another data set whose runs lie in that store: of another setting of the dials of `reviews`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool
 
 from mugkit import config
-from mugkit.claims.kinds import Better, Claim, On
+from mugkit.claims.evidence import Evidence, Finding, Missing, Result, has, judged
+from mugkit.claims.kinds import BOTH, Test
 from mugkit.config import Profile, RunSpec
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
-from mugkit.evaluation import comparison
-from mugkit.evaluation.comparison import Rows
-from mugkit.experiments.registry import Experiment, seeds_of
+from mugkit.evaluation import comparison, verdicts
+from mugkit.evaluation.comparison import Metric, Rows
+from mugkit.experiments.registry import SYSTEMS, Experiment, seeds_of
 from mugkit.experiments.store import Store
 from mugkit.progress import progress
-from mugkit.studies.beside import SETTINGS
 from mugkit.studies.label_table import disagreeing
 from mugkit.training.label_sources import source
 
-BESIDE = tuple(SETTINGS)  # other settings of the dials, prepared as `reviews-faint` and the like
+On = Literal["test split", "labels", "labels of disagreeing clips"]
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,60 @@ class Pair:
     modality: str = ""
 
 
-def pairs(test: Better, family: str) -> Iterator[Pair]:
-    """The comparisons of a test, in those of its metrics that this family of data sets has."""
-    of_labels = test.on != "test split"
-    known = comparison.LABELS if of_labels else comparison.metrics_of(family)
-    for metric in test.metrics or tuple(known):
-        if metric in known:
-            for theirs in test.theirs:
-                for modality in MODALITIES if of_labels else ("",):
-                    yield Pair(test.ours, theirs, metric, test.on, modality)
+@dataclass(frozen=True)
+class Better(Test):
+    """One system is better than others, in every metric or (`most`) in more than half of the metrics.
+
+    Attributes:
+        ours: the system that is said to be better.
+        theirs: those it is compared with.
+        metrics: those named by the claim; () is all of the table's columns.
+        on: predictions of the test split, or unimodal labels of the training split against the true ones.
+        most: whether more than half of the metrics suffice.
+    """
+
+    ours: str
+    theirs: tuple[str, ...]
+    metrics: tuple[str, ...] = ()
+    on: On = "test split"
+    most: bool = False
+
+    def pairs(self, family: str) -> Iterator[Pair]:
+        """Its comparisons, in those of its metrics that this family of data sets has."""
+        known = _metrics(self.on, family)
+        for metric in self.metrics or tuple(known):
+            if metric in known:
+                for theirs in self.theirs:
+                    for modality in ("",) if self.on == "test split" else MODALITIES:
+                        yield Pair(self.ours, theirs, metric, self.on, modality)
+
+    def find(self, evidence: Evidence) -> Finding:
+        wanted = [asdict(pair) for pair in self.pairs(evidence.tests.get("family", "mosi"))]
+        made = evidence.tests.get("comparisons", [])
+        found = [each for pair in wanted for each in made if has(each, pair)]
+        results = [self._result(each, evidence, len(found)) for each in found]
+        clips, seeds = (min((each[count] for each in found), default=None) for count in ("clips", "seeds"))
+        finding = Finding(results, self._compares(results), clips=clips, seeds=seeds, most=self.most)
+        if not found or (len(found) < len(wanted) and finding.verdict == "supported"):
+            needs = "finished runs of " if self.on == "test split" else "true unimodal labels, or the labels of "
+            raise Missing(needs + ", ".join((self.ours, *self.theirs)), evidence.again)
+        return finding
+
+    def _compares(self, results: Sequence[Result]) -> str:
+        against = ", ".join(SYSTEMS[name].row for name in self.theirs)
+        rule = "in most metrics" if self.most else "in each"
+        sizes = ", ".join(dict.fromkeys(f"{result['metric']} {result['size']:g}" for result in results))
+        return f"{SYSTEMS[self.ours].row} against {against} on {self.on}, {rule}: {BOTH}; effect of interest: {sizes}"
+
+    def _result(self, found: Mapping[str, Any], evidence: Evidence, together: int) -> Result:
+        metric = found["metric"]
+        parts = [f"against {SYSTEMS[found['theirs']].row}", MODALITY_NAMES.get(found["modality"], ""), metric]
+        of = ", ".join(part for part in parts if part)
+        return judged(of, found, verdicts.better(metric), evidence.size_of(metric), together)
+
+
+def _metrics(on: On, family: str) -> Mapping[str, Metric]:
+    return comparison.metrics_of(family) if on == "test split" else comparison.LABELS
 
 
 @dataclass
@@ -61,80 +105,75 @@ class Finished:
     dataset: Dataset
     profile: Profile
     store: Store
-    read: dict[tuple[str, str], Any] = field(default_factory=dict)
+    read: dict[tuple[str, bool], Mapping[str, Rows] | None] = field(default_factory=dict)
 
-    def predictions(self, system: str) -> Rows | None:
-        """ŷ of the test split, of the profile's seeds as far as they have run; None if none has."""
-        return self._once("predictions", system, self._predictions)
+    def rows(self, system: str, labels: bool) -> Mapping[str, Rows] | None:
+        """A row a seed that has run; None if none has.
 
-    def labels(self, system: str) -> dict[str, Rows] | None:
-        """A system's labels of the training split over seeds, by modality; None if they are not there."""
-        return self._once("labels", system, self._labels)
-
-    def _once(self, kind: str, system: str, read: Callable[[str], Any]) -> Any:
-        if (kind, system) not in self.read:
+        Args:
+            labels: of the training split, by modality; else ŷ of the test split, under "".
+        """
+        if (system, labels) not in self.read:
             try:
-                self.read[kind, system] = read(system)
+                found = self._labels(system) if labels else self._predictions(system)
             except UserError:  # a text encoder or a modality that is not there: nothing can have been run
-                self.read[kind, system] = None
-        return self.read[kind, system]
+                found = None
+            self.read[system, labels] = found
+        return self.read[system, labels]
 
-    def _work(self, system: str, seed: int, label_seed: int) -> Experiment:
-        spec = RunSpec(system, self.dataset.name, seed, self.profile.name, label_seed)
-        return Experiment(spec, self.dataset, self.store)
+    def experiments(self, system: str, seeds: Iterable[tuple[int, int]]) -> Iterator[Experiment]:
+        """The system's experiments with these pairs of a seed and a label seed."""
+        for pair in seeds:
+            spec = RunSpec(system, self.dataset.name, pair[0], self.profile.name, pair[1])
+            yield Experiment(spec, self.dataset, self.store)
 
-    def _predictions(self, system: str) -> Rows | None:
-        works = (self._work(system, seed, self.profile.label_seeds[0]) for seed in seeds_of(system, self.profile))
-        folders = [work.result() for work in takewhile(Experiment.finished, works)]
-        return comparison.predictions(folders, self.dataset) if folders else None
+    def _predictions(self, system: str) -> Mapping[str, Rows] | None:
+        seeds = [(seed, self.profile.label_seeds[0]) for seed in seeds_of(system, self.profile)]
+        ran = takewhile(Experiment.finished, self.experiments(system, seeds))
+        folders = [experiment.result() for experiment in ran]
+        return {"": comparison.predictions(folders, self.dataset)} if folders else None
 
-    def _labels(self, system: str) -> dict[str, Rows] | None:
-        seeds = self.profile.label_seeds
-        works = list(takewhile(_has_labels, (self._work(system, seed, seed) for seed in seeds)))
-        return comparison.training_labels(works) if works else None
+    def _labels(self, system: str) -> Mapping[str, Rows] | None:
+        seeds = [(seed, seed) for seed in self.profile.label_seeds]
+        ran = list(takewhile(_has_labels, self.experiments(system, seeds)))
+        return comparison.training_labels(ran) if ran else None
 
 
-def _has_labels(work: Experiment) -> bool:
+def _has_labels(experiment: Experiment) -> bool:
     """Whether labels are there without a training: MUCN's after stage 2, online sources' after stage 3."""
-    kind = work.system.labels
+    kind, store = experiment.system.labels, experiment.store
     if kind == "mucn":
-        return work.store.has("pretrain", work.pretraining) and work.store.has("labels", work.learning)
-    return kind in ("copy", "true") or (kind in source.ONLINE and work.finished())
+        return store.has("pretrain", experiment.pretraining) and store.has("labels", experiment.learning)
+    return kind in ("copy", "true") or (kind in source.ONLINE and experiment.finished())
 
 
 def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
     """One comparison; None if one of the two has not been run, or no clip is one of those to compare on."""
-    data = finished.dataset
-    if pair.on == "test split":
-        ours, theirs = finished.predictions(pair.ours), finished.predictions(pair.theirs)
-        metric, truth = comparison.metrics_of(data.family)[pair.metric], data.test.labels
-        chosen: Bool[np.ndarray, " clips"] = np.ones(len(truth), dtype=bool)
-    else:
-        if not data.has_true_labels:
-            return None
-        mine, yours = finished.labels(pair.ours), finished.labels(pair.theirs)
-        ours, theirs = (labels[pair.modality] if labels else None for labels in (mine, yours))
-        metric, truth = comparison.LABELS[pair.metric], data.train.true_labels[pair.modality]
-        all_clips = np.ones(len(truth), dtype=bool)
-        chosen = disagreeing(data.train.true_labels) if "disagreeing" in pair.on else all_clips
+    data, labels = finished.dataset, pair.on != "test split"
+    if labels and not data.has_true_labels:
+        return None
+    ours, theirs = (finished.rows(system, labels) for system in (pair.ours, pair.theirs))
+    truth = data.train.true_labels[pair.modality] if labels else data.test.labels
+    chosen = disagreeing(data.train.true_labels) if "disagreeing" in pair.on else np.ones(len(truth), dtype=bool)
     if ours is None or theirs is None or not chosen.any():
         return None
-    ours, theirs, truth = (values[..., chosen].astype(np.float64) for values in (ours, theirs, truth))
-    return asdict(pair) | comparison.compare(metric, ours, theirs, truth)
+    values = (ours[pair.modality], theirs[pair.modality], truth)
+    mine, yours, true = (numbers[..., chosen].astype(np.float64) for numbers in values)
+    return asdict(pair) | comparison.compare(_metrics(pair.on, data.family)[pair.metric], mine, yours, true)
 
 
-def measure(claims: Sequence[Claim], dataset: Dataset, profile: str, store: Store | None = None) -> dict[str, Any]:
-    """Every comparison of the claims that finished runs allow.
+def measure(tests: Sequence[Test], dataset: Dataset, profile: str, store: Store | None = None) -> dict[str, Any]:
+    """Every comparison of the tests that finished runs allow.
 
     Returns:
         data set, caption, family, profile, and `comparisons`: a `Pair` with what `comparison.compare` says of it.
     """
     finished = Finished(dataset, config.profile(profile), store or Store.default())
-    tests = [claim.test for claim in claims if isinstance(claim.test, Better)]
-    wanted = list(dict.fromkeys(pair for test in tests for pair in pairs(test, dataset.family)))
+    better = [test for test in tests if isinstance(test, Better)]
+    wanted = list(dict.fromkeys(pair for test in better for pair in test.pairs(dataset.family)))
     made = [compare(pair, finished) for pair in progress(wanted, "claims")]
     return {
         "dataset": dataset.name, "data": dataset.fingerprint, "family": dataset.family,
         "caption": dataset.about.get("caption", dataset.name), "profile": profile,
-        "comparisons": [comparison for comparison in made if comparison],
+        "comparisons": [found for found in made if found],
     }  # fmt: skip

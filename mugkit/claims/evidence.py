@@ -1,29 +1,29 @@
-"""What the tests of claims read, and what they return: the folder of a reproduction as evidence.
+"""What the tests of claims read and what they return: the folder of a reproduction as evidence.
 
-Nothing is computed that a notebook or `claim_tests` could have written; what is not there raises `Missing`, which the
-ledger turns into "needs data" with the command that brings it.
+Nothing is computed that a notebook or `comparisons.measure` could have written; what is not there raises `Missing`,
+which the ledger turns into "needs data" with the command that brings it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
 from mugkit import files
-from mugkit.claims import kinds as kinds
+from mugkit.evaluation import verdicts
 from mugkit.evaluation.statistics import MeanStd
-from mugkit.evaluation.verdicts import Verdict, size_of
+
+Result = dict[str, Any]
 
 # Which notebook writes a file that a test reads.
 WRITERS: Mapping[str, str] = {
-    "agreement": "01_data", "gap": "04_stage1_pretraining", "table3": "07_table3_mosi_mosei",
-    "table3_order": "07_table3_mosi_mosei", "table4": "08_table4_sims", "table4_order": "08_table4_sims",
-    "table5": "09_table5_ablations", "table6": "10_table6_cost", "step_times": "10_table6_cost",
-    "stage_shares": "10_table6_cost", "embedding_claims": "11_embedding_space", "fig5": "12_hyperparameters",
-    "case_claims": "13_case_study", "label_sources": "14_beyond_the_paper",
+    "gap": "04_stage1_pretraining", "table3": "07_table3_mosi_mosei", "table3_order": "07_table3_mosi_mosei",
+    "table4": "08_table4_sims", "table4_order": "08_table4_sims", "table5": "09_table5_ablations",
+    "table6": "10_table6_cost", "step_times": "10_table6_cost", "stage_shares": "10_table6_cost",
+    "embedding_claims": "11_embedding_space", "fig5": "12_hyperparameters", "case_claims": "13_case_study",
+    "label_sources": "14_beyond_the_paper",
 }  # fmt: skip
 
 
@@ -45,20 +45,50 @@ class Finding:
     """What a test found.
 
     Attributes:
-        verdict: from `verdicts`.
         results: one a comparison: `of` (what), numbers, `outcome` (and `firm`, whether it stays that among all of the
             claim); `low` and `high` are the ends of the interval that decides.
         compares: what is compared and when it counts, in a sentence.
         data: what it was measured on, where that is not the data set at hand.
         clips, seeds: how many; None where that means nothing.
+        most: whether the claim is of most metrics; else of every result.
     """
 
-    verdict: Verdict
-    results: list[dict[str, Any]]
+    results: list[Result]
     compares: str
     data: str = ""
     clips: int | None = None
     seeds: int | None = None
+    most: bool = False
+
+    @property
+    def verdict(self) -> verdicts.Verdict:
+        """What the results say together; of a claim of most metrics, each must hold against every system."""
+        if not self.most:
+            return _every(self.results)
+        metrics = dict.fromkeys(result["metric"] for result in self.results)
+        return verdicts.most([_every([r for r in self.results if r["metric"] == metric]) for metric in metrics])
+
+
+def _every(results: Sequence[Result]) -> verdicts.Verdict:
+    return verdicts.every([result["outcome"] for result in results], [result.get("firm", True) for result in results])
+
+
+def judged(of: str, difference: Mapping[str, Any], sign: int, size: float, together: int) -> Result:
+    """A difference as a result: judged by itself, and whether that stays so among all of the claim."""
+    numbers = {key: difference[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")}
+    by_itself, among_all = (verdicts.judge(difference, sign, size, k) for k in (1, together))
+    low, high = verdicts.hull(difference)
+    result = {"of": of, "metric": difference["metric"], **numbers, "low": low, "high": high, "size": size}
+    return {**result, "outcome": by_itself, "firm": by_itself == among_all}
+
+
+def measured(
+    of: str, value: float, ends: Sequence[float | None], sign: int, limit: float = 0, size: float = 0, **more: Any
+) -> Result:
+    """A number with one interval as a result: whether it lies above (sign +1) or below a limit."""
+    low, high = ends
+    outcome = verdicts.interval(low, high, sign, size, limit)
+    return {"of": of, "value": value, "low": low, "high": high, **more, "outcome": outcome}
 
 
 @dataclass
@@ -78,32 +108,27 @@ class Evidence:
     sizes: Mapping[str, float] = field(default_factory=dict)
     read: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def table(self, name: str) -> list[dict[str, Any]]:
-        """The records of `tables/NAME.json`, or of a figure's numbers.
+    def table(self, name: str, **wanted: Any) -> list[dict[str, Any]]:
+        """The records of `tables/NAME.json`, or of a figure's numbers, that have these values.
 
         Raises:
-            Missing: there is none, or it cannot be read.
+            Missing: there is none, or the file cannot be read.
         """
+        fix = f"{self.again} (notebook {WRITERS.get(name, 'unknown')})"
         if name not in self.read:
             folder = self.folder if name.startswith("fig") else self.folder / "tables"
             try:
                 self.read[name] = files.read_json(folder / f"{name}.json")
             except (OSError, ValueError) as error:
-                fix = f"{self.again} (notebook {WRITERS.get(name, 'unknown')})"
                 raise Missing(f"{name}.json, which a notebook writes", fix) from error
-        return self.read[name]
-
-    def pick(self, name: str, **wanted: Any) -> dict[str, Any]:
-        """The one record of a table with these values."""
-        for record in self.table(name):
-            if all(record.get(key) == value for key, value in wanted.items()):
-                return record
-        described = ", ".join(map(str, wanted.values()))
-        raise Missing(f"the row of {described} in {name}.json", f"{self.again} (notebook {WRITERS[name]})")
+        found = [record for record in self.read[name] if has(record, wanted)]
+        if not found:
+            raise Missing(f"the row of {', '.join(map(str, wanted.values()))} in {name}.json", fix)
+        return found
 
     def size_of(self, metric: str) -> float:
         """The effect size of interest of the claim at hand."""
-        return self.sizes.get(metric, size_of(metric))
+        return self.sizes.get(metric, verdicts.size_of(metric))
 
     @property
     def seeds(self) -> int:
@@ -112,14 +137,9 @@ class Evidence:
         return min(counts, default=1)
 
 
-@singledispatch
-def decide(test: kinds.Test, evidence: Evidence) -> Finding:
-    """Carries out a test.
-
-    Raises:
-        Missing: what it reads is not there.
-    """
-    raise TypeError(f"no decision for {type(test).__name__}")
+def has(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether a record has these values."""
+    return all(record.get(key) == value for key, value in wanted.items())
 
 
 def t_interval_of(summary: Mapping[str, Any], confidence: float) -> tuple[float | None, float | None]:

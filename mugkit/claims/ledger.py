@@ -17,9 +17,9 @@ import pandas as pd
 
 from mugkit import files
 from mugkit.claims import comparisons
-from mugkit.claims.decisions import Evidence, Finding, Missing, decide
-from mugkit.claims.kinds import Better, Claim
-from mugkit.claims.stated import CLAIMS
+from mugkit.claims.comparisons import Better
+from mugkit.claims.evidence import Evidence, Finding, Missing
+from mugkit.claims.stated import CLAIMS, Claim
 from mugkit.claims.words import compactly, paper_numbers, why
 from mugkit.data.store import available, load
 from mugkit.errors import UserError
@@ -28,6 +28,7 @@ from mugkit.evaluation.tables import markdown, write_text
 from mugkit.experiments.outputs import NO_RESULT, enter
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.experiments.store import versions
+from mugkit.studies.beside import SETTINGS
 
 MAKER = "mugkit report"  # what the manifest names where others name their notebook
 
@@ -57,17 +58,16 @@ def quoted(claim: Claim) -> list[dict[str, Any]]:
 
 def stated(claim: Claim) -> list[dict[str, Any]]:
     """The differences that the text states, beside those in the table that it refers to."""
-    return [_stated(claim, metric, size) for metric, size in claim.sizes.items()]
-
-
-def _stated(claim: Claim, metric: str, size: float) -> dict[str, Any]:
-    (table,), (dataset,) = claim.tables, claim.about
-    better, worse = rows_of(claim, table)
-    ours, theirs = (published.RESULTS[table][row][dataset][metric] for row in (better, worse))
-    found, how = round(ours - theirs, 3), claim.precision
-    agrees = {"exactly": abs(found - size) < 0.05, "over": found > size, "about": abs(found - size) <= 0.5}[how]
-    place = {"table": table, "better": better, "worse": worse, "dataset": dataset, "metric": metric}
-    return {**place, "text": size, "how": how, "found": found, "agrees": agrees}
+    differences = []
+    for metric, size in claim.sizes.items():
+        (table,), (dataset,), how = claim.tables, claim.about, claim.precision
+        better, worse = rows_of(claim, table)
+        ours, theirs = (published.RESULTS[table][row][dataset][metric] for row in (better, worse))
+        gain = round(ours - theirs, 3)
+        agrees = {"exactly": abs(gain - size) < 0.05, "over": gain > size, "about": abs(gain - size) <= 0.5}[how]
+        place = {"table": table, "better": better, "worse": worse, "dataset": dataset, "metric": metric}
+        differences.append({**place, "text": size, "how": how, "found": gain, "agrees": agrees})
+    return differences
 
 
 # --- one row ----------------------------------------------------------------------------------------------
@@ -76,12 +76,12 @@ def _stated(claim: Claim, metric: str, size: float) -> dict[str, Any]:
 def found(claim: Claim, evidence: Evidence) -> tuple[Finding, str]:
     """What a claim's test found, and what it needs if it found nothing: never without a verdict."""
     try:
-        return decide(claim.test, replace(evidence, sizes=claim.sizes)), ""
+        return claim.test.find(replace(evidence, sizes=claim.sizes)), ""
     except Missing as missing:
-        return Finding("needs data", [], ""), f"{missing.what}: {missing.fix}"
-    except (KeyError, TypeError, ValueError) as error:  # an input of another shape: an older or a foreign file
-        fix = f"an input of another shape ({type(error).__name__}: {error}): {evidence.again}"
-        return Finding("needs data", [], ""), fix
+        needs = f"{missing.what}: {missing.fix}"
+    except (KeyError, TypeError, ValueError) as error:  # an older or a foreign file
+        needs = f"an input of another shape ({type(error).__name__}: {error}): {evidence.again}"
+    return Finding([], ""), needs
 
 
 def elsewhere(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
@@ -128,13 +128,8 @@ def ledger(folder: Path, tests: Mapping[str, Any]) -> list[dict[str, Any]]:
 def display(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The ledger as people read it, a line a claim."""
     lines = [
-        {
-            "where": row["place"],
-            "the paper's numbers": paper_numbers(row),
-            "verdict": row["verdict"],
-            "here": compactly(row["results"]),
-            "why": row["why"],
-        }
+        {"where": row["place"], "the paper's numbers": paper_numbers(row)}
+        | {"verdict": row["verdict"], "here": compactly(row["results"]), "why": row["why"]}
         for row in rows
     ]
     table = pd.DataFrame(lines, index=pd.Index([row["says"] for row in rows], name="claim of the paper"))
@@ -189,17 +184,20 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 def made_with(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Data set, profile, seeds and device of most outputs of the notebooks."""
-    entries = [entry for entry in manifest.values() if entry.get("notebook") != MAKER]
     keys = ("dataset", "data", "profile", "seeds", "device")
-    if not entries:
+    found = [{key: entry.get(key) for key in keys} for entry in _of_notebooks(manifest)]
+    if not found:
         raise UserError("the manifest names no notebook's output", fix="run `mugkit reproduce`")
-    found = [{key: entry.get(key) for key in keys} for entry in entries]
     return max(found, key=found.count)
+
+
+def _of_notebooks(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [entry for entry in manifest.values() if entry.get("notebook") != MAKER]
 
 
 def mixture(manifest: Mapping[str, Any]) -> str:
     """What differs between the notebooks whose outputs lie in one folder, in words; nothing where all agree."""
-    entries = [entry for entry in manifest.values() if entry.get("notebook") != MAKER]
+    entries = _of_notebooks(manifest)
     names = {"dataset": "data sets", "data": "data", "profile": "profiles", "versions": "versions of the software"}
     differing = [said for key, said in names.items() if len({files.digest(entry.get(key)) for entry in entries}) > 1]
     return "outputs of different " + ", ".join(differing) if differing else ""
@@ -217,26 +215,26 @@ def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = files.read_json(path) if path.is_file() else {}
     if about["dataset"] not in available():
         return kept
-    dataset = load(about["dataset"])
-    if dataset.fingerprint != about["data"]:
+    if load(about["dataset"]).fingerprint != about["data"]:
         return kept
-    made = fuller(comparisons.measure(CLAIMS, dataset, about["profile"]), kept)
-    others = beside(dataset.name, about["profile"], kept.get("beside", []))
+    made = measured(about["dataset"], about["profile"], kept)
+    others = beside(about["dataset"], about["profile"], kept.get("beside", []))
     return {**made, "beside": others} if others else dict(made)
+
+
+def measured(dataset: str, profile: str, kept: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The comparisons that finished runs allow, or those kept from before if these are more."""
+    made = comparisons.measure([claim.test for claim in CLAIMS], load(dataset), profile)
+    return made if len(made["comparisons"]) >= len(kept.get("comparisons", [])) else kept
 
 
 def beside(dataset: str, profile: str, kept: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """The same comparisons on other settings of the dials, as far as they are prepared and have run."""
     settings = {tests["dataset"]: tests for tests in kept}
-    for name in (f"{dataset}-{setting}" for setting in comparisons.BESIDE):
+    for name in (f"{dataset}-{setting}" for setting in SETTINGS):
         if name in available():
-            settings[name] = fuller(comparisons.measure(CLAIMS, load(name), profile), settings.get(name, {}))
+            settings[name] = measured(name, profile, settings.get(name, {}))
     return [tests for tests in settings.values() if tests["comparisons"]]
-
-
-def fuller(made: Mapping[str, Any], kept: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The one of two measurements that compared more, the new one if they are alike."""
-    return made if len(made["comparisons"]) >= len(kept.get("comparisons", [])) else kept
 
 
 def write(folder: Path) -> list[dict[str, Any]]:

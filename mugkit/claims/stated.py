@@ -1,11 +1,17 @@
-"""The paper's claims as data: every checkable sentence of its abstract and of sections 4.6–4.12, in our words."""
+"""What a claim of the paper is, and all of them: every checkable sentence of its abstract and of sections 4.6–4.12.
+
+Sentences are in our words; systems are named as in `mugkit systems`, rows and columns as in the paper's tables.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mugkit.claims.comparisons import Better
 from mugkit.claims.kinds import (
     AllClips,
-    Better,
-    Claim,
     Contradicted,
     Embedding,
     FasterStep,
@@ -18,8 +24,45 @@ from mugkit.claims.kinds import (
     SmallShare,
     Steadier,
     Sweep,
+    Test,
     Unmeasured,
 )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim.
+
+    Attributes:
+        name: unique; begins with its place, and a hyphen.
+        says: the claim, in our words.
+        test: what decides it.
+        about: the data that the paper claims it for; () where it names none.
+        tables: the paper's tables with the numbers that it rests on.
+        rows: their rows; () where the test names them.
+        quoted: the data sets whose columns it rests on; () is all that it is about.
+        sizes: differences of the first two rows that the text puts a number to, by metric, in the metric's unit; the
+            table's own need not be the same.
+        precision: of these: that size, more than it, or about it (within half a point).
+        said: other numbers of the text, by what they are.
+    """
+
+    name: str
+    says: str
+    test: Test
+    about: tuple[str, ...] = ()
+    tables: tuple[int, ...] = ()
+    rows: tuple[str, ...] = ()
+    quoted: tuple[str, ...] = ()
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    precision: Literal["exactly", "over", "about"] = "exactly"
+    said: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Where it stands: the abstract, or a section."""
+        return self.name.partition("-")[0]
+
 
 BERT_BASELINES = ("graph-mfn", "mfm", "misa", "mmim", "self-mm", "hycon", "sugrm", "cubemlp", "aobert")
 LABEL_MEASURES = ("MAE", "Corr")

@@ -79,9 +79,7 @@ def paper_numbers(claim: Mapping[str, Any]) -> str:
     if claim["stated"]:
         return "; ".join(map(_amount, claim["stated"]))
     if claim["said"]:
-        return ", ".join(
-            f"{name} {value:g}" if value < 1e5 else f"{value:,.0f}" for name, value in claim["said"].items()
-        )
+        return ", ".join(f"{name} {v:g}" if v < 1e5 else f"{v:,.0f}" for name, v in claim["said"].items())
     rows = list(dict.fromkeys((cell["row"], cell["dataset"]) for cell in claim["paper"]))
     if not rows:
         return "–"
@@ -89,9 +87,8 @@ def paper_numbers(claim: Mapping[str, Any]) -> str:
         return " and ".join(f"Table {n}" for n in dict.fromkeys(cell["table"] for cell in claim["paper"]))
     by_metric: dict[str, list[str]] = {}
     for cell in claim["paper"]:
-        by_metric.setdefault(cell["metric"], []).append(
-            f"{cell['value']:,g}" if cell["value"] < 1e5 else f"{cell['value']:,.0f}"
-        )
+        shown = f"{cell['value']:,g}" if cell["value"] < 1e5 else f"{cell['value']:,.0f}"
+        by_metric.setdefault(cell["metric"], []).append(shown)
     return ", ".join(f"{metric} {' / '.join(values)}" for metric, values in by_metric.items())
 
 

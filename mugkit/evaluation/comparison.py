@@ -26,7 +26,7 @@ from mugkit.errors import UserError, unknown_name
 from mugkit.evaluation import formats
 from mugkit.evaluation.statistics import t_interval
 from mugkit.evaluation.tables import records
-from mugkit.evaluation.verdicts import hull, word
+from mugkit.evaluation.verdicts import word, written
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS, Experiment
 from mugkit.threads import one_thread
@@ -36,7 +36,7 @@ from mugkit.training.label_sources.source import LearnedLabels
 Values = Float[np.ndarray, " clips"]
 Rows = Float[np.ndarray, "seeds clips"]
 Sums = Float[np.ndarray, "... parts"]
-RESAMPLES = 1999
+RESAMPLES, SEED = 1999, 1111
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class Metric:
     name: str
     parts: Callable[[Values, Values], Float[np.ndarray, "clips parts"]]
     value: Callable[[Sums], Float[np.ndarray, "..."]]
+
+    def of(self, prediction: Values, truth: Values) -> float:
+        """The metric of one prediction (or label) a clip."""
+        parts = self.parts(np.asarray(prediction, np.float64), np.asarray(truth, np.float64))
+        return float(self.value(parts.sum(0)))
 
 
 def _errors(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
@@ -152,9 +157,9 @@ def metrics_of(family: str) -> Mapping[str, Metric]:
 
 
 @lru_cache(maxsize=2)
-def _draws(clips: int, resamples: int, seed: int) -> Float[np.ndarray, "resamples clips"]:
+def _draws(clips: int, resamples: int) -> Float[np.ndarray, "resamples clips"]:
     """How often each clip is drawn."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     return rng.multinomial(clips, np.full(clips, 1 / clips), size=resamples).astype(np.float32)
 
 
@@ -163,7 +168,6 @@ def resampled(
     parts: Float[np.ndarray, "seeds clips parts"],
     difference: Callable[[Sums], Float[np.ndarray, "..."]],
     resamples: int = RESAMPLES,
-    seed: int = 1111,
 ) -> dict[str, Any]:
     """A difference that is a function of sums over clips, mean over seeds, with its two 95 % intervals.
 
@@ -179,7 +183,7 @@ def resampled(
     seeds, clips, _ = parts.shape
     by_seed = difference(parts.sum(1))
     with one_thread():
-        sums = _draws(clips, resamples, seed) @ parts.transpose(1, 0, 2).reshape(clips, -1)
+        sums = _draws(clips, resamples) @ parts.transpose(1, 0, 2).reshape(clips, -1)
     low, high = np.quantile(difference(sums.reshape(resamples, seeds, -1)).mean(-1), (0.025, 0.975))
     over_seeds = t_interval(list(by_seed))
     numbers = {"difference": by_seed.mean(), "clips_low": low, "clips_high": high}
@@ -188,9 +192,7 @@ def resampled(
     return {"metric": name, **finite, "clips": clips, "seeds": seeds}
 
 
-def compare(
-    metric: Metric, ours: Rows, theirs: Rows, truth: Values, resamples: int = RESAMPLES, seed: int = 1111
-) -> dict[str, Any]:
+def compare(metric: Metric, ours: Rows, theirs: Rows, truth: Values, resamples: int = RESAMPLES) -> dict[str, Any]:
     """Our metric minus theirs: see `resampled`.
 
     Args:
@@ -204,7 +206,7 @@ def compare(
         mine, yours = np.split(sums, 2, axis=-1)
         return metric.value(mine) - metric.value(yours)
 
-    return resampled(metric.name, parts, difference, resamples, seed)
+    return resampled(metric.name, parts, difference, resamples)
 
 
 # --- finished runs
@@ -219,10 +221,25 @@ def predictions(folders: Sequence[Path], dataset: Dataset, split: SplitName = "t
     return np.stack(rows)
 
 
+def true_labels(dataset: Dataset, split: SplitName = "train") -> dict[str, Values]:
+    """The true unimodal labels of a split, by modality.
+
+    Raises:
+        UserError: the data set has none.
+    """
+    if not dataset.has_true_labels:
+        raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
+    return {m: dataset.splits[split].true_labels[m].astype(np.float64) for m in MODALITIES}
+
+
+def label_rows(labels: Sequence[Mapping[str, Float[Tensor, " clips"]]]) -> dict[str, Rows]:
+    """Each modality's labels, a row a seed."""
+    return {m: np.stack([of_seed[m].numpy() for of_seed in labels]) for m in MODALITIES}
+
+
 def training_labels(works: Sequence[Experiment]) -> dict[str, Rows]:
     """Each modality's labels of the training split, a row a run, wherever its system has them from."""
-    labels = [_labels(work) for work in works]
-    return {m: np.stack([by_modality[m].numpy() for by_modality in labels]) for m in MODALITIES}
+    return label_rows([_labels(work) for work in works])
 
 
 def _labels(work: Experiment) -> Mapping[str, Float[Tensor, " clips"]]:
@@ -281,7 +298,6 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
     """The comparison as people read it: the first metric with both intervals, of others the one that decides."""
     shown: dict[str, list[str]] = {}
     for metric, rows in table.groupby("metric", sort=False):
-        deciding = [formats.estimate(str(metric), one["difference"], *hull(one)) for one in records(rows)]
-        cells = {"difference": deciding} if shown else columns(rows)
+        cells = {"difference": list(map(written, records(rows)))} if shown else columns(rows)
         shown |= {f"{metric} minus MUG's": cells.pop("difference"), **cells, f"{metric} is": rows["verdict"].tolist()}
     return pd.DataFrame(shown, index=pd.Index(table["system"].drop_duplicates(), name="system"))

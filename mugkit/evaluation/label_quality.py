@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
-from mugkit.errors import UserError
 from mugkit.evaluation import comparison, formats
-from mugkit.evaluation.comparison import LABELS
+from mugkit.evaluation.comparison import LABELS, Rows, Values
 from mugkit.evaluation.statistics import mean_std
 from mugkit.evaluation.verdicts import word
 from mugkit.training.label_sources.source import LearnedLabels
@@ -31,21 +30,18 @@ def compare(dataset: Dataset, learned: Sequence[LearnedLabels]) -> pd.DataFrame:
     Raises:
         UserError: the data set has no true unimodal labels.
     """
-    if not dataset.has_true_labels:
-        raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
-    rows = [_row(dataset, learned, m, name) for m in MODALITIES for name in MEASURES]
+    true, ours = comparison.true_labels(dataset), comparison.label_rows([seed.labels for seed in learned])
+    rows = [_row(name, m, ours[m], dataset.train.labels, true[m]) for m in MODALITIES for name in MEASURES]
     return pd.DataFrame(rows)
 
 
-def _row(dataset: Dataset, learned: Sequence[LearnedLabels], modality: str, name: str) -> dict[str, object]:
-    metric, true = LABELS[name], dataset.train.true_labels[modality].astype(np.float64)
-    ours = np.stack([labels.labels[modality].numpy() for labels in learned]).astype(np.float64)
-    copies = np.broadcast_to(dataset.train.labels.astype(np.float64), ours.shape)
-    copied, *values = (float(metric.value(metric.parts(row, true).sum(0))) for row in (copies[0], *ours))
-    mean, std, n = mean_std(values)
+def _row(name: str, modality: str, ours: Rows, y: Values, true: Values) -> dict[str, object]:
+    metric, ours = LABELS[name], ours.astype(np.float64)
+    copies = np.broadcast_to(y.astype(np.float64), ours.shape)
+    mean, std, n = mean_std([metric.of(of_seed, true) for of_seed in ours])
     found = comparison.compare(metric, ours, copies, true)
-    levels = {"modality": MODALITY_NAMES[modality], "measure": name, "copy": copied, "mucn": mean, "mucn_std": std}
-    return {**levels, "n": n, **found, "verdict": word(found, "closer", "farther")}
+    levels = {"modality": MODALITY_NAMES[modality], "measure": name, "copy": metric.of(y, true), "mucn": mean}
+    return {**levels, "mucn_std": std, "n": n, **found, "verdict": word(found, "closer", "farther")}
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Tables 3, 4, 5: every row of the paper under one protocol, ours beside the paper, and what a missing row needs."""
+"""Rows of the paper's tables and the systems that stand for them: ours beside the paper's, what a missing row needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from mugkit.evaluation import published
 from mugkit.evaluation.tables import Row, summarise
 from mugkit.experiments.experiment import Run
-from mugkit.experiments.registry import SYSTEMS
+from mugkit.experiments.registry import SYSTEMS, System
 
 
 def system_of(row: str) -> str:
@@ -51,3 +51,9 @@ def waiting(number: int, have: Iterable[str]) -> list[Row]:
         for name in absent
         for row, values in published.RESULTS[number].items()
     ]
+
+
+def catalogue() -> list[tuple[str, tuple[int, ...], System]]:
+    """Every row of the paper, the tables that have it and the system that stands for it; then systems without a row."""
+    rows = [(row, tables, SYSTEMS[system_of(row)]) for row, tables in published.SYSTEM_ROWS.items()]
+    return rows + [(system.title, (), system) for system in SYSTEMS.values() if not system.rows]

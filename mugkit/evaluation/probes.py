@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from mugkit.config import Network
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, RaggedFrames, Split
-from mugkit.errors import UserError
+from mugkit.evaluation.comparison import true_labels
 from mugkit.metrics import corr, mae
 from mugkit.threads import one_thread
 
@@ -69,24 +69,20 @@ def teachers(dataset: Dataset, network: Network) -> pd.DataFrame:
     Raises:
         UserError: the data set has no true unimodal labels.
     """
-    if not dataset.has_true_labels:
-        raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
     rows = []
-    for m in MODALITIES:
-        inputs, true = vectors(dataset, m, network), dataset.test.true_labels[m]
-        for teacher, targets in (("y", _labels(dataset)), (f"y_{m}", _true_labels(dataset, m))):
+    for m, true in true_labels(dataset, "test").items():
+        inputs = vectors(dataset, m, network)
+        for teacher, targets in (("y", _targets(dataset)), (f"y_{m}", _targets(dataset, m))):
             predicted = ridge_predictions(inputs, targets)
             scores = {"MAE": mae(predicted, true), "Corr": corr(predicted, true)}
             rows.append({"modality": MODALITY_NAMES[m], "taught by": teacher, **scores})
     return pd.DataFrame(rows)
 
 
-def _labels(dataset: Dataset) -> Targets:
-    return {name: dataset.splits[name].labels for name in ("train", "valid")}
-
-
-def _true_labels(dataset: Dataset, modality: str) -> Targets:
-    return {name: dataset.splits[name].true_labels[modality] for name in ("train", "valid")}
+def _targets(dataset: Dataset, modality: str = "") -> Targets:
+    """What a probe may learn from: a modality's true labels, or the clips'; never those of the test split."""
+    splits = {name: dataset.splits[name] for name in ("train", "valid")}
+    return {name: split.true_labels[modality] if modality else split.labels for name, split in splits.items()}
 
 
 def single_streams(dataset: Dataset, network: Network) -> pd.DataFrame:
@@ -96,7 +92,7 @@ def single_streams(dataset: Dataset, network: Network) -> pd.DataFrame:
     """
     inputs = {MODALITY_NAMES[m]: vectors(dataset, m, network) for m in MODALITIES}
     together = {name: np.hstack([part[name] for part in inputs.values()]) for name in SPLITS}
-    truth, targets = dataset.test.labels, _labels(dataset)
+    truth, targets = dataset.test.labels, _targets(dataset)
     rows = {}
     for stream, given in {**inputs, "all three": together}.items():
         predicted = ridge_predictions(given, targets)

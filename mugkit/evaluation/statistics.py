@@ -1,9 +1,9 @@
-"""Uncertainty of a number in a table: over seeds, and over the clips of one test set."""
+"""Uncertainty of a number over seeds, and Holm's correction; over clips it is in `comparison`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -31,7 +31,9 @@ class MeanStd(NamedTuple):
         Raises:
             UserError: `confidence` is not between 0 and 1.
         """
-        half = stats.t.ppf((1 + _checked(confidence)) / 2, max(self.n - 1, 1)) * self.std / np.sqrt(self.n)
+        if not 0 < confidence < 1:
+            raise UserError(f"{confidence} is not between 0 and 1", field="confidence", fix="95 % is 0.95")
+        half = stats.t.ppf((1 + confidence) / 2, max(self.n - 1, 1)) * self.std / np.sqrt(self.n)
         return Interval(float(self.mean - half), float(self.mean + half))
 
 
@@ -41,7 +43,9 @@ def mean_std(values: Sequence[float | None]) -> MeanStd:
     Raises:
         UserError: there are no values.
     """
-    array = _values(values)
+    array = np.asarray(values, np.float64)
+    if array.ndim != 1 or not len(array):
+        raise UserError(f"needs a list of one or more numbers, got shape {array.shape}", field="values")
     std = float(array.std(ddof=1)) if len(array) > 1 else float("nan")
     return MeanStd(float(array.mean()), std, len(array))
 
@@ -55,39 +59,6 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     return mean_std(values).interval(confidence)
 
 
-def bootstrap(
-    statistic: Callable[..., float],
-    *arrays: np.ndarray,
-    confidence: float = 0.95,
-    seed: int = 1111,
-    resamples: int = 1000,
-) -> Interval:
-    """Confidence interval of a statistic over clips: clips are drawn with replacement, together in all arrays.
-
-    Percentiles of the resampled statistic, not the corrected (BCa) interval, which is undefined when a statistic
-    does not vary, as an accuracy of 100 % does not. The interval is NaN when the statistic is NaN in any resample.
-
-    Args:
-        statistic: a function of as many vectors as there are arrays, e.g. `metrics.mae`, or the difference of two
-            systems' metrics on the same clips.
-        arrays: vectors of one length, e.g. predictions and labels.
-        confidence: the interval's level, between 0 and 1.
-        seed: the resamples drawn.
-        resamples: how many are drawn.
-
-    Raises:
-        UserError: no arrays, unequal or too small lengths, or `confidence` is not between 0 and 1.
-    """
-    lengths = {len(array) for array in arrays}
-    if len(lengths) != 1 or min(lengths) < 2:
-        found = f"lengths {[len(array) for array in arrays]}"
-        raise UserError(f"the bootstrap needs arrays of one length, two or more: {found}", field="arrays")
-    options: dict[str, Any] = {"paired": True, "vectorized": False, "method": "percentile"}
-    options |= {"n_resamples": resamples, "confidence_level": _checked(confidence)}
-    result = stats.bootstrap(arrays, statistic, rng=np.random.default_rng(seed), **options)
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
-
-
 def holm(p: Sequence[float]) -> list[float]:
     """Holm's correction: p of each of several tests such that all verdicts hold together; never below its own p."""
     order = np.argsort(p, kind="stable")
@@ -95,16 +66,3 @@ def holm(p: Sequence[float]) -> list[float]:
     corrected = np.empty(len(p))
     corrected[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
     return corrected.tolist()
-
-
-def _values(values: Sequence[float | None]) -> np.ndarray:
-    array = np.asarray(values, np.float64)
-    if array.ndim != 1 or not len(array):
-        raise UserError(f"needs a list of one or more numbers, got shape {array.shape}", field="values")
-    return array
-
-
-def _checked(confidence: float) -> float:
-    if not 0 < confidence < 1:
-        raise UserError(f"{confidence} is not between 0 and 1", field="confidence", fix="95 % is 0.95")
-    return confidence

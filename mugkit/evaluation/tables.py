@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,33 +47,19 @@ class Row:
     differences: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        more: dict[str, Any] = {"needs": self.needs} if self.needs else {}
-        more |= {"differences": dict(self.differences)} if self.differences else {}
-        return {"system": self.system, "dataset": self.dataset, "metrics": dict(self.metrics)} | {
-            "paper": dict(self.paper),
-            "origin": self.origin,
-            **more,
-        }
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN."""
-    return None if math.isnan(value) else value
+        """What `NAME.json` promises: always the first five keys."""
+        row = {name: value for name, value in vars(self).items() if name != "comparable"}
+        return {name: value for name, value in row.items() if value or name not in ("needs", "differences")}
 
 
 def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None = None, comparable: bool = True) -> Row:
     """A row from one system's runs over seeds; a metric undefined in any seed is undefined in the row."""
-    names = runs[0].metrics
     metrics: dict[str, dict[str, float | int | None]] = {}
-    for name in names:
+    for name in runs[0].metrics:
         mean, std, n = mean_std([run.metrics[name] for run in runs])
-        metrics[name] = {"mean": _number(mean), "std": _number(std), "n": n}
+        known = {"mean": mean, "std": std}
+        metrics[name] = {key: value if formats.known(value) else None for key, value in known.items()} | {"n": n}
     return Row(row, runs[0].spec.dataset, metrics, paper or {}, comparable=comparable)
-
-
-def format_metric(name: str, value: Mapping[str, float | int | None]) -> str:
-    """`47.5 ± 0.6`; errors and correlations with three digits, percentages with one, counts whole and alone."""
-    return formats.spread(name, value["mean"], None if name == COUNT else value["std"])
 
 
 def display(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
@@ -105,21 +90,21 @@ def whole(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
 
 def _sides(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
     """What is shown of a metric: ours, and what any row has of the paper's number and of the difference."""
-    has = {"paper": _quoted, "Δ": _difference}
-    return ["ours", *(s for s, cell in has.items() if any(cell(row, name) != "–" for row in rows for name in metrics))]
+    given = {side: any(_CELLS[side](row, name) != "–" for row in rows for name in metrics) for side in ("paper", "Δ")}
+    return ["ours", *(side for side, some in given.items() if some)]
 
 
 def _table(rows: Sequence[Row], metrics: Sequence[str], sides: Sequence[str]) -> pd.DataFrame:
     """Systems down, metrics and their sides across."""
-    cell = {"ours": _ours, "paper": _quoted, "Δ": _difference}
-    columns = {(name, side): [cell[side](row, name) for row in rows] for name in metrics for side in sides}
+    columns = {(name, side): [_CELLS[side](row, name) for row in rows] for name in metrics for side in sides}
     if len({row.dataset for row in rows}) > 1:
         columns = {("data", ""): [row.dataset for row in rows], **columns}
     return pd.DataFrame(columns, index=pd.Index([row.system for row in rows], name="system"))
 
 
 def _ours(row: Row, name: str) -> str:
-    return format_metric(name, row.metrics[name]) if name in row.metrics else "–"
+    level = row.metrics.get(name)
+    return formats.spread(name, level["mean"], level["std"]) if level else "–"
 
 
 def _difference(row: Row, name: str) -> str:
@@ -135,6 +120,9 @@ def _quoted(row: Row, name: str) -> str:
     if name not in row.paper:
         return "–"
     return f"{row.paper[name]:,.0f}" if name == COUNT else f"{row.paper[name]:g}"
+
+
+_CELLS = {"ours": _ours, "paper": _quoted, "Δ": _difference}
 
 
 def flat(rows: Sequence[Row]) -> pd.DataFrame:

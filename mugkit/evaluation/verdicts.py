@@ -64,17 +64,18 @@ def hull(difference: Difference, together: int = 1) -> tuple[float | None, float
     return min(low, ends[2]), max(high, ends[3])
 
 
-def interval(low: float | None, high: float | None, sign: int, size: float = 0.0) -> Outcome:
+def interval(low: float | None, high: float | None, sign: int, size: float = 0.0, limit: float = 0.0) -> Outcome:
     """What an interval says of a claim.
 
     Args:
         low, high: its ends; None or NaN where it is undefined.
-        sign: +1 if the claim says positive, −1 if negative.
+        sign: +1 if the claim says above the limit, −1 if below.
         size: the effect size of interest; with 0 no effect is too small.
+        limit: zero unless given.
     """
     if low is None or high is None or not (known(low) and known(high)):
         return "open"
-    low, high = sorted((sign * low, sign * high))
+    low, high = sorted((sign * (low - limit), sign * (high - limit)))
     if low > 0:
         return "as claimed"
     return "opposite" if high < 0 else "no effect" if high < size else "open"

@@ -7,7 +7,7 @@ sees whether better labels make a better model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,27 +16,13 @@ from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
-from mugkit.errors import UserError
 from mugkit.evaluation import formats
+from mugkit.evaluation.comparison import LABELS, true_labels
 from mugkit.evaluation.statistics import mean_std
 from mugkit.experiments.experiment import Run
-from mugkit.metrics import corr, mae
 from mugkit.studies.study import over_seeds
 
 Labels = Mapping[str, Float[np.ndarray, " clips"]]
-
-
-def same_sign(labels: np.ndarray, true: np.ndarray) -> float:
-    """Percentage of clips whose label has the sign of the true one; clips with a true label of 0 are left out."""
-    known = true != 0
-    return float(100 * (np.sign(labels[known]) == np.sign(true[known])).mean()) if known.any() else float("nan")
-
-
-MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "MAE": mae,
-    "Corr": corr,
-    "sign %": same_sign,
-}
 
 
 def disagreeing(true: Labels) -> Bool[np.ndarray, " clips"]:
@@ -54,9 +40,7 @@ def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.Dat
     Raises:
         UserError: the data set has no true unimodal labels.
     """
-    if not dataset.has_true_labels:
-        raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
-    true = dataset.train.true_labels
+    true = true_labels(dataset)
     groups = {"all": np.ones(len(dataset.train), dtype=bool), "disagreeing": disagreeing(true)}
     return pd.DataFrame(
         [
@@ -65,13 +49,13 @@ def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.Dat
             for source, seeds in sources.items()
             for group, chosen in groups.items()
             for m in MODALITIES
-            for measure in MEASURES
+            for measure in LABELS
         ]
     )
 
 
 def _over_seeds(labels: Sequence[np.ndarray], true: np.ndarray, measure: str) -> dict[str, float | int]:
-    return mean_std([MEASURES[measure](of_seed, true) if len(true) else None for of_seed in labels])._asdict()
+    return mean_std([LABELS[measure].of(of_seed, true) if len(true) else None for of_seed in labels])._asdict()
 
 
 def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
@@ -90,7 +74,7 @@ def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = (
 
     Args:
         clips: all, or those that are disagreeing.
-        measures: of labels, from `MEASURES`; stage 3 has MAE and Corr.
+        measures: of labels, from `comparison.LABELS`; stage 3 has MAE and Corr.
     """
     chosen = table[(table["clips"] == clips) & table["measure"].isin(measures)]
     if clips == "all":
@@ -99,7 +83,7 @@ def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = (
     shown = chosen.assign(value=[formats.spread(*cell) for cell in cells])
     wide = shown.pivot(index="source", columns=["modality", "measure"], values="value")
     names = [*(MODALITY_NAMES[m] for m in MODALITIES), "multimodal"]
-    order = [(m, k) for m in names for k in MEASURES if (m, k) in wide.columns]
+    order = [(m, k) for m in names for k in LABELS if (m, k) in wide.columns]
     return wide.loc[list(dict.fromkeys(chosen["source"])), order].fillna("–").rename_axis("labels from")
 
 

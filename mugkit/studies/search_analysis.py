@@ -17,7 +17,7 @@ from jaxtyping import Float, Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
-from scipy.stats import ConstantInputWarning, spearmanr
+from scipy.stats import ConstantInputWarning, bootstrap, spearmanr
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
@@ -25,7 +25,7 @@ from sklearn.model_selection import KFold
 
 from mugkit.errors import UserError
 from mugkit.evaluation import formats
-from mugkit.evaluation.statistics import bootstrap, holm, t_interval
+from mugkit.evaluation.statistics import holm, t_interval
 from mugkit.evaluation.verdicts import LEVEL
 from mugkit.plots.style import ACCENT, MODALITY_COLORS
 from mugkit.studies.search_record import Record
@@ -139,11 +139,16 @@ def peeking(table: pd.DataFrame, seed: int = 1111) -> dict[str, float]:
         test MAE over trials).
     """
     valid, test = table["valid"].to_numpy(), table["test"].to_numpy()
-    low, high = bootstrap(_gain, valid, test, seed=seed)
+    drawn = bootstrap(
+        (valid, test), _gain, paired=True, vectorized=False, method="percentile", n_resamples=1000,
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    low, high = drawn.confidence_interval
     honest, peeked = float(test[valid.argmin()]), float(test.min())
     agreement = _rank_correlation(table["valid"], table["test"])[0]
     return {
-        "trials": len(table), "honest": honest, "peeked": peeked, "gain": honest - peeked, "low": low, "high": high,
+        "trials": len(table), "honest": honest, "peeked": peeked, "gain": honest - peeked,
+        "low": float(low), "high": float(high),
         "agreement": agreement,
     }  # fmt: skip
 

@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from mugkit import config, files, metrics
 from mugkit.claims import comparisons, ledger
-from mugkit.claims.comparisons import Finished, Pair, pairs
-from mugkit.claims.kinds import Better, Claim
+from mugkit.claims.comparisons import Better, Finished, Pair
+from mugkit.claims.evidence import Evidence
 from mugkit.data import store
 from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.evaluation import label_quality
 from mugkit.experiments.store import Store
 from mugkit.training.checkpoint import Checkpoint
+from mugkit.training.label_sources.source import LearnedLabels
 
 
 @pytest.fixture
@@ -41,7 +44,7 @@ def pretend(finished: Finished, system: str, noise: float) -> None:
     """Finished runs of a system whose predictions are the truth plus noise, in another order of clips."""
     test = finished.dataset.test
     for seed in finished.profile.seeds:
-        work = finished._work(system, seed, finished.profile.label_seeds[0])
+        (work,) = finished.experiments(system, [(seed, finished.profile.label_seeds[0])])
         scores = test.labels + noise * np.random.default_rng(seed).standard_normal(len(test))
         table = pd.DataFrame({"id": test.ids, "split": "test", "prediction": scores}).iloc[::-1]
 
@@ -52,20 +55,13 @@ def pretend(finished: Finished, system: str, noise: float) -> None:
 
 
 def test_pairs_are_systems_times_metrics_times_modalities() -> None:
-    plain = list(pairs(Better("mug", ("hycon", "misa"), ("Acc7", "MAE")), "mosi"))
-    assert [(p.theirs, p.metric, p.modality) for p in plain] == [
-        ("hycon", "Acc7", ""),
-        ("misa", "Acc7", ""),
-        ("hycon", "MAE", ""),
-        ("misa", "MAE", ""),
-    ]
-    assert len(list(pairs(Better("mug", ("hycon",)), "mosi"))) == len(metrics.HEADLINE["mosi"])
-    labels = list(pairs(Better("mug", ("copy",), ("MAE",), "labels"), "mosi"))
-    assert [p.modality for p in labels] == list(MODALITIES)
-
-
-def test_pairs_of_a_metric_that_sims_lacks_are_none() -> None:
-    assert list(pairs(Better("mug", ("hycon",), ("Acc7",)), "sims")) == []
+    plain = Better("mug", ("hycon", "misa"), ("Acc7", "MAE")).pairs("mosi")
+    found = [(pair.theirs, pair.metric, pair.modality) for pair in plain]
+    assert found == [("hycon", "Acc7", ""), ("misa", "Acc7", ""), ("hycon", "MAE", ""), ("misa", "MAE", "")]
+    assert [pair.metric for pair in Better("mug", ("hycon",)).pairs("mosi")] == list(metrics.HEADLINE["mosi"])
+    assert not list(Better("mug", ("hycon",), ("Acc7",)).pairs("sims"))  # a metric that SIMS lacks
+    labels = Better("mug", ("copy",), ("MAE",), "labels").pairs("mosi")
+    assert [pair.modality for pair in labels] == list(MODALITIES)
 
 
 def test_compare_reads_predictions_in_the_order_of_clips(finished: Finished) -> None:
@@ -112,16 +108,12 @@ def test_predictions_are_those_of_the_seeds_that_have_run(finished: Finished) ->
     pretend(finished, "mug", 0.2)
     one_seed = dataclasses.replace(finished.profile, seeds=finished.profile.seeds[:1])
     pretend(dataclasses.replace(finished, profile=one_seed), "hycon", 0.2)
-    rows = {system: finished.predictions(system) for system in ("mug", "hycon", "misa")}
-    assert {system: found if found is None else len(found) for system, found in rows.items()} == {
-        "mug": 2,
-        "hycon": 1,
-        "misa": None,
-    }
+    rows = {system: finished.rows(system, labels=False) for system in ("mug", "hycon", "misa")}
+    assert {system: found and len(found[""]) for system, found in rows.items()} == {"mug": 2, "hycon": 1, "misa": None}
 
 
 def test_labels_that_depend_on_no_seed_are_the_same_with_each(finished: Finished) -> None:
-    found = finished.labels("copy")
+    found = finished.rows("copy", labels=True)
     assert found is not None
     np.testing.assert_array_equal(found["l"], [finished.dataset.train.labels] * 2)
 
@@ -129,14 +121,35 @@ def test_labels_that_depend_on_no_seed_are_the_same_with_each(finished: Finished
 def test_measure_is_json_with_what_could_be_compared(finished: Finished) -> None:
     pretend(finished, "mug", 0.2)
     pretend(finished, "hycon", 1.0)
-    made = [
-        Claim("4.6-a", "a", Better("mug", ("hycon",), ("MAE",))),
-        Claim("4.6-b", "b", Better("mug", ("hycon", "misa"), ("MAE",))),  # shares one comparison; misa has not run
-    ]
-    found = comparisons.measure(made, finished.dataset, "smoke", finished.store)
-    assert [one["theirs"] for one in found["comparisons"]] == ["hycon"]
+    tests = [Better("mug", ("hycon",), ("MAE",)), Better("mug", ("hycon", "misa"), ("MAE",))]  # misa has not run
+    found = comparisons.measure(tests, finished.dataset, "smoke", finished.store)
+    assert [pair["theirs"] for pair in found["comparisons"]] == ["hycon"]  # both need it: once
     assert found["caption"] == "made up"
     json.dumps(found, allow_nan=False)
+
+
+def test_a_table_and_the_ledger_say_the_same_of_the_same_labels(made_up: Callable[..., Dataset]) -> None:
+    """MUCN's labels against copies: every row of notebook 05's table has the ledger's outcome."""
+    dataset, rng = made_up((80, 4, 4)), np.random.default_rng(0)
+    y, true = dataset.train.labels, dataset.train.true_labels
+    shares = {"l": 0.5, "a": 0.0, "v": -0.5}
+    made = {
+        m: np.stack([y + share * (true[m] - y) + 0.05 * rng.standard_normal(80) for _ in range(3)])
+        for m, share in shares.items()
+    }
+    seeds = [{m: torch.from_numpy(rows[i]) for m, rows in made.items()} for i in range(3)]
+    learned = [LearnedLabels(labels, {}, pd.DataFrame()) for labels in seeds]
+    table = label_quality.compare(dataset, learned).set_index(["modality", "measure"])["verdict"]
+    runs = Finished(dataset, config.profile("smoke"), Store(Path("nowhere")))
+    runs.read = {("mug", True): made, ("copy", True): {m: np.stack([y] * 3) for m in made}}
+    test = Better("mug", ("copy",), ("MAE", "Corr"), "labels")
+    compared = [comparisons.compare(pair, runs) for pair in test.pairs("mosi")]
+    results = test.find(Evidence(Path("nowhere"), {"family": "mosi", "comparisons": compared})).results
+    said = {"as claimed": "closer", "opposite": "farther", "no effect": ("no", "undecided"), "open": "undecided"}
+    assert {result["outcome"] for result in results} >= {"as claimed", "opposite"}
+    for result in results:
+        _, modality, measure = result["of"].split(", ")
+        assert table[modality, measure].startswith(said[result["outcome"]])
 
 
 def test_other_settings_of_the_dials_are_measured_where_prepared_and_run(made_up: Callable[..., Dataset]) -> None:
@@ -151,11 +164,11 @@ def test_other_settings_of_the_dials_are_measured_where_prepared_and_run(made_up
             pretend(Finished(dataset, config.profile("smoke"), Store.default()), system, by)
     (found,) = ledger.beside("made-up", "smoke", [])
     assert found["dataset"] == "made-up-faint-sims"
-    differences = {one["metric"]: one["difference"] for one in found["comparisons"] if one["on"] == "test split"}
+    differences = {
+        setting["metric"]: setting["difference"] for setting in found["comparisons"] if setting["on"] == "test split"
+    }
     assert differences["MAE"] < -0.4
     assert ledger.beside("made-up-faint-sims", "smoke", []) == []
     kept = [{"dataset": "made-up-vivid-sims", "comparisons": [{}]}]  # its runs are elsewhere
-    assert [one["dataset"] for one in ledger.beside("made-up", "smoke", kept)] == [
-        "made-up-vivid-sims",
-        "made-up-faint-sims",
-    ]
+    names = [setting["dataset"] for setting in ledger.beside("made-up", "smoke", kept)]
+    assert names == ["made-up-vivid-sims", "made-up-faint-sims"]

@@ -27,16 +27,11 @@ def test_probe_is_at_chance_for_two_clouds_of_one_distribution() -> None:
     assert found.distance < 0.1
 
 
-def test_probe_tells_shifted_clouds_apart() -> None:
+def test_probe_tells_shifted_clouds_apart_and_its_interval_stays_within_percent() -> None:
     found = measure(cloud(200, 8, 0, centre=-9), cloud(200, 8, 1, centre=9))
-    assert found.probe == 100
-    assert (found.interval.low, found.interval.high) == (100, 100)
-
-
-def test_interval_stays_within_percent() -> None:
-    found = measure(cloud(100, 4, 0, centre=-2.2), cloud(100, 4, 1, centre=2.2))
-    assert 90 < found.probe < 100, "the clouds of this test overlap in a few clips"
-    assert found.interval.low < found.probe < found.interval.high <= 100
+    assert (found.probe, found.interval) == (100, (100, 100))
+    overlapping = measure(cloud(100, 4, 0, centre=-2.2), cloud(100, 4, 1, centre=2.2))
+    assert 90 < overlapping.interval.low < overlapping.probe < overlapping.interval.high <= 100
 
 
 def test_equal_representations_have_no_gap() -> None:
@@ -57,21 +52,14 @@ def test_distance_of_means_by_hand() -> None:
     assert measure(east, north).distance == pytest.approx(math.sqrt(2))
 
 
-def test_retrieval_with_one_pair_swapped() -> None:
+def test_retrieval_within_pools_by_hand() -> None:
     x = torch.eye(8).repeat(2, 1)
     projected = x.clone()
     projected[[0, 1]] = projected[[1, 0]]
     # Two pools of eight; in the first, two of eight projections point at each other's clip.
     assert measure(x, projected, folds=2, pool=8).retrieval == pytest.approx(100 * 14 / 16)
-
-
-def test_retrieval_leaves_out_what_fills_no_pool() -> None:
-    x = torch.cat([torch.eye(8), -torch.eye(8)[:3]])
-    projected = torch.cat([torch.eye(8), torch.eye(8)[:3]])  # the last three are all wrong
-    assert measure(x, projected, folds=2, pool=8).retrieval == 100
-
-
-def test_retrieval_is_undefined_with_fewer_clips_than_a_pool() -> None:
+    three_more = torch.cat([torch.eye(8), -torch.eye(8)[:3]])  # they fill no pool; all are wrong
+    assert measure(three_more, torch.cat([torch.eye(8), torch.eye(8)[:3]]), folds=2, pool=8).retrieval == 100
     assert math.isnan(measure(cloud(10, 4, 0), cloud(10, 4, 1), pool=32).retrieval)
 
 
@@ -82,12 +70,9 @@ def test_probe_does_not_recognise_clips() -> None:
     assert measure(x, -x).probe == pytest.approx(50, abs=8)
 
 
-def test_label_probe_finds_a_linear_label() -> None:
+def test_label_probe_finds_a_linear_label_and_nothing_in_noise() -> None:
     x = cloud(200, 5, 0)
     assert label_probe(x, x @ torch.tensor([1.0, -2.0, 0.5, 0.0, 0.0])) > 0.999
-
-
-def test_label_probe_finds_nothing_in_noise() -> None:
     # Held-out predictions: the in-sample r of 5 noise features would be about √(5/200) = 0.16 and positive.
     r = [label_probe(cloud(200, 5, seed), cloud(200, 1, 100 + seed)[:, 0]) for seed in range(8)]
     assert np.mean(r) < 0.05

@@ -1,4 +1,4 @@
-"""Rows of the paper's tables: each stands beside the right numbers, and what is missing is named."""
+"""Rows of the paper's tables: each stands beside the right numbers and system, and what is missing is named."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import pytest
 
 from mugkit.config import RunSpec
 from mugkit.evaluation import paper_tables, published, tables
+from mugkit.evaluation.published import RESULTS
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.metrics import HEADLINE
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def runs(*systems: str) -> dict[str, list[Run]]:
@@ -19,14 +22,18 @@ def runs(*systems: str) -> dict[str, list[Run]]:
     return {name: [Run(RunSpec(name, "reviews", 1), Path(), dict(metrics), {}, 0, True)] for name in systems}
 
 
-@pytest.mark.parametrize("row", published.SYSTEM_ROWS)
-def test_every_row_of_the_paper_has_a_system(row: str) -> None:
-    assert row in SYSTEMS[paper_tables.system_of(row)].rows
+def test_catalogue_has_every_row_of_the_paper_once_with_its_tables_and_its_system() -> None:
+    lines = [line for line in paper_tables.catalogue() if line[1]]
+    assert sorted(row for row, _, _ in lines) == sorted({row for table in RESULTS.values() for row in table})
+    for row, numbers, system in lines:
+        assert numbers == tuple(number for number, table in RESULTS.items() if row in table)
+        assert [each for each in SYSTEMS.values() if row in each.rows] == [system]
 
 
-def test_no_row_belongs_to_two_systems() -> None:
-    rows = [row for system in SYSTEMS.values() for row in system.rows]
-    assert len(rows) == len(set(rows))
+def test_catalogue_ends_with_our_own_systems_and_names_modules_that_exist() -> None:
+    own = [(row, system.name) for row, numbers, system in paper_tables.catalogue() if not numbers]
+    assert own == [("ULGM on MUG's networks", "ulgm"), ("text only", "text-only")]
+    assert all((REPOSITORY / system.where).exists() for _, _, system in paper_tables.catalogue())
 
 
 @pytest.mark.parametrize(
@@ -50,41 +57,27 @@ def test_rows_are_all_of_the_papers_in_its_order() -> None:
     by_name = {row.system: row for row in made}
     assert by_name["Self-MM"].metrics["MAE"]["mean"] == 1.0
     assert by_name["Self-MM"].paper == {"Acc7": 45.8, "Acc2": 84.9, "F1": 84.8, "MAE": 0.731, "Corr": 0.785}
-    assert (by_name["UniMSE (T5)"].origin, by_name["UniMSE (T5)"].metrics) == ("quoted", {})
-    assert by_name["UniMSE (T5)"].needs == "pip install 'mugkit[t5]'"
+    absent = by_name["UniMSE (T5)"]
+    assert (absent.origin, absent.metrics, absent.needs) == ("quoted", {}, "pip install 'mugkit[t5]'")
 
 
-def test_waiting_rows_name_data_set_and_command() -> None:
+def test_waiting_rows_are_the_papers_on_data_that_is_not_there() -> None:
     waiting = paper_tables.waiting(3, ["mosi"])
-    assert {row.dataset for row in waiting} == {"mosei"}
-    assert len(waiting) == len(published.TABLE3)
-    assert waiting[0].needs == "MOSEI: mugkit prepare mosei --source PATH"
+    assert [row.system for row in waiting] == list(published.TABLE3)
+    assert {(row.dataset, row.origin, bool(row.metrics)) for row in waiting} == {("mosei", "quoted", False)}
     assert waiting[0].paper == published.TABLE3[waiting[0].system]["mosei"]
-    assert all((row.origin, row.metrics) == ("quoted", {}) for row in waiting)
-
-
-def test_waiting_nothing_is_missing() -> None:
+    assert waiting[0].as_json()["needs"] == "MOSEI: mugkit prepare mosei --source PATH"
     assert paper_tables.waiting(4, ["sims", "reviews"]) == []
 
 
-def test_table_shows_what_is_needed_and_no_difference_across_data() -> None:
+def test_differences_to_the_paper_are_shown_on_its_own_data_only() -> None:
     able = list(dict.fromkeys(map(paper_tables.system_of, published.TABLE4)))
     rows = paper_tables.rows(4, "reviews", runs(*able), {}) + paper_tables.waiting(4, ["reviews"])
     shown = tables.whole(rows, HEADLINE["sims"])
-    ours, theirs = shown.iloc[0], shown.iloc[len(published.TABLE4)]
-    assert ours["MAE", "ours"] == "1.000"
-    assert "Δ" not in shown.columns.get_level_values(1)  # levels on other data are not compared
-    assert ours["needs", ""] == "–"
-    assert (theirs["data", ""], theirs["MAE", "ours"]) == ("sims", "–")
-    assert theirs["needs", ""] == "SIMS: mugkit prepare sims --source PATH"
-
-
-def test_table_on_the_papers_own_scale_has_every_difference() -> None:
-    shown = tables.whole(paper_tables.rows(4, "sims", runs("tfn"), defaultdict(str)), HEADLINE["sims"])
-    assert shown.iloc[0]["MAE", "Δ"] == "+0.568"  # TFN's 0.432
-
-
-def test_table_json_keeps_what_a_row_needs() -> None:
-    (row,) = paper_tables.waiting(6, [])[:1]
-    assert row.as_json()["needs"].startswith("MOSEI:")
-    assert "needs" not in tables.Row("x", "reviews", {}).as_json()
+    assert "Δ" not in shown.columns.get_level_values(1)
+    assert (shown.iloc[0]["MAE", "ours"], shown.iloc[0]["needs", ""]) == ("1.000", "–")
+    absent = shown.iloc[len(published.TABLE4)]
+    assert (absent["data", ""], absent["MAE", "ours"]) == ("sims", "–")
+    assert absent["needs", ""] == "SIMS: mugkit prepare sims --source PATH"
+    own = tables.whole(paper_tables.rows(4, "sims", runs("tfn"), defaultdict(str)), HEADLINE["sims"])
+    assert own.iloc[0]["MAE", "Δ"] == "+0.568"  # TFN's 0.432

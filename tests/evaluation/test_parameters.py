@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
 from torch import nn
 
 from mugkit.evaluation import parameters, published
 
-BERT = 109_482_240  # bert-base-uncased with its pooler
 
-
-@pytest.mark.parametrize(
-    ("system", "published"),
-    [("self-mm", 109_647_908), ("misa", 110_917_345), ("mmim", 109_821_129), ("mug", 110_089_956)],
-)
-def test_total_at_mosei_equals_table_6(system: str, published: int) -> None:
-    assert parameters.total(system, "mosei") == published
-
-
-def test_table6_has_the_papers_rows_and_no_difference() -> None:
-    rows = parameters.table6("mosei")
-    assert [row.system for row in rows] == list(published.TABLE6)
-    assert all(row.metrics["Parameters"]["mean"] == row.paper["Parameters"] for row in rows)
-    assert all(row.dataset == "mosei" for row in rows)
+def test_table6_has_the_papers_counts_to_the_digit() -> None:
+    found = {row.system: row.metrics["Parameters"]["mean"] for row in parameters.table6("mosei")}
+    assert found == {"Self-MM": 109_647_908, "MISA": 110_917_345, "MMIM": 109_821_129, "MUG": 110_089_956}
+    assert list(found) == list(published.TABLE6)
 
 
 def test_total_at_other_dims_differs() -> None:
@@ -34,7 +22,7 @@ def test_total_at_other_dims_differs() -> None:
 
 def test_by_part_sums_to_the_total() -> None:
     parts = parameters.by_part("mug", "mosei")
-    assert parts["text encoder"] == BERT
+    assert parts["text encoder"] == 109_482_240  # bert-base-uncased with its pooler
     assert parts.drop("all").sum() == parts["all"] == 110_089_956
     assert parts["language"] == 768 * 64 + 64
 

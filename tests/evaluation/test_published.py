@@ -1,4 +1,4 @@
-"""The typed-out tables against each other, and each note against the numbers it is about."""
+"""The typed-out tables against sums of the paper's columns, and each note against the numbers it is about."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from mugkit import metrics
 from mugkit.errors import UserError
 from mugkit.evaluation import published
 
-SHAPES = {2: (13, 3), 3: (12, 10), 4: (10, 4), 5: (6, 5), 6: (4, 1)}
+# Column sums added up from the paper's text by a parser, not from mugkit's copy: a mistyped digit changes one.
+COLUMN_SUMS = {
+    2: (13, [528.03603, 348.02611, 836.03602]),
+    3: (12, [524.5, 1014.9, 1014.6, 9.298, 9.108, 640.7, 1025.3, 1024.2, 6.492, 9.074]),
+    4: (10, [4.308, 5.854, 789.89, 790.95]),
+    5: (6, [280.5, 509.0, 508.9, 4.291, 4.761]),
+    6: (4, [440_476_338]),
+}
 
 
-@pytest.mark.parametrize(("number", "shape"), SHAPES.items())
-def test_table_has_the_papers_rows_and_columns(number: int, shape: tuple[int, int]) -> None:
-    frame = published.table(number)
-    assert frame.shape == shape
+@pytest.mark.parametrize("number", COLUMN_SUMS)
+def test_table_has_the_papers_rows_and_its_columns_add_up(number: int) -> None:
+    frame, (rows, sums) = published.table(number), COLUMN_SUMS[number]
+    assert frame.shape == (rows, len(sums))
     assert frame.notna().all(axis=None)
-    assert number in published.PLACE
-    assert number in published.CAPTION
-    assert number in published.QUOTED
+    assert frame.sum().tolist() == pytest.approx(sums, abs=1e-6)
+    assert number in published.PLACE.keys() & published.CAPTION.keys()
+    assert set(published.QUOTED[number]) <= set(frame.index)
 
 
 @pytest.mark.parametrize(
-    ("number", "row", "column", "value"),
+    ("number", "row", "column", "value"),  # sums do not see two rows exchanged
     [
         (2, "Meta-Training Epochs", "sims", 80),
-        (2, "Learning Rate", "mosei", 1e-5),
-        (2, "Visual Dimensionality d_v", "sims", 256),
         (2, "Unimodal Task Loss Weight β", "mosei", 0.0001),
-        (3, "Graph-MFN", ("mosi", "Acc7"), 34.4),
         (3, "HyCon", ("mosei", "F1"), 85.6),
-        (3, "AOBERT", ("mosi", "Corr"), 0.700),
-        (3, "MUG (T5)", ("mosei", "Corr"), 0.776),
         (4, "TFN", ("sims", "MAE"), 0.432),
-        (4, "MulT", ("sims", "F1"), 79.66),
         (4, "MUG", ("sims", "Acc2"), 80.31),
-        (5, "W/O Contrastive Learning", ("mosi", "Acc2"), 85.2),
         (5, "y_mc ← y", ("mosi", "MAE"), 0.718),
         (6, "MISA", ("mosei", "Parameters"), 110_917_345),
     ],
@@ -47,56 +47,20 @@ def test_table_holds_single_cells_read_from_the_paper(number: int, row: str, col
     assert published.table(number).loc[row, column] == value
 
 
-# Column sums added up from the paper's text by a parser, not from mugkit's copy: a mistyped digit changes one.
-COLUMN_SUMS = {
-    2: [528.03603, 348.02611, 836.03602],
-    3: [524.5, 1014.9, 1014.6, 9.298, 9.108, 640.7, 1025.3, 1024.2, 6.492, 9.074],
-    4: [4.308, 5.854, 789.89, 790.95],
-    5: [280.5, 509.0, 508.9, 4.291, 4.761],
-    6: [440_476_338],
-}
-
-
-@pytest.mark.parametrize(("number", "sums"), COLUMN_SUMS.items())
-def test_table_columns_add_up(number: int, sums: list[float]) -> None:
-    assert published.table(number).sum().tolist() == pytest.approx(sums, abs=1e-6)
-
-
 @pytest.mark.parametrize("number", [3, 4, 5])
 def test_table_columns_are_the_headline_metrics_in_order(number: int) -> None:
     for dataset, columns in published.table(number).columns.to_frame(index=False).groupby("dataset", sort=False):
         assert tuple(columns["metric"]) == metrics.HEADLINE[str(dataset)]
 
 
-@pytest.mark.parametrize("number", [3, 4, 5])
-def test_table_values_lie_in_their_metrics_range(number: int) -> None:
-    for (_, metric), values in published.table(number).items():
-        low, high = (0.3, 1.0) if metric in ("MAE", "Corr") else (30.0, 90.0)
-        assert values.between(low, high).all(), metric
-
-
-def test_mug_of_table_5_is_mug_bert_of_table_3() -> None:
-    assert published.TABLE5["MUG"]["mosi"] == published.TABLE3["MUG (BERT)"]["mosi"]
-
-
 def test_system_rows_lists_every_row_with_its_tables() -> None:
     rows = [(row, n) for n, table in published.RESULTS.items() for row in table]
     assert sorted(rows) == sorted((row, n) for row, tables in published.SYSTEM_ROWS.items() for n in tables)
-    assert published.SYSTEM_ROWS["Self-MM"] == (3, 4, 6)
-    assert published.SYSTEM_ROWS["MUG"] == (4, 5, 6)
-    assert published.SYSTEM_ROWS["MLC"] == (5,)
-    assert len(published.SYSTEM_ROWS) == 24
-
-
-def test_quoted_rows_exist_in_their_tables() -> None:
-    for number, rows in published.QUOTED.items():
-        assert set(rows) <= set(published.table(number).index)
-    assert set(published.QUOTED[3]) == {"CubeMLP", "AOBERT", "UniMSE (T5)"}
 
 
 @pytest.mark.parametrize("number", [1, 7])
 def test_table_without_results_is_refused(number: int) -> None:
-    with pytest.raises(UserError, match=f"unknown table of the paper '{number}'"):
+    with pytest.raises(UserError, match=f"'{number}'"):
         published.table(number)
 
 
@@ -110,38 +74,24 @@ def best(number: int, column: tuple[str, str], place: int = 1) -> set[str]:
     return set(values.index[values == wanted])
 
 
-def test_notes_are_whole_sentences_about_places() -> None:
+def test_notes_are_whole() -> None:
     assert len({(note.place, note.stated) for note in published.NOTES}) == len(published.NOTES)
     assert all(all(dataclasses.astuple(note)) for note in published.NOTES)
 
 
 def test_note_on_cubemlp_gains_follows_from_table_3() -> None:
     ours, theirs = (published.TABLE3[row]["mosei"] for row in ("MUG (BERT)", "CubeMLP"))
-    gains = round(ours["Acc2"] - theirs["Acc2"], 1), round(ours["F1"] - theirs["F1"], 1)
-    assert gains == (1.1, 1.6)
-    assert gains != (0.5, 1.1)
+    gains = [round(ours[metric] - theirs[metric], 1) for metric in ("Acc2", "F1")]
+    assert gains == [1.1, 1.6]  # the text says 0.5 and 1.1
 
 
-def test_notes_on_ties_in_table_3_hold() -> None:
+def test_notes_on_ties_and_marks_hold() -> None:
     assert best(3, ("mosei", "Acc2")) == {"UniMSE (T5)", "MUG (T5)"}
     assert best(3, ("mosei", "Acc2"), 2) == {"AOBERT", "MUG (BERT)"}
     frame = published.table(3).loc[["UniMSE (T5)", "MUG (T5)"]]
     assert (frame.iloc[0] != frame.iloc[1]).sum() == 9
-
-
-def test_notes_on_marks_in_table_4_hold() -> None:
-    assert best(4, ("sims", "MAE"), 2) == {"MUG"}
-    assert best(4, ("sims", "Acc2"), 2) == {"MUG"}
+    assert best(4, ("sims", "MAE"), 2) == best(4, ("sims", "Acc2"), 2) == {"MUG"}
     assert best(4, ("sims", "F1"), 2) == {"Self-MM"}
     assert best(4, ("sims", "Corr")) == {"MUG", "MUG (With True Label)"}
-
-
-def test_note_on_corr_in_table_5_holds() -> None:
     assert best(5, ("mosi", "Corr")) == {"W/O Multimodal Denoising Task"}
     assert best(5, ("mosi", "Corr"), 2) == {"MUG", "W/O Contrastive Learning"}
-
-
-def test_note_on_mag_bert_holds() -> None:
-    assert not any("MAG" in row for row in published.SYSTEM_ROWS)
-    assert any("110,917,345" in note.stated and "MAG-BERT" in note.stated for note in published.NOTES)
-    assert published.TABLE6["MISA"]["mosei"]["Parameters"] == 110_917_345

@@ -17,14 +17,11 @@ def test_table2_preset_equals_paper_in_every_cell() -> None:
         assert shown.loc["Batch Size", name] == f"{published.TABLE2['Batch Size'][name]:g}"
 
 
-def test_table2_shows_what_the_profile_changes() -> None:
+def test_table2_shows_what_the_profile_changes_and_what_was_chosen_on_validation() -> None:
     table, shown = settings.table2("mosi", "quick")
     here = table.set_index("hyperparameter")["quick on mosi"]
     assert (here["Batch Size"], here["Learning Rate"], here["Meta-Training Epochs"]) == (64, 1e-3, 65)
     assert shown.loc["Learning Rate", "quick on mosi"] == "0.001"
-
-
-def test_table2_shows_what_was_chosen_on_validation() -> None:
     here = settings.table2("reviews", "quick")[0].set_index("hyperparameter")["quick on reviews"]
     chosen = config.chosen("mug", "reviews", "quick")
     assert here["Learning Rate"] == chosen["learning_rate"] != 1e-3

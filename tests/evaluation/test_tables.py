@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import math
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,7 @@ import pytest
 
 from mugkit.config import RunSpec
 from mugkit.errors import UserError
-from mugkit.evaluation import tables
+from mugkit.evaluation import formats, tables
 from mugkit.evaluation.tables import Row
 from mugkit.experiments.experiment import Run
 from mugkit.metrics import HEADLINE
@@ -46,35 +44,30 @@ def test_summarise_is_mean_and_sample_deviation_over_seeds(ours: Row) -> None:
     assert (ours.system, ours.dataset, ours.origin) == ("MUG", "reviews", "run")
 
 
-def test_summarise_metric_undefined_in_one_seed_is_undefined_in_the_row(ours: Row) -> None:
-    assert ours.metrics["Corr"] == {"mean": None, "std": None, "n": 3}
-
-
-def test_summarise_one_seed_has_no_deviation() -> None:
-    row = tables.summarise([run_of(1111, MAE=0.9)], "MUG")
-    assert row.metrics["MAE"] == {"mean": 0.9, "std": None, "n": 1}
-
-
-def test_row_as_json_has_the_promised_shape(ours: Row) -> None:
-    for row in (ours, QUOTED):
-        line = row.as_json()
-        assert list(line) == ["system", "dataset", "metrics", "paper", "origin"]
-        assert all(list(value) == ["mean", "std", "n"] for value in line["metrics"].values())
-    assert ours.as_json()["paper"] == {"MAE": 0.712, "F1": 85.2}
-    assert QUOTED.as_json()["origin"] == "quoted"
+def test_summarise_leaves_out_what_is_undefined(ours: Row) -> None:
+    assert ours.metrics["Corr"] == {"mean": None, "std": None, "n": 3}  # in one seed, so in the row
+    assert tables.summarise([run_of(1111, MAE=0.9)], "MUG").metrics["MAE"] == {"mean": 0.9, "std": None, "n": 1}
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "shown"),
+    ("text", "shown"),
     [
-        ("MAE", {"mean": 1.06666, "std": 0.20816, "n": 3}, "1.067 ± 0.208"),
-        ("Corr", {"mean": -0.0001, "std": None, "n": 1}, "-0.000"),
-        ("Acc2", {"mean": 71.85, "std": 2.02, "n": 3}, "71.8 ± 2.0"),
-        ("F1", {"mean": None, "std": None, "n": 3}, "undefined"),
+        (formats.number("Acc7", 1.26, signed=True), "+1.3"),
+        (formats.number("sign %", 1.26), "1.3"),
+        (formats.number("MAE", -0.0151), "-0.015"),
+        (formats.number("Parameters", 110_089_956), "110,089,956"),
+        (formats.number("Corr", None), "undefined"),
+        (formats.number("Corr", float("nan"), signed=True), "undefined"),
+        (formats.spread("MAE", 1.06666, 0.20816), "1.067 ± 0.208"),
+        (formats.spread("Corr", -0.0001, None), "-0.000"),
+        (formats.spread("F1", None, None), "undefined"),
+        (formats.estimate("MAE", 0.012, -0.003, 0.027), "+0.012 [-0.003, +0.027]"),
+        (formats.estimate("Acc2", 0.5, None, 1.0), "+0.5"),
+        (formats.span("MAE", 0.1, float("nan")), "–"),
     ],
 )
-def test_format_metric_digits_by_kind(name: str, value: dict[str, Any], shown: str) -> None:
-    assert tables.format_metric(name, value) == shown
+def test_numbers_have_the_digits_of_their_metric(text: str, shown: str) -> None:
+    assert text == shown
 
 
 def test_whole_puts_ours_beside_the_papers(ours: Row) -> None:
@@ -86,10 +79,6 @@ def test_whole_puts_ours_beside_the_papers(ours: Row) -> None:
     assert shown.loc["MUG", ("Acc2", "paper")] == "–"  # the paper has none
     assert shown.loc["TFN | old", ("Acc7", "paper")] == "34.46"
     assert shown.loc["TFN | old", ("MAE", "ours")] == "–"  # only quoted
-
-
-def test_whole_takes_the_familys_columns(ours: Row) -> None:
-    assert list(tables.whole([ours], HEADLINE["sims"]).columns.get_level_values(0).unique()) == list(HEADLINE["sims"])
 
 
 BOTH = ("ours", "paper")
@@ -108,12 +97,7 @@ def test_display_has_seven_columns_at_most_and_only_rows_that_ran(
     change: dict[str, Any], columns: list[tuple[str, str]], ours: Row
 ) -> None:
     first = replace(ours, comparable=False, paper=change.get("paper", ours.paper))
-    rows = [
-        first,
-        replace(first, **change),
-        replace(QUOTED, needs="MOSI: a file"),
-        replace(QUOTED, needs="MOSI: a file"),
-    ]
+    rows = [first, replace(first, **change), *[replace(QUOTED, needs="MOSI: a file")] * 2]
     shown = tables.display(rows, HEADLINE["mosi"])
     assert shown.columns.tolist() == columns
     assert shown.index.tolist() == ["MUG", "MUG"]
@@ -131,53 +115,29 @@ def test_page_shows_a_written_table_as_people_read_it(ours: Row, tmp_path: Path)
         tables.page(tmp_path, "table9")
 
 
-def test_write_json_follows_the_contract(ours: Row, tmp_path: Path) -> None:
-    tables.write([ours, QUOTED], HEADLINE["mosi"], tmp_path / "tables", "table3", "Data: made up.")
-    text = (tmp_path / "tables" / "table3.json").read_text(encoding="utf-8")
-    first, second = json.loads(text, parse_constant=pytest.fail)  # NaN and Infinity are not JSON
-    assert first["metrics"]["Corr"] == {"mean": None, "std": None, "n": 3}
-    assert first["metrics"]["MAE"]["mean"] == pytest.approx(3.2 / 3)
-    assert second == {
-        "system": "TFN | old",
-        "dataset": "reviews",
-        "metrics": {},
-        "paper": {"MAE": 0.9, "Acc7": 34.46},
-        "origin": "quoted",
-    }
-
-
-def test_write_csv_has_a_line_a_row_and_metric(ours: Row, tmp_path: Path) -> None:
-    tables.write([ours, QUOTED], HEADLINE["mosi"], tmp_path, "table3", "Data: made up.")
-    with (tmp_path / "table3.csv").open(encoding="utf-8", newline="") as stream:
-        lines = {(line["system"], line["metric"]): line for line in csv.DictReader(stream)}
-    mae = lines["MUG", "MAE"]
-    assert (float(mae["mean"]), float(mae["paper"]), mae["n"], mae["origin"]) == (
-        pytest.approx(3.2 / 3), 0.712, "3", "run",
-    )  # fmt: skip
-    assert lines["MUG", "Corr"]["mean"] == ""
-    assert lines["MUG", "Acc2"]["paper"] == ""
-    assert set(lines) == {("MUG", m) for m in ("MAE", "Corr", "Acc2", "F1")} | {
-        ("TFN | old", m) for m in ("MAE", "Acc7")
-    }
-
-
-def test_write_csv_keeps_what_only_the_paper_has(ours: Row, tmp_path: Path) -> None:
-    tables.write([ours, QUOTED], HEADLINE["mosi"], tmp_path, "table3", "Data: made up.")
-    table = pd.read_csv(tmp_path / "table3.csv").set_index(["system", "metric"])
-    assert table.loc[("TFN | old", "Acc7"), "paper"] == 34.46
-    assert table.loc[("MUG", "F1"), "paper"] == 85.2
-    assert math.isnan(table.loc[("MUG", "F1"), "mean"])
-    assert table.loc[("TFN | old", "Acc7"), "n"] == 0
-
-
 def cells(line: str) -> list[str]:
     """The cells of a line of a GitHub table; an escaped bar belongs to its cell."""
     return [c.replace("\0", "|").strip() for c in line.strip("|").replace(r"\|", "\0").split("|")]
 
 
-def test_write_markdown_is_a_table_with_its_caption_below(ours: Row, tmp_path: Path) -> None:
-    tables.write([ours, QUOTED], HEADLINE["mosi"], tmp_path, "table3", "Data: made up.")
-    header, rule, first, second, blank, caption = (tmp_path / "table3.md").read_text(encoding="utf-8").splitlines()
+def test_write_json_csv_and_markdown(ours: Row, tmp_path: Path) -> None:
+    paths = tables.write([ours, QUOTED], HEADLINE["mosi"], tmp_path / "tables", "table3", "Data: made up.")
+    assert [path.name for path in paths] == ["table3.json", "table3.csv", "table3.md"]
+    first, second = json.loads(paths[0].read_text(encoding="utf-8"), parse_constant=pytest.fail)  # NaN is not JSON
+    assert list(first) == ["system", "dataset", "metrics", "paper", "origin"]
+    assert first["metrics"]["Corr"] == {"mean": None, "std": None, "n": 3}
+    assert first["metrics"]["MAE"] == {"mean": pytest.approx(3.2 / 3), "std": pytest.approx(0.2081666), "n": 3}
+    assert (second["metrics"], second["paper"], second["origin"]) == ({}, {"MAE": 0.9, "Acc7": 34.46}, "quoted")
+
+    lines = pd.read_csv(paths[1]).set_index(["system", "metric"])
+    expected = [("MUG", m) for m in ("MAE", "Corr", "Acc2", "F1")] + [("TFN | old", m) for m in ("MAE", "Acc7")]
+    assert lines.index.tolist() == expected
+    numbers = lines.loc[("MUG", "MAE"), ["mean", "paper", "n", "origin"]].tolist()
+    assert numbers == [pytest.approx(3.2 / 3), 0.712, 3, "run"]
+    assert lines.loc[("MUG", "Corr"), "mean":"std"].isna().all()
+    assert lines.loc[("TFN | old", "Acc7"), ["paper", "n"]].tolist() == [34.46, 0]
+
+    header, rule, first, second, blank, caption = paths[2].read_text(encoding="utf-8").splitlines()
     width = 1 + 3 * len(HEADLINE["mosi"])
     assert [len(cells(line)) for line in (header, rule, first, second)] == [width] * 4
     assert cells(header)[:3] == ["system", f"{HEADLINE['mosi'][0]} ours", f"{HEADLINE['mosi'][0]} paper"]
@@ -186,23 +146,13 @@ def test_write_markdown_is_a_table_with_its_caption_below(ours: Row, tmp_path: P
     assert (set(cells(rule)), blank, caption) == ({"---"}, "", "Data: made up.")
 
 
-def test_write_returns_the_files_it_wrote(ours: Row, tmp_path: Path) -> None:
-    paths = tables.write([ours], HEADLINE["mosi"], tmp_path, "table3", "x")
-    assert sorted(paths) == sorted(tmp_path.iterdir())
-    assert {path.name for path in paths} == {"table3.json", "table3.csv", "table3.md"}
-
-
 def test_write_frame_undefined_numbers_are_null(tmp_path: Path) -> None:
     table = pd.DataFrame({"modality": ["language", "visual"], "n": [3, 5], "std": [0.25, float("nan")]})
     shown = pd.DataFrame({"std": ["0.25", "–"]}, index=pd.Index(["language", "visual"], name="modality"))
-    paths = tables.write_frame(table, shown, tmp_path, "quality", "Data: made up.")
-    assert sorted(paths) == sorted(tmp_path.iterdir())
-    assert json.loads((tmp_path / "quality.json").read_text()) == [
-        {"modality": "language", "n": 3, "std": 0.25},
-        {"modality": "visual", "n": 5, "std": None},
-    ]
-    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "quality.csv"), table)
-    assert (tmp_path / "quality.md").read_text().splitlines()[2] == "| language | 0.25 |"
+    numbers, csv, text = tables.write_frame(table, shown, tmp_path, "quality", "Data: made up.")
+    assert [row["std"] for row in json.loads(numbers.read_text())] == [0.25, None]
+    pd.testing.assert_frame_equal(pd.read_csv(csv), table)
+    assert text.read_text().splitlines()[2] == "| language | 0.25 |"
 
 
 def test_write_infinite_number_is_refused_and_nothing_is_left(tmp_path: Path) -> None:

@@ -44,9 +44,9 @@ def test_table_disagreement_is_the_range_of_true_labels(three: Utterances) -> No
 
 
 def test_table_without_truth_takes_the_range_of_learned_labels(made_up: Make) -> None:
-    one = learned([1.0, -1.0, 0.0])
-    labels = {"l": one.labels["l"], "a": one.labels["a"] + 0.5, "v": torch.tensor([1.0, 1.0, 0.25])}
-    utterances = Utterances(made_up((3, 2, 2), true_labels=False), [dataclasses.replace(one, labels=labels)])
+    seed = learned([1.0, -1.0, 0.0])
+    labels = {"l": seed.labels["l"], "a": seed.labels["a"] + 0.5, "v": torch.tensor([1.0, 1.0, 0.25])}
+    utterances = Utterances(made_up((3, 2, 2), true_labels=False), [dataclasses.replace(seed, labels=labels)])
     assert utterances.table["disagreement"].tolist() == [0.5, 2.0, 0.5]
     assert "true_l" not in utterances.table
     assert utterances.entry(0)["true"] == {}
@@ -55,7 +55,7 @@ def test_table_without_truth_takes_the_range_of_learned_labels(made_up: Make) ->
 def test_table_learned_labels_are_mean_and_range_over_seeds(three: Utterances) -> None:
     row = three.table.iloc[1]
     assert (row["learned_a"], row["low_a"], row["high_a"]) == pytest.approx((-1.2, -1.4, -1.0))
-    assert row["moved"] == pytest.approx(0.8), "each label is −1.2 on average where y is −2"
+    assert row["moved"] == pytest.approx(0.8)  # each label is −1.2 on average where y is −2
 
 
 def test_entry_has_the_path_of_every_epoch(three: Utterances) -> None:
@@ -92,9 +92,8 @@ def test_direction_reads_the_label_off_the_dim_that_holds_it() -> None:
 
 
 def test_direction_of_frames_that_never_change_is_zero() -> None:
-    frames = RaggedFrames(np.ones((4, 2), np.float32), np.array([0, 2, 4]))
-    _, weights = direction(frames, np.array([-1.0, 1.0], np.float32))
-    assert weights.tolist() == [0, 0]
+    still = RaggedFrames(np.ones((4, 2), np.float32), np.array([0, 2, 4]))
+    assert direction(still, np.array([-1.0, 1.0], np.float32))[1].tolist() == [0, 0]
 
 
 def test_readings_rise_with_the_label_on_made_up_frames(made_up: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -67,22 +68,22 @@ def test_a_difference_is_decided_over_clips_and_over_seeds(
 
 
 def test_size_of_interest_is_the_metric_s_unless_the_claim_names_one() -> None:
-    one = difference(-0.3, 0.7, metric="Acc2")
-    assert verdicts.judge(one, 1) == OPEN  # 0.5 points
-    assert verdicts.judge(one, 1, size=1.0) == NONE
+    found = difference(-0.3, 0.7, metric="Acc2")
+    assert verdicts.judge(found, 1) == OPEN  # 0.5 points
+    assert verdicts.judge(found, 1, size=1.0) == NONE
     assert [verdicts.size_of(name) for name in ("MAE", "Corr", "Acc7", "F1", "sign %")] == [0.01, 0.005, 0.5, 0.5, 0.5]
 
 
 def test_many_together_widen_the_interval_over_clips_by_bonferroni() -> None:
-    one = difference(0.1, 0.3, (0.15, 0.25))
-    low, high = verdicts.hull(one, together=10)
+    found = difference(0.1, 0.3, (0.15, 0.25))
+    low, high = verdicts.hull(found, together=10)
     half = 0.1 * norm.ppf(1 - 0.025 / 10) / norm.ppf(1 - 0.025)
     assert (low, high) == pytest.approx((0.2 - half, 0.2 + half))
-    assert verdicts.hull(one) == pytest.approx((0.1, 0.3))
+    assert verdicts.hull(found) == pytest.approx((0.1, 0.3))
 
 
 @pytest.mark.parametrize(
-    ("one", "expected"),
+    ("found", "expected"),
     [
         (difference(-0.08, -0.02), "closer"),  # less MAE is better
         (difference(0.02, 0.08), "farther"),
@@ -97,18 +98,18 @@ def test_many_together_widen_the_interval_over_clips_by_bonferroni() -> None:
         (difference(-0.4, 0.3, metric="Acc2"), "no difference above 0.5"),
     ],
 )
-def test_words_follow_the_same_rule(one: dict[str, Any], expected: str) -> None:
-    assert verdicts.word(one, "closer", "farther") == expected
+def test_words_follow_the_same_rule(found: dict[str, Any], expected: str) -> None:
+    assert verdicts.word(found, "closer", "farther") == expected
 
 
 def test_words_of_many_together_need_more() -> None:
-    one = difference(-0.08, -0.005, (-0.06, -0.02))
-    assert verdicts.word(one, "closer", "farther") == "closer"
-    assert verdicts.word(one, "closer", "farther", together=20) == "undecided"
+    found = difference(-0.08, -0.005, (-0.06, -0.02))
+    assert verdicts.word(found, "closer", "farther") == "closer"
+    assert verdicts.word(found, "closer", "farther", together=20) == "undecided"
 
 
 @pytest.mark.parametrize(
-    ("one", "expected"),
+    ("found", "expected"),
     [
         (difference(0.02, 0.08), NO),
         (difference(0.002, 0.008), YES),  # worse, and too little to matter
@@ -118,8 +119,8 @@ def test_words_of_many_together_need_more() -> None:
         (difference(-0.08, 0.02), OPEN),
     ],
 )
-def test_as_good_is_not_worse_by_the_size(one: dict[str, Any], expected: str) -> None:
-    assert verdicts.as_good(one) == expected
+def test_as_good_is_not_worse_by_the_size(found: dict[str, Any], expected: str) -> None:
+    assert verdicts.as_good(found) == expected
 
 
 @pytest.mark.parametrize(
@@ -130,31 +131,26 @@ def test_ordering(tau: float | None, p: float | None, expected: str) -> None:
     assert verdicts.ordering(tau, p) == expected
 
 
-@pytest.mark.parametrize(("value", "expected"), [(0.7, YES), (0.6, YES), (0.8, YES), (0.81, NO)])
-def test_within_an_interval(value: float, expected: str) -> None:
-    assert verdicts.within(value, 0.6, 0.8) == expected
-    assert verdicts.within(value, None, 0.8) == OPEN
+def test_within_an_interval_with_its_ends() -> None:
+    assert [verdicts.within(value, 0.6, 0.8) for value in (0.59, 0.6, 0.7, 0.8, 0.81)] == [NO, YES, YES, YES, NO]
+    assert verdicts.within(0.7, None, 0.8) == OPEN
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "expected"),
+    ("outcomes", "firm", "expected"),
     [
-        ([YES, YES], "supported"),
-        ([YES, OPEN], "undecided"),
-        ([YES, NO], "not supported"),
-        ([YES, NONE], "not supported"),
-        ([OPEN, NONE], "not supported"),
-        ([], "needs data"),
+        ([YES, YES], (), "supported"),
+        ([YES, OPEN], (), "undecided"),
+        ([YES, NO], (), "not supported"),
+        ([OPEN, NONE], (), "not supported"),
+        ([], (), "needs data"),
+        ([YES, NO], [True, False], "undecided"),  # one of many refutes only if it stays among all
+        ([YES, NONE], [False, True], "not supported"),
+        ([YES, YES], [False, False], "supported"),  # that all hold needs no correction
     ],
 )
-def test_a_claim_of_every_comparison(outcomes: list[verdicts.Outcome], expected: str) -> None:
-    assert verdicts.every(outcomes) == expected
-
-
-def test_one_of_many_refutes_only_if_it_stays_among_all() -> None:
-    assert verdicts.every(["as claimed", "opposite"], [True, False]) == "undecided"
-    assert verdicts.every(["as claimed", "no effect"], [False, True]) == "not supported"
-    assert verdicts.every(["as claimed", "as claimed"], [False, False]) == "supported"  # all hold: no correction
+def test_a_claim_of_every_comparison(outcomes: list[verdicts.Outcome], firm: Sequence[bool], expected: str) -> None:
+    assert verdicts.every(outcomes, firm) == expected
 
 
 @pytest.mark.parametrize(

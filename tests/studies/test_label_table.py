@@ -37,19 +37,6 @@ def test_disagreeing_needs_a_positive_and_a_negative_modality(dataset: Dataset) 
     assert label_table.disagreeing(dataset.train.true_labels).tolist() == [False, False, True, True]
 
 
-def test_same_sign_leaves_neutral_truth_out() -> None:
-    labels, true = np.array([1.0, -1.0, 5.0, -0.5]), np.array([2.0, 1.0, 0.0, -3.0])
-    assert label_table.same_sign(labels, true) == pytest.approx(100 * 2 / 3)
-
-
-def test_same_sign_neutral_label_has_not_the_sign() -> None:
-    assert label_table.same_sign(np.array([0.0]), np.array([1.0])) == 0
-
-
-def test_same_sign_all_neutral_is_undefined() -> None:
-    assert np.isnan(label_table.same_sign(np.ones(2), np.zeros(2)))
-
-
 def test_quality_worked_out_by_hand(dataset: Dataset) -> None:
     zeros = dict.fromkeys(MODALITIES, np.zeros(4, np.float32))
     exact = dict(dataset.train.true_labels)

@@ -70,7 +70,7 @@ def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance:
     Args:
         history: one row an epoch, as stage 1 stores it.
         constant: L1 of the best constant prediction; a predictor at this height has learned nothing.
-        chance: L^c of a projection that picks at random, log n.
+        chance: of `chance_loss`.
     """
     table = pd.DataFrame(list(history))
     figure = Figure(figsize=(9, 4), layout="constrained")
@@ -82,7 +82,7 @@ def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance:
         left.plot(epochs, table[f"projected_{m}"], **style, label=f"$L_{{m'}}$, {MODALITY_NAMES[m]}")
         right.plot(epochs, table[f"contrastive_{m}"], **style, label=MODALITY_NAMES[m])
     left.axhline(constant, color=ACCENT, linestyle="--", label="best constant")
-    right.axhline(chance, color=ACCENT, linestyle="--", label="chance: log n")
+    right.axhline(chance, color=ACCENT, linestyle="--", label="chance: mean of log n")
     left.set(title="predictive losses (Eqs. 6, 9)", xlabel="epoch", ylabel="mean absolute error (label units)")
     right.set(title="contrastive losses $L^c_m$ (Eq. 11)", xlabel="epoch", ylabel="cross-entropy (nats)")
     for axes in (left, right):
@@ -94,6 +94,11 @@ def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance:
 def constant_loss(labels: np.ndarray) -> float:
     """L1 of the best prediction that ignores its input: the mean distance to the median label."""
     return float(np.abs(labels - np.median(labels)).mean())
+
+
+def chance_loss(clips: int, batch_size: int) -> float:
+    """L^c (Eq. 11) of a projection that picks at random: log n of a batch of n clips, mean over an epoch's batches."""
+    return float(np.log([len(batch) for batch in torch.arange(clips).split(batch_size)]).mean())
 
 
 def gap_table(saved: Saved) -> pd.DataFrame:

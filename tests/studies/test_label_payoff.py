@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from made_study import difference
 from made_up import make_dataset
-from matplotlib.figure import Figure
 
 from mugkit import files
 from mugkit.data.schema import MODALITIES
@@ -16,12 +17,10 @@ from mugkit.studies import label_payoff
 from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT, Setting
 
 
-def row(source: str, difference: float, half: float = 0.01, beta: float = 1.0, **place: Any) -> dict[str, Any]:
-    ends = {"clips_low": difference - half, "clips_high": difference + half}
-    ends |= {"seeds_low": difference - half, "seeds_high": difference + half, "clips": 100, "seeds": 3}
+def row(source: str, worth: float, beta: float = 1.0, **place: Any) -> dict[str, Any]:
     at = {"expression": "vivid", "disagreement": "strong", "noise": 0.3, "beta": beta, "source": source, **place}
     quality = dict.fromkeys(("corr_l", "corr_a", "corr_v"), {"copy": 0.6, "mug": 0.7, TRUE: 1.0}[source])
-    return {**at, "metric": "MAE", "difference": difference, **ends, "share": None, **quality}
+    return {**at, **difference(worth, 0.01), "share": None, **quality}
 
 
 def rows(**place: Any) -> list[dict[str, Any]]:
@@ -66,8 +65,6 @@ def test_copies_are_as_right_as_the_clips_label_and_true_labels_entirely() -> No
 
 
 def test_table_shows_a_line_a_setting_and_at_most_seven_columns() -> None:
-    import pandas as pd
-
     table = pd.DataFrame(rows() + rows(expression="faint") + rows(beta=0.01))
     shown = label_payoff.display(table, 1.0)
     assert list(shown.index) == [("strong", "vivid"), ("strong", "faint")]
@@ -76,13 +73,11 @@ def test_table_shows_a_line_a_setting_and_at_most_seven_columns() -> None:
 
 
 def test_figure_has_a_row_for_each_beta_and_one_for_labels() -> None:
-    everything = [
-        one for b in (1.0, 0.01) for d in ("strong", "sims") for e in ("vivid", "faint")
-        for one in rows(beta=b, disagreement=d, expression=e)
-    ]  # fmt: skip
-    figure = label_payoff.draw(everything)
-    assert isinstance(figure, Figure)
-    assert len(figure.axes) == 6
+    found = [row for beta in (1.0, 0.01) for e in ("vivid", "faint") for row in rows(beta=beta, expression=e)]
+    worth, other, labels = label_payoff.draw(found).axes
+    assert [list(bar.lines[0].get_ydata()) for bar in worth.containers] == [[-0.02] * 2, [-0.06] * 2, [-0.1] * 2]
+    assert len(other.containers) == len(SOURCES)
+    assert [list(line.get_ydata()) for line in labels.lines] == [[0.6] * 2] * 3 + [[0.7] * 2] * 3
 
 
 def test_sentence_counts_where_labels_pay() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mugkit.config import RunSpec
@@ -37,16 +38,9 @@ def test_disagreeing_needs_a_positive_and_a_negative_modality(dataset: Dataset) 
     assert label_table.disagreeing(dataset.train.true_labels).tolist() == [False, False, True, True]
 
 
-def test_same_sign_leaves_neutral_truth_out() -> None:
-    labels, true = np.array([1.0, -1.0, 5.0, -0.5]), np.array([2.0, 1.0, 0.0, -3.0])
-    assert label_table.same_sign(labels, true) == pytest.approx(100 * 2 / 3)
-
-
-def test_same_sign_neutral_label_has_not_the_sign() -> None:
-    assert label_table.same_sign(np.array([0.0]), np.array([1.0])) == 0
-
-
-def test_same_sign_all_neutral_is_undefined() -> None:
+def test_same_sign_leaves_neutral_truth_out_and_a_neutral_label_has_not_the_sign() -> None:
+    labels, true = np.array([1.0, -1.0, 5.0, -0.5, 0.0]), np.array([2.0, 1.0, 0.0, -3.0, 1.0])
+    assert label_table.same_sign(labels, true) == pytest.approx(100 * 2 / 4)
     assert np.isnan(label_table.same_sign(np.ones(2), np.zeros(2)))
 
 
@@ -85,5 +79,23 @@ def test_display_puts_stage_3_beside_labels(dataset: Dataset) -> None:
     assert shown.loc["copy", ("multimodal", "Corr")] == "undefined"
     assert shown.loc["none", ("language", "MAE")] == "–"
     assert list(shown.index) == ["copy", "none"]
+    (point,) = label_table.quality_against_result(label_table.with_results(table, {"copy": [run]}))
+    assert (point["source"], point["labels"], point["result"]) == ("copy", 0.0, 1.25)
     others = label_table.display(table, "disagreeing", ("MAE", "sign %"))
     assert others.columns.tolist() == [(m, k) for m in ("language", "acoustic", "visual") for k in ("MAE", "sign %")]
+
+
+def test_points_of_sources_with_networks_of_their_own_are_hollow() -> None:
+    places = [("all", "language"), ("all", "visual"), ("test", "multimodal")]
+    rows = [
+        {"source": source, "clips": clips, "modality": m, "measure": "MAE", "mean": mean, "std": 0.1}
+        for source, means in {"mug": (0.4, 0.6, 0.9), "sugrm": (0.8, 1.0, 1.1)}.items()
+        for (clips, m), mean in zip(places, means, strict=True)
+    ]
+    points = label_table.quality_against_result(pd.DataFrame(rows))
+    assert [(point["labels"], point["result"], point["std"]) for point in points] == [(0.5, 0.9, 0.1), (0.9, 1.1, 0.1)]
+    mug, sugrm = label_table.draw_quality_against_result(points).axes[0].containers
+    assert (mug.lines[0].get_xdata()[0], mug.lines[0].get_ydata()[0]) == (0.5, 0.9)
+    assert mug.lines[0].get_markerfacecolor() == mug.lines[0].get_color()
+    assert sugrm.lines[0].get_markerfacecolor() == "white"
+    assert "network of its own" in str(sugrm.get_label())

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
+from made_study import finished
 from small import bag_of_words
 
 from mugkit import files
@@ -16,7 +16,6 @@ from mugkit.config import RunSpec
 from mugkit.data import store, text
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.experiments import experiment, noise
-from mugkit.experiments.experiment import Run
 from mugkit.studies import noise_robustness as robustness
 from mugkit.studies.noise_robustness import LEVELS, SOURCES, Study
 
@@ -60,16 +59,9 @@ def made(made_up: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Stud
                 m: np.stack([dataset.train.true_labels[m] + off + 0.01 * s for s in (0, 1)]) for m in MODALITIES
             }
             wrong = 1.0 if (system, k) == ("copy", 2.0) else 0.2
-            runs[system, k] = [made_run(dataset, tmp_path, f"{system}-{k}", seed, wrong) for seed in (0, 1)]
+            specs = [RunSpec("mug", "made-up", seed) for seed in (0, 1)]
+            runs[system, k] = [finished(dataset, tmp_path / f"{system}-{k}-{s.seed}", wrong, s) for s in specs]
     return dataset, Study(runs, labels)
-
-
-def made_run(dataset: Dataset, folder: Path, name: str, seed: int, wrong: float) -> Run:
-    place = folder / f"{name}-{seed}"
-    place.mkdir()
-    table = pd.DataFrame({"split": "test", "id": dataset.test.ids, "prediction": dataset.test.labels + wrong})
-    table.to_parquet(place / "predictions.parquet")
-    return Run(RunSpec("mug", "made-up", seed), place, {"MAE": wrong}, {}, 0, False)
 
 
 def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, Study]) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_study import finished
 
 from mugkit import config, files
 from mugkit.config import RunSpec
 from mugkit.data import store
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.experiments import experiment
-from mugkit.experiments.experiment import Run
 from mugkit.studies import readings
 from mugkit.studies.readings import NETWORK, PLAIN, PROJECTION
 from mugkit.training.label_sources.source import LearnedLabels
@@ -34,28 +34,20 @@ def test_readings_differ_in_what_equation_11_trains_and_in_nothing_else(dataset:
     assert all(spec.seed == spec.label_seed for some in specs.values() for spec in some)
     plain, projection, network = (experiment.work(specs[name][0]).hp for name in (PLAIN, PROJECTION, NETWORK))
     assert plain.pretraining.gamma == 0 < projection.pretraining.gamma
-    assert (projection.pretraining.contrastive_gradient_scope, network.pretraining.contrastive_gradient_scope) == (
-        "projection",
-        "network",
-    )
+    scopes = [hp.pretraining.contrastive_gradient_scope for hp in (projection, network)]
+    assert scopes == ["projection", "network"]
     assert config.override(projection, {"contrastive_gradient_scope": "network"}) == network
 
 
-def finished(dataset: Dataset, folder: Path, reading: str, wrong: float) -> list[Run]:
-    """Two runs whose predictions of the validation split are off by `wrong`, and right on no other split."""
-    runs = []
-    for seed in (1, 2):
-        place = folder / f"{reading}-{seed}"
-        place.mkdir()
-        rows = {"split": "valid", "id": dataset.valid.ids, "prediction": dataset.valid.labels + wrong + 0.001 * seed}
-        pd.DataFrame(rows).to_parquet(place / "predictions.parquet")
-        runs.append(Run(RunSpec("mug", "made-up", seed), place, {}, {"MAE": wrong + 0.001 * seed}, 0, True))
-    return runs
-
-
 def test_validation_compares_each_reading_with_none(dataset: Dataset, tmp_path: Path) -> None:
-    wrong = {PLAIN: 0.5, PROJECTION: 0.6, NETWORK: 0.4}
-    table = readings.validation(dataset, {name: finished(dataset, tmp_path, name, by) for name, by in wrong.items()})
+    runs = {
+        name: [
+            finished(dataset, tmp_path / f"{name}-{seed}", wrong + 0.001 * seed, RunSpec("mug", "x", seed), "valid")
+            for seed in (1, 2)
+        ]
+        for name, wrong in {PLAIN: 0.5, PROJECTION: 0.6, NETWORK: 0.4}.items()
+    }
+    table = readings.validation(dataset, runs)
     rows = table.set_index("reading")
     assert rows.loc[PLAIN, "mean"] == pytest.approx(0.5015)
     assert rows.loc[PROJECTION, "difference"] == pytest.approx(0.1)

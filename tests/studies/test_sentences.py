@@ -8,18 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from made_study import difference, finished
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
-from mugkit.experiments.experiment import Run
 from mugkit.studies import embedding, hyperparameter_curves, noise_robustness, search_analysis, sentences
-
-
-def difference(value: float, half: float = 0.005, metric: str = "MAE") -> dict[str, Any]:
-    low, high = value - half, value + half
-    ends = {"clips_low": low, "clips_high": high, "seeds_low": low, "seeds_high": high}
-    return {"metric": metric, "difference": value, **ends}
-
 
 BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.001), difference(0.0, 0.02)
 
@@ -51,15 +44,13 @@ def test_ablations_go_from_no_tasks_to_true_labels_as_far_as_they_ran() -> None:
 
 
 def test_steps_are_those_of_systems_that_ran(made_up: Callable[..., Dataset], tmp_path: Path) -> None:
-    dataset, runs = made_up((4, 4, 30)), {}
-    for system, wrong in {"mug-without-unimodal": 0.5, "copy": 0.4, "mug": 0.2}.items():
-        runs[system] = []
-        for seed in (1, 2):
-            folder = tmp_path / f"{system}-{seed}"
-            folder.mkdir()
-            table = pd.DataFrame({"split": "test", "id": dataset.test.ids, "prediction": dataset.test.labels + wrong})
-            table.to_parquet(folder / "predictions.parquet")
-            runs[system].append(Run(RunSpec(system, "made-up", seed), folder, {}, {}, 0, True))
+    dataset, wrong = made_up((4, 4, 30)), {"mug-without-unimodal": 0.5, "copy": 0.4, "mug": 0.2}
+    runs = {
+        system: [
+            finished(dataset, tmp_path / f"{system}-{seed}", by, RunSpec(system, "made-up", seed)) for seed in (1, 2)
+        ]
+        for system, by in wrong.items()
+    }
     found = sentences.steps(dataset, runs)
     assert {name: round(changes[0]["difference"], 3) for name, changes in found.items()} == {
         "copies": -0.1,

@@ -37,26 +37,18 @@ def table(wide_and_closed: dict[str, list[SavedRepresentations]]) -> pd.DataFram
     return embedding.measure(wide_and_closed, most=60)
 
 
-def test_halves_come_from_disjoint_clips() -> None:
+def test_halves_are_unit_vectors_of_disjoint_clips_and_no_more_than_asked_for() -> None:
     numbers = torch.arange(1.0, 11.0)
     marked = torch.stack([numbers, torch.ones(10)], dim=-1)  # the direction says which clip it is
-    one, other = embedding.halves(marked, marked, most=99)
-    clips = [np.round(part[:, 0] / part[:, 1]).astype(int) for part in (one, other)]
+    clips = [np.round(part[:, 0] / part[:, 1]).astype(int) for part in embedding.halves(marked, marked, most=99)]
     assert sorted(np.concatenate(clips)) == list(range(1, 11))
-
-
-def test_halves_are_unit_vectors_and_no_more_than_asked_for() -> None:
-    one, other = embedding.halves(cloud(0), 5 * cloud(1), most=7)
-    assert one.shape == other.shape == (7, 6)
+    x, other = embedding.halves(cloud(0), 5 * cloud(1), most=7)
+    assert x.shape == other.shape == (7, 6)
     np.testing.assert_allclose(np.linalg.norm(other, axis=1), 1, rtol=1e-5)
 
 
-def test_measure_has_a_row_for_each_variant_seed_and_modality(table: pd.DataFrame) -> None:
-    assert len(table) == 2 * 3 * 3
-    assert not table.duplicated(["variant", "seed", "modality"]).any()
-
-
 def test_measure_sees_a_gap_where_there_is_one(table: pd.DataFrame) -> None:
+    assert len(table) == len(table.drop_duplicates(["variant", "seed", "modality"])) == 2 * 3 * 3
     wide, closed = table[table["variant"] == "wide"], table[table["variant"] == "closed"]
     assert wide["probe"].min() > 95
     assert closed["probe"].between(40, 60).all()

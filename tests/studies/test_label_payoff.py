@@ -12,9 +12,10 @@ from made_study import difference
 from made_up import make_dataset
 
 from mugkit import files
+from mugkit.data.reviews import Dials
 from mugkit.data.schema import MODALITIES
 from mugkit.studies import label_payoff
-from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT, Setting
+from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT
 
 
 def row(source: str, worth: float, beta: float = 1.0, **place: Any) -> dict[str, Any]:
@@ -29,10 +30,8 @@ def rows(**place: Any) -> list[dict[str, Any]]:
 
 def test_the_map_has_every_setting_once_and_the_default_first_column() -> None:
     assert len(set(SETTINGS)) == len(SETTINGS) == 10
-    assert SETTINGS[0] == Setting("vivid", "strong")
-    assert Setting("vivid", "strong").dials.stored_as == "reviews"
-    assert Setting("faint", "sims").dials.stored_as == "reviews-faint-sims"
-    assert label_payoff.settings("smoke") == (Setting("vivid", "strong"),)  # no other data is made for a trial run
+    assert [SETTINGS[0], SETTINGS[-1]] == [Dials("vivid", "strong"), Dials("faint", "sims")]
+    assert label_payoff.settings("smoke") == (Dials(),)  # no other data is made for a trial run
 
 
 def test_every_beta_trains_every_source_and_none_trains_without_twice(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,14 +124,10 @@ def page(utterances: Utterances, clip: int) -> tuple[str, Figure]:
     return details(entry, dataset.about.get("caption", dataset.name)), figure(entry, dataset.label_scale)
 
 
-def static(utterances: Utterances, rows: int = 8) -> tuple[str, Figure]:
-    """What is shown without a front end: the utterances that disagree most, and the page of the first of them.
-
-    Args:
-        rows: how many utterances are listed.
-    """
+def static(utterances: Utterances) -> tuple[str, Figure]:
+    """What is shown without a front end: the eight utterances that disagree most, and the page of the first of them."""
     order, table = next(iter(ORDERS)), utterances.table
-    clips = ordered(table, order)[:rows]
+    clips = ordered(table, order)[:8]
     known = "; true labels in brackets" if utterances.dataset.has_true_labels else ""
     head = f"<p>Learned labels of the utterances whose {order}{known}. The controls need JupyterLab.</p>"
     words, drawn = page(utterances, clips[0])

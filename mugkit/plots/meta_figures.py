@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
-from mugkit.plots.style import ACCENT, MODALITY_COLORS
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality
 from mugkit.training.denoising import decay
 from mugkit.training.label_sources.source import LearnedLabels
 
@@ -57,9 +57,8 @@ def history_figure(numbers: Mapping[str, Mapping[str, list[float]]]) -> Figure:
     for axes, (column, title) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         for m in MODALITIES:
             axes.plot(numbers[m][column], color=MODALITY_COLORS[m], label=MODALITY_NAMES[m])
-        axes.set(
-            title=title, xlabel="epoch of stage 2", ylabel="mean absolute error" if column != "gate_open" else "share"
-        )
+        axes.set(title=title, xlabel="epoch of stage 2", ylabel="mean absolute error")
+    axes.set(ylabel="share")
     axes.set_ylim(-0.03, 1.03)
     axes.legend()
     return figure
@@ -102,26 +101,13 @@ def trajectory_figure(clips: list[dict[str, Any]], rho: float) -> Figure:
 def quality_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """MAE and correlation with the true labels: copying y, and each learned variant with its spread over seeds."""
     figure = Figure(figsize=(11, 3.6), layout="constrained")
-    modalities = [MODALITY_NAMES[m] for m in MODALITIES]
+    names = [MODALITY_NAMES[m] for m in MODALITIES]
     for axes, measure in zip(figure.subplots(1, 2), ("MAE", "Corr"), strict=True):
-        width = 0.8 / (len(tables) + 1)
-        positions = np.arange(len(modalities))
-        first = next(iter(tables.values()))
-        copied = first[first["measure"] == measure].set_index("modality").loc[modalities, "copy"]
-        axes.bar(positions, copied, width, label="y_m ← y", color="#999999")
-        for place, ((name, table), color) in enumerate(zip(tables.items(), ("#0072B2", "#E69F00"), strict=False), 1):
-            rows = table[table["measure"] == measure].set_index("modality").loc[modalities]
-            axes.bar(
-                positions + place * width,
-                rows["mucn"],
-                width,
-                yerr=rows["mucn_std"],
-                label=name,
-                color=color,
-                capsize=3,
-            )
-        axes.set_xticks(positions + width * len(tables) / 2, modalities)
+        rows = {k: table[table["measure"] == measure].set_index("modality").loc[names] for k, table in tables.items()}
+        heights = {"y_m ← y": next(iter(rows.values()))["copy"], **{k: part["mucn"] for k, part in rows.items()}}
+        errors = {k: part["mucn_std"].to_numpy() for k, part in rows.items()}
+        bars_by_modality(axes, heights, ("#999999", "#0072B2", "#E69F00"), errors)
         better = "lower is better" if measure == "MAE" else "higher is better"
         axes.set(ylabel=f"{measure} against true labels", title=f"{measure}: {better}")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(tables) + 1)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(heights))
     return figure

@@ -17,7 +17,7 @@ from mugkit.data.schema import MODALITIES, MODALITY_NAMES
 from mugkit.evaluation import gap
 from mugkit.models.losses import l2_normalise
 from mugkit.models.mug import MUCN
-from mugkit.plots.style import ACCENT, MODALITY_COLORS
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality
 from mugkit.threads import one_thread
 from mugkit.training.pretrain import SavedRepresentations
 
@@ -37,14 +37,11 @@ def corrected(noisy: Float[Tensor, "labels"], correction: float, rho: float, res
 def mucn_curves(rho: float, corrections: Sequence[float] = (-1.0, 0.0, 1.0), points: int = 61) -> pd.DataFrame:
     """Eq. 28 over all labels: columns residual, correction, noisy, corrected."""
     noisy = torch.linspace(-rho, rho, points)
+    places: list[dict[str, Any]] = [{"residual": residual, "correction": y} for residual in ("paper", "scaled") for y in corrections]
     curves = [
-        pd.DataFrame({"residual": residual, "correction": y, "noisy": noisy.numpy()}).assign(
-            corrected=corrected(noisy, y, rho, residual).numpy()
-        )
-        for residual in ("paper", "scaled")
-        for y in corrections
+        {**place, "noisy": noisy.numpy(), "corrected": corrected(noisy, rho=rho, **place).numpy()} for place in places
     ]
-    return pd.concat(curves, ignore_index=True)
+    return pd.concat(map(pd.DataFrame, curves), ignore_index=True)
 
 
 def plot_mucn(curves: pd.DataFrame) -> Figure:
@@ -155,18 +152,16 @@ _NETWORK_COLORS = ("#BBBBBB", "#56B4E9", "#0072B2", ACCENT)
 
 
 def _bars(axes: Axes, table: pd.DataFrame, column: str, reference: float, label: str, meaning: str) -> None:
-    networks = list(dict.fromkeys(table["network"]))
-    for i, (name, color) in enumerate(zip(networks, _NETWORK_COLORS, strict=False)):
-        rows = table[table["network"] == name].set_index("modality").loc[list(MODALITIES)]
-        at = np.arange(len(MODALITIES)) + (i - (len(networks) - 1) / 2) * 0.8 / len(networks)
-        error = None
-        if column == "probe":
-            error = np.abs(rows[["probe_low", "probe_high"]].to_numpy().T - rows["probe"].to_numpy())
-        axes.bar(at, rows[column], width=0.8 / len(networks), color=color, label=name, yerr=error, capsize=2)
+    networks = {str(name): rows for name, rows in table.groupby("network", sort=False)}
+    heights = {name: rows[column].to_numpy() for name, rows in networks.items()}
+    if column == "probe":
+        ends = {name: rows[["probe_low", "probe_high"]].to_numpy().T for name, rows in networks.items()}
+        errors = {name: np.abs(ends[name] - heights[name]) for name in networks}
+    bars_by_modality(axes, heights, _NETWORK_COLORS, errors if column == "probe" else None)
     axes.axhline(reference, color="#444444", linestyle="--", linewidth=1)
     white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}
     axes.annotate(meaning, (2.45, reference), (0, 4), textcoords="offset points", ha="right", fontsize=8, bbox=white)
-    axes.set(ylabel=label, xticks=range(len(MODALITIES)), xticklabels=[MODALITY_NAMES[m] for m in MODALITIES])
+    axes.set_ylabel(label)
 
 
 def embed(saved: Saved, clips: int = 100, seed: int = 0, modalities: Sequence[str] = MODALITIES) -> pd.DataFrame:

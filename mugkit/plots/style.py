@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import matplotlib
+import numpy as np
 import seaborn
+from matplotlib.axes import Axes
+
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES
 
 # Okabe and Ito's colours: distinct for every common form of colour vision.
 MODALITY_COLORS = {"l": "#0072B2", "a": "#D55E00", "v": "#009E73", "M": "#444444"}
@@ -13,12 +19,24 @@ ACCENT = "#CC79A7"
 def apply_style() -> None:
     """Sets matplotlib's defaults for this process."""
     seaborn.set_theme(style="whitegrid", palette="colorblind", context="notebook")
-    matplotlib.rcParams.update(
-        {
-            "figure.dpi": 100,
-            "axes.titlesize": 11,
-            "axes.labelsize": 10,
-            "legend.fontsize": 9,
-            "font.family": "DejaVu Sans",
-        }
-    )
+    sizes = {"figure.dpi": 100, "axes.titlesize": 11, "axes.labelsize": 10, "legend.fontsize": 9}
+    matplotlib.rcParams.update({**sizes, "font.family": "DejaVu Sans"})
+
+
+def bars_by_modality(
+    axes: Axes,
+    heights: Mapping[str, Sequence[float]],
+    colors: Sequence[str],
+    errors: Mapping[str, np.ndarray | None] | None = None,
+) -> None:
+    """A group of bars a modality, in each of them a bar a name.
+
+    Args:
+        heights: name → one value a modality, in the order of `MODALITIES`.
+        errors: name → matplotlib's `yerr`.
+    """
+    width = 0.8 / len(heights)
+    for i, ((name, values), color) in enumerate(zip(heights.items(), colors, strict=False)):
+        at = np.arange(len(MODALITIES)) + (i - (len(heights) - 1) / 2) * width
+        axes.bar(at, values, width, color=color, label=name, yerr=(errors or {}).get(name), capsize=2)
+    axes.set_xticks(range(len(MODALITIES)), [MODALITY_NAMES[m] for m in MODALITIES])

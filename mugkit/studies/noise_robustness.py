@@ -33,7 +33,7 @@ LEVELS = (0.0, 1.0, 2.0)  # k of `mugkit.experiments.noise`
 BINS = (-0.01, 0.01, 0.2, 0.4, 0.6, 2.0)  # of the disagreement, as a share of ρ
 WORDS = {"against_copy": ("closer", "farther"), "test_change": ("better", "worse")}
 ENDS = ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")
-_LOOKS = dict(zip(SOURCES, (("o", "-"), ("s", "--"), ("D", "-.")), strict=True))
+_LOOKS = dict(zip(SOURCES, ("o-", "s--", "D-."), strict=True))
 
 
 # --- where modalities disagree
@@ -57,14 +57,14 @@ def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -
     true, rho = dataset.train.true_labels, dataset.label_scale
     place = pd.cut(disagreement(true) / (2 * rho), BINS)
     names = dict(zip(place.categories, _bin_names(rho), strict=True))
+    chosen = {said: np.asarray(place == category) for category, said in names.items()}
     rows = []
     for name, seeds in sources.items():
         errors = [_errors(dataset, labels) for labels in seeds]
-        for category, said in names.items():
-            chosen = np.asarray(place == category)
-            if chosen.any():
-                mean, std, n = mean_std([float(of_seed[chosen].mean()) for of_seed in errors])
-                rows.append({"source": name, "bin": said, "clips": int(chosen.sum()), "mean": mean, "std": std, "n": n})
+        for said, clips in chosen.items():
+            if clips.any():
+                found = mean_std([float(of_seed[clips].mean()) for of_seed in errors])._asdict()
+                rows.append({"source": name, "bin": said, "clips": int(clips.sum()), **found})
     return pd.DataFrame(rows)
 
 
@@ -132,14 +132,12 @@ def robustness(dataset: Dataset, found: Study) -> pd.DataFrame:
 def _row(dataset: Dataset, found: Study, system: str, k: float) -> dict[str, Any]:
     runs, errors = found.runs[system, k], _errors(dataset, found.labels[system, k])
     labels, tests = mean_std(list(errors.mean(1))), mean_std([run.metrics["MAE"] for run in runs])
-    zero = np.zeros(errors.shape[1])
-    copied = _errors(dataset, found.labels["copy", k])
-    against = comparison.compare(LABELS["MAE"], errors, copied, zero) if system != "copy" else {}
-    change = comparison.of_runs(runs, found.runs[system, LEVELS[0]], dataset) if k != LEVELS[0] else {}
-    return {
-        "source": system, "k": k, "labels_mean": labels.mean, "labels_std": labels.std, "test_mean": tests.mean,
-        "test_std": tests.std, "n": tests.n, "against_copy": against, "test_change": change,
-    }  # fmt: skip
+    row = {"source": system, "k": k, "labels_mean": labels.mean, "labels_std": labels.std}
+    row |= {"test_mean": tests.mean, "test_std": tests.std, "n": tests.n}
+    copied, zero = _errors(dataset, found.labels["copy", k]), np.zeros(errors.shape[1])
+    row["against_copy"] = comparison.compare(LABELS["MAE"], errors, copied, zero) if system != "copy" else {}
+    row["test_change"] = comparison.of_runs(runs, found.runs[system, 0.0], dataset) if k else {}
+    return row
 
 
 def _errors(dataset: Dataset, labels: Mapping[str, np.ndarray]) -> Float[np.ndarray, "*seeds clips"]:
@@ -162,26 +160,21 @@ def draw(bins: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     left, middle, right = figure.subplots(1, 3)
     middle.sharey(left)
     chosen = bins[bins["source"].isin(SOURCES)]
-    _lines(left, chosen, "bin", "mean", "std")
-    _lines(middle, levels, "k", "labels_mean", "labels_std")
-    _lines(right, levels, "k", "test_mean", "test_std")
-    left.set(
-        xlabel="largest minus smallest true label", ylabel="label MAE (mean over modalities)", title="disagreement"
-    )
-    middle.set(xlabel="noise k (raters' standard deviations)", ylabel="label MAE", title="noisy labels: labels")
-    right.set(xlabel="noise k (raters' standard deviations)", ylabel="test MAE", title="noisy labels: stage 3")
+    _lines(left, chosen, "bin", "")
+    _lines(middle, levels, "k", "labels_")
+    _lines(right, levels, "k", "test_")
+    left.set(title="disagreement", xlabel="largest minus smallest true label")
+    left.set(ylabel="label MAE (mean over modalities)")
+    middle.set(ylabel="label MAE", title="noisy labels: labels")
+    right.set(ylabel="test MAE", title="noisy labels: stage 3")
     for axes in (middle, right):
-        axes.set_xticks(LEVELS)
+        axes.set(xlabel="noise k (raters' standard deviations)", xticks=LEVELS)
     left.legend()
     return figure
 
 
-def _lines(axes: Axes, table: pd.DataFrame, x: str, mean: str, std: str) -> None:
-    for number, system in enumerate(SOURCES):
+def _lines(axes: Axes, table: pd.DataFrame, x: str, of: str) -> None:
+    for (system, look), color in zip(_LOOKS.items(), seaborn.color_palette("colorblind"), strict=False):
         rows = table[table["source"] == system]
-        marker, line = _LOOKS[system]
-        color = seaborn.color_palette("colorblind")[number]
-        spread = rows[std].fillna(0)
-        axes.errorbar(
-            rows[x], rows[mean], yerr=spread, marker=marker, linestyle=line, color=color, capsize=3, label=system
-        )
+        spread = rows[f"{of}std"].fillna(0)
+        axes.errorbar(rows[x], rows[f"{of}mean"], yerr=spread, fmt=look, color=color, capsize=3, label=system)

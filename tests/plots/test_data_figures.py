@@ -57,7 +57,8 @@ def test_label_gaps_figure_has_a_dot_for_every_occupied_cell_and_names_the_share
 def test_contradictions_are_short_sorted_by_gap_then_id() -> None:
     assert contradictions(LABELS, count=5).index.tolist() == ["a", "c"]
     assert contradictions(LABELS, count=1).index.tolist() == ["a"]
-    assert contradictions(LABELS, count=5, most_words=2).empty
+    wordy = LABELS.assign(text="word " * 12 + LABELS["text"])
+    assert contradictions(wordy, count=5).empty
 
 
 def _two_clips() -> Dataset:
@@ -107,10 +108,10 @@ def test_streams_without_true_labels_leave_them_out() -> None:
     assert all("y_" not in title for title in titles)
 
 
-def test_streams_take_clips_of_the_split_asked_for_and_no_others() -> None:
+def test_streams_take_clips_of_the_test_split_and_no_others() -> None:
     with pytest.raises(UserError, match="no clip 16"):
         streams(make_dataset(), [0, 16])
-    assert streams(make_dataset(), [3], "valid")["clips"][0]["id"] == "valid_3"
+    assert streams(make_dataset(), [3])["clips"][0]["id"] == "test_3"
 
 
 def test_streams_figure_shows_the_numbers() -> None:

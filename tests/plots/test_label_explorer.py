@@ -99,11 +99,11 @@ def test_figure_draws_paths_bands_truth_and_frames() -> None:
 
 
 def test_static_shows_the_first_utterance_of_the_order_and_its_page(utterances: Utterances) -> None:
-    page, figure = label_explorer.static(utterances, rows=5)
-    clips = label_explorer.ordered(utterances.table, MOST)[:5]
+    page, figure = label_explorer.static(utterances)
+    clips = label_explorer.ordered(utterances.table, MOST)[:8]
     first = utterances.entry(clips[0])
     assert label_explorer.details(first, "made up") in page
-    assert page.count("<tr>") == 1 + 5 + 1 + 3
+    assert page.count("<tr>") == 1 + 8 + 1 + 3
     for clip in clips:
         assert utterances.table["text"][clip] in page
     assert figure.axes[0].lines[0].get_ydata()[0] == first["y"]

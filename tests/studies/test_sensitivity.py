@@ -65,28 +65,26 @@ def test_specifications_change_one_field_and_the_seed_of_all_stages() -> None:
     assert specs[""][0].changes == ()
 
 
-def test_words_say_what_happens_and_for_which_modality() -> None:
-    unknown, none, up, down = difference(0, 1), difference(0, 1e-4), difference(0.15, 0.05), difference(-0.15, 0.05)
-    words = sensitivity._words(
-        {
-            "gate": {"test": unknown, "l": up, "a": none, "v": down},
-            "dropout": {"test": down, "l": none, "a": none, "v": none},
-            "halfway": {"test": up},
-            "clip_norm": {"test": difference(0.0004, 0.0001)},
-            "weight_decay": {"test": difference(-0.0155, 0.0145)},  # beyond zero by itself, not among so many
-            "residual": {},
-        }
-    )
-    assert words == {
-        "gate": {
-            "test_verdict": "undecided",
-            "labels_verdict": "language farther; acoustic no difference above 0.01; visual closer",
-        },
-        "dropout": {"test_verdict": "better", "labels_verdict": "no difference above 0.01"},
-        "halfway": {"test_verdict": "worse", "labels_verdict": ""},
-        "clip_norm": {"test_verdict": "worse, by less than 0.01", "labels_verdict": ""},
-        "weight_decay": {"test_verdict": "undecided", "labels_verdict": ""},
-    }
+UNKNOWN, NONE, UP, DOWN = difference(0, 1), difference(0, 1e-4), difference(0.15, 0.05), difference(-0.15, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("found", "test", "labels"),
+    [
+        (
+            {"test": UNKNOWN, "l": UP, "a": NONE, "v": DOWN},
+            "undecided",
+            "language farther; acoustic no difference above 0.01; visual closer",
+        ),
+        ({"test": DOWN, "l": NONE, "a": NONE, "v": NONE}, "better", "no difference above 0.01"),
+        ({"test": UP}, "worse", ""),
+        ({"test": difference(0.0004, 0.0001)}, "worse, by less than 0.01", ""),
+        ({"test": difference(-0.0155, 0.0145)}, "undecided", ""),  # beyond zero by itself, not among so many
+        ({}, "", ""),
+    ],
+)
+def test_words_say_what_happens_and_for_which_modality(found: dict[str, Any], test: str, labels: str) -> None:
+    assert sensitivity._words(found, together=11) == {"test_verdict": test, "labels_verdict": labels}
 
 
 FEW = ("text_learning_rate", "max_epochs", "residual")

@@ -37,7 +37,9 @@ def corrected(noisy: Float[Tensor, "labels"], correction: float, rho: float, res
 def mucn_curves(rho: float, corrections: Sequence[float] = (-1.0, 0.0, 1.0), points: int = 61) -> pd.DataFrame:
     """Eq. 28 over all labels: columns residual, correction, noisy, corrected."""
     noisy = torch.linspace(-rho, rho, points)
-    places: list[dict[str, Any]] = [{"residual": residual, "correction": y} for residual in ("paper", "scaled") for y in corrections]
+    places: list[dict[str, Any]] = [
+        {"residual": residual, "correction": y} for residual in ("paper", "scaled") for y in corrections
+    ]
     curves = [
         {**place, "noisy": noisy.numpy(), "corrected": corrected(noisy, rho=rho, **place).numpy()} for place in places
     ]

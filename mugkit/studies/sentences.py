@@ -18,7 +18,7 @@ from mugkit.evaluation.tables import records
 from mugkit.evaluation.verdicts import Difference, hull, judge, size_of, small, word, written
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS
-from mugkit.studies import embedding, readings
+from mugkit.studies import embedding
 from mugkit.studies.hyperparameter_curves import DEFAULT, SYMBOLS
 from mugkit.studies.search_analysis import MATTERS
 from mugkit.training.label_sources import source
@@ -141,9 +141,9 @@ def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> s
 
     Args:
         claims: of `embedding.claims`, every reading's with its name in `reading`.
-        validation: of `readings.validation`.
+        validation: of `embedding.validation`.
     """
-    observed = claims[claims["claim"].isin(readings.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
+    observed = claims[claims["claim"].isin(embedding.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
     said, both = [], []
     for name, rows in observed.groupby("reading", sort=False):
         text = embedding_gap("", rows).partition(": ")[2].removesuffix(".")

@@ -1,8 +1,8 @@
-"""Figures of stage 2: its losses and gate, how labels move, how close they come to the truth."""
+"""Figures of stages 2 and 3: losses and gate, how labels move and how right they are, validation curves, ablation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,18 @@ from matplotlib.figure import Figure
 
 from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
+from mugkit.evaluation.tables import Row
+from mugkit.experiments.experiment import Run
+from mugkit.experiments.store import read_result
+from mugkit.metrics import HIGHER_IS_BETTER
 from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality
 from mugkit.training.denoising import decay
 from mugkit.training.label_sources.source import LearnedLabels
+
+_LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+
+
+# --- stage 2 ----------------------------------------------------------------------------------------
 
 
 def lambda_numbers(config: MetaLearning, others: tuple[float, ...] = (0.9, 0.95)) -> dict[str, Any]:
@@ -65,20 +74,17 @@ def history_figure(numbers: Mapping[str, Mapping[str, list[float]]]) -> Figure:
 
 
 def trajectory_numbers(dataset: Dataset, learned: LearnedLabels, clips: int = 3) -> list[dict[str, Any]]:
-    """The clips whose modalities disagree most (or whose labels moved most, where the truth is unknown)."""
-    if dataset.has_true_labels:
-        values = np.stack([dataset.train.true_labels[m] for m in MODALITIES])
-    else:
-        values = np.stack([learned.labels[m].numpy() for m in MODALITIES])
-    chosen = np.argsort(-np.ptp(values, axis=0), kind="stable")[:clips]
+    """The clips whose true labels lie farthest apart (or the learned ones, where the truth is unknown)."""
+    labels: Mapping[str, Any] = dataset.train.true_labels if dataset.has_true_labels else learned.labels
+    apart = np.ptp(np.stack([np.asarray(labels[m]) for m in MODALITIES]), axis=0)
+    chosen = np.argsort(-apart, kind="stable")[:clips]
     return [_one_clip(dataset, learned, int(clip)) for clip in chosen]
 
 
 def _one_clip(dataset: Dataset, learned: LearnedLabels, clip: int) -> dict[str, Any]:
-    true = {m: float(v[clip]) for m, v in dataset.train.true_labels.items()}
-    paths = {m: [float(v) for v in learned.trajectory[m][:, clip]] for m in MODALITIES}
-    text = dataset.train.text[clip]
-    return {"text": text, "y": float(dataset.train.labels[clip]), "true": true, "learned": paths}
+    train, paths = dataset.train, {m: learned.trajectory[m][:, clip].tolist() for m in MODALITIES}
+    true = {m: float(values[clip]) for m, values in train.true_labels.items()}
+    return {"text": train.text[clip], "y": float(train.labels[clip]), "true": true, "learned": paths}
 
 
 def trajectory_figure(clips: list[dict[str, Any]], rho: float) -> Figure:
@@ -110,4 +116,53 @@ def quality_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
         better = "lower is better" if measure == "MAE" else "higher is better"
         axes.set(ylabel=f"{measure} against true labels", title=f"{measure}: {better}")
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(heights))
+    return figure
+
+
+# --- stage 3 ----------------------------------------------------------------------------------------
+
+
+def curve_numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
+    """Training and validation loss an epoch, and the chosen epoch, of the first seed of every system."""
+    return {
+        name: {"best_epoch": done[0].best_epoch}
+        | {part: [row[part] for row in read_result(done[0].folder)["history"]] for part in ("train", "valid")}
+        for name, done in runs.items()
+    }
+
+
+def curve_figure(numbers: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Training and validation loss; a dot marks the weights that early stopping kept."""
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for (name, curves), color in zip(numbers.items(), _LINES, strict=False):
+        for axes, part in zip(panels, ("train", "valid"), strict=True):
+            axes.plot(curves[part], color=color, label=name)
+        best = curves["best_epoch"]
+        panels[1].plot(best, curves["valid"][best], "o", color=color)
+    panels[0].set(title="training loss (Eq. 27)", xlabel="epoch of stage 3", ylabel="loss")
+    panels[1].set(title="validation loss L_M (Eq. 26)", xlabel="epoch of stage 3", ylabel="mean absolute error")
+    panels[1].legend()
+    return figure
+
+
+def ablation_figure(rows: Sequence[Row], metric: str, reference: str = "MUG") -> Figure:
+    """One metric of every row with its spread over seeds; the line is the reference row's mean.
+
+    Args:
+        metric: one that is defined for any predictions, such as MAE.
+    """
+    figure = Figure(figsize=(8, 0.5 * len(rows) + 1.2), layout="constrained")
+    axes = figure.subplots()
+    values = {
+        row.system: (float(row.metrics[metric]["mean"] or 0), float(row.metrics[metric]["std"] or 0)) for row in rows
+    }
+    for place, (name, (mean, std)) in enumerate(values.items()):
+        color = ACCENT if name == reference else "#555555"
+        axes.errorbar(mean, place, xerr=std, fmt="o", color=color, capsize=4)
+    axes.axvline(values[reference][0], color=ACCENT, linestyle="--", linewidth=1)
+    axes.set_yticks(range(len(values)), list(values))
+    axes.invert_yaxis()
+    direction = "higher" if HIGHER_IS_BETTER[metric] else "lower"
+    axes.set(xlabel=f"{metric} on the test split, mean ± std over seeds ({direction} is better)")
     return figure

@@ -90,16 +90,6 @@ def test_streams_put_constant_dims_between_rising_and_falling_ones_and_make_them
     assert numbers["clips"][0]["v"]["frames"][1] == [0, 0]
 
 
-def test_streams_order_dims_by_their_correlation_with_the_label_in_training() -> None:
-    dataset = make_dataset(dims=(6, 2))
-    split = dataset.train
-    frames = split.sequences["a"].frames
-    frames[:, 1] = np.random.default_rng(0).standard_normal(len(frames))
-    means = np.array([split.sequences["a"][clip].mean(axis=0) for clip in range(len(split))])
-    correlations = [np.corrcoef(column, split.true_labels["a"])[0, 1] for column in means.T]
-    assert streams(dataset, [0])["dims"]["a"] == sorted(range(6), key=lambda dim: -correlations[dim])
-
-
 def test_streams_without_true_labels_leave_them_out() -> None:
     numbers = streams(make_dataset(true_labels=False), [0])
     assert numbers["clips"][0]["a"]["label"] is None

@@ -17,7 +17,7 @@ from mugkit.data.schema import Dataset
 from mugkit.evaluation import published
 from mugkit.models.mug import MUCN, Predictor, SequenceNetwork
 from mugkit.plots import architecture, diagrams, drawing
-from mugkit.plots.architecture import Parts, assemble, layers, parameter_table, side_by_side
+from mugkit.plots.architecture import Parts, assemble, layers, parameter_table
 
 
 @pytest.fixture
@@ -54,12 +54,6 @@ def test_layers_account_for_every_parameter(parts: Parts) -> None:
     table = parameter_table({"quick": parts})["quick"]
     whole = sum(p.numel() for module in (parts.network, *parts.mucns.values()) for p in module.parameters())
     assert table.iloc[-1] == whole == table.iloc[:-1].sum()
-
-
-def test_side_by_side_joins_dims_that_differ() -> None:
-    merged = side_by_side([layers(Predictor(d, 2, 0.0)) for d in (64, 32, 32)])
-    assert [layer.text for layer in merged] == ["Linear 64/32/32 → 32/16/16", "ReLU", "Linear 32/16/16 → 1"]
-    assert merged[0].parameters == 64 * 32 + 32 + 2 * (32 * 16 + 16)
 
 
 def test_parameter_table_at_mosei_is_table_6() -> None:
@@ -131,12 +125,6 @@ def test_arrows_join_boxes_and_text_fits(number: int, parts: Parts) -> None:
                 assert inside.x1 < box.x1, label.get_text()
 
 
-def test_anchor_of_a_tall_box_is_level_with_its_neighbour() -> None:
-    tall, small_box = drawing.Box((2, 2), "x", height=3), drawing.Box((0, 1), "y", height=0.5)
-    assert tall.anchor(small_box) == (2, 1)
-    assert small_box.anchor(tall) == (0, 1)
-
-
 # --- Fig. 2, whole
 
 
@@ -179,12 +167,3 @@ def test_method_panels_hold_their_boxes_and_boxes_do_not_overlap(parts: Parts) -
     for (one, a), (other, b) in combinations(solid.items(), 2):
         apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
         assert apart, f"{one} overlaps {other}"
-
-
-def test_method_arrows_join_boxes_and_panels_lie_behind_them(parts: Parts) -> None:
-    figure, numbers = diagrams.draw_method(parts)
-    assert {a[end] for a in numbers["arrows"] for end in ("start", "end")} <= set(numbers["boxes"])
-    patches = [p for p in figure.axes[0].patches if isinstance(p, drawing.FancyBboxPatch)]
-    arrows = [t.arrow_patch.get_zorder() for t in figure.axes[0].texts if getattr(t, "arrow_patch", None)]
-    orders = sorted({patch.get_zorder() for patch in patches})
-    assert orders[0] < min(arrows) <= max(arrows) < orders[-1], "arrows run over panels and end at boxes"

@@ -61,13 +61,6 @@ def test_ordered_sorts_and_searches(order: str, words: str, expected: list[int])
     assert label_explorer.ordered(table(), order, words) == expected
 
 
-def test_ordered_by_disagreement_is_the_default_and_never_rises(utterances: Utterances) -> None:
-    clips = label_explorer.ordered(utterances.table, MOST)
-    true = np.stack([utterances.dataset.train.true_labels[m] for m in MODALITIES])
-    assert sorted(clips) == list(range(12))
-    assert (np.diff(np.ptp(true, axis=0)[clips]) <= 1e-4).all()
-
-
 def test_title_begins_with_what_is_sorted_by_and_without_words_is_the_id() -> None:
     assert label_explorer.title(table().assign(text=""), 0, MOST) == "0.50  v$1"
     assert label_explorer.title(table(), 1, MOVED) == "0.10  bad FILM"
@@ -135,36 +128,17 @@ def page_of(utterances: Utterances, clip: int) -> str:
     return label_explorer.details(utterances.entry(clip), "made up")
 
 
-def test_explorer_starts_with_the_utterance_that_disagrees_most(utterances: Utterances) -> None:
-    found = LabelExplorer(utterances)
-    assert listed(found) == label_explorer.ordered(utterances.table, MOST)
-    assert found.chosen.value == utterances.table["disagreement"].idxmax()
-    assert found.details.value == page_of(utterances, found.chosen.value)
-    assert bytes(found.picture.value).startswith(b"\x89PNG")
-
-
-def test_choosing_an_utterance_turns_page_and_picture(utterances: Utterances) -> None:
+def test_choosing_and_sorting_turn_page_and_picture(utterances: Utterances) -> None:
     found = LabelExplorer(utterances)
     before = found.picture.value
+    assert found.chosen.value == utterances.table["disagreement"].idxmax()
+    assert found.details.value == page_of(utterances, found.chosen.value)
     found.chosen.index = 5
     assert found.details.value == page_of(utterances, listed(found)[5])
-    assert found.picture.value != before
-    assert found.picture.value == label_explorer.png(label_explorer.figure(utterances.entry(listed(found)[5]), 3.0))
-
-
-def test_sorting_lists_anew_and_chooses_the_first(utterances: Utterances) -> None:
-    found = LabelExplorer(utterances)
-    found.chosen.index = 3
-    found.order.value = "order of the data"
+    assert before != found.picture.value == label_explorer.png(label_explorer.page(utterances, listed(found)[5])[1])
+    found.order.value = DATA
     assert listed(found) == list(range(12))
     assert found.details.value == page_of(utterances, 0)
-
-
-def test_the_list_shows_what_it_is_sorted_by(utterances: Utterances) -> None:
-    found = LabelExplorer(utterances)
-    found.order.value = "labels moved furthest"
-    numbers = [float(line.split()[0]) for line, _ in found.chosen.options]
-    assert numbers == sorted(utterances.table["moved"].round(2), reverse=True)
 
 
 def test_searching_narrows_the_list(utterances: Utterances) -> None:
@@ -205,8 +179,11 @@ def test_show_without_a_front_end_is_static(
     assert LabelExplorer(utterances).details.value in page.data, "the static page is what the controls show first"
 
 
-def test_show_live_keeps_the_static_version_for_the_saved_notebook(utterances: Utterances, shown: list[Any]) -> None:
-    label_explorer.show(utterances, live=True)
+def test_show_live_keeps_the_static_version_for_the_saved_notebook(
+    utterances: Utterances, shown: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/13_case_study.ipynb")
+    label_explorer.show(utterances)
     kept, box = shown
     assert page_of(utterances, int(utterances.table["disagreement"].idxmax())) in kept.data
     assert 'src="data:image/png;base64,' in kept.data

@@ -92,14 +92,6 @@ def test_embed_is_deterministic_and_draws_the_same_clips_everywhere() -> None:
     assert all(set(part["clip"]) == set(first["clip"]) for _, part in first.groupby(["network", "modality", "kind"]))
 
 
-def test_embed_separates_clouds_with_a_gap() -> None:
-    points = stage_figures.embed({"shifted": representations(shift=50.0)}, clips=20)
-    for _, part in points.groupby("modality"):
-        centres = part.groupby("kind")[["across", "up"]].mean().to_numpy()
-        spread = part.groupby("kind")[["across", "up"]].std().to_numpy().max()
-        assert np.linalg.norm(centres[0] - centres[1]) > spread
-
-
 def test_plot_embedding_draws_every_point() -> None:
     points = stage_figures.embed({"n": representations(clips=8)}, clips=150)  # more than there are
     figure = stage_figures.plot_embedding(points, {("n", "a"): "probe 99 %"})

@@ -1,16 +1,15 @@
-"""The look of figures: colours that colour-blind readers can tell apart, defaults that hold after `apply_style`."""
+"""The colours of figures: colour-blind readers can tell them apart."""
 
 from __future__ import annotations
 
 import itertools
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
 from mugkit.data.schema import MODALITIES
-from mugkit.plots.style import ACCENT, MODALITY_COLORS, apply_style
+from mugkit.plots.style import ACCENT, MODALITY_COLORS
 
 # Machado, Oliveira and Fernandes (2009), complete dichromacy, on linear RGB.
 DICHROMACY = {
@@ -40,10 +39,3 @@ def test_colours_stay_apart_for_every_vision(vision: str) -> None:
         for pair in itertools.combinations(colors, 2)
     }
     assert min(distances.values()) > 12, distances  # about 2 can just be noticed, 10 at a glance
-
-
-def test_apply_style_sets_a_font_that_all_machines_have() -> None:
-    with matplotlib.rc_context():
-        apply_style()
-        assert matplotlib.rcParams["axes.grid"]
-        assert matplotlib.rcParams["font.family"] == ["DejaVu Sans"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -92,13 +91,3 @@ def test_draw_has_every_trial_in_every_panel_and_marks_the_best(table: pd.DataFr
         points, star = axes.lines
         np.testing.assert_array_equal(points.get_xdata(), table[axes.get_xlabel()])
         assert math.isclose(float(star.get_ydata()[0]), table["valid"].min())
-
-
-def test_draw_labels_of_zero_and_powers_of_ten_do_not_overlap(table: pd.DataFrame) -> None:
-    chosen = np.resize([0.0, 0.001, 0.01, 0.1], len(table))
-    figure = analysis.draw(table.assign(weight_decay=chosen))
-    figure.canvas.draw()
-    (axes,) = [axes for axes in figure.axes if axes.get_xlabel() == "weight_decay"]
-    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.001", "0.01", "0.1"]
-    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

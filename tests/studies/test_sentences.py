@@ -12,7 +12,7 @@ from made_study import difference, finished
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
-from mugkit.studies import embedding, hyperparameter_curves, noise_robustness, search_analysis, sentences
+from mugkit.studies import hyperparameter_curves, noise_robustness, sentences
 
 BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.001), difference(0.0, 0.02)
 
@@ -72,20 +72,6 @@ def test_baselines_are_counted_by_themselves_and_together() -> None:
     assert sentences.baselines("made up", table[table["system"] == "y_mc ← y"]) == "On made up, no baseline has run."
 
 
-def test_label_quality_names_each_modality_under_its_word() -> None:
-    rows = [
-        {"modality": m, "measure": "MAE", **one, "verdict": word}
-        for m, one, word in (
-            ("language", BETTER, "closer"),
-            ("acoustic", OPEN, "undecided"),
-            ("visual", BETTER, "closer"),
-        )
-    ]
-    text = sentences.label_quality("made up", pd.DataFrame(rows))
-    numbers = "(-0.060 [-0.065, -0.055])"
-    assert f"in MAE closer for language {numbers} and visual {numbers}; undecided for acoustic" in text
-
-
 def test_curves_are_told_against_table_2_s_value() -> None:
     words = {1e-4: (WORSE, "worse"), 0.01: (difference(0.0), hyperparameter_curves.DEFAULT), 0.1: (OPEN, "undecided")}
     rows = [{"field": "beta", "metric": "MAE", "value": v, **one, "verdict": word} for v, (one, word) in words.items()]
@@ -93,28 +79,6 @@ def test_curves_are_told_against_table_2_s_value() -> None:
     text = sentences.curves("made up", pd.DataFrame(rows))
     worse, undecided = "worse at 0.0001 (+0.060 [+0.055, +0.065])", "undecided at 0.1 (+0.000 [-0.020, +0.020])"
     assert text.endswith(f"β: {worse}; {undecided}; training failed at 1.")
-
-
-def test_embedding_gap_tells_every_sentence_of_the_section() -> None:
-    rows = [
-        {"claim": claim, "modality": m, "mean": -0.1, "low": -0.2, "high": 0.0 - 0.05, "verdict": "supported"}
-        for claim in embedding.CLAIMS
-        for m in "lav"
-    ]
-    text = sentences.embedding_gap("made up", pd.DataFrame(rows))
-    assert all(claim.sentence in text for claim in embedding.CLAIMS.values())
-    assert text.count("supported for language (-0.100 [-0.200, -0.050])") == len(embedding.CLAIMS)
-
-
-@pytest.mark.parametrize("matters", [True, False])
-def test_search_tells_what_peeking_gains_and_which_fields_move_the_error(matters: bool) -> None:
-    rows = [{"field": "d", "rho": 0.1, "verdict": search_analysis.UNSEEN}]
-    rows += [{"field": "beta", "rho": -0.5, "verdict": search_analysis.MATTERS}] if matters else []
-    peeking = {"trials": 50, "gain": 0.012, "low": 0.0, "high": 0.03}
-    text = sentences.search("made up", peeking, pd.DataFrame(rows))
-    assert "with 50 trials, choosing by test MAE would have reported 0.012 [0.000, 0.030] less" in text
-    assert ("beta (ρ -0.50)" in text) == matters
-    assert ("no field" in text) != matters
 
 
 def test_noise_tells_labels_and_results_of_each_source() -> None:

@@ -42,7 +42,8 @@ def label_gaps(labels: pd.DataFrame, scale: float) -> dict[str, Any]:
     """
     statistics = agreement(labels, scale)
     edges = np.linspace(-1.1, 1.1, CELLS + 1) * scale
-    numbers: dict[str, Any] = {"clips": len(labels), "scale": scale, "centres": _plain((edges[1:] + edges[:-1]) / 2)}
+    centres = [_round(centre) for centre in (edges[1:] + edges[:-1]) / 2]
+    numbers: dict[str, Any] = {"clips": len(labels), "scale": scale, "centres": centres}
     for m in MODALITIES:
         joint, *_ = np.histogram2d(labels[f"y_{m}"], labels["y"], bins=(edges, edges))
         shares = {name: float(statistics[f"{name}(y_{m})"]) for name in ("equal", "opposite", "neutral", "gap")}
@@ -159,10 +160,6 @@ def streams_figure(numbers: dict[str, Any]) -> Figure:
             axes.set(xlabel="frame", ylabel="dim: falls … rises with the label")
     figure.colorbar(image, ax=panels, label="standardised value", shrink=0.6)
     return figure
-
-
-def _plain(values: np.ndarray) -> list[float]:
-    return [_round(value) for value in values]
 
 
 def _round(value: float) -> float:

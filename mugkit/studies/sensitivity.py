@@ -28,10 +28,6 @@ from mugkit.experiments.search import finished
 from mugkit.studies.study import by_setting
 
 
-def _always(hp: Hyperparameters, profile: Profile) -> str:
-    return ""
-
-
 def _if_text_is_trained(hp: Hyperparameters, profile: Profile) -> str:
     return "the text encoder is frozen, so it has no learning rate" if hp.network.freeze_text else ""
 
@@ -54,7 +50,7 @@ class Alternative:
 
     values: tuple[Any, ...]
     why: str
-    excluded: Callable[[Hyperparameters, Profile], str] = _always
+    excluded: Callable[[Hyperparameters, Profile], str] = lambda hp, profile: ""
 
     def of(self, now: Any) -> Any:
         """The alternative to the run's own value."""

@@ -105,7 +105,8 @@ def test_static_shows_the_first_utterance_of_the_order_and_its_page(utterances: 
 def test_listing_shows_truth_only_where_it_is_known(utterances: Utterances) -> None:
     row = utterances.table.loc[0]
     assert f"{row['learned_v']:+.1f} ({row['true_v']:+.1f})" in label_explorer.listing(utterances.table, [0])
-    unknown = utterances.table.drop(columns=[f"true_{m}" for m in MODALITIES])
+    unknown = utterances.table.drop(columns=[f"true_{m}" for m in MODALITIES]).assign(text="a <b>")
+    assert "<td>a &lt;b&gt;</td>" in label_explorer.listing(unknown, [0])
     assert f"<td>{row['learned_v']:+.1f}</td>" in label_explorer.listing(unknown, [0])
 
 

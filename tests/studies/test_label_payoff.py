@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from made_study import difference
+from made_study import difference, finished
 from made_up import make_dataset
 
 from mugkit import files
+from mugkit.config import RunSpec
 from mugkit.data.reviews import Dials
-from mugkit.data.schema import MODALITIES
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.experiments.experiment import Run
 from mugkit.studies import label_payoff
 from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT
 
@@ -52,6 +55,28 @@ def test_share_is_of_what_true_labels_gain_and_only_where_they_gain(
 ) -> None:
     counted = label_payoff._share(row("mug", found), row(TRUE, true))
     assert counted == share if share is None else counted == pytest.approx(share)
+
+
+def test_study_counts_from_no_unimodal_tasks_and_shares_from_true_labels(
+    made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, wrong = made_up((6, 4, 60)), {WITHOUT: 0.5, "copy": 0.4, "mug": 0.3, TRUE: 0.1}
+
+    def run_all(specs: list[RunSpec]) -> list[Run]:
+        return [finished(data, tmp_path / f"{spec.system}-{spec.seed}", wrong[spec.system], spec) for spec in specs]
+
+    monkeypatch.setattr(label_payoff, "betas", lambda profile: (1.0,))
+    monkeypatch.setattr(label_payoff, "load", lambda name: data)
+    monkeypatch.setattr(label_payoff.prepare, "simulated", lambda dials: data.name)
+    monkeypatch.setattr(label_payoff.experiment, "work", lambda spec: spec)
+    monkeypatch.setattr(label_payoff.scheduler, "run_all", run_all)
+    true = {m: values[None] for m, values in data.train.true_labels.items()}
+    monkeypatch.setattr(label_payoff.comparison, "training_labels", lambda works: true)
+    table = label_payoff.study("smoke")
+    assert table["source"].tolist() == ["copy", "mug", TRUE]
+    np.testing.assert_allclose(table["difference"], [-0.1, -0.2, -0.4], atol=1e-5)
+    np.testing.assert_allclose(table["share"].astype(float), [0.25, 0.5, 1.0], atol=1e-4)
+    np.testing.assert_allclose(table[["corr_l", "corr_a", "corr_v"]], 1.0)
 
 
 def test_copies_are_as_right_as_the_clips_label_and_true_labels_entirely() -> None:

@@ -156,10 +156,9 @@ _NETWORK_COLORS = ("#BBBBBB", "#56B4E9", "#0072B2", ACCENT)
 def _bars(axes: Axes, table: pd.DataFrame, column: str, reference: float, label: str, meaning: str) -> None:
     networks = {str(name): rows for name, rows in table.groupby("network", sort=False)}
     heights = {name: rows[column].to_numpy() for name, rows in networks.items()}
-    if column == "probe":
-        ends = {name: rows[["probe_low", "probe_high"]].to_numpy().T for name, rows in networks.items()}
-        errors = {name: np.abs(ends[name] - heights[name]) for name in networks}
-    bars_by_modality(axes, heights, _NETWORK_COLORS, errors if column == "probe" else None)
+    with_ends = networks if column == "probe" else {}
+    ends = {name: rows[["probe_low", "probe_high"]].to_numpy().T for name, rows in with_ends.items()}
+    bars_by_modality(axes, heights, _NETWORK_COLORS, {name: np.abs(ends[name] - heights[name]) for name in ends})
     axes.axhline(reference, color="#444444", linestyle="--", linewidth=1)
     white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}
     axes.annotate(meaning, (2.45, reference), (0, 4), textcoords="offset points", ha="right", fontsize=8, bbox=white)

@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 import seaborn
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
 
@@ -24,19 +25,16 @@ def apply_style() -> None:
 
 
 def bars_by_modality(
-    axes: Axes,
-    heights: Mapping[str, Sequence[float]],
-    colors: Sequence[str],
-    errors: Mapping[str, np.ndarray | None] | None = None,
+    axes: Axes, heights: Mapping[str, ArrayLike], colors: Sequence[str], errors: Mapping[str, ArrayLike]
 ) -> None:
     """A group of bars a modality, in each of them a bar a name.
 
     Args:
         heights: name → one value a modality, in the order of `MODALITIES`.
-        errors: name → matplotlib's `yerr`.
+        errors: name → matplotlib's `yerr`, of those that have one.
     """
     width = 0.8 / len(heights)
     for i, ((name, values), color) in enumerate(zip(heights.items(), colors, strict=False)):
         at = np.arange(len(MODALITIES)) + (i - (len(heights) - 1) / 2) * width
-        axes.bar(at, values, width, color=color, label=name, yerr=(errors or {}).get(name), capsize=2)
+        axes.bar(at, values, width, color=color, label=name, yerr=errors.get(name), capsize=2)
     axes.set_xticks(range(len(MODALITIES)), [MODALITY_NAMES[m] for m in MODALITIES])

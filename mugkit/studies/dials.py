@@ -162,7 +162,7 @@ def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str
     left.set(ylabel="correlation", ylim=(0, 1))
     for m in MODALITIES:
         known = {name: numbers[pair] for name, numbers in found.items() if (pair := f"corr(y, y_{m})") in numbers}
-        look = {"color": MODALITY_COLORS[m], "marker": MARKERS[m], "s": 70, "label": MODALITY_NAMES[m]}
+        look: dict[str, Any] = {"color": MODALITY_COLORS[m], "marker": MARKERS[m], "s": 70, "label": MODALITY_NAMES[m]}
         right.scatter([list(found).index(name) for name in known], list(known.values()), **look)
     right.set(title="disagreement: $y_m$ against the clip's label $y$", xlim=(-0.5, len(found) - 0.5))
     right.set_xticks(range(len(found)), [name.replace(" ", "\n") for name in found])

@@ -140,10 +140,8 @@ def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: st
     for all modalities asks for, as a claim about all of them needs to be refuted (`verdicts`).
 
     Args:
-        table: of `measure`.
+        table: of `measure`, with variants named `plain` and `contrastive`.
         moved: of `drift`.
-        plain: the variant without contrastive learning.
-        contrastive: the variant with it.
 
     Returns:
         Columns claim, modality, mean, low, high, n (seeds), firm, verdict: as in the ledger of claims.

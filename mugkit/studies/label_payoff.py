@@ -182,7 +182,7 @@ def _draw_worth(axes: Axes, rows: pd.DataFrame) -> None:
         axes.errorbar(x, y, spread, color=color, marker=marker, linestyle=line, capsize=2, markersize=4, label=name)
         for place, value, share in zip(x, y, part["share"], strict=True):
             if source == "mug" and not pd.isna(share):
-                text = {"xytext": (6, 4), "textcoords": "offset points", "fontsize": 7, "color": color}
+                text: dict[str, Any] = {"xytext": (6, 4), "textcoords": "offset points", "fontsize": 7, "color": color}
                 axes.annotate(f"{100 * share:.0f} %", (place, value), **text)
     axes.set_xticks(range(len(part)), part["expression"])
 
@@ -192,7 +192,7 @@ def _draw_labels(axes: Axes, rows: pd.DataFrame) -> None:
     for source, line in (("copy", "--"), ("mug", "-")):
         part = rows[rows["source"] == source]
         for m in MODALITIES:
-            look = {"color": MODALITY_COLORS[m], "label": f"{MODALITY_NAMES[m]}, {SOURCES[source]}"}
+            look: dict[str, Any] = {"color": MODALITY_COLORS[m], "label": f"{MODALITY_NAMES[m]}, {SOURCES[source]}"}
             axes.plot(range(len(part)), part[f"corr_{m}"], f".{line}", **look)
     axes.set_xticks(range(len(part)), part["expression"])
 

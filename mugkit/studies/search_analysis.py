@@ -52,10 +52,7 @@ def fields(table: pd.DataFrame) -> list[str]:
 
 
 def importance(table: pd.DataFrame) -> pd.DataFrame:
-    """Which fields move the validation MAE.
-
-    Args:
-        table: what `scored` returned.
+    """Which fields move the validation MAE of trials (`scored`).
 
     Returns:
         One row a field: `rho` (Spearman's, with the validation MAE), `p`, `p_corrected`, `importance` (rise of the

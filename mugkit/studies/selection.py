@@ -28,7 +28,7 @@ _LINES = {
 
 
 def candidates(
-    inputs: Vectors, targets: Targets, count: int, width: int, seed: int = 1111, strength: float = 100.0
+    inputs: Vectors, targets: Targets, count: int, width: int, seed: int = 1111
 ) -> dict[str, Float64[np.ndarray, "candidates clips"]]:
     """Predictions for valid and test of many ridge regressions, each on its own random subset of the dims.
 
@@ -37,8 +37,6 @@ def candidates(
         targets: labels of train; more is ignored.
         count: how many models.
         width: how many dims each model sees; all of them if there are fewer.
-        seed: of the subsets.
-        strength: of the penalty.
     """
     rng, scaler = np.random.default_rng(seed), StandardScaler().fit(inputs["train"])
     x = {name: scaler.transform(values) for name, values in inputs.items()}
@@ -47,7 +45,7 @@ def candidates(
     with one_thread():
         for _ in range(count):
             chosen = rng.permutation(dims)[:width]
-            model = Ridge(strength, solver="cholesky").fit(x["train"][:, chosen], targets["train"])
+            model = Ridge(100.0, solver="cholesky").fit(x["train"][:, chosen], targets["train"])
             for name, rows in predicted.items():
                 rows.append(model.predict(x[name][:, chosen]))
     return {name: np.stack(rows) for name, rows in predicted.items()}

@@ -15,9 +15,9 @@ def _inputs(dims: int = 4) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]
 
 def test_candidates_with_all_dims_are_one_ridge_regression() -> None:
     inputs, targets = _inputs()
-    predicted = candidates(inputs, targets, count=3, width=9, strength=2.0)
+    predicted = candidates(inputs, targets, count=3, width=9)
     mean, std = inputs["train"].mean(axis=0), inputs["train"].std(axis=0)
-    model = Ridge(2.0).fit((inputs["train"] - mean) / std, targets["train"])
+    model = Ridge(100.0).fit((inputs["train"] - mean) / std, targets["train"])
     for row in predicted["test"]:
         np.testing.assert_allclose(row, model.predict((inputs["test"] - mean) / std), atol=1e-9)
 

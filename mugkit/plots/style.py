@@ -20,8 +20,8 @@ ACCENT = "#CC79A7"
 def apply_style() -> None:
     """Sets matplotlib's defaults for this process."""
     seaborn.set_theme(style="whitegrid", palette="colorblind", context="notebook")
-    sizes = {"figure.dpi": 100, "axes.titlesize": 11, "axes.labelsize": 10, "legend.fontsize": 9}
-    matplotlib.rcParams.update({**sizes, "font.family": "DejaVu Sans"})
+    matplotlib.rcParams.update({"figure.dpi": 100, "font.family": "DejaVu Sans", "legend.fontsize": 9})
+    matplotlib.rcParams.update({"axes.titlesize": 11, "axes.labelsize": 10})
 
 
 def bars_by_modality(

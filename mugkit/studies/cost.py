@@ -98,7 +98,7 @@ def step_times(works: Mapping[str, Experiment], rounds: int = 40) -> pd.DataFram
     return _table(rows, "system", "ratio")
 
 
-def _table(quartiles: Mapping[str, Sequence[float]], name: str, value: str) -> pd.DataFrame:
+def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataFrame:
     """A row a name: the median, and the quartiles below and above it."""
     table = pd.DataFrame.from_dict(quartiles, orient="index", columns=["lower_quartile", value, "upper_quartile"])
     return table.rename_axis(name).reset_index()[[name, value, "lower_quartile", "upper_quartile"]]

@@ -126,7 +126,7 @@ def apart(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> dict[str, di
     for setting in list(DISAGREEMENT)[::-1]:
         labels = joint_labels(language, draws, LabelStructure.of(setting))
         statistics = agreement(labels, scale=1.0).round(4)
-        found[setting] = {"clips": len(clips), **statistics.to_dict()}
+        found[setting] = {"clips": len(clips), **{str(name): value for name, value in statistics.items()}}
     people = sims_agreement()
     found[SIMS] = {"clips": people["clips"], **people["statistics"]}
     return found | {CREMA_D: dict(CREMA_D_AGREEMENT)}

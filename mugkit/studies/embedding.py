@@ -74,7 +74,7 @@ def measure(variants: Mapping[str, OverSeeds], most: int = 400) -> pd.DataFrame:
 def _one(x: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], most: int) -> dict[str, float]:
     found, pair = gap.measure(x, projected), halves(x, projected, most)
     test = discrepancy(*pair)
-    shape = discrepancy(*(vectors - vectors.mean(axis=0) for vectors in pair), permutations=1)
+    shape = discrepancy(pair[0] - pair[0].mean(axis=0), pair[1] - pair[1].mean(axis=0), permutations=1)
     return {
         "probe": found.probe, "probe_low": found.interval.low, "probe_high": found.interval.high,
         "retrieval": found.retrieval, "mmd2": test.mmd2, "p": test.p,

@@ -202,20 +202,3 @@ def search(data: str, peeking: Mapping[str, float], importance: pd.DataFrame) ->
         f"On {data}, with {peeking['trials']:g} trials, choosing by test MAE would have reported {gain} less than "
         f"choosing by validation. Of validation MAE: {moved}."
     )
-
-
-def noise(data: str, table: pd.DataFrame) -> str:
-    """How sources of labels take noisier labels of clips; `table` is of `noise_robustness.robustness`."""
-    said = []
-    for column in ("against_copy", "test_change"):
-        rows = table[table[f"{column}_verdict"] != ""].assign(metric="MAE")
-        rows.columns = rows.columns.str.removeprefix(f"{column}_")
-        parts = [
-            f"{NOUNS.get(str(name), name)}, {grouped(part, 'k', 'at k =')}"
-            for name, part in rows.groupby("source", sort=False)
-        ]
-        said.append(". ".join(parts))
-    return (
-        f"On {data}, labels against copies of the same noisy labels, by distance to the truth: {said[0]}. "
-        f"Test MAE against that without noise: {said[1]}."
-    )

@@ -12,7 +12,7 @@ from made_study import difference, finished
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
-from mugkit.studies import hyperparameter_curves, noise_robustness, sentences
+from mugkit.studies import hyperparameter_curves, sentences
 
 BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.001), difference(0.0, 0.02)
 
@@ -79,17 +79,3 @@ def test_curves_are_told_against_table_2_s_value() -> None:
     text = sentences.curves("made up", pd.DataFrame(rows))
     worse, undecided = "worse at 0.0001 (+0.060 [+0.055, +0.065])", "undecided at 0.1 (+0.000 [-0.020, +0.020])"
     assert text.endswith(f"β: {worse}; {undecided}; training failed at 1.")
-
-
-def test_noise_tells_labels_and_results_of_each_source() -> None:
-    rows = []
-    for system, one, word in (("copy", None, ""), ("mug", BETTER, "closer")):
-        for k in (0.0, 2.0):
-            row = {"source": system, "k": k, "against_copy_verdict": word, "test_change_verdict": "worse" if k else ""}
-            row |= {f"against_copy_{key}": (one or {}).get(key) for key in noise_robustness.ENDS}
-            row |= {f"test_change_{key}": WORSE[key] if k else None for key in noise_robustness.ENDS}
-            rows.append(row)
-    text = sentences.noise("made up", pd.DataFrame(rows))
-    numbers = "(-0.060 [-0.065, -0.055])"
-    assert f"MUG's learning of labels, closer at k = 0 {numbers} and 2 {numbers}" in text
-    assert "copying the clip's label, worse at k = 2 (+0.060 [+0.055, +0.065])" in text

@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES
 from mugkit.evaluation.utterances import Utterances
 from mugkit.plots.case_figure import readings_panel
-from mugkit.plots.style import MODALITY_COLORS
+from mugkit.plots.style import MODALITY_COLORS, canvas
 
 LISTED = 500  # utterances in the list at once: a browser slows down with many thousands, and nobody reads them
 # How utterances can be sorted: by which column of `Utterances.table`, largest first, and listed with its number; None
@@ -94,8 +94,7 @@ def _html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def figure(entry: Mapping[str, Any], rho: float) -> Figure:
     """An utterance's learned labels over meta-epochs, and what its frames say over time."""
-    drawn = Figure(figsize=(11, 3.2), layout="constrained")
-    left, *others = drawn.subplots(1, 3, width_ratios=(1.5, 1, 1))
+    drawn, (left, *others) = canvas((11, 3.2), 1, 3, width_ratios=(1.5, 1, 1))
     _trajectory_panel(left, entry, rho)
     for axes, m in zip(others, FRAME_MODALITIES, strict=True):
         readings_panel(axes, entry, m)

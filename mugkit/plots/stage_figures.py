@@ -17,7 +17,7 @@ from mugkit.data.schema import MODALITIES, MODALITY_NAMES
 from mugkit.evaluation import gap
 from mugkit.models.losses import l2_normalise
 from mugkit.models.mug import MUCN
-from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality, canvas
 from mugkit.threads import one_thread
 from mugkit.training.pretrain import SavedRepresentations
 
@@ -72,8 +72,7 @@ def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance:
         chance: of `chance_loss`.
     """
     table = pd.DataFrame(list(history))
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = canvas((9, 4), 1, 2)
     epochs = table["epoch"] + 1
     left.plot(epochs, table["multimodal"], color=MODALITY_COLORS["M"], linewidth=2.5, label="$L_M$, from $x$")
     for m in MODALITIES:
@@ -138,8 +137,7 @@ def show_gap(table: pd.DataFrame) -> pd.DataFrame:
 
 def plot_gap(table: pd.DataFrame) -> Figure:
     """Probe, retrieval and distance of means as bars, one group a modality, with the value of no gap or chance."""
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    panels = figure.subplots(1, 3)
+    figure, panels = canvas((11, 3.6), 1, 3)
     pool = int(table["pool"].iloc[0])
     _bars(panels[0], table, "probe", 50.0, "linear probe tells $x_m$ from $x_m'$ (%)", "no gap: 50 %")
     _bars(panels[1], table, "retrieval", 100 / pool, f"$x_m'$ finds its clip among {pool} (%)", "chance")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 import seaborn
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
@@ -22,6 +24,16 @@ def apply_style() -> None:
     seaborn.set_theme(style="whitegrid", palette="colorblind", context="notebook")
     matplotlib.rcParams.update({"figure.dpi": 100, "font.family": "DejaVu Sans", "legend.fontsize": 9})
     matplotlib.rcParams.update({"axes.titlesize": 11, "axes.labelsize": 10})
+
+
+def canvas(size: tuple[float, float], rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, Any]:
+    """A figure of that many inches, and its panels, which keep clear of each other.
+
+    Args:
+        shared: as `Figure.subplots` takes it, such as `sharey=True`.
+    """
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, **shared)
 
 
 def bars_by_modality(

@@ -15,7 +15,7 @@ from mugkit.evaluation.tables import Row
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.store import read_result
 from mugkit.metrics import HIGHER_IS_BETTER
-from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality, canvas
 from mugkit.training.denoising import decay
 from mugkit.training.label_sources.source import LearnedLabels
 
@@ -106,9 +106,9 @@ def trajectory_figure(clips: list[dict[str, Any]], rho: float) -> Figure:
 
 def quality_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """MAE and correlation with the true labels: copying y, and each learned variant with its spread over seeds."""
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    figure, panels = canvas((11, 3.6), 1, 2)
     names = [MODALITY_NAMES[m] for m in MODALITIES]
-    for axes, measure in zip(figure.subplots(1, 2), ("MAE", "Corr"), strict=True):
+    for axes, measure in zip(panels, ("MAE", "Corr"), strict=True):
         rows = {k: table[table["measure"] == measure].set_index("modality").loc[names] for k, table in tables.items()}
         heights = {"y_m ← y": next(iter(rows.values()))["copy"], **{k: part["mucn"] for k, part in rows.items()}}
         errors = {k: part["mucn_std"].to_numpy() for k, part in rows.items()}
@@ -133,8 +133,7 @@ def curve_numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
 
 def curve_figure(numbers: Mapping[str, Mapping[str, Any]]) -> Figure:
     """Training and validation loss; a dot marks the weights that early stopping kept."""
-    figure = Figure(figsize=(9, 3.4), layout="constrained")
-    panels = figure.subplots(1, 2)
+    figure, panels = canvas((9, 3.4), 1, 2)
     for (name, curves), color in zip(numbers.items(), _LINES, strict=False):
         for axes, part in zip(panels, ("train", "valid"), strict=True):
             axes.plot(curves[part], color=color, label=name)
@@ -152,8 +151,7 @@ def ablation_figure(rows: Sequence[Row], metric: str, reference: str = "MUG") ->
     Args:
         metric: one that is defined for any predictions, such as MAE.
     """
-    figure = Figure(figsize=(8, 0.5 * len(rows) + 1.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas((8, 0.5 * len(rows) + 1.2))
     values = {
         row.system: (float(row.metrics[metric]["mean"] or 0), float(row.metrics[metric]["std"] or 0)) for row in rows
     }

@@ -29,7 +29,7 @@ from mugkit.data.simulate import (
 )
 from mugkit.evaluation.probes import frame_means, ridge_predictions
 from mugkit.metrics import corr
-from mugkit.plots.style import MODALITY_COLORS
+from mugkit.plots.style import MODALITY_COLORS, canvas
 from mugkit.studies.sentences import listed
 
 SIMS, CREMA_D = "CH-SIMS's annotators", "CREMA-D's voters"
@@ -154,8 +154,7 @@ def _told(numbers: Mapping[str, float], name: str, shape: str = ".2f") -> str:
 
 def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> Figure:
     """Left what a probe reads at each expression, below what any reader could; right corr(y, y_m), of people too."""
-    drawn = Figure(figsize=(11.5, 4.2), layout="constrained")
-    left, right = drawn.subplots(1, 2, sharey=True)
+    drawn, (left, right) = canvas((11.5, 4.2), 1, 2, sharey=True)
     for m in FRAME_MODALITIES:
         _reading_lines(left, [record for record in records if record["modality"] == m], m)
     left.set(title="expression: what can be read of a stream", xlabel="setting (noise of expression, labels of ±1)")

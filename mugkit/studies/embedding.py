@@ -27,6 +27,7 @@ from mugkit.evaluation.mmd import discrepancy
 from mugkit.evaluation.statistics import mean_std, t_interval
 from mugkit.experiments.experiment import Run
 from mugkit.models.losses import l2_normalise
+from mugkit.studies.study import grid
 from mugkit.training.label_sources.source import LearnedLabels
 from mugkit.training.pretrain import SavedRepresentations
 
@@ -254,6 +255,5 @@ def labels(dataset: Dataset, learned: Mapping[str, Sequence[LearnedLabels]]) -> 
 
 def show_labels(table: pd.DataFrame) -> pd.DataFrame:
     """`labels` as people read it: readings down; modalities and measures across."""
-    cells = table.assign(value=formats.spreads("MAE", table["mucn"], table["mucn_std"]))
-    wide = cells.pivot(index="reading", columns=["measure", "modality"], values="value")
-    return wide.loc[list(dict.fromkeys(table["reading"]))].rename_axis(index="contrastive learning")
+    cells = table.assign(cell=formats.spreads("MAE", table["mucn"], table["mucn_std"]))
+    return grid(cells, "reading", ["measure", "modality"]).rename_axis(index="contrastive learning")

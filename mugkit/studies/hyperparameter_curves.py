@@ -25,8 +25,8 @@ from mugkit.evaluation.verdicts import word
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.search import finished
-from mugkit.plots.style import ACCENT, MODALITY_COLORS
-from mugkit.studies.study import by_setting, over_seeds
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, canvas
+from mugkit.studies.study import by_setting, grid, over_seeds
 
 # Decades around Table 2's values: β's from MOSEI's 0.0001 to the largest of section 4.10. The default is added.
 GRID: Mapping[str, tuple[float, ...]] = {
@@ -125,7 +125,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
     verdicts = table[table["metric"] == "MAE"].set_index(["field", "value"])["verdict"]
     rows = zip(table["metric"], table["mean"], table["std"], strict=True)
     cells = [formats.spread(*row) if formats.known(row[1]) else "failed" for row in rows]
-    wide = table.assign(cell=cells).pivot(index=["field", "value"], columns="metric", values="cell")[list(METRICS)]
+    wide = grid(table.assign(cell=cells), ["field", "value"], "metric")
     wide["MAE against the default"] = verdicts
     names = [f"{SYMBOLS[field]} = {value:g}" for field, value in wide.index]
     return wide.set_index(pd.Index(names, name="")).rename_axis(columns=None)
@@ -138,8 +138,7 @@ def draw(table: pd.DataFrame, own: Mapping[str, float], paper: Mapping[str, floa
         own: field → the default.
         paper: field → the value of Table 2.
     """
-    figure = Figure(figsize=(9, 5.2), layout="constrained")
-    axes = figure.subplots(2, 2, sharex="col", sharey="row")
+    figure, axes = canvas((9, 5.2), 2, 2, sharex="col", sharey="row")
     for column, (field, letter) in enumerate(zip(GRID, "ab", strict=True)):
         axes[0, column].set_title(f"({letter}) {SYMBOLS[field]}")
         axes[1, column].set_xlabel(f"{SYMBOLS[field]} (logarithmic)")

@@ -32,7 +32,7 @@ from mugkit.evaluation.verdicts import judge, size_of, written
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.experiment import Run
 from mugkit.metrics import corr
-from mugkit.plots.style import MODALITY_COLORS
+from mugkit.plots.style import MODALITY_COLORS, canvas
 from mugkit.studies.study import by_setting
 
 WITHOUT, TRUE = "mug-without-unimodal", "mug-true-labels"
@@ -153,8 +153,8 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """
     table = pd.DataFrame(rows)
     weights, columns = list(dict.fromkeys(table["beta"])), list(dict.fromkeys(table["disagreement"]))
-    figure = Figure(figsize=(8.6, 2.5 * (len(weights) + 1)), layout="constrained")
-    grid = figure.subplots(len(weights) + 1, len(columns), sharex=True, sharey="row", squeeze=False)
+    down = len(weights) + 1
+    figure, grid = canvas((8.6, 2.5 * down), down, len(columns), sharex=True, sharey="row", squeeze=False)
     for column, disagreement in enumerate(columns):
         parts = [rows for _, rows in table[table["disagreement"] == disagreement].groupby("beta", sort=False)]
         for axes, part in zip(grid[:-1, column], parts, strict=True):

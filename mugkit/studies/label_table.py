@@ -24,7 +24,8 @@ from mugkit.evaluation.tables import records
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.metrics import corr, mae
-from mugkit.studies.study import over_seeds
+from mugkit.plots.style import canvas
+from mugkit.studies.study import grid, over_seeds
 
 Labels = Mapping[str, Float[np.ndarray, " clips"]]
 
@@ -99,11 +100,8 @@ def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = (
     if clips == "all":
         chosen = pd.concat([chosen, table[table["clips"] == "test"]])
     cells = zip(chosen["measure"], chosen["mean"], chosen["std"], strict=True)
-    shown = chosen.assign(value=[formats.spread(*cell) for cell in cells])
-    wide = shown.pivot(index="source", columns=["modality", "measure"], values="value")
-    names = [*(MODALITY_NAMES[m] for m in MODALITIES), "multimodal"]
-    order = [(m, k) for m in names for k in MEASURES if (m, k) in wide.columns]
-    return wide.loc[list(dict.fromkeys(chosen["source"])), order].fillna("–").rename_axis("labels from")
+    shown = chosen.assign(cell=[formats.spread(*cell) for cell in cells])
+    return grid(shown, "source", ["modality", "measure"]).fillna("–").rename_axis("labels from")
 
 
 def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -119,8 +117,7 @@ def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
     """Label error across, stage 3's error up, with its spread over seeds; networks that are not MUG's are hollow."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas((6.4, 3.6))
     for number, point in enumerate(points):
         color, own = seaborn.color_palette("colorblind")[number % 10], point["network"] != "MUG's"
         axes.errorbar(

@@ -25,8 +25,9 @@ from mugkit.evaluation.statistics import mean_std
 from mugkit.evaluation.verdicts import word
 from mugkit.experiments import noise
 from mugkit.experiments.experiment import Run
+from mugkit.plots.style import canvas
 from mugkit.studies.label_table import Labels
-from mugkit.studies.study import by_setting
+from mugkit.studies.study import by_setting, grid
 
 SOURCES = ("copy", "ulgm", "mug")
 LEVELS = (0.0, 1.0, 2.0)  # k of `mugkit.experiments.noise`
@@ -78,8 +79,7 @@ def display_bins(table: pd.DataFrame) -> pd.DataFrame:
     """Sources down, bins across with their numbers of clips."""
     cells = formats.spreads("MAE", table["mean"], table["std"])
     heads = [f"{name} ({clips} clips)" for name, clips in zip(table["bin"], table["clips"], strict=True)]
-    shown = table.assign(cell=cells, head=heads).pivot(index="source", columns="head", values="cell")
-    return shown.loc[list(dict.fromkeys(table["source"])), list(dict.fromkeys(heads))].rename_axis(columns=None)
+    return grid(table.assign(cell=cells, head=heads), "source", "head").rename_axis(columns=None)
 
 
 # --- noisier labels of clips
@@ -156,8 +156,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(bins: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     """Label MAE over disagreement and over noise, test MAE over noise; mean ± std over seeds."""
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    figure, (left, middle, right) = canvas((11, 3.8), 1, 3)
     middle.sharey(left)
     chosen = bins[bins["source"].isin(SOURCES)]
     _lines(left, chosen, "bin", "")

@@ -26,7 +26,7 @@ from mugkit.errors import UserError
 from mugkit.evaluation import formats
 from mugkit.evaluation.statistics import bootstrap, holm, t_interval
 from mugkit.evaluation.verdicts import LEVEL
-from mugkit.plots.style import ACCENT, MODALITY_COLORS
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, canvas
 from mugkit.studies.search_record import Record
 
 SEED = 1111  # of folds, forests and the bootstrap
@@ -137,8 +137,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """Validation MAE of every trial over each hyperparameter; the chosen trial stands out."""
     names, columns = fields(table), 4
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(10, 2.1 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    figure, grid = canvas((10, 2.1 * rows), rows, columns, sharey=True, squeeze=False)
     best = table.iloc[int(table["valid"].argmin())]
     for axes, name in zip(grid.flat, names, strict=False):
         axes.plot(table[name], table["valid"], "o", markersize=4, alpha=0.7, color=MODALITY_COLORS["l"])

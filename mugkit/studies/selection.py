@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from mugkit.evaluation.probes import Targets, Vectors
-from mugkit.plots.style import MODALITY_COLORS
+from mugkit.plots.style import MODALITY_COLORS, canvas
 from mugkit.threads import one_thread
 
 Hits = Bool[np.ndarray, "candidates clips"]
@@ -84,8 +84,7 @@ def tuning_gain(valid: Hits, test: Hits, repeats: int = 1000, seed: int = 1111) 
 
 def tuning_figure(numbers: dict[str, Any]) -> Figure:
     """Reported and fresh scores over the number of models tried, for both ways to choose."""
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas((7.5, 4.2))
     for name, (label, color, style) in _LINES.items():
         axes.plot(numbers["counts"], numbers[name], label=label, color=color, linestyle=style, marker="o", markersize=4)
     axes.set_xscale("log", base=2)

@@ -7,7 +7,6 @@ to the labels, and to stage 3, when all that training sees are noisier labels of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,10 @@ from mugkit.experiments import noise
 from mugkit.experiments.experiment import Run
 from mugkit.plots.style import canvas
 from mugkit.studies.label_table import Labels
-from mugkit.studies.study import by_setting, grid
+from mugkit.studies.study import by_setting, grid, over_seeds
 
+Runs = Mapping[tuple[str, float], Sequence[Run]]  # (system, k) → a run a seed
+SeenLabels = Mapping[tuple[str, float], Mapping[str, Rows]]  # … → by modality, a row a seed
 SOURCES = ("copy", "ulgm", "mug")
 LEVELS = (0.0, 1.0, 2.0)  # k of `mugkit.experiments.noise`
 BINS = (-0.01, 0.01, 0.2, 0.4, 0.6, 2.0)  # of the disagreement, as a share of ρ
@@ -85,41 +86,28 @@ def display_bins(table: pd.DataFrame) -> pd.DataFrame:
 # --- noisier labels of clips
 
 
-@dataclass(frozen=True)
-class Study:
-    """Runs on noisy labels.
-
-    Attributes:
-        runs: (system, k) → a run a seed.
-        labels: (system, k) → its labels of the training split: an array a modality, a row a seed.
-    """
-
-    runs: Mapping[tuple[str, float], list[Run]]
-    labels: Mapping[tuple[str, float], dict[str, Rows]]
-
-
 def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSpec, float]]]:
     """Every source at every level of noise, a run a study seed: (system, k) → what `noise.run_all` takes."""
     cells = [(system, k) for system in SOURCES for k in LEVELS]
     return {(s, k): [(spec, k) for spec in repeated(s, dataset, profile, {})] for s, k in cells}
 
 
-def study(dataset: Dataset, profile: str) -> Study:
-    """All of `jobs`; what is stored is reused."""
+def study(dataset: Dataset, profile: str) -> tuple[Runs, SeenLabels]:
+    """All of `jobs`, and the labels of the training split that they used; what is stored is reused."""
     wanted = jobs(dataset.name, profile)
     runs = by_setting(noise.run_all, wanted)
     works = {cell: [noise.work(*job) for job in group] for cell, group in wanted.items()}
-    return Study(runs, {cell: comparison.training_labels(group) for cell, group in works.items()})
+    return runs, {cell: comparison.training_labels(group) for cell, group in works.items()}
 
 
-def robustness(dataset: Dataset, found: Study) -> pd.DataFrame:
+def robustness(dataset: Dataset, runs: Runs, labels: SeenLabels) -> pd.DataFrame:
     """One row a source and level: label MAE (mean over modalities) and test MAE, over seeds, with two verdicts.
 
     Columns: source, k, labels_mean, labels_std, test_mean, test_std, n; against_copy_difference with its
     intervals and against_copy_verdict (are labels closer to the truth than copies of the same noisy labels?); the same
     for test_change (is stage 3 worse than with k = 0?). Each question's rows are judged together.
     """
-    rows = [_row(dataset, found, system, k) for system in SOURCES for k in LEVELS]
+    rows = [_row(dataset, runs, labels, system, k) for system in SOURCES for k in LEVELS]
     for column, words in WORDS.items():
         differences = [row.pop(column) for row in rows]
         together = sum(map(bool, differences))
@@ -129,14 +117,15 @@ def robustness(dataset: Dataset, found: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _row(dataset: Dataset, found: Study, system: str, k: float) -> dict[str, Any]:
-    runs, errors = found.runs[system, k], _errors(dataset, found.labels[system, k])
-    labels, tests = mean_std(list(errors.mean(1))), mean_std([run.metrics["MAE"] for run in runs])
-    row = {"source": system, "k": k, "labels_mean": labels.mean, "labels_std": labels.std}
-    row |= {"test_mean": tests.mean, "test_std": tests.std, "n": tests.n}
-    copied, zero = _errors(dataset, found.labels["copy", k]), np.zeros(errors.shape[1])
+def _row(dataset: Dataset, runs: Runs, labels: SeenLabels, system: str, k: float) -> dict[str, Any]:
+    done, errors = runs[system, k], _errors(dataset, labels[system, k])
+    mean, std, n = mean_std(list(errors.mean(1)))
+    tests = over_seeds(done)
+    row = {"source": system, "k": k, "labels_mean": mean, "labels_std": std}
+    row |= {"test_mean": tests["mean"], "test_std": tests["std"], "n": n}
+    copied, zero = _errors(dataset, labels["copy", k]), np.zeros(errors.shape[1])
     row["against_copy"] = comparison.compare(LABELS["MAE"], errors, copied, zero) if system != "copy" else {}
-    row["test_change"] = comparison.of_runs(runs, found.runs[system, 0.0], dataset) if k else {}
+    row["test_change"] = comparison.of_runs(done, runs[system, 0.0], dataset) if k else {}
     return row
 
 

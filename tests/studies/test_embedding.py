@@ -12,9 +12,8 @@ import torch
 from made_study import finished
 from torch import Tensor
 
-from mugkit import config, files
+from mugkit import config
 from mugkit.config import RunSpec
-from mugkit.data import store
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.experiments import experiment
@@ -118,13 +117,11 @@ def test_show_and_notes_have_the_tables_numbers(table: pd.DataFrame) -> None:
 
 
 @pytest.fixture
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((8, 40, 8))
+def dataset(prepared: Callable[..., Dataset]) -> Dataset:
+    return prepared((8, 40, 8))
 
 
 def test_readings_differ_in_what_equation_11_trains_and_in_nothing_else(dataset: Dataset) -> None:
-    experiment._dataset.cache_clear()
-    store.save(dataset, files.data_home() / dataset.name)
     specs = embedding.specifications(dataset.name, "smoke")
     assert {len(some) for some in specs.values()} == {len(config.profile("smoke").study_seeds)}
     assert all(spec.seed == spec.label_seed for some in specs.values() for spec in some)

@@ -10,12 +10,9 @@ import pandas as pd
 import pytest
 from made_study import finished
 
-from mugkit import files
 from mugkit.config import RunSpec, profile
-from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.evaluation import published
-from mugkit.experiments import experiment
 from mugkit.experiments.experiment import Run
 from mugkit.studies import hyperparameter_curves as curves
 
@@ -29,13 +26,10 @@ def test_grid_holds_table_2_s_values_and_section_4_10_s_range() -> None:
 
 
 @pytest.fixture
-def dataset(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
+def dataset(prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Prepared data of a family for which a search has chosen another β than Table 2's, outside of the grid."""
-    experiment._dataset.cache_clear()
-    made = made_up((4, 4, 60), name=NAME)
-    store.save(made, files.data_home() / NAME)
     monkeypatch.setattr("mugkit.experiments.registry.chosen", lambda *_: {"beta": CHOSEN})
-    return made
+    return prepared((4, 4, 60))
 
 
 @pytest.mark.usefixtures("dataset")

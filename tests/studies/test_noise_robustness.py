@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_study import finished
-from small import bag_of_words
 
-from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data import store, text
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.experiments import experiment, noise
+from mugkit.experiments import noise
 from mugkit.studies import noise_robustness as robustness
 from mugkit.studies.noise_robustness import LEVELS, SOURCES, Runs, SeenLabels
 
@@ -86,15 +83,11 @@ def test_robustness_is_drawn(made: tuple[Dataset, Runs, SeenLabels]) -> None:
 
 
 def test_study_runs_every_source_at_every_level(
-    made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+    prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiment._dataset.cache_clear()
-    dataset = made_up((24, 8, 8))
-    store.save(dataset, files.data_home() / dataset.name)
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
+    dataset = prepared((24, 8, 8))
     monkeypatch.setattr(noise, "rater_spread", lambda split: np.full(len(split), 0.5))
-    runs, labels = robustness.study(store.load(dataset.name), "smoke")
+    runs, labels = robustness.study(dataset, "smoke")
     assert runs.keys() == labels.keys() == {(s, k) for s in SOURCES for k in LEVELS}
     copies = {k: labels["copy", k]["l"] for k in LEVELS}
     np.testing.assert_allclose(copies[0.0], np.stack([dataset.train.labels] * 2))

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small import bag_of_words
 
 from mugkit import files
-from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation.comparison import predictions
-from mugkit.experiments import experiment, search
+from mugkit.experiments import search
 from mugkit.studies import search_record
 from mugkit.studies.search_record import Record
 from mugkit.studies.selection import sign_hits
@@ -27,14 +25,10 @@ NAME = "made-up"
 
 
 @pytest.fixture(autouse=True)
-def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset], tmp_path: Path) -> Dataset:
+def dataset(monkeypatch: pytest.MonkeyPatch, prepared: Callable[..., Dataset], tmp_path: Path) -> Dataset:
     """A prepared data set, and a repository that is a folder of the test's own."""
-    experiment._dataset.cache_clear()
-    store.save(made_up((24, 9, 13)), files.data_home() / NAME)
-    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
     monkeypatch.setattr(files, "repository", lambda: tmp_path / "repository")
-    return store.load(NAME)
+    return prepared((24, 9, 13))
 
 
 @pytest.fixture

@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from made_study import difference
-from small import bag_of_words
 
-from mugkit import files
 from mugkit.config import RunSpec, hyperparameters, open_choices, override, profile
-from mugkit.data import store, text
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation import comparison
 from mugkit.evaluation.settings import flat
@@ -23,13 +20,8 @@ NAME = "made-up"
 
 
 @pytest.fixture
-def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Dataset:
-    experiment._dataset.cache_clear()
-    made = made_up((24, 8, 8), name=NAME)
-    store.save(made, files.data_home() / NAME)
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
-    return made
+def dataset(prepared: Callable[..., Dataset]) -> Dataset:
+    return prepared((24, 8, 8))
 
 
 @pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
@@ -119,12 +111,8 @@ def test_ledger_measures_what_runs_left(dataset: Dataset) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_ledger_without_true_labels_has_no_label_columns_filled(
-    dataset: Dataset, made_up: Callable[..., Dataset]
-) -> None:
-    without = made_up((24, 8, 8), true_labels=False, name="no-truth")
-    store.save(without, files.data_home() / "no-truth")
-    table = sensitivity.ledger(without, "smoke")
+def test_ledger_without_true_labels_has_no_label_columns_filled(prepared: Callable[..., Dataset]) -> None:
+    table = sensitivity.ledger(prepared((24, 8, 8), true_labels=False, name="no-truth"), "smoke")
     assert table["label_l_difference"].isna().all()
     assert table["test_difference"].notna().sum() == 2
     assert sensitivity.display(table)["Δ label MAE l, a, v"].tolist() == ["–"] * 3

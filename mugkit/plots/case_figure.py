@@ -19,22 +19,21 @@ from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES
 from mugkit.plots.style import MODALITY_COLORS
 
 
-def pools(table: pd.DataFrame, rho: float, share: float = 0.1) -> dict[str, list[int]]:
+def pools(table: pd.DataFrame, rho: float) -> dict[str, list[int]]:
     """Positions of the clips from which cases are drawn.
 
     'agree' is the tenth of clips with the smallest disagreement, of those whose label is clear (|y| ≥ ρ/3); 'disagree'
     is the tenth of all clips with the largest. Disagreement: see `Utterances.table`.
 
     Args:
-        table: of `Utterances`.
-        share: another share than a tenth; at least one clip is in each pool that has candidates.
+        table: of `Utterances`; at least one of its clips is in each pool that has candidates.
     """
     clear = table[table["y"].abs() >= rho / 3 - 1e-6]
     ranked = {
         "agree": clear.sort_values("disagreement", kind="stable"),
         "disagree": table.sort_values("disagreement", ascending=False, kind="stable"),
     }
-    return {name: rows.index[: max(1, round(share * len(rows)))].tolist() for name, rows in ranked.items()}
+    return {name: rows.index[: max(1, round(len(rows) / 10))].tolist() for name, rows in ranked.items()}
 
 
 def draw_lots(pools: Mapping[str, Sequence[int]], count: int = 2, seed: int = 1111) -> dict[str, list[int]]:

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mugkit.data.agreement import agreement
-from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames, SplitName
+from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames
 from mugkit.errors import UserError
 from mugkit.evaluation.probes import frame_means
 from mugkit.plots.style import MODALITY_COLORS
@@ -42,7 +42,8 @@ def label_gaps(labels: pd.DataFrame, scale: float) -> dict[str, Any]:
     """
     statistics = agreement(labels, scale)
     edges = np.linspace(-1.1, 1.1, CELLS + 1) * scale
-    numbers: dict[str, Any] = {"clips": len(labels), "scale": scale, "centres": _plain((edges[1:] + edges[:-1]) / 2)}
+    centres = [_round(centre) for centre in (edges[1:] + edges[:-1]) / 2]
+    numbers: dict[str, Any] = {"clips": len(labels), "scale": scale, "centres": centres}
     for m in MODALITIES:
         joint, *_ = np.histogram2d(labels[f"y_{m}"], labels["y"], bins=(edges, edges))
         shares = {name: float(statistics[f"{name}(y_{m})"]) for name in ("equal", "opposite", "neutral", "gap")}
@@ -80,16 +81,15 @@ def _shade_opposite(axes: Axes, limit: float) -> None:
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
 
 
-def contradictions(labels: pd.DataFrame, count: int, most_words: int = 12) -> pd.DataFrame:
-    """Short sentences whose own label says the opposite of their clip's label, widest gap first.
+def contradictions(labels: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Sentences of twelve words at most whose own label says the opposite of their clip's label, widest gap first.
 
     Args:
         labels: columns id, text, y, y_l; others are kept.
         count: how many rows at most.
-        most_words: longer sentences are left out.
     """
     opposite = labels[labels["y"] * labels["y_l"] < 0]
-    short = opposite[[len(text.split()) <= most_words for text in opposite["text"]]]
+    short = opposite[[len(text.split()) <= 12 for text in opposite["text"]]]
     # Rounded, so that float noise does not decide the order of equal gaps; the id does.
     gap = (short["y"] - short["y_l"]).abs().round(3)
     ranked = short.assign(gap=gap).sort_values(["gap", "id"], ascending=[False, True])
@@ -99,15 +99,14 @@ def contradictions(labels: pd.DataFrame, count: int, most_words: int = 12) -> pd
 # --- frames over time -----------------------------------------------------------------------------
 
 
-def streams(dataset: Dataset, clips: list[int], split_name: SplitName = "test") -> dict[str, Any]:
-    """Frames of some clips, each dim standardised over the frames of the training split.
+def streams(dataset: Dataset, clips: list[int]) -> dict[str, Any]:
+    """Frames of some test clips, each dim standardised over the frames of the training split.
 
     Dims are ordered by the correlation of their mean over a training clip with the label (y_m where it is known,
     else y): dims that rise with the label come first, dims that fall with it last, the rest between them.
 
     Args:
-        clips: positions in the split.
-        split_name: the split they are taken from.
+        clips: positions in the test split.
 
     Returns:
         A list `clips` of {id, text, y, and for each of a and v: `label` (y_m) and `frames` (dim × length)}, and
@@ -116,10 +115,9 @@ def streams(dataset: Dataset, clips: list[int], split_name: SplitName = "test") 
     Raises:
         UserError: a position outside the split.
     """
-    split, train = dataset.splits[split_name], dataset.train
+    split, train = dataset.test, dataset.train
     if wrong := [clip for clip in clips if not 0 <= clip < len(split)]:
-        fix = f"{split_name} has positions 0 to {len(split) - 1}"
-        raise UserError(f"no clip {wrong[0]}", field="clips", fix=fix)
+        raise UserError(f"no clip {wrong[0]}", field="clips", fix=f"test has positions 0 to {len(split) - 1}")
     dims = {m: _by_signal(train.sequences[m], train.true_labels.get(m, train.labels)) for m in FRAME_MODALITIES}
     shown = [{"id": split.ids[clip], "text": split.text[clip], "y": _round(split.labels[clip])} for clip in clips]
     for m, order in dims.items():
@@ -162,10 +160,6 @@ def streams_figure(numbers: dict[str, Any]) -> Figure:
             axes.set(xlabel="frame", ylabel="dim: falls … rises with the label")
     figure.colorbar(image, ax=panels, label="standardised value", shrink=0.6)
     return figure
-
-
-def _plain(values: np.ndarray) -> list[float]:
-    return [_round(value) for value in values]
 
 
 def _round(value: float) -> float:

@@ -7,6 +7,7 @@ figure, numbers = draw_stage(1, parts)
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,6 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from mugkit.data.schema import MODALITIES
-from mugkit.errors import unknown_name
 from mugkit.plots.architecture import Layer, Parts, layers, side_by_side
 from mugkit.plots.drawing import Arrow, Box, BoxKind, Diagram, Point, draw
 
@@ -26,21 +26,24 @@ _LEGEND: Mapping[BoxKind, str] = {
 
 def draw_structures(parts: Parts) -> tuple[Figure, dict[str, Any]]:
     """Fig. 3: structures of unimodal predictor, multimodal predictor, fusion network and MUCN, and their JSON."""
-    diagram = structures(parts)
-    return draw(diagram), diagram.numbers()
+    return _drawn(structures(parts))
 
 
 def draw_stage(number: int, parts: Parts) -> tuple[Figure, dict[str, Any]]:
-    """One stage of Fig. 2 with the modules' own dims, and its JSON.
+    """Stage 1, 2 or 3 of Fig. 2 with the modules' own dims, and its JSON."""
+    return _drawn({1: stage_1, 2: stage_2, 3: stage_3}[number](parts))
 
-    Raises:
-        UserError: there is no stage of that number.
-    """
-    known = {1: stage_1, 2: stage_2, 3: stage_3}
-    if number not in known:
-        raise unknown_name("stage", str(number), map(str, known))
-    diagram = known[number](parts)
+
+def draw_method(parts: Parts) -> tuple[Figure, dict[str, Any]]:
+    """Fig. 2, the whole method in one picture, and its JSON."""
+    return _drawn(method(parts))
+
+
+def _drawn(diagram: Diagram) -> tuple[Figure, dict[str, Any]]:
     return draw(diagram), diagram.numbers()
+
+
+# --- Fig. 3 -----------------------------------------------------------------------------------------
 
 
 def structures(parts: Parts) -> Diagram:
@@ -77,12 +80,15 @@ def _each(modules: Any) -> list[Layer]:
     return side_by_side([layers(modules[m]) for m in MODALITIES])
 
 
+# --- Fig. 2, stage by stage -------------------------------------------------------------------------
+
+
 def _network(at: Point, title: str, module: nn.Module | list[Layer], width: float = 1.75) -> Box:
     stack = layers(module) if isinstance(module, nn.Module) else module
     return Box(at, title, tuple(layer.text for layer in stack), width=width)
 
 
-def legend_of(boxes: Mapping[str, Box]) -> dict[BoxKind, str]:
+def _legend_of(boxes: Mapping[str, Box]) -> dict[BoxKind, str]:
     """The meaning of those colours that occur."""
     used = {box.kind for box in boxes.values()}
     return {kind: meaning for kind, meaning in _LEGEND.items() if kind in used}
@@ -136,7 +142,7 @@ def stage_1(parts: Parts) -> Diagram:
         arrows.append(Arrow("x", "CPM", "$\\mathcal{L}^c_m$: stopped  ✕", "stopped", bend=1.05))
     title = "Stage 1, for each $m$ in l, a, v: $\\mathcal{L} = \\mathcal{L}_M + \\sum_m"
     title += " (\\eta\\,\\mathcal{L}_{m'} + \\gamma\\,\\mathcal{L}^c_m)$ (Eq. 12)"
-    return Diagram(title, boxes, arrows, legend_of(boxes))
+    return Diagram(title, boxes, arrows, _legend_of(boxes))
 
 
 def stage_2(parts: Parts) -> Diagram:
@@ -172,7 +178,7 @@ def stage_2(parts: Parts) -> Diagram:
         Arrow("gate", "keep", "yes", "update"), Arrow("gate", "mend", "no", "update"),
     ]  # fmt: skip
     title = "Stage 2, for each $m$ in l, a, v: a bi-level step of MUCN$_m$"
-    return Diagram(title, boxes, arrows, legend_of(boxes))
+    return Diagram(title, boxes, arrows, _legend_of(boxes))
 
 
 def stage_3(parts: Parts) -> Diagram:
@@ -185,4 +191,65 @@ def stage_3(parts: Parts) -> Diagram:
     }
     arrows += [Arrow("x_m", "P^m"), Arrow("P^m", "L_m", "$\\hat{y}_m$ (Eq. 24)"), Arrow("y_mc", "L_m")]
     title = "Stage 3, from scratch: $\\mathcal{L} = \\mathcal{L}_M + \\sum_m \\beta\\,\\mathcal{L}_m$ (Eq. 27)"
-    return Diagram(title, boxes, arrows, legend_of(boxes))
+    return Diagram(title, boxes, arrows, _legend_of(boxes))
+
+
+# --- Fig. 2, whole ----------------------------------------------------------------------------------
+
+_WIDTH = 12.7  # of a stage's panel, in inches
+_TITLE = 0.55  # room for a stage's title above its boxes
+_GAP = 1.0  # between panels: what one stage hands to the next
+
+# What is saved between two stages, from the upper panel to the lower one.
+_HANDED_ON = (
+    ("saved once", "$x_m$, $x_m'$, $\\hat{y}_m'$, $y$ of every training clip"),
+    ("learned labels", "$y_{mc}$ of every training clip"),
+)
+
+
+def method(parts: Parts) -> Diagram:
+    """The three stages below each other, each in a panel, with what is saved between them.
+
+    Boxes and arrows are those of the single stages; their names carry the stage's number: `1/x_m`.
+    """
+    boxes: dict[str, Box] = {}
+    arrows: list[Arrow] = []
+    bottom = 0.1
+    stages = [stage_1(parts), stage_2(parts), stage_3(parts)]
+    for number, diagram in reversed(list(enumerate(stages, 1))):
+        placed, bottom = _panel(str(number), diagram, bottom)
+        boxes = placed | boxes
+        arrows += [replace(a, start=f"{number}/{a.start}", end=f"{number}/{a.end}") for a in diagram.arrows]
+        bottom += _GAP
+    given, handing = _handed_on(boxes)
+    boxes |= given
+    return Diagram("MUG in three stages", boxes, [*arrows, *handing], _legend_of(boxes))
+
+
+def _panel(number: str, diagram: Diagram, bottom: float) -> tuple[dict[str, Box], float]:
+    """A stage's boxes in a panel that starts at this height, and where the panel ends."""
+    low = min(box.at[1] - box.tall / 2 for box in diagram.boxes.values())
+    high = max(box.at[1] + box.tall / 2 for box in diagram.boxes.values())
+    top = bottom + high - low + 0.3 + _TITLE
+    middle = _WIDTH / 2 + 0.1
+    placed = {
+        f"stage {number}": Box((middle, (top + bottom) / 2), "", (), "panel", _WIDTH, top - bottom),
+        f"title {number}": Box((middle, top - _TITLE / 2 - 0.05), diagram.title, kind="heading", width=_WIDTH),
+    }
+    lift = bottom + 0.15 - low
+    shifted = {f"{number}/{n}": replace(b, at=(b.at[0] + 0.1, b.at[1] + lift)) for n, b in diagram.boxes.items()}
+    return placed | shifted, top
+
+
+def _handed_on(boxes: dict[str, Box]) -> tuple[dict[str, Box], list[Arrow]]:
+    """A box for what each stage saves for the next, midway between their panels, and the arrows through it."""
+    given: dict[str, Box] = {}
+    arrows: list[Arrow] = []
+    for number, (title, content) in enumerate(_HANDED_ON, 1):
+        above, below = boxes[f"stage {number}"], boxes[f"stage {number + 1}"]
+        height = (above.at[1] - above.tall / 2 + below.at[1] + below.tall / 2) / 2
+        kind = boxes["1/x_m"].kind if number == 1 else boxes["2/y_mc"].kind
+        name = f"from {number} to {number + 1}"
+        given[name] = Box((above.at[0], height), title, (content,), kind, width=3.4)
+        arrows += [Arrow(f"stage {number}", name), Arrow(name, f"stage {number + 1}")]
+    return given, arrows

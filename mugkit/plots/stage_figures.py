@@ -17,7 +17,7 @@ from mugkit.data.schema import MODALITIES, MODALITY_NAMES
 from mugkit.evaluation import gap
 from mugkit.models.losses import l2_normalise
 from mugkit.models.mug import MUCN
-from mugkit.plots.style import ACCENT, MODALITY_COLORS
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality, canvas
 from mugkit.threads import one_thread
 from mugkit.training.pretrain import SavedRepresentations
 
@@ -37,14 +37,13 @@ def corrected(noisy: Float[Tensor, "labels"], correction: float, rho: float, res
 def mucn_curves(rho: float, corrections: Sequence[float] = (-1.0, 0.0, 1.0), points: int = 61) -> pd.DataFrame:
     """Eq. 28 over all labels: columns residual, correction, noisy, corrected."""
     noisy = torch.linspace(-rho, rho, points)
-    curves = [
-        pd.DataFrame({"residual": residual, "correction": y, "noisy": noisy.numpy()}).assign(
-            corrected=corrected(noisy, y, rho, residual).numpy()
-        )
-        for residual in ("paper", "scaled")
-        for y in corrections
+    places: list[dict[str, Any]] = [
+        {"residual": residual, "correction": y} for residual in ("paper", "scaled") for y in corrections
     ]
-    return pd.concat(curves, ignore_index=True)
+    curves = [
+        {**place, "noisy": noisy.numpy(), "corrected": corrected(noisy, rho=rho, **place).numpy()} for place in places
+    ]
+    return pd.concat(map(pd.DataFrame, curves), ignore_index=True)
 
 
 def plot_mucn(curves: pd.DataFrame) -> Figure:
@@ -70,11 +69,10 @@ def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance:
     Args:
         history: one row an epoch, as stage 1 stores it.
         constant: L1 of the best constant prediction; a predictor at this height has learned nothing.
-        chance: L^c of a projection that picks at random, log n.
+        chance: of `chance_loss`.
     """
     table = pd.DataFrame(list(history))
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = canvas((9, 4), 1, 2)
     epochs = table["epoch"] + 1
     left.plot(epochs, table["multimodal"], color=MODALITY_COLORS["M"], linewidth=2.5, label="$L_M$, from $x$")
     for m in MODALITIES:
@@ -82,7 +80,7 @@ def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance:
         left.plot(epochs, table[f"projected_{m}"], **style, label=f"$L_{{m'}}$, {MODALITY_NAMES[m]}")
         right.plot(epochs, table[f"contrastive_{m}"], **style, label=MODALITY_NAMES[m])
     left.axhline(constant, color=ACCENT, linestyle="--", label="best constant")
-    right.axhline(chance, color=ACCENT, linestyle="--", label="chance: log n")
+    right.axhline(chance, color=ACCENT, linestyle="--", label="chance: mean of log n")
     left.set(title="predictive losses (Eqs. 6, 9)", xlabel="epoch", ylabel="mean absolute error (label units)")
     right.set(title="contrastive losses $L^c_m$ (Eq. 11)", xlabel="epoch", ylabel="cross-entropy (nats)")
     for axes in (left, right):
@@ -94,6 +92,11 @@ def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance:
 def constant_loss(labels: np.ndarray) -> float:
     """L1 of the best prediction that ignores its input: the mean distance to the median label."""
     return float(np.abs(labels - np.median(labels)).mean())
+
+
+def chance_loss(clips: int, batch_size: int) -> float:
+    """L^c (Eq. 11) of a projection that picks at random: log n of a batch of n clips, mean over an epoch's batches."""
+    return float(np.log([len(batch) for batch in torch.arange(clips).split(batch_size)]).mean())
 
 
 def gap_table(saved: Saved) -> pd.DataFrame:
@@ -134,8 +137,7 @@ def show_gap(table: pd.DataFrame) -> pd.DataFrame:
 
 def plot_gap(table: pd.DataFrame) -> Figure:
     """Probe, retrieval and distance of means as bars, one group a modality, with the value of no gap or chance."""
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    panels = figure.subplots(1, 3)
+    figure, panels = canvas((11, 3.6), 1, 3)
     pool = int(table["pool"].iloc[0])
     _bars(panels[0], table, "probe", 50.0, "linear probe tells $x_m$ from $x_m'$ (%)", "no gap: 50 %")
     _bars(panels[1], table, "retrieval", 100 / pool, f"$x_m'$ finds its clip among {pool} (%)", "chance")
@@ -150,18 +152,15 @@ _NETWORK_COLORS = ("#BBBBBB", "#56B4E9", "#0072B2", ACCENT)
 
 
 def _bars(axes: Axes, table: pd.DataFrame, column: str, reference: float, label: str, meaning: str) -> None:
-    networks = list(dict.fromkeys(table["network"]))
-    for i, (name, color) in enumerate(zip(networks, _NETWORK_COLORS, strict=False)):
-        rows = table[table["network"] == name].set_index("modality").loc[list(MODALITIES)]
-        at = np.arange(len(MODALITIES)) + (i - (len(networks) - 1) / 2) * 0.8 / len(networks)
-        error = None
-        if column == "probe":
-            error = np.abs(rows[["probe_low", "probe_high"]].to_numpy().T - rows["probe"].to_numpy())
-        axes.bar(at, rows[column], width=0.8 / len(networks), color=color, label=name, yerr=error, capsize=2)
+    networks = {str(name): rows for name, rows in table.groupby("network", sort=False)}
+    heights = {name: rows[column].to_numpy() for name, rows in networks.items()}
+    with_ends = networks if column == "probe" else {}
+    ends = {name: rows[["probe_low", "probe_high"]].to_numpy().T for name, rows in with_ends.items()}
+    bars_by_modality(axes, heights, _NETWORK_COLORS, {name: np.abs(ends[name] - heights[name]) for name in ends})
     axes.axhline(reference, color="#444444", linestyle="--", linewidth=1)
     white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}
     axes.annotate(meaning, (2.45, reference), (0, 4), textcoords="offset points", ha="right", fontsize=8, bbox=white)
-    axes.set(ylabel=label, xticks=range(len(MODALITIES)), xticklabels=[MODALITY_NAMES[m] for m in MODALITIES])
+    axes.set_ylabel(label)
 
 
 def embed(saved: Saved, clips: int = 100, seed: int = 0, modalities: Sequence[str] = MODALITIES) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from mugkit.errors import UserError
 from mugkit.experiments import experiment, noise, scheduler, search
 from mugkit.experiments.registry import SYSTEMS, seeds_of
 from mugkit.studies import beside, hyperparameter_curves, label_payoff, noise_robustness, search_record, sensitivity
-from mugkit.studies.readings import specifications as readings_of_eq11
+from mugkit.studies.embedding import specifications as readings_of_eq11
 
 # Notebooks measure these systems' labels over the label seeds.
 MEASURED = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int64
@@ -79,9 +80,9 @@ def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[s
     """Seconds of every step of every system; in each round all systems make one step, one after the other."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(WARM_UP + rounds):
-        for name, one in steps.items():
+        for name, make_step in steps.items():
             started = time.perf_counter()
-            one(number)
+            make_step(number)
             if number >= WARM_UP:
                 seconds[name].append(time.perf_counter() - started)
     return seconds
@@ -92,12 +93,15 @@ def step_times(works: Mapping[str, Experiment], rounds: int = 40) -> pd.DataFram
     first = next(iter(works))
     with cpu_threads(profile(works[first].spec.profile).threads):
         seconds = alternate({name: stepper(work) for name, work in works.items()}, rounds)
-    rows = []
-    for name, values in seconds.items():
-        ratios = [ours / other for ours, other in zip(values, seconds[first], strict=True)]
-        low, median, high = statistics.quantiles(ratios, n=4)
-        rows.append({"system": name, "ratio": median, "lower_quartile": low, "upper_quartile": high})
-    return pd.DataFrame(rows)
+    ratios = {name: np.divide(values, seconds[first]).tolist() for name, values in seconds.items()}
+    rows = {name: statistics.quantiles(values, n=4) for name, values in ratios.items()}
+    return _table(rows, "system", "ratio")
+
+
+def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataFrame:
+    """A row a name: the median, and the quartiles below and above it."""
+    table = pd.DataFrame.from_dict(quartiles, orient="index", columns=["lower_quartile", value, "upper_quartile"])
+    return table.rename_axis(name).reset_index()[[name, value, "lower_quartile", "upper_quartile"]]
 
 
 def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.DataFrame:
@@ -113,15 +117,13 @@ def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.
     folders = {
         "1 pretrain": [work.representations() for work in labelled],
         "2 meta-learn": [work.learned_labels() for work in labelled],
-        "3 joint": list(trained),
+        "3 joint": trained,
     }
     seconds = {
         name: [float(files.read_json(folder / "done.json")["seconds"]) for folder in several]
         for name, several in folders.items()
     }
     total = sum(map(statistics.median, seconds.values()))
-    rows = []
-    for name, values in seconds.items():
-        low, median, high = (value / total for value in statistics.quantiles(values, n=4, method="inclusive"))
-        rows.append({"stage": name, "share": median, "lower_quartile": low, "upper_quartile": high})
-    return pd.DataFrame(rows)
+    quartiles = {name: statistics.quantiles(values, n=4, method="inclusive") for name, values in seconds.items()}
+    shares = {name: [value / total for value in values] for name, values in quartiles.items()}
+    return _table(shares, "stage", "share")

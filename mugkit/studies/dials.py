@@ -29,7 +29,7 @@ from mugkit.data.simulate import (
 )
 from mugkit.evaluation.probes import frame_means, ridge_predictions
 from mugkit.metrics import corr
-from mugkit.plots.style import MODALITY_COLORS
+from mugkit.plots.style import MODALITY_COLORS, canvas
 from mugkit.studies.sentences import listed
 
 SIMS, CREMA_D = "CH-SIMS's annotators", "CREMA-D's voters"
@@ -87,8 +87,8 @@ def _probed(dataset: Dataset, modality: str) -> dict[str, float]:
     inputs = {name: frame_means(split.sequences[modality]) for name, split in dataset.splits.items()}
     true = {name: split.true_labels[modality] for name, split in dataset.splits.items()}
     predicted = ridge_predictions(inputs, true)
-    against = {"probe": true["test"], "with y": dataset.test.labels}
-    return {name: round(float(corr(predicted, labels)), 4) for name, labels in against.items()}
+    with_m, with_y = (round(float(corr(predicted, labels)), 4) for labels in (true["test"], dataset.test.labels))
+    return {"probe": with_m, "with y": with_y}
 
 
 def reading_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -125,18 +125,18 @@ def one_rater(sentences: pd.DataFrame) -> float:
 # --- disagreement: how far labels lie apart ---------------------------------------------------------
 
 
-def apart(sentences: pd.DataFrame, seed: int = SEED, sizes: Sequence[int] = SIZES) -> dict[str, dict[str, float]]:
+def apart(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> dict[str, dict[str, float]]:
     """Statistics of `agreement` with the number of `clips`: at each setting of disagreement, then of people.
 
     Of CREMA-D's voters only correlations of voice and face with the whole clip are known.
     """
     clips = pd.concat(reviews.choose(sentences, sizes).values())
-    language, draws = reviews.language_labels(clips["rating"]), LabelDraws.of(clips["clip"].tolist(), seed)
+    language, draws = reviews.language_labels(clips["rating"]), LabelDraws.of(clips["clip"].tolist(), SEED)
     found: dict[str, dict[str, float]] = {}
     for setting in list(DISAGREEMENT)[::-1]:
         labels = joint_labels(language, draws, LabelStructure.of(setting))
         statistics = agreement(labels, scale=1.0).round(4)
-        found[setting] = {"clips": len(clips), **dict(zip(map(str, statistics.index), statistics, strict=True))}
+        found[setting] = {"clips": len(clips), **{str(name): value for name, value in statistics.items()}}
     people = sims_agreement()
     found[SIMS] = {"clips": people["clips"], **people["statistics"]}
     return found | {CREMA_D: dict(CREMA_D_AGREEMENT)}
@@ -164,18 +164,15 @@ def _told(numbers: Mapping[str, float], name: str, shape: str = ".2f") -> str:
 
 def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> Figure:
     """Left what a probe reads at each expression, below what any reader could; right corr(y, y_m), of people too."""
-    drawn = Figure(figsize=(11.5, 4.2), layout="constrained")
-    left, right = drawn.subplots(1, 2, sharey=True)
+    drawn, (left, right) = canvas((11.5, 4.2), 1, 2, sharey=True)
     for m in FRAME_MODALITIES:
         _reading_lines(left, [record for record in records if record["modality"] == m], m)
     left.set(title="expression: what can be read of a stream", xlabel="setting (noise of expression, labels of ±1)")
     left.set(ylabel="correlation", ylim=(0, 1))
     for m in MODALITIES:
         known = {name: numbers[pair] for name, numbers in found.items() if (pair := f"corr(y, y_{m})") in numbers}
-        style = {"color": MODALITY_COLORS[m], "marker": MARKERS[m], "s": 70}
-        right.scatter(
-            [list(found).index(name) for name in known], list(known.values()), label=MODALITY_NAMES[m], **style
-        )
+        look: dict[str, Any] = {"color": MODALITY_COLORS[m], "marker": MARKERS[m], "s": 70, "label": MODALITY_NAMES[m]}
+        right.scatter([list(found).index(name) for name in known], list(known.values()), **look)
     right.set(title="disagreement: $y_m$ against the clip's label $y$", xlim=(-0.5, len(found) - 0.5))
     right.set_xticks(range(len(found)), [name.replace(" ", "\n") for name in found])
     right.legend(title="corr(y, $y_m$)", loc="lower left")
@@ -199,13 +196,9 @@ def sentence(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[s
         pair = [record for record in records if record["expression"] == setting]
         streams = [f"r {r['probe']:.2f} of {r['ceiling']:.2f} ({MODALITY_NAMES[r['modality']]})" for r in pair]
         parts.append(f"{listed(streams)} at {setting}")
-    labels = [
-        f"{listed([_told(numbers, f'corr(y, y_{m})') for m in MODALITIES])} at {name}"
-        for name, numbers in found.items()
-        if name in DISAGREEMENT
-    ]
-    people = listed([_told(found[SIMS], f"corr(y, y_{m})") for m in MODALITIES])
+    lie = {name: listed(_told(numbers, f"corr(y, y_{m})") for m in MODALITIES) for name, numbers in found.items()}
+    labels = [f"{lie[name]} at {name}" for name in found if name in DISAGREEMENT]
     return (
         f"On {reviews.CAPTION}), a probe reads, of what any reader of the stream could: {'; '.join(parts)}. "
-        f"corr(y, y_m) for language, voice and face is {'; '.join(labels)}; of {SIMS} it is {people}."
+        f"corr(y, y_m) for language, voice and face is {'; '.join(labels)}; of {SIMS} it is {lie[SIMS]}."
     )

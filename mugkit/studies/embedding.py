@@ -3,26 +3,40 @@
 Fig. 4 shows it by t-SNE, which preserves neighbours and nothing else: distances and shapes of its clouds prove little.
 Beside each panel stand a linear probe (`gap.measure`) and MMD (`mmd.discrepancy`), and each sentence of the section
 is put to a measurement whose interval over label seeds decides.
+
+Two readings of Eq. 11 are asked: its gradient stops at x_m, which the paper says, or at x too, from which x_m′ is
+projected and of which it says nothing. The section observes that the gap narrows, and that x_m stays as it was; beside
+these stands what each reading does to the validation error of stage 3, which takes no true labels to know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from mugkit.data.schema import MODALITIES, MODALITY_NAMES
+from mugkit.config import RunSpec, repeated
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
-from mugkit.evaluation import formats, gap, verdicts
+from mugkit.evaluation import comparison, formats, gap, label_quality, verdicts
 from mugkit.evaluation.mmd import discrepancy
 from mugkit.evaluation.statistics import mean_std, t_interval
+from mugkit.experiments.experiment import Run
 from mugkit.models.losses import l2_normalise
+from mugkit.studies.study import grid
+from mugkit.training.label_sources.source import LearnedLabels
 from mugkit.training.pretrain import SavedRepresentations
 
+PLAIN, PROJECTION, NETWORK = "without it", "stopped at x too", "stopped at x_m alone"
+READINGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # name → system, and fields that differ from its own
+    PLAIN: ("mug-without-contrastive", {}),
+    PROJECTION: ("mug", {"contrastive_gradient_scope": "projection"}),
+    NETWORK: ("mug", {"contrastive_gradient_scope": "network"}),
+}
 OverSeeds = Sequence[SavedRepresentations]  # of the training split, one a label seed
 Vectors = Float[np.ndarray, "clips d_m"]
 
@@ -38,15 +52,7 @@ def halves(one: Float[Tensor, "clips d_m"], other: Float[Tensor, "clips d_m"], m
     """
     order = np.random.default_rng(0).permutation(len(one))
     size = min(most, len(one) // 2)
-    return (
-        l2_normalise(one).numpy()[order[:size]],
-        l2_normalise(other).numpy()[order[size : 2 * size]],
-    )
-
-
-def centred(vectors: Vectors) -> Vectors:
-    """The cloud moved to the origin: what is left is its shape."""
-    return vectors - vectors.mean(axis=0)
+    return l2_normalise(one).numpy()[order[:size]], l2_normalise(other).numpy()[order[size : 2 * size]]
 
 
 def measure(variants: Mapping[str, OverSeeds], most: int = 400) -> pd.DataFrame:
@@ -68,7 +74,8 @@ def measure(variants: Mapping[str, OverSeeds], most: int = 400) -> pd.DataFrame:
 
 def _one(x: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], most: int) -> dict[str, float]:
     found, pair = gap.measure(x, projected), halves(x, projected, most)
-    test, shape = discrepancy(*pair), discrepancy(centred(pair[0]), centred(pair[1]), permutations=1)
+    test = discrepancy(*pair)
+    shape = discrepancy(pair[0] - pair[0].mean(axis=0), pair[1] - pair[1].mean(axis=0), permutations=1)
     return {
         "probe": found.probe, "probe_low": found.interval.low, "probe_high": found.interval.high,
         "retrieval": found.retrieval, "mmd2": test.mmd2, "p": test.p,
@@ -124,6 +131,9 @@ CLAIMS: Mapping[str, Claim] = {
 }
 
 
+OBSERVATIONS = ("gap", "target")  # the two that the section makes of its pictures
+
+
 def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> pd.DataFrame:
     """Every sentence for every modality: the mean over label seeds, a 95 % interval, and a verdict.
 
@@ -131,10 +141,8 @@ def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: st
     for all modalities asks for, as a claim about all of them needs to be refuted (`verdicts`).
 
     Args:
-        table: of `measure`.
+        table: of `measure`, with variants named `plain` and `contrastive`.
         moved: of `drift`.
-        plain: the variant without contrastive learning.
-        contrastive: the variant with it.
 
     Returns:
         Columns claim, modality, mean, low, high, n (seeds), firm, verdict: as in the ledger of claims.
@@ -165,22 +173,18 @@ def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastiv
 
 def show(table: pd.DataFrame) -> pd.DataFrame:
     """`measure` as people read it: a row a modality and variant, mean and spread over label seeds."""
-    groups = table.groupby(["modality", "variant"], sort=False)
-    rows = {
-        (MODALITY_NAMES[str(m)], variant): {
-            "probe, % [95 %]": _with_interval(part["probe"]),
-            "own clip found, %": f"{part['retrieval'].mean():.0f}",
-            "MMD²": _with_std(part["mmd2"]),
-            "no gap would be": _with_std(part["null"]),
-            "largest p": f"{part['p'].max():.3f}",
-            "MMD² of shapes": _with_std(part["shape"]),
-        }
-        for (m, variant), part in groups
-    }
-    order = [(MODALITY_NAMES[m], variant) for m in MODALITIES for variant in dict.fromkeys(table["variant"])]
-    shown = pd.DataFrame.from_dict(rows, orient="index").loc[order]
-    shown.index = pd.Index([", ".join(pair) for pair in order], name="x_m and x_m′")
-    return shown
+    rows = {}
+    for m in MODALITIES:
+        for variant, part in table[table["modality"] == m].groupby("variant", sort=False):
+            rows[f"{MODALITY_NAMES[m]}, {variant}"] = {
+                "probe, % [95 %]": _with_interval(part["probe"]),
+                "own clip found, %": f"{part['retrieval'].mean():.0f}",
+                "MMD²": _with_std(part["mmd2"]),
+                "no gap would be": _with_std(part["null"]),
+                "largest p": f"{part['p'].max():.3f}",
+                "MMD² of shapes": _with_std(part["shape"]),
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("x_m and x_m′")
 
 
 def show_claims(table: pd.DataFrame) -> pd.DataFrame:
@@ -210,3 +214,46 @@ def panel_notes(table: pd.DataFrame) -> dict[tuple[str, str], str]:
     first = table[table["seed"] == 0]
     values = zip(first["variant"], first["modality"], first["probe"], first["mmd2"], strict=True)
     return {(variant, m): f"probe {probe:.0f} %, MMD² {mmd2:.2f}" for variant, m, probe, mmd2 in values}
+
+
+# --- the readings, as far as stage 3 ----------------------------------------------------------------
+
+
+def specifications(dataset: str, profile: str) -> dict[str, list[RunSpec]]:
+    """Reading → its runs, a study seed each, which is the seed of all three stages."""
+    return {name: repeated(system, dataset, profile, changes) for name, (system, changes) in READINGS.items()}
+
+
+def validation(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """MAE of the validation split after stage 3: one row a reading, and its difference to no contrastive learning.
+
+    Columns: reading, mean, std, n; what `comparison.compare` returns; verdict, whether the error is lower or higher.
+    """
+    rows = []
+    for name, done in runs.items():
+        summary = mean_std([run.valid_metrics["MAE"] for run in done])._asdict()
+        row = {"reading": name, "metric": "MAE", **summary}
+        found = comparison.of_runs(done, runs[PLAIN], dataset, split="valid") if name != PLAIN else {}
+        rows.append({**row, **found, "verdict": verdicts.word(found, "lower", "higher") if found else ""})
+    return pd.DataFrame(rows)
+
+
+def show_validation(table: pd.DataFrame) -> pd.DataFrame:
+    """`validation` as people read it."""
+    differences = comparison.columns(table)
+    differences["difference"] = [text.replace("undefined", "–") for text in differences["difference"]]
+    shown = {"validation MAE": formats.spreads("MAE", table["mean"], table["std"]), **differences}
+    shown["than without"] = table["verdict"].replace("", "–").tolist()
+    return pd.DataFrame(shown, index=pd.Index(table["reading"], name="contrastive learning"))
+
+
+def labels(dataset: Dataset, learned: Mapping[str, Sequence[LearnedLabels]]) -> pd.DataFrame:
+    """Learned labels against the true ones under each reading: `label_quality.compare` with the reading's name."""
+    parts = [label_quality.compare(dataset, some).assign(reading=name) for name, some in learned.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def show_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """`labels` as people read it: readings down; modalities and measures across."""
+    cells = table.assign(cell=formats.spreads("MAE", table["mucn"], table["mucn_std"]))
+    return grid(cells, "reading", ["measure", "modality"]).rename_axis(index="contrastive learning")

@@ -25,8 +25,8 @@ from mugkit.evaluation.verdicts import word
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.search import finished
-from mugkit.plots.style import ACCENT, MODALITY_COLORS
-from mugkit.studies.study import by_setting, over_seeds
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, canvas
+from mugkit.studies.study import by_setting, grid, over_seeds
 
 # Decades around Table 2's values: β's from MOSEI's 0.0001 to the largest of section 4.10. The default is added.
 GRID: Mapping[str, tuple[float, ...]] = {
@@ -99,40 +99,34 @@ def curves(dataset: Dataset, profile: str) -> pd.DataFrame:
     seeds_high and verdict against the run's own default. A value whose training diverged in any seed has no mean.
     """
     groups = by_setting(finished, specifications(dataset.name, profile))
-    default = groups["alpha", defaults(dataset.name, profile)["alpha"]]
-    rows = [row for (field, value), runs in groups.items() for row in _rows(field, value, runs, default, dataset)]
+    done = {place: [run for run in runs if run] for place, runs in groups.items()}
+    default = done["alpha", defaults(dataset.name, profile)["alpha"]]
+    rows = []
+    for (field, value), runs in done.items():
+        whole = len(runs) == len(groups[field, value]) == len(default)
+        for metric in METRICS:
+            summary = over_seeds(runs, metric) if whole else mean_std([None])._asdict()
+            against = _against(runs if whole else [], default, dataset) if metric == "MAE" else {}
+            rows.append({"field": field, "value": value, "metric": metric, **summary, **against})
     return pd.DataFrame(rows)
 
 
-def _rows(
-    field: str, value: float, runs: Sequence[Run | None], default: Sequence[Run | None], dataset: Dataset
-) -> list[dict[str, Any]]:
-    done, base = [run for run in runs if run], [run for run in default if run]
-    whole = len(done) == len(runs) == len(base)
-    rows: list[dict[str, Any]] = []
-    for metric in METRICS:
-        summary = over_seeds(done, metric) if whole else mean_std([None])._asdict()
-        rows.append({"field": field, "value": value, "metric": metric, **summary})
-        if metric == "MAE":
-            same = whole and [run.folder for run in done] == [run.folder for run in base]
-            found = comparison.of_runs(done, base, dataset) if whole else {}
-            rows[-1] |= {**found, "verdict": DEFAULT if same else word(found, BETTER, WORSE) if found else FAILED}
-    return rows
-
-
-def words(table: pd.DataFrame) -> dict[tuple[str, float], str]:
-    """(field, value) → its verdict in MAE."""
-    errors = table[table["metric"] == "MAE"]
-    return {(f, v): word for f, v, word in zip(errors["field"], errors["value"], errors["verdict"], strict=True)}
+def _against(runs: Sequence[Run], default: Sequence[Run], dataset: Dataset) -> dict[str, Any]:
+    """The difference in MAE to the default, in numbers and in a word; no runs are a training that failed."""
+    if not runs:
+        return {"verdict": FAILED}
+    found = comparison.of_runs(runs, default, dataset)
+    same = [run.folder for run in runs] == [run.folder for run in default]
+    return {**found, "verdict": DEFAULT if same else word(found, BETTER, WORSE)}
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
     """The numbers of Fig. 5 as people read them."""
-    verdicts = words(table)
+    verdicts = table[table["metric"] == "MAE"].set_index(["field", "value"])["verdict"]
     rows = zip(table["metric"], table["mean"], table["std"], strict=True)
     cells = [formats.spread(*row) if formats.known(row[1]) else "failed" for row in rows]
-    wide = table.assign(cell=cells).pivot(index=["field", "value"], columns="metric", values="cell")[list(METRICS)]
-    wide["MAE against the default"] = [verdicts[place] for place in wide.index]
+    wide = grid(table.assign(cell=cells), ["field", "value"], "metric")
+    wide["MAE against the default"] = verdicts
     names = [f"{SYMBOLS[field]} = {value:g}" for field, value in wide.index]
     return wide.set_index(pd.Index(names, name="")).rename_axis(columns=None)
 
@@ -144,8 +138,7 @@ def draw(table: pd.DataFrame, own: Mapping[str, float], paper: Mapping[str, floa
         own: field → the default.
         paper: field → the value of Table 2.
     """
-    figure = Figure(figsize=(9, 5.2), layout="constrained")
-    axes = figure.subplots(2, 2, sharex="col", sharey="row")
+    figure, axes = canvas((9, 5.2), 2, 2, sharex="col", sharey="row")
     for column, (field, letter) in enumerate(zip(GRID, "ab", strict=True)):
         axes[0, column].set_title(f"({letter}) {SYMBOLS[field]}")
         axes[1, column].set_xlabel(f"{SYMBOLS[field]} (logarithmic)")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from mugkit.evaluation.verdicts import judge, size_of, written
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.experiment import Run
 from mugkit.metrics import corr
-from mugkit.plots.style import MODALITY_COLORS
+from mugkit.plots.style import MODALITY_COLORS, canvas
 from mugkit.studies.study import by_setting
 
 WITHOUT, TRUE = "mug-without-unimodal", "mug-true-labels"
@@ -45,23 +45,12 @@ _LOOKS: Mapping[str, tuple[str, str, str]] = {  # source → color, marker, line
 }
 
 
-class Setting(NamedTuple):
-    """A place on the map."""
-
-    expression: str
-    disagreement: str
-
-    @property
-    def dials(self) -> Dials:
-        return Dials(self.expression, self.disagreement)
+SETTINGS = tuple(Dials(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for e in simulate.EXPRESSION)
 
 
-SETTINGS = tuple(Setting(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for e in simulate.EXPRESSION)
-
-
-def settings(profile: str) -> tuple[Setting, ...]:
+def settings(profile: str) -> tuple[Dials, ...]:
     """The whole map; under `smoke`, whose numbers mean nothing, one place that is prepared anyway."""
-    return (Setting(**asdict(Dials())),) if profile == "smoke" else SETTINGS
+    return (Dials(),) if profile == "smoke" else SETTINGS
 
 
 def betas(profile: str) -> tuple[float, ...]:
@@ -70,12 +59,12 @@ def betas(profile: str) -> tuple[float, ...]:
     return tuple(dict.fromkeys((chosen, BETA)))
 
 
-def specifications(setting: Setting, profile: str) -> dict[tuple[str, float], list[RunSpec]]:
+def specifications(setting: Dials, profile: str) -> dict[tuple[str, float], list[RunSpec]]:
     """(system, β) → its runs, one a study seed, which is the seed of all stages; prepares the data if need be.
 
     Without unimodal tasks β weighs nothing, so these runs serve every β.
     """
-    name, weights = prepare.simulated(setting.dials), betas(profile)
+    name, weights = prepare.simulated(setting), betas(profile)
     pairs = [(WITHOUT, weights[0]), *((system, beta) for beta in weights for system in SOURCES)]
     return {(system, beta): repeated(system, name, profile, {"beta": beta}) for system, beta in pairs}
 
@@ -95,7 +84,7 @@ def study(profile: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _wanted(profile: str) -> dict[tuple[Setting, str, float], list[RunSpec]]:
+def _wanted(profile: str) -> dict[tuple[Dials, str, float], list[RunSpec]]:
     """All specifications of the map."""
     by_place = {setting: specifications(setting, profile) for setting in settings(profile)}
     return {(setting, *key): specs for setting, groups in by_place.items() for key, specs in groups.items()}
@@ -103,18 +92,18 @@ def _wanted(profile: str) -> dict[tuple[Setting, str, float], list[RunSpec]]:
 
 def at_hand(profile: str, folder: Path) -> list[dict[str, Any]]:
     """The map's rows without a training: from finished runs, else as notebook 14 wrote them to `folder`; else none."""
-    prepared = all(setting.dials.stored_as in available() for setting in settings(profile))
+    prepared = all(setting.stored_as in available() for setting in settings(profile))
     if prepared and all(experiment.work(spec).finished() for specs in _wanted(profile).values() for spec in specs):
         return records(study(profile))
     path = folder / "label_payoff.json"
     return files.read_json(path) if path.is_file() else []
 
 
-def _rows(setting: Setting, runs: Mapping[tuple[str, float], Sequence[Run]]) -> list[dict[str, Any]]:
-    dataset = load(setting.dials.stored_as)
+def _rows(setting: Dials, runs: Mapping[tuple[str, float], Sequence[Run]]) -> list[dict[str, Any]]:
+    dataset = load(setting.stored_as)
     without = next(found for (system, _), found in runs.items() if system == WITHOUT)
     noise = simulate.EXPRESSION[setting.expression]["a"]
-    place = {"expression": setting.expression, "disagreement": setting.disagreement, "noise": noise}
+    place = {**asdict(setting), "noise": noise}
     worth = {key: comparison.of_runs(found, without, dataset) for key, found in runs.items() if key[0] != WITHOUT}
     return [
         {**place, "beta": beta, "source": source, **found, "share": _share(found, worth[TRUE, beta])}
@@ -164,26 +153,25 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """
     table = pd.DataFrame(rows)
     weights, columns = list(dict.fromkeys(table["beta"])), list(dict.fromkeys(table["disagreement"]))
-    figure = Figure(figsize=(8.6, 2.5 * (len(weights) + 1)), layout="constrained")
-    grid = figure.subplots(len(weights) + 1, len(columns), sharex=True, sharey="row", squeeze=False)
+    down = len(weights) + 1
+    figure, grid = canvas((8.6, 2.5 * down), down, len(columns), sharex=True, sharey="row", squeeze=False)
     for column, disagreement in enumerate(columns):
-        part = table[table["disagreement"] == disagreement]
-        for row, beta in enumerate(weights):
-            _draw_worth(grid[row, column], part[np.isclose(part["beta"], beta)], beta)
-        _draw_labels(grid[-1, column], part[np.isclose(part["beta"], weights[0])])
+        parts = [rows for _, rows in table[table["disagreement"] == disagreement].groupby("beta", sort=False)]
+        for axes, part in zip(grid[:-1, column], parts, strict=True):
+            _draw_worth(axes, part)
+        _draw_labels(grid[-1, column], parts[0])
         grid[0, column].set_title(f"modalities disagree: {disagreement}")
         grid[-1, column].set_xlabel("expression: ← can be read · cannot be read →")
     for row, beta in enumerate(weights):
         grid[row, 0].set_ylabel(f"test MAE minus\nwithout unimodal tasks\n(β = {beta:g})")
     grid[-1, 0].set_ylabel("r of labels with\nthe true labels")
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=len(names))
-    handles, names = grid[-1, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=2, fontsize=7, handlelength=3.5)
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(SOURCES))
+    labels = grid[-1, 0].get_legend_handles_labels()
+    figure.legend(*labels, loc="outside lower center", ncols=2, fontsize=7, handlelength=3.5)
     return figure
 
 
-def _draw_worth(axes: Axes, rows: pd.DataFrame, beta: float) -> None:
+def _draw_worth(axes: Axes, rows: pd.DataFrame) -> None:
     """Differences with intervals over seeds; beside MUG's points its share of the true labels' gain in percent."""
     axes.axhline(0.0, color="0.6", linewidth=0.8)
     for offset, (source, name) in zip((-0.08, 0.0, 0.08), SOURCES.items(), strict=True):
@@ -192,11 +180,10 @@ def _draw_worth(axes: Axes, rows: pd.DataFrame, beta: float) -> None:
         x, y = np.arange(len(part)) + offset, part["difference"].to_numpy()
         spread = [y - part["seeds_low"].to_numpy(float), part["seeds_high"].to_numpy(float) - y]
         axes.errorbar(x, y, spread, color=color, marker=marker, linestyle=line, capsize=2, markersize=4, label=name)
-        if source == "mug":
-            for place, value, share in zip(x, y, part["share"], strict=True):
-                if not pd.isna(share):
-                    axes.annotate(f"{100 * share:.0f} %", (place, value), (6, 4), textcoords="offset points",
-                                  fontsize=7, color=color)  # fmt: skip
+        for place, value, share in zip(x, y, part["share"], strict=True):
+            if source == "mug" and not pd.isna(share):
+                text: dict[str, Any] = {"xytext": (6, 4), "textcoords": "offset points", "fontsize": 7, "color": color}
+                axes.annotate(f"{100 * share:.0f} %", (place, value), **text)
     axes.set_xticks(range(len(part)), part["expression"])
 
 
@@ -205,10 +192,8 @@ def _draw_labels(axes: Axes, rows: pd.DataFrame) -> None:
     for source, line in (("copy", "--"), ("mug", "-")):
         part = rows[rows["source"] == source]
         for m in MODALITIES:
-            name = f"{MODALITY_NAMES[m]}, {SOURCES[source]}"
-            axes.plot(
-                range(len(part)), part[f"corr_{m}"], color=MODALITY_COLORS[m], linestyle=line, marker=".", label=name
-            )
+            look: dict[str, Any] = {"color": MODALITY_COLORS[m], "label": f"{MODALITY_NAMES[m]}, {SOURCES[source]}"}
+            axes.plot(range(len(part)), part[f"corr_{m}"], f".{line}", **look)
     axes.set_xticks(range(len(part)), part["expression"])
 
 

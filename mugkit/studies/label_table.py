@@ -8,6 +8,7 @@ sees whether better labels make a better model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,11 @@ from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.evaluation import formats
 from mugkit.evaluation.comparison import LABELS, true_labels
 from mugkit.evaluation.statistics import mean_std
+from mugkit.evaluation.tables import records
 from mugkit.experiments.experiment import Run
-from mugkit.studies.study import over_seeds
+from mugkit.experiments.registry import SYSTEMS
+from mugkit.plots.style import canvas
+from mugkit.studies.study import grid, over_seeds
 
 Labels = Mapping[str, Float[np.ndarray, " clips"]]
 
@@ -80,34 +84,29 @@ def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = (
     if clips == "all":
         chosen = pd.concat([chosen, table[table["clips"] == "test"]])
     cells = zip(chosen["measure"], chosen["mean"], chosen["std"], strict=True)
-    shown = chosen.assign(value=[formats.spread(*cell) for cell in cells])
-    wide = shown.pivot(index="source", columns=["modality", "measure"], values="value")
-    names = [*(MODALITY_NAMES[m] for m in MODALITIES), "multimodal"]
-    order = [(m, k) for m in names for k in LABELS if (m, k) in wide.columns]
-    return wide.loc[list(dict.fromkeys(chosen["source"])), order].fillna("–").rename_axis("labels from")
+    shown = chosen.assign(cell=[formats.spread(*cell) for cell in cells])
+    return grid(shown, "source", ["modality", "measure"]).fillna("–").rename_axis("labels from")
 
 
-def quality_against_result(table: pd.DataFrame) -> list[dict[str, float | str]]:
-    """One point a source: the mean over modalities of its labels' MAE to the truth, and stage 3's MAE with them."""
+def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A point a source: its labels' MAE to the truth, mean over modalities; stage 3's MAE with them; whose network."""
     errors = table[table["measure"] == "MAE"]
-    labels = errors[errors["clips"] == "all"].groupby("source", sort=False)["mean"].mean()
-    results = errors[errors["clips"] == "test"].set_index("source")
-    return [
-        {"source": source, "labels": float(labels[source])}
-        | {"result": float(results.loc[source, "mean"]), "std": float(results.loc[source, "std"])}
-        for source in labels.index
-        if source in results.index
-    ]
+    labels = errors[errors["clips"] == "all"].groupby("source", sort=False)["mean"].mean().rename("labels")
+    results = errors[errors["clips"] == "test"].set_index("source")[["mean", "std"]].set_axis(["result", "std"], axis=1)
+    points = pd.concat([labels, results], axis=1, join="inner").rename_axis("source").reset_index()
+    return records(
+        points.assign(network=["its own" if SYSTEMS[name].network else "MUG's" for name in points["source"]])
+    )
 
 
-def draw_quality_against_result(points: Sequence[Mapping[str, float | str]]) -> Figure:
-    """Label error across, stage 3's error up, with its spread over seeds."""
-    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
-    axes = figure.subplots()
+def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
+    """Label error across, stage 3's error up, with its spread over seeds; networks that are not MUG's are hollow."""
+    figure, axes = canvas((6.4, 3.6))
     for number, point in enumerate(points):
+        color, own = seaborn.color_palette("colorblind")[number % 10], point["network"] != "MUG's"
         axes.errorbar(
-            point["labels"], point["result"], yerr=point["std"], fmt="osDv^<>"[number % 7], capsize=3,
-            color=seaborn.color_palette("colorblind")[number % 10], label=str(point["source"]),
+            point["labels"], point["result"], yerr=point["std"], fmt="osDv^<>"[number % 7], capsize=3, color=color,
+            mfc="white" if own else color, label=point["source"] + (", network of its own" if own else ""),
         )  # fmt: skip
     axes.set(xlabel="labels: mean |label − true label| over modalities", ylabel="stage 3: test MAE (± std over seeds)")
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))

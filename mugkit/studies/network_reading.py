@@ -11,13 +11,14 @@ from mugkit.config import profile as of_profile
 from mugkit.config import repeated
 from mugkit.data import prepare
 from mugkit.data.loader import ClipLoader
+from mugkit.data.reviews import Dials
 from mugkit.data.schema import MODALITIES
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.registry import Experiment
 from mugkit.metrics import corr
 from mugkit.models.mug import MUGNetwork, build
 from mugkit.studies import label_payoff
-from mugkit.studies.label_payoff import TRUE, Setting
+from mugkit.studies.label_payoff import TRUE
 
 
 def correlations(profile: str) -> dict[str, dict[str, float]]:
@@ -32,8 +33,8 @@ def correlations(profile: str) -> dict[str, dict[str, float]]:
     return {expression: _against_truth(work) for expression, work in works.items()}
 
 
-def _work(setting: Setting, profile: str) -> Experiment:
-    name, beta = prepare.simulated(setting.dials), label_payoff.betas(profile)[0]
+def _work(setting: Dials, profile: str) -> Experiment:
+    name, beta = prepare.simulated(setting), label_payoff.betas(profile)[0]
     return experiment.work(repeated(TRUE, name, profile, {"beta": beta}, of_profile(profile).study_seeds[:1])[0])
 
 

@@ -7,7 +7,6 @@ to the labels, and to stage 3, when all that training sees are noisier labels of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,15 +24,18 @@ from mugkit.evaluation.statistics import mean_std
 from mugkit.evaluation.verdicts import word
 from mugkit.experiments import noise
 from mugkit.experiments.experiment import Run
+from mugkit.plots.style import canvas
 from mugkit.studies.label_table import Labels
-from mugkit.studies.study import by_setting
+from mugkit.studies.study import by_setting, grid, over_seeds
 
+Runs = Mapping[tuple[str, float], Sequence[Run]]  # (system, k) → a run a seed
+SeenLabels = Mapping[tuple[str, float], Mapping[str, Rows]]  # … → by modality, a row a seed
 SOURCES = ("copy", "ulgm", "mug")
 LEVELS = (0.0, 2.0)  # k of `mugkit.experiments.noise`
 BINS = (-0.01, 0.01, 0.2, 0.4, 0.6, 2.0)  # of the disagreement, as a share of ρ
 WORDS = {"against_copy": ("closer", "farther"), "test_change": ("better", "worse")}
 ENDS = ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")
-_LOOKS = dict(zip(SOURCES, (("o", "-"), ("s", "--"), ("D", "-.")), strict=True))
+_LOOKS = dict(zip(SOURCES, ("o-", "s--", "D-."), strict=True))
 
 
 # --- where modalities disagree
@@ -57,14 +59,14 @@ def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -
     true, rho = dataset.train.true_labels, dataset.label_scale
     place = pd.cut(disagreement(true) / (2 * rho), BINS)
     names = dict(zip(place.categories, _bin_names(rho), strict=True))
+    chosen = {said: np.asarray(place == category) for category, said in names.items()}
     rows = []
     for name, seeds in sources.items():
         errors = [_errors(dataset, labels) for labels in seeds]
-        for category, said in names.items():
-            chosen = np.asarray(place == category)
-            if chosen.any():
-                mean, std, n = mean_std([float(of_seed[chosen].mean()) for of_seed in errors])
-                rows.append({"source": name, "bin": said, "clips": int(chosen.sum()), "mean": mean, "std": std, "n": n})
+        for said, clips in chosen.items():
+            if clips.any():
+                found = mean_std([float(of_seed[clips].mean()) for of_seed in errors])._asdict()
+                rows.append({"source": name, "bin": said, "clips": int(clips.sum()), **found})
     return pd.DataFrame(rows)
 
 
@@ -78,24 +80,10 @@ def display_bins(table: pd.DataFrame) -> pd.DataFrame:
     """Sources down, bins across with their numbers of clips."""
     cells = formats.spreads("MAE", table["mean"], table["std"])
     heads = [f"{name} ({clips} clips)" for name, clips in zip(table["bin"], table["clips"], strict=True)]
-    shown = table.assign(cell=cells, head=heads).pivot(index="source", columns="head", values="cell")
-    return shown.loc[list(dict.fromkeys(table["source"])), list(dict.fromkeys(heads))].rename_axis(columns=None)
+    return grid(table.assign(cell=cells, head=heads), "source", "head").rename_axis(columns=None)
 
 
 # --- noisier labels of clips
-
-
-@dataclass(frozen=True)
-class Study:
-    """Runs on noisy labels.
-
-    Attributes:
-        runs: (system, k) → a run a seed.
-        labels: (system, k) → its labels of the training split: an array a modality, a row a seed.
-    """
-
-    runs: Mapping[tuple[str, float], list[Run]]
-    labels: Mapping[tuple[str, float], dict[str, Rows]]
 
 
 def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSpec, float]]]:
@@ -104,22 +92,22 @@ def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSp
     return {(s, k): [(spec, k) for spec in repeated(s, dataset, profile, {})] for s, k in cells}
 
 
-def study(dataset: Dataset, profile: str) -> Study:
-    """All of `jobs`; what is stored is reused."""
+def study(dataset: Dataset, profile: str) -> tuple[Runs, SeenLabels]:
+    """All of `jobs`, and the labels of the training split that they used; what is stored is reused."""
     wanted = jobs(dataset.name, profile)
     runs = by_setting(noise.run_all, wanted)
     works = {cell: [noise.work(*job) for job in group] for cell, group in wanted.items()}
-    return Study(runs, {cell: comparison.training_labels(group) for cell, group in works.items()})
+    return runs, {cell: comparison.training_labels(group) for cell, group in works.items()}
 
 
-def robustness(dataset: Dataset, found: Study) -> pd.DataFrame:
+def robustness(dataset: Dataset, runs: Runs, labels: SeenLabels) -> pd.DataFrame:
     """One row a source and level: label MAE (mean over modalities) and test MAE, over seeds, with two verdicts.
 
     Columns: source, k, labels_mean, labels_std, test_mean, test_std, n; against_copy_difference with its
     intervals and against_copy_verdict (are labels closer to the truth than copies of the same noisy labels?); the same
     for test_change (is stage 3 worse than with k = 0?). Each question's rows are judged together.
     """
-    rows = [_row(dataset, found, system, k) for system in SOURCES for k in LEVELS]
+    rows = [_row(dataset, runs, labels, system, k) for system in SOURCES for k in LEVELS]
     for column, words in WORDS.items():
         differences = [row.pop(column) for row in rows]
         together = sum(map(bool, differences))
@@ -129,17 +117,16 @@ def robustness(dataset: Dataset, found: Study) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _row(dataset: Dataset, found: Study, system: str, k: float) -> dict[str, Any]:
-    runs, errors = found.runs[system, k], _errors(dataset, found.labels[system, k])
-    labels, tests = mean_std(list(errors.mean(1))), mean_std([run.metrics["MAE"] for run in runs])
-    zero = np.zeros(errors.shape[1])
-    copied = _errors(dataset, found.labels["copy", k])
-    against = comparison.compare(LABELS["MAE"], errors, copied, zero) if system != "copy" else {}
-    change = comparison.of_runs(runs, found.runs[system, LEVELS[0]], dataset) if k != LEVELS[0] else {}
-    return {
-        "source": system, "k": k, "labels_mean": labels.mean, "labels_std": labels.std, "test_mean": tests.mean,
-        "test_std": tests.std, "n": tests.n, "against_copy": against, "test_change": change,
-    }  # fmt: skip
+def _row(dataset: Dataset, runs: Runs, labels: SeenLabels, system: str, k: float) -> dict[str, Any]:
+    done, errors = runs[system, k], _errors(dataset, labels[system, k])
+    mean, std, n = mean_std(list(errors.mean(1)))
+    tests = over_seeds(done)
+    row = {"source": system, "k": k, "labels_mean": mean, "labels_std": std}
+    row |= {"test_mean": tests["mean"], "test_std": tests["std"], "n": n}
+    copied, zero = _errors(dataset, labels["copy", k]), np.zeros(errors.shape[1])
+    row["against_copy"] = comparison.compare(LABELS["MAE"], errors, copied, zero) if system != "copy" else {}
+    row["test_change"] = comparison.of_runs(done, runs[system, 0.0], dataset) if k else {}
+    return row
 
 
 def _errors(dataset: Dataset, labels: Mapping[str, np.ndarray]) -> Float[np.ndarray, "*seeds clips"]:
@@ -158,30 +145,24 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(bins: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     """Label MAE over disagreement and over noise, test MAE over noise; mean ± std over seeds."""
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    figure, (left, middle, right) = canvas((11, 3.8), 1, 3)
     middle.sharey(left)
     chosen = bins[bins["source"].isin(SOURCES)]
-    _lines(left, chosen, "bin", "mean", "std")
-    _lines(middle, levels, "k", "labels_mean", "labels_std")
-    _lines(right, levels, "k", "test_mean", "test_std")
-    left.set(
-        xlabel="largest minus smallest true label", ylabel="label MAE (mean over modalities)", title="disagreement"
-    )
-    middle.set(xlabel="noise k (raters' standard deviations)", ylabel="label MAE", title="noisy labels: labels")
-    right.set(xlabel="noise k (raters' standard deviations)", ylabel="test MAE", title="noisy labels: stage 3")
+    _lines(left, chosen, "bin", "")
+    _lines(middle, levels, "k", "labels_")
+    _lines(right, levels, "k", "test_")
+    left.set(title="disagreement", xlabel="largest minus smallest true label")
+    left.set(ylabel="label MAE (mean over modalities)")
+    middle.set(ylabel="label MAE", title="noisy labels: labels")
+    right.set(ylabel="test MAE", title="noisy labels: stage 3")
     for axes in (middle, right):
-        axes.set_xticks(LEVELS)
+        axes.set(xlabel="noise k (raters' standard deviations)", xticks=LEVELS)
     left.legend()
     return figure
 
 
-def _lines(axes: Axes, table: pd.DataFrame, x: str, mean: str, std: str) -> None:
-    for number, system in enumerate(SOURCES):
+def _lines(axes: Axes, table: pd.DataFrame, x: str, of: str) -> None:
+    for (system, look), color in zip(_LOOKS.items(), seaborn.color_palette("colorblind"), strict=False):
         rows = table[table["source"] == system]
-        marker, line = _LOOKS[system]
-        color = seaborn.color_palette("colorblind")[number]
-        spread = rows[std].fillna(0)
-        axes.errorbar(
-            rows[x], rows[mean], yerr=spread, marker=marker, linestyle=line, color=color, capsize=3, label=system
-        )
+        spread = rows[f"{of}std"].fillna(0)
+        axes.errorbar(rows[x], rows[f"{of}mean"], yerr=spread, fmt=look, color=color, capsize=3, label=system)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Float64
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -21,16 +20,16 @@ from scipy.stats import ConstantInputWarning, bootstrap, spearmanr
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import r2_score
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, cross_val_predict
 
 from mugkit.errors import UserError
 from mugkit.evaluation import formats
 from mugkit.evaluation.statistics import holm, t_interval
 from mugkit.evaluation.verdicts import LEVEL
-from mugkit.plots.style import ACCENT, MODALITY_COLORS
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, canvas
 from mugkit.studies.search_record import Record
 
-SEED = 1111  # of folds and forests
+SEED = 1111  # of folds, forests and the bootstrap
 FEWEST = 4  # trials; below that there is nothing to correlate
 MATTERS, UNSEEN = "matters", "no effect seen"
 
@@ -53,10 +52,7 @@ def fields(table: pd.DataFrame) -> list[str]:
 
 
 def importance(table: pd.DataFrame) -> pd.DataFrame:
-    """Which fields move the validation MAE.
-
-    Args:
-        table: what `scored` returned.
+    """Which fields move the validation MAE of trials (`scored`).
 
     Returns:
         One row a field: `rho` (Spearman's, with the validation MAE), `p`, `p_corrected`, `importance` (rise of the
@@ -66,9 +62,8 @@ def importance(table: pd.DataFrame) -> pd.DataFrame:
     names = fields(table)
     rho, p = zip(*(_rank_correlation(table[name], table["valid"]) for name in names), strict=True)
     raised = _held_out_importance(table[names].to_numpy(float), table["valid"].to_numpy())
-    intervals = [t_interval(list(raised[:, i]), 1 - LEVEL / len(names)) for i in range(len(names))]
     rows = pd.DataFrame({"field": names, "rho": rho, "p": p, "p_corrected": holm(p), "importance": raised.mean(0)})
-    rows["low"], rows["high"] = [low for low, _ in intervals], [high for _, high in intervals]
+    rows[["low", "high"]] = [t_interval(list(of_field), 1 - LEVEL / len(names)) for of_field in raised.T]
     matters = (rows["p_corrected"] < LEVEL) | (rows["low"] > 0)
     rows["verdict"] = np.where(matters, MATTERS, UNSEEN)
     return rows
@@ -86,23 +81,12 @@ def _folds(trials: int) -> KFold:
     return KFold(min(5, trials), shuffle=True, random_state=SEED)
 
 
-class _Forest(RandomForestRegressor):
-    """A random forest that asks its trees one after the other: for a few trials, handing them to threads takes longer
-    than what the trees have to do."""
-
-    def predict(self, X: Float[np.ndarray, "trials fields"]) -> Float64[np.ndarray, " trials"]:
-        x, total = np.asarray(X, np.float32), np.zeros(len(X))
-        for tree in self.estimators_:
-            total += tree.tree_.predict(x)[:, 0]
-        return total / len(self.estimators_)
-
-
 def _held_out_importance(
     x: Float[np.ndarray, "trials fields"], y: Float[np.ndarray, " trials"]
 ) -> Float[np.ndarray, "folds fields"]:
     rows = []
     for fitted, held_out in _folds(len(y)).split(x):
-        model = _Forest(100, random_state=SEED).fit(x[fitted], y[fitted])
+        model = RandomForestRegressor(random_state=SEED).fit(x[fitted], y[fitted])
         options = {"scoring": "neg_mean_absolute_error", "n_repeats": 5, "random_state": SEED}
         rows.append(permutation_importance(model, x[held_out], y[held_out], **options).importances_mean)
     return np.stack(rows)
@@ -111,17 +95,14 @@ def _held_out_importance(
 def predictability(table: pd.DataFrame) -> float:
     """R² of the forest on trials it was not fitted to; at or below zero its importances mean nothing."""
     x, y = table[fields(table)].to_numpy(float), table["valid"].to_numpy()
-    guesses = np.empty(len(y))
-    for fitted, held_out in _folds(len(y)).split(x):
-        guesses[held_out] = _Forest(100, random_state=SEED).fit(x[fitted], y[fitted]).predict(x[held_out])
-    return float(r2_score(y, guesses))
+    return float(r2_score(y, cross_val_predict(RandomForestRegressor(random_state=SEED), x, y, cv=_folds(len(y)))))
 
 
 def display(rows: pd.DataFrame) -> pd.DataFrame:
     """`importance` as people read it, the clearest rank correlation first."""
     rows = rows.sort_values("p", kind="stable")
     ends = zip(rows["importance"], rows["low"], rows["high"], strict=True)
-    shown: dict[str, Any] = {
+    shown = {
         "rank correlation": rows["rho"].map("{:+.2f}".format),
         "p, corrected": rows["p_corrected"].map("{:.3f}".format),
         "importance, interval over folds": [formats.estimate("importance", *row) for row in ends],
@@ -130,7 +111,7 @@ def display(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown).set_index(pd.Index(rows["field"], name="field"))
 
 
-def peeking(table: pd.DataFrame, seed: int = 1111) -> dict[str, float]:
+def peeking(table: pd.DataFrame) -> dict[str, float]:
     """What choosing by the test set would have gained in reported test MAE, with a bootstrap over trials.
 
     Returns:
@@ -141,7 +122,7 @@ def peeking(table: pd.DataFrame, seed: int = 1111) -> dict[str, float]:
     valid, test = table["valid"].to_numpy(), table["test"].to_numpy()
     drawn = bootstrap(
         (valid, test), _gain, paired=True, vectorized=False, method="percentile", n_resamples=1000,
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(SEED),
     )  # fmt: skip
     low, high = drawn.confidence_interval
     honest, peeked = float(test[valid.argmin()]), float(test.min())
@@ -161,8 +142,7 @@ def draw(table: pd.DataFrame) -> Figure:
     """Validation MAE of every trial over each hyperparameter; the chosen trial stands out."""
     names, columns = fields(table), 4
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(10, 2.1 * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    figure, grid = canvas((10, 2.1 * rows), rows, columns, sharey=True, squeeze=False)
     best = table.iloc[int(table["valid"].argmin())]
     for axes, name in zip(grid.flat, names, strict=False):
         axes.plot(table[name], table["valid"], "o", markersize=4, alpha=0.7, color=MODALITY_COLORS["l"])

@@ -77,34 +77,42 @@ def _processor() -> str:
     return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
 
 
-def tested(found: search.Search, dataset: Dataset) -> Tested:
-    """Looks at the test split of a search that was made here."""
-    runs = [one.run for one in found.finished if one.run]
+def record(found: search.Search, dataset: Dataset, with_test: bool) -> Record:
+    """A search that was made here, as it is to be recorded; the test split is looked at if asked for."""
+    return Record(found, _tested(found, dataset) if with_test else None, dataset.fingerprint, made_with())
+
+
+def _tested(found: search.Search, dataset: Dataset) -> Tested:
+    runs = [trial.run for trial in found.finished if trial.run]
     folders = [run.folder for run in runs]
     valid, test = (sign_hits(predictions(folders, dataset, name), dataset.splits[name].labels) for name in _SPLITS)
     return Tested([search.error(run.metrics) for run in runs], valid, test)
 
 
-def record(found: search.Search, dataset: Dataset, with_test: bool) -> Record:
-    """A search that was made here, as it is to be recorded."""
-    return Record(found, tested(found, dataset) if with_test else None, dataset.fingerprint, made_with())
-
-
 # --- writing ----------------------------------------------------------------------------------------------
 
 
-def write(one: Record, folder: Path) -> list[Path]:
+def write(recorded: Record, folder: Path) -> list[Path]:
     """`SYSTEM.json` (all of it), and `.csv` and `.md` of every trial's validation error, each atomically."""
-    found, base = one.search, one.search.base
+    found, base = recorded.search, recorded.search.base
     table = found.frame()
     about = {"system": base.system, "dataset": base.dataset, "profile": base.profile, "seed of the draws": found.seed}
-    about |= {"data": one.data, "made with": dict(one.made_with), "selected by": f"validation {search.SELECTED_BY}"}
+    about |= {
+        "data": recorded.data,
+        "made with": dict(recorded.made_with),
+        "selected by": f"validation {search.SELECTED_BY}",
+    }
     content = {**about, "best": found.best.number, "trials": records(table)}
-    finals = pd.DataFrame(
-        [{"trial": number, "valid": value} for number, errors in found.finals.items() for value in errors]
-    )
-    content |= {"finals": records(finals)} if found.finals else {}
-    files.write_json(folder / f"{base.system}.json", content | ({"tested": _packed(one.tested)} if one.tested else {}))
+    if found.finals:
+        finals = [{"trial": number, "valid": value} for number, errors in found.finals.items() for value in errors]
+        content["finals"] = records(pd.DataFrame(finals))
+    if recorded.tested:
+        content["tested"] = {
+            "errors": recorded.tested.errors,
+            "valid": _packed(recorded.tested.valid),
+            "test": _packed(recorded.tested.test),
+        }
+    files.write_json(folder / f"{base.system}.json", content)
     shown = table.set_index("trial").map("{:.4g}".format)
     note = f"{base.system} on {base.dataset}, profile {base.profile}: every trial is a whole run"
     below = f"{note}. valid: {search.SELECTED_BY} of the validation split{_finals(found)}."
@@ -120,17 +128,9 @@ def _finals(found: search.Search) -> str:
     return f" with one seed; mean over {seeds} of the best: {means}; trial {found.best.number} won"
 
 
-def _packed(one: Tested) -> dict[str, Any]:
-    hits = {
-        name: {"clips": rows.shape[1], "hits": list(map(_text, rows))}
-        for name, rows in zip(_SPLITS, (one.valid, one.test), strict=True)
-    }
-    return {"errors": one.errors, **hits}
-
-
-def _text(hits: Hits) -> str:
-    """A bit a clip, in base 64."""
-    return base64.b64encode(np.packbits(hits).tobytes()).decode()
+def _packed(hits: Hits) -> dict[str, Any]:
+    """A text a trial: a bit a clip, in base 64."""
+    return {"clips": hits.shape[1], "hits": [base64.b64encode(np.packbits(row).tobytes()).decode() for row in hits]}
 
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -156,17 +156,22 @@ def _parsed(content: Mapping[str, Any]) -> Record:
     trials = [_trial(row) for row in content["trials"]]
     finals: dict[int, list[float]] = {}
     for row in content.get("finals", []):
-        finals.setdefault(row["trial"], []).append(math.nan if row["valid"] is None else float(row["valid"]))
+        finals.setdefault(row["trial"], []).append(_error(row))
     found = search.Search(base, int(content["seed of the draws"]), trials, finals)
-    if [one.number for one in trials] != list(range(len(trials))) or found.best.number != content["best"]:
-        raise ValueError("its trials are not in order, or another one is its best")
-    looked_at = _unpacked(content["tested"], len(found.finished)) if "tested" in content else None
-    return Record(found, looked_at, content["data"], dict(content["made with"]))
+    if [trial.number for trial in trials] != list(range(len(trials))) or found.best.number != content["best"]:
+        raise ValueError("its trials are not in order, or another is its best")
+    tested = _unpacked(content["tested"], len(found.finished)) if "tested" in content else None
+    return Record(found, tested, content["data"], dict(content["made with"]))
 
 
 def _trial(row: Mapping[str, Any]) -> search.Trial:
     values = {name: value for name, value in row.items() if name not in ("trial", "valid")}
-    return search.Trial(row["trial"], values, math.nan if row["valid"] is None else float(row["valid"]))
+    return search.Trial(row["trial"], values, _error(row))
+
+
+def _error(row: Mapping[str, Any]) -> float:
+    """The validation error of a trial; JSON has null where its training failed."""
+    return math.nan if row["valid"] is None else float(row["valid"])
 
 
 def _unpacked(content: Mapping[str, Any], trials: int) -> Tested:
@@ -197,15 +202,20 @@ def committed(system: str, dataset: Dataset, profile: str, trials: int) -> Recor
     path = (root or Path()) / FOLDER / f"{system}.json"
     if root is None or not path.is_file():
         return None
-    one = read(path)
-    base, size = one.search.base, len(one.search.trials)
-    if (base.system, one.data, base.profile, size) != (system, dataset.fingerprint, profile, trials) or not one.tested:
+    recorded = read(path)
+    base, size = recorded.search.base, len(recorded.search.trials)
+    if (base.system, recorded.data, base.profile, size) != (
+        system,
+        dataset.fingerprint,
+        profile,
+        trials,
+    ) or not recorded.tested:
         return None
-    drawn = [values for values, _ in search.specifications(system, dataset.name, profile, trials, one.search.seed)]
-    if drawn != [one.values for one in one.search.trials]:
+    drawn = [values for values, _ in search.specifications(system, dataset.name, profile, trials, recorded.search.seed)]
+    if drawn != [trial.values for trial in recorded.search.trials]:
         fix = f"make it anew: mugkit search --system {system} --trials {trials} --out {FOLDER}"
         raise UserError("its trials are not those that its seed draws", file=path, field="trials", fix=fix)
-    return one
+    return recorded
 
 
 def known(system: str, dataset: Dataset, profile: str, trials: int) -> Record:
@@ -218,31 +228,31 @@ def known(system: str, dataset: Dataset, profile: str, trials: int) -> Record:
     return kept or record(search.search(system, dataset.name, profile, trials), dataset, with_test=True)
 
 
-def again(one: Record) -> pd.DataFrame:
+def again(recorded: Record) -> pd.DataFrame:
     """Runs the best trial and two drawn by lot once more: one row each, the recorded validation error beside today's.
 
     Columns: trial, recorded, again, same.
     """
-    chosen = search.by_lot(one.search)
-    runs = search.finished([search.specification(one.search, each) for each in chosen])
+    chosen = search.by_lot(recorded.search)
+    runs = search.finished([search.specification(recorded.search, each) for each in chosen])
     errors = [search.error(run.valid_metrics) if run else math.nan for run in runs]
     table = pd.DataFrame({"trial": [each.number for each in chosen], "recorded": [each.valid for each in chosen]})
     return table.assign(again=errors, same=table["recorded"] == errors)
 
 
-def unlike(one: Record) -> list[str]:
+def unlike(recorded: Record) -> list[str]:
     """In what this machine and code differ from those of the record; trainings then differ in their last digits."""
     return [
-        f"{name}: {now} in place of {one.made_with.get(name)}"
+        f"{name}: {now} in place of {recorded.made_with.get(name)}"
         for name, now in made_with().items()
-        if now != one.made_with.get(name)
+        if now != recorded.made_with.get(name)
     ]
 
 
-def told(one: Record, table: pd.DataFrame) -> str:
+def told(recorded: Record, table: pd.DataFrame) -> str:
     """Whether `again` came out the same, in words."""
     if table["same"].all():
         return f"all {len(table)} trials came out as recorded, to {search.DIGITS} digits"
     off = (table["again"] - table["recorded"]).abs().max()
-    causes = "; ".join(unlike(one)) or "nothing that is known to matter differs"
+    causes = "; ".join(unlike(recorded)) or "nothing that is known to matter differs"
     return f"{(~table['same']).sum()} of {len(table)} trials differ from the record, by {off:.4f} at most ({causes})"

@@ -15,7 +15,7 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from mugkit.evaluation.probes import Targets, Vectors
-from mugkit.plots.style import MODALITY_COLORS
+from mugkit.plots.style import MODALITY_COLORS, canvas
 from mugkit.threads import one_thread
 
 Hits = Bool[np.ndarray, "candidates clips"]
@@ -28,7 +28,7 @@ _LINES = {
 
 
 def candidates(
-    inputs: Vectors, targets: Targets, count: int, width: int, seed: int = 1111, strength: float = 100.0
+    inputs: Vectors, targets: Targets, count: int, width: int, seed: int = 1111
 ) -> dict[str, Float64[np.ndarray, "candidates clips"]]:
     """Predictions for valid and test of many ridge regressions, each on its own random subset of the dims.
 
@@ -37,8 +37,6 @@ def candidates(
         targets: labels of train; more is ignored.
         count: how many models.
         width: how many dims each model sees; all of them if there are fewer.
-        seed: of the subsets.
-        strength: of the penalty.
     """
     rng, scaler = np.random.default_rng(seed), StandardScaler().fit(inputs["train"])
     x = {name: scaler.transform(values) for name, values in inputs.items()}
@@ -47,7 +45,7 @@ def candidates(
     with one_thread():
         for _ in range(count):
             chosen = rng.permutation(dims)[:width]
-            model = Ridge(strength, solver="cholesky").fit(x["train"][:, chosen], targets["train"])
+            model = Ridge(100.0, solver="cholesky").fit(x["train"][:, chosen], targets["train"])
             for name, rows in predicted.items():
                 rows.append(model.predict(x[name][:, chosen]))
     return {name: np.stack(rows) for name, rows in predicted.items()}
@@ -86,8 +84,7 @@ def tuning_gain(valid: Hits, test: Hits, repeats: int = 1000, seed: int = 1111) 
 
 def tuning_figure(numbers: dict[str, Any]) -> Figure:
     """Reported and fresh scores over the number of models tried, for both ways to choose."""
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = canvas((7.5, 4.2))
     for name, (label, color, style) in _LINES.items():
         axes.plot(numbers["counts"], numbers[name], label=label, color=color, linestyle=style, marker="o", markersize=4)
     axes.set_xscale("log", base=2)

@@ -27,12 +27,6 @@ from mugkit.experiments.experiment import Run
 from mugkit.experiments.search import finished
 from mugkit.studies.study import by_setting
 
-BETTER, WORSE, CLOSER, FARTHER = "better", "worse", "closer", "farther"
-
-
-def _always(hp: Hyperparameters, profile: Profile) -> str:
-    return ""
-
 
 def _if_text_is_trained(hp: Hyperparameters, profile: Profile) -> str:
     return "the text encoder is frozen, so it has no learning rate" if hp.network.freeze_text else ""
@@ -64,7 +58,7 @@ class Alternative:
 
     values: tuple[Any, ...]
     why: str
-    excluded: Callable[[Hyperparameters, Profile], str] = _always
+    excluded: Callable[[Hyperparameters, Profile], str] = lambda hp, profile: ""
 
     def of(self, now: Any) -> Any:
         """The alternative to the run's own value."""
@@ -122,14 +116,15 @@ def ledger(dataset: Dataset, profile: str) -> pd.DataFrame:
     specs = specifications(dataset.name, profile)
     runs = by_setting(finished, specs)
     measured = {name: _measure(runs[name], runs[""], dataset) for name in values}
-    words, nothing = _words(measured), {"test_verdict": "", "labels_verdict": ""}
+    together = sum(map(len, measured.values()))
     default = flat(engines.work(specs[""][0]).hp)
     rows = []
     for name in open_choices().index:
         choice = {"field": name, "default": _text(default[name]), "alternative": _text(values.get(name))}
-        found = {**_numbers(measured.get(name, {})), **words.get(name, nothing)}
-        reason = reasons.get(name) or ("" if measured.get(name) else "training failed with the alternative")
-        rows.append({**choice, "why": ALTERNATIVES[name].why, **found, "reason": reason})
+        found = measured.get(name, {})
+        numbers = {**_numbers(found), **_words(found, together)}
+        reason = reasons.get(name) or ("" if found else "training failed with the alternative")
+        rows.append({**choice, "why": ALTERNATIVES[name].why, **numbers, "reason": reason})
     return pd.DataFrame(rows)
 
 
@@ -151,28 +146,22 @@ def _measure(runs: Sequence[Run | None], default: Sequence[Run | None], dataset:
     return found
 
 
-def _words(measured: Mapping[str, Mapping[str, Difference]]) -> dict[str, dict[str, str]]:
-    """For each field, what happens to the result and to each modality's labels; all fields are judged together."""
-    together = sum(map(len, measured.values()))
-    return {name: _summary(found, together) for name, found in measured.items() if found}
-
-
-def _summary(found: Mapping[str, Difference], together: int) -> dict[str, str]:
-    words = {m: word(found[m], CLOSER, FARTHER, together) for m in MODALITIES if m in found}
-    labels = {name: [MODALITY_NAMES[m] for m, other in words.items() if other == name] for name in words.values()}
-    said = "; ".join(", ".join(names) + f" {name}" if len(labels) > 1 else name for name, names in labels.items())
-    return {"test_verdict": word(found["test"], BETTER, WORSE, together), "labels_verdict": said}
+def _words(found: Mapping[str, Difference], together: int) -> dict[str, str]:
+    """What happens to the result and to each modality's labels, judged as one of so many differences."""
+    if not found:
+        return {"test_verdict": "", "labels_verdict": ""}
+    by_word: dict[str, list[str]] = {}
+    for m in (m for m in MODALITIES if m in found):
+        by_word.setdefault(word(found[m], "closer", "farther", together), []).append(MODALITY_NAMES[m])
+    labels = [f"{', '.join(names)} {said}" if len(by_word) > 1 else said for said, names in by_word.items()]
+    return {"test_verdict": word(found["test"], "better", "worse", together), "labels_verdict": "; ".join(labels)}
 
 
 def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
     """Flat columns of one row."""
-    columns = {"test": "test", **{m: f"label_{m}" for m in MODALITIES}}
+    columns = {"test": "test_difference", **{m: f"label_{m}_difference" for m in MODALITIES}}
     ends = {"difference": "", "seeds_low": "_low", "seeds_high": "_high"}
-    return {
-        f"{columns[what]}_difference" + end: found[what][key] if what in found else None
-        for what in columns
-        for key, end in ends.items()
-    }
+    return {f"{columns[k]}{end}": found.get(k, {}).get(key) for k in columns for key, end in ends.items()}
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from mugkit.evaluation.tables import records
 from mugkit.evaluation.verdicts import Difference, hull, judge, size_of, small, word, written
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS
-from mugkit.studies import embedding, readings
+from mugkit.studies import embedding
 from mugkit.studies.hyperparameter_curves import DEFAULT, SYMBOLS
 from mugkit.studies.search_analysis import MATTERS
 from mugkit.training.label_sources import source
@@ -141,9 +141,9 @@ def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> s
 
     Args:
         claims: of `embedding.claims`, every reading's with its name in `reading`.
-        validation: of `readings.validation`.
+        validation: of `embedding.validation`.
     """
-    observed = claims[claims["claim"].isin(readings.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
+    observed = claims[claims["claim"].isin(embedding.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
     said, both = [], []
     for name, rows in observed.groupby("reading", sort=False):
         text = embedding_gap("", rows).partition(": ")[2].removesuffix(".")
@@ -201,21 +201,4 @@ def search(data: str, peeking: Mapping[str, float], importance: pd.DataFrame) ->
     return (
         f"On {data}, with {peeking['trials']:g} trials, choosing by test MAE would have reported {gain} less than "
         f"choosing by validation. Of validation MAE: {moved}."
-    )
-
-
-def noise(data: str, table: pd.DataFrame) -> str:
-    """How sources of labels take noisier labels of clips; `table` is of `noise_robustness.robustness`."""
-    said = []
-    for column in ("against_copy", "test_change"):
-        rows = table[table[f"{column}_verdict"] != ""].assign(metric="MAE")
-        rows.columns = rows.columns.str.removeprefix(f"{column}_")
-        parts = [
-            f"{NOUNS.get(str(name), name)}, {grouped(part, 'k', 'at k =')}"
-            for name, part in rows.groupby("source", sort=False)
-        ]
-        said.append(". ".join(parts))
-    return (
-        f"On {data}, labels against copies of the same noisy labels, by distance to the truth: {said[0]}. "
-        f"Test MAE against that without noise: {said[1]}."
     )

@@ -1,9 +1,11 @@
-"""What all studies share: many settings over seeds, run together, and a metric's mean and spread."""
+"""What all studies share: many settings over seeds, run together, a metric's mean and spread, cells as a grid."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
+
+import pandas as pd
 
 from mugkit.evaluation.statistics import mean_std
 from mugkit.experiments.experiment import Run
@@ -29,3 +31,8 @@ def by_setting(
 def over_seeds(runs: Sequence[Run], metric: str = "MAE") -> dict[str, Any]:
     """Mean, std and n of a test metric."""
     return mean_std([run.metrics[metric] for run in runs])._asdict()
+
+
+def grid(table: pd.DataFrame, down: str | list[str], across: str | list[str]) -> pd.DataFrame:
+    """The column `cell` spread out; rows and columns keep the order in which the table has them."""
+    return table.pivot_table(index=down, columns=across, values="cell", aggfunc="first", sort=False)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from mugkit.plots import case_figure
 
@@ -30,17 +29,8 @@ def test_pools_are_the_ends_of_the_order() -> None:
     found = case_figure.pools(table(), rho=3.0)
     assert found["agree"] == [0, 2], "a tenth of the 20 clips with a clear label"
     assert found["disagree"] == [39, 38, 37, 36], "a tenth of all 40, clear or not"
-
-
-def test_pools_of_few_clips_have_one_each() -> None:
-    found = case_figure.pools(table(3), rho=3.0)
-    assert (found["agree"], found["disagree"]) == ([0], [2])
-
-
-def test_pool_without_candidates_is_empty() -> None:
-    found = case_figure.pools(table().assign(y=0.0), rho=3.0)
-    assert found["agree"] == []
-    assert case_figure.draw_lots(found)["agree"] == []
+    assert case_figure.pools(table(3), rho=3.0) == {"agree": [0], "disagree": [2]}
+    assert case_figure.draw_lots(case_figure.pools(table().assign(y=0.0), rho=3.0))["agree"] == []
 
 
 def test_draw_lots_is_the_same_every_time_and_does_not_take_the_extremes() -> None:
@@ -80,19 +70,10 @@ def test_in_words_says_where_labels_went() -> None:
     assert case_figure.in_words(case(true={}), near=0.3).endswith("visual: -1.00, moved by -2.50")
 
 
-def test_figure_without_truth_has_no_diamonds() -> None:
-    labels = case_figure.figure([case(true={})], rho=3.0).axes[0]
-    assert not [line for line in labels.lines if line.get_marker() == "D"]
-
-
-def test_figure_says_where_frames_are_missing() -> None:
-    drawn = case_figure.figure([case(frames={"a": [1.0]})], rho=3.0)
+def test_figure_without_truth_or_frames_and_with_many_words() -> None:
+    drawn = case_figure.figure([case(frames={"a": [1.0]}, true={}, text="word " * 60)], rho=3.0)
+    assert not [line for line in drawn.axes[0].lines if line.get_marker() == "D"]
+    assert "…" in drawn.axes[0].get_title()
+    assert len(drawn.axes[0].get_title()) < 160
     assert drawn.axes[2].texts[0].get_text() == "no frames"
     assert drawn.axes[1].lines[1].get_marker() == "o", "one frame is a dot, not an invisible line"
-
-
-@pytest.mark.parametrize(("text", "shown"), [("short", "“short”"), ("word " * 60, "…")])
-def test_figure_shortens_long_utterances(text: str, shown: str) -> None:
-    title = case_figure.figure([case(text=text)], rho=3.0).axes[0].get_title()
-    assert shown in title
-    assert len(title) < 160

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from itertools import combinations
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from matplotlib.figure import Figure
 from small import bag_of_words, small
 from torch import nn
 
@@ -16,11 +14,10 @@ from mugkit.config import hyperparameters, override
 from mugkit.data import text
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
-from mugkit.errors import UserError
 from mugkit.evaluation import published
 from mugkit.models.mug import MUCN, Predictor, SequenceNetwork
 from mugkit.plots import architecture, diagrams, drawing
-from mugkit.plots.architecture import Parts, assemble, layers, parameter_table, side_by_side
+from mugkit.plots.architecture import Parts, assemble, layers, parameter_table
 
 
 @pytest.fixture
@@ -29,49 +26,34 @@ def parts() -> Parts:
     return assemble(hyperparameters("reviews", "quick"), {"a": 74, "v": 47}, 3.0, 384)
 
 
-def texts(module: nn.Module) -> list[str]:
-    return [layer.text for layer in layers(module)]
-
-
 def words(numbers: dict[str, Any]) -> str:
     return "\n".join(line for box in numbers["boxes"].values() for line in [box["title"], *box["lines"]])
 
 
-def test_layers_of_a_predictor() -> None:
-    assert texts(Predictor(32, 2, 0.0)) == ["Linear 32 → 16", "ReLU", "Linear 16 → 1"]
-
-
-def test_layers_show_a_dropout_that_drops() -> None:
-    assert texts(Predictor(32, 2, 0.1))[0] == "Dropout 0.1"
-
-
-def test_layers_of_both_variants_of_mucn() -> None:
-    assert texts(MUCN(8, 16, 3.0))[-2:] == ["Linear 16 → 1, no bias", "3·tanh(ȳ + y′)"]
-    assert texts(MUCN(8, 16, 3.0, "scaled", output_bias=True))[-2:] == ["Linear 16 → 1", "3·tanh(0.33·ȳ + y′)"]
-
-
-def test_layers_of_an_lstm() -> None:
-    assert texts(SequenceNetwork(74, 32)) == ["LSTM 74 → 32"]
-
-
-def test_layers_of_an_unknown_module_give_its_type() -> None:
-    assert texts(nn.Sequential(nn.Linear(2, 3), nn.GELU())) == ["Linear 2 → 3", "GELU"]
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        (Predictor(32, 2, 0.0), ["Linear 32 → 16", "ReLU", "Linear 16 → 1"]),
+        (Predictor(32, 2, 0.1), ["Dropout 0.1", "Linear 32 → 16", "ReLU", "Linear 16 → 1"]),
+        (MUCN(8, 16, 3.0), ["Linear 9 → 16", "ReLU", "Linear 16 → 1, no bias", "3·tanh(ȳ + y′)"]),
+        (
+            MUCN(8, 16, 3.0, "scaled", output_bias=True),
+            ["Linear 9 → 16", "ReLU", "Linear 16 → 1", "3·tanh(0.33·ȳ + y′)"],
+        ),
+        (SequenceNetwork(74, 32), ["LSTM 74 → 32"]),
+        (nn.Sequential(nn.Linear(2, 3), nn.GELU()), ["Linear 2 → 3", "GELU"]),
+    ],
+)
+def test_layers_are_read_off_the_modules(module: nn.Module, expected: list[str]) -> None:
+    assert [layer.text for layer in layers(module)] == expected
 
 
 def test_layers_account_for_every_parameter(parts: Parts) -> None:
     for module in (parts.network, *parts.mucns.values()):
         assert sum(layer.parameters for layer in layers(module)) == sum(p.numel() for p in module.parameters())
-
-
-def test_side_by_side_joins_dims_that_differ() -> None:
-    merged = side_by_side([layers(Predictor(d, 2, 0.0)) for d in (64, 32, 32)])
-    assert [layer.text for layer in merged] == ["Linear 64/32/32 → 32/16/16", "ReLU", "Linear 32/16/16 → 1"]
-    assert merged[0].parameters == 64 * 32 + 32 + 2 * (32 * 16 + 16)
-
-
-def test_side_by_side_refuses_stacks_of_unequal_height() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        side_by_side([layers(Predictor(8, 2, 0.0)), layers(Predictor(8, 2, 0.5))])
+    table = parameter_table({"quick": parts})["quick"]
+    whole = sum(p.numel() for module in (parts.network, *parts.mucns.values()) for p in module.parameters())
+    assert table.iloc[-1] == whole == table.iloc[:-1].sum()
 
 
 def test_parameter_table_at_mosei_is_table_6() -> None:
@@ -82,12 +64,6 @@ def test_parameter_table_at_mosei_is_table_6() -> None:
     assert table["LSTM, acoustic"] == 4 * 128 * (74 + 128 + 2)
     assert table["MUCN, language"] == 65 * 1024 + 1024 + 1024
     assert next(found.network.parameters()).device.type == "meta"
-
-
-def test_parameter_table_covers_the_whole_network(parts: Parts) -> None:
-    table = parameter_table({"quick": parts})
-    whole = sum(p.numel() for module in (parts.network, *parts.mucns.values()) for p in module.parameters())
-    assert table["quick"].iloc[-1] == whole == table["quick"].iloc[:-1].sum()
 
 
 def test_trace_on_a_batch_of_unequal_lengths(made_up: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,22 +125,45 @@ def test_arrows_join_boxes_and_text_fits(number: int, parts: Parts) -> None:
                 assert inside.x1 < box.x1, label.get_text()
 
 
-def test_draw_stage_refuses_a_fourth() -> None:
-    with pytest.raises(UserError, match="unknown stage '4'"):
-        diagrams.draw_stage(4, None)  # type: ignore[arg-type]
+# --- Fig. 2, whole
 
 
-def test_anchor_of_a_tall_box_is_level_with_its_neighbour() -> None:
-    tall, small_box = drawing.Box((2, 2), "x", height=3), drawing.Box((0, 1), "y", height=0.5)
-    assert tall.anchor(small_box) == (2, 1)
-    assert small_box.anchor(tall) == (0, 1)
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_method_holds_every_box_and_arrow_of_each_stage(stage: int, parts: Parts) -> None:
+    alone = diagrams.draw_stage(stage, parts)[1]
+    whole = diagrams.draw_method(parts)[1]
+    for name, box in alone["boxes"].items():
+        assert whole["boxes"][f"{stage}/{name}"] == box
+    kept = [a for a in whole["arrows"] if a["start"].startswith(f"{stage}/")]
+    assert [a["label"] for a in kept] == [a["label"] for a in alone["arrows"]]
+    assert [a["end"] for a in kept] == [f"{stage}/{a['end']}" for a in alone["arrows"]]
 
 
-def test_draw_box_returns_an_edge_that_ends_arrows_where_the_box_does() -> None:
-    axes = Figure().add_subplot(xlim=(0, 4), ylim=(0, 3))
-    edge = drawing._draw_box(axes, drawing.Box((2.0, 1.5), "title", ("a line",)))
-    (box,) = axes.patches
-    pixels = axes.transData.transform([(x, y) for x in np.linspace(1, 3, 60) for y in np.linspace(1, 2, 60)])
-    inside = [[patch.contains(SimpleNamespace(x=x, y=y))[0] for x, y in pixels] for patch in (edge, box)]
-    assert inside[0] == inside[1]
-    assert 0 < sum(inside[0]) < len(pixels)
+def test_method_hands_on_what_is_saved_from_stage_to_stage(parts: Parts) -> None:
+    numbers = diagrams.draw_method(parts)[1]
+    pairs = [(a["start"], a["end"]) for a in numbers["arrows"] if a["start"].startswith(("stage", "from"))]
+    assert pairs == [
+        ("stage 1", "from 1 to 2"), ("from 1 to 2", "stage 2"), ("stage 2", "from 2 to 3"), ("from 2 to 3", "stage 3"),
+    ]  # fmt: skip
+    assert "y_{mc}" in numbers["boxes"]["from 2 to 3"]["lines"][0]
+
+
+def edges(box: drawing.Box) -> tuple[float, float, float, float]:
+    (x, y), w, h = box.at, box.width, box.tall
+    return x - w / 2, y - h / 2, x + w / 2, y + h / 2
+
+
+def test_method_panels_hold_their_boxes_and_boxes_do_not_overlap(parts: Parts) -> None:
+    boxes = diagrams.method(parts).boxes
+    for stage in (1, 2, 3):
+        left, low, right, high = edges(boxes[f"stage {stage}"])
+        for name in (name for name in boxes if name.startswith(f"{stage}/")):
+            x0, y0, x1, y1 = edges(boxes[name])
+            assert left < x0, name
+            assert low < y0, name
+            assert x1 < right, name
+            assert y1 < high - 0.4, f"{name} covers the title"
+    solid = {name: edges(box) for name, box in boxes.items() if box.kind not in ("panel", "heading")}
+    for (one, a), (other, b) in combinations(solid.items(), 2):
+        apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+        assert apart, f"{one} overlaps {other}"

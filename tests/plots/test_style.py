@@ -1,17 +1,15 @@
-"""The look of figures: colours that colour-blind readers can tell apart, defaults that hold after `apply_style`."""
+"""The colours of figures: colour-blind readers can tell them apart."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
 from mugkit.data.schema import MODALITIES
-from mugkit.plots.style import ACCENT, MODALITY_COLORS, apply_style
+from mugkit.plots.style import ACCENT, MODALITY_COLORS
 
 # Machado, Oliveira and Fernandes (2009), complete dichromacy, on linear RGB.
 DICHROMACY = {
@@ -32,34 +30,12 @@ def lab(color: str, vision: str) -> np.ndarray:
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
-@pytest.fixture
-def restored() -> Iterator[None]:
-    with matplotlib.rc_context():
-        yield
-
-
 @pytest.mark.parametrize("vision", DICHROMACY)
 def test_colours_stay_apart_for_every_vision(vision: str) -> None:
+    assert set(MODALITY_COLORS) == {*MODALITIES, "M"}
     colors = {**MODALITY_COLORS, "accent": ACCENT}
     distances = {
         pair: float(np.linalg.norm(lab(colors[pair[0]], vision) - lab(colors[pair[1]], vision)))
         for pair in itertools.combinations(colors, 2)
     }
     assert min(distances.values()) > 12, distances  # about 2 can just be noticed, 10 at a glance
-
-
-def test_every_modality_has_a_colour() -> None:
-    assert set(MODALITY_COLORS) == {*MODALITIES, "M"}
-
-
-@pytest.mark.usefixtures("restored")
-def test_apply_style_sets_grid_and_font_and_can_be_repeated() -> None:
-    matplotlib.rcdefaults()
-    assert not matplotlib.rcParams["axes.grid"]
-    apply_style()
-    first = dict(matplotlib.rcParams)
-    assert first["axes.grid"]
-    assert first["font.family"] == ["DejaVu Sans"]  # matplotlib brings it, so that pictures are equal on all machines
-    assert first["axes.titlesize"] == 11
-    apply_style()
-    assert dict(matplotlib.rcParams) == first

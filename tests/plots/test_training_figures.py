@@ -16,7 +16,7 @@ from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation.tables import Row
 from mugkit.experiments.experiment import Run
 from mugkit.files import write_json
-from mugkit.plots import joint_figures, meta_figures
+from mugkit.plots import training_figures
 from mugkit.training.label_sources.source import LearnedLabels
 
 
@@ -33,18 +33,18 @@ def made_up_labels(clips: int, epochs: int = 3) -> LearnedLabels:
 
 
 def test_lambda_numbers_follow_equation_18() -> None:
-    numbers = meta_figures.lambda_numbers(MetaLearning(meta_epochs=4, lambda_init=0.5, halfway=0.5), others=(0.9,))
+    numbers = training_figures.lambda_numbers(MetaLearning(meta_epochs=4, lambda_init=0.5, halfway=0.5), others=(0.9,))
     assert numbers["begins"] == 2
     assert numbers["lambda"]["0.5"] == [0.5, 0.25, 0.125, 0.0625]
     assert numbers["lambda"]["0.9"] == pytest.approx([0.9, 0.81, 0.729, 0.6561])
-    assert len(meta_figures.lambda_figure(numbers).axes[0].lines) == 2
+    assert len(training_figures.lambda_figure(numbers).axes[0].lines) == 2
 
 
 def test_history_numbers_are_split_by_modality() -> None:
-    numbers = meta_figures.history_numbers(made_up_labels(5))
+    numbers = training_figures.history_numbers(made_up_labels(5))
     assert numbers["l"]["unimodal"] == [1.0, 2.0, 3.0]
     assert [numbers[m]["gate_open"][0] for m in MODALITIES] == [0.0, 0.5, 1.0]
-    assert len(meta_figures.history_figure(numbers).axes) == 3
+    assert len(training_figures.history_figure(numbers).axes) == 3
 
 
 def test_trajectory_numbers_choose_clips_that_disagree_most(made_up: Callable[..., Dataset]) -> None:
@@ -54,33 +54,30 @@ def test_trajectory_numbers_choose_clips_that_disagree_most(made_up: Callable[..
     dataset = dataclasses.replace(
         dataset, splits={**dataset.splits, "train": dataclasses.replace(dataset.train, true_labels=true)}
     )
-    clips = meta_figures.trajectory_numbers(dataset, made_up_labels(5), clips=2)
+    clips = training_figures.trajectory_numbers(dataset, made_up_labels(5), clips=2)
     assert [clip["text"] for clip in clips] == [dataset.train.text[3], dataset.train.text[1]]
     assert clips[0]["true"] == {"l": 0.0, "a": 2.5, "v": 0.0}
     assert clips[0]["learned"]["a"] == pytest.approx([1.3, 1.31, 1.32])
-    assert len(meta_figures.trajectory_figure(clips, 3.0).axes) == 2
-
-
-def test_trajectory_numbers_without_truth_use_learned_labels(made_up: Callable[..., Dataset]) -> None:
-    dataset = made_up(sizes=(5, 2, 2), true_labels=False)
-    clips = meta_figures.trajectory_numbers(dataset, made_up_labels(5), clips=5)
-    assert len(clips) == 5
-    assert all(clip["true"] == {} for clip in clips)
+    assert len(training_figures.trajectory_figure(clips, 3.0).axes) == 2
+    unknown = training_figures.trajectory_numbers(
+        made_up(sizes=(5, 2, 2), true_labels=False), made_up_labels(5), clips=5
+    )
+    assert [clip["true"] for clip in unknown] == [{}] * 5
 
 
 def test_curve_numbers_read_first_seed(tmp_path: Path) -> None:
     history = [{"epoch": 0, "train": 2.0, "valid": 1.5}, {"epoch": 1, "train": 1.0, "valid": 1.7}]
     write_json(tmp_path / "result.json", {"history": history})
     runs = [Run(RunSpec("mug", "d", 1), tmp_path, {}, {}, 0, True)]
-    numbers = joint_figures.curve_numbers({"mug": runs})
+    numbers = training_figures.curve_numbers({"mug": runs})
     assert numbers == {"mug": {"best_epoch": 0, "train": [2.0, 1.0], "valid": [1.5, 1.7]}}
-    marker = joint_figures.curve_figure(numbers).axes[1].lines[1]
+    marker = training_figures.curve_figure(numbers).axes[1].lines[1]
     assert (marker.get_xdata()[0], marker.get_ydata()[0]) == (0, 1.5)
 
 
 def test_ablation_figure_marks_reference_mean() -> None:
     rows = [Row(name, "d", {"MAE": {"mean": mean, "std": 0.1, "n": 2}}) for name, mean in (("MUG", 0.7), ("MLC", 0.9))]
-    axes = joint_figures.ablation_figure(rows, "MAE").axes[0]
+    axes = training_figures.ablation_figure(rows, "MAE").axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["MUG", "MLC"]
     assert any(line.get_xdata()[0] == 0.7 and line.get_linestyle() == "--" for line in axes.lines)
     assert "lower is better" in axes.get_xlabel()
@@ -94,6 +91,6 @@ def test_quality_figure_draws_copy_and_every_variant() -> None:
             for measure in ("MAE", "Corr")
         ]
     )
-    figure = meta_figures.quality_figure({"MUCN": table, "other": table.assign(mucn=0.3)})
+    figure = training_figures.quality_figure({"MUCN": table, "other": table.assign(mucn=0.3)})
     heights = [round(bar.get_height(), 3) for bar in figure.axes[0].patches]
     assert heights == [0.5] * 3 + [0.4] * 3 + [0.3] * 3

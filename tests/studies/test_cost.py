@@ -39,22 +39,19 @@ def test_alternate_goes_round_and_leaves_the_warm_up_out() -> None:
     assert {name: len(values) for name, values in seconds.items()} == {"a": 2, "b": 2}
 
 
-def test_step_times_slower_system_has_the_larger_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter(range(1000))
-    ticks = {"fast": [4, 1, 1, 4, 4], "slow": [1, 3, 4, 4, 8]}  # the median ratio is 2, the ratio of medians 1
-    monkeypatch.setattr(cost.time, "perf_counter", lambda: float(next(clock)))
-    monkeypatch.setattr(
-        cost, "stepper", lambda name: lambda number: [next(clock) for _ in range(ticks[name][number % 5] - 1)]
-    )
+def test_step_times_are_medians_of_ratios_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = {"fast": [1, 1, 4, 4, 1], "slow": [4, 4, 8, 1, 3]}  # the median ratio is 3, the ratio of medians 4
+    monkeypatch.setattr(cost, "alternate", lambda steps, rounds: {name: seconds[name] for name in steps})
+    monkeypatch.setattr(cost, "stepper", lambda work: None)
     monkeypatch.setattr(cost, "cpu_threads", lambda _: torch.no_grad())
 
     class Named(str):
         spec = RunSpec("x", "y", 1)
 
-    table = cost.step_times({name: Named(name) for name in ticks}, rounds=5)  # type: ignore[misc]
+    table = cost.step_times({name: Named(name) for name in seconds}, rounds=5)  # type: ignore[misc]
     assert table.to_dict("records") == [
         {"system": "fast", "ratio": 1.0, "lower_quartile": 1.0, "upper_quartile": 1.0},
-        {"system": "slow", "ratio": 2.0, "lower_quartile": 0.625, "upper_quartile": 3.5},
+        {"system": "slow", "ratio": 3.0, "lower_quartile": 1.125, "upper_quartile": 4.0},
     ]
 
 
@@ -68,26 +65,19 @@ def test_stepper_trains(work: Callable[[str], Experiment], name: str, monkeypatc
         return losses[-1]
 
     monkeypatch.setattr(cost, "step", noted)
-    one = cost.stepper(work(name))
+    make_step = cost.stepper(work(name))
     for number in range(12):  # four epochs of three batches
-        one(number)
+        make_step(number)
     assert sum(losses[-3:]) < sum(losses[:3])
 
 
 def test_stage_shares_are_of_the_median_recorded_seconds(work: Callable[..., Experiment]) -> None:
     labelled = [work("mug", label_seed=seed) for seed in (1, 2, 3)]
     trained = [work("mug", seed, label_seed=1).result() for seed in (1, 2)]
-    for one, first, second in zip(labelled, (90.0, 1.0, 0.5), (7.0, 6.0, 0.0), strict=True):  # the first encodes texts
-        record(one.representations(), first)
-        record(one.learned_labels(), second)
-    for folder, third in zip(trained, (2.0, 4.0), strict=True):
-        record(folder, third)
+    folders = [folder for one in labelled for folder in (one.representations(), one.learned_labels())] + trained
+    for folder, seconds in zip(folders, (90.0, 7.0, 1.0, 6.0, 0.5, 0.0, 2.0, 4.0), strict=True):  # 90: encodes texts
+        files.write_json(folder / "done.json", {**files.read_json(folder / "done.json"), "seconds": seconds})
     found = cost.stage_shares(labelled, trained)
     assert found["share"].tolist() == pytest.approx([0.1, 0.6, 0.3])
     assert found["lower_quartile"].tolist() == pytest.approx([0.075, 0.3, 0.25])  # halfway between neighbours
     assert found["upper_quartile"].tolist() == pytest.approx([4.55, 0.65, 0.35])
-
-
-def record(folder: Path, seconds: float) -> None:
-    done = files.read_json(folder / "done.json")
-    files.write_json(folder / "done.json", {**done, "seconds": seconds})

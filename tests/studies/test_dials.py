@@ -78,7 +78,7 @@ def test_one_rater_agrees_with_the_mean_of_many_as_the_raters_spread_says() -> N
     assert dials.one_rater(table) == pytest.approx(expected, abs=0.01)
 
 
-def test_tables_are_narrow_and_hold_the_numbers(
+def test_tables_and_sentence_hold_the_numbers(
     records: list[dict[str, Any]], found: dict[str, dict[str, float]]
 ) -> None:
     read, apart = dials.reading_table(records), dials.apart_table(found)
@@ -89,6 +89,9 @@ def test_tables_are_narrow_and_hold_the_numbers(
     assert read.loc["vivid (0.3)", "acoustic: network"] == "0.75"
     assert apart.loc[dials.CREMA_D].tolist() == ["7,442", "–", "0.67", "0.94", "–", "–"]
     assert apart.loc[dials.SIMS, "opposite sign"] == "8% / 6% / 7%"
+    words = dials.sentence([{**record, "probe": 0.123, "ceiling": 0.456} for record in records], found)
+    assert words.count("r 0.12 of 0.46") == 4
+    assert f"{found['strong']['corr(y, y_a)']:.2f}" in words
 
 
 def test_figure_shows_every_number(records: list[dict[str, Any]], found: dict[str, dict[str, float]]) -> None:
@@ -99,11 +102,3 @@ def test_figure_shows_every_number(records: list[dict[str, Any]], found: dict[st
         np.testing.assert_array_equal(lines[number], shown)
     dots = [len(dots.get_offsets()) for dots in right.collections]
     assert dots == [3, 4, 4]  # nobody judged the words of CREMA-D
-
-
-def test_the_sentence_is_made_of_the_numbers(records: list[dict[str, Any]], found: dict[str, dict[str, float]]) -> None:
-    words = dials.sentence([{**one, "probe": 0.123, "ceiling": 0.456} for one in records], found)
-    assert words.startswith("On reviews")
-    assert words.count("r 0.12 of 0.46") == 4
-    assert all(setting in words for setting in ("vivid", "faint", *DISAGREEMENT))
-    assert f"{found['strong']['corr(y, y_a)']:.2f}" in words

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_study import finished
 from torch import Tensor
 
-from mugkit.data.schema import MODALITIES
+from mugkit import config
+from mugkit.config import RunSpec
+from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
+from mugkit.experiments import experiment
 from mugkit.studies import embedding
+from mugkit.studies.embedding import NETWORK, PLAIN, PROJECTION
+from mugkit.training.label_sources.source import LearnedLabels
 from mugkit.training.pretrain import SavedRepresentations
 
 
@@ -37,37 +46,24 @@ def table(wide_and_closed: dict[str, list[SavedRepresentations]]) -> pd.DataFram
     return embedding.measure(wide_and_closed, most=60)
 
 
-def test_halves_come_from_disjoint_clips() -> None:
+def test_halves_are_unit_vectors_of_disjoint_clips_and_no_more_than_asked_for() -> None:
     numbers = torch.arange(1.0, 11.0)
     marked = torch.stack([numbers, torch.ones(10)], dim=-1)  # the direction says which clip it is
-    one, other = embedding.halves(marked, marked, most=99)
-    clips = [np.round(part[:, 0] / part[:, 1]).astype(int) for part in (one, other)]
+    clips = [np.round(part[:, 0] / part[:, 1]).astype(int) for part in embedding.halves(marked, marked, most=99)]
     assert sorted(np.concatenate(clips)) == list(range(1, 11))
-
-
-def test_halves_are_unit_vectors_and_no_more_than_asked_for() -> None:
-    one, other = embedding.halves(cloud(0), 5 * cloud(1), most=7)
-    assert one.shape == other.shape == (7, 6)
+    x, other = embedding.halves(cloud(0), 5 * cloud(1), most=7)
+    assert x.shape == other.shape == (7, 6)
     np.testing.assert_allclose(np.linalg.norm(other, axis=1), 1, rtol=1e-5)
 
 
-def test_measure_has_a_row_for_each_variant_seed_and_modality(table: pd.DataFrame) -> None:
-    assert len(table) == 2 * 3 * 3
-    assert not table.duplicated(["variant", "seed", "modality"]).any()
-
-
 def test_measure_sees_a_gap_where_there_is_one(table: pd.DataFrame) -> None:
+    assert len(table) == len(table.drop_duplicates(["variant", "seed", "modality"])) == 2 * 3 * 3
     wide, closed = table[table["variant"] == "wide"], table[table["variant"] == "closed"]
     assert wide["probe"].min() > 95
     assert closed["probe"].between(40, 60).all()
     assert (wide["p"] == 1 / 200).all()
+    assert (wide["shape"] < wide["mmd2"] / 2).all(), "the clouds are moved to one place first"
     assert (wide["mmd2"] > 10 * closed["mmd2"].abs().max()).all()
-
-
-def test_shape_forgets_the_position() -> None:
-    x = cloud(3).numpy()
-    np.testing.assert_allclose(embedding.centred(x + 5).mean(0), 0, atol=1e-5)
-    np.testing.assert_allclose(embedding.centred(x + 5), embedding.centred(x), atol=1e-5)
 
 
 def test_claims_hold_where_contrast_closes_a_gap(wide_and_closed: dict[str, list[SavedRepresentations]]) -> None:
@@ -115,3 +111,51 @@ def test_show_and_notes_have_the_tables_numbers(table: pd.DataFrame) -> None:
     first = rows[rows["seed"] == 0].iloc[0]
     expected = f"probe {first['probe']:.0f} %, MMD² {first['mmd2']:.2f}"
     assert embedding.panel_notes(table)["wide", "a"] == expected
+
+
+# --- readings of Eq. 11
+
+
+@pytest.fixture
+def dataset(prepared: Callable[..., Dataset]) -> Dataset:
+    return prepared((8, 40, 8))
+
+
+def test_readings_differ_in_what_equation_11_trains_and_in_nothing_else(dataset: Dataset) -> None:
+    specs = embedding.specifications(dataset.name, "smoke")
+    assert {len(some) for some in specs.values()} == {len(config.profile("smoke").study_seeds)}
+    assert all(spec.seed == spec.label_seed for some in specs.values() for spec in some)
+    plain, projection, network = (experiment.work(specs[name][0]).hp for name in (PLAIN, PROJECTION, NETWORK))
+    assert plain.pretraining.gamma == 0 < projection.pretraining.gamma
+    scopes = [hp.pretraining.contrastive_gradient_scope for hp in (projection, network)]
+    assert scopes == ["projection", "network"]
+    assert config.override(projection, {"contrastive_gradient_scope": "network"}) == network
+
+
+def test_validation_compares_each_reading_with_none(dataset: Dataset, tmp_path: Path) -> None:
+    runs = {
+        name: [
+            finished(dataset, tmp_path / f"{name}-{seed}", wrong + 0.001 * seed, RunSpec("mug", "x", seed), "valid")
+            for seed in (1, 2)
+        ]
+        for name, wrong in {PLAIN: 0.5, PROJECTION: 0.6, NETWORK: 0.4}.items()
+    }
+    table = embedding.validation(dataset, runs)
+    rows = table.set_index("reading")
+    assert rows.loc[PLAIN, "mean"] == pytest.approx(0.5015)
+    assert rows.loc[PROJECTION, "difference"] == pytest.approx(0.1, abs=1e-5)
+    assert rows["verdict"].to_list() == ["", "higher", "lower"]
+    shown = embedding.show_validation(table)
+    assert shown["than without"].to_list() == ["–", "higher", "lower"]
+    assert shown.loc[PLAIN, "difference"] == "–"
+
+
+def test_labels_of_each_reading_stand_beside_the_truth(dataset: Dataset) -> None:
+    true = {m: torch.from_numpy(np.asarray(dataset.train.true_labels[m])) for m in MODALITIES}
+    off = {m: values + 0.5 for m, values in true.items()}
+    learned = {PLAIN: off, NETWORK: true}
+    found = {name: [LearnedLabels(labels, {}, pd.DataFrame())] * 2 for name, labels in learned.items()}
+    shown = embedding.show_labels(embedding.labels(dataset, found))
+    assert list(shown.index) == [PLAIN, NETWORK]
+    assert shown.loc[PLAIN, ("MAE", "language")].startswith("0.500")
+    assert shown.loc[NETWORK, ("MAE", "visual")].startswith("0.000")

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from made_study import difference, finished
 from made_up import make_dataset
-from matplotlib.figure import Figure
 
 from mugkit import files
-from mugkit.data.schema import MODALITIES
+from mugkit.config import RunSpec
+from mugkit.data.reviews import Dials
+from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.experiments.experiment import Run
 from mugkit.studies import label_payoff
-from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT, Setting
+from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT
 
 
-def row(source: str, difference: float, half: float = 0.01, beta: float = 1.0, **place: Any) -> dict[str, Any]:
-    ends = {"clips_low": difference - half, "clips_high": difference + half}
-    ends |= {"seeds_low": difference - half, "seeds_high": difference + half, "clips": 100, "seeds": 3}
+def row(source: str, worth: float, beta: float = 1.0, **place: Any) -> dict[str, Any]:
     at = {"expression": "vivid", "disagreement": "strong", "noise": 0.3, "beta": beta, "source": source, **place}
     quality = dict.fromkeys(("corr_l", "corr_a", "corr_v"), {"copy": 0.6, "mug": 0.7, TRUE: 1.0}[source])
-    return {**at, "metric": "MAE", "difference": difference, **ends, "share": None, **quality}
+    return {**at, **difference(worth, 0.01), "share": None, **quality}
 
 
 def rows(**place: Any) -> list[dict[str, Any]]:
@@ -30,10 +33,8 @@ def rows(**place: Any) -> list[dict[str, Any]]:
 
 def test_the_map_has_every_setting_once_and_the_default_first_column() -> None:
     assert len(set(SETTINGS)) == len(SETTINGS) == 10
-    assert SETTINGS[0] == Setting("vivid", "strong")
-    assert Setting("vivid", "strong").dials.stored_as == "reviews"
-    assert Setting("faint", "sims").dials.stored_as == "reviews-faint-sims"
-    assert label_payoff.settings("smoke") == (Setting("vivid", "strong"),)  # no other data is made for a trial run
+    assert [SETTINGS[0], SETTINGS[-1]] == [Dials("vivid", "strong"), Dials("faint", "sims")]
+    assert label_payoff.settings("smoke") == (Dials(),)  # no other data is made for a trial run
 
 
 def test_every_beta_trains_every_source_and_none_trains_without_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +57,28 @@ def test_share_is_of_what_true_labels_gain_and_only_where_they_gain(
     assert counted == share if share is None else counted == pytest.approx(share)
 
 
+def test_study_counts_from_no_unimodal_tasks_and_shares_from_true_labels(
+    made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, wrong = made_up((6, 4, 60)), {WITHOUT: 0.5, "copy": 0.4, "mug": 0.3, TRUE: 0.1}
+
+    def run_all(specs: list[RunSpec]) -> list[Run]:
+        return [finished(data, tmp_path / f"{spec.system}-{spec.seed}", wrong[spec.system], spec) for spec in specs]
+
+    monkeypatch.setattr(label_payoff, "betas", lambda profile: (1.0,))
+    monkeypatch.setattr(label_payoff, "load", lambda name: data)
+    monkeypatch.setattr(label_payoff.prepare, "simulated", lambda dials: data.name)
+    monkeypatch.setattr(label_payoff.experiment, "work", lambda spec: spec)
+    monkeypatch.setattr(label_payoff.scheduler, "run_all", run_all)
+    true = {m: values[None] for m, values in data.train.true_labels.items()}
+    monkeypatch.setattr(label_payoff.comparison, "training_labels", lambda works: true)
+    table = label_payoff.study("smoke")
+    assert table["source"].tolist() == ["copy", "mug", TRUE]
+    np.testing.assert_allclose(table["difference"], [-0.1, -0.2, -0.4], atol=1e-5)
+    np.testing.assert_allclose(table["share"].astype(float), [0.25, 0.5, 1.0], atol=1e-4)
+    np.testing.assert_allclose(table[["corr_l", "corr_a", "corr_v"]], 1.0)
+
+
 def test_copies_are_as_right_as_the_clips_label_and_true_labels_entirely() -> None:
     data = make_dataset()
     found = label_payoff.correlations(dict.fromkeys(MODALITIES, data.train.labels[None]), data)
@@ -66,8 +89,6 @@ def test_copies_are_as_right_as_the_clips_label_and_true_labels_entirely() -> No
 
 
 def test_table_shows_a_line_a_setting_and_at_most_seven_columns() -> None:
-    import pandas as pd
-
     table = pd.DataFrame(rows() + rows(expression="faint") + rows(beta=0.01))
     shown = label_payoff.display(table, 1.0)
     assert list(shown.index) == [("strong", "vivid"), ("strong", "faint")]
@@ -76,13 +97,11 @@ def test_table_shows_a_line_a_setting_and_at_most_seven_columns() -> None:
 
 
 def test_figure_has_a_row_for_each_beta_and_one_for_labels() -> None:
-    everything = [
-        one for b in (1.0, 0.01) for d in ("strong", "sims") for e in ("vivid", "faint")
-        for one in rows(beta=b, disagreement=d, expression=e)
-    ]  # fmt: skip
-    figure = label_payoff.draw(everything)
-    assert isinstance(figure, Figure)
-    assert len(figure.axes) == 6
+    found = [row for beta in (1.0, 0.01) for e in ("vivid", "faint") for row in rows(beta=beta, expression=e)]
+    worth, other, labels = label_payoff.draw(found).axes
+    assert [list(bar.lines[0].get_ydata()) for bar in worth.containers] == [[-0.02] * 2, [-0.06] * 2, [-0.1] * 2]
+    assert len(other.containers) == len(SOURCES)
+    assert [list(line.get_ydata()) for line in labels.lines] == [[0.6] * 2] * 3 + [[0.7] * 2] * 3
 
 
 def test_sentence_counts_where_labels_pay() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from mugkit.config import RunSpec
@@ -72,5 +73,23 @@ def test_display_puts_stage_3_beside_labels(dataset: Dataset) -> None:
     assert shown.loc["copy", ("multimodal", "Corr")] == "undefined"
     assert shown.loc["none", ("language", "MAE")] == "–"
     assert list(shown.index) == ["copy", "none"]
+    (point,) = label_table.quality_against_result(label_table.with_results(table, {"copy": [run]}))
+    assert (point["source"], point["labels"], point["result"]) == ("copy", 0.0, 1.25)
     others = label_table.display(table, "disagreeing", ("MAE", "sign %"))
     assert others.columns.tolist() == [(m, k) for m in ("language", "acoustic", "visual") for k in ("MAE", "sign %")]
+
+
+def test_points_of_sources_with_networks_of_their_own_are_hollow() -> None:
+    places = [("all", "language"), ("all", "visual"), ("test", "multimodal")]
+    rows = [
+        {"source": source, "clips": clips, "modality": m, "measure": "MAE", "mean": mean, "std": 0.1}
+        for source, means in {"mug": (0.4, 0.6, 0.9), "sugrm": (0.8, 1.0, 1.1)}.items()
+        for (clips, m), mean in zip(places, means, strict=True)
+    ]
+    points = label_table.quality_against_result(pd.DataFrame(rows))
+    assert [(point["labels"], point["result"], point["std"]) for point in points] == [(0.5, 0.9, 0.1), (0.9, 1.1, 0.1)]
+    mug, sugrm = label_table.draw_quality_against_result(points).axes[0].containers
+    assert (mug.lines[0].get_xdata()[0], mug.lines[0].get_ydata()[0]) == (0.5, 0.9)
+    assert mug.lines[0].get_markerfacecolor() == mug.lines[0].get_color()
+    assert sugrm.lines[0].get_markerfacecolor() == "white"
+    assert "network of its own" in str(sugrm.get_label())

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from small import bag_of_words
+from made_study import finished
 
-from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data import store, text
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.experiments import experiment, noise
-from mugkit.experiments.experiment import Run
+from mugkit.experiments import noise
 from mugkit.studies import noise_robustness as robustness
-from mugkit.studies.noise_robustness import LEVELS, SOURCES, Study
+from mugkit.studies.noise_robustness import LEVELS, SOURCES, Runs, SeenLabels
 
 
 def test_disagreement_is_the_largest_minus_the_smallest() -> None:
@@ -50,7 +45,7 @@ def test_by_disagreement_clips_without_disagreement_are_a_bin(made_up: Callable[
 
 
 @pytest.fixture
-def made(made_up: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Study]:
+def made(made_up: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Runs, SeenLabels]:
     """Copies are off by 0.5 + k, MUCN by half of that, ULGM by as much; stage 3 is worse for copies at k = 2 alone."""
     dataset, runs, labels = made_up((60, 4, 60)), {}, {}
     for system in SOURCES:
@@ -60,19 +55,12 @@ def made(made_up: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Stud
                 m: np.stack([dataset.train.true_labels[m] + off + 0.01 * s for s in (0, 1)]) for m in MODALITIES
             }
             wrong = 1.0 if (system, k) == ("copy", 2.0) else 0.2
-            runs[system, k] = [made_run(dataset, tmp_path, f"{system}-{k}", seed, wrong) for seed in (0, 1)]
-    return dataset, Study(runs, labels)
+            specs = [RunSpec("mug", "made-up", seed) for seed in (0, 1)]
+            runs[system, k] = [finished(dataset, tmp_path / f"{system}-{k}-{s.seed}", wrong, s) for s in specs]
+    return dataset, runs, labels
 
 
-def made_run(dataset: Dataset, folder: Path, name: str, seed: int, wrong: float) -> Run:
-    place = folder / f"{name}-{seed}"
-    place.mkdir()
-    table = pd.DataFrame({"split": "test", "id": dataset.test.ids, "prediction": dataset.test.labels + wrong})
-    table.to_parquet(place / "predictions.parquet")
-    return Run(RunSpec("mug", "made-up", seed), place, {"MAE": wrong}, {}, 0, False)
-
-
-def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, Study]) -> None:
+def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, Runs, SeenLabels]) -> None:
     table = robustness.robustness(*made).set_index(["source", "k"])
     assert table["against_copy_verdict"].loc["mug"].tolist() == ["closer"] * 2
     assert table["against_copy_verdict"].loc["ulgm"].tolist() == ["no difference above 0.01"] * 2
@@ -83,36 +71,27 @@ def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, S
     assert table.loc[("copy", 2.0), "test_change_difference"] == pytest.approx(0.8, abs=1e-5)
 
 
-def test_robustness_is_displayed_and_drawn(made: tuple[Dataset, Study]) -> None:
-    dataset, found = made
-    table = robustness.robustness(dataset, found)
-    shown = robustness.display(table)
-    assert shown.loc[("copy", "2"), "test, against k = 0"] == "worse"
-    assert shown.loc[("copy", "0"), "labels, against copies"] == ""
-    sources: dict[str, Any] = {
-        s: [{m: found.labels[s, 0.0][m][i] for m in MODALITIES} for i in range(2)] for s in SOURCES
-    }
-    figure = robustness.draw(robustness.by_disagreement(dataset, sources), table)
-    for axes in figure.axes:
-        assert len(axes.containers) == len(SOURCES)
-    drawn = figure.axes[1].containers[SOURCES.index("mug")].lines[0]
-    assert list(drawn.get_ydata()) == table.query("source == 'mug'")["labels_mean"].tolist()
+def test_robustness_is_drawn(made: tuple[Dataset, Runs, SeenLabels]) -> None:
+    dataset, _, labels = made
+    table = robustness.robustness(*made)
+    first = {s: [{m: labels[s, 0.0][m][i] for m in MODALITIES} for i in range(2)] for s in SOURCES}
+    figure = robustness.draw(robustness.by_disagreement(dataset, first), table)
+    for axes, column in zip(figure.axes[1:], ("labels_mean", "test_mean"), strict=True):
+        drawn = [list(container.lines[0].get_ydata()) for container in axes.containers]
+        assert drawn == [table[table["source"] == source][column].tolist() for source in SOURCES]
+    assert robustness.display(table).loc[("copy", "2"), "test, against k = 0"] == "worse"
 
 
 def test_study_runs_every_source_at_every_level(
-    made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+    prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    experiment._dataset.cache_clear()
-    dataset = made_up((24, 8, 8))
-    store.save(dataset, files.data_home() / dataset.name)
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
+    dataset = prepared((24, 8, 8))
     monkeypatch.setattr(noise, "rater_spread", lambda split: np.full(len(split), 0.5))
-    found = robustness.study(store.load(dataset.name), "smoke")
-    assert found.runs.keys() == found.labels.keys() == {(s, k) for s in SOURCES for k in LEVELS}
-    copies = {k: found.labels["copy", k]["l"] for k in LEVELS}
+    runs, labels = robustness.study(dataset, "smoke")
+    assert runs.keys() == labels.keys() == {(s, k) for s in SOURCES for k in LEVELS}
+    copies = {k: labels["copy", k]["l"] for k in LEVELS}
     np.testing.assert_allclose(copies[0.0], np.stack([dataset.train.labels] * 2))
     moved = np.abs(copies[2.0] - copies[0.0]).mean(1)
     assert (moved > 0.1).all()
     assert not np.allclose(copies[2.0][0], copies[2.0][1])  # every seed has a draw of its own
-    assert len({run.folder for group in found.runs.values() for run in group}) == 12
+    assert len({run.folder for group in runs.values() for run in group}) == 12

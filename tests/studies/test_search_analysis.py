@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.ensemble import RandomForestRegressor
 
 from mugkit.config import RunSpec
 from mugkit.errors import UserError
@@ -37,28 +35,13 @@ def test_importance_numbers_are_spearman_s_and_corrected(table: pd.DataFrame) ->
     assert rows.loc["beta", "rho"] == pytest.approx(ranks)
     assert (rows["p_corrected"] >= rows["p"]).all()
     assert ((rows["low"] < rows["importance"]) & (rows["importance"] < rows["high"])).all()
-
-
-def test_importance_is_the_same_for_the_same_seed(table: pd.DataFrame) -> None:
-    pd.testing.assert_frame_equal(analysis.importance(table), analysis.importance(table))
+    assert analysis.display(rows.reset_index()).loc["beta", "rank correlation"] == f"{ranks:+.2f}"
 
 
 def test_importance_of_a_field_that_never_varied_is_none(table: pd.DataFrame) -> None:
     rows = analysis.importance(table.assign(noise=3.0)).set_index("field")
     assert (rows.loc["noise", "rho"], rows.loc["noise", "importance"]) == (0.0, 0.0)
     assert rows.loc["noise", "verdict"] == analysis.UNSEEN
-
-
-def test_forest_says_bit_for_bit_what_sklearn_s_says() -> None:
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((40, 6))
-    y = x[:, 0] ** 2 + rng.standard_normal(40)
-    theirs, ours = (
-        forest.fit(x, y)
-        for forest in (RandomForestRegressor(100, random_state=3), analysis._Forest(100, random_state=3))
-    )
-    unseen = rng.standard_normal((25, 6))
-    assert (ours.predict(unseen) == theirs.predict(unseen)).all()
 
 
 def test_predictability_of_order_is_high_and_of_chance_is_not(table: pd.DataFrame) -> None:
@@ -93,21 +76,12 @@ def test_scored_leaves_out_trials_that_failed_and_keeps_each_test_score_with_its
     assert table["trial"].tolist() == [0, 2, 3, 4]
     assert table["test"].tolist() == [0.0, 0.2, 0.3, 0.4]
     assert analysis.fields(table) == ["beta"]
-
-
-def test_scored_without_a_look_at_the_test_split_has_no_test_scores() -> None:
     assert "test" not in analysis.scored(made_record([1.0] * 4, [])).columns
 
 
 def test_scored_too_few_trials_is_told() -> None:
-    with pytest.raises(UserError, match="3 trials have scores; 4 are needed"):
+    with pytest.raises(UserError, match="3 trials"):
         analysis.scored(made_record([1.0] * 3, [1.0] * 3))
-
-
-def test_display_shows_every_field(table: pd.DataFrame) -> None:
-    shown = analysis.display(analysis.importance(table))
-    assert set(shown.index) == {"beta", "d", "noise"}
-    assert shown["p, corrected"].map(float).between(0, 1).all()
 
 
 def test_draw_has_every_trial_in_every_panel_and_marks_the_best(table: pd.DataFrame) -> None:
@@ -117,13 +91,3 @@ def test_draw_has_every_trial_in_every_panel_and_marks_the_best(table: pd.DataFr
         points, star = axes.lines
         np.testing.assert_array_equal(points.get_xdata(), table[axes.get_xlabel()])
         assert math.isclose(float(star.get_ydata()[0]), table["valid"].min())
-
-
-def test_draw_labels_of_zero_and_powers_of_ten_do_not_overlap(table: pd.DataFrame) -> None:
-    chosen = np.resize([0.0, 0.001, 0.01, 0.1], len(table))
-    figure = analysis.draw(table.assign(weight_decay=chosen))
-    figure.canvas.draw()
-    (axes,) = [axes for axes in figure.axes if axes.get_xlabel() == "weight_decay"]
-    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.001", "0.01", "0.1"]
-    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))

@@ -15,9 +15,9 @@ def _inputs(dims: int = 4) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]
 
 def test_candidates_with_all_dims_are_one_ridge_regression() -> None:
     inputs, targets = _inputs()
-    predicted = candidates(inputs, targets, count=3, width=9, strength=2.0)
+    predicted = candidates(inputs, targets, count=3, width=9)
     mean, std = inputs["train"].mean(axis=0), inputs["train"].std(axis=0)
-    model = Ridge(2.0).fit((inputs["train"] - mean) / std, targets["train"])
+    model = Ridge(100.0).fit((inputs["train"] - mean) / std, targets["train"])
     for row in predicted["test"]:
         np.testing.assert_allclose(row, model.predict((inputs["test"] - mean) / std), atol=1e-9)
 
@@ -33,14 +33,6 @@ def test_candidates_see_different_dims_and_the_same_ones_for_the_same_seed() -> 
 def test_sign_hits_drop_neutral_clips_and_count_zero_as_negative() -> None:
     hits = sign_hits(np.array([[1.0, 0.0, -1.0, 5.0], [-1.0, 0.0, 1.0, 5.0]]), np.array([2.0, -1.0, 1.0, 0.0]))
     assert hits.tolist() == [[True, True, False], [False, True, True]]
-
-
-def test_tuning_gain_of_one_perfect_model_has_nothing_to_gain() -> None:
-    numbers = tuning_gain(np.ones((1, 6), bool), np.ones((1, 8), bool), repeats=3)
-    assert numbers["counts"] == [1]
-    assert all(
-        numbers[f"{choice}_{kind}"] == [100] for choice in ("peeked", "honest") for kind in ("reported", "fresh")
-    )
 
 
 def test_tuning_gain_finds_the_model_that_is_really_better() -> None:
@@ -59,12 +51,6 @@ def test_tuning_gain_on_coin_flips_is_illusion() -> None:
     assert numbers["peeked_reported"] == sorted(numbers["peeked_reported"])
     for name in ("peeked_fresh", "honest_reported", "honest_fresh"):
         assert numbers[name][-1] == pytest.approx(50, abs=5), name
-
-
-def test_tuning_gain_is_the_same_for_the_same_seed() -> None:
-    hits = np.random.default_rng(0).random((5, 30)) < 0.6
-    assert tuning_gain(hits, hits, seed=1) == tuning_gain(hits, hits, seed=1)
-    assert tuning_gain(hits, hits, seed=1) != tuning_gain(hits, hits, seed=2)
 
 
 def test_tuning_figure_draws_every_line() -> None:

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small import bag_of_words
+from made_study import difference
 
-from mugkit import files
 from mugkit.config import RunSpec, hyperparameters, open_choices, override, profile
-from mugkit.data import store, text
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation import comparison
 from mugkit.evaluation.settings import flat
@@ -22,18 +20,8 @@ NAME = "made-up"
 
 
 @pytest.fixture
-def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Dataset:
-    experiment._dataset.cache_clear()
-    made = made_up((24, 8, 8), name=NAME)
-    store.save(made, files.data_home() / NAME)
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
-    return made
-
-
-def test_alternatives_are_those_of_the_open_choices() -> None:
-    assert sensitivity.ALTERNATIVES.keys() == set(open_choices().index)
-    assert all(one.why for one in sensitivity.ALTERNATIVES.values())
+def dataset(prepared: Callable[..., Dataset]) -> Dataset:
+    return prepared((24, 8, 8))
 
 
 @pytest.mark.parametrize("name", ["smoke", "quick", "paper"])
@@ -47,7 +35,7 @@ def test_alternative_is_possible_and_not_the_run_s_own(field: str, name: str) ->
 @pytest.mark.usefixtures("dataset")
 def test_plan_every_open_choice_has_an_alternative_or_a_reason() -> None:
     values, reasons = sensitivity.plan(NAME, "smoke")
-    assert values.keys() | reasons.keys() == set(open_choices().index)
+    assert values.keys() | reasons.keys() == sensitivity.ALTERNATIVES.keys() == set(open_choices().index)
     assert not values.keys() & reasons.keys()
     general, searched = {"fusion_width", "predictor_shrink", "clip_norm"}, {"dropout", "weight_decay"}
     assert reasons.keys() == {"text_learning_rate", "gate"} | general | searched
@@ -73,33 +61,26 @@ def test_specifications_change_one_field_and_the_seed_of_all_stages() -> None:
     assert specs[""][0].changes == ()
 
 
-def difference(low: float, high: float) -> dict[str, Any]:
-    ends = {f"{over}_{end}": value for over in ("clips", "seeds") for end, value in (("low", low), ("high", high))}
-    return {"metric": "MAE", "difference": (low + high) / 2, **ends}
+UNKNOWN, NONE, UP, DOWN = difference(0, 1), difference(0, 1e-4), difference(0.15, 0.05), difference(-0.15, 0.05)
 
 
-def test_words_say_what_happens_and_for_which_modality() -> None:
-    unknown, none, up, down = difference(-1, 1), difference(-1e-4, 1e-4), difference(0.1, 0.2), difference(-0.2, -0.1)
-    words = sensitivity._words(
-        {
-            "gate": {"test": unknown, "l": up, "a": none, "v": down},
-            "dropout": {"test": down, "l": none, "a": none, "v": none},
-            "halfway": {"test": up},
-            "clip_norm": {"test": difference(0.0003, 0.0005)},
-            "weight_decay": {"test": difference(-0.03, -0.001)},  # beyond zero by itself, not among so many
-            "residual": {},
-        }
-    )
-    assert words == {
-        "gate": {
-            "test_verdict": "undecided",
-            "labels_verdict": "language farther; acoustic no difference above 0.01; visual closer",
-        },
-        "dropout": {"test_verdict": "better", "labels_verdict": "no difference above 0.01"},
-        "halfway": {"test_verdict": "worse", "labels_verdict": ""},
-        "clip_norm": {"test_verdict": "worse, by less than 0.01", "labels_verdict": ""},
-        "weight_decay": {"test_verdict": "undecided", "labels_verdict": ""},
-    }
+@pytest.mark.parametrize(
+    ("found", "test", "labels"),
+    [
+        (
+            {"test": UNKNOWN, "l": UP, "a": NONE, "v": DOWN},
+            "undecided",
+            "language farther; acoustic no difference above 0.01; visual closer",
+        ),
+        ({"test": DOWN, "l": NONE, "a": NONE, "v": NONE}, "better", "no difference above 0.01"),
+        ({"test": UP}, "worse", ""),
+        ({"test": difference(0.0004, 0.0001)}, "worse, by less than 0.01", ""),
+        ({"test": difference(-0.0155, 0.0145)}, "undecided", ""),  # beyond zero by itself, not among so many
+        ({}, "", ""),
+    ],
+)
+def test_words_say_what_happens_and_for_which_modality(found: dict[str, Any], test: str, labels: str) -> None:
+    assert sensitivity._words(found, together=11) == {"test_verdict": test, "labels_verdict": labels}
 
 
 FEW = ("text_learning_rate", "max_epochs", "residual")
@@ -134,12 +115,8 @@ def test_ledger_measures_what_runs_left(dataset: Dataset) -> None:
 
 
 @pytest.mark.usefixtures("few")
-def test_ledger_without_true_labels_has_no_label_columns_filled(
-    dataset: Dataset, made_up: Callable[..., Dataset]
-) -> None:
-    without = made_up((24, 8, 8), true_labels=False, name="no-truth")
-    store.save(without, files.data_home() / "no-truth")
-    table = sensitivity.ledger(without, "smoke")
+def test_ledger_without_true_labels_has_no_label_columns_filled(prepared: Callable[..., Dataset]) -> None:
+    table = sensitivity.ledger(prepared((24, 8, 8), true_labels=False, name="no-truth"), "smoke")
     assert table["label_l_difference"].isna().all()
     assert table["test_difference"].notna().sum() == 2
     assert sensitivity.display(table)["Δ label MAE l, a, v"].tolist() == ["–"] * 3

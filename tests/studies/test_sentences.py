@@ -8,18 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from made_study import difference, finished
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
-from mugkit.experiments.experiment import Run
-from mugkit.studies import embedding, hyperparameter_curves, noise_robustness, search_analysis, sentences
-
-
-def difference(value: float, half: float = 0.005, metric: str = "MAE") -> dict[str, Any]:
-    low, high = value - half, value + half
-    ends = {"clips_low": low, "clips_high": high, "seeds_low": low, "seeds_high": high}
-    return {"metric": metric, "difference": value, **ends}
-
+from mugkit.studies import hyperparameter_curves, sentences
 
 BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.001), difference(0.0, 0.02)
 
@@ -51,15 +44,13 @@ def test_ablations_go_from_no_tasks_to_true_labels_as_far_as_they_ran() -> None:
 
 
 def test_steps_are_those_of_systems_that_ran(made_up: Callable[..., Dataset], tmp_path: Path) -> None:
-    dataset, runs = made_up((4, 4, 30)), {}
-    for system, wrong in {"mug-without-unimodal": 0.5, "copy": 0.4, "mug": 0.2}.items():
-        runs[system] = []
-        for seed in (1, 2):
-            folder = tmp_path / f"{system}-{seed}"
-            folder.mkdir()
-            table = pd.DataFrame({"split": "test", "id": dataset.test.ids, "prediction": dataset.test.labels + wrong})
-            table.to_parquet(folder / "predictions.parquet")
-            runs[system].append(Run(RunSpec(system, "made-up", seed), folder, {}, {}, 0, True))
+    dataset, wrong = made_up((4, 4, 30)), {"mug-without-unimodal": 0.5, "copy": 0.4, "mug": 0.2}
+    runs = {
+        system: [
+            finished(dataset, tmp_path / f"{system}-{seed}", by, RunSpec(system, "made-up", seed)) for seed in (1, 2)
+        ]
+        for system, by in wrong.items()
+    }
     found = sentences.steps(dataset, runs)
     assert {name: round(changes[0]["difference"], 3) for name, changes in found.items()} == {
         "copies": -0.1,
@@ -81,20 +72,6 @@ def test_baselines_are_counted_by_themselves_and_together() -> None:
     assert sentences.baselines("made up", table[table["system"] == "y_mc ← y"]) == "On made up, no baseline has run."
 
 
-def test_label_quality_names_each_modality_under_its_word() -> None:
-    rows = [
-        {"modality": m, "measure": "MAE", **one, "verdict": word}
-        for m, one, word in (
-            ("language", BETTER, "closer"),
-            ("acoustic", OPEN, "undecided"),
-            ("visual", BETTER, "closer"),
-        )
-    ]
-    text = sentences.label_quality("made up", pd.DataFrame(rows))
-    numbers = "(-0.060 [-0.065, -0.055])"
-    assert f"in MAE closer for language {numbers} and visual {numbers}; undecided for acoustic" in text
-
-
 def test_curves_are_told_against_table_2_s_value() -> None:
     words = {1e-4: (WORSE, "worse"), 0.01: (difference(0.0), hyperparameter_curves.DEFAULT), 0.1: (OPEN, "undecided")}
     rows = [{"field": "beta", "metric": "MAE", "value": v, **one, "verdict": word} for v, (one, word) in words.items()]
@@ -102,39 +79,3 @@ def test_curves_are_told_against_table_2_s_value() -> None:
     text = sentences.curves("made up", pd.DataFrame(rows))
     worse, undecided = "worse at 0.0001 (+0.060 [+0.055, +0.065])", "undecided at 0.1 (+0.000 [-0.020, +0.020])"
     assert text.endswith(f"β: {worse}; {undecided}; training failed at 1.")
-
-
-def test_embedding_gap_tells_every_sentence_of_the_section() -> None:
-    rows = [
-        {"claim": claim, "modality": m, "mean": -0.1, "low": -0.2, "high": 0.0 - 0.05, "verdict": "supported"}
-        for claim in embedding.CLAIMS
-        for m in "lav"
-    ]
-    text = sentences.embedding_gap("made up", pd.DataFrame(rows))
-    assert all(claim.sentence in text for claim in embedding.CLAIMS.values())
-    assert text.count("supported for language (-0.100 [-0.200, -0.050])") == len(embedding.CLAIMS)
-
-
-@pytest.mark.parametrize("matters", [True, False])
-def test_search_tells_what_peeking_gains_and_which_fields_move_the_error(matters: bool) -> None:
-    rows = [{"field": "d", "rho": 0.1, "verdict": search_analysis.UNSEEN}]
-    rows += [{"field": "beta", "rho": -0.5, "verdict": search_analysis.MATTERS}] if matters else []
-    peeking = {"trials": 50, "gain": 0.012, "low": 0.0, "high": 0.03}
-    text = sentences.search("made up", peeking, pd.DataFrame(rows))
-    assert "with 50 trials, choosing by test MAE would have reported 0.012 [0.000, 0.030] less" in text
-    assert ("beta (ρ -0.50)" in text) == matters
-    assert ("no field" in text) != matters
-
-
-def test_noise_tells_labels_and_results_of_each_source() -> None:
-    rows = []
-    for system, one, word in (("copy", None, ""), ("mug", BETTER, "closer")):
-        for k in (0.0, 2.0):
-            row = {"source": system, "k": k, "against_copy_verdict": word, "test_change_verdict": "worse" if k else ""}
-            row |= {f"against_copy_{key}": (one or {}).get(key) for key in noise_robustness.ENDS}
-            row |= {f"test_change_{key}": WORSE[key] if k else None for key in noise_robustness.ENDS}
-            rows.append(row)
-    text = sentences.noise("made up", pd.DataFrame(rows))
-    numbers = "(-0.060 [-0.065, -0.055])"
-    assert f"MUG's learning of labels, closer at k = 0 {numbers} and 2 {numbers}" in text
-    assert "copying the clip's label, worse at k = 2 (+0.060 [+0.055, +0.065])" in text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from made_study import difference
 
-from mugkit.claims import comparisons
 from mugkit.evaluation.tables import Row
 from mugkit.studies import beside
 
@@ -13,10 +12,9 @@ COPIES, MUG = ([difference(mae), difference(acc2, 0.4, "Acc2")] for mae, acc2 in
 STEPS = {"copies": COPIES, "MUG": MUG}
 
 
-def test_settings_are_prepared_under_the_names_that_the_ledger_looks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_are_prepared_under_the_names_of_their_dials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beside, "simulated", lambda dials: str(dials.stored_as))
     assert beside.prepared() == ["reviews-vivid-sims", "reviews-faint-sims"]
-    assert [f"reviews-{name}" for name in comparisons.BESIDE] == beside.prepared()
 
 
 def test_table_has_a_row_a_setting_step_and_metric_with_both_intervals() -> None:

@@ -22,6 +22,7 @@ import pandas as pd
 from mugkit import files
 from mugkit.config import CHOSEN, profile
 from mugkit.data.store import load
+from mugkit.experiments import registry
 from mugkit.experiments import search as searching
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
@@ -35,7 +36,7 @@ BETAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # from Table 2's smallest to the largest 
 
 def tunable() -> list[str]:
     """The systems with hyperparameters of their own: those of the tables that are no ablation of MUG."""
-    return [name for name, one in SYSTEMS.items() if one.tuned_as == name]
+    return [name for name, found in SYSTEMS.items() if found.tuned_as == name]
 
 
 def tune(
@@ -47,7 +48,7 @@ def tune(
     Raises:
         UserError: see `search.search`.
     """
-    space = of_training(SYSTEMS[system])
+    space = of_training(registry.system(system))
     weighs = "beta" in space and trials > len(BETAS)
     drawn = trials - len(BETAS) if weighs else trials
     found = searching.search(system, dataset, profile_name, drawn, seed, execution, space)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -39,12 +41,9 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "runs")
 
 
-def test_store_default_is_under_home(mugkit_home: Path) -> None:
-    assert Store.default().root == mugkit_home / "runs"
-
-
-def test_get_computes_once(store: Store) -> None:
+def test_get_computes_once(store: Store, mugkit_home: Path) -> None:
     compute = Counting()
+    assert Store.default().root == mugkit_home / "runs"
     assert not store.has("train", IDENTITY)
     first = store.get("train", IDENTITY, compute)
     assert store.has("train", IDENTITY)
@@ -62,68 +61,36 @@ def test_get_writes_down_what_the_result_is(store: Store) -> None:
     assert about["versions"]["torch"] == torch.__version__
 
 
-@pytest.mark.parametrize(
-    "other", [{"seed": 1112, "parts": {"beta": 0.01}}, {"seed": 1111, "parts": {"beta": 0.02}}, {"seed": 1111}]
-)
-def test_get_other_identity_is_another_folder(store: Store, other: dict[str, Any]) -> None:
-    compute = Counting()
-    assert store.get("train", IDENTITY, compute) != store.get("train", other, compute)
-    assert compute.calls == 2
-
-
-def test_get_same_identity_in_other_order_is_same_folder(store: Store) -> None:
+def test_folder_is_that_of_the_identity_and_kind_alone(store: Store) -> None:
     assert store.folder("train", {"b": 1, "a": 2}) == store.folder("train", {"a": 2, "b": 1})
-    assert store.folder("train", IDENTITY) != store.folder("labels", IDENTITY)
+    others: list[Any] = [{"seed": 1112, "parts": {"beta": 0.01}}, {"seed": 1111, "parts": {"beta": 0.02}}, {"seed": 1}]
+    folders = {store.folder("train", identity) for identity in (IDENTITY, *others)}
+    assert len(folders | {store.folder("labels", IDENTITY)}) == 5
 
 
 # --- damage
 
 
-def truncate(folder: Path) -> None:
-    (folder / "a.txt").write_text("res")
+def _write(name: str, content: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(content)
 
 
-def change(folder: Path) -> None:
-    (folder / "a.txt").write_text("resulT")  # the same length
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "truncated": _write("a.txt", "res"),
+    "changed, of the same length": _write("a.txt", "resulT"),
+    "a file is lost": lambda folder: (folder / "b.txt").unlink(),
+    "manifest is lost": lambda folder: (folder / "done.json").unlink(),
+    "manifest is cut": lambda folder: os.truncate(folder / "done.json", 30),
+    "manifest is empty": _write("done.json", "{}"),
+    "manifest is null": _write("done.json", "null"),
+    "manifest is another's": _write("done.json", '{"files": ["a.txt"]}'),
+    "manifest without an end": _write("done.json", '{"files": {"/dev/zero": "0"}}'),  # reading it would never end
+}
 
 
-def lose_file(folder: Path) -> None:
-    (folder / "b.txt").unlink()
-
-
-def lose_manifest(folder: Path) -> None:
-    (folder / "done.json").unlink()
-
-
-def cut_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text((folder / "done.json").read_text()[:30])
-
-
-def empty_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text("{}")
-
-
-def null_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text("null")
-
-
-def foreign_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text('{"files": ["a.txt"]}')
-
-
-def endless_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text('{"files": {"/dev/zero": "0"}}')  # reading it would never end
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        *(truncate, change, lose_file, lose_manifest, cut_manifest, empty_manifest),
-        *(null_manifest, foreign_manifest, endless_manifest),
-    ],
-)
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_get_damaged_result_is_told_and_computed_again(
-    store: Store, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+    store: Store, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], object]
 ) -> None:
     compute = Counting()
     folder = store.get("train", IDENTITY, compute)
@@ -166,7 +133,7 @@ def test_get_failed_computation_leaves_nothing(store: Store, error: type[BaseExc
 
 def test_get_failed_recomputation_of_damaged_result_does_not_pass_for_done(store: Store) -> None:
     folder = store.get("train", IDENTITY, Counting())
-    change(folder)
+    (folder / "a.txt").write_text("resulT")
 
     def fail(*_: Any) -> None:
         raise ValueError
@@ -244,52 +211,29 @@ def test_get_two_processes_compute_once(store: Store) -> None:
 
 # --- the code's fingerprint
 
-
-def copy_package(tmp_path: Path) -> Path:
-    """The parts of the package that decide numbers, as a copy that may be edited."""
-    root = Path(run_store.__file__).parents[1]
-    for path in [p for p in root.rglob("*.py") if p.stat().st_size]:
-        target = tmp_path / "mugkit" / path.relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(path.read_text())
-    return tmp_path / "mugkit"
+NUMERIC = (
+    *("config.py", "metrics.py", "models/mug.py", "training/maml.py", "training/label_sources/source.py"),
+    *(f"data/{name}.py" for name in ("batch", "encoders", "loader", "offline_t5", "schema", "text")),
+)
 
 
-def fingerprint(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    with monkeypatch.context() as patch:
-        patch.setattr(run_store, "__file__", str(root / "experiments" / "store.py"))
-        return run_store.code_fingerprint.__wrapped__()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "config.py", "metrics.py", "models/mug.py", "training/maml.py", "training/meta.py", "training/seeding.py",
-        "training/label_sources/source.py", "data/batch.py", "data/encoders.py", "data/loader.py", "data/offline_t5.py",
-        "data/schema.py", "data/text.py",
-    ],
-)  # fmt: skip
-def test_code_fingerprint_changes_with_code_that_decides_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+def test_code_fingerprint_is_of_the_code_that_decides_numbers_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = copy_package(tmp_path)
-    before = fingerprint(root, monkeypatch)
-    (root / name).write_text((root / name).read_text() + "\n# edited\n")
-    assert fingerprint(root, monkeypatch) != before
-
-
-@pytest.mark.parametrize("name", ["experiments/scheduler.py", "errors.py", "evaluation/published.py"])
-def test_code_fingerprint_ignores_code_that_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    root = copy_package(tmp_path)
-    before = fingerprint(root, monkeypatch)
-    (root / name).write_text((root / name).read_text() + "\n# edited\n")
-    assert fingerprint(root, monkeypatch) == before
-
-
-def test_code_fingerprint_does_not_depend_on_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fingerprint(copy_package(tmp_path), monkeypatch) == run_store.code_fingerprint()
+    root = tmp_path / "mugkit"
+    shutil.copytree(Path(run_store.__file__).parents[1], root, ignore=shutil.ignore_patterns("__pycache__"))
+    before = run_store.code_fingerprint()
+    monkeypatch.setattr(run_store, "__file__", str(root / "experiments" / "store.py"))
+    assert run_store.code_fingerprint.__wrapped__() == before
+    for name in ("cli.py", "errors.py", "experiments/scheduler.py", "plots/style.py", "data/prepare.py"):
+        (root / name).write_text("# edited\n")
+    assert run_store.code_fingerprint.__wrapped__() == before
+    assert run_store.code_fingerprint.__wrapped__("errors.py") != before
+    for name in NUMERIC:
+        whole = (root / name).read_text()
+        (root / name).write_text(f"{whole}\n# edited\n")
+        assert run_store.code_fingerprint.__wrapped__() != before, name
+        (root / name).write_text(whole)
 
 
 def test_read_result_without_one_is_user_error(tmp_path: Path) -> None:

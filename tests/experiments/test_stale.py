@@ -7,12 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from small import bag_of_words
 
 from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data import store as data_store
-from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.experiments import registry, scheduler, stale
 from mugkit.experiments.store import Store
@@ -27,19 +24,17 @@ def compute(folder: Path, _: Checkpoint) -> None:
     (folder / "a.txt").write_text("result")
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    stale._told.clear()
-    stale._stored.cache_clear()
-    yield Store(tmp_path / "runs")
-    stale._told.clear()
-    stale._stored.cache_clear()
-
-
 def as_if_new() -> None:
     """What another process would know."""
     stale._told.clear()
     stale._stored.cache_clear()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    as_if_new()
+    yield Store(tmp_path / "runs")
+    as_if_new()
 
 
 def test_get_result_of_other_code_is_told_once_and_computed_again(
@@ -104,21 +99,20 @@ def test_stored_is_read_once_for_many_computations(store: Store, monkeypatch: py
 @pytest.mark.slow
 def test_run_all_after_a_change_of_code_tells_each_kind_once(
     store: Store,
-    made_up: Callable[..., Dataset],
+    prepare: Callable[..., Dataset],
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The whole way: every stage of a run whose code was edited."""
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    data_store.save(made_up((24, 8, 8)), files.data_home() / "made-up")
+    prepare()
     specs = [RunSpec(name, "made-up", 1111, "smoke") for name in ("mug", "copy")]
-    first = scheduler.run_all(specs, store=store, execution=scheduler.ExecutionConfig(workers=1))
+    here = scheduler.ExecutionConfig(workers=1)
+    before = scheduler.run_all(specs, store=store, execution=here)
     as_if_new()
     monkeypatch.setattr(registry, "code_fingerprint", lambda *_: "edited")
-    second = scheduler.run_all(specs, store=store, execution=scheduler.ExecutionConfig(workers=1))
+    after = scheduler.run_all(specs, store=store, execution=here)
     told = [message for message in caplog.messages if "other code" in message]
     assert [Path(message.partition(":")[0]).name for message in told] == ["pretrain", "labels", "train"]
     assert "2 stored results" in told[2]
-    assert all(
-        one.folder != other.folder and one.metrics == other.metrics for one, other in zip(first, second, strict=True)
-    )
+    assert {run.folder for run in before}.isdisjoint(run.folder for run in after)
+    assert [run.metrics for run in before] == [run.metrics for run in after]

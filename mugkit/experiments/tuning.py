@@ -98,9 +98,9 @@ def table(family: str, profile: str, place: Path = CHOSEN) -> pd.DataFrame:
     found = files.read_json(place).get(profile, {}).get(family, {})
     shared = ("learning_rate", "batch_size", "weight_decay")
     rows = [
-        {"system": SYSTEMS[name].row, **{field: one["values"][field] for field in shared}}
-        | {"valid": one["valid"], "trials": one["trials"]}
-        for name, one in found.items()
+        {"system": SYSTEMS[name].row, **{field: entry["values"][field] for field in shared}}
+        | {"valid": entry["valid"], "trials": entry["trials"]}
+        for name, entry in found.items()
     ]
     columns = ["system", *shared, "valid", "trials"]
     return pd.DataFrame(rows, columns=columns).sort_values("valid", ignore_index=True)

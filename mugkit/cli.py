@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, cast
 
@@ -286,7 +287,7 @@ def search(
     """
     from mugkit.experiments import search as searching
 
-    execution = _execution(dataset, out, engine, address, cpus_per_run, gpus_per_run, device)
+    execution = _execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
     _print_search(searching.search(system, dataset, profile, trials, seed, execution), out, with_test=True)
 
 
@@ -312,7 +313,7 @@ def tune(
     """
     from mugkit.experiments import tuning
 
-    execution = _execution(dataset, out, engine, address, cpus_per_run, gpus_per_run, device)
+    execution = _execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
     count = tuning.TRIALS if trials is None else trials
     for name in [system] if system else tuning.tunable():
         found = tuning.tune(name, dataset, profile, count, seed, execution)
@@ -322,17 +323,22 @@ def tune(
 
 
 def _execution(
-    dataset: str, out: Path | None, engine: str, address: str, cpus: float | None, gpus: float | None, device: str
+    places: Mapping[str, Path | None], engine: str, address: str, cpus: float | None, gpus: float | None, device: str
 ) -> ExecutionConfig:
-    """Where runs are computed; bad options are refused before any work starts."""
+    """Where runs are computed; bad options are refused before any work starts.
+
+    Args:
+        places: data set → the folder that is to be written into, if it is known before.
+    """
     from mugkit.experiments.resources import Resources
     from mugkit.experiments.scheduler import ExecutionConfig
 
     checks.check_device(device)
-    checks.check_dataset(dataset)
     checks.check_engine(engine, address, cpus)
-    if out:
-        checks.check_folder(out, "--out")
+    for dataset, out in places.items():
+        checks.check_dataset(dataset)
+        if out:
+            checks.check_folder(out, "--out")
     return ExecutionConfig(engine, device=device, address=address, resources=Resources(cpus, gpus))
 
 
@@ -433,9 +439,8 @@ def reproduce(
 
     names = dataset or ["reviews"]
     out = out or default_out(profile)
-    for name, folder in folders(names, out).items():
-        target = None if only_runs else folder
-        execution = _execution(name, target, engine, address, cpus_per_run, gpus_per_run, "auto")
+    places: dict[str, Path | None] = dict.fromkeys(names) if only_runs else {**folders(names, out)}
+    execution = _execution(places, engine, address, cpus_per_run, gpus_per_run, "auto")
     if "reviews" in names:
         prepare_data("reviews", [])
     if only_runs:
@@ -525,7 +530,3 @@ def _print_protection(layers: list[Layer]) -> None:
     for layer in layers:
         table.add_row(layer.name, "yes" if layer.active else "no", layer.detail)
     console.print(table)
-
-
-if __name__ == "__main__":
-    app()

@@ -162,19 +162,11 @@ class Hyperparameters:
     joint: JointTraining = field(default_factory=JointTraining)
 
 
-_types = functools.cache(get_type_hints)  # resolving annotations takes longer than all the rest of an override
-
-
-@functools.cache
-def _sections() -> dict[str, type]:
-    """Section name → dataclass."""
-    return {f.name: _types(Hyperparameters)[f.name] for f in dataclasses.fields(Hyperparameters)}
-
-
-@functools.cache
-def _places() -> dict[str, str]:
-    """Field name → section name."""
-    return {f.name: name for name, section in _sections().items() for f in dataclasses.fields(section)}
+@functools.cache  # resolving annotations takes longer than all the rest of an override
+def _fields() -> dict[str, tuple[str, Any]]:
+    """Field name → the name of its section, and its type."""
+    sections = get_type_hints(Hyperparameters)
+    return {name: (place, kind) for place, of in sections.items() for name, kind in get_type_hints(of).items()}
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -201,8 +193,11 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 }
 
 
-def _check_possible(name: str, value: Any) -> None:
-    """Refuses numbers that no training can use: not finite, negative, or outside a field's own range."""
+def _check(name: str, value: Any, kind: Any) -> None:
+    """Refuses a wrong type, and numbers that no training can use: not finite, or outside the field's range."""
+    if not _fits(value, kind):
+        wanted = " or ".join(map(repr, get_args(kind))) if get_args(kind) else kind.__name__
+        raise UserError(f"{value!r} is not {wanted}", field=name, fix=f"give {name} a value of that type")
     if isinstance(value, bool) or not isinstance(value, int | float):
         return
     low, high = _RANGES.get(name, (1 if isinstance(value, int) else 0.0, math.inf))
@@ -217,19 +212,15 @@ def override(base: Hyperparameters, changes: Mapping[str, Any]) -> Hyperparamete
     Raises:
         UserError: an unknown field (with the nearest valid name) or a value of the wrong type.
     """
-    places, sections = _places(), _sections()
+    fields = _fields()
     for name, value in changes.items():
-        if name not in places:
-            raise unknown_name("configuration field", name, places)
-        kind = _types(sections[places[name]])[name]
-        if not _fits(value, kind):
-            wanted = " or ".join(map(repr, get_args(kind))) if get_args(kind) else kind.__name__
-            raise UserError(f"{value!r} is not {wanted}", field=name, fix=f"give {name} a value of that type")
+        if name not in fields:
+            raise unknown_name("configuration field", name, fields)
+        place, kind = fields[name]
         if type(value) is int and float in (kind, *get_args(kind)):
             value = float(value)  # 1 and 1.0 are the same configuration, so they must be the same run
-        _check_possible(name, value)
-        section = dataclasses.replace(getattr(base, places[name]), **{name: value})
-        base = dataclasses.replace(base, **{places[name]: section})
+        _check(name, value, kind)
+        base = dataclasses.replace(base, **{place: dataclasses.replace(getattr(base, place), **{name: value})})
     return base
 
 
@@ -251,8 +242,8 @@ def open_choices() -> pd.DataFrame:
     """The assumptions table: every field the paper leaves open, our default, why, and what changes with it."""
     rows = [
         {"field": f.name, "default": f.default, "why": f.metadata["why"], "changes": f.metadata["changes"]}
-        for section in _sections().values()
-        for f in dataclasses.fields(section)
+        for section in dataclasses.fields(Hyperparameters())
+        for f in dataclasses.fields(getattr(Hyperparameters(), section.name))
         if "why" in f.metadata
     ]
     columns = {name: [row[name] for row in rows] for name in rows[0]}

@@ -47,10 +47,10 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
     return UserError(f"unknown {kind} '{name}'", fix=hint)
 
 
-def _edits(one: str, other: str) -> int:
+def _edits(typed: str, other: str) -> int:
     """Levenshtein's distance: letters to insert, delete or replace."""
     row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, start=1):
+    for i, letter in enumerate(typed, start=1):
         before, row = row, [i]
         for j, wanted in enumerate(other, start=1):
             row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (letter != wanted)))

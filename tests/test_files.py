@@ -23,18 +23,12 @@ from mugkit.errors import UserError
 
 
 def test_home_follows_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("MUGKIT_HOME", str(tmp_path / "here"))
-    assert files.home() == tmp_path / "here"
-    assert files.data_home() == tmp_path / "here" / "data"
-
-
-def test_home_in_environment_may_be_relative_or_a_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MUGKIT_HOME", "here")
-    assert files.home() == tmp_path / "here"
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("MUGKIT_HOME", "~/there")
-    assert files.home() == tmp_path / "there"
+    for chosen, place in ((str(tmp_path / "here"), "here"), ("relative", "relative"), ("~/there", "there")):
+        monkeypatch.setenv("MUGKIT_HOME", chosen)
+        assert files.home() == tmp_path / place
+        assert files.data_home() == tmp_path / place / "data"
 
 
 def test_home_without_environment_is_repository_or_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -42,8 +36,9 @@ def test_home_without_environment_is_repository_or_users_cache(monkeypatch: pyte
     root = Path(__file__).resolve().parents[1]
     assert files.repository() == root
     assert files.home() == root / ".mugkit"
-    monkeypatch.setattr(files, "repository", lambda: None)
+    monkeypatch.setattr(files, "__file__", str(tmp_path / "site-packages" / "mugkit" / "files.py"))
     monkeypatch.setenv("HOME", str(tmp_path))
+    assert files.repository() is None
     assert files.home() == tmp_path / ".cache" / "mugkit"
 
 
@@ -63,60 +58,62 @@ def test_home_of_a_user_without_one_says_what_to_set(
     assert caught.value.field == "MUGKIT_HOME"
 
 
-def test_repository_of_plain_installation_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(files, "__file__", str(tmp_path / "site-packages" / "mugkit" / "files.py"))
-    assert files.repository() is None
-
-
-@pytest.mark.parametrize("size", [0, 1, 1_000_001])
-def test_sha256_equals_hashlib(tmp_path: Path, size: int) -> None:
-    content = bytes(i % 251 for i in range(size))
+def test_sha256_and_digest_are_hashlibs(tmp_path: Path) -> None:
+    content = bytes(i % 251 for i in range(1_000_001))
     (tmp_path / "file").write_bytes(content)
     assert files.sha256(tmp_path / "file") == hashlib.sha256(content).hexdigest()
-
-
-def test_digest_ignores_order_of_keys_only() -> None:
     assert files.digest({"a": 1, "b": [1, 2]}) == files.digest({"b": [1, 2], "a": 1})
     assert files.digest({"a": 1, "b": [1, 2]}) != files.digest({"a": 1, "b": [2, 1]})
     assert files.digest("λ") == hashlib.sha256('"λ"'.encode()).hexdigest()
 
 
-# --- files
+# --- files and folders
 
 
 def write(path: Path, content: str, error: type[BaseException] | None = None) -> None:
     with files.atomic_path(path) as temporary:
         temporary.write_text(content)
+        assert temporary.parent == path.parent  # the same file system, or the move would copy
         if error:
             raise error
 
 
-def test_atomic_path_makes_folders_and_leaves_one_readable_file(tmp_path: Path) -> None:
-    target = tmp_path / "new" / "file.txt"
-    write(target, "one")
-    write(target, "two")
-    assert target.read_text() == "two"
-    assert [p.name for p in target.parent.iterdir()] == ["file.txt"]
-    assert stat.S_IMODE(target.stat().st_mode) == 0o644
+def fill(folder: Path, content: str, error: type[BaseException] | None = None, *, replace: bool = True) -> None:
+    with files.atomic_folder(folder, replace=replace) as temporary:
+        (temporary / "file.txt").write_text(content)
+        if error:
+            raise error
 
 
+def read(path: Path) -> str:
+    return (path / "file.txt" if path.is_dir() else path).read_text()
+
+
+@pytest.mark.parametrize(("writer", "mode"), [(write, 0o644), (fill, 0o755)])
+def test_atomic_write_makes_folders_and_leaves_one_readable_thing(
+    writer: Callable[..., None], mode: int, tmp_path: Path
+) -> None:
+    target = tmp_path / "new" / "target"
+    for content in ("one", "two"):
+        writer(target, content)
+        assert read(target) == content
+    assert [path.name for path in target.parent.iterdir()] == ["target"]
+    assert stat.S_IMODE(target.stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("writer", [write, fill])
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_atomic_path_failed_write_keeps_old_content(tmp_path: Path, error: type[BaseException]) -> None:
-    target = tmp_path / "file.txt"
-    write(target, "old")
+def test_atomic_write_that_fails_keeps_what_was_there(
+    writer: Callable[..., None], error: type[BaseException], tmp_path: Path
+) -> None:
     with pytest.raises(error):
-        write(target, "half", error)
-    assert target.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
-
-
-def test_atomic_path_target_is_untouched_until_the_end(tmp_path: Path) -> None:
-    target = tmp_path / "file.txt"
-    with files.atomic_path(target) as temporary:
-        temporary.write_text("new")
-        assert not target.exists()
-        assert temporary.parent == target.parent  # the same file system, or the move would copy
-    assert target.read_text() == "new"
+        writer(tmp_path / "target", "half", error)
+    assert list(tmp_path.iterdir()) == []
+    writer(tmp_path / "target", "old")
+    with pytest.raises(error):
+        writer(tmp_path / "target", "half", error)
+    assert read(tmp_path / "target") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
 def test_atomic_path_open_readers_keep_the_old_file(tmp_path: Path) -> None:
@@ -128,45 +125,12 @@ def test_atomic_path_open_readers_keep_the_old_file(tmp_path: Path) -> None:
         assert reader.read() == "old"
 
 
-# --- folders
-
-
-def fill(folder: Path, content: str, *, replace: bool = False, error: type[BaseException] | None = None) -> None:
-    with files.atomic_folder(folder, replace=replace) as temporary:
-        (temporary / f"{content}.txt").write_text(content)
-        if error:
-            raise error
-
-
-def test_atomic_folder_is_whole_and_readable(tmp_path: Path) -> None:
-    fill(tmp_path / "new" / "folder", "one")
-    assert [p.name for p in (tmp_path / "new").iterdir()] == ["folder"]
-    assert (tmp_path / "new" / "folder" / "one.txt").read_text() == "one"
-    assert stat.S_IMODE((tmp_path / "new" / "folder").stat().st_mode) == 0o755
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_atomic_folder_failed_write_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
-    with pytest.raises(error):
-        fill(tmp_path / "folder", "half", error=error)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_atomic_folder_failed_replacement_keeps_old_content(tmp_path: Path) -> None:
-    fill(tmp_path / "folder", "old")
-    with pytest.raises(ValueError):
-        fill(tmp_path / "folder", "half", replace=True, error=ValueError)
-    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["old.txt"]
-
-
 def test_atomic_folder_replaces_only_if_asked(tmp_path: Path) -> None:
     fill(tmp_path / "folder", "old")
     with pytest.raises(OSError):
-        fill(tmp_path / "folder", "new")
-    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["old.txt"]
-    fill(tmp_path / "folder", "new", replace=True)
-    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["new.txt"]
-    assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+        fill(tmp_path / "folder", "new", replace=False)
+    assert read(tmp_path / "folder") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 # --- Ctrl-C
@@ -208,24 +172,16 @@ def test_interrupt_at_any_line_of_a_write_leaves_it_whole_or_nothing(
     assert [one.name for one in tmp_path.iterdir()] == ["target"]
 
 
-# --- JSON
-
-
 def test_replaceable_is_what_is_new_empty_or_ours(tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "ours").mkdir()
+    for name in ("empty", "ours", "theirs"):
+        (tmp_path / name).mkdir()
     (tmp_path / "ours" / "mark").touch()
+    (tmp_path / "theirs" / "thesis.txt").write_text("years of work")
     for name in ("new", "empty", "ours"):
         assert files.replaceable(tmp_path / "new" / ".." / name, "mark") == (tmp_path / name).resolve()
-
-
-def test_replaceable_refuses_a_file_and_a_folder_of_other_things(tmp_path: Path) -> None:
-    (tmp_path / "theirs").mkdir()
-    (tmp_path / "theirs" / "thesis.txt").write_text("years of work")
     for path in (tmp_path / "theirs" / "thesis.txt", tmp_path / "theirs", tmp_path / "theirs" / "x" / ".."):
         with pytest.raises(UserError, match="replaced as a whole"):
             files.replaceable(path, "mark")
-    assert (tmp_path / "theirs" / "thesis.txt").read_text() == "years of work"
 
 
 @pytest.mark.parametrize("writer", [files.atomic_path, files.atomic_folder])

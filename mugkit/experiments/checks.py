@@ -21,7 +21,7 @@ def check_folder(path: Path, field: str) -> None:
         UserError: it is a file, or what is there of its path cannot be written into.
     """
     try:
-        nearest = next(one for one in (path, *path.parents) if one.exists() or one.is_symlink())
+        nearest = next(place for place in (path, *path.parents) if place.exists() or place.is_symlink())
         with tempfile.TemporaryDirectory(prefix=".", dir=nearest):
             pass
     except OSError as error:
@@ -65,7 +65,7 @@ def check_device(name: str) -> None:
 
 
 def check_dataset(name: str) -> None:
-    """Refuses a home that is none, and a name that seems to be another one's, misspelt."""
+    """Refuses a home that is none, and a name that seems to be another data set's, misspelt."""
     from mugkit.data.schema import LABEL_SCALE
     from mugkit.data.store import NAME, available
 

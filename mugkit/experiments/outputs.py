@@ -82,16 +82,10 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
 
     SVG is written without its date and with fixed element names, so that equal pictures are equal files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    targets = [folder / f"{name}.{ending}" for ending in ("png", "svg")]
+    targets = {folder / f"{name}.png": {"Software": None}, folder / f"{name}.svg": {"Date": None}}
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
-        for target in targets:
-            _save(figure, target)
-    return targets
-
-
-def _save(figure: Figure, target: Path) -> None:
-    ending = target.suffix[1:]
-    metadata = {"Date": None} if ending == "svg" else {"Software": None}
-    with files.atomic_path(target) as temporary:
-        figure.savefig(temporary, format=ending, dpi=150, bbox_inches="tight", metadata=metadata)
+        for target, metadata in targets.items():
+            with files.atomic_path(target) as temporary:
+                ending = target.suffix[1:]
+                figure.savefig(temporary, format=ending, dpi=150, bbox_inches="tight", metadata=metadata)
+    return list(targets)

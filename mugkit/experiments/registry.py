@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from pkgutil import resolve_name
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from mugkit.config import Hyperparameters, Preset, Profile, RunSpec, chosen, profile
@@ -33,10 +32,6 @@ from mugkit.training.pretrain import SavedRepresentations, pretrain
 from mugkit.training.trainer import Build, save_result, train_and_test
 
 LabelKind = Literal["none", "copy", "true", "mucn", "ulgm", "sugrm", "mlc"]
-
-
-def _nothing() -> Mapping[str, Any]:
-    return MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -63,9 +58,9 @@ class System:
     rows: tuple[str, ...]
     where: str
     labels: LabelKind = "mucn"
-    changes: Mapping[str, Any] = field(default_factory=_nothing)
-    own: Mapping[str, Any] = field(default_factory=_nothing)
-    on: Mapping[str, Mapping[str, Any]] = field(default_factory=_nothing)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
+    on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     network: str = ""
     level: TextLevel = "pooled"
     baseline: str = ""
@@ -87,9 +82,16 @@ class System:
 def _baseline(name: str, row: str, cls: str, **more: Any) -> System:
     """A baseline whose file is named as it is."""
     module = name.replace("-", "_")
-    return System(
-        name, (row,) if row else (), f"mugkit/baselines/{module}.py", "none", baseline=f"{module}:{cls}", **more
-    )
+    rows, where = (row,) if row else (), f"mugkit/baselines/{module}.py"
+    return System(name, rows, where, "none", baseline=f"{module}:{cls}", **more)
+
+
+def _own(
+    learning_rate: float, weight_decay: float, batch_size: int = 32, text: float | None = 5e-5, **rest: Any
+) -> Any:
+    """What a baseline's own paper has; the rate of the text is Self-MM's where the paper has no BERT."""
+    rates = {"learning_rate": learning_rate, "text_learning_rate": text, "weight_decay": weight_decay}
+    return {"batch_size": batch_size, **rates, **rest}
 
 
 _MUG_FAMILY = (
@@ -108,10 +110,7 @@ _MUG_FAMILY = (
         changes={"multimodal_denoising": False},
     ),
     System(
-        "mug-without-contrastive",
-        ("W/O Contrastive Learning",),
-        "mugkit/training/pretrain.py",
-        changes={"gamma": 0.0},
+        "mug-without-contrastive", ("W/O Contrastive Learning",), "mugkit/training/pretrain.py", changes={"gamma": 0.0}
     ),
     System("copy", ("y_mc ← y",), "mugkit/training/label_sources/source.py", labels="copy"),
     System("mug-true-labels", ("MUG (With True Label)",), "mugkit/training/label_sources/source.py", labels="true"),
@@ -123,7 +122,7 @@ _LABEL_LEARNERS = (
         "mugkit/baselines/self_mm.py",
         labels="ulgm",
         changes={"beta": 1.0},
-        own={"batch_size": 16, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
+        own=_own(1e-3, 1e-3, 16),
         on={"mosei": {"batch_size": 32}, "sims": {"batch_size": 32}},
         network="self_mm",
     ),
@@ -134,7 +133,7 @@ _LABEL_LEARNERS = (
         "mugkit/baselines/sugrm.py",
         labels="sugrm",
         changes={"beta": 1.0},
-        own={"batch_size": 128, "learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
+        own=_own(5e-4, 1e-3, 128),
         network="sugrm",
         level="tokens",
     ),
@@ -143,71 +142,23 @@ _LABEL_LEARNERS = (
 # Learning rates, batches and patience are each paper's for MOSI, where it gives them.
 _BASELINES = (
     _baseline("tfn", "TFN", "TFN", own={"learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 0.01}),
-    _baseline(
-        "lmf",
-        "LMF",
-        "LMF",
-        own={"batch_size": 32, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-3},
-    ),
-    _baseline(
-        "mfn",
-        "MFN",
-        "MFN",
-        own={"batch_size": 128, "learning_rate": 0.01, "text_learning_rate": 5e-5, "weight_decay": 0.0},
-    ),
-    _baseline(
-        "graph-mfn",
-        "Graph-MFN",
-        "GraphMFN",
-        own={"batch_size": 32, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 0.0},
-    ),
-    _baseline(
-        "mult",
-        "MulT",
-        "MulT",
-        # Its paper has no BERT: Self-MM's rate for that.
-        own={"batch_size": 128, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 0.0}
-        | {"clip_norm": 0.8},
-    ),
-    _baseline(
-        "mfm",
-        "MFM",
-        "MFM",
-        own={"batch_size": 32, "learning_rate": 0.01, "text_learning_rate": 5e-5, "weight_decay": 0.0},
-    ),
-    _baseline(
-        "misa", "MISA", "MISA", own={"batch_size": 64, "learning_rate": 1e-4, "weight_decay": 0.0, "patience": 6}
-    ),
-    _baseline(
-        "mmim",
-        "MMIM",
-        "MMIM",
-        own={"batch_size": 32, "learning_rate": 1e-3, "text_learning_rate": 5e-5, "weight_decay": 1e-4}
-        | {"max_epochs": 40, "patience": 10},
-    ),
+    _baseline("lmf", "LMF", "LMF", own=_own(1e-3, 1e-3)),
+    _baseline("mfn", "MFN", "MFN", own=_own(0.01, 0.0, 128)),
+    _baseline("graph-mfn", "Graph-MFN", "GraphMFN", own=_own(1e-3, 0.0)),
+    _baseline("mult", "MulT", "MulT", own=_own(1e-3, 0.0, 128, clip_norm=0.8)),
+    _baseline("mfm", "MFM", "MFM", own=_own(0.01, 0.0)),
+    _baseline("misa", "MISA", "MISA", own=_own(1e-4, 0.0, 64, text=None, patience=6)),
+    _baseline("mmim", "MMIM", "MMIM", own=_own(1e-3, 1e-4, max_epochs=40, patience=10)),
     _baseline("hycon", "HyCon", "HyCon"),
-    _baseline(
-        "cubemlp",
-        "CubeMLP",
-        "CubeMLP",
-        own={"batch_size": 128, "learning_rate": 4e-3, "text_learning_rate": 4e-5, "weight_decay": 0.0}
-        | {"max_epochs": 70},
-    ),
+    _baseline("cubemlp", "CubeMLP", "CubeMLP", own=_own(4e-3, 0.0, 128, text=4e-5, max_epochs=70)),
     _baseline("aobert", "AOBERT", "AOBERT"),
-    _baseline(
-        "unimse",
-        "UniMSE (T5)",
-        "UniMSE",
-        t5=True,
-        own={"batch_size": 96, "learning_rate": 1e-4, "text_learning_rate": 3e-4, "weight_decay": 1e-4},
-    ),
+    _baseline("unimse", "UniMSE (T5)", "UniMSE", t5=True, own=_own(1e-4, 1e-4, 96, text=3e-4)),
     _baseline("text-only", "", "TextOnly", needs=("l",), title="text only"),
 )
-SYSTEMS: Mapping[str, System] = {one.name: one for one in (*_MUG_FAMILY, *_LABEL_LEARNERS, *_BASELINES)}
-
+SYSTEMS: Mapping[str, System] = {found.name: found for found in (*_MUG_FAMILY, *_LABEL_LEARNERS, *_BASELINES)}
 
 # They differ from MUG in one thing, so in nothing else: Table 5's rows, and a label source on MUG's networks.
-_LIKE_MUG = {one.name for one in _MUG_FAMILY} - {"mug-t5"} | {"ulgm"}
+_LIKE_MUG = {found.name for found in _MUG_FAMILY} - {"mug-t5"} | {"ulgm"}
 
 
 def system(name: str) -> System:

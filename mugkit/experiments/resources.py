@@ -64,7 +64,7 @@ def cards(resources: Resources, specs: Sequence[RunSpec], device: str) -> list[s
     """
     if device not in ("auto", "cuda") or not torch.cuda.is_available():
         return []
-    listed = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+    listed = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     names = listed or [str(number) for number in range(torch.cuda.device_count())]
     portion = gpus_of(resources, specs)
     return names * int(1 / portion) if portion else [""] * (os.cpu_count() or 1)

@@ -77,11 +77,11 @@ class Search:
     @property
     def finished(self) -> list[Trial]:
         """The trials whose training did not fail."""
-        return [one for one in self.trials if math.isfinite(one.valid)]
+        return [tried for tried in self.trials if math.isfinite(tried.valid)]
 
     def frame(self) -> pd.DataFrame:
         """One row a trial: number, the drawn fields, and `valid` (MAE)."""
-        return pd.DataFrame([{"trial": one.number, **one.values, "valid": one.valid} for one in self.trials])
+        return pd.DataFrame([{"trial": t.number, **t.values, "valid": t.valid} for t in self.trials])
 
 
 def choose(valid: Sequence[float]) -> int:
@@ -194,10 +194,10 @@ def settings(found: Search) -> str:
 
 def by_lot(found: Search, others: int = 2, seed: int = 1111) -> list[Trial]:
     """The best trial and some of the other finished ones, drawn by lot: to be run again."""
-    rest = [one for one in found.finished if one != found.best]
+    rest = [other for other in found.finished if other != found.best]
     return [found.best, *random.Random(seed).sample(rest, min(others, len(rest)))]
 
 
-def specification(found: Search, one: Trial) -> RunSpec:
+def specification(found: Search, of: Trial) -> RunSpec:
     """The run that a trial of a search is."""
-    return trial(found.base.system, found.base.dataset, found.base.profile, one.values)
+    return trial(found.base.system, found.base.dataset, found.base.profile, of.values)

@@ -83,7 +83,7 @@ def of_system(system: System) -> dict[str, Dimension]:
     """The part of the space that a system reads, without what makes it that system."""
     own_network = system.baseline or system.network
     read = {*_ADAMW, *(() if own_network else _READ[system.labels])}
-    return {name: one for name, one in SPACE.items() if name in read - system.changes.keys()}
+    return {name: dimension for name, dimension in SPACE.items() if name in read - system.changes.keys()}
 
 
 def of_training(system: System) -> dict[str, Dimension]:
@@ -101,4 +101,4 @@ def distributions(space: Mapping[str, Dimension], hp: Hyperparameters) -> dict[s
         hp: the profile's own values.
     """
     now = {name: value for section in asdict(hp).values() for name, value in section.items()}
-    return {name: one.values(now[name]) for name, one in space.items()}
+    return {name: dimension.values(now[name]) for name, dimension in space.items()}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import multiprocessing
 import platform
 import shutil
 import time
@@ -26,10 +27,10 @@ from filelock import FileLock
 
 from mugkit import __version__, files
 from mugkit.errors import UserError
-from mugkit.experiments import stale
 from mugkit.training.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # of reading a damaged JSON file
 PAUSE = 1.0  # seconds from one state of an unfinished computation to the next: in `quick` an epoch takes less
 
 # A change to any of these can change a number; a change elsewhere (tables, figures, command line) cannot.
@@ -101,7 +102,7 @@ class Store:
     def _compute(self, folder: Path, identity: Any, compute: Compute) -> None:
         files.remove_stale_temporaries(self.root)
         if not folder.exists():  # a damaged one is told already
-            stale.warn_stale(folder.parent, identity)
+            warn_stale(folder.parent, identity)
         partial = self.root / "partial" / folder.name
         started = time.perf_counter()
         with files.atomic_folder(folder, replace=True) as temporary:
@@ -120,18 +121,56 @@ class Store:
             expected = files.read_json(folder / "done.json")["files"]
             outside = [name for name in expected if Path(name).name != name]  # of another's making: may never end
             damaged = outside or [name for name, value in expected.items() if files.sha256(folder / name) != value]
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:  # whatever a damaged JSON file holds
+        except _DAMAGE as error:
             damaged = [str(error)]
         if damaged:
             log.warning("%s: damaged (%s); computing it again", folder, ", ".join(damaged))
         return not damaged
+
+
+_told: set[Path] = set()  # kinds of which it was said that other code made some
+
+
+def warn_stale(folder: Path, identity: Any) -> None:
+    """Warns, once a kind, if a result that is not there is there from other code.
+
+    Args:
+        folder: of the kind, e.g. `runs/train`.
+        identity: of what is about to be computed.
+    """
+    if folder in _told or multiprocessing.parent_process() is not None:  # a worker: its starter has told it
+        return
+    asked, stored = files.digest(_apart_from_code(identity)), _stored(folder)
+    if any(made == asked for made, _ in stored):
+        _told.add(folder)
+        count = sum(made == asked or not code <= _code_of(identity) for made, code in stored)
+        log.warning("%s: %d stored results were made by other code; what is needed is computed again", folder, count)
+
+
+@functools.lru_cache(maxsize=16)
+def _stored(folder: Path) -> list[tuple[str, set[str]]]:
+    """What is stored of a kind, apart from its code, and the code of it: read once a process, and only where something
+    has to be computed. What is computed meanwhile is of the present code, and has no need to be in the list."""
+    found = []
+    for path in folder.glob("[!.]*/done.json"):
+        try:
+            identity = files.read_json(path)["identity"]
+            found.append((files.digest(_apart_from_code(identity)), _code_of(identity)))
+        except _DAMAGE:  # told when it is asked for
+            continue
+    return found
+
+
+def _apart_from_code(identity: Any) -> Any:
+    if isinstance(identity, dict):
+        return {name: _apart_from_code(value) for name, value in identity.items() if name not in ("code", "made_from")}
+    return identity
+
+
+def _code_of(identity: Any) -> set[str]:
+    """The fingerprint of the library's sources, and those of earlier stages'."""
+    parts = identity.items() if isinstance(identity, dict) else ()
+    return set().union(*({str(value)} if name == "code" else _code_of(value) for name, value in parts))
 
 
 def read_result(folder: Path) -> dict[str, Any]:

@@ -13,9 +13,8 @@ from typing import Any, Literal
 from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.errors import UserError
-from mugkit.experiments import stale
 from mugkit.experiments.registry import Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.store import Store, warn_stale
 
 Stage = Literal["pretrain", "labels", "train"]
 STAGES: tuple[Stage, ...] = ("pretrain", "labels", "train")
@@ -85,7 +84,7 @@ def plan(
             if folder in found or store.intact(folder):
                 continue
             if not folder.exists():
-                stale.warn_stale(folder.parent, identity_of(experiment, stage))
+                warn_stale(folder.parent, identity_of(experiment, stage))
             before = folder_of(experiment, stages[stages.index(stage) - 1]) if stage != stages[0] else None
             found[folder] = Task(stage, experiment.spec, recipe, folder, before if before in found else None)
             first.setdefault((stage, experiment.hp.network.text_encoder), folder)

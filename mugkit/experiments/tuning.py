@@ -22,6 +22,7 @@ import pandas as pd
 from mugkit import files
 from mugkit.config import CHOSEN, profile
 from mugkit.data.store import load
+from mugkit.experiments import registry
 from mugkit.experiments import search as searching
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
@@ -35,7 +36,7 @@ BETAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # from Table 2's smallest to the largest 
 
 def tunable() -> list[str]:
     """The systems with hyperparameters of their own: those of the tables that are no ablation of MUG."""
-    return [name for name, one in SYSTEMS.items() if one.tuned_as == name]
+    return [name for name, found in SYSTEMS.items() if found.tuned_as == name]
 
 
 def tune(
@@ -47,7 +48,7 @@ def tune(
     Raises:
         UserError: see `search.search`.
     """
-    space = of_training(SYSTEMS[system])
+    space = of_training(registry.system(system))
     weighs = "beta" in space and trials > len(BETAS)
     drawn = trials - len(BETAS) if weighs else trials
     found = searching.search(system, dataset, profile_name, drawn, seed, execution, space)
@@ -97,9 +98,9 @@ def table(family: str, profile: str, place: Path = CHOSEN) -> pd.DataFrame:
     found = files.read_json(place).get(profile, {}).get(family, {})
     shared = ("learning_rate", "batch_size", "weight_decay")
     rows = [
-        {"system": SYSTEMS[name].row, **{field: one["values"][field] for field in shared}}
-        | {"valid": one["valid"], "trials": one["trials"]}
-        for name, one in found.items()
+        {"system": SYSTEMS[name].row, **{field: entry["values"][field] for field in shared}}
+        | {"valid": entry["valid"], "trials": entry["trials"]}
+        for name, entry in found.items()
     ]
     columns = ["system", *shared, "valid", "trials"]
     return pd.DataFrame(rows, columns=columns).sort_values("valid", ignore_index=True)

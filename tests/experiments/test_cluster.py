@@ -13,15 +13,13 @@ from typing import Any
 import nbformat
 import pytest
 from reliability import processes
-from small import bag_of_words, hashes
+from small import hashes
 
 from mugkit import files, pools
 from mugkit.config import RunSpec
-from mugkit.data import store as data_store
-from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.experiments import experiment, scheduler
+from mugkit.experiments import scheduler
 from mugkit.experiments.ray_executor import RayExecutor
 from mugkit.experiments.resources import Resources, on_cluster
 from mugkit.experiments.scheduler import ExecutionConfig, run_all
@@ -35,14 +33,8 @@ EPOCHS = (("max_epochs", 150), ("patience", 150))
 
 
 @pytest.fixture(autouse=True)
-def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset], mugkit_home: Path) -> None:
-    experiment._dataset.cache_clear()
-    dataset = made_up((24, 8, 8), true_labels=False)
-    data_store.save(dataset, files.data_home() / NAME)
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    network = RunSpec("copy", NAME, 1, "smoke").hyperparameters("mosi").network
-    for split in dataset.splits.values():  # nodes find the encoded text on the shared path
-        text.frozen_features(split.text, network.text_encoder, network.pooling)
+def prepared(monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., Dataset]) -> None:
+    prepare(true_labels=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(scheduler.__file__).parents[2]))
 
 

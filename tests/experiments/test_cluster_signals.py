@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,12 @@ import nbformat
 import psutil  # type: ignore[import-untyped]
 import pytest
 from reliability import processes
-from small import bag_of_words, hashes
+from small import hashes
 
 from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data import store as data_store
-from mugkit.data import text
 from mugkit.data.schema import Dataset
-from mugkit.experiments import experiment, scheduler
+from mugkit.experiments import scheduler
 from mugkit.experiments.scheduler import ExecutionConfig, run_all
 from mugkit.experiments.store import Store
 
@@ -35,11 +32,12 @@ SPECS = [RunSpec("copy", NAME, seed, "smoke", changes=LONG) for seed in (1, 2)]
 # The console script with runs of the test's own as what its notebooks need, and a repository of the test's own.
 MUGKIT = f"""
 from pathlib import Path
-from mugkit import precompute, cli, files
+from mugkit import cli, files
 from mugkit.config import RunSpec
+from mugkit.experiments import scheduler
+from mugkit.reproduction import precompute
 files.repository = lambda: Path.cwd()
-precompute.trained = lambda *_: {SPECS!r}
-precompute.learned = precompute.studied = precompute.readings = precompute.settings = precompute.mapped = lambda *_: []
+precompute.compute = lambda profile, dataset, execution, *_: scheduler.run_all({SPECS!r}, execution) and []
 cli.app()
 """
 # A cluster of the command's own has a core for each run, however few this machine or its container has.
@@ -48,15 +46,8 @@ ENDED = 30.0  # seconds that Ray's own processes may take to go
 
 
 @pytest.fixture(autouse=True)
-def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset], mugkit_home: Path) -> None:
-    """A data set whose text is encoded already: tasks find it in the cache and need no encoder."""
-    experiment._dataset.cache_clear()
-    dataset = made_up((24, 8, 8))
-    data_store.save(dataset, files.data_home() / NAME)
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    network = SPECS[0].hyperparameters("mosi").network
-    for split in dataset.splits.values():
-        text.frozen_features(split.text, network.text_encoder, network.pooling)
+def prepared(monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., Dataset]) -> None:
+    prepare()
     monkeypatch.setenv("PYTHONPATH", str(Path(scheduler.__file__).parents[2]))
 
 
@@ -105,14 +96,6 @@ def checkpoints() -> list[Path]:
     return processes.checkpoints(files.home() / "runs")
 
 
-def wait_until(true: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 180.0) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
 def tasks() -> list[int]:
     """Processes that work at a task for this test, or began to: Ray writes the function's name into their titles."""
     found = []
@@ -134,20 +117,12 @@ def _is_ours(process: psutil.Process) -> bool:
 def test_table_on_ray_stopped_by_a_signal_leaves_nothing_behind(
     number: signal.Signals, address: str, table: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    wait_until(lambda: len(checkpoints()) >= len(SPECS), table)
+    processes.wait_until(lambda: len(checkpoints()) >= len(SPECS), table)
     assert tasks()
     children = psutil.Process(table.pid).children(recursive=True)
-    if number == signal.SIGINT:
-        os.killpg(table.pid, number)  # as a terminal does it: to the whole group
-    else:
-        table.send_signal(number)
-    said = table.communicate(timeout=120)[1]
-    assert (table.returncode, "Traceback" in said) == (128 + number, False), said
-    assert f"stopped by {number.name}" in said
-    assert "the same command resumes" in said
+    processes.stop(table, number, group=number == signal.SIGINT)
     assert tasks() == []
     assert psutil.wait_procs(children, timeout=ENDED)[1] == []  # Ray's processes of the command's own
-    assert list(files.home().rglob("*.tmp")) == []
     assert not list((files.home() / "runs" / "train").glob("*/done.json"))  # in the middle
     assert checkpoints()
     resumed, alone = (

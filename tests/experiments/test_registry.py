@@ -12,11 +12,11 @@ import pytest
 import torch
 from small import StopAt, bag_of_words, hashes
 
-from mugkit import config
+from mugkit import config, files
 from mugkit.baselines.self_mm import SelfMM
 from mugkit.baselines.sugrm import PUBLISHED
 from mugkit.baselines.sugrm import SUGRM as SUGRMNetwork
-from mugkit.config import PRESETS, Hyperparameters, RunSpec
+from mugkit.config import Hyperparameters, RunSpec
 from mugkit.data import store as data_store
 from mugkit.data import text
 from mugkit.data.loader import ClipLoader
@@ -24,7 +24,7 @@ from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
 from mugkit.experiments import registry
-from mugkit.experiments.registry import SYSTEMS, Experiment, configuration, system
+from mugkit.experiments.registry import SYSTEMS, Experiment, configuration
 from mugkit.experiments.store import Store, read_result
 from mugkit.training import meta, trainer
 from mugkit.training import pretrain as first
@@ -79,50 +79,30 @@ class Calls:
 # --- the registry
 
 
-def test_systems_are_named_as_their_keys_and_implemented_where_they_say() -> None:
+def test_systems_are_implemented_where_they_say_and_stand_for_rows_of_the_paper() -> None:
+    rows = {row for table in published.RESULTS.values() for row in table}
+    ablations = {row for row in published.TABLE5 if row.startswith("W/O") or "←" in row} | {"MUG"}
+    named = {row for found in SYSTEMS.values() for row in found.rows}
+    assert ablations <= named <= rows
     for name, found in SYSTEMS.items():
         assert found.name == name
         assert (REPOSITORY / found.where).exists()
 
 
-def test_systems_rows_are_the_papers() -> None:
-    rows = {row for table in published.RESULTS.values() for row in table}
-    assert {row for found in SYSTEMS.values() for row in found.rows} <= rows
+def flat(hp: Hyperparameters) -> dict[str, Any]:
+    return {name: value for section in asdict(hp).values() for name, value in section.items()}
 
 
-def test_systems_cover_every_ablation_of_table_5() -> None:
-    ablations = {row for row in published.TABLE5 if row.startswith("W/O") or "←" in row} | {"MUG"}
-    assert ablations <= {row for found in SYSTEMS.values() for row in found.rows}
+DIFFERS = {
+    "mug-without-contrastive": {"gamma": 0.0},
+    "mug-without-multimodal-denoising": {"multimodal_denoising": False},
+}
 
 
-def test_system_unknown_names_nearest(work: Make) -> None:
-    with pytest.raises(UserError, match="did you mean 'mug-true-labels'"):
-        system("mug-true-label")
-    with pytest.raises(UserError, match="did you mean 'copy'"):
-        _ = work("copi").hp
-
-
-@pytest.mark.parametrize(
-    ("name", "differs"),
-    [
-        ("mug", {}),
-        ("mug-without-contrastive", {"gamma": 0.0}),
-        ("mug-without-multimodal-denoising", {"multimodal_denoising": False}),
-        ("mug-without-unimodal", {}),
-        ("copy", {}),
-        ("mug-true-labels", {}),
-        ("ulgm", {}),
-        ("mlc", {}),
-    ],
-)
-def test_system_hyperparameters_differ_from_mugs_in_its_changes_only(
-    work: Make, name: str, differs: dict[str, Any]
-) -> None:
-    def flat(hp: Hyperparameters) -> dict[str, Any]:
-        return {k: v for section in asdict(hp).values() for k, v in section.items()}
-
-    ours, mugs = flat(work(name).hp), flat(work("mug").hp)
-    assert {k: v for k, v in ours.items() if v != mugs[k]} == differs
+@pytest.mark.parametrize("name", [*DIFFERS, "mug-without-unimodal", "copy", "mug-true-labels", "ulgm", "mlc"])
+def test_system_hyperparameters_differ_from_mugs_in_its_changes_only(work: Make, name: str) -> None:
+    mugs = flat(work("mug").hp)
+    assert {k: v for k, v in flat(work(name).hp).items() if v != mugs[k]} == DIFFERS.get(name, {})
 
 
 def test_label_source_of_each_system(work: Make, dataset: Dataset) -> None:
@@ -153,47 +133,53 @@ def test_label_learners_have_a_source_of_their_own_each_time(work: Make, name: s
     assert one.values["a"].tolist() == dataset.train.labels.tolist()
 
 
-def test_self_mm_has_its_papers_settings_and_its_own_network(dataset: Dataset, tmp_path: Path) -> None:
-    paper_run = Experiment(RunSpec("self-mm", "made-up", 1111, "paper"), dataset, Store(tmp_path), "cpu")
-    optimization, beta = paper_run.hp.optimization, paper_run.hp.joint.beta
-    assert (optimization.batch_size, optimization.learning_rate, optimization.text_learning_rate) == (16, 1e-3, 5e-5)
-    assert (optimization.weight_decay, beta) == (1e-3, 1.0)
-    smoke = Experiment(RunSpec("self-mm", "made-up", 1111, "smoke"), dataset, Store(tmp_path), "cpu")
-    assert smoke.hp.joint.beta == 1.0
-    clips = ClipLoader(dataset.train, smoke.hp.network)
-    assert isinstance(smoke.builder()(clips)[0], SelfMM)
+PAPERS = {  # batch size, learning rates of the rest and of the text, weight decay; what else differs from Table 2
+    "self-mm": (16, 1e-3, 5e-5, 1e-3, {"beta": 1.0}),
+    "sugrm": (128, 5e-4, 5e-5, 1e-3, {"beta": 1.0}),
+    "tfn": (32, 5e-4, 5e-5, 0.01, {}),
+    "lmf": (32, 1e-3, 5e-5, 1e-3, {}),
+    "mfn": (128, 0.01, 5e-5, 0.0, {}),
+    "graph-mfn": (32, 1e-3, 5e-5, 0.0, {}),
+    "mult": (128, 1e-3, 5e-5, 0.0, {"clip_norm": 0.8}),
+    "mfm": (32, 0.01, 5e-5, 0.0, {}),
+    "misa": (64, 1e-4, None, 0.0, {"patience": 6}),
+    "mmim": (32, 1e-3, 5e-5, 1e-4, {"max_epochs": 40, "patience": 10}),
+    "hycon": (32, 3e-5, None, 0.01, {}),
+    "cubemlp": (128, 4e-3, 4e-5, 0.0, {"max_epochs": 70}),
+    "unimse": (96, 1e-4, 3e-4, 1e-4, {"text_encoder": "t5-base", "pooling": "mean"}),
+}
+RATES = ("batch_size", "learning_rate", "text_learning_rate", "weight_decay")
 
 
-def test_self_mm_on_sims_has_the_sizes_and_batches_published_for_it(dataset: Dataset, tmp_path: Path) -> None:
-    sims = replace(dataset, family="sims")
-    work = Experiment(RunSpec("self-mm", "made-up", 1111, "smoke"), sims, Store(tmp_path), "cpu")
-    network = work.builder()(ClipLoader(dataset.train, work.hp.network))[0]
-    assert (network.sequences["v"].sequence.lstm.hidden_size, network.first["l"][1].out_features) == (64, 64)
-    batches = {family: configuration(RunSpec("self-mm", "", 1111, "paper"), family).optimization for family in PRESETS}
-    assert {family: one.batch_size for family, one in batches.items()} == {
-        "mosi": 16, "reviews": 16, "mosei": 32, "sims": 32,
-    }  # fmt: skip
+@pytest.mark.parametrize("name", PAPERS)
+def test_baselines_have_their_papers_settings(name: str) -> None:
+    *rates, rest = PAPERS[name]
+    of_mug = flat(configuration(RunSpec("mug", "", 1111, "paper"), "mosi"))
+    expected = of_mug | dict(zip(RATES, rates, strict=True)) | rest
+    assert flat(configuration(RunSpec(name, "", 1111, "paper"), "mosi")) == expected
 
 
-@pytest.mark.parametrize("family", PRESETS)
-def test_sugrm_has_its_papers_settings_and_its_own_network(family: str, dataset: Dataset, tmp_path: Path) -> None:
-    paper = configuration(RunSpec("sugrm", "", 1111, "paper"), family)
-    assert (paper.optimization.batch_size, paper.optimization.text_learning_rate, paper.joint.beta) == (
-        128,
-        5e-5,
-        1.0,
-    )
-    work = Experiment(
-        RunSpec("sugrm", "made-up", 1111, "smoke"), replace(dataset, family=family), Store(tmp_path), "cpu"
-    )
-    clips = ClipLoader(dataset.train, work.hp.network, level=work.level)
-    network = work.builder()(clips)[0]
+@pytest.mark.parametrize(("family", "batch"), [("mosi", 16), ("reviews", 16), ("mosei", 32), ("sims", 32)])
+def test_self_mm_has_the_batches_and_sizes_published_for_the_data(
+    family: str, batch: int, dataset: Dataset, work: Make
+) -> None:
+    todo = work("self-mm", given=replace(dataset, family=family))
+    network = todo.builder()(ClipLoader(dataset.train, todo.hp.network))[0]
+    assert isinstance(network, SelfMM)
+    assert configuration(RunSpec("self-mm", "", 1111, "paper"), family).optimization.batch_size == batch
+    if family == "sims":
+        assert (network.sequences["v"].sequence.lstm.hidden_size, network.first["l"][1].out_features) == (64, 64)
+
+
+def test_sugrm_has_a_network_of_its_own_whose_sizes_are_part_of_the_identity(
+    dataset: Dataset, work: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    todo = work("sugrm")
+    before = todo.training
+    clips = ClipLoader(dataset.train, todo.hp.network, level=todo.level)
+    network = todo.builder()(clips)[0]
     assert isinstance(network, SUGRMNetwork)
     assert network.represent(clips.batch(torch.arange(3))).unimodal["l"].shape == (3, 32)
-
-
-def test_sizes_of_a_network_of_its_own_are_part_of_the_identity(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = work("sugrm").training
     monkeypatch.setattr("mugkit.baselines.sugrm.PUBLISHED", replace(PUBLISHED, windows=(5, 5, 5)))
     assert work("sugrm").training != before
 
@@ -201,18 +187,12 @@ def test_sizes_of_a_network_of_its_own_are_part_of_the_identity(work: Make, monk
 # --- identities: what depends on what
 
 
-def test_stage_1_is_shared_unless_it_differs(work: Make) -> None:
-    assert work("mug").pretraining == work("mug-without-multimodal-denoising").pretraining
-    assert work("mug").pretraining != work("mug-without-contrastive").pretraining
-    identities = [
-        work(name).learning for name in ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")
-    ]
-    assert all(one != other for i, one in enumerate(identities) for other in identities[:i])
-
-
-def test_stage_3_differs_between_all_systems(work: Make) -> None:
-    identities = [work(name).training for name in SYSTEMS]
-    assert all(one != other for i, one in enumerate(identities) for other in identities[:i])
+def test_identities_of_systems_are_shared_as_far_as_they_agree(work: Make) -> None:
+    names = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")
+    first, second, third = (work(name).pretraining for name in names)
+    assert first == second != third
+    assert len({files.digest(work(name).learning) for name in names}) == len(names)
+    assert len({files.digest(work(name).training) for name in SYSTEMS}) == len(SYSTEMS)
 
 
 PARTS = ("pretraining", "learning", "training")
@@ -238,24 +218,18 @@ def test_identity_changes_for_stages_that_depend_on_it(work: Make, changed: dict
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-@pytest.mark.parametrize("change", [("pooling", "first"), ("dropout", 0.5), ("learning_rate", 0.5), ("patience", 3)])
-def test_identity_of_every_system_holds_its_whole_configuration(work: Make, name: str, change: Any) -> None:
+def test_identity_of_every_system_holds_its_whole_configuration(work: Make, name: str) -> None:
     # pooling and dropout are fields of the network, which other networks than MUG's read too
-    assert work(name).training != work(name, changes=(change,)).training
+    changes = [("pooling", "first"), ("dropout", 0.5), ("learning_rate", 0.5), ("patience", 3)]
+    found = [work(name, changes=of).training for of in ((), *((change,) for change in changes))]
+    assert len({files.digest(identity) for identity in [*found, work(name, seed=7).training]}) == 6
 
 
-def test_identity_of_systems_without_learned_labels_ignores_stages_1_and_2(work: Make) -> None:
-    for name in ("copy", "mug-true-labels", "mug-without-unimodal"):
-        one, other = work(name), work(name, label_seed=7, changes=(("meta_epochs", 9), ("eta", 0.5)))
-        assert one.training == other.training
-
-
-@pytest.mark.parametrize("name", LEARNERS)
-def test_identity_of_label_learners(work: Make, name: str) -> None:
-    one = work(name)
-    assert one.training != work(name, seed=1112).training
-    assert one.training == work(name, label_seed=7, changes=(("eta", 0.5),)).training  # no stages 1 and 2
-    moved = work(name, changes=(("alpha_prime", 0.5),)).training != one.training
+@pytest.mark.parametrize("name", ["copy", "mug-true-labels", "mug-without-unimodal", *LEARNERS])
+def test_identity_without_learned_labels_ignores_stages_1_and_2(work: Make, name: str) -> None:
+    plain = work(name).training
+    assert work(name, label_seed=7, changes=(("eta", 0.5),)).training == plain
+    moved = work(name, changes=(("meta_epochs", 9),)).training != plain
     assert moved == (name == "mlc")  # the one source that reads the meta-learning settings
 
 
@@ -280,17 +254,20 @@ def test_identity_of_equal_specs_is_equal(work: Make) -> None:
 
 def test_result_computes_each_stage_once_and_shares_them(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = Calls(monkeypatch)
-    work().result()
-    assert calls.made == ["pretrain", "meta_learn", "train_and_test"]
-    work().result()
-    assert len(calls.made) == 3  # nothing is computed twice
-    for changes in ({"seed": 1112}, {"changes": (("beta", 0.5),)}):
-        work(**changes).result()
-    assert calls.made[3:] == ["train_and_test", "train_and_test"]
-    work("mug-without-multimodal-denoising").result()
-    assert calls.made[5:] == ["meta_learn", "train_and_test"]
-    work("copy").result()
-    assert calls.made[7:] == ["train_and_test"]
+    for todo, computed in (
+        (work(), ["pretrain", "meta_learn", "train_and_test"]),
+        (work(), []),  # nothing is computed twice
+        (work(seed=1112), ["train_and_test"]),
+        (work(changes=(("beta", 0.5),)), ["train_and_test"]),
+        (work("mug-without-multimodal-denoising"), ["meta_learn", "train_and_test"]),
+        (work("copy"), ["train_and_test"]),
+    ):
+        todo.result()
+        assert calls.made == computed
+        calls.made.clear()
+    one, other = work(), work(seed=1112)  # the seed decides stage 3 alone
+    assert one.learned_labels() == other.learned_labels()
+    assert hashes(one.result())["weights.safetensors"] != hashes(other.result())["weights.safetensors"]
 
 
 def test_result_holds_metrics_of_its_predictions(work: Make, dataset: Dataset) -> None:
@@ -347,13 +324,6 @@ def test_result_same_seed_same_bytes_of_every_stage(work: Make) -> None:
         assert not set(of.values()) & set(other[part].values())
 
 
-def test_result_seed_decides_stage_3_alone(work: Make) -> None:
-    one, other = work(), work(seed=1112)
-    assert one.learned_labels() == other.learned_labels()
-    weights = [hashes(todo.result())["weights.safetensors"] for todo in (one, other)]
-    assert weights[0] != weights[1]
-
-
 def test_result_interrupted_in_every_stage_equals_uninterrupted(work: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = all_hashes(work(folder="whole"))
     for stage in (first, meta, trainer):
@@ -366,26 +336,20 @@ def test_result_interrupted_in_every_stage_equals_uninterrupted(work: Make, monk
 
 
 @pytest.mark.parametrize("name", LEARNERS)
-def test_result_of_label_learners_resumed_equals_uninterrupted(
-    work: Make, monkeypatch: pytest.MonkeyPatch, name: str
+def test_result_of_label_learners_holds_their_labels_and_resumed_equals_uninterrupted(
+    work: Make, dataset: Dataset, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    whole = hashes(work(name, folder="whole").result())
-    assert "labels.safetensors" in whole
+    folder = work(name, folder="whole").result()
+    for m, found in saved_labels(folder).items():
+        assert found.shape == (30,)
+        assert found.abs().max() <= 3
+        assert found.tolist() != dataset.train.labels.tolist(), m
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "train_epoch", StopAt(trainer.train_epoch, 2))
         with pytest.raises(KeyboardInterrupt):
             work(name, folder="resumed").result()
     torch.manual_seed(99)
-    assert hashes(work(name, folder="resumed").result()) == whole
-
-
-@pytest.mark.parametrize("name", LEARNERS)
-def test_result_of_label_learners_holds_their_labels(work: Make, dataset: Dataset, name: str) -> None:
-    found = saved_labels(work(name).result())
-    for m in MODALITIES:
-        assert found[m].shape == (30,)
-        assert found[m].abs().max() <= 3
-        assert found[m].tolist() != dataset.train.labels.tolist()
+    assert hashes(work(name, folder="resumed").result()) == hashes(folder)
 
 
 # --- the test split decides nothing, from end to end

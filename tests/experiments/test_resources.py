@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mugkit import pools
-from mugkit.config import PROFILES, RunSpec
+from mugkit.config import RunSpec
 from mugkit.errors import UserError
 from mugkit.experiments.resources import Resources, cards, on_cluster
 from mugkit.experiments.scheduler import ExecutionConfig
@@ -26,11 +26,6 @@ def two_cards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
 
-@pytest.mark.parametrize("name", PROFILES)
-def test_every_profile_shares_a_card_among_several_runs(name: str) -> None:
-    assert 0 < PROFILES[name].gpus <= 0.5
-
-
 @pytest.mark.parametrize(
     ("asked", "field"),
     [((0, None), "cpus"), ((float("inf"), None), "cpus"), ((None, -0.1), "gpus"), ((None, 1.5), "gpus")],
@@ -41,47 +36,32 @@ def test_resources_that_is_impossible_is_refused(asked: tuple[float | None, floa
     assert caught.value.field == f"--{field}-per-run"
 
 
-def test_on_cluster_asks_what_the_profile_says() -> None:
-    assert on_cluster(Resources(), QUICK, "auto", NODES) == {"CPU": 1, "GPU": 0.25}
-    assert on_cluster(Resources(), PAPER, "auto", NODES) == {"CPU": 4, "GPU": 0.5}
-    assert on_cluster(Resources(), QUICK + PAPER, "auto", NODES) == {"CPU": 4, "GPU": 0.5}
-
-
-def test_on_cluster_by_default_asks_for_nothing_that_is_not_there() -> None:
-    assert on_cluster(Resources(), PAPER, "auto", [{"CPU": 2.0}]) == {"CPU": 2, "GPU": 0}
-    assert on_cluster(Resources(), PAPER, "cpu", NODES) == {"CPU": 4, "GPU": 0}
-
-
-def test_on_cluster_asks_what_the_user_says_although_it_is_not_there_yet() -> None:
-    assert on_cluster(Resources(3, 0.2), PAPER, "auto", [{"CPU": 2.0}]) == {"CPU": 3, "GPU": 0.2}
-    assert on_cluster(Resources(gpus=0), PAPER, "auto", NODES) == {"CPU": 4, "GPU": 0}
+@pytest.mark.parametrize(
+    ("resources", "specs", "device", "nodes", "expected"),
+    [
+        (Resources(), QUICK, "auto", NODES, (1, 0.25)),  # as the profile says
+        (Resources(), QUICK + PAPER, "auto", NODES, (4, 0.5)),
+        (Resources(), PAPER, "auto", [{"CPU": 2.0}], (2, 0)),  # by default nothing that is not there
+        (Resources(), PAPER, "cpu", NODES, (4, 0)),
+        (Resources(3, 0.2), PAPER, "auto", [{"CPU": 2.0}], (3, 0.2)),  # the user's word, although it is not there yet
+        (Resources(gpus=0), PAPER, "auto", NODES, (4, 0)),
+    ],
+)
+def test_on_cluster(
+    resources: Resources, specs: list[RunSpec], device: str, nodes: list[dict], expected: tuple[float, float]
+) -> None:
+    assert on_cluster(resources, specs, device, nodes) == dict(zip(("CPU", "GPU"), expected, strict=True))
 
 
 @pytest.mark.usefixtures("two_cards")
-def test_cards_are_taken_in_turn_by_as_many_runs_as_fit() -> None:
+def test_cards_are_taken_in_turn_by_as_many_runs_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cards(Resources(), PAPER, "auto") == ["0", "1", "0", "1"]
     assert cards(Resources(gpus=1), PAPER, "cuda") == ["0", "1"]
     assert cards(Resources(gpus=0.3), PAPER, "auto") == ["0", "1"] * 3
-
-
-@pytest.mark.usefixtures("two_cards")
-def test_cards_are_those_that_the_user_lets_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cards(Resources(gpus=0), QUICK, "auto") == [""] * (os.cpu_count() or 1)  # hidden from runs that want none
+    assert cards(Resources(), QUICK, "cpu") == cards(Resources(), QUICK, "cuda:1") == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,GPU-7f")
     assert cards(Resources(gpus=1), QUICK, "auto") == ["5", "GPU-7f"]
-
-
-@pytest.mark.usefixtures("two_cards")
-def test_cards_of_runs_that_want_none_are_hidden() -> None:
-    assert cards(Resources(gpus=0), QUICK, "auto") == [""] * (os.cpu_count() or 1)
-
-
-@pytest.mark.usefixtures("two_cards")
-@pytest.mark.parametrize("device", ["cpu", "cuda:1"])
-def test_cards_do_not_matter_where_the_device_is_named(device: str) -> None:
-    assert cards(Resources(), QUICK, device) == []
-
-
-def test_cards_do_not_matter_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert cards(Resources(), QUICK, "auto") == []
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,10 @@ import pytest
 import torch
 
 from mugkit import files
+from mugkit.config import RunSpec
+from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
+from mugkit.experiments import registry, scheduler
 from mugkit.experiments import store as run_store
 from mugkit.experiments.store import Store
 from mugkit.training.checkpoint import Checkpoint
@@ -34,17 +39,22 @@ class Counting:
         (folder / "b.txt").write_text(str(self.calls))
 
 
+def as_if_new() -> None:
+    """What another process would know."""
+    run_store._told.clear()
+    run_store._stored.cache_clear()
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "runs")
+def store(tmp_path: Path) -> Iterator[Store]:
+    as_if_new()
+    yield Store(tmp_path / "runs")
+    as_if_new()
 
 
-def test_store_default_is_under_home(mugkit_home: Path) -> None:
-    assert Store.default().root == mugkit_home / "runs"
-
-
-def test_get_computes_once(store: Store) -> None:
+def test_get_computes_once(store: Store, mugkit_home: Path) -> None:
     compute = Counting()
+    assert Store.default().root == mugkit_home / "runs"
     assert not store.has("train", IDENTITY)
     first = store.get("train", IDENTITY, compute)
     assert store.has("train", IDENTITY)
@@ -62,68 +72,36 @@ def test_get_writes_down_what_the_result_is(store: Store) -> None:
     assert about["versions"]["torch"] == torch.__version__
 
 
-@pytest.mark.parametrize(
-    "other", [{"seed": 1112, "parts": {"beta": 0.01}}, {"seed": 1111, "parts": {"beta": 0.02}}, {"seed": 1111}]
-)
-def test_get_other_identity_is_another_folder(store: Store, other: dict[str, Any]) -> None:
-    compute = Counting()
-    assert store.get("train", IDENTITY, compute) != store.get("train", other, compute)
-    assert compute.calls == 2
-
-
-def test_get_same_identity_in_other_order_is_same_folder(store: Store) -> None:
+def test_folder_is_that_of_the_identity_and_kind_alone(store: Store) -> None:
     assert store.folder("train", {"b": 1, "a": 2}) == store.folder("train", {"a": 2, "b": 1})
-    assert store.folder("train", IDENTITY) != store.folder("labels", IDENTITY)
+    others: list[Any] = [{"seed": 1112, "parts": {"beta": 0.01}}, {"seed": 1111, "parts": {"beta": 0.02}}, {"seed": 1}]
+    folders = {store.folder("train", identity) for identity in (IDENTITY, *others)}
+    assert len(folders | {store.folder("labels", IDENTITY)}) == 5
 
 
 # --- damage
 
 
-def truncate(folder: Path) -> None:
-    (folder / "a.txt").write_text("res")
+def _write(name: str, content: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(content)
 
 
-def change(folder: Path) -> None:
-    (folder / "a.txt").write_text("resulT")  # the same length
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "truncated": _write("a.txt", "res"),
+    "changed, of the same length": _write("a.txt", "resulT"),
+    "a file is lost": lambda folder: (folder / "b.txt").unlink(),
+    "manifest is lost": lambda folder: (folder / "done.json").unlink(),
+    "manifest is cut": lambda folder: os.truncate(folder / "done.json", 30),
+    "manifest is empty": _write("done.json", "{}"),
+    "manifest is null": _write("done.json", "null"),
+    "manifest is another's": _write("done.json", '{"files": ["a.txt"]}'),
+    "manifest without an end": _write("done.json", '{"files": {"/dev/zero": "0"}}'),  # reading it would never end
+}
 
 
-def lose_file(folder: Path) -> None:
-    (folder / "b.txt").unlink()
-
-
-def lose_manifest(folder: Path) -> None:
-    (folder / "done.json").unlink()
-
-
-def cut_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text((folder / "done.json").read_text()[:30])
-
-
-def empty_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text("{}")
-
-
-def null_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text("null")
-
-
-def foreign_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text('{"files": ["a.txt"]}')
-
-
-def endless_manifest(folder: Path) -> None:
-    (folder / "done.json").write_text('{"files": {"/dev/zero": "0"}}')  # reading it would never end
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        *(truncate, change, lose_file, lose_manifest, cut_manifest, empty_manifest),
-        *(null_manifest, foreign_manifest, endless_manifest),
-    ],
-)
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_get_damaged_result_is_told_and_computed_again(
-    store: Store, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+    store: Store, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], object]
 ) -> None:
     compute = Counting()
     folder = store.get("train", IDENTITY, compute)
@@ -146,6 +124,94 @@ def test_get_finished_result_forgets_the_checkpoint_that_a_kill_left(store: Stor
     assert not left.exists()
 
 
+# --- made by other code
+
+
+def identity(code: str, seed: int = 1111, before: str = "") -> dict:
+    return {"code": code, "seed": seed, "labels": {"stage": 2, "code": before or code}, "made_from": code}
+
+
+def test_get_result_of_other_code_is_told_once_and_computed_again(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = [store.get("train", identity("old", seed), Counting()) for seed in (1, 2)]
+    assert caplog.text == ""
+    as_if_new()
+    new = [store.get("train", identity("new", seed), Counting()) for seed in (1, 2)]
+    assert len({*old, *new}) == 4
+    (line,) = caplog.messages
+    assert line.startswith(f"{store.root / 'train'}: 2 stored results were made by other code")
+
+
+@pytest.mark.parametrize("other", [identity("new", 3), identity("old", 3)])
+def test_get_result_that_is_new_is_not_told(store: Store, other: dict, caplog: pytest.LogCaptureFixture) -> None:
+    store.get("train", identity("old", 1), Counting())
+    as_if_new()
+    store.get("train", other, Counting())
+    store.get("labels", identity("new", 1), Counting())  # of another kind
+    assert caplog.text == ""
+
+
+def test_get_other_code_of_an_earlier_stage_alone_is_told(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.get("train", identity("new", 1, before="old"), Counting())
+    as_if_new()
+    store.get("train", identity("new", 1), Counting())
+    assert "1 stored results" in caplog.text
+
+
+def test_get_damaged_result_is_told_as_damaged_only(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    folder = store.get("train", identity("new"), Counting())
+    (folder / "a.txt").write_text("x")
+    (store.get("train", identity("old", 7), Counting()) / "done.json").write_text("[")
+    as_if_new()
+    store.get("train", identity("new"), Counting())
+    assert "damaged" in caplog.text
+    assert "other code" not in caplog.text
+
+
+def test_tell_in_a_worker_is_silent(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.get("train", identity("old"), Counting())
+    as_if_new()
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: "somebody")
+    run_store.warn_stale(store.root / "train", identity("new"))
+    assert caplog.text == ""
+
+
+def test_stored_is_read_once_for_many_computations(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(3):
+        store.get("train", identity("old", seed), Counting())
+    as_if_new()
+    read, original = [], files.read_json
+    monkeypatch.setattr(files, "read_json", lambda path: read.append(path) or original(path))
+    for seed in range(10, 20):
+        store.get("train", identity("new", seed), Counting())
+    assert len(read) == 3
+
+
+@pytest.mark.slow
+def test_run_all_after_a_change_of_code_tells_each_kind_once(
+    store: Store,
+    prepare: Callable[..., Dataset],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The whole way: every stage of a run whose code was edited."""
+    prepare()
+    specs = [RunSpec(name, "made-up", 1111, "smoke") for name in ("mug", "copy")]
+    here = scheduler.ExecutionConfig(workers=1)
+    before = scheduler.run_all(specs, store=store, execution=here)
+    as_if_new()
+    monkeypatch.setattr(registry, "code_fingerprint", lambda *_: "edited")
+    after = scheduler.run_all(specs, store=store, execution=here)
+    told = [message for message in caplog.messages if "other code" in message]
+    assert [Path(message.partition(":")[0]).name for message in told] == ["pretrain", "labels", "train"]
+    assert "2 stored results" in told[2]
+    assert {run.folder for run in before}.isdisjoint(run.folder for run in after)
+    assert [run.metrics for run in before] == [run.metrics for run in after]
+
+
 # --- failure
 
 
@@ -166,7 +232,7 @@ def test_get_failed_computation_leaves_nothing(store: Store, error: type[BaseExc
 
 def test_get_failed_recomputation_of_damaged_result_does_not_pass_for_done(store: Store) -> None:
     folder = store.get("train", IDENTITY, Counting())
-    change(folder)
+    (folder / "a.txt").write_text("resulT")
 
     def fail(*_: Any) -> None:
         raise ValueError
@@ -244,52 +310,29 @@ def test_get_two_processes_compute_once(store: Store) -> None:
 
 # --- the code's fingerprint
 
-
-def copy_package(tmp_path: Path) -> Path:
-    """The parts of the package that decide numbers, as a copy that may be edited."""
-    root = Path(run_store.__file__).parents[1]
-    for path in [p for p in root.rglob("*.py") if p.stat().st_size]:
-        target = tmp_path / "mugkit" / path.relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(path.read_text())
-    return tmp_path / "mugkit"
+NUMERIC = (
+    *("config.py", "metrics.py", "models/mug.py", "training/maml.py", "training/label_sources/source.py"),
+    *(f"data/{name}.py" for name in ("batch", "encoders", "loader", "offline_t5", "schema", "text")),
+)
 
 
-def fingerprint(root: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    with monkeypatch.context() as patch:
-        patch.setattr(run_store, "__file__", str(root / "experiments" / "store.py"))
-        return run_store.code_fingerprint.__wrapped__()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "config.py", "metrics.py", "models/mug.py", "training/maml.py", "training/meta.py", "training/seeding.py",
-        "training/label_sources/source.py", "data/batch.py", "data/encoders.py", "data/loader.py", "data/offline_t5.py",
-        "data/schema.py", "data/text.py",
-    ],
-)  # fmt: skip
-def test_code_fingerprint_changes_with_code_that_decides_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+def test_code_fingerprint_is_of_the_code_that_decides_numbers_wherever_it_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    root = copy_package(tmp_path)
-    before = fingerprint(root, monkeypatch)
-    (root / name).write_text((root / name).read_text() + "\n# edited\n")
-    assert fingerprint(root, monkeypatch) != before
-
-
-@pytest.mark.parametrize("name", ["experiments/scheduler.py", "errors.py", "evaluation/published.py"])
-def test_code_fingerprint_ignores_code_that_does_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    root = copy_package(tmp_path)
-    before = fingerprint(root, monkeypatch)
-    (root / name).write_text((root / name).read_text() + "\n# edited\n")
-    assert fingerprint(root, monkeypatch) == before
-
-
-def test_code_fingerprint_does_not_depend_on_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fingerprint(copy_package(tmp_path), monkeypatch) == run_store.code_fingerprint()
+    root = tmp_path / "mugkit"
+    shutil.copytree(Path(run_store.__file__).parents[1], root, ignore=shutil.ignore_patterns("__pycache__"))
+    before = run_store.code_fingerprint()
+    monkeypatch.setattr(run_store, "__file__", str(root / "experiments" / "store.py"))
+    assert run_store.code_fingerprint.__wrapped__() == before
+    for name in ("cli.py", "errors.py", "experiments/scheduler.py", "plots/style.py", "data/prepare.py"):
+        (root / name).write_text("# edited\n")
+    assert run_store.code_fingerprint.__wrapped__() == before
+    assert run_store.code_fingerprint.__wrapped__("errors.py") != before
+    for name in NUMERIC:
+        whole = (root / name).read_text()
+        (root / name).write_text(f"{whole}\n# edited\n")
+        assert run_store.code_fingerprint.__wrapped__() != before, name
+        (root / name).write_text(whole)
 
 
 def test_read_result_without_one_is_user_error(tmp_path: Path) -> None:

@@ -19,12 +19,11 @@ from typing import Any
 import pytest
 import torch
 from living import ends
-from small import StopAt, bag_of_words, hashes
+from small import StopAt, hashes
 
 from mugkit import cli, files, notebook, pools
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
-from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.experiments import experiment, registry, scheduler, tasks
@@ -38,19 +37,8 @@ NAME = "made-up"
 
 
 @pytest.fixture(autouse=True)
-def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset], mugkit_home: Path) -> Dataset:
-    """A data set without true labels, stored as `mugkit prepare` would.
-
-    Its texts are encoded here: worker processes find them in the cache and need no encoder.
-    """
-    experiment._dataset.cache_clear()
-    dataset = made_up((24, 8, 8), true_labels=False)
-    data_store.save(dataset, files.data_home() / NAME)
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    network = spec().hyperparameters("mosi").network
-    for split in dataset.splits.values():
-        text.frozen_features(split.text, network.text_encoder, network.pooling)
-    return dataset
+def prepared(prepare: Callable[..., Dataset]) -> None:
+    prepare(true_labels=False)
 
 
 def plan(specs: list[RunSpec], until: tasks.Stage = "train", learn: Sequence[RunSpec] = ()) -> list[Task]:
@@ -62,35 +50,31 @@ def spec(system: str = "copy", seed: int = 1111, **rest: Any) -> RunSpec:
     return RunSpec(system, NAME, seed, "smoke", **rest)
 
 
+HERE, SPREAD = ExecutionConfig(workers=1), ExecutionConfig(workers=2)
+TWO = [spec(seed=seed) for seed in (1111, 1112)]
+
+
 # --- what is refused before any work
 
 
 @pytest.mark.parametrize(
     ("wrong", "nearest"),
     [
-        (RunSpec("mgu", NAME, 1111, "smoke"), "did you mean 'mug'"),
+        (spec("mgu"), "did you mean 'mug'"),
         (RunSpec("mug", NAME, 1111, "smoek"), "did you mean 'smoke'"),
-        (RunSpec("mug", NAME, 1111, "smoke", changes=(("bta", 1),)), "did you mean 'beta'"),
+        (spec(changes=(("bta", 1),)), "did you mean 'beta'"),
         (RunSpec("mug", "no-such-data", 1111, "smoke"), "not prepared"),
     ],
 )
-def test_run_wrong_spec_is_refused(wrong: RunSpec, nearest: str) -> None:
+def test_wrong_spec_is_refused_before_any_other_runs(wrong: RunSpec, nearest: str) -> None:
     with pytest.raises(UserError, match=nearest):
-        run(wrong)
-
-
-def test_run_all_wrong_spec_is_refused_before_any_other_runs() -> None:
-    with pytest.raises(UserError, match="did you mean 'mug'"):
-        run_all([spec(), spec("mgu")], ExecutionConfig(workers=1))
+        run_all([spec(), wrong], HERE)
     assert not (Store.default().root / "train").exists()
 
 
-def test_run_all_unknown_engine_names_nearest() -> None:
+def test_run_all_unknown_engine_names_nearest_and_nothing_to_do_is_nothing() -> None:
     with pytest.raises(UserError, match="did you mean 'local'"):
-        run_all([spec()], ExecutionConfig("locl"))
-
-
-def test_run_all_nothing_to_do() -> None:
+        ExecutionConfig("locl")
     assert run_all([]) == []
 
 
@@ -110,24 +94,15 @@ def test_run_returns_what_it_stored_and_reuses_it() -> None:
     assert first.metrics == again.metrics
 
 
-def test_run_all_keeps_order_and_says_what_was_reused() -> None:
-    run(spec(seed=1112))
+def test_run_all_keeps_order_and_says_what_was_reused(tmp_path: Path) -> None:
+    store = Store(tmp_path / "elsewhere")
+    run(spec(seed=1112), store)
     specs = [spec(seed=seed) for seed in (1113, 1112, 1111)]
-    runs = run_all(specs, ExecutionConfig(workers=1))
+    runs = run_all(specs, HERE, store=store)
     assert [r.spec for r in runs] == specs
     assert [r.reused for r in runs] == [False, True, False]
     assert len({r.folder for r in runs}) == 3
-
-
-def test_run_all_same_store_is_used(tmp_path: Path) -> None:
-    (one,) = run_all([spec()], store=Store(tmp_path / "elsewhere"), execution=ExecutionConfig(workers=1))
-    assert one.folder.is_relative_to(tmp_path / "elsewhere")
-
-
-def test_run_all_in_one_process_finishes_others_before_it_tells_of_failure() -> None:
-    with pytest.raises(UserError, match="mug-true-labels"):
-        run_all([spec("mug-true-labels"), spec("copy")], ExecutionConfig(workers=1))
-    assert run(spec("copy")).reused
+    assert all(r.folder.is_relative_to(store.root) for r in runs)
 
 
 def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -135,8 +110,8 @@ def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path:
     with monkeypatch.context() as patch:
         patch.setattr(trainer, "train_epoch", StopAt(trainer.train_epoch, 2))
         with pytest.raises(KeyboardInterrupt):
-            run_all([spec()], ExecutionConfig(workers=1))
-    (resumed,) = run_all([spec()], ExecutionConfig(workers=1))
+            run_all([spec()], HERE)
+    (resumed,) = run_all([spec()], HERE)
     assert not resumed.reused
     assert hashes(resumed.folder) == hashes(whole.folder)
 
@@ -176,7 +151,7 @@ def test_plan_begins_a_stage_with_every_text_encoder(stage: str) -> None:
 
 
 def test_plan_leaves_out_what_is_stored() -> None:
-    scheduler.learn_all([spec("mug")], ExecutionConfig(workers=1))
+    scheduler.learn_all([spec("mug")], HERE)
     (only,) = plan([spec("mug")])
     assert (only.stage, only.needs) == ("train", None)
 
@@ -206,16 +181,14 @@ def test_altered_frames_are_refused(opened: Callable[[], object]) -> None:
 
 def test_run_all_over_processes(tmp_path: Path) -> None:
     # One start of workers (seconds each) for everything that only they can show.
-    failing, good = spec("mug-true-labels"), [spec("copy"), spec("mug-without-unimodal")]
-    store = Store(tmp_path / "spread")
-    with pytest.raises(UserError) as caught:
-        run_all([good[0], failing, good[1]], store=store, execution=ExecutionConfig(workers=2))
+    good, store = [spec("copy"), spec("mug-without-unimodal")], Store(tmp_path / "spread")
+    with pytest.raises(UserError, match="no true unimodal labels") as caught:
+        run_all([good[0], spec("mug-true-labels"), good[1]], SPREAD, store=store)
     assert "mug-true-labels on made-up, seed 1111" in str(caught.value)
-    assert "no true unimodal labels" in str(caught.value)
     assert "copy" not in str(caught.value)
-    spread = run_all(good, store=store, execution=ExecutionConfig(workers=2))
+    spread = run_all(good, SPREAD, store=store)
     assert [r.reused for r in spread] == [True, True]  # finished although another failed
-    alone = run_all(good, store=Store(tmp_path / "alone"), execution=ExecutionConfig(workers=1))
+    alone = run_all(good, HERE, store=Store(tmp_path / "alone"))
     assert [hashes(r.folder) for r in spread] == [hashes(r.folder) for r in alone]
 
 
@@ -237,43 +210,27 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return computed
 
 
-@pytest.mark.usefixtures("one_process")
-def test_run_all_over_processes_tells_fresh_runs_from_reused() -> None:
+@pytest.mark.parametrize("execution", [HERE, SPREAD], ids=["here", "spread"])
+def test_failed_stage_1_is_told_once_and_leaves_other_runs_finished(
+    execution: ExecutionConfig, one_process: list[str]
+) -> None:
     run(spec(seed=1113))
-    runs = run_all([spec(seed=seed) for seed in (1111, 1112, 1113)], ExecutionConfig(workers=2))
-    assert [r.reused for r in runs] == [False, False, True]
-
-
-@pytest.mark.usefixtures("one_process")
-def test_run_all_failed_stage_1_leaves_other_runs_finished() -> None:
-    specs = [spec("mug-without-contrastive"), spec("mug"), spec("copy")]
+    good = [spec("mug"), spec("copy"), spec(seed=1113)]
     with pytest.raises(UserError, match="mug-without-contrastive"):
-        run_all(specs, ExecutionConfig(workers=2))
-    assert [run(one).reused for one in specs[1:]] == [True, True]
-
-
-def test_run_all_failed_stage_is_not_tried_again_by_the_same_call(one_process: list[str]) -> None:
-    with pytest.raises(UserError):
-        run_all([spec("mug-without-contrastive"), spec("mug")], ExecutionConfig(workers=2))
-    assert one_process.count("without") == 1
+        run_all([spec("mug-without-contrastive"), *good], execution)
+    assert one_process.count("without") == 1  # not tried again by the same call
+    assert [r.reused for r in run_all(good, execution)] == [True, True, True]
 
 
 def test_learn_all_returns_labels_in_order_and_keeps_them(one_process: list[str]) -> None:
     specs = [spec("mug", label_seed=seed) for seed in (1112, 1111)]
-    learned = scheduler.learn_all(specs, ExecutionConfig(workers=2))
-    again = [scheduler.learn_all([one], ExecutionConfig(workers=1))[0] for one in specs]
-    assert one_process == ["with", "with"]  # each label seed once
+    with pytest.raises(UserError, match="mug-without-contrastive"):
+        scheduler.learn_all([spec("mug-without-contrastive"), *specs], SPREAD)
+    learned = scheduler.learn_all(specs, SPREAD)
+    again = [scheduler.learn_all([each], HERE)[0] for each in specs]
+    assert sorted(one_process) == ["with", "with", "without"]  # each label seed once
     assert all(torch.equal(a.labels["v"], b.labels["v"]) for a, b in zip(learned, again, strict=True))
     assert not torch.equal(learned[0].labels["v"], learned[1].labels["v"])
-
-
-@pytest.mark.usefixtures("one_process")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_learn_all_failed_run_leaves_other_labels_finished(workers: int) -> None:
-    with pytest.raises(UserError, match="mug-without-contrastive"):
-        scheduler.learn_all([spec("mug-without-contrastive"), spec("mug")], ExecutionConfig(workers=workers))
-    todo = experiment.work(spec("mug"))
-    assert todo.store.has("labels", todo.learning)
 
 
 # --- nodes that share nothing with this machine
@@ -287,20 +244,28 @@ def test_task_that_would_be_another_run_here_is_refused() -> None:
     assert not task.folder.exists()
 
 
-class Elsewhere(Executor):
-    """A pool whose results lie on another machine's disk."""
+class Answering(Executor):
+    """A pool that computes nothing itself: each task is answered by a function of its number and its call."""
+
+    def __init__(self, answer: Callable[[int, Callable[[], Future[Any]]], Future[Any]]) -> None:
+        self.answer, self.given = answer, 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(None)
-        return future
+        self.given += 1
+        return self.answer(self.given, lambda: pools.SerialExecutor().submit(fn, *args, **kwargs))
+
+
+def ended(error: BaseException | None = None) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_exception(error) if error else future.set_result(None)
+    return future
 
 
 def test_run_all_result_that_does_not_arrive_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "processes", lambda *_: Elsewhere())
+    monkeypatch.setattr(pools, "processes", lambda *_: Answering(lambda *_: ended()))
     monkeypatch.setattr(tasks, "VISIBLE_WITHIN", 0.0)
     with pytest.raises(UserError, match="not to be seen here") as caught:
-        run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))
+        run_all(TWO, SPREAD)
     assert "MUGKIT_HOME" in str(caught.value)
     assert not (Store.default().root / "train").exists()  # and nobody computes it here in silence
 
@@ -315,61 +280,36 @@ def test_result_that_arrives_late_is_waited_for(tmp_path: Path) -> None:
 # --- workers that are lost
 
 
-class Breaking(Executor):
-    """A pool whose first `breaks` tasks lose their worker."""
-
-    def __init__(self, breaks: int) -> None:
-        self.breaks, self.given = breaks, 0
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.given += 1
-        if self.given <= self.breaks:
-            future: Future[Any] = Future()
-            future.set_exception(BrokenProcessPool("a worker died"))
-            return future
-        return pools.SerialExecutor().submit(fn, *args, **kwargs)
+LOST = BrokenProcessPool("a worker died")
 
 
 def test_run_all_lost_worker_is_replaced_and_its_task_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = Breaking(2)
+    pool = Answering(lambda number, compute: ended(LOST) if number <= 2 else compute())
     monkeypatch.setattr(pools, "processes", lambda *_: pool)
-    runs = run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))
-    assert [one.reused for one in runs] == [False, False]
+    assert [r.reused for r in run_all(TWO, SPREAD)] == [False, False]
     assert pool.given == 4
 
 
 def test_run_all_task_that_always_loses_its_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "processes", lambda *_: Breaking(100))
+    monkeypatch.setattr(pools, "processes", lambda *_: Answering(lambda *_: ended(LOST)))
     with pytest.raises(UserError, match="copy on made-up, seed 1111, train: a worker died"):
-        run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))
-
-
-class BreakingInTurns(Executor):
-    """A pool that lost a worker: its second task says so only when the first is handed out anew."""
-
-    def __init__(self) -> None:
-        self.given: list[Future[Any]] = []
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.given.append(Future())
-        if len(self.given) == 1:
-            self.given[0].set_exception(BrokenProcessPool("a worker died"))
-        return self.given[-1]
+        run_all(TWO, SPREAD)
 
 
 def test_run_all_lost_worker_breaks_one_pool_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, given_up = BreakingInTurns(), []
+    """The pool's second task says that it is lost only when the first is handed out anew, to another pool."""
+    late: Future[Any] = Future()
+    first = Answering(lambda number, _: ended(LOST) if number == 1 else late)
 
-    class Second(pools.SerialExecutor):
-        def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-            if not first.given[1].done():
-                first.given[1].set_exception(BrokenProcessPool("a worker died"))
-            return super().submit(fn, *args, **kwargs)
+    def in_second(_: int, compute: Callable[[], Future[Any]]) -> Future[Any]:
+        if not late.done():
+            late.set_exception(LOST)
+        return compute()
 
-    second = Second()
+    second, given_up = Answering(in_second), []
     monkeypatch.setattr(pools, "processes", lambda *_: second if given_up else first)
     monkeypatch.setattr(pools, "shutdown_now", given_up.append)
-    assert len(run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))) == 2
+    assert len(run_all(TWO, SPREAD)) == 2
     assert first in given_up
     assert second not in given_up
 
@@ -378,12 +318,8 @@ def test_run_all_real_worker_killed_is_replaced(tmp_path: Path) -> None:
     pool = pools.processes(2)
     victim = pool.submit(os.getpid).result()
     os.kill(victim, signal.SIGKILL)
-    spread = run_all(
-        [spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "spread"), execution=ExecutionConfig(workers=2)
-    )
-    alone = run_all(
-        [spec(seed=1111), spec(seed=1112)], store=Store(tmp_path / "alone"), execution=ExecutionConfig(workers=1)
-    )
+    spread = run_all(TWO, SPREAD, store=Store(tmp_path / "spread"))
+    alone = run_all(TWO, HERE, store=Store(tmp_path / "alone"))
     assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
     pools.shutdown_now(pools.processes(2))
 
@@ -421,7 +357,7 @@ def test_idle_worker_that_was_interrupted_is_replaced(capfd: pytest.CaptureFixtu
     pool = pools.processes(2)
     for worker in {pool.submit(_own_id, 1.0) for _ in range(2)}:
         os.kill(worker.result(), signal.SIGINT)
-    assert len(run_all([spec(seed=1111), spec(seed=1112)], ExecutionConfig(workers=2))) == 2
+    assert len(run_all(TWO, SPREAD)) == 2
     assert pools.processes(2) is not pool
     assert "Traceback" not in capfd.readouterr().err
 

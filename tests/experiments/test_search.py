@@ -10,15 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from small import bag_of_words
 
 from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data import store as data_store
-from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.experiments import experiment, search
+from mugkit.experiments import search
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.search import Search, Trial
 
@@ -26,12 +23,8 @@ NAME = "made-up"
 
 
 @pytest.fixture(autouse=True)
-def prepared(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> None:
-    """A prepared data set whose texts cost nothing; runs stay in this process, where that holds."""
-    experiment._dataset.cache_clear()
-    data_store.save(made_up((24, 8, 8)), files.data_home() / NAME)
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
+def prepared(prepare: Callable[..., Dataset], in_this_process: None) -> None:
+    prepare()
 
 
 def made_trial(number: int, valid: float | None, test: float | None) -> Trial:
@@ -43,19 +36,17 @@ def made_trial(number: int, valid: float | None, test: float | None) -> Trial:
 # --- what is drawn
 
 
-def test_specifications_same_seed_same_draws_other_seed_others() -> None:
-    first, again, other = (search.specifications("copy", NAME, "smoke", 5, seed) for seed in (1, 1, 2))
-    assert first == again
+def test_specifications_same_seed_same_draws_of_which_a_smaller_search_has_the_first() -> None:
+    first, larger, other = (
+        search.specifications("mug", NAME, "smoke", count, seed) for count, seed in ((5, 1), (7, 1), (5, 2))
+    )
+    assert first == larger[:5]
     assert first != other
 
 
-def test_specifications_of_a_smaller_search_are_the_first_of_a_larger() -> None:
-    assert search.specifications("mug", NAME, "smoke", 3) == search.specifications("mug", NAME, "smoke", 7)[:3]
-
-
-def test_specifications_are_runs_with_the_drawn_values_and_two_digits() -> None:
+def test_specifications_are_whole_runs_of_table_2s_preset_with_the_drawn_values_of_two_digits() -> None:
     for values, spec in search.specifications("mug", NAME, "smoke", 20):
-        assert values.items() <= dict(spec.changes).items()
+        assert (dict(spec.changes), spec.preset, spec.seed) == (values, "table2", spec.label_seed)
         assert {type(value) for value in values.values()} <= {int, float}
         assert all(float(f"{value:.2g}") == value for value in values.values() if isinstance(value, float))
         spec.hyperparameters("mosi")  # every value is possible
@@ -83,29 +74,17 @@ def test_search_wrong_value_is_refused_before_any_work(wrong: dict[str, Any], me
 
 def test_choose_is_the_lowest_finite_score_and_the_first_of_equals() -> None:
     assert search.choose([math.nan, 2.0, 1.0, 1.0, math.inf]) == 2
-
-
-def test_choose_without_any_score_is_told() -> None:
     with pytest.raises(UserError, match="no trial has a validation score"):
         search.choose([math.nan])
 
 
-def test_best_does_not_depend_on_test_metrics() -> None:
+def test_best_depends_on_validation_and_not_on_test() -> None:
     rng = np.random.default_rng(0)
-    valid = rng.uniform(1, 2, 12)
-    winners = set()
-    for _ in range(20):
-        tests = [None, *rng.uniform(0, 9, 11)]
-        trials = [made_trial(i, v, t) for i, (v, t) in enumerate(zip(valid, tests, strict=True))]
-        winners.add(Search(RunSpec("mug", NAME, 1111), 1, trials).best.number)
-    assert winners == {int(valid.argmin())}
-
-
-def test_best_follows_validation() -> None:
-    scores = [1.5, 1.2, 1.4]
-    for shift in range(3):
-        trials = [made_trial(i, scores[i - shift], 1.0) for i in range(3)]
-        assert Search(RunSpec("mug", NAME, 1111), 1, trials).best.number == (1 + shift) % 3
+    for shift in range(12):
+        valid = np.roll(rng.permutation(np.arange(12) / 12 + 1), shift)
+        for tests in ([None, *rng.uniform(0, 9, 11)], valid[::-1]):
+            trials = [made_trial(i, v, t) for i, (v, t) in enumerate(zip(valid, tests, strict=True))]
+            assert Search(RunSpec("mug", NAME, 1111), 1, trials).best.number == int(valid.argmin())
 
 
 def test_trial_that_failed_or_has_no_score_never_wins() -> None:
@@ -125,24 +104,20 @@ def test_search_trains_each_trial_and_reuses_it() -> None:
     assert [one.valid for one in larger.trials[:3]] == [one.valid for one in found.trials]
 
 
-def test_search_trial_that_diverges_is_a_result_and_the_others_finish(
+def test_search_trial_that_diverges_is_a_result_unless_all_do(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     drawn = search.specifications("copy", NAME, "smoke", 2)
     changes = {**dict(drawn[0][1].changes), "learning_rate": 1e30}
     broken = dataclasses.replace(drawn[0][1], changes=tuple(sorted(changes.items())))
+    with pytest.raises(UserError, match="became"):
+        search.finished([broken])
     monkeypatch.setattr(search, "specifications", lambda *_: [(drawn[0][0], broken), drawn[1]])
     found = search.search("copy", NAME, "smoke", 2)
     assert [one.run is None for one in found.trials] == [True, False]
     assert found.best.number == 1
     assert math.isnan(found.frame().loc[0, "valid"])
     assert "became" in caplog.text
-
-
-def test_finished_all_failed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = RunSpec("copy", NAME, 1111, "smoke", changes=(("learning_rate", 1e30),))
-    with pytest.raises(UserError, match="became"):
-        search.finished([broken])
 
 
 def test_settings_are_what_run_takes() -> None:
@@ -154,11 +129,6 @@ def test_settings_are_what_run_takes() -> None:
     assert parse_overrides(words[1::2]) == found.best.values
 
 
-def test_trials_are_whole_runs_of_table_2_s_preset() -> None:
-    for values, spec in search.specifications("mug", NAME, "smoke", 3):
-        assert (dict(spec.changes), spec.preset, spec.seed) == (values, "table2", spec.label_seed)
-
-
 def test_by_lot_is_the_best_and_other_finished_ones_the_same_again() -> None:
     trials = [made_trial(i, None if i % 3 == 0 else 2.0 - 0.1 * i, 1.0) for i in range(12)]
     found = Search(RunSpec("mug", NAME, 1111), 1, trials)
@@ -168,10 +138,7 @@ def test_by_lot_is_the_best_and_other_finished_ones_the_same_again() -> None:
     assert all(math.isfinite(one.valid) for one in lot)
     assert search.by_lot(found) == lot
     assert any(search.by_lot(found, seed=seed) != lot for seed in range(5))
-
-
-def test_by_lot_of_a_single_trial_is_that_trial() -> None:
-    assert len(search.by_lot(Search(RunSpec("mug", NAME, 1111), 1, [made_trial(0, 1.0, 1.0)]))) == 1
+    assert len(search.by_lot(dataclasses.replace(found, trials=trials[1:2]))) == 1
 
 
 def test_specification_of_a_trial_is_the_run_that_was_made() -> None:

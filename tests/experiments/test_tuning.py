@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small import bag_of_words
 
-from mugkit import cli, config, files
-from mugkit.data import store
+from mugkit import config, files
 from mugkit.data.schema import Dataset
 from mugkit.experiments import experiment, search, search_space, tuning
 from mugkit.experiments.registry import SYSTEMS, configuration
@@ -23,12 +20,8 @@ NAME = "made-up"
 
 
 @pytest.fixture(autouse=True)
-def dataset(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Dataset:
-    experiment._dataset.cache_clear()
-    store.save(made_up((24, 8, 8)), files.data_home() / NAME)
-    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
-    return store.load(NAME)
+def dataset(prepare: Callable[..., Dataset], in_this_process: None) -> Dataset:
+    return prepare()
 
 
 @pytest.fixture
@@ -80,12 +73,7 @@ def test_table_is_the_best_first_and_shown_in_at_most_seven_columns(place: Path)
     shown = tuning.display(found)
     assert shown.loc["TFN"].tolist() == ["0.001", 32, "0", "1.200", 20]
     assert len(shown.columns) < 7
-
-
-def test_table_of_what_nobody_tuned_has_no_rows_and_all_columns(place: Path) -> None:
-    found = tuning.table("mosi", "paper", place)
-    assert found.empty
-    assert tuning.display(found).empty
+    assert tuning.display(tuning.table("mosi", "paper", place)).empty  # nobody tuned there
 
 
 def test_tuning_draws_nothing_that_only_the_label_learner_reads() -> None:
@@ -108,7 +96,9 @@ def test_the_best_of_one_seed_does_not_win_when_other_seeds_disagree() -> None:
     assert diverged.best.number == 1
 
 
-def test_finalists_are_the_best_of_one_seed_run_with_every_study_seed(dataset: Dataset) -> None:
+def test_finalists_are_the_best_of_one_seed_run_with_every_study_seed_and_are_recorded(
+    dataset: Dataset, tmp_path: Path
+) -> None:
     found = tuning.tune("text-only", NAME, "smoke", 4)
     best = sorted(found.trials, key=lambda trial: trial.valid)[: tuning.FINALISTS]
     seeds = config.profile("smoke").study_seeds
@@ -120,26 +110,6 @@ def test_finalists_are_the_best_of_one_seed_run_with_every_study_seed(dataset: D
         again = [experiment.run(spec).valid_metrics["MAE"] for spec in specs]
         assert found.finals[trial.number] == pytest.approx(again, abs=1e-6)
         assert found.finals[trial.number][0] == trial.valid
-
-
-def test_a_record_keeps_the_finals(dataset: Dataset, tmp_path: Path) -> None:
-    found = tuning.tune("text-only", NAME, "smoke", 3)
     search_record.write(search_record.record(found, dataset, with_test=False), tmp_path)
     read = search_record.read(tmp_path / "text-only.json").search
     assert (read.finals, read.best.number) == (found.finals, found.best.number)
-
-
-def test_tune_records_its_choice_and_no_test_score(
-    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    original = tuning.record
-    monkeypatch.setattr(tuning, "record", lambda found: original(found, place))
-    words = ["mugkit", "tune", "--system", "text-only", "--dataset", NAME, "--profile", "smoke", "--trials", "2"]
-    monkeypatch.setattr(sys, "argv", [*words, "--out", str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as caught:
-        cli.app()
-    assert not caught.value.code
-    assert files.read_json(place)["smoke"]
-    written = [path.read_text() for path in (tmp_path / "out").iterdir()]
-    assert len(written) == 3
-    assert not any("test" in text for text in (*written, place.read_text()))

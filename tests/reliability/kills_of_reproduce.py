@@ -22,6 +22,7 @@ import nbformat
 
 from mugkit import cli, files
 from mugkit.claims import ledger
+from mugkit.experiments import scheduler
 from mugkit.reproduction import kernels, precompute, report
 from reliability import processes
 from reliability.kills import SPECS, SYSTEMS, lost
@@ -33,8 +34,9 @@ PRELOADED = (kernels, ledger, report)  # once here, not seconds in every start: 
 PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
 COMPUTES = (
     PARAMETERS,
-    'from mugkit import engine, notebook\nsession = notebook.start("00_computes", profile, dataset, out)',
-    f"numbers = [engine.run(session.spec(name)).metrics for name in {SYSTEMS}]",
+    'from mugkit import notebook\nsession = notebook.start("00_computes", profile, dataset, out)',
+    "from mugkit.experiments import experiment",
+    f"numbers = [experiment.run(session.spec(name)).metrics for name in {SYSTEMS}]",
     "from matplotlib.figure import Figure\nfigure = Figure(figsize=(1, 1))",
     'figure.gca().plot([n["MAE"] for n in numbers])\nsession.figure(figure, "curve", numbers)',
     "session.finish()",
@@ -70,7 +72,7 @@ def _reproduce(folder: Path, batch: bool) -> None:
     """In the child: the console script, in a process group of its own and in the trial's repository.
 
     Args:
-        batch: the few runs are computed precompute, by workers; without it kernels have to compute them.
+        batch: the few runs are computed before, by workers; without it kernels have to compute them.
     """
     os.setsid()
     said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -81,9 +83,8 @@ def _reproduce(folder: Path, batch: bool) -> None:
     processes.of_trial(folder)
     os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = str(folder / "home"), "0"
     files.repository = lambda: folder
-    precompute.trained = lambda *_: SPECS if batch else []
-    precompute.learned = precompute.studied = precompute.readings = precompute.settings = precompute.mapped = (
-        lambda *_: []
+    precompute.compute = lambda profile, dataset, execution, *_: (
+        scheduler.run_all(SPECS if batch else [], execution) and []
     )
     arguments = ["--profile", "smoke", "--dataset", "made-up", "--out", str(folder / "figures")]
     sys.argv = ["mugkit", "reproduce", *arguments]

@@ -1,14 +1,18 @@
-"""Processes of a trial, found in Linux's /proc by an environment variable that all of them inherit."""
+"""Processes of a trial, found in Linux's /proc by an environment variable that all of them inherit; commands that are
+stopped by a signal."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from mugkit import files
 
 MARK = "MUGKIT_SOAK_TRIAL"
 LIMIT = 120.0  # seconds until workers or kernels write a checkpoint
@@ -66,3 +70,23 @@ def orphans(trial: Path, patience: float = PATIENCE) -> list[str]:
             names.append(command.replace("\0", " ").strip()[:200])
     kill(left)
     return names
+
+
+def wait_until(found: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Until something is there; fails if the process ends before that, or after five minutes."""
+    until = time.monotonic() + 300
+    while not found():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def stop(process: subprocess.Popen[str], number: signal.Signals, group: bool = False) -> None:
+    """Sends the signal, as a terminal does it to the whole group; checks the exit code, what was said and what is left
+    over."""
+    (os.killpg if group else os.kill)(process.pid, number)
+    said = process.communicate(timeout=120)[1]
+    assert (process.returncode, "Traceback" in said) == (128 + number, False), said
+    assert f"stopped by {number.name}" in said
+    assert "the same command resumes" in said
+    assert list(files.home().rglob("*.tmp")) == []

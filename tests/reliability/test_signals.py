@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from mugkit.config import RunSpec
 from mugkit.data import store, text
 from mugkit.data.schema import Dataset
 from reliability import processes
+from reliability.processes import stop, wait_until
 
 TESTS = Path(__file__).resolve().parents[1]
 # The console script, with a text encoder that costs nothing and a repository of the test's own.
@@ -29,12 +29,14 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {str(TESTS)!r})
 from small import bag_of_words
-from mugkit import cli, engine, files, precompute
+from mugkit import cli, files
 from mugkit.config import RunSpec
 from mugkit.data import text
+from mugkit.experiments import scheduler
+from mugkit.reproduction import precompute
 text._encode = bag_of_words
 files.repository = lambda: Path.cwd()
-precompute.compute = lambda *_: engine.run_all({{SPECS}}, engine.ExecutionConfig(workers=2)) and []
+precompute.compute = lambda *_: scheduler.run_all({{SPECS}}, scheduler.ExecutionConfig(workers=2)) and []
 cli.app()
 """
 # Nobody waits for their end.
@@ -71,34 +73,13 @@ def start(tmp_path: Path, made_up: Callable[..., Dataset], mugkit_home: Path) ->
         process.communicate()
 
 
-def wait_for(process: subprocess.Popen[str], found: Callable[[], bool]) -> None:
-    """Until something is on the disk; fails if the process ends before that, or after five minutes."""
-    until = time.monotonic() + 300
-    while not found():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
-def stop(process: subprocess.Popen[str], number: signal.Signals, group: bool = False) -> None:
-    """Sends the signal, as a terminal does it to the whole group; checks the exit code, what was said and what is left
-    over."""
-    (os.killpg if group else os.kill)(process.pid, number)
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == 128 + number
-    assert f"stopped by {number.name}" in said
-    assert "the same command resumes" in said
-    assert "Traceback" not in said
-    assert list(files.home().rglob("*.tmp")) == []
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_stopped_by_a_signal_ends_cleanly_and_resumes(number: signal.Signals, start: Start) -> None:
     command = ("run", "--dataset", "made-up", *LONG)
     process = start(*command)
     partial = files.home() / "runs" / "partial"
-    wait_for(process, lambda: bool(processes.checkpoints(partial.parent)))
+    wait_until(lambda: processes.checkpoints(partial.parent), process)
     stop(process, number)
     assert len(processes.checkpoints(partial.parent)) == 1  # what is finished of stage 1
     again = start(*command)
@@ -117,7 +98,7 @@ def test_workers_stopped_by_a_signal_leave_nothing_half_written(
     for split in store.load("made-up").splits.values():  # workers find the encoded text and need no encoder
         text.frozen_features(split.text, network.text_encoder, network.pooling)
     process = start("reproduce", "--profile", "smoke", "--dataset", "made-up", "--only-runs", specs=SPECS)
-    wait_for(process, lambda: len(processes.checkpoints(files.home() / "runs")) >= len(SPECS))
+    wait_until(lambda: len(processes.checkpoints(files.home() / "runs")) >= len(SPECS), process)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= len(SPECS)
     stop(process, number, group)
@@ -147,7 +128,7 @@ def test_reproduce_stopped_by_a_signal_ends_its_kernels(number: signal.Signals, 
     nbformat.write(notebook, folder / "00_waits.ipynb")
     command = ("reproduce", "--profile", "smoke", "--dataset", "made-up", "--out", str(tmp_path / "figures"))
     process = start(*command)
-    wait_for(process, lambda: (folder / "pid").exists() and (folder / "pid").read_text() != "")
+    wait_until(lambda: (folder / "pid").exists() and (folder / "pid").read_text(), process)
     kernel = int((folder / "pid").read_text())
     assert is_alive(kernel)
     stop(process, number)

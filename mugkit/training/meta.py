@@ -30,10 +30,9 @@ from torch import Tensor
 from mugkit import pools
 from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES
-from mugkit.device import choose_device
+from mugkit.device import choose_device, cpu_threads
 from mugkit.models.mug import MUCN
 from mugkit.progress import progress
-from mugkit.threads import cpu_threads
 from mugkit.training import divergence
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.closed_form import ClosedForm

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mugkit.baselines import hycon
 from mugkit.baselines.base import Shapes
-from mugkit.baselines.hycon import HyCon, HyConConfig, Pairs, contrast, semi_contrast, sentiment_classes
+from mugkit.baselines.hycon import HyCon, HyConConfig, Pairs, contrast, sentiment_classes
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import Dataset
 
@@ -76,34 +76,6 @@ def test_contrast_without_positives_is_zero(labels: list[float]) -> None:
     assert not gradient.any()
 
 
-def test_contrast_without_negatives_keeps_the_refinement() -> None:
-    z = torch.eye(2, dtype=torch.float64)  # one class, at right angles
-    assert contrast(
-        z, z, Pairs.of(torch.zeros(2)), margin=0.3, level=0.7, floor=0.0, temperature=0.1
-    ).item() == pytest.approx(0.7)
-
-
-def test_contrast_of_separated_classes_is_zero() -> None:
-    z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
-    pairs = Pairs.of(torch.tensor([1.0, 1.0, -1.0, -1.0]))
-    assert contrast(z, z, pairs, margin=0.4, level=0.8, floor=0.0, temperature=0.1).item() == 0.0
-
-
-def test_refinement_draws_positives_together_where_the_margin_is_met() -> None:
-    positive = torch.tensor([[1.0, 0.0], [0.6, 0.8]])  # similarity 0.6, negatives at −0.6 or below
-    z = torch.cat([positive, -positive])
-    pairs = Pairs.of(torch.tensor([1.0, 1.0, -1.0, -1.0]))
-    assert contrast(z, z, pairs, margin=0.4, level=0.8, floor=0.0, temperature=0.01).item() == pytest.approx(
-        0.2, abs=1e-6
-    )
-
-
-def test_semi_contrast_draws_but_does_not_drive_apart() -> None:
-    one, other = torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])  # similarities 1 and 0
-    assert semi_contrast(one, other, gap=0.2).item() == pytest.approx((0 + 0.8) / 2)
-    assert semi_contrast(one, one, gap=0.2).item() == 0.0
-
-
 @pytest.fixture
 def network() -> HyCon:
     torch.manual_seed(0)
@@ -148,12 +120,6 @@ def test_loss_adds_the_weighted_contrastive_losses(network: HyCon, dataset: Data
 def test_loss_of_a_single_clip_is_finite(network: HyCon, dataset: Dataset) -> None:
     network.loss(batch_of(dataset, [3]), 0).backward()
     assert all(bool(p.grad.isfinite().all()) for p in network.parameters() if p.grad is not None)
-
-
-def test_refinement_drives_negatives_apart_where_the_margin_is_met() -> None:
-    z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.6, 0.8], [0.6, 0.8]])  # positives 1, negatives 0.6
-    pairs = Pairs.of(torch.tensor([1.0, 1.0, -1.0, -1.0]))
-    assert contrast(z, z, pairs, margin=0.4, level=0.8, floor=0.25, temperature=0.1).item() == pytest.approx(0.35)
 
 
 def test_labels_of_another_scale_fall_into_seven_classes(

@@ -93,13 +93,6 @@ def test_overlap_equals_inner_products_by_hand() -> None:
     assert overlap(x, y).item() == pytest.approx(overlap_by_hand(x.numpy(), y.numpy()))
 
 
-def test_overlap_of_uncorrelated_columns_is_zero_and_of_equal_ones_is_not() -> None:
-    x = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
-    y = torch.tensor([[0.0, 1.0], [0.0, -1.0], [0.0, 1.0], [0.0, -1.0]])
-    assert overlap(x, y).item() == pytest.approx(0.0)
-    assert overlap(x, x).item() == pytest.approx(4.0)  # one entry of 4² among four
-
-
 def test_similarity_is_the_mean_over_pairs_of_shared_vectors() -> None:
     made = spaces()
     x = {m: value.numpy() for m, value in made.shared.items()}
@@ -200,10 +193,3 @@ def test_misa_counts_the_papers_parameters() -> None:
 
 def test_idle_parts_are_not_trained(misa: MISA) -> None:
     assert not any(p.requires_grad for p in misa.idle.parameters())
-
-
-def test_misa_keeps_the_clips_of_a_batch_in_order(misa: MISA) -> None:
-    clips = batch()
-    assert clips.frames["a"].lengths.tolist() == [1, 2, 3, 4, 5]
-    alone = misa.sequences["a"](Padded.of([clips.frames["a"].values[2, :3]]))
-    torch.testing.assert_close(misa.sequences["a"](clips.frames["a"])[2:3], alone)

@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import bag_of_words, small, tiny_bert, train_jointly
-from torch import Tensor
+from small import bag_of_words, small, tiny_bert
 
-from mugkit.baselines.self_mm import PUBLISHED, SelfMM, build
+from mugkit.baselines.self_mm import SelfMM, build
 from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
@@ -87,16 +86,6 @@ def test_heads_equal_numpy(parts: tuple[SelfMM, Batch]) -> None:
     np.testing.assert_allclose(network(batch).detach(), predicted["m"][:, 0], rtol=1e-4, atol=1e-6)
 
 
-def test_features_are_the_representations(parts: tuple[SelfMM, Batch]) -> None:
-    network, batch = parts
-    reps = network.represent(batch)
-    features = network.features(reps)
-    assert {m: f.shape[1] for m, f in features.items()} == PUBLISHED.head
-    assert features["m"] is reps.multimodal
-    assert all(features[m] is reps.unimodal[m] for m in MODALITIES)
-    assert all((f >= 0).all() for f in features.values())
-
-
 def test_clip_is_judged_by_its_own_frames_alone(dataset: Dataset) -> None:
     clips = ClipLoader(dataset.train, HP.network)
     network = build(HP.network, dataset.dims, clips.text_width).eval()
@@ -120,14 +109,6 @@ def test_every_parameter_is_trained(parts: tuple[SelfMM, Batch], dataset: Datase
     assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
 
 
-def test_unimodal_losses_do_not_reach_the_fusion_head(parts: tuple[SelfMM, Batch]) -> None:
-    network, batch = parts
-    total: Tensor = sum(network.predict_unimodal(network.represent(batch).unimodal).values()).sum()
-    total.backward()
-    reached = {".".join(name.split(".")[:2]) for name, p in network.named_parameters() if p.grad is not None}
-    assert reached == {"sequences.a", "sequences.v", *(f"{part}.{m}" for part in ("first", "rest") for m in "lav")}
-
-
 def test_text_encoder_is_trained_with_a_rate_of_its_own(dataset: Dataset, tmp_path: Path) -> None:
     hp = small(freeze_text=False, text_encoder=str(tiny_bert(tmp_path / "encoder")), text_learning_rate=5e-5)
     clips = ClipLoader(dataset.train, hp.network)
@@ -138,11 +119,3 @@ def test_text_encoder_is_trained_with_a_rate_of_its_own(dataset: Dataset, tmp_pa
     assert (encoder["lr"], other["lr"]) == (5e-5, hp.optimization.learning_rate)
     assert {id(p) for p in encoder["params"]} == {id(p) for p in network.language.parameters()}
     assert any(p.grad is not None and p.grad.any() for p in encoder["params"])
-
-
-def test_trained_with_ulgm_moves_labels(dataset: Dataset, tmp_path: Path) -> None:
-    source = labels.online("ulgm", dataset, HP)
-    train_jointly(dataset, HP, source, 1, tmp_path, network_of=build)
-    found = labels.saved_labels(tmp_path)
-    assert all(not np.array_equal(found[m].numpy(), dataset.train.labels) for m in MODALITIES)
-    assert {m: f.shape for m, f in source.features.items()} == {m: (24, d) for m, d in PUBLISHED.head.items()}

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 from small import bag_of_words, small
-from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from mugkit.config import Network, hyperparameters
@@ -16,7 +15,6 @@ from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.evaluation import published
 from mugkit.models import mug
 from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder, build
 
@@ -51,28 +49,6 @@ def test_parameter_count_at_mosei_equals_table_6() -> None:
         mucns = [MUCN(d, width, 3.0, output_bias=bias) for d in dims]
     assert count(encoder) == 109_482_240
     assert count(network, *mucns) == 110_089_956
-
-
-def test_parameter_count_by_hand_without_encoder() -> None:
-    hp = hyperparameters("mosei", "paper")
-    network = MUGNetwork(hp.network, {"a": 74, "v": 35}, 768)
-    lstms = 4 * 128 * (74 + 128 + 2) + 4 * 64 * (35 + 64 + 2)
-    fusion = 256 * 512 + 512 + 512 * 16 + 16
-    predictors = sum(d * (d // 2) + d // 2 + d // 2 + 1 for d in (16, 64, 128, 64))
-    projections = sum(16 * d + d for d in (64, 128, 64))
-    assert count(network) == 768 * 64 + 64 + lstms + fusion + predictors + projections
-
-
-def test_table_6_names_the_same_count() -> None:
-    assert 110_089_956 in [value for metrics in published.TABLE6["MUG"].values() for value in metrics.values()]
-
-
-def test_represent_shapes(parts: tuple[MUGNetwork, Batch]) -> None:
-    network, batch = parts
-    reps = network.represent(batch)
-    assert {m: tuple(x.shape) for m, x in reps.unimodal.items()} == {"l": (8, 64), "a": (8, 8), "v": (8, 8)}
-    assert reps.multimodal.shape == (8, 32)
-    assert {m: x.shape for m, x in network.project(reps).items()} == {m: x.shape for m, x in reps.unimodal.items()}
 
 
 def test_forward_is_fusion_of_unimodal_networks(parts: tuple[MUGNetwork, Batch]) -> None:
@@ -110,28 +86,6 @@ def test_projection_of_each_modality_has_weights_of_its_own(parts: tuple[MUGNetw
     zero(network.projections[modality])
     projected = network.project(network.represent(batch))
     assert {m for m in MODALITIES if not projected[m].any()} == {modality}
-
-
-@pytest.mark.parametrize("modality", MODALITIES)
-def test_unimodal_predictor_of_each_modality_has_weights_of_its_own(
-    parts: tuple[MUGNetwork, Batch], modality: str
-) -> None:
-    network, batch = parts
-    zero(network.unimodal_predictors[modality])
-    predicted = network.predict_unimodal(network.represent(batch).unimodal)
-    assert {m for m in MODALITIES if not predicted[m].any()} == {modality}
-
-
-def test_network_initialisation_is_decided_by_seed(parts: tuple[MUGNetwork, Batch]) -> None:
-    batch = parts[1]
-
-    def weights(seed: int) -> Tensor:
-        torch.manual_seed(seed)
-        fresh = build(small().network, {"a": 5, "v": 4}, batch.text.shape[1])
-        return torch.cat([p.flatten() for p in fresh.parameters()])
-
-    assert torch.equal(weights(1), weights(1))
-    assert not torch.equal(weights(1), weights(2))
 
 
 def test_build_frozen_text_loads_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,15 +43,3 @@ def test_bidirectional_equals_pytorchs_over_packed_clips(cell: type[nn.LSTM] | t
     torch.testing.assert_close(states * MASK[..., None], padded)
     hidden = last[0] if cell is nn.LSTM else last
     torch.testing.assert_close(end, torch.cat([hidden[0], hidden[1]], dim=-1))
-
-
-def test_bidirectional_gives_padding_no_influence() -> None:
-    torch.manual_seed(0)
-    made = Bidirectional(4, 3)
-    other = clips(4) + 100.0 * (1 - MASK)[..., None]
-    torch.testing.assert_close(made(other, MASK)[1], made(clips(4), MASK)[1])
-
-
-def test_bidirectional_has_pytorchs_number_of_parameters() -> None:
-    made = sum(p.numel() for p in Bidirectional(74, 16).parameters())
-    assert made == 2 * 4 * (16 * 74 + 16 * 16 + 2 * 16)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from torch import Tensor
 
@@ -54,37 +53,7 @@ def test_sequence_network_batch_equals_each_clip_alone() -> None:
     torch.testing.assert_close(represent(net, frames), alone, rtol=0, atol=1e-12)
 
 
-def test_sequence_network_order_of_clips_only_reorders_output() -> None:
-    net, frames, order = network(), clips(), [3, 0, 4, 1, 2]
-    shuffled = represent(net, [frames[i] for i in order])
-    torch.testing.assert_close(shuffled, represent(net, frames)[order], rtol=0, atol=1e-12)
-
-
-def test_sequence_network_appended_zero_frames_do_change_output() -> None:
-    # What padding would do if it were read: the reason for reading the state at the clip's own last frame.
-    net, clip = network(), clips()[0]
-    padded = torch.cat([clip, torch.zeros(3, 3, dtype=torch.float64)])
-    assert not torch.allclose(represent(net, [clip]), represent(net, [padded]), atol=1e-3)
-
-
-@pytest.mark.parametrize("frame", [0, 3])
-def test_sequence_network_first_and_last_frame_count(frame: int) -> None:
-    net, clip = network(), clips()[0]
-    changed = clip.clone()
-    changed[frame] += 1
-    assert not torch.allclose(represent(net, [clip]), represent(net, [changed]), atol=1e-4)
-
-
 def test_sequence_network_never_reads_what_stands_behind_a_clip() -> None:
     net, frames = network(), Padded.of(clips())
     dirty = Padded(frames.values.masked_fill(frames.mask[..., None] == 0, 1e3), frames.mask)
     torch.testing.assert_close(net(dirty), net(frames), rtol=0, atol=0)
-
-
-def test_sequence_network_gives_no_gradient_to_what_stands_behind_a_clip() -> None:
-    net, frames = network(), Padded.of(clips())
-    frames.values.requires_grad_()
-    net(frames).square().sum().backward()
-    assert frames.values.grad is not None
-    assert not frames.values.grad[frames.mask == 0].any()
-    assert frames.values.grad[frames.mask == 1].any(-1).all()

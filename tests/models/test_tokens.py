@@ -24,11 +24,6 @@ def test_last_step_is_each_clips_own() -> None:
     assert last_step(states, torch.tensor([[1, 1, 0], [1, 1, 1]])).tolist() == [[2, 3], [10, 11]]
 
 
-def test_last_step_of_a_whole_array_is_its_last() -> None:
-    states = torch.randn(3, 4, 2)
-    assert torch.equal(last_step(states, torch.ones(3, 4, dtype=torch.long)), states[:, -1])
-
-
 @pytest.mark.parametrize(("frames", "tokens"), [((6, 9, 4), (3, 4, 2)), ((2, 5, 1), (5, 5, 3)), ((7, 3), (7, 3))])
 def test_aligned_is_the_mean_of_each_tokens_share_of_frames(frames: tuple[int, ...], tokens: tuple[int, ...]) -> None:
     given, mask = clips(frames), mask_of(tokens)
@@ -45,12 +40,6 @@ def test_aligned_does_not_see_what_stands_behind_a_clip() -> None:
     given, mask = Padded.of(clips((6, 3))), mask_of((3, 2))
     dirty = Padded(given.values.masked_fill(given.mask[..., None] == 0, 1e6), given.mask)
     torch.testing.assert_close(aligned(dirty, mask), aligned(given, mask))
-
-
-def test_aligned_keeps_frames_that_are_one_a_token() -> None:
-    given = clips((4, 2))
-    found = aligned(Padded.of(given), mask_of((4, 2)))
-    torch.testing.assert_close(found, Padded.of(given).values)
 
 
 def test_token_language_without_encoder_passes_states_through() -> None:

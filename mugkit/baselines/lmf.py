@@ -11,18 +11,14 @@ products of factors w_m (one factor a modality and rank), then
 where ∘ multiplies element by element and each z_m ends in a one. The weights α_r are the authors' published code's;
 the paper's sum is the case α_r = 1. As in that code h is ŷ itself, one number, when sentiment is regressed.
 
-Departures from the paper:
-- The shared text encoder's token states are read where the paper reads GloVe words.
-- Frames are standardised by the training split; the code normalises mean frames by batch.
-- The code gives the factors a learning rate of their own; here all weights but the text encoder's share one.
+Departures:
+- All weights but the text encoder's share one learning rate; the code gives the factors one of their own.
 - The sizes for MOSI are not printed; those below lie within the ranges of the published search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -31,7 +27,6 @@ from torch.nn import functional as F
 
 from mugkit.baselines.base import ScaledBaseline, Shapes
 from mugkit.data.batch import Batch
-from mugkit.data.loader import TextLevel
 from mugkit.models.subnets import Subnets
 from mugkit.models.tokens import TokenLanguage
 
@@ -77,9 +72,9 @@ class LowRankFusion(nn.Module):
 class LMF(ScaledBaseline):
     """ŷ by low-rank fusion of the three modalities."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = LMFConfig
-    light: ClassVar[Mapping[str, Any]] = {"lstm": 16, "d_l": 16}
+    level = "tokens"
+    Config = LMFConfig
+    light = LMFConfig(lstm=16, d_l=16)
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: LMFConfig) -> None:
         super().__init__(shapes, encoder, config)

@@ -14,11 +14,8 @@ gives back u_m from their sum. A transformer layer over the six vectors and two 
     L_recon  mean squared error of the decoders
 
 Departures:
-- L_task is the mean absolute error, as for all systems; the paper minimises the mean squared error;
-- ‖Aᵀ B‖² is divided by its number of entries, as in the published code, for which β = 0.3 was chosen;
-- the mean of the token states leaves padding out; the published code's takes it in;
-- the whole text encoder is trained (or all of it frozen); the published code trains its last layers only;
-- AdamW with weight decay for all systems in place of Adam with an exponentially falling rate.
+- ‖Aᵀ B‖² is divided by its number of entries, as in the published code, for which β = 0.3 was chosen.
+- The mean of the token states leaves padding out; the published code's takes it in.
 """
 
 from __future__ import annotations
@@ -26,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -35,7 +31,6 @@ from torch.nn import functional
 
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch, Padded
-from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
 from mugkit.models.losses import l1
 from mugkit.models.recurrent import Bidirectional
@@ -104,9 +99,9 @@ class Subspaces:
 class MISA(Baseline):
     """ŷ from three shared and three private vectors that attend to each other."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = MISAConfig
-    light: ClassVar[Mapping[str, Any]] = {"hidden": 32, "lstm": 8, "inner": 64}
+    level = "tokens"
+    Config = MISAConfig
+    light = MISAConfig(hidden=32, lstm=8, inner=64)
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: MISAConfig) -> None:
         super().__init__(shapes, encoder, config)

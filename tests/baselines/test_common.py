@@ -34,10 +34,9 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 def made(system: System, dataset: Dataset, encoder: Any = None) -> Baseline:
     kind = import_attribute(system.baseline)
     torch.manual_seed(0)
-    config = kind.Config(**kind.light)
     width = int(encoder.config.hidden_size) if encoder is not None else WIDTH
     dims = dataset.dims
-    return kind(Shapes(width, dims["a"], dims["v"], dataset.label_scale, "mean"), encoder, config)
+    return kind(Shapes(width, dims["a"], dims["v"], dataset.label_scale, "mean"), encoder, kind.light)
 
 
 def states(index: Tensor, lengths: dict[int, int]) -> Padded:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from mugkit.baselines import hycon
 from mugkit.baselines.base import Shapes
-from mugkit.baselines.hycon import HyCon, HyConConfig, Pairs, contrast, sentiment_classes
+from mugkit.baselines.hycon import HyCon, Pairs, contrast, sentiment_classes
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import Dataset
 
@@ -79,7 +79,7 @@ def test_contrast_without_positives_is_zero(labels: list[float]) -> None:
 @pytest.fixture
 def network() -> HyCon:
     torch.manual_seed(0)
-    return HyCon(Shapes(6, 5, 4), None, HyConConfig(**HyCon.light))
+    return HyCon(Shapes(6, 5, 4), None, HyCon.light)
 
 
 def test_contrastive_sums_means_over_modalities_and_pairs(network: HyCon) -> None:

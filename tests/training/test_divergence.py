@@ -30,7 +30,7 @@ BATCHES = [torch.tensor([3, 1]), torch.tensor([0, 2]), torch.tensor([4])]
     ([0.1, 0.1, 0.1, math.nan, 0.1], [2]),  # a gate of its own for each clip
 ])  # fmt: skip
 def test_check_epoch_names_the_first_batch_whose_loss_is_not_finite(losses: list[float], clips: list[int]) -> None:
-    with pytest.raises(divergence.NotFinite, match="the loss of stage 2 became not finite in epoch 7") as caught:
+    with pytest.raises(divergence.NotFinite, match="the loss became not finite in epoch 7 of stage 2") as caught:
         divergence.check_epoch(nn.Linear(2, 1), losses, BATCHES, 7)
     assert caught.value.clips == clips
     assert "lower alpha" in str(caught.value)
@@ -47,8 +47,7 @@ def test_check_epoch_parameters_not_finite_behind_finite_losses_name_the_last_ba
 def test_not_finite_is_told_with_modality_and_ids() -> None:
     ids = [f"clip-{number}" for number in range(10)]
     with pytest.raises(UserError) as caught, divergence.of_clips(ids), divergence.of_modality("a"):
-        raise divergence.NotFinite(range(3, 10), 2, "the loss")
-    assert not isinstance(caught.value, divergence.NotFinite)
+        raise divergence.NotFinite("the loss", 2, range(3, 10))
     assert str(caught.value).startswith(
         "alpha: the loss of the acoustic labels' network became not finite in epoch 2 of stage 2 "
         "(clips of the batch: clip-3, clip-4, clip-5, clip-6, clip-7, …)"
@@ -65,7 +64,7 @@ def test_exploding_meta_gradients_are_noticed_in_the_epoch_they_arise(
         data = ModalityData.of(saved, "a", config)
         mucn = MUCN(data.x.shape[1], config.mucn_width, 3.0, config.residual, config.mucn_output_bias)
         if explodes:
-            with pytest.raises(divergence.NotFinite, match=r"in epoch 0 \(clips"):
+            with pytest.raises(divergence.NotFinite, match="in epoch 0 of stage 2"):
                 train_epoch(mucn, data, data.labels, config, 1, 0)
         else:
             train_epoch(mucn, data, data.labels, config, 1, 0)

@@ -57,7 +57,7 @@ def test_joint_loss_equals_numpy(parts: tuple[MUGNetwork, Batch], dataset: Datas
 
 def test_joint_loss_without_source_is_multimodal_loss(parts: tuple[MUGNetwork, Batch], dataset: Dataset) -> None:
     network, batch = parts
-    alone = joint.joint_loss(network, network.represent(batch), batch, labels.NoLabels(), 0.5)
+    alone = joint.joint_loss(network, network.represent(batch), batch, labels.FixedLabels(), 0.5)
     assert torch.equal(alone, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 0.0))
     assert not torch.equal(alone, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 0.5))
 
@@ -73,7 +73,7 @@ def test_unimodal_losses_reach_unimodal_networks_and_heads_only(
 ) -> None:
     network, batch = parts
     whole = gradients(network, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 1.0))
-    alone = gradients(network, joint.joint_loss(network, network.represent(batch), batch, labels.NoLabels(), 1.0))
+    alone = gradients(network, joint.joint_loss(network, network.represent(batch), batch, labels.FixedLabels(), 1.0))
     reached = {name.split(".")[0] for name in whole if not torch.allclose(whole[name], alone[name], atol=1e-7)}
     assert reached == {"language", "sequences", "unimodal_predictors"}  # neither fusion nor predictor nor projections
     assert not any(g.any() for name, g in whole.items() if name.startswith("projections"))

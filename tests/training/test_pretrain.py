@@ -24,7 +24,7 @@ from mugkit.models.mug import MUGNetwork, Representations, build
 from mugkit.training import pretrain as stage
 from mugkit.training import trainer
 from mugkit.training.checkpoint import Checkpoint
-from mugkit.training.label_sources.source import NoLabels
+from mugkit.training.label_sources.source import FixedLabels
 from mugkit.training.pretrain import Losses, SavedRepresentations, losses, pretrain
 
 HP = small()
@@ -225,7 +225,7 @@ def test_pretrain_and_stage_3_of_the_same_seed_start_from_other_weights(
     with pytest.raises(KeyboardInterrupt):
         pretrain(dataset, HP, 1111, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        train_jointly(dataset, HP, NoLabels(), 1111, tmp_path)
+        train_jointly(dataset, HP, FixedLabels(), 1111, tmp_path)
     one, other = started
     assert one.shape == other.shape
     assert not torch.equal(one, other)

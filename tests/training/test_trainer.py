@@ -24,7 +24,7 @@ from mugkit.models.mug import build
 from mugkit.training import trainer
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.joint import JointObjective
-from mugkit.training.label_sources.source import NoLabels
+from mugkit.training.label_sources.source import FixedLabels
 from mugkit.training.trainer import EarlyStop, Objective, Result
 
 HP = small()
@@ -91,7 +91,7 @@ def fit_with(
     monkeypatch.setattr(trainer, "predict", lambda _, clips: clips.split.labels + next(given))
     clips = ClipLoader(dataset.train, hp.network)
     network = build(hp.network, dataset.dims, clips.text_width)
-    objective = JointObjective(network, NoLabels(), 0.0)
+    objective = JointObjective(network, FixedLabels(), 0.0)
     return trainer.fit(
         network, objective, clips, ClipLoader(dataset.valid, hp.network), hp, 1, checkpoint or Checkpoint()
     )

@@ -13,30 +13,26 @@ from torch import Tensor, nn
 from mugkit.config import Hyperparameters
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.training.label_sources.source import LabelSource, save_labels
+from mugkit.training.label_sources.source import FixedLabels, save_labels
 from mugkit.training.seeding import derive_seed
 
 
-class OnlineLabels(LabelSource):
-    """A table of unimodal labels of the training split, which start as y; subclasses write into it.
+class OnlineLabels(FixedLabels):
+    """Labels that start as y and do not stay fixed: subclasses write into them.
 
     Attributes:
         y: the clips' labels.
         rho: ρ.
-        values: the labels by modality.
     """
 
     def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
         self.hp, self.rho = hp, dataset.label_scale
         self.y = torch.from_numpy(dataset.train.labels.copy())
-        self.values: dict[str, Float[Tensor, "clips"]] = {m: self.y.clone() for m in MODALITIES}
+        super().__init__({m: self.y.clone() for m in MODALITIES})
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
+        super().begin_epoch(train, epoch, seed)
         self.y = self.y.to(train.device)
-        self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
-
-    def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
-        return {m: self.values[m][index] for m in MODALITIES}
 
     def finish(self, folder: Path) -> None:
         save_labels(self.values, folder)

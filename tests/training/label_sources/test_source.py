@@ -60,7 +60,7 @@ def test_true_without_labels_is_user_error(made_up: Callable[..., Dataset]) -> N
 def test_learned_is_the_last_epochs_label() -> None:
     trajectory = {m: torch.stack([torch.zeros(6), torch.arange(6.0) + i]) for i, m in enumerate(MODALITIES)}
     labels = LearnedLabels({m: t[-1] for m, t in trajectory.items()}, trajectory, pd.DataFrame())
-    targets = source.learned(labels).targets(INDEX)
+    targets = source.FixedLabels(labels.labels).targets(INDEX)
     assert {m: t.tolist() for m, t in targets.items()} == {"l": [5, 0, 5, 2], "a": [6, 1, 6, 3], "v": [7, 2, 7, 4]}
 
 
@@ -77,7 +77,7 @@ def test_source_does_not_share_memory_with_dataset(
 
 
 def test_no_labels_are_no_unimodal_tasks_and_leave_nothing(tmp_path: Path) -> None:
-    none = source.NoLabels()
+    none = source.FixedLabels()
     assert none.targets(INDEX) == {}
     none.finish(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -194,5 +194,5 @@ def test_moving_source_first_epoch_is_the_multimodal_task_alone(
 ) -> None:
     monkeypatch.setitem(globals(), "HP", small(max_epochs=1))
     (tmp_path / "none").mkdir()
-    train_jointly(dataset, HP, source.NoLabels(), 1, tmp_path / "none", device="cpu")
+    train_jointly(dataset, HP, source.FixedLabels(), 1, tmp_path / "none", device="cpu")
     assert hashes(train(name, "run"))["predictions.parquet"] == hashes(tmp_path / "none")["predictions.parquet"]

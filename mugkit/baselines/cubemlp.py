@@ -33,8 +33,7 @@ from torch.nn import functional
 
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch, Padded
-from mugkit.models.recurrent import Bidirectional
-from mugkit.models.tokens import TokenLanguage, aligned
+from mugkit.models.tokens import Bidirectional, TokenLanguage, aligned
 
 AXES = (1, 2, 3)  # time, modality, channel of (batch, time, modality, channel)
 CELLS: Mapping[str, type[nn.LSTM] | type[nn.GRU]] = {"gru": nn.GRU, "lstm": nn.LSTM}

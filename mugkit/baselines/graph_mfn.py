@@ -59,14 +59,7 @@ class GraphMFNConfig:
 
 
 class DynamicFusionGraph(nn.Module):
-    """From the vertices l, a, v to τ.
-
-    Args:
-        dims: of l, a, v.
-        d: dims of every computed vertex.
-        width: hidden width of every network.
-        dropout: in every network.
-    """
+    """From the vertices l, a, v, of these dims, to τ, of d dims as every computed vertex; all networks are alike."""
 
     def __init__(self, dims: tuple[int, ...], d: int, width: int, dropout: float) -> None:
         super().__init__()

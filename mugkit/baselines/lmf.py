@@ -44,13 +44,7 @@ class LMFConfig:
 
 
 class LowRankFusion(nn.Module):
-    """h = Σ_r α_r ∏_m (w_m^r [z_m; 1]) + b.
-
-    Args:
-        dims: of z_l, z_a, z_v.
-        rank: r.
-        d_out: dims of h.
-    """
+    """h = Σ_r α_r ∏_m (w_m^r [z_m; 1]) + b, for z_m of these dims and h of `d_out`."""
 
     def __init__(self, dims: tuple[int, ...], rank: int, d_out: int) -> None:
         super().__init__()
@@ -64,8 +58,8 @@ class LowRankFusion(nn.Module):
 
     def forward(self, *z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch d_out"]:
         product = torch.ones_like(self.bias)
-        for one, factor in zip(z, self.factors, strict=True):
-            product = product * (F.pad(one, (0, 1), value=1.0) @ factor)  # (rank, batch, d_out)
+        for z_m, factor in zip(z, self.factors, strict=True):
+            product = product * (F.pad(z_m, (0, 1), value=1.0) @ factor)  # (rank, batch, d_out)
         return torch.einsum("r,rbo->bo", self.weights[0], product) + self.bias
 
 

@@ -33,8 +33,7 @@ from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import MODALITIES
 from mugkit.models.losses import l1
-from mugkit.models.recurrent import Bidirectional
-from mugkit.models.tokens import TokenLanguage, pool
+from mugkit.models.tokens import Bidirectional, TokenLanguage, pool
 
 PAIRS = tuple(combinations(MODALITIES, 2))
 MOMENTS = 5  # K of CMD
@@ -68,7 +67,7 @@ def central_moment_discrepancy(
 
 def overlap(x: Float[Tensor, "batch dim"], y: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
     """‖Aᵀ B‖² / dim² of two samples: zero mean in each column first, then unit rows."""
-    a, b = (functional.normalize(one - one.mean(0), dim=1) for one in (x, y))
+    a, b = (functional.normalize(sample - sample.mean(0), dim=1) for sample in (x, y))
     return (a.T @ b).square().mean()
 
 

@@ -40,7 +40,7 @@ from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
 from mugkit.models.losses import info_nce, l1
 from mugkit.models.mug import TextEncoder
-from mugkit.models.recurrent import Bidirectional
+from mugkit.models.tokens import Bidirectional
 
 RIDGE = 1e-3
 

@@ -74,13 +74,7 @@ class SentenceVector(nn.Module):
 
 
 class FrameNetwork(nn.Module):
-    """An LSTM's last state and one linear layer.
-
-    Args:
-        d_in: dims of a frame.
-        hidden: dims of the LSTM.
-        d_out: dims of the result.
-    """
+    """An LSTM's last state, of `hidden` dims, and one linear layer."""
 
     def __init__(self, d_in: int, hidden: int, d_out: int) -> None:
         super().__init__()
@@ -92,14 +86,7 @@ class FrameNetwork(nn.Module):
 
 
 class SelfMM(FeatureNetwork):
-    """Unimodal networks, concatenation, and four heads.
-
-    Args:
-        frame_dims: d′_a and d′_v by modality.
-        text_width: dims of x̂_l.
-        encoder: the text encoder if it is trained along, else None.
-        config: sizes.
-    """
+    """Unimodal networks, concatenation, and four heads; made as `MUGNetwork` is, but of published sizes."""
 
     def __init__(
         self,

@@ -78,12 +78,7 @@ MOSEI = replace(PUBLISHED, heads=4, embedding_dropout=0.2, dropout=0.1, head_dro
 
 
 class Recalibration(nn.Module):
-    """U_m ← 2σ(W_m z) ⊙ U_m with z = ReLU(W[mean U_l; mean U_a; mean U_v]): what all say decides which dims count.
-
-    Args:
-        dims: dims of an element by modality.
-        reduction: by how much the bottleneck is narrower than all dims.
-    """
+    """U_m ← 2σ(W_m z) ⊙ U_m with z = ReLU(W[mean U_l; mean U_a; mean U_v]): what all say decides which dims count."""
 
     def __init__(self, dims: Mapping[str, int], reduction: int) -> None:
         super().__init__()
@@ -150,11 +145,7 @@ class Block(nn.Module):
 
 
 class SparsePhasedTransformer(nn.Module):
-    """Sequences of three modalities, each to one vector that has seen the others.
-
-    Args:
-        dims: dims of an element by modality.
-    """
+    """Sequences of three modalities, each to one vector that has seen the others."""
 
     def __init__(self, dims: Mapping[str, int], config: Config) -> None:
         super().__init__()
@@ -206,14 +197,7 @@ class SparsePhasedTransformer(nn.Module):
 
 
 class SUGRM(FeatureNetwork):
-    """Recalibration, sparse phased transformer, and four projections with a prediction each.
-
-    Args:
-        frame_dims: d′_a and d′_v by modality.
-        text_width: dims of a token's state.
-        encoder: the text encoder if it is trained along, else None.
-        config: sizes.
-    """
+    """Recalibration, sparse phased transformer, four projections with a prediction each; made as `MUGNetwork` is."""
 
     def __init__(
         self,

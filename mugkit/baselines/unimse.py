@@ -232,7 +232,7 @@ class UniMSE(Baseline):
                 hooks.enter_context(block.layer[-1].register_forward_hook(fuse(fusion)))
             read = self._read(batch.text)  # type: ignore[arg-type]
             states = self.t5.encoder(**read).last_hidden_state
-        return Encoded(states.float(), read["attention_mask"], frames, [one.float() for one in fused])
+        return Encoded(states.float(), read["attention_mask"], frames, [layer.float() for layer in fused])
 
     def _logits(self, encoded: Encoded, given: Int64[Tensor, "batch places"]) -> Float[Tensor, "batch places words"]:
         """The decoder's, after what has been written so far (with the token that starts it)."""

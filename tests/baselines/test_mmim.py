@@ -8,29 +8,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from batches import SHAPES, pooled_batch, random
 from scipy import stats
 from torch import Tensor, nn
 
-from mugkit.baselines.base import Shapes
 from mugkit.baselines.mmim import MMIM, RIDGE, Conditional, MMIMConfig, mixture_entropy
-from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import Dataset
 from mugkit.models.losses import info_nce
 
-SHAPES = Shapes(text=6, acoustic=5, visual=4)
 SMALL = MMIMConfig(visual=4, acoustic=3, d=8, fusion=10, dropout=0.0)
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def batch(clips: int = 12, seed: int = 0) -> Batch:
-    frames = {
-        m: Padded.of([random(n % 4 + 1, dim, seed=seed + n) for n in range(clips)])
-        for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
-    }
-    return Batch(torch.arange(clips), random(clips, SHAPES.text, seed=seed), frames, random(clips, seed=seed + 1))
 
 
 @pytest.fixture
@@ -91,7 +77,7 @@ def test_mixture_entropy_of_a_class_without_two_clips_is_left_out(sizes: tuple[i
 
 
 def test_loss_is_task_and_contrast_minus_bound(mmim: MMIM) -> None:
-    clips = batch()
+    clips = pooled_batch(12)
     found = mmim.loss(clips, 0)  # q has moved before it was used: what is compared comes after
     h = mmim.features(clips)
     z = torch.tanh(mmim.fusion.layers[2](torch.tanh(mmim.fusion.layers[0](torch.cat([h["l"], h["a"], h["v"]], -1)))))
@@ -103,7 +89,7 @@ def test_loss_is_task_and_contrast_minus_bound(mmim: MMIM) -> None:
 
 
 def test_fitting_q_raises_the_likelihood_and_moves_nothing_else(mmim: MMIM) -> None:
-    h = mmim.features(batch())
+    h = mmim.features(pooled_batch(12))
     before, likelihood = {k: v.clone() for k, v in mmim.state_dict().items()}, mmim.log_likelihood(h).item()
     for _ in range(20):
         mmim.fit_q(h)
@@ -114,7 +100,7 @@ def test_fitting_q_raises_the_likelihood_and_moves_nothing_else(mmim: MMIM) -> N
 
 
 def test_main_step_leaves_q_alone_but_passes_through_it(mmim: MMIM) -> None:
-    clips = batch()
+    clips = pooled_batch(12)
     optimizer = torch.optim.AdamW(mmim.parameters(), lr=0.1)
     loss = mmim.loss(clips, 0)
     fitted = {name: p.clone() for name, p in mmim.q.named_parameters()}
@@ -128,7 +114,7 @@ def test_main_step_leaves_q_alone_but_passes_through_it(mmim: MMIM) -> None:
 
 
 def test_entropy_counts_the_batch_before_and_forgets_older_ones(mmim: MMIM) -> None:
-    batches = [batch(seed=100 * i) for i in range(3)]
+    batches = [pooled_batch(12, seed=100 * i) for i in range(3)]
     features = [{m: mmim.projections[m](mmim.features(b)[m]) for m in "av"} for b in batches]
     found = [mmim.entropy(mmim.features(b), b.labels) for b in batches]
     labels = torch.cat([b.labels for b in batches[1:]])
@@ -139,15 +125,15 @@ def test_entropy_counts_the_batch_before_and_forgets_older_ones(mmim: MMIM) -> N
 
 
 def test_memory_is_empty_at_the_start_of_an_epoch(mmim: MMIM, made_up: Callable[..., Dataset]) -> None:
-    clips = batch()
+    clips = pooled_batch(12)
     first = mmim.entropy(mmim.features(clips), clips.labels)
-    mmim.entropy(mmim.features(batch(seed=100)), batch(seed=100).labels)
+    mmim.entropy(mmim.features(pooled_batch(12, seed=100)), pooled_batch(12, seed=100).labels)
     mmim.begin_epoch(None, 1, 1111)  # type: ignore[arg-type]
     torch.testing.assert_close(mmim.entropy(mmim.features(clips), clips.labels), first)
 
 
 def test_restored_state_fits_q_as_an_uninterrupted_run(mmim: MMIM) -> None:
-    batches = [batch(seed=100 * i) for i in range(4)]
+    batches = [pooled_batch(12, seed=100 * i) for i in range(4)]
     for clips in batches[:2]:
         mmim.fit_q(mmim.features(clips))
     resumed = MMIM(SHAPES, None, SMALL)
@@ -161,31 +147,7 @@ def test_restored_state_fits_q_as_an_uninterrupted_run(mmim: MMIM) -> None:
 
 
 def test_batch_of_one_class_has_a_finite_loss(mmim: MMIM) -> None:
-    clips = batch(1)
+    clips = pooled_batch(1)
     loss = mmim.loss(clips, 0)
     loss.backward()
     assert torch.isfinite(loss)
-
-
-def bert() -> nn.Module:
-    """bert-base-uncased's shapes, without memory."""
-    from transformers import BertConfig, BertModel
-
-    return BertModel(BertConfig())
-
-
-def test_mmim_counts_the_papers_parameters() -> None:
-    with torch.device("meta"):
-        made = MMIM(Shapes(768, 74, 35), bert(), MMIMConfig())
-    sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in made.named_children()}
-
-    def lstm(d_in: int, width: int) -> int:
-        return 2 * 4 * (width * (d_in + width) + 2 * width)
-
-    assert sizes["language"] == 109_482_240
-    assert sizes["sequences"] == lstm(35, 64) + lstm(74, 16) + (128 * 16 + 16) + (32 * 16 + 16)
-    assert sizes["q"] == 2 * 2 * (768 * 16 + 16 + 16 * 16 + 16)
-    assert sizes["projections"] == 2 * (16 * 4 + 4)
-    assert sizes["guesses"] == (128 * 768 + 768) + 2 * (128 * 16 + 16)
-    assert sizes["fusion"] == ((768 + 32) * 128 + 128) + (128 * 128 + 128) + 128 + 1
-    assert sum(sizes.values()) == 109_821_129  # Table 6 of the MUG paper

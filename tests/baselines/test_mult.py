@@ -8,30 +8,18 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from batches import SHAPES, token_batch
 from torch import Tensor, nn
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.mult import Block, Memory, MulT, MulTConfig, Transformer
-from mugkit.data.batch import Batch, Padded
 from mugkit.models.tokens import sinusoids
 
-SHAPES = Shapes(text=6, acoustic=5, visual=4)
 SMALL = MulTConfig(d=4, heads=2, blocks=2, memory_blocks=2)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def batch(tokens: tuple[int, ...] = (4, 2), frames: tuple[int, ...] = (3, 5), seed: int = 0) -> Batch:
-    """Clips of the given numbers of tokens and frames; states at padding are not zero, as a trained encoder's."""
-    mask = (torch.arange(max(tokens)) < torch.tensor(tokens)[:, None]).long()
-    states = random(len(tokens), max(tokens), SHAPES.text, seed=seed).float()
-    made = {
-        m: Padded.of([random(n, dim, seed=seed + n).float() for n in frames])
-        for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
-    }
-    return Batch(torch.arange(len(tokens)), Padded(states, mask), made, torch.zeros(len(tokens)))
 
 
 @pytest.fixture
@@ -130,7 +118,7 @@ def test_memory_is_self_attention_read_at_each_clips_last_element() -> None:
 def test_mult_uses_each_crossmodal_transformer_with_its_own_source_and_target(
     mult: MulT, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    x, masks = mult.sequences(batch())
+    x, masks = mult.sequences(token_batch((4, 2)))
     position = {id(x[m]): m for m in x}
     called = {}
     for name, transformer in mult.crossmodal.items():
@@ -147,7 +135,7 @@ def test_mult_uses_each_crossmodal_transformer_with_its_own_source_and_target(
 
 
 def test_mult_adds_the_residual_layer_before_the_output(mult: MulT) -> None:
-    clips = batch()
+    clips = token_batch((4, 2))
     x, masks = mult.sequences(clips)
     last = torch.cat([mult.rewritten(target, x, masks) for target in "lav"], dim=-1)
     assert last.shape == (2, 24)
@@ -157,11 +145,11 @@ def test_mult_adds_the_residual_layer_before_the_output(mult: MulT) -> None:
 
 
 def test_mult_reads_convolved_frames(mult: MulT) -> None:
-    clips = batch(frames=(3, 3))
+    clips = token_batch((4, 2))
     x, _ = mult.sequences(clips)
-    frames = torch.nn.functional.pad(random(3, SHAPES.acoustic, seed=3).float(), (0, 0, 1, 1))
+    frames = torch.nn.functional.pad(clips.frames["a"].values[0], (0, 0, 1, 1))
     kernel = mult.convolutions["a"].weight
-    for step in range(3):
+    for step in range(7):
         expected = sum(kernel[:, :, k] @ frames[step + k] for k in range(3))
         torch.testing.assert_close(x["a"][0, step], expected)
 

@@ -15,7 +15,6 @@ from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.models.mug import TextEncoder
 from mugkit.training.joint import joint_loss
 from mugkit.training.label_sources import source as labels
 from mugkit.training.optim import adamw
@@ -40,28 +39,6 @@ def parts(dataset: Dataset) -> tuple[SelfMM, Batch]:
     return build(HP.network, dataset.dims, clips.text_width).eval(), clips.batch(
         torch.tensor([5, 1, 8, 20, 3])
     )  # an odd number: signs of L1 cannot cancel
-
-
-def count(network: torch.nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-def test_parameters_with_bert_at_moseis_dims_are_table_6s() -> None:
-    from transformers import BertConfig, BertModel
-
-    with torch.device("meta"):
-        encoder = TextEncoder(BertModel(BertConfig()), "first")
-        network = SelfMM({"a": 74, "v": 35}, encoder.width, encoder)
-    assert count(network) == 109_647_908
-
-
-def test_parameters_beside_the_encoder_by_hand() -> None:
-    lstms = 4 * 16 * (74 + 16 + 2) + 4 * 32 * (35 + 32 + 2)
-    behind = 16 * 17 + 32 * 33
-    heads = 0
-    for width, d in ((768 + 16 + 32, 128), (768, 32), (16, 16), (32, 32)):
-        heads += (width + 1) * d + (d + 1) * d + (d + 1)
-    assert count(SelfMM({"a": 74, "v": 35}, 768)) == lstms + behind + heads == 165_668
 
 
 def linear(x: np.ndarray, layer: torch.nn.Module) -> np.ndarray:

@@ -46,7 +46,7 @@ def test_recalibration_equals_loops() -> None:
     layer, x = Recalibration(DIMS, 4), inputs(token_batch(padding=9.0))
     made = layer(x)
     weight, bias = (p.detach().numpy() for p in (layer.squeeze[0].weight, layer.squeeze[0].bias))
-    assert weight.shape == (11 // 4, 11)
+    assert weight.shape == (15 // 4, 15)
     for clip in range(3):
         own = {m: x[m].values[clip, : int(x[m].lengths[clip])].numpy() for m in MODALITIES}
         z = np.maximum(weight @ np.concatenate([own[m].mean(0) for m in MODALITIES]) + bias, 0)

@@ -10,13 +10,13 @@ import torch
 from small import bag_of_words, small
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from mugkit.config import Network, hyperparameters
+from mugkit.config import Network
 from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.models import mug
-from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder, build
+from mugkit.models.mug import MUGNetwork, build
 
 
 @pytest.fixture(autouse=True)
@@ -31,24 +31,6 @@ def parts(made_up: Callable[..., Dataset]) -> tuple[MUGNetwork, Batch]:
     clips = ClipLoader(dataset.train, config)
     torch.manual_seed(0)
     return build(config, dataset.dims, clips.text_width), clips.batch(torch.arange(8))
-
-
-def count(*modules: torch.nn.Module) -> int:
-    return sum(p.numel() for module in modules for p in module.parameters())
-
-
-def test_parameter_count_at_mosei_equals_table_6() -> None:
-    from transformers import BertConfig, BertModel
-
-    hp = hyperparameters("mosei", "paper")
-    with torch.device("meta"):  # shapes without memory
-        encoder = TextEncoder(BertModel(BertConfig()), hp.network.pooling)
-        network = MUGNetwork(hp.network, {"a": 74, "v": 35}, encoder.width, encoder)
-        width, bias = hp.meta.mucn_width, hp.meta.mucn_output_bias
-        dims = (hp.network.d_l, hp.network.d_a, hp.network.d_v)
-        mucns = [MUCN(d, width, 3.0, output_bias=bias) for d in dims]
-    assert count(encoder) == 109_482_240
-    assert count(network, *mucns) == 110_089_956
 
 
 def test_forward_is_fusion_of_unimodal_networks(parts: tuple[MUGNetwork, Batch]) -> None:

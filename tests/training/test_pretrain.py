@@ -42,27 +42,17 @@ def parts(dataset: Dataset) -> tuple[MUGNetwork, Batch]:
     return build(HP.network, dataset.dims, clips.text_width), clips.batch(torch.arange(12))
 
 
-def gradients(network: MUGNetwork, loss: Tensor) -> dict[str, float]:
-    """Largest gradient in each part of the network; 0 where none arrives."""
+def touched(network: MUGNetwork, loss: Tensor) -> set[str]:
+    """The parts of the network that a gradient arrives in."""
     network.zero_grad()
     loss.backward()
     parts = {
-        "language": network.language,
-        "a": network.sequences["a"],
-        "v": network.sequences["v"],
-        "fusion": network.fusion,
-        "P^M": network.predictor,
+        **{"language": network.language, "fusion": network.fusion, "P^M": network.predictor},
+        **dict(network.sequences.items()),
         **{f"CPM {m}": network.projections[m] for m in MODALITIES},
         **{f"P^{m}": network.unimodal_predictors[m] for m in MODALITIES},
     }
-    return {
-        name: max(0.0 if p.grad is None else p.grad.abs().max().item() for p in module.parameters())
-        for name, module in parts.items()
-    }
-
-
-def touched(network: MUGNetwork, loss: Tensor) -> set[str]:
-    return {name for name, largest in gradients(network, loss).items() if largest > 0}
+    return {name for name, part in parts.items() if any(p.grad is not None and p.grad.any() for p in part.parameters())}
 
 
 SHARED = {"language", "a", "v", "fusion"}

@@ -86,17 +86,15 @@ def test_extremes_without_largest_labels_are_the_outermost_twentieth() -> None:
 def test_labels_by_hand(made_up: Callable[..., Dataset]) -> None:
     # C⁺ = (3, 0) and C⁻ = (−3, 0) over all clips, D = 8 between clips 1 and 3, which are labelled 3 and −3.
     source = begun(made_up)
-    source.fused = torch.tensor([[2.0, 0.0], [4.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]])
+    source.features["m"] = torch.tensor([[2.0, 0.0], [4.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]])
     seen = {
         "m": torch.tensor([[3.0, 8.0]]),
         "l": torch.tensor([[3.0, 6.0]]),
         "a": torch.tensor([[-3.0, 8.0]]),
         "v": torch.tensor([[3.0, -3.0]]),
     }
-    source._generate(seen, batch_of([0], source.y), 1)
-    expected = {"l": 0.5 / 3 + 2 / 3 * 2.0, "a": 0.5 / 3 - 2 / 3 * 3.0, "v": 0.5 / 3 + 2 / 3 * 3.0}
-    for m in MODALITIES:
-        assert source.values[m].tolist() == pytest.approx([expected[m], *Y[1:]])
+    proposed = {m: labels.tolist() for m, labels in source.proposed(seen, torch.tensor([0])).items()}
+    assert proposed == {"l": [0.5 + 1.5], "a": [0.5 - 4.5], "v": [0.5 + 6.0]}
 
 
 @pytest.mark.parametrize("y", [[1.0, 3.0, 0.0, 2.0], [-1.0, -3.0, -0.5, -2.0]])
@@ -107,12 +105,11 @@ def test_one_class_alone_moves_nothing(made_up: Callable[..., Dataset], y: list[
     assert all(source.values[m].tolist() == y for m in MODALITIES)
 
 
-def test_extremes_on_one_spot_move_nothing(made_up: Callable[..., Dataset]) -> None:
+def test_extremes_on_one_spot_propose_nothing(made_up: Callable[..., Dataset]) -> None:
     source = begun(made_up)
-    source.fused = torch.zeros(4, 2)  # D = 0
+    source.features["m"] = torch.zeros(4, 2)  # D = 0
     seen = {m: torch.tensor([[float(i), 1.0]]) for i, m in enumerate("mlav")}
-    source._generate(seen, batch_of([0], source.y), 1)
-    assert all(source.values[m].tolist() == Y for m in MODALITIES)
+    assert all(labels.isnan().all() for labels in source.proposed(seen, torch.tensor([0])).values())
 
 
 # --- epoch by epoch
@@ -123,7 +120,7 @@ def test_first_epoch_leaves_labels_and_later_ones_move_them(made_up: Callable[..
     batch = batch_of([0, 1, 2, 3], source.y)
     source.after_step(Given(), random_reps(4), batch, 0)
     assert all(source.values[m].tolist() == Y for m in MODALITIES)
-    assert source.fused.any(dim=1).all()
+    assert source.features["m"].any(dim=1).all()
     source.after_step(Given(), random_reps(4, 1), batch, 1)
     for m in MODALITIES:
         assert source.values[m].tolist() != Y

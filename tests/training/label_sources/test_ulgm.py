@@ -51,7 +51,7 @@ def test_second_epoch_by_hand(source: ULGM) -> None:
 
 def test_zero_counts_as_positive(made_up: Callable[..., Dataset]) -> None:
     source = after_first_epoch(made_up, [0.0, 1.0, -1.0, -2.0])
-    assert source._centres("m")[0].tolist() == [3, 0]
+    assert source.centres_of("m")[0].tolist() == [3, 0]
 
 
 @pytest.mark.parametrize("y", [[1.0, 2.0, 0.0, 3.0], [-1.0, -2.0, -0.5, -3.0]])

@@ -28,8 +28,8 @@ class NotFinite(UserError):
         clips: those of the batch, by their positions in the training split or by their ids.
     """
 
-    def __init__(self, what: str, epoch: int, clips: Sequence[int] | Sequence[str]) -> None:
-        self.what, self.epoch, self.clips = what, epoch, list(clips)
+    def __init__(self, what: str, epoch: int, clips: Sequence[int | str]) -> None:
+        self.what, self.epoch, self.clips = what, epoch, [*clips]
         names = ", ".join(map(str, self.clips[:_SHOWN])) + (", …" if len(self.clips) > _SHOWN else "")
         super().__init__(
             f"{what} became not finite in epoch {epoch} of stage 2 (clips of the batch: {names})",

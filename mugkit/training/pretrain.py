@@ -60,8 +60,10 @@ class SavedRepresentations:
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> SavedRepresentations:
         """From tensors by part and modality, and the labels."""
-        parts = ({m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("x", "projected", "prediction"))
-        return cls(*parts, labels=tensors["labels"])
+        x, projected, prediction = (
+            {m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("x", "projected", "prediction")
+        )
+        return cls(x, projected, prediction, tensors["labels"])
 
 
 @dataclass(frozen=True)

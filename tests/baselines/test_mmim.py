@@ -10,7 +10,7 @@ import pytest
 import torch
 from batches import SHAPES, pooled_batch, random
 from scipy import stats
-from torch import Tensor, nn
+from torch import Tensor
 
 from mugkit.baselines.mmim import MMIM, RIDGE, Conditional, MMIMConfig, mixture_entropy
 from mugkit.data.schema import Dataset
@@ -33,14 +33,6 @@ def test_conditional_is_a_gaussian_log_density_but_for_its_constant() -> None:
     assert q(x, y).item() == pytest.approx(density + 0.5 * 4 * np.log(2 * np.pi))
 
 
-def test_conditional_variance_stays_within_bounds() -> None:
-    q = Conditional(6, 4)
-    nn.init.constant_(q.log_variance[2].bias, 50.0)
-    x = random(5, 6)
-    expected = -0.5 * ((q.mean(x)) ** 2 / np.e + 1.0).sum(-1).mean()
-    torch.testing.assert_close(q(x, torch.zeros(5, 4)), expected)
-
-
 def entropy_of(positive: Tensor, negative: Tensor) -> Tensor:
     labels = torch.cat([torch.ones(len(positive)), -torch.ones(len(negative))])
     return mixture_entropy(torch.cat([positive, negative]), labels)
@@ -57,14 +49,6 @@ def test_mixture_entropy_equals_determinants_by_hand() -> None:
     unlabelled = random(5, 3, seed=2).double() + 9  # y = 0 is in neither class
     x, labels = torch.cat([unlabelled, *classes]), torch.tensor([0.0] * 5 + [1.0] * 9 + [-1.0] * 6)
     assert mixture_entropy(x, labels).item() == pytest.approx(expected)
-
-
-def test_mixture_entropy_with_more_dims_than_clips_is_finite() -> None:
-    x = random(2, 4).requires_grad_()
-    found = entropy_of(x, random(3, 4, seed=1))
-    found.backward()
-    assert torch.isfinite(found)
-    assert torch.isfinite(x.grad).all()
 
 
 @pytest.mark.parametrize("sizes", [(0, 5), (5, 0), (1, 5), (5, 1)])

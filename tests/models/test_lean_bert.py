@@ -71,14 +71,6 @@ def test_second_derivatives_exist_with_eager_attention(bert: Any) -> None:
     assert second.any()
 
 
-def test_layout_packs_and_spreads_back() -> None:
-    mask = torch.tensor([[1, 1, 0], [1, 0, 0], [1, 1, 1]])
-    layout, rows = Layout.of(mask), torch.arange(9.0).reshape(3, 3, 1) + 1
-    assert layout.packed(rows).flatten().tolist() == [1, 2, 4, 7, 8, 9]
-    assert layout.starts.tolist() == [0, 2, 3]
-    assert torch.equal(layout.spread(layout.packed(rows)), rows * mask[..., None])
-
-
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 def test_text_encoder_takes_the_lean_path_and_pools_as_before(
     bert: Any, pooling: str, monkeypatch: pytest.MonkeyPatch

@@ -78,13 +78,6 @@ def test_move_leaves_labels_without_a_proposal(moving: MovingLabels) -> None:
     assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])
 
 
-def test_restore_brings_labels_back(moving: MovingLabels, made_up: Callable[..., Dataset]) -> None:
-    moving.move("l", torch.tensor([1]), torch.tensor([0.0]), 2)
-    other = MovingLabels(labelled(made_up, Y), small())
-    other.restore(moving.state())
-    assert all(torch.equal(other.values[m], moving.values[m]) for m in MODALITIES)
-
-
 def own(name: str = "one") -> OwnNetworks:
     return OwnNetworks(name, lambda: nn.Linear(2, 1), lambda p: torch.optim.Adam(p, lr=0.1))
 

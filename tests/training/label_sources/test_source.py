@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from small import StopAt, hashes, small, train_jointly
@@ -21,7 +20,6 @@ from mugkit.models.mug import MUGNetwork, Representations
 from mugkit.training import trainer
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.label_sources import source
-from mugkit.training.label_sources.source import LearnedLabels
 
 INDEX = torch.tensor([5, 0, 5, 2])
 
@@ -55,13 +53,6 @@ def test_true_without_labels_is_user_error(made_up: Callable[..., Dataset]) -> N
         source.true(made_up((8, 4, 4), true_labels=False))
     assert caught.value.field == "system"
     assert "reviews" in str(caught.value)
-
-
-def test_learned_is_the_last_epochs_label() -> None:
-    trajectory = {m: torch.stack([torch.zeros(6), torch.arange(6.0) + i]) for i, m in enumerate(MODALITIES)}
-    labels = LearnedLabels({m: t[-1] for m, t in trajectory.items()}, trajectory, pd.DataFrame())
-    targets = source.FixedLabels(labels.labels).targets(INDEX)
-    assert {m: t.tolist() for m, t in targets.items()} == {"l": [5, 0, 5, 2], "a": [6, 1, 6, 3], "v": [7, 2, 7, 4]}
 
 
 @pytest.mark.parametrize("make", [source.copied, source.true])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from small import StopAt, hashes
-from test_meta import config, saved
+from training.test_meta import config, saved
 
 from mugkit import pools
 from mugkit.config import MetaLearning

@@ -29,21 +29,12 @@ from mugkit.errors import UserError, unknown_name
 Labels = Float[np.ndarray, " clips"]
 
 # The columns of the paper's tables, in its order (Table 3; Table 4 for SIMS).
-_MOSI_COLUMNS = ("Acc7", "Acc2", "F1", "MAE", "Corr")
 HEADLINE: Mapping[str, tuple[str, ...]] = {
-    "reviews": _MOSI_COLUMNS,
-    "mosi": _MOSI_COLUMNS,
-    "mosei": _MOSI_COLUMNS,
+    **dict.fromkeys(("reviews", "mosi", "mosei"), ("Acc7", "Acc2", "F1", "MAE", "Corr")),
     "sims": ("MAE", "Corr", "Acc2", "F1"),
 }
 HIGHER_IS_BETTER: Mapping[str, bool] = {
-    "Acc7": True,
-    "Acc5": True,
-    "Acc3": True,
-    "Acc2": True,
-    "F1": True,
-    "Acc2_has0": True,
-    "F1_has0": True,
+    **dict.fromkeys(("Acc7", "Acc5", "Acc3", "Acc2", "F1", "Acc2_has0", "F1_has0"), True),
     "MAE": False,
     "Corr": True,
 }
@@ -94,30 +85,16 @@ def _reason(name: str, prediction: Labels, truth: Labels) -> str:
 
 
 def _evaluate_mosi(prediction: Labels, truth: Labels) -> dict[str, float]:
-    acc2, f1 = acc2_f1_non0(prediction, truth)
-    acc2_has0, f1_has0 = acc2_f1_has0(prediction, truth)
-    return {
-        "Acc7": acc7(prediction, truth),
-        "Acc5": acc5(prediction, truth),
-        "Acc2": acc2,
-        "F1": f1,
-        "Acc2_has0": acc2_has0,
-        "F1_has0": f1_has0,
-        "MAE": mae(prediction, truth),
-        "Corr": corr(prediction, truth),
-    }
+    classes = {"Acc7": acc7(prediction, truth), "Acc5": acc5(prediction, truth)}
+    classes |= zip(("Acc2", "F1"), acc2_f1_non0(prediction, truth), strict=True)
+    classes |= zip(("Acc2_has0", "F1_has0"), acc2_f1_has0(prediction, truth), strict=True)
+    return {**classes, "MAE": mae(prediction, truth), "Corr": corr(prediction, truth)}
 
 
 def _evaluate_sims(prediction: Labels, truth: Labels) -> dict[str, float]:
-    acc2, f1 = sims_acc2_f1(prediction, truth)
-    return {
-        "MAE": sims_mae(prediction, truth),
-        "Corr": sims_corr(prediction, truth),
-        "Acc2": acc2,
-        "F1": f1,
-        "Acc3": sims_acc3(prediction, truth),
-        "Acc5": sims_acc5(prediction, truth),
-    }
+    regression = {"MAE": sims_mae(prediction, truth), "Corr": sims_corr(prediction, truth)}
+    regression |= zip(("Acc2", "F1"), sims_acc2_f1(prediction, truth), strict=True)
+    return {**regression, "Acc3": sims_acc3(prediction, truth), "Acc5": sims_acc5(prediction, truth)}
 
 
 # --- regression: all clips, unclipped ---------------------------------------------------------------------

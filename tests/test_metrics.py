@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import random
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,6 @@ from mugkit.errors import UserError
 TRUTH = np.array([1.0, 2.0, -1.0, -2.0, 0.0, 3.0])
 PREDICTION = np.array([0.5, -0.4, -1.2, 0.3, -0.1, 4.0])
 
-LABELS = st.lists(st.floats(-3, 3, width=32), min_size=2, max_size=30)
 PAIRS = st.lists(st.tuples(st.floats(-4, 4, width=32), st.floats(-3, 3, width=32)), min_size=2, max_size=30)
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=50)
 
@@ -51,11 +49,6 @@ def test_regression_random_labels_equals_scipy_and_sklearn() -> None:
     assert metrics.corr(prediction, truth) == pytest.approx(np.corrcoef(truth, prediction)[0, 1])
 
 
-def test_corr_three_points_by_hand() -> None:
-    # Centred (−1, 0, 1) and (−4/3, −1/3, 5/3): 3 / sqrt(2 · 14/3).
-    assert metrics.corr(np.array([0.0, 1.0, 2.0]), np.array([0.0, 1.0, 3.0])) == pytest.approx(3 / math.sqrt(28 / 3))
-
-
 @pytest.mark.parametrize(
     ("prediction", "truth"), [([0.3, 0.3, 0.3], [1, 2, 3]), ([1, 2, 3], [0.1, 0.1, 0.1]), ([1.0], [2.0])]
 )
@@ -83,10 +76,6 @@ def test_acc5_labels_beyond_two_count_as_two() -> None:
     prediction, truth = np.array([2.0, 1.6, -3.0, 1.4]), np.array([3.0, 2.6, -2.0, 2.0])
     assert metrics.acc5(prediction, truth) == 75.0
     assert metrics.acc7(prediction, truth) == 0.0
-
-
-def test_acc7_fractional_truth_is_rounded_too() -> None:
-    assert metrics.acc7(np.array([1.0, 1.0]), np.array([1.4, 1.6])) == 50.0
 
 
 # --- two classes: neutral clips
@@ -252,26 +241,6 @@ def test_evaluate_unusable_input_is_refused(prediction: list, truth: list, messa
 
 
 @REPEATABLE
-@given(LABELS, st.sampled_from(list(LABEL_SCALE)))
-def test_perfect_predictions_have_the_best_score_in_every_convention(labels: list[float], family: str) -> None:
-    truth = np.array(labels, np.float32)
-    result = metrics.evaluate(truth, truth, family)
-    for name, value in result.items():
-        best = 0.0 if name == "MAE" else 1.0 if name == "Corr" else 100.0
-        assert math.isnan(value) or value == pytest.approx(best)
-
-
-@REPEATABLE
-@given(PAIRS, st.randoms(use_true_random=False))
-def test_order_of_clips_does_not_matter(pairs: list[tuple[float, float]], shuffler: random.Random) -> None:
-    shuffled = shuffler.sample(pairs, len(pairs))
-    first, second = (metrics.evaluate(*arrays(p), "mosi") for p in (pairs, shuffled))
-    # The correlation of nearly constant values is ill-conditioned: its sums depend on their order.
-    first.pop("Corr"), second.pop("Corr")
-    assert first == pytest.approx(second, nan_ok=True)
-
-
-@REPEATABLE
 @given(PAIRS)
 def test_conventions_agree_without_neutral_labels_and_zero_predictions(pairs: list[tuple[float, float]]) -> None:
     prediction, truth = arrays([(p or 1.0, t or 1.0) for p, t in pairs])
@@ -280,14 +249,6 @@ def test_conventions_agree_without_neutral_labels_and_zero_predictions(pairs: li
     assert metrics.mag_acc2_f1(prediction, truth) == expected
     assert metrics.sims_acc2_f1(prediction, truth) == expected
     assert metrics.mag_mae(prediction, truth) == pytest.approx(metrics.mae(prediction, truth))
-
-
-@REPEATABLE
-@given(PAIRS)
-def test_coarser_classes_are_never_harder(pairs: list[tuple[float, float]]) -> None:
-    prediction, truth = arrays(pairs)
-    assert metrics.acc7(prediction, truth) <= metrics.acc5(prediction, truth)
-    assert metrics.sims_acc5(prediction, truth) <= metrics.sims_acc3(prediction, truth)
 
 
 # --- undefined
@@ -324,13 +285,3 @@ def test_corr_of_a_constant_with_rounding_errors_is_nan_without_warning() -> Non
     with pytest.warns(stats.NearConstantInputWarning):
         stats.pearsonr(almost, np.arange(10.0))
     assert math.isnan(metrics.corr(almost, np.arange(10.0)))
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("label", [-2.0, 0.0, 1.0])
-@pytest.mark.parametrize("family", LABEL_SCALE)
-def test_evaluate_split_with_one_class_is_told_without_warnings(family: str, label: float) -> None:
-    truth = np.full(5, label / 2)
-    scores = metrics.evaluate(np.linspace(-1, 1, 5), truth, family)
-    assert math.isnan(scores["Corr"])
-    assert all(0 <= value <= 100 for name, value in scores.items() if not math.isnan(value))

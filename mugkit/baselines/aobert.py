@@ -16,11 +16,10 @@ narrowed, and the masked task recovers those states (normalised; mean squared er
 that task is easier than finding words.
 
 Departures:
-- Of the article the abstract alone could be read: the number of epochs of pre-training, learning rates and the
-  predictor are ours. BERT's published MLM head is not part of an encoder, so the one here starts anew, its output
-  matrix tied to the word embeddings as BERT's.
-- Frames are averaged to one a token (`aligned`) and take their token's position; each stream adds a vector of its own
-  to the second segment's, since BERT has two segments.
+- Only the article's abstract could be read: epochs of pre-training, learning rates and predictor are ours.
+- An encoder comes without BERT's MLM head; the one here starts anew, its output matrix tied to the word embeddings.
+- Frames are averaged to one a token and take its position.
+- BERT has two segments: each stream adds a vector of its own to the second one's.
 - Hidden words are those of clips that keep their own video and sound.
 """
 
@@ -28,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -38,7 +37,6 @@ from torch.nn import functional as F
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.encoders import load_tokenizer
-from mugkit.data.loader import TextLevel
 from mugkit.data.text import MAX_TOKENS
 from mugkit.errors import UserError
 from mugkit.models import lean_bert
@@ -110,9 +108,9 @@ def exchange(clips: int, device: torch.device) -> Int64[Tensor, "clips"]:
 class AOBERT(Baseline):
     """ŷ = P([CLS] of BERT over words, video and sound)."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = AOBERTConfig
-    light: ClassVar[Mapping[str, Any]] = {"pretrain_epochs": 1, "width": 32, "layers": 1, "heads": 2}
+    level = "tokens"
+    Config = AOBERTConfig
+    light = AOBERTConfig(pretrain_epochs=1, width=32, layers=1, heads=2)
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: AOBERTConfig) -> None:
         super().__init__(shapes, encoder, config)

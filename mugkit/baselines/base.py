@@ -1,27 +1,33 @@
-"""What every baseline is: a network and its loss, built from the shapes of the data.
+"""What every baseline is: a network and its loss, built from the shapes of the data; and what several of them share.
 
 All baselines run under the protocol of `mugkit.training.trainer`: same clips, same text encoder, same optimizer, same
 rule of early stopping, same seeds as MUG. A baseline decides its structure and its loss; `mugkit.experiments.registry`
 has what its paper sets otherwise: learning rates, weight decay and, in profile `paper`, batches, patience and epochs.
+
+So all depart from their papers in this: the shared text encoder's states stand where older papers have GloVe words, the
+whole encoder is trained or all of it frozen, the task's loss is the mean absolute error, and AdamW without a schedule
+takes the place of whatever optimizer was published. What else departs, each module says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from mugkit.config import Network
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader, TextLevel
-from mugkit.data.schema import Dataset
+from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.models.losses import l1
+from mugkit.models.mug import Representations
 from mugkit.models.precision import trained_encoder
 from mugkit.models.standardise import Standardise
+from mugkit.models.tokens import TokenLanguage, aligned
 from mugkit.training.trainer import Build, Objective
 
 
@@ -47,18 +53,17 @@ class Shapes:
 class Baseline(nn.Module, Objective):
     """A baseline: `forward` gives ŷ, `loss` what training minimises.
 
-    A subclass is `MyModel(shapes, encoder, config)` with a frozen dataclass `Config` whose defaults are its paper's
-    (for MOSI). A trained text encoder is kept as `self.language.encoder`, which gives it an optimizer group of its own.
+    A trained text encoder is kept as `self.language.encoder`, which gives it an optimizer group of its own.
 
     Attributes:
         level: what of the text the network reads.
-        config: the paper's sizes and loss weights.
-        light: fields of the configuration that the profiles `smoke` and `quick` change, as they narrow MUG.
+        Config: a frozen dataclass of sizes and loss weights; its defaults are the paper's (for MOSI).
+        light: those of the profiles `smoke` and `quick`, narrowed as MUG is.
     """
 
-    level: ClassVar[TextLevel] = "pooled"
-    Config: ClassVar[type[Any]]
-    light: ClassVar[Mapping[str, Any]] = {}
+    level: TextLevel = "pooled"
+    Config: type[Any]
+    light: Any
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: Any) -> None:
         super().__init__()
@@ -74,7 +79,7 @@ class Baseline(nn.Module, Objective):
 
 
 class ScaledBaseline(Baseline):
-    """A baseline that reads frames standardised by the training split."""
+    """A baseline that reads frames standardised by the training split, in whatever way its paper scales them."""
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: Any) -> None:
         super().__init__(shapes, encoder, config)
@@ -84,6 +89,54 @@ class ScaledBaseline(Baseline):
         """Measures the training frames once."""
         if epoch == 0:
             self.standardise.fit(train.split.sequences)
+
+
+class WordAligned(ScaledBaseline):
+    """A baseline made for word-aligned data: it reads token states, and frames averaged to one a token.
+
+    Attributes:
+        dims: of a token's state, an acoustic and a visual frame.
+    """
+
+    level: TextLevel = "tokens"
+
+    def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: Any) -> None:
+        super().__init__(shapes, encoder, config)
+        self.language = TokenLanguage(encoder)
+        self.dims = (shapes.text, shapes.acoustic, shapes.visual)
+
+    def views(self, batch: Batch) -> tuple[dict[str, Float[Tensor, "batch time d"]], Int64[Tensor, "batch time"]]:
+        """x_l, x_a, x_v, aligned to tokens, and the mask that is 1 on tokens."""
+        states, mask = self.language(batch.text)
+        frames = self.standardise(batch.frames)
+        return {"l": states, "a": aligned(frames["a"], mask), "v": aligned(frames["v"], mask)}, mask
+
+
+class FeatureNetwork(nn.Module):
+    """A multi-task network, with the interface of MUG's, of which labels are made from its representations F."""
+
+    def represent(self, batch: Batch) -> Representations:
+        """F of every modality and of the fusion."""
+        raise NotImplementedError
+
+    def head(self, modality: str) -> nn.Module:
+        """What makes a prediction of F, of a modality or, under "m", of the fusion."""
+        raise NotImplementedError
+
+    def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
+        """ŷ."""
+        return self.head("m")(reps.multimodal).squeeze(-1)
+
+    def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d_m"]]) -> dict[str, Float[Tensor, "batch"]]:
+        """ŷ_s of every modality, from its F."""
+        return {m: self.head(m)(x[m]).squeeze(-1) for m in MODALITIES}
+
+    def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
+        """F of every modality and, under "m", of the fusion: the representations themselves."""
+        return {"m": reps.multimodal, **reps.unimodal}
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
+        return self.predict(self.represent(batch))
 
 
 def builder(kind: type[Baseline], config: Any, network: Network, dataset: Dataset, device: torch.device) -> Build:

@@ -12,17 +12,11 @@ After the last block X is averaged over time, its modalities are joined, and one
 mean absolute error.
 
 Departures:
-- sound and video are made word-aligned by `aligned`, special tokens included; the paper's data come aligned, and the
-  published code puts near-zero frames at the special tokens;
-- after the recurrent networks padding is zero; in the published code it is the normalisation's bias up to the longest
-  clip of the batch and zero from there to L;
-- tokens after the L-th are not read;
-- no dropout between the recurrent networks and the first block, one rate inside the blocks, as in the published command
-  for MOSI but for the former (0.1 there);
-- the whole text encoder is trained (or all of it frozen); the published command trains a part of it;
-- the residual layers start orthogonal: torch's start shrinks the cube along every axis, which the published rate of
-  4e-3 makes up for and the lower one of the small profiles does not;
-- AdamW and no schedule, as for all systems, in place of Adam with a step schedule.
+- Sound and video are made word-aligned by `aligned`, special tokens included; the paper's data come aligned.
+- Padding is zero after the recurrent networks; in the published code it is partly their normalisation's bias.
+- Tokens after the L-th are not read.
+- There is no dropout in front of the blocks (0.1 in the published command for MOSI).
+- Residual layers start orthogonal: torch's start shrinks the cube, too much for the lower rate of the small profiles.
 """
 
 from __future__ import annotations
@@ -30,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -39,9 +33,7 @@ from torch.nn import functional
 
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch, Padded
-from mugkit.data.loader import TextLevel
-from mugkit.models.recurrent import Bidirectional
-from mugkit.models.tokens import TokenLanguage, aligned
+from mugkit.models.tokens import Bidirectional, TokenLanguage, aligned
 
 AXES = (1, 2, 3)  # time, modality, channel of (batch, time, modality, channel)
 CELLS: Mapping[str, type[nn.LSTM] | type[nn.GRU]] = {"gru": nn.GRU, "lstm": nn.LSTM}
@@ -97,16 +89,16 @@ class Frames(nn.Module):
 class CubeMLP(Baseline):
     """ŷ from a cube of time, modality and channel that is mixed along each of its axes."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = CubeMLPConfig
-    light: ClassVar[Mapping[str, Any]] = {
-        "d": 16,
-        "length": 48,
-        "cell": "lstm",
-        "layers": 1,
-        "blocks": ((16, 3, 16), (8, 3, 16)),
-        "dropout": 0.5,  # the published default; with a frozen encoder 0.1 learns the clips by heart
-    }
+    level = "tokens"
+    Config = CubeMLPConfig
+    light = CubeMLPConfig(
+        d=16,
+        length=48,
+        cell="lstm",
+        layers=1,
+        blocks=((16, 3, 16), (8, 3, 16)),
+        dropout=0.5,  # the published default; with a frozen encoder 0.1 learns the clips by heart
+    )
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: CubeMLPConfig) -> None:
         super().__init__(shapes, encoder, config)

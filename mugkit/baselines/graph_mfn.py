@@ -13,30 +13,25 @@ network of the vertices for its proper subsets, every one of them multiplied by 
 
 The memory is written from τ as MFN's is from its attention: u^t = σ(D_γ1(τ)) ⊙ u^{t−1} + σ(D_γ2(τ)) ⊙ tanh(D_u(τ)).
 
-Departures from the paper:
-- The shared text encoder's token states are read where the paper reads GloVe words; frames are averaged to one a token.
-- The authors' published graph has networks without activation and efficacies without sigmoid; here networks have one
-  hidden layer, and efficacies are probabilities as the paper says.
+Departures:
+- Networks have one hidden layer and efficacies are probabilities; the published graph has neither.
 - The paper gives no sizes for MOSI; those below are the MMSA toolbox's.
-- Frames are standardised by the training split.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mugkit.baselines.base import ScaledBaseline, Shapes
+from mugkit.baselines.base import Shapes, WordAligned
 from mugkit.data.batch import Batch
-from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
 from mugkit.models.memory import GatedMemory, ViewLSTMs, consecutive, two_layers
-from mugkit.models.tokens import TokenLanguage, aligned, last_step
+from mugkit.models.tokens import last_step
 
 # Every vertex that is computed, in the order of computation, with the vertices it reads.
 GRAPH: Mapping[str, tuple[str, ...]] = {
@@ -64,14 +59,7 @@ class GraphMFNConfig:
 
 
 class DynamicFusionGraph(nn.Module):
-    """From the vertices l, a, v to τ.
-
-    Args:
-        dims: of l, a, v.
-        d: dims of every computed vertex.
-        width: hidden width of every network.
-        dropout: in every network.
-    """
+    """From the vertices l, a, v, of these dims, to τ, of d dims as every computed vertex; all networks are alike."""
 
     def __init__(self, dims: tuple[int, ...], d: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -99,29 +87,32 @@ class DynamicFusionGraph(nn.Module):
         return self.vertices(modalities, self.efficacies(modalities))["τ"]
 
 
-class GraphMFN(ScaledBaseline):
+class GraphMFN(WordAligned):
     """ŷ = D_y of the LSTMs' last states and a memory written by the graph."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = GraphMFNConfig
-    light: ClassVar[Mapping[str, Any]] = {
-        "views": (16, 8, 8), "memory": 16, "vertex": 8, "graph": (16, 0.0),
-        "candidate": (16, 0.0), "retain": (16, 0.0), "update": (16, 0.0), "output": (32, 0.2),
-    }  # fmt: skip
+    Config = GraphMFNConfig
+    light = GraphMFNConfig(
+        views=(16, 8, 8),
+        memory=16,
+        vertex=8,
+        graph=(16, 0.0),
+        candidate=(16, 0.0),
+        retain=(16, 0.0),
+        update=(16, 0.0),
+        output=(32, 0.2),
+    )
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: GraphMFNConfig) -> None:
         super().__init__(shapes, encoder, config)
-        self.language = TokenLanguage(encoder)
-        self.lstms = ViewLSTMs((shapes.text, shapes.acoustic, shapes.visual), config.views)
+        self.lstms = ViewLSTMs(self.dims, config.views)
         self.graph = DynamicFusionGraph(tuple(2 * d for d in config.views), config.vertex, *config.graph)
         self.memory = GatedMemory(config.vertex, config.memory, config.candidate, config.retain, config.update)
         width, dropout = config.output
         self.output = two_layers(sum(config.views) + config.memory, width, 1, dropout)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        states, mask = self.language(batch.text)
-        frames = self.standardise(batch.frames)
-        h, c = self.lstms((states, aligned(frames["a"], mask), aligned(frames["v"], mask)))
+        views, mask = self.views(batch)
+        h, c = self.lstms([*views.values()])
         memories = [consecutive(view) for view in c.split(self.config.views, dim=-1)]
         u = self.memory(self.graph(dict(zip(MODALITIES, memories, strict=True))))
         return self.output(last_step(torch.cat([h, u], dim=-1), mask)).squeeze(-1)

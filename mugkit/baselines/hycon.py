@@ -13,11 +13,9 @@ s⁺ and s⁻ are weighted means of an anchor's positive and negative similariti
 selection). [level − s⁺]₊ is the refinement: without it, s⁻ < s⁺ is enough, however far positives are.
 
 Departures:
-- Of the article the abstract alone could be read and no code is published: the hinges, the weights of pairs and all
-  numbers below are ours. They do what the abstract says of the three learnings, the refinement, the modality margin
-  and the selection of pairs.
-- Classes are labels rounded to the seven integers of a ±3 scale; labels of another scale are brought to it first.
-- Networks and fusion are MUG's (LSTMs over frames, one hidden layer); one layer brings modalities to one width.
+- Only the article's abstract could be read, and no code is published: hinges, weights of pairs and numbers are ours.
+- Labels are brought to a scale of ±3 and rounded to its seven integers, the classes.
+- Networks and fusion are MUG's; one layer brings modalities to one width.
 """
 
 from __future__ import annotations
@@ -25,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -118,8 +115,8 @@ def semi_contrast(one: Float[Tensor, "batch d"], other: Float[Tensor, "batch d"]
 class HyCon(Baseline):
     """ŷ = P(fusion(x_l, x_a, x_v)); contrastive losses act on x_l, x_a, x_v."""
 
-    Config: ClassVar[type[Any]] = HyConConfig
-    light: ClassVar[Mapping[str, Any]] = {"d_frames": 32, "d": 64, "d_fused": 32, "fusion_width": 512}
+    Config = HyConConfig
+    light = HyConConfig(d_frames=32, d=64, d_fused=32, fusion_width=512)
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: HyConConfig) -> None:
         super().__init__(shapes, encoder, config)

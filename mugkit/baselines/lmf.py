@@ -11,18 +11,14 @@ products of factors w_m (one factor a modality and rank), then
 where ∘ multiplies element by element and each z_m ends in a one. The weights α_r are the authors' published code's;
 the paper's sum is the case α_r = 1. As in that code h is ŷ itself, one number, when sentiment is regressed.
 
-Departures from the paper:
-- The shared text encoder's token states are read where the paper reads GloVe words.
-- Frames are standardised by the training split; the code normalises mean frames by batch.
-- The code gives the factors a learning rate of their own; here all weights but the text encoder's share one.
+Departures:
+- All weights but the text encoder's share one learning rate; the code gives the factors one of their own.
 - The sizes for MOSI are not printed; those below lie within the ranges of the published search.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -31,7 +27,6 @@ from torch.nn import functional as F
 
 from mugkit.baselines.base import ScaledBaseline, Shapes
 from mugkit.data.batch import Batch
-from mugkit.data.loader import TextLevel
 from mugkit.models.subnets import Subnets
 from mugkit.models.tokens import TokenLanguage
 
@@ -49,13 +44,7 @@ class LMFConfig:
 
 
 class LowRankFusion(nn.Module):
-    """h = Σ_r α_r ∏_m (w_m^r [z_m; 1]) + b.
-
-    Args:
-        dims: of z_l, z_a, z_v.
-        rank: r.
-        d_out: dims of h.
-    """
+    """h = Σ_r α_r ∏_m (w_m^r [z_m; 1]) + b, for z_m of these dims and h of `d_out`."""
 
     def __init__(self, dims: tuple[int, ...], rank: int, d_out: int) -> None:
         super().__init__()
@@ -69,17 +58,17 @@ class LowRankFusion(nn.Module):
 
     def forward(self, *z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch d_out"]:
         product = torch.ones_like(self.bias)
-        for one, factor in zip(z, self.factors, strict=True):
-            product = product * (F.pad(one, (0, 1), value=1.0) @ factor)  # (rank, batch, d_out)
+        for z_m, factor in zip(z, self.factors, strict=True):
+            product = product * (F.pad(z_m, (0, 1), value=1.0) @ factor)  # (rank, batch, d_out)
         return torch.einsum("r,rbo->bo", self.weights[0], product) + self.bias
 
 
 class LMF(ScaledBaseline):
     """ŷ by low-rank fusion of the three modalities."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = LMFConfig
-    light: ClassVar[Mapping[str, Any]] = {"lstm": 16, "d_l": 16}
+    level = "tokens"
+    Config = LMFConfig
+    light = LMFConfig(lstm=16, d_l=16)
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: LMFConfig) -> None:
         super().__init__(shapes, encoder, config)

@@ -11,33 +11,29 @@ ICLR 2019.
 The last term is the Wasserstein autoencoder's: it holds the codes to their prior by the maximum mean discrepancy
 between a batch of codes and as many draws of the prior. Prediction needs z_y only.
 
-Departures from the paper:
-- The shared text encoder's token states are read and generated where the paper has GloVe words; a text encoder that is
-  trained along gets no gradient from being the target. Frames are averaged to one a token, standardised by the
-  training split.
+Departures:
+- Token states are generated, too; a text encoder that is trained along gets no gradient from being the target.
 - The gates of the memory see the attended memories alone, as in MFN's paper; the published code shows them u^{t−1} too.
-- The published decoder reads its own last state as its next input. With nothing else to read, this is an LSTM with one
-  recurrent matrix; so it is written, with the factors as the first input and zeros after.
+- The published decoder reads its own last state as its next input; that is an LSTM with one recurrent matrix, which is
+  what stands here, with the factors as the first input and zeros after.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mugkit.baselines.base import ScaledBaseline, Shapes
+from mugkit.baselines.base import Shapes, WordAligned
 from mugkit.data.batch import Batch
-from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
 from mugkit.models.losses import l1
 from mugkit.models.memory import MemoryFusion, MemorySizes, two_layers
-from mugkit.models.tokens import TokenLanguage, aligned, last_step
+from mugkit.models.tokens import last_step
 
 _PUBLISHED = MemorySizes((88, 64, 48), 64, (128, 0.5), (128, 0.5), (128, 0.5), (128, 0.5))
 
@@ -96,36 +92,27 @@ class SequenceDecoder(nn.Module):
         return self.linear(states[mask.bool()])
 
 
-class MFM(ScaledBaseline):
+class MFM(WordAligned):
     """ŷ from the discriminative factor; the loss adds generation and the prior."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = MFMConfig
-    light: ClassVar[Mapping[str, Any]] = {
-        "encoder": MemorySizes((16, 8, 8), 16, (32, 0.0), (16, 0.0), (16, 0.0), (16, 0.0)),
-        "codes": (16, 8, 8, 8),
-        "factors": (8, 8, 4, 4),
-    }
+    Config = MFMConfig
+    light = MFMConfig(
+        encoder=MemorySizes((16, 8, 8), 16, (32, 0.0), (16, 0.0), (16, 0.0), (16, 0.0)),
+        codes=(16, 8, 8, 8),
+        factors=(8, 8, 4, 4),
+    )
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: MFMConfig) -> None:
         super().__init__(shapes, encoder, config)
-        dims = (shapes.text, shapes.acoustic, shapes.visual)
-        self.language = TokenLanguage(encoder)
-        self.fusion = MemoryFusion(dims, config.encoder)
+        self.fusion = MemoryFusion(self.dims, config.encoder)
         self.code = nn.Linear(self.fusion.d_out, config.codes[0])
         sizes = zip(("y", *MODALITIES), config.codes, config.factors, config.dropout, strict=True)
         self.factor = nn.ModuleDict({k: nn.Sequential(two_layers(z, f, f, p), nn.ReLU()) for k, z, f, p in sizes})
         self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
         f_y = config.factors[0]
-        for m, d, z, f in zip(MODALITIES, dims, config.codes[1:], config.factors[1:], strict=True):
+        for m, d, z, f in zip(MODALITIES, self.dims, config.codes[1:], config.factors[1:], strict=True):
             self.encoders[m], self.decoders[m] = SequenceEncoder(d, z), SequenceDecoder(f_y + f, d)
         self.output = two_layers(f_y, f_y, 1)
-
-    def views(self, batch: Batch) -> tuple[dict[str, Float[Tensor, "batch time d"]], Int64[Tensor, "batch time"]]:
-        """x_l, x_a, x_v, aligned to tokens."""
-        states, mask = self.language(batch.text)
-        frames = self.standardise(batch.frames)
-        return {"l": states, "a": aligned(frames["a"], mask), "v": aligned(frames["v"], mask)}, mask
 
     def discriminative_code(
         self, x: Mapping[str, Float[Tensor, "batch time d"]], mask: Int64[Tensor, "batch time"]

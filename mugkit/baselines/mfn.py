@@ -10,26 +10,19 @@ At every word t, with c the memories of the three LSTMs one beside the other:
 
 and after the last word ŷ = D_y([h_l; h_a; h_v; u]). The equations are in `mugkit.models.memory`.
 
-Departures from the paper:
-- The shared text encoder's token states are read where the paper reads GloVe words; frames are averaged to one a token.
-- The authors' published code also shows u^{t−1} to the gates. Here they see ĉ alone, as the paper writes them.
-- Frames are standardised by the training split; the code divides visual frames by their largest value.
+Departure: the gates see ĉ alone, as the paper writes them; the authors' published code also shows them u^{t−1}.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from mugkit.baselines.base import ScaledBaseline, Shapes
+from mugkit.baselines.base import Shapes, WordAligned
 from mugkit.data.batch import Batch
-from mugkit.data.loader import TextLevel
 from mugkit.models.memory import MemoryFusion, MemorySizes, two_layers
-from mugkit.models.tokens import TokenLanguage, aligned
 
 
 @dataclass(frozen=True)
@@ -40,25 +33,18 @@ class MFNConfig:
     output: tuple[int, float] = (64, 0.5)  # hidden width and dropout of D_y
 
 
-class MFN(ScaledBaseline):
+class MFN(WordAligned):
     """ŷ = D_y of the LSTMs' last states and the memory."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = MFNConfig
-    light: ClassVar[Mapping[str, Any]] = {
-        "encoder": MemorySizes((16, 8, 8), 16, (32, 0.0), (16, 0.0), (16, 0.0), (16, 0.0)),
-        "output": (32, 0.2),
-    }
+    Config = MFNConfig
+    light = MFNConfig(encoder=MemorySizes((16, 8, 8), 16, (32, 0.0), (16, 0.0), (16, 0.0), (16, 0.0)), output=(32, 0.2))
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: MFNConfig) -> None:
         super().__init__(shapes, encoder, config)
-        self.language = TokenLanguage(encoder)
-        self.encoder = MemoryFusion((shapes.text, shapes.acoustic, shapes.visual), config.encoder)
+        self.encoder = MemoryFusion(self.dims, config.encoder)
         width, dropout = config.output
         self.output = two_layers(self.encoder.d_out, width, 1, dropout)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        states, mask = self.language(batch.text)
-        frames = self.standardise(batch.frames)
-        views = (states, aligned(frames["a"], mask), aligned(frames["v"], mask))
-        return self.output(self.encoder(views, mask)).squeeze(-1)
+        views, mask = self.views(batch)
+        return self.output(self.encoder([*views.values()], mask)).squeeze(-1)

@@ -14,11 +14,8 @@ gives back u_m from their sum. A transformer layer over the six vectors and two 
     L_recon  mean squared error of the decoders
 
 Departures:
-- L_task is the mean absolute error, as for all systems; the paper minimises the mean squared error;
-- ‖Aᵀ B‖² is divided by its number of entries, as in the published code, for which β = 0.3 was chosen;
-- the mean of the token states leaves padding out; the published code's takes it in;
-- the whole text encoder is trained (or all of it frozen); the published code trains its last layers only;
-- AdamW with weight decay for all systems in place of Adam with an exponentially falling rate.
+- ‖Aᵀ B‖² is divided by its number of entries, as in the published code, for which β = 0.3 was chosen.
+- The mean of the token states leaves padding out; the published code's takes it in.
 """
 
 from __future__ import annotations
@@ -26,7 +23,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -35,11 +31,9 @@ from torch.nn import functional
 
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch, Padded
-from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
 from mugkit.models.losses import l1
-from mugkit.models.recurrent import Bidirectional
-from mugkit.models.tokens import TokenLanguage, pool
+from mugkit.models.tokens import Bidirectional, TokenLanguage, pool
 
 PAIRS = tuple(combinations(MODALITIES, 2))
 MOMENTS = 5  # K of CMD
@@ -73,7 +67,7 @@ def central_moment_discrepancy(
 
 def overlap(x: Float[Tensor, "batch dim"], y: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
     """‖Aᵀ B‖² / dim² of two samples: zero mean in each column first, then unit rows."""
-    a, b = (functional.normalize(one - one.mean(0), dim=1) for one in (x, y))
+    a, b = (functional.normalize(sample - sample.mean(0), dim=1) for sample in (x, y))
     return (a.T @ b).square().mean()
 
 
@@ -104,9 +98,9 @@ class Subspaces:
 class MISA(Baseline):
     """ŷ from three shared and three private vectors that attend to each other."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = MISAConfig
-    light: ClassVar[Mapping[str, Any]] = {"hidden": 32, "lstm": 8, "inner": 64}
+    level = "tokens"
+    Config = MISAConfig
+    light = MISAConfig(hidden=32, lstm=8, inner=64)
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: MISAConfig) -> None:
         super().__init__(shapes, encoder, config)

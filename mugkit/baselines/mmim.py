@@ -16,20 +16,20 @@ Every step has two halves: first q alone is fitted to the features as they are, 
     L = L_task + α L_CPC − β Σ_m (log q(h_m | h_l) + H(h_m)).
 
 Departures:
-- the two halves alternate by batch; the published code runs a whole epoch of the first, then one of the second;
-- log q is the Gaussian's log-likelihood (without its constant) and log σ² is held in (−1, 1) by a tanh; the published
-  code leaves out the −½ log σ² and the bound, so that its q can reach the maximum by an infinite variance;
-- Σ⁺ and Σ⁻ get a ridge of 10⁻³, and H is left out of a batch with fewer than two clips of a class, where the
-  published code would fail; the entropy counts from the first batch on, not the third;
-- the projection under H is trained with the main loss; in the published code no optimizer moves it;
-- AdamW for both halves in place of Adam with plateau schedules; the gradient of q is not clipped.
+- The two halves alternate by batch; the published code runs a whole epoch of the first, then one of the second.
+- log q is the Gaussian's log-likelihood without its constant, log σ² held in (−1, 1) by a tanh; the published code
+  leaves out −½ log σ² and the bound, so that its q can reach the maximum by an infinite variance.
+- Σ⁺ and Σ⁻ get a ridge of 10⁻³.
+- H is left out of a batch with fewer than two clips of a class, where the published code would fail.
+- H counts from the first batch on, not the third, and its projection is trained; published, no optimizer moves it.
+- The gradient of q is not clipped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -40,7 +40,7 @@ from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
 from mugkit.models.losses import info_nce, l1
 from mugkit.models.mug import TextEncoder
-from mugkit.models.recurrent import Bidirectional
+from mugkit.models.tokens import Bidirectional
 
 RIDGE = 1e-3
 
@@ -117,8 +117,8 @@ def mixture_entropy(x: Float[Tensor, "clips dim"], labels: Float[Tensor, "clips"
 class MMIM(Baseline):
     """ŷ from a fusion that keeps information about its inputs, which keep information about each other."""
 
-    Config: ClassVar[type[Any]] = MMIMConfig
-    light: ClassVar[Mapping[str, Any]] = {"visual": 16, "fusion": 64}
+    Config = MMIMConfig
+    light = MMIMConfig(visual=16, fusion=64)
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: MMIMConfig) -> None:
         super().__init__(shapes, encoder, config)

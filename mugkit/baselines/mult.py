@@ -14,21 +14,16 @@ and read by a self-attention transformer, whose state at the target's last eleme
 layer over 6d dims. The loss is the mean absolute error.
 
 Departures:
-- the shared text encoder's token states take the place of GloVe words;
-- the residual path carries Z as the published code has it; the paper's equations print LN Z;
-- the published code forbids attention to elements more than (difference of the padded lengths) ahead; no mask but that
-  of the padding is used here, for the paper has none and that one changes with the padding;
-- the last element is each clip's own, not the padded batch's;
-- dropout on attention weights, residuals and inner layers has one rate, the paper's "crossmodal attention block
-  dropout"; the published code has five;
-- AdamW and no schedule, as for all systems, in place of Adam with a rate that falls on a plateau.
+- The residual path carries Z as the published code has it; the paper's equations print LN Z.
+- No mask but that of the padding is used: the paper has none, the published code's changes with the padding.
+- The last element is each clip's own, not the padded batch's.
+- One rate of dropout serves attention weights, residuals and inner layers; the published code has five.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -36,7 +31,6 @@ from torch import Tensor, nn
 
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch
-from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES
 from mugkit.device import to_device
 from mugkit.models.tokens import TokenLanguage, last_step, sinusoids
@@ -121,16 +115,9 @@ class Memory(Transformer):
 class MulT(Baseline):
     """ŷ from the last elements of three sequences, each rewritten by the two others."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = MulTConfig
-    light: ClassVar[Mapping[str, Any]] = {
-        "d": 16,
-        "heads": 1,
-        "blocks": 1,
-        "memory_blocks": 1,
-        "text_dropout": 0.0,
-        "block_dropout": 0.0,
-    }
+    level = "tokens"
+    Config = MulTConfig
+    light = MulTConfig(d=16, heads=1, blocks=1, memory_blocks=1, text_dropout=0.0, block_dropout=0.0)
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: MulTConfig) -> None:
         super().__init__(shapes, encoder, config)

@@ -7,13 +7,12 @@ modalities end in heads of the same make:
 
     F = ReLU(W₁·dropout(input) + b₁)        ŷ = W₃·ReLU(W₂F + b₂) + b₃
 
-The module has the interface of MUG's network: what it calls a representation is F, from which ULGM makes its labels
-(`mugkit.training.label_sources.ulgm`). Loss: |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and
-ULGM's weights.
+Its representations are F, from which ULGM makes labels (`mugkit.training.label_sources.ulgm`).
+Loss: |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and ULGM's weights.
 
 Departures:
-- One learning rate for all but BERT and one weight decay for all. Published: 5e-3 for the two LSTMs (1e-4 for MOSEI's
-  video), and on MOSEI and SIMS weight decays of 0 to 1e-2 by part.
+- One learning rate for all but BERT; published are 5e-3 for the two LSTMs (1e-4 for MOSEI's video).
+- One weight decay for all; published are 0 to 1e-2 by part on MOSEI and SIMS.
 - No accumulation of gradients over 4 batches of 16.
 - Pooling as configured (the default is the first token, as published).
 """
@@ -27,6 +26,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mugkit.baselines.base import FeatureNetwork
 from mugkit.config import Network
 from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import MODALITIES
@@ -74,13 +74,7 @@ class SentenceVector(nn.Module):
 
 
 class FrameNetwork(nn.Module):
-    """An LSTM's last state and one linear layer.
-
-    Args:
-        d_in: dims of a frame.
-        hidden: dims of the LSTM.
-        d_out: dims of the result.
-    """
+    """An LSTM's last state, of `hidden` dims, and one linear layer."""
 
     def __init__(self, d_in: int, hidden: int, d_out: int) -> None:
         super().__init__()
@@ -91,15 +85,8 @@ class FrameNetwork(nn.Module):
         return self.linear(self.sequence(frames))
 
 
-class SelfMM(nn.Module):
-    """Unimodal networks, concatenation, and four heads.
-
-    Args:
-        frame_dims: d′_a and d′_v by modality.
-        text_width: dims of x̂_l.
-        encoder: the text encoder if it is trained along, else None.
-        config: sizes.
-    """
+class SelfMM(FeatureNetwork):
+    """Unimodal networks, concatenation, and four heads; made as `MUGNetwork` is, but of published sizes."""
 
     def __init__(
         self,
@@ -117,25 +104,12 @@ class SelfMM(nn.Module):
         self.rest = nn.ModuleDict({m: _rest(d) for m, d in config.head.items()})
 
     def represent(self, batch: Batch) -> Representations:
-        """F of every modality and of the fusion."""
         x = {"l": self.language(batch.text), **{m: self.sequences[m](batch.frames[m]) for m in "av"}}
         fused = self.first["m"](torch.cat([x[m] for m in MODALITIES], dim=-1))
         return Representations({m: self.first[m](x[m]) for m in MODALITIES}, fused)
 
-    def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
-        """ŷ."""
-        return self.rest["m"](reps.multimodal).squeeze(-1)
-
-    def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d_m"]]) -> dict[str, Float[Tensor, "batch"]]:
-        """ŷ_s of every modality, from its F."""
-        return {m: self.rest[m](x[m]).squeeze(-1) for m in MODALITIES}
-
-    def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
-        """F of every modality and, under "m", of the fusion: the representations themselves."""
-        return {"m": reps.multimodal, **reps.unimodal}
-
-    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        return self.predict(self.represent(batch))
+    def head(self, modality: str) -> nn.Module:
+        return self.rest[modality]
 
 
 def _first(d_in: int, d: int, dropout: float) -> nn.Sequential:

@@ -18,13 +18,10 @@ are the authors' code's.
 All of it is trained by |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and the source's weights.
 
 Departures:
-- Means, windows and the last state are over each clip's own elements; published: over the padded batch, whose last
-  window may hold padding alone.
-- Windows over states shift by one state a layer and those over elements do not, as in the authors' code; the
-  transformer's paper has further phases.
-- One learning rate for all but BERT, the published transformer's. Published: 1e-2 (MOSI) and 1e-3 (MOSEI) for
-  recalibration and common space. Batches are of 128, for which the published code adds up four of 32.
-- AdamW in place of Adam with L2.
+- Means, windows and the last state are over each clip's own elements; published: over the padded batch.
+- Windows over states shift by one state a layer, as in the authors' code; the transformer's paper has further phases.
+- One learning rate for all but BERT; published are 1e-2 (MOSI), 1e-3 (MOSEI) for recalibration and common space.
+- Batches are of 128, for which the published code adds up four of 32.
 """
 
 from __future__ import annotations
@@ -38,6 +35,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from mugkit.baselines.base import FeatureNetwork
 from mugkit.config import Network
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import MODALITIES
@@ -80,12 +78,7 @@ MOSEI = replace(PUBLISHED, heads=4, embedding_dropout=0.2, dropout=0.1, head_dro
 
 
 class Recalibration(nn.Module):
-    """U_m ← 2σ(W_m z) ⊙ U_m with z = ReLU(W[mean U_l; mean U_a; mean U_v]): what all say decides which dims count.
-
-    Args:
-        dims: dims of an element by modality.
-        reduction: by how much the bottleneck is narrower than all dims.
-    """
+    """U_m ← 2σ(W_m z) ⊙ U_m with z = ReLU(W[mean U_l; mean U_a; mean U_v]): what all say decides which dims count."""
 
     def __init__(self, dims: Mapping[str, int], reduction: int) -> None:
         super().__init__()
@@ -152,11 +145,7 @@ class Block(nn.Module):
 
 
 class SparsePhasedTransformer(nn.Module):
-    """Sequences of three modalities, each to one vector that has seen the others.
-
-    Args:
-        dims: dims of an element by modality.
-    """
+    """Sequences of three modalities, each to one vector that has seen the others."""
 
     def __init__(self, dims: Mapping[str, int], config: Config) -> None:
         super().__init__()
@@ -207,15 +196,8 @@ class SparsePhasedTransformer(nn.Module):
         return {m: first + second for m, (first, second) in read.items()}
 
 
-class SUGRM(nn.Module):
-    """Recalibration, sparse phased transformer, and four projections with a prediction each.
-
-    Args:
-        frame_dims: d′_a and d′_v by modality.
-        text_width: dims of a token's state.
-        encoder: the text encoder if it is trained along, else None.
-        config: sizes.
-    """
+class SUGRM(FeatureNetwork):
+    """Recalibration, sparse phased transformer, four projections with a prediction each; made as `MUGNetwork` is."""
 
     def __init__(
         self,
@@ -234,26 +216,13 @@ class SUGRM(nn.Module):
         self.predictors = nn.ModuleDict({m: nn.Linear(d, 1) for m in widths})
 
     def represent(self, batch: Batch) -> Representations:
-        """F of every modality and of the fusion."""
         x = {"l": Padded(*self.language(batch.text)), **batch.frames}
         h = self.transformer(self.recalibration(x))
         fused = self.projections["m"](torch.cat([h[m] for m in MODALITIES], dim=-1))
         return Representations({m: self.projections[m](h[m]) for m in MODALITIES}, fused)
 
-    def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
-        """ŷ."""
-        return self.predictors["m"](reps.multimodal).squeeze(-1)
-
-    def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d"]]) -> dict[str, Float[Tensor, "batch"]]:
-        """ŷ_s of every modality, from its F."""
-        return {m: self.predictors[m](x[m]).squeeze(-1) for m in MODALITIES}
-
-    def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch d"]]:
-        """F of every modality and, under "m", of the fusion: the representations themselves."""
-        return {"m": reps.multimodal, **reps.unimodal}
-
-    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        return self.predict(self.represent(batch))
+    def head(self, modality: str) -> nn.Module:
+        return self.predictors[modality]
 
 
 def _projection(width: int, config: Config) -> nn.Sequential:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -26,8 +24,8 @@ class TextOnlyConfig:
 class TextOnly(Baseline):
     """ŷ = P(x_l), with x_l as in MUG."""
 
-    Config: ClassVar[type[Any]] = TextOnlyConfig
-    light: ClassVar[Mapping[str, Any]] = {}
+    Config = TextOnlyConfig
+    light = TextOnlyConfig()
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: TextOnlyConfig) -> None:
         super().__init__(shapes, encoder, config)

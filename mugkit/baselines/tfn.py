@@ -8,22 +8,16 @@ EMNLP 2017.
 
 With the ones, z contains z_l, z_a, z_v themselves, all products of two and all of three.
 
-Departures from the paper:
-- The shared text encoder's token states are read where the paper reads GloVe words.
-- The language subnetwork takes the LSTM's last state; the paper joins the states of all words, which fixes the number
-  of words.
-- ŷ is an unbounded number learnt by its mean absolute error, as for every system here; the paper squeezes it through
-  a sigmoid and uses the squared error.
-- Frames are standardised by the training split.
-- Dropout stands before each subnetwork's layers and between the inference layers; the L2 penalty, which the paper puts
-  on the subnetworks, is AdamW's weight decay on all weights.
+Departures:
+- The language subnetwork takes the LSTM's last state; the paper joins all words' states, which fixes their number.
+- ŷ is an unbounded number; the paper squeezes it through a sigmoid.
+- Dropout stands before each subnetwork's layers and between the inference layers.
+- The paper's L2 penalty on the subnetworks is AdamW's weight decay on all weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -31,7 +25,6 @@ from torch.nn import functional as F
 
 from mugkit.baselines.base import ScaledBaseline, Shapes
 from mugkit.data.batch import Batch
-from mugkit.data.loader import TextLevel
 from mugkit.models.subnets import Subnets
 from mugkit.models.tokens import TokenLanguage
 
@@ -59,9 +52,9 @@ def tensor_fusion(
 class TFN(ScaledBaseline):
     """ŷ from the tensor of all products of the three modalities."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = TFNConfig
-    light: ClassVar[Mapping[str, Any]] = {"lstm": 16, "d_l": 32, "d_a": 8, "d_v": 8, "inference": 32}
+    level = "tokens"
+    Config = TFNConfig
+    light = TFNConfig(lstm=16, d_l=32, d_a=8, d_v=8, inference=32)
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: TFNConfig) -> None:
         super().__init__(shapes, encoder, config)

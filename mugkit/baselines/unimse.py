@@ -17,8 +17,8 @@ linearly narrowed, in place of embedded words. It has the same fusion, contrast 
 in characters.
 
 Departures:
-- The universal labels are left out: they join several data sets by emotion, which sentiment data do not have. So are
-  neighbouring utterances as context; clips are read one by one.
+- Universal labels are left out: they join several data sets by emotion, which sentiment data do not have.
+- Clips are read one by one, without neighbouring utterances as context.
 - The score alone is written, with its sign for positive scores too, so that the first step decides the polarity.
 - W starts as the identity on h, so that a pretrained T5 works from the start; the paper's code draws it at random.
 - Contrast uses x_m itself, not the mean of its LSTM's states, and one projection for all layers.
@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -40,7 +40,6 @@ from torch.nn import functional as F
 from mugkit.baselines.base import Baseline, Shapes
 from mugkit.data.batch import Batch, Padded, Tokens, pad
 from mugkit.data.encoders import SHAPES, load_tokenizer
-from mugkit.data.loader import TextLevel
 from mugkit.data.text import tokenize
 from mugkit.errors import UserError
 from mugkit.models.losses import info_nce
@@ -177,18 +176,18 @@ class Encoded:
 class UniMSE(Baseline):
     """ŷ = the number that T5 writes."""
 
-    level: ClassVar[TextLevel] = "tokens"
-    Config: ClassVar[type[Any]] = UniMSEConfig
-    light: ClassVar[Mapping[str, Any]] = {
-        "d_frames": 32,
-        "bottleneck": 32,
-        "fused_layers": 1,
-        "width": 32,
-        "heads": 2,
-        "dropout": 0.0,
-        "alpha": 0.02,  # at 0.5 a T5 from scratch learns to tell clips apart before it learns scores
-        "beta": 0.02,
-    }
+    level = "tokens"
+    Config = UniMSEConfig
+    light = UniMSEConfig(
+        d_frames=32,
+        bottleneck=32,
+        fused_layers=1,
+        width=32,
+        heads=2,
+        dropout=0.0,
+        alpha=0.02,  # at 0.5 a T5 from scratch learns to tell clips apart before it learns scores
+        beta=0.02,
+    )
 
     def __init__(self, shapes: Shapes, encoder: Any, config: UniMSEConfig) -> None:
         super().__init__(shapes, encoder, config)
@@ -233,7 +232,7 @@ class UniMSE(Baseline):
                 hooks.enter_context(block.layer[-1].register_forward_hook(fuse(fusion)))
             read = self._read(batch.text)  # type: ignore[arg-type]
             states = self.t5.encoder(**read).last_hidden_state
-        return Encoded(states.float(), read["attention_mask"], frames, [one.float() for one in fused])
+        return Encoded(states.float(), read["attention_mask"], frames, [layer.float() for layer in fused])
 
     def _logits(self, encoded: Encoded, given: Int64[Tensor, "batch places"]) -> Float[Tensor, "batch places words"]:
         """The decoder's, after what has been written so far (with the token that starts it)."""

@@ -26,9 +26,9 @@ from mugkit import files
 from mugkit.data import encoders
 from mugkit.data.batch import pad
 from mugkit.data.encoders import identity, load_encoder, load_tokenizer, model_type
+from mugkit.device import cpu_threads
 from mugkit.errors import UserError
 from mugkit.progress import progress
-from mugkit.threads import cpu_threads
 
 MAX_TOKENS = 128
 log = logging.getLogger(__name__)

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mugkit.data.schema import LABEL_SCALE, MODALITIES, Dataset, SplitName
+from mugkit.device import one_thread
 from mugkit.errors import UserError, unknown_name
 from mugkit.evaluation import formats
 from mugkit.evaluation.statistics import t_interval
@@ -29,7 +30,6 @@ from mugkit.evaluation.tables import records
 from mugkit.evaluation.verdicts import word, written
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS, Experiment
-from mugkit.threads import one_thread
 from mugkit.training.label_sources import source
 from mugkit.training.label_sources.source import LearnedLabels
 

@@ -16,9 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from mugkit.config import Network
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, RaggedFrames, Split
+from mugkit.device import one_thread
 from mugkit.evaluation.comparison import true_labels
 from mugkit.metrics import corr, mae
-from mugkit.threads import one_thread
 
 STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4)
 Vectors = Mapping[str, Float64[np.ndarray, "clips dim"]]  # by split

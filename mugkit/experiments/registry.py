@@ -8,7 +8,7 @@ own. All of them are trained, stopped and tested by `mugkit.training.trainer`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from pkgutil import resolve_name
@@ -18,10 +18,9 @@ from mugkit.config import Hyperparameters, Preset, Profile, RunSpec, chosen, pro
 from mugkit.data import encoders
 from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.device import choose_device
+from mugkit.device import choose_device, cpu_threads
 from mugkit.errors import unknown_name
 from mugkit.experiments.store import Compute, Store, code_fingerprint
-from mugkit.threads import cpu_threads
 from mugkit.training import joint
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.divergence import of_clips
@@ -282,10 +281,10 @@ class Experiment:
     def label_source(self) -> labels.LabelSource:
         """What stage 3 learns unimodal tasks from."""
         sources: dict[str, Callable[[], labels.LabelSource]] = {
-            "none": labels.NoLabels,
+            "none": labels.FixedLabels,
             "copy": lambda: labels.copied(self.dataset),
             "true": lambda: labels.true(self.dataset),
-            "mucn": lambda: labels.learned(LearnedLabels.load(self.learned_labels())),
+            "mucn": lambda: labels.FixedLabels(LearnedLabels.load(self.learned_labels()).labels),
             **{name: partial(labels.online, name, self.dataset, self.hp) for name in labels.ONLINE},
         }
         return sources[self.system.labels]()
@@ -296,7 +295,7 @@ class Experiment:
         if self.system.network:
             return import_attribute(f"{self.system.network}:sizes")(self.dataset.family, light)
         kind = import_attribute(self.system.baseline)
-        return replace(kind.Config(), **kind.light) if light else kind.Config()
+        return kind.light if light else kind.Config()
 
     @property
     def level(self) -> TextLevel:

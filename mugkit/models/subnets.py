@@ -12,14 +12,7 @@ from mugkit.models.tokens import last_step, pool
 
 
 class TextSubnet(nn.Module):
-    """The LSTM's state after a clip's last token, then one linear layer.
-
-    Args:
-        width: dims of a token's state.
-        hidden: dims of the LSTM.
-        d_out: dims of the representation.
-        dropout: on the LSTM's last state.
-    """
+    """The LSTM's state after a clip's last token, with dropout, then one linear layer."""
 
     def __init__(self, width: int, hidden: int, d_out: int, dropout: float) -> None:
         super().__init__()
@@ -33,13 +26,7 @@ class TextSubnet(nn.Module):
 
 
 class FrameSubnet(nn.Module):
-    """A clip's mean frame through three layers of rectified linear units.
-
-    Args:
-        d_in: dims of a frame.
-        d_out: dims of each layer.
-        dropout: on the mean frame.
-    """
+    """A clip's mean frame, with dropout, through three layers of rectified linear units."""
 
     def __init__(self, d_in: int, d_out: int, dropout: float) -> None:
         super().__init__()

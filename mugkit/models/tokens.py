@@ -1,4 +1,4 @@
-"""Clips of different lengths in one array: token states, positions, a clip's last step, frames one a token."""
+"""Clips of different lengths in one array: token states, positions, last steps, frames one a token, both directions."""
 
 from __future__ import annotations
 
@@ -69,3 +69,35 @@ def sinusoids(length: int, d: int) -> Float[Tensor, "length d"]:
     rates = 10_000.0 ** (-torch.arange(0, d, 2) / d)
     angles = torch.arange(length)[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :d]
+
+
+def turned(
+    x: Float[Tensor, "batch length dim"], mask: Int64[Tensor, "batch length"]
+) -> Float[Tensor, "batch length dim"]:
+    """Every clip's elements in reverse order; padding stays where it is."""
+    lengths, position = mask.sum(1, keepdim=True), torch.arange(x.shape[1], device=x.device)[None]
+    source = torch.where(position < lengths, lengths - 1 - position, position)
+    return x[torch.arange(len(x), device=x.device)[:, None], source]
+
+
+class Bidirectional(nn.Module):
+    """One layer of a bidirectional LSTM or GRU for which padding does not exist.
+
+    Each direction runs over the padded array, the second one over clips turned round within their own length. PyTorch's
+    own needs packed clips for that; an LSTM takes two to three times as long over those on a CPU.
+    """
+
+    def __init__(self, d_in: int, width: int, cell: type[nn.LSTM] | type[nn.GRU] = nn.LSTM) -> None:
+        super().__init__()
+        self.onward, self.returning = (cell(d_in, width, batch_first=True) for _ in range(2))
+
+    def forward(
+        self, x: Float[Tensor, "batch length d_in"], mask: Int64[Tensor, "batch length"]
+    ) -> tuple[Float[Tensor, "batch length two_widths"], Float[Tensor, "batch two_widths"]]:
+        """The states of both directions at every element, and after each direction's last element.
+
+        States where the mask is 0 mean nothing.
+        """
+        onward, backward = self.onward(x)[0], self.returning(turned(x, mask))[0]
+        last = last_step(torch.cat([onward, backward], dim=-1), mask)
+        return torch.cat([onward, turned(backward, mask)], dim=-1), last

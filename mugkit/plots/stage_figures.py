@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
+from mugkit.device import one_thread
 from mugkit.evaluation import gap
 from mugkit.models.losses import l2_normalise
 from mugkit.models.mug import MUCN
 from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality, canvas
-from mugkit.threads import one_thread
 from mugkit.training.pretrain import SavedRepresentations
 
 Saved = Mapping[str, SavedRepresentations]  # a network's name → its representations of the training split

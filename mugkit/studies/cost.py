@@ -22,9 +22,8 @@ from mugkit import files
 from mugkit.config import Optimization, profile
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
-from mugkit.device import choose_device
+from mugkit.device import choose_device, cpu_threads
 from mugkit.experiments.registry import Experiment
-from mugkit.threads import cpu_threads
 from mugkit.training.optim import adamw, step
 from mugkit.training.seeding import derive_seed, similar_lengths
 from mugkit.training.trainer import Objective

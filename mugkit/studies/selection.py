@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
+from mugkit.device import one_thread
 from mugkit.evaluation.probes import Targets, Vectors
 from mugkit.plots.style import MODALITY_COLORS, canvas
-from mugkit.threads import one_thread
 
 Hits = Bool[np.ndarray, "candidates clips"]
 _LINES = {

@@ -231,7 +231,7 @@ def gate(opened: Bool[Tensor, ""], taken: Theta, otherwise: Callable[[], Theta])
     """Eq. 22 if the gate is open, else Eq. 23. A GPU computes both and selects one: Python never waits for the gate."""
     if opened.device.type in _READS_THE_GATE:
         return (taken if opened else otherwise()).as_mucn()
-    return [torch.where(opened, one, other) for one, other in zip(taken.as_mucn(), otherwise().as_mucn(), strict=True)]
+    return [torch.where(opened, *pair) for pair in zip(taken.as_mucn(), otherwise().as_mucn(), strict=True)]
 
 
 class ClosedForm:
@@ -262,12 +262,12 @@ class ClosedForm:
         """
         adapted = [adapt(self._shape, self._theta, task, self._config) for task in unimodal]
         if multimodal is None:
-            return [Step(one.theta.as_mucn(), one.before[-1][1].loss, math.nan, math.nan, True) for one in adapted]
+            return [Step(to.theta.as_mucn(), to.before[-1][1].loss, math.nan, math.nan, True) for to in adapted]
         z, other = self._two_rooms(multimodal)
         torch.mm(multimodal.inputs, self._theta.first, out=z)
         pre = self._shape.loss(self._theta.last, torch.clamp_min(z, 0.0, out=other), multimodal)
         own = [*(z.clone() for _ in adapted[1:]), z]
-        return [self._outer(one, at, pre, multimodal, other) for one, at in zip(adapted, own, strict=True)]
+        return [self._outer(to, at, pre, multimodal, other) for to, at in zip(adapted, own, strict=True)]
 
     def _outer(self, adapted: Adapted, z: Tensor, pre: Float[Tensor, ""], wide: Task, room: Tensor) -> Step:
         """The gate of Eq. 22 and what follows from it, for one task.

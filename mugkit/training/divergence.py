@@ -23,26 +23,22 @@ class NotFinite(UserError):
     """A loss or a parameter of MUCN is not finite.
 
     Args:
-        clips: positions of the batch's clips in the training split.
-        epoch: of stage 2.
         what: the loss, or the parameters.
+        epoch: of stage 2.
+        clips: those of the batch, by their positions in the training split or by their ids.
     """
 
-    def __init__(self, clips: Sequence[int], epoch: int, what: str) -> None:
-        self.clips, self.epoch, self.what = list(clips), epoch, what
+    def __init__(self, what: str, epoch: int, clips: Sequence[int | str]) -> None:
+        self.what, self.epoch, self.clips = what, epoch, [*clips]
+        names = ", ".join(map(str, self.clips[:_SHOWN])) + (", …" if len(self.clips) > _SHOWN else "")
         super().__init__(
-            f"{what} of stage 2 became not finite in epoch {epoch} (clips of the batch, counted from 0: "
-            f"{_list([str(clip) for clip in self.clips])})",
+            f"{what} became not finite in epoch {epoch} of stage 2 (clips of the batch: {names})",
             field="alpha",
             fix="lower alpha, the step size of Eq. 15, and alpha_prime, that of Eq. 23",
         )
 
     def __reduce__(self) -> tuple:
-        return (NotFinite, (self.clips, self.epoch, self.what))
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        return NotFinite, (self.what, self.epoch, self.clips)
 
 
 def check_epoch(
@@ -63,9 +59,9 @@ def check_epoch(
     bad = (~torch.isfinite(torch.as_tensor(losses, dtype=torch.float64))).nonzero().flatten().tolist()
     if bad:
         steps = list(batches) if len(losses) == len(batches) else list(torch.cat(list(batches)).split(1))
-        raise NotFinite(steps[bad[0]].tolist(), epoch, "the loss")
+        raise NotFinite("the loss", epoch, steps[bad[0]].tolist())
     if not all(bool(torch.isfinite(parameter).all()) for parameter in mucn.parameters()):
-        raise NotFinite(batches[-1].tolist(), epoch, "the parameters")
+        raise NotFinite("the parameters", epoch, batches[-1].tolist())
 
 
 @contextlib.contextmanager
@@ -74,20 +70,14 @@ def of_modality(modality: str) -> Iterator[None]:
     try:
         yield
     except NotFinite as error:
-        error.what = f"{error.what} of the {MODALITY_NAMES[modality]} labels' network"
-        raise
+        what = f"{error.what} of the {MODALITY_NAMES[modality]} labels' network"
+        raise NotFinite(what, error.epoch, error.clips) from error
 
 
 @contextlib.contextmanager
 def of_clips(ids: Sequence[str]) -> Iterator[None]:
-    """Says the clips of what goes wrong inside by their ids.
-
-    Raises:
-        UserError: in place of a NotFinite.
-    """
+    """Says the clips of what goes wrong inside by their ids."""
     try:
         yield
     except NotFinite as error:
-        names = _list([ids[clip] for clip in error.clips])
-        problem = f"{error.what} became not finite in epoch {error.epoch} of stage 2 (clips of the batch: {names})"
-        raise UserError(problem, field=error.field, fix=error.fix) from error
+        raise NotFinite(error.what, error.epoch, [ids[int(clip)] for clip in error.clips]) from error

@@ -30,10 +30,9 @@ from torch import Tensor
 from mugkit import pools
 from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES
-from mugkit.device import choose_device
+from mugkit.device import choose_device, cpu_threads
 from mugkit.models.mug import MUCN
 from mugkit.progress import progress
-from mugkit.threads import cpu_threads
 from mugkit.training import divergence
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.closed_form import ClosedForm
@@ -130,7 +129,7 @@ def train_epoch(
             learned_from = [unimodal] if config.gate == "batch" else [unimodal.clip(row) for row in range(len(batch))]
             proposals = propose(learned_from, multimodal)
             write_parameters(parameters, proposals)
-            rows += [(one.unimodal, one.pre, one.post, one.gate_open) for one in proposals]
+            rows += [(step.unimodal, step.pre, step.post, step.gate_open) for step in proposals]
             batches.append(batch)
     columns = {name: [float(row[n]) for row in rows] for n, name in enumerate(("unimodal", "pre", "post", "gate_open"))}
     divergence.check_epoch(mucn, columns["unimodal"], batches, epoch)
@@ -291,17 +290,18 @@ def learn_side_by_side(learning: Sequence[ModalityMetaTrainer], rho: float, work
     """
     folder.mkdir()
     jobs = {}
-    for one in learning:
-        job = Job(folder / f"{one.modality}.safetensors", one.modality, one.config, rho, one.seed)
-        parts = {field.name: getattr(one.data, field.name).contiguous() for field in fields(one.data)}
+    for trainer in learning:
+        job = Job(folder / f"{trainer.modality}.safetensors", trainer.modality, trainer.config, rho, trainer.seed)
+        parts = {field.name: getattr(trainer.data, field.name).contiguous() for field in fields(trainer.data)}
         safetensors.torch.save_file(parts, job.file)
-        jobs[job] = one
+        jobs[job] = trainer
     pools.retry_on_broken_pool(partial(_all_epochs, jobs, workers))
     shutil.rmtree(folder)
 
 
 def _all_epochs(learning: dict[Job, ModalityMetaTrainer], workers: int) -> None:
-    for _ in progress(_epochs(learning, workers), "stage 2", total=sum(len(one.left) for one in learning.values())):
+    left = sum(len(trainer.left) for trainer in learning.values())
+    for _ in progress(_epochs(learning, workers), "stage 2", total=left):
         pass
 
 
@@ -326,14 +326,14 @@ def meta_learn(
             ModalityMetaTrainer(data, modality, config, rho, own, (checkpoint or Checkpoint()).part(modality))
         )
     workers = min(len(MODALITIES), torch.get_num_threads()) if chosen.type == "cpu" else 1
-    steps = sum(len(one.left) for one in learning) * len(saved.labels) / config.meta_batch_size
+    steps = sum(len(trainer.left) for trainer in learning) * len(saved.labels) / config.meta_batch_size
     if workers > 1 and steps >= WORTH:
         learn_side_by_side(learning, rho, workers, folder / "modalities")
     else:
-        for one in learning:
-            one.learn()
-    trajectory = {one.modality: torch.stack(one.trajectory) for one in learning}
-    history = pd.DataFrame([row for one in learning for row in one.history])
+        for trainer in learning:
+            trainer.learn()
+    trajectory = {trainer.modality: torch.stack(trainer.trajectory) for trainer in learning}
+    history = pd.DataFrame([row for trainer in learning for row in trainer.history])
     learned = LearnedLabels({m: t[-1].clone() for m, t in trajectory.items()}, trajectory, history)
     learned.save(folder)
     return learned

@@ -55,7 +55,11 @@ class SavedRepresentations:
 
     @classmethod
     def load(cls, path: Path) -> SavedRepresentations:
-        tensors = load_file(path)
+        return cls.of(load_file(path))
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> SavedRepresentations:
+        """From tensors by part and modality, and the labels."""
         x, projected, prediction = (
             {m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("x", "projected", "prediction")
         )
@@ -111,10 +115,7 @@ def save_representations(network: MUGNetwork, clips: ClipLoader, batch_size: int
         places.append(batch.index)
     back = torch.cat(places).argsort()  # from the order of lengths to the clips' own
     joined = {name: torch.cat([row[name] for row in rows])[back] for name in rows[0]}
-    x, projected_all, prediction = (
-        {m: joined[f"{part}.{m}"] for m in MODALITIES} for part in ("x", "projected", "prediction")
-    )
-    return SavedRepresentations(x, projected_all, prediction, torch.from_numpy(clips.split.labels.copy()))
+    return SavedRepresentations.of({**joined, "labels": torch.from_numpy(clips.split.labels.copy())})
 
 
 def train_epoch(

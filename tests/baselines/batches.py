@@ -1,13 +1,20 @@
-"""Small random batches for tests of token-level baselines, with padding that can be made to hold anything."""
+"""Small random batches for tests of baselines, with padding that can be made to hold anything."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
+from torch import Tensor
 
 from mugkit.baselines.base import Shapes
 from mugkit.data.batch import Batch, Padded
 
-SHAPES = Shapes(text=6, acoustic=3, visual=2)
+SHAPES = Shapes(text=6, acoustic=5, visual=4)
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 def frames(lengths: tuple[int, ...], dim: int, seed: int = 0) -> Padded:
@@ -16,18 +23,18 @@ def frames(lengths: tuple[int, ...], dim: int, seed: int = 0) -> Padded:
     return Padded.of(clips)
 
 
-def token_batch(tokens: tuple[int, ...] = (4, 2, 5), padding: float = 0.0) -> Batch:
+def token_batch(tokens: tuple[int, ...] = (4, 2, 5), padding: float = 0.0, seed: int = 1) -> Batch:
     """Clips with so many tokens; acoustic frames outnumber the tokens, visual frames are fewer."""
-    generator = torch.Generator().manual_seed(1)
-    count, width = len(tokens), max(tokens)
-    states = torch.full((count, width, SHAPES.text), padding)
-    mask = torch.zeros(count, width, dtype=torch.long)
-    for row, length in enumerate(tokens):
-        states[row, :length] = torch.randn(length, SHAPES.text, generator=generator)
-        mask[row, :length] = 1
+    mask = (torch.arange(max(tokens)) < torch.tensor(tokens)[:, None]).long()
+    states = random(*mask.shape, SHAPES.text, seed=seed).masked_fill(mask[..., None] == 0, padding)
     packed = {
-        "a": frames(tuple(n + 3 for n in tokens), SHAPES.acoustic, seed=2),
-        "v": frames(tuple(max(1, n - 1) for n in tokens), SHAPES.visual, seed=3),
+        "a": frames(tuple(n + 3 for n in tokens), SHAPES.acoustic, seed=seed + 1),
+        "v": frames(tuple(max(1, n - 1) for n in tokens), SHAPES.visual, seed=seed + 2),
     }
-    labels = torch.randn(count, generator=generator)
-    return Batch(torch.arange(count), Padded(states, mask), packed, labels)
+    return Batch(torch.arange(len(tokens)), Padded(states, mask), packed, random(len(tokens), seed=seed + 3))
+
+
+def pooled_batch(clips: int = 8, seed: int = 1) -> Batch:
+    """Clips of one to four tokens' frames whose text is a vector each."""
+    batch = token_batch(tuple(n % 4 + 1 for n in range(clips)), seed=seed)
+    return replace(batch, text=random(clips, SHAPES.text, seed=seed))

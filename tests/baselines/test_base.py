@@ -46,11 +46,6 @@ def test_loss_is_the_mean_absolute_error() -> None:
     assert Constant(SHAPES, None, {}).loss(batch, 0).item() == pytest.approx(expected)
 
 
-def test_forward_has_to_be_given() -> None:
-    with pytest.raises(NotImplementedError):
-        Baseline(SHAPES, None, {})(token_batch())
-
-
 def test_builder_gives_the_shapes_of_the_data_and_of_a_frozen_encoder(dataset: Dataset) -> None:
     network = Network(text_encoder="any", freeze_text=True, pooling="mean")
     made, objective = builder(Constant, {"a": 1}, network, dataset, torch.device("cpu"))(

@@ -34,16 +34,16 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 def made(system: System, dataset: Dataset, encoder: Any = None) -> Baseline:
     kind = import_attribute(system.baseline)
     torch.manual_seed(0)
-    config = kind.Config(**kind.light)
     width = int(encoder.config.hidden_size) if encoder is not None else WIDTH
     dims = dataset.dims
-    return kind(Shapes(width, dims["a"], dims["v"], dataset.label_scale, "mean"), encoder, config)
+    return kind(Shapes(width, dims["a"], dims["v"], dataset.label_scale, "mean"), encoder, kind.light)
 
 
 def states(index: Tensor, lengths: dict[int, int]) -> Padded:
     """Token states that depend on the clip alone; clips have 3 to 9 tokens."""
     width = max(lengths[int(i)] for i in index)
-    values, mask = torch.zeros(len(index), width, WIDTH), torch.zeros(len(index), width, dtype=torch.long)
+    values = torch.full((len(index), width, WIDTH), 50.0)  # what stands in the padding must not matter
+    mask = torch.zeros(len(index), width, dtype=torch.long)
     for row, clip in enumerate(index.tolist()):
         count = lengths[clip]
         values[row, :count] = torch.randn(count, WIDTH, generator=torch.Generator().manual_seed(clip))
@@ -72,14 +72,6 @@ class MadeUpClips(ClipLoader):
 
 def clips_for(system: System, dataset: Dataset) -> MadeUpClips:
     return MadeUpClips(dataset, import_attribute(system.baseline).level)
-
-
-@every
-def test_baseline_predicts_one_number_a_clip(system: System, dataset: Dataset) -> None:
-    network, clips = made(system, dataset).eval(), clips_for(system, dataset)
-    predicted = network(clips.batch(torch.arange(5)))
-    assert predicted.shape == (5,)
-    assert torch.isfinite(predicted).all()
 
 
 @every
@@ -144,17 +136,6 @@ def test_baseline_trains_a_text_encoder(system: System, dataset: Dataset, tmp_pa
     network.loss(batch, 0).backward()
     reached = [p for n, p in network.named_parameters() if n.startswith("language.encoder.") and p.grad is not None]
     assert any(bool(p.grad.any()) for p in reached)
-
-
-@every
-def test_baseline_with_other_weights_predicts_something_else(system: System, dataset: Dataset) -> None:
-    clips = clips_for(system, dataset)
-    batch = clips.batch(torch.arange(6))
-    first = made(system, dataset).eval()
-    torch.manual_seed(1)
-    kind = import_attribute(system.baseline)
-    other = kind(first.shapes, None, first.config).eval()
-    assert not torch.allclose(first(batch), other(batch))
 
 
 def test_baselines_do_not_import_each_other() -> None:

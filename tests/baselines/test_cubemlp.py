@@ -6,31 +6,16 @@ import math
 
 import pytest
 import torch
+from batches import SHAPES, random, token_batch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.cubemlp import AxisMLP, CubeMLP, CubeMLPConfig, Frames
-from mugkit.data.batch import Batch, Padded
 from mugkit.models.tokens import aligned
 
-SHAPES = Shapes(text=6, acoustic=5, visual=4)
 SMALL = CubeMLPConfig(d=4, length=7, blocks=((5, 3, 4), (3, 2, 2)))
 EINSUM = {1: "btmc,ut->bumc", 2: "btmc,um->btuc", 3: "btmc,uc->btmu"}
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def batch(tokens: tuple[int, ...] = (4, 2, 6)) -> Batch:
-    mask = (torch.arange(max(tokens)) < torch.tensor(tokens)[:, None]).long()
-    frames = {
-        m: Padded.of([random(3 + n, dim, seed=n) for n in range(len(tokens))])
-        for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
-    }
-    states = random(len(tokens), max(tokens), SHAPES.text)
-    return Batch(torch.arange(len(tokens)), Padded(states, mask), frames, torch.zeros(len(tokens)))
 
 
 @pytest.fixture
@@ -80,7 +65,7 @@ def test_blocks_mix_time_then_modality_then_channel(cubemlp: CubeMLP) -> None:
 
 
 def test_prediction_averages_time_and_joins_modalities(cubemlp: CubeMLP) -> None:
-    clips = batch()
+    clips = token_batch((4, 2, 6))
     x = cubemlp.cube(clips)
     for mlp in cubemlp.blocks:
         x = mixed_by_hand(mlp, x)
@@ -91,7 +76,7 @@ def test_prediction_averages_time_and_joins_modalities(cubemlp: CubeMLP) -> None
 
 def test_cube_is_zero_after_the_last_token(cubemlp: CubeMLP) -> None:
     nn.init.constant_(cubemlp.sequences["a"].norm.bias, 2.0)
-    cube = cubemlp.cube(batch((4, 2, 6)))
+    cube = cubemlp.cube(token_batch((4, 2, 6)))
     assert cube.shape == (3, 7, 3, 4)
     for clip, tokens in enumerate((4, 2, 6)):
         assert cube[clip, tokens:].abs().sum() == 0.0
@@ -99,7 +84,7 @@ def test_cube_is_zero_after_the_last_token(cubemlp: CubeMLP) -> None:
 
 
 def test_cube_holds_text_sound_and_video_in_this_order(cubemlp: CubeMLP) -> None:
-    clips = batch()
+    clips = token_batch((4, 2, 6))
     cube = cubemlp.cube(clips)
     text = clips.text.values @ cubemlp.text.weight.T * clips.text.mask[..., None]
     torch.testing.assert_close(cube[:, :6, 0], text)
@@ -108,7 +93,7 @@ def test_cube_holds_text_sound_and_video_in_this_order(cubemlp: CubeMLP) -> None
 
 
 def test_cube_cuts_clips_of_more_than_its_length(cubemlp: CubeMLP) -> None:
-    clips = batch((9, 7))
+    clips = token_batch((9, 7))
     cube = cubemlp.cube(clips)
     assert cube.shape[1] == 7
     torch.testing.assert_close(cube[0, :, 0], clips.text.values[0, :7] @ cubemlp.text.weight.T)
@@ -118,7 +103,7 @@ def test_cube_cuts_clips_of_more_than_its_length(cubemlp: CubeMLP) -> None:
 @pytest.mark.parametrize(("name", "cell"), [("gru", nn.GRU), ("lstm", nn.LSTM)])
 def test_frames_equal_pytorchs_two_layers_with_directions_summed(name: str, cell: type[nn.GRU] | type[nn.LSTM]) -> None:
     torch.manual_seed(0)
-    made, clips = Frames(5, 4, 2, name), batch()
+    made, clips = Frames(5, 4, 2, name), token_batch((4, 2, 6))
     own = cell(5, 4, 2, bidirectional=True, batch_first=True)
     for number, layer in enumerate(made.layers):
         for suffix, direction in (("", layer.onward), ("_reverse", layer.returning)):

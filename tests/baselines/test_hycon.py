@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
+from batches import SHAPES, pooled_batch
 from torch import Tensor, nn
 
 from mugkit.baselines import hycon
 from mugkit.baselines.base import Shapes
-from mugkit.baselines.hycon import HyCon, HyConConfig, Pairs, contrast, semi_contrast, sentiment_classes
-from mugkit.data.batch import Batch, Padded
-from mugkit.data.schema import Dataset
+from mugkit.baselines.hycon import HyCon, Pairs, contrast, sentiment_classes
 
 
 def unit(clips: int, d: int, seed: int) -> Tensor:
@@ -76,38 +74,10 @@ def test_contrast_without_positives_is_zero(labels: list[float]) -> None:
     assert not gradient.any()
 
 
-def test_contrast_without_negatives_keeps_the_refinement() -> None:
-    z = torch.eye(2, dtype=torch.float64)  # one class, at right angles
-    assert contrast(
-        z, z, Pairs.of(torch.zeros(2)), margin=0.3, level=0.7, floor=0.0, temperature=0.1
-    ).item() == pytest.approx(0.7)
-
-
-def test_contrast_of_separated_classes_is_zero() -> None:
-    z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
-    pairs = Pairs.of(torch.tensor([1.0, 1.0, -1.0, -1.0]))
-    assert contrast(z, z, pairs, margin=0.4, level=0.8, floor=0.0, temperature=0.1).item() == 0.0
-
-
-def test_refinement_draws_positives_together_where_the_margin_is_met() -> None:
-    positive = torch.tensor([[1.0, 0.0], [0.6, 0.8]])  # similarity 0.6, negatives at −0.6 or below
-    z = torch.cat([positive, -positive])
-    pairs = Pairs.of(torch.tensor([1.0, 1.0, -1.0, -1.0]))
-    assert contrast(z, z, pairs, margin=0.4, level=0.8, floor=0.0, temperature=0.01).item() == pytest.approx(
-        0.2, abs=1e-6
-    )
-
-
-def test_semi_contrast_draws_but_does_not_drive_apart() -> None:
-    one, other = torch.eye(2), torch.tensor([[1.0, 0.0], [1.0, 0.0]])  # similarities 1 and 0
-    assert semi_contrast(one, other, gap=0.2).item() == pytest.approx((0 + 0.8) / 2)
-    assert semi_contrast(one, one, gap=0.2).item() == 0.0
-
-
 @pytest.fixture
 def network() -> HyCon:
     torch.manual_seed(0)
-    return HyCon(Shapes(6, 5, 4), None, HyConConfig(**HyCon.light))
+    return HyCon(SHAPES, None, HyCon.light)
 
 
 def test_contrastive_sums_means_over_modalities_and_pairs(network: HyCon) -> None:
@@ -125,44 +95,24 @@ def test_contrastive_sums_means_over_modalities_and_pairs(network: HyCon) -> Non
     assert ours.item() == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.fixture(scope="module")
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((16, 4, 4))
-
-
-def batch_of(dataset: Dataset, index: list[int]) -> Batch:
-    sequences = {m: [torch.from_numpy(s[i].copy()) for i in index] for m, s in dataset.train.sequences.items()}
-    frames = {m: Padded.of(clips) for m, clips in sequences.items()}
-    text = torch.randn(len(index), 6, generator=torch.Generator().manual_seed(1))
-    return Batch(torch.tensor(index), text, frames, torch.from_numpy(dataset.train.labels[index]))
-
-
-def test_loss_adds_the_weighted_contrastive_losses(network: HyCon, dataset: Dataset) -> None:
-    batch = batch_of(dataset, list(range(8)))
+def test_loss_adds_the_weighted_contrastive_losses(network: HyCon) -> None:
+    batch = pooled_batch()
     error = sum(abs(float(y) - float(p)) for y, p in zip(batch.labels, network(batch).detach(), strict=True)) / 8
     contrastive = network.contrastive(network.represent(batch), batch.labels).item()
     assert contrastive > 0.1
     assert network.loss(batch, 0).item() == pytest.approx(error + 0.1 * contrastive, rel=1e-5)
 
 
-def test_loss_of_a_single_clip_is_finite(network: HyCon, dataset: Dataset) -> None:
-    network.loss(batch_of(dataset, [3]), 0).backward()
+def test_loss_of_a_single_clip_is_finite(network: HyCon) -> None:
+    network.loss(pooled_batch(1), 0).backward()
     assert all(bool(p.grad.isfinite().all()) for p in network.parameters() if p.grad is not None)
 
 
-def test_refinement_drives_negatives_apart_where_the_margin_is_met() -> None:
-    z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.6, 0.8], [0.6, 0.8]])  # positives 1, negatives 0.6
-    pairs = Pairs.of(torch.tensor([1.0, 1.0, -1.0, -1.0]))
-    assert contrast(z, z, pairs, margin=0.4, level=0.8, floor=0.25, temperature=0.1).item() == pytest.approx(0.35)
-
-
-def test_labels_of_another_scale_fall_into_seven_classes(
-    network: HyCon, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_labels_of_another_scale_fall_into_seven_classes(network: HyCon, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
     original = hycon.sentiment_classes
     monkeypatch.setattr(hycon, "sentiment_classes", lambda y, scale: seen.append(original(y, scale)) or seen[-1])
     sims = HyCon(Shapes(6, 5, 4, label_scale=1.0), None, network.config)
-    x = sims.represent(batch_of(dataset, [0, 1, 2]))
+    x = sims.represent(pooled_batch(3))
     sims.contrastive(x, torch.tensor([0.2, 1.0, -0.6]))
     assert seen[0].tolist() == [1.0, 3.0, -2.0]

@@ -51,19 +51,6 @@ def test_low_rank_fusion_equals_tfns_layer_with_the_full_tensor() -> None:
     torch.testing.assert_close(made(*z), expected)
 
 
-def test_low_rank_fusion_of_rank_one_is_a_product_of_three_linear_layers() -> None:
-    made, z = fusion(rank=1), vectors()
-    expected = torch.ones(5, 2, dtype=torch.float64)
-    for part, factor in zip(z, made.factors, strict=True):
-        expected = expected * (part @ factor[0, :-1] + factor[0, -1])
-    torch.testing.assert_close(made(*z), made.weights[0, 0] * expected + made.bias)
-
-
-def test_low_rank_fusion_grows_with_the_sum_of_dims_not_their_product() -> None:
-    made = LowRankFusion((64, 16, 16), rank=4, d_out=1)
-    assert sum(p.numel() for p in made.parameters()) == 4 * (65 + 17 + 17) + 4 + 1
-
-
 def test_low_rank_fusion_starts_with_every_factor_at_its_own_scale() -> None:
     torch.manual_seed(0)
     factor = LowRankFusion((199, 3, 3), rank=8, d_out=40).factors[0]
@@ -84,9 +71,3 @@ def test_lmf_fuses_its_three_subnetworks_into_one_number() -> None:
          network.subnets.visual(batch.frames["v"]))  # fmt: skip
     expected = outer_product(z) @ full_weight(network.fusion).flatten() + network.fusion.bias
     torch.testing.assert_close(network(batch), expected)
-
-
-def test_lmf_does_not_read_what_stands_in_the_padding() -> None:
-    torch.manual_seed(0)
-    network = LMF(SHAPES, None, SMALL).eval()
-    torch.testing.assert_close(network(token_batch()), network(token_batch(padding=1e3)))

@@ -33,30 +33,3 @@ def test_mfn_reads_frames_averaged_to_tokens() -> None:
     )
     expected = network.output(network.encoder(views, batch.text.mask))[:, 0]
     torch.testing.assert_close(network(batch), expected)
-
-
-def test_mfn_does_not_read_what_stands_in_the_padding() -> None:
-    torch.manual_seed(0)
-    network = MFN(SHAPES, None, SMALL).eval()
-    torch.testing.assert_close(network(token_batch()), network(token_batch(padding=1e3)))
-
-
-def test_mfn_drops_out_in_training_only() -> None:
-    torch.manual_seed(0)
-    network, batch = MFN(SHAPES, None, SMALL), token_batch()
-    assert not torch.equal(network(batch), network(batch))
-    network.eval()
-    assert torch.equal(network(batch), network(batch))
-
-
-def test_mfn_memory_carries_early_words_to_the_end() -> None:
-    """With the last LSTM states cut off from the output, the first word still reaches ŷ through u."""
-    torch.manual_seed(0)
-    network, batch = MFN(SHAPES, None, SMALL).eval(), token_batch((5,))
-    with torch.no_grad():
-        network.output[0].weight[:, :7] = 0  # h_l, h_a, h_v
-        network.output[0].bias.fill_(1.0)
-    states = batch.text.values.requires_grad_()
-    network(batch).sum().backward()
-    assert states.grad is not None
-    assert states.grad[0, 0].any()

@@ -8,10 +8,10 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from batches import SHAPES, token_batch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from mugkit.baselines.base import Shapes
 from mugkit.baselines.misa import (
     MISA,
     MISAConfig,
@@ -23,10 +23,7 @@ from mugkit.baselines.misa import (
     reconstruction,
     similarity,
 )
-from mugkit.data.batch import Batch, Padded
-
-SHAPES = Shapes(text=6, acoustic=5, visual=4)
-BERT = 109_482_240  # bert-base-uncased with its pooling layer
+from mugkit.data.batch import Padded
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -38,15 +35,7 @@ def spaces(batch: int = 7, dim: int = 3) -> Subspaces:
     return Subspaces(*made)
 
 
-def batch(clips: int = 5) -> Batch:
-    mask = torch.ones(clips, 3, dtype=torch.long)
-    mask[0, 2] = 0
-    states = random(clips, 3, SHAPES.text).float()
-    frames = {
-        m: Padded.of([random(n + 1, dim, seed=n).float() for n in range(clips)])
-        for m, dim in (("a", SHAPES.acoustic), ("v", SHAPES.visual))
-    }
-    return Batch(torch.arange(clips), Padded(states, mask), frames, torch.linspace(-2, 2, clips))
+BATCH = token_batch((2, 3, 3, 3, 3), padding=9.0)
 
 
 @pytest.fixture
@@ -93,13 +82,6 @@ def test_overlap_equals_inner_products_by_hand() -> None:
     assert overlap(x, y).item() == pytest.approx(overlap_by_hand(x.numpy(), y.numpy()))
 
 
-def test_overlap_of_uncorrelated_columns_is_zero_and_of_equal_ones_is_not() -> None:
-    x = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]])
-    y = torch.tensor([[0.0, 1.0], [0.0, -1.0], [0.0, 1.0], [0.0, -1.0]])
-    assert overlap(x, y).item() == pytest.approx(0.0)
-    assert overlap(x, x).item() == pytest.approx(4.0)  # one entry of 4² among four
-
-
 def test_similarity_is_the_mean_over_pairs_of_shared_vectors() -> None:
     made = spaces()
     x = {m: value.numpy() for m, value in made.shared.items()}
@@ -122,7 +104,7 @@ def test_reconstruction_is_the_mean_squared_error_over_modalities() -> None:
 
 
 def test_loss_weighs_the_four_parts(misa: MISA) -> None:
-    clips, weights = batch(), {"sim_weight": 2.0, "diff_weight": 3.0, "recon_weight": 5.0}
+    clips, weights = BATCH, {"sim_weight": 2.0, "diff_weight": 3.0, "recon_weight": 5.0}
     misa.config = dataclasses.replace(misa.config, **weights)
     made = misa.subspaces(clips)
     task = (misa(clips) - clips.labels).abs().mean()
@@ -140,7 +122,7 @@ def test_sequence_encoder_equals_stacked_lstms_over_packed_clips() -> None:
         lstm.load_state_dict(
             {**made.onward.state_dict(), **{f"{k}_reverse": v for k, v in made.returning.state_dict().items()}}
         )
-    frames = batch().frames["a"]
+    frames = BATCH.frames["a"]
     packed = pack_padded_sequence(frames.values, frames.lengths, batch_first=True, enforce_sorted=False)
     states, (first, _) = own[0](packed)
     _, (second, _) = own[1](states._replace(data=encoder.norm(states.data)))
@@ -148,7 +130,7 @@ def test_sequence_encoder_equals_stacked_lstms_over_packed_clips() -> None:
 
 
 def test_text_is_the_mean_over_tokens_and_padding_is_left_out(misa: MISA) -> None:
-    clips = batch()
+    clips = BATCH
     states = clips.text.values[:, [1, 0, 2]].clone()  # the third token is padding in the first clip
     states[0, 2] = 100.0
     other = dataclasses.replace(clips, text=Padded(states, clips.text.mask))
@@ -159,7 +141,7 @@ def test_text_is_the_mean_over_tokens_and_padding_is_left_out(misa: MISA) -> Non
 
 
 def test_subspaces_share_one_encoder_and_decode_the_sum(misa: MISA) -> None:
-    made = misa.subspaces(batch())
+    made = misa.subspaces(BATCH)
     for m in "lav":
         linear, private, decoder = misa.shared[0], misa.private[m][0], misa.decoders[m]
         torch.testing.assert_close(made.shared[m], torch.sigmoid(linear(made.whole[m])))
@@ -168,7 +150,7 @@ def test_subspaces_share_one_encoder_and_decode_the_sum(misa: MISA) -> None:
 
 
 def test_prediction_reads_all_six_vectors(misa: MISA) -> None:
-    made = misa.subspaces(batch())
+    made = misa.subspaces(BATCH)
     before = misa.predict(made)
     for kind in ("private", "shared"):
         for m in "lav":
@@ -176,34 +158,5 @@ def test_prediction_reads_all_six_vectors(misa: MISA) -> None:
             assert not torch.allclose(misa.predict(changed), before), f"{kind} {m}"
 
 
-def bert() -> nn.Module:
-    """bert-base-uncased's shapes, without memory."""
-    from transformers import BertConfig, BertModel
-
-    return BertModel(BertConfig())
-
-
-def test_misa_counts_the_papers_parameters() -> None:
-    with torch.device("meta"):
-        made = MISA(Shapes(768, 74, 35), bert(), MISAConfig())
-    sizes = {name: sum(p.numel() for p in part.parameters()) for name, part in made.named_children()}
-    h, lstm = 128, lambda d_in, width: 2 * 4 * (width * (d_in + width) + 2 * width)
-    assert sizes["language"] == BERT
-    assert sizes["sequences"] == sum(lstm(d, d) + lstm(2 * d, d) + 2 * 2 * d for d in (74, 35))
-    assert sizes["project"] == (768 + 4 * 74 + 4 * 35) * h + 3 * (h + 2 * h)
-    assert sizes["private"] == sizes["decoders"] == 3 * sizes["shared"] == 3 * (h * h + h)
-    assert sizes["attention"] == 4 * (h * h + h) + 2 * h * 2048 + 2048 + h + 4 * h
-    assert sizes["predictor"] == 6 * h * 3 * h + 3 * h + 3 * h + 1
-    assert sizes["idle"] == 2 * 2 * 768 + 4 * h + 4
-    assert sum(sizes.values()) == 110_917_345  # Table 6 of the MUG paper
-
-
 def test_idle_parts_are_not_trained(misa: MISA) -> None:
     assert not any(p.requires_grad for p in misa.idle.parameters())
-
-
-def test_misa_keeps_the_clips_of_a_batch_in_order(misa: MISA) -> None:
-    clips = batch()
-    assert clips.frames["a"].lengths.tolist() == [1, 2, 3, 4, 5]
-    alone = misa.sequences["a"](Padded.of([clips.frames["a"].values[2, :3]]))
-    torch.testing.assert_close(misa.sequences["a"](clips.frames["a"])[2:3], alone)

@@ -8,15 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import bag_of_words, small, tiny_bert, train_jointly
-from torch import Tensor
+from small import bag_of_words, small, tiny_bert
 
-from mugkit.baselines.self_mm import PUBLISHED, SelfMM, build
+from mugkit.baselines.self_mm import SelfMM, build
 from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.models.mug import TextEncoder
 from mugkit.training.joint import joint_loss
 from mugkit.training.label_sources import source as labels
 from mugkit.training.optim import adamw
@@ -43,28 +41,6 @@ def parts(dataset: Dataset) -> tuple[SelfMM, Batch]:
     )  # an odd number: signs of L1 cannot cancel
 
 
-def count(network: torch.nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-def test_parameters_with_bert_at_moseis_dims_are_table_6s() -> None:
-    from transformers import BertConfig, BertModel
-
-    with torch.device("meta"):
-        encoder = TextEncoder(BertModel(BertConfig()), "first")
-        network = SelfMM({"a": 74, "v": 35}, encoder.width, encoder)
-    assert count(network) == 109_647_908
-
-
-def test_parameters_beside_the_encoder_by_hand() -> None:
-    lstms = 4 * 16 * (74 + 16 + 2) + 4 * 32 * (35 + 32 + 2)
-    behind = 16 * 17 + 32 * 33
-    heads = 0
-    for width, d in ((768 + 16 + 32, 128), (768, 32), (16, 16), (32, 32)):
-        heads += (width + 1) * d + (d + 1) * d + (d + 1)
-    assert count(SelfMM({"a": 74, "v": 35}, 768)) == lstms + behind + heads == 165_668
-
-
 def linear(x: np.ndarray, layer: torch.nn.Module) -> np.ndarray:
     return x @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
 
@@ -85,16 +61,6 @@ def test_heads_equal_numpy(parts: tuple[SelfMM, Batch]) -> None:
             network.predict_unimodal(reps.unimodal)[m].detach(), predicted[m][:, 0], rtol=1e-4, atol=1e-6
         )
     np.testing.assert_allclose(network(batch).detach(), predicted["m"][:, 0], rtol=1e-4, atol=1e-6)
-
-
-def test_features_are_the_representations(parts: tuple[SelfMM, Batch]) -> None:
-    network, batch = parts
-    reps = network.represent(batch)
-    features = network.features(reps)
-    assert {m: f.shape[1] for m, f in features.items()} == PUBLISHED.head
-    assert features["m"] is reps.multimodal
-    assert all(features[m] is reps.unimodal[m] for m in MODALITIES)
-    assert all((f >= 0).all() for f in features.values())
 
 
 def test_clip_is_judged_by_its_own_frames_alone(dataset: Dataset) -> None:
@@ -120,14 +86,6 @@ def test_every_parameter_is_trained(parts: tuple[SelfMM, Batch], dataset: Datase
     assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
 
 
-def test_unimodal_losses_do_not_reach_the_fusion_head(parts: tuple[SelfMM, Batch]) -> None:
-    network, batch = parts
-    total: Tensor = sum(network.predict_unimodal(network.represent(batch).unimodal).values()).sum()
-    total.backward()
-    reached = {".".join(name.split(".")[:2]) for name, p in network.named_parameters() if p.grad is not None}
-    assert reached == {"sequences.a", "sequences.v", *(f"{part}.{m}" for part in ("first", "rest") for m in "lav")}
-
-
 def test_text_encoder_is_trained_with_a_rate_of_its_own(dataset: Dataset, tmp_path: Path) -> None:
     hp = small(freeze_text=False, text_encoder=str(tiny_bert(tmp_path / "encoder")), text_learning_rate=5e-5)
     clips = ClipLoader(dataset.train, hp.network)
@@ -138,11 +96,3 @@ def test_text_encoder_is_trained_with_a_rate_of_its_own(dataset: Dataset, tmp_pa
     assert (encoder["lr"], other["lr"]) == (5e-5, hp.optimization.learning_rate)
     assert {id(p) for p in encoder["params"]} == {id(p) for p in network.language.parameters()}
     assert any(p.grad is not None and p.grad.any() for p in encoder["params"])
-
-
-def test_trained_with_ulgm_moves_labels(dataset: Dataset, tmp_path: Path) -> None:
-    source = labels.online("ulgm", dataset, HP)
-    train_jointly(dataset, HP, source, 1, tmp_path, network_of=build)
-    found = labels.saved_labels(tmp_path)
-    assert all(not np.array_equal(found[m].numpy(), dataset.train.labels) for m in MODALITIES)
-    assert {m: f.shape for m, f in source.features.items()} == {m: (24, d) for m, d in PUBLISHED.head.items()}

@@ -35,8 +35,3 @@ def test_text_only_does_not_look_at_frames() -> None:
     other = {m: Padded(torch.full_like(frames.values, 1e3), frames.mask) for m, frames in batch.frames.items()}
     assert torch.equal(network(batch), network(dataclasses.replace(batch, frames=other)))
     assert torch.equal(network(batch), network(dataclasses.replace(batch, frames={})))
-
-
-def test_text_only_hears_the_text() -> None:
-    network, batch = made(), clips()
-    assert not torch.allclose(network(batch), network(dataclasses.replace(batch, text=batch.text.flip(0))))

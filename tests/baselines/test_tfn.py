@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from batches import SHAPES, token_batch
 
 from mugkit.baselines.base import Shapes
 from mugkit.baselines.tfn import TFN, TFNConfig, tensor_fusion
-from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import Dataset
 
 SMALL = TFNConfig(lstm=4, d_l=3, d_a=2, d_v=2, inference=5, dropout=0.5)
 
@@ -26,17 +22,6 @@ def test_tensor_fusion_is_the_outer_product_with_ones() -> None:
             for j, y in enumerate(second):
                 for k, w in enumerate(third):
                     assert fused[clip, i, j, k].item() == pytest.approx(x * y * w, rel=1e-5)
-
-
-def test_tensor_fusion_holds_each_modality_and_each_pair() -> None:
-    z_l, z_a, z_v = torch.randn(2, 3), torch.randn(2, 2), torch.randn(2, 4)
-    fused = tensor_fusion(z_l, z_a, z_v)
-    assert torch.equal(fused[:, :3, -1, -1], z_l)
-    assert torch.equal(fused[:, -1, :2, -1], z_a)
-    assert torch.equal(fused[:, -1, -1, :4], z_v)
-    torch.testing.assert_close(fused[:, :3, :2, -1], z_l[:, :, None] * z_a[:, None])
-    torch.testing.assert_close(fused[:, :3, -1, :4], z_l[:, :, None] * z_v[:, None])
-    assert torch.equal(fused[:, -1, -1, -1], torch.ones(2))
 
 
 def test_tfn_has_the_papers_sizes() -> None:
@@ -55,29 +40,3 @@ def test_tfn_predicts_from_the_tensor_of_its_three_subnetworks() -> None:
          (z_l, network.subnets.acoustic(batch.frames["a"]), network.subnets.visual(batch.frames["v"]))]  # fmt: skip
     rows = torch.stack([torch.kron(torch.kron(a, b), c) for a, b, c in zip(*z, strict=True)])
     torch.testing.assert_close(network(batch), network.inference(rows)[:, 0])
-
-
-def test_tfn_does_not_read_what_stands_in_the_padding() -> None:
-    torch.manual_seed(0)
-    network = TFN(SHAPES, None, SMALL).eval()
-    torch.testing.assert_close(network(token_batch()), network(token_batch(padding=1e3)))
-
-
-def test_tfn_prediction_is_not_bounded() -> None:
-    network = TFN(SHAPES, None, SMALL).eval()
-    torch.nn.init.constant_(network.inference[-1].bias, 50.0)
-    assert (network(token_batch()) > 10).all()
-
-
-def test_tfn_measures_the_training_frames_before_the_first_epoch_only(made_up: Callable[..., Dataset]) -> None:
-    class Given(ClipLoader):
-        def __init__(self, dataset: Dataset) -> None:
-            self.split = dataset.train
-
-    network = TFN(Shapes(6, 5, 4), None, SMALL)
-    dataset = made_up()
-    network.begin_epoch(Given(dataset), 0, 1111)
-    frames = torch.from_numpy(dataset.train.sequences["a"].frames)
-    torch.testing.assert_close(network.standardise.mean_a, frames.mean(0), atol=1e-5, rtol=1e-5)
-    network.begin_epoch(Given(made_up(seed=1)), 1, 1111)
-    torch.testing.assert_close(network.standardise.mean_a, frames.mean(0), atol=1e-5, rtol=1e-5)

@@ -31,10 +31,10 @@ from mugkit.config import Hyperparameters, RunSpec, hyperparameters, override
 from mugkit.data import store
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, SPLITS, Dataset, RaggedFrames, Split
+from mugkit.device import cpu_threads
 from mugkit.experiments.scheduler import ExecutionConfig, run_all
 from mugkit.experiments.store import Store
 from mugkit.models.mug import build
-from mugkit.threads import cpu_threads
 from mugkit.training import joint, pretrain, trainer
 from mugkit.training.label_sources import source as labels
 from mugkit.training.meta import meta_learn

@@ -31,11 +31,11 @@ from mugkit.data.prepare import prepare
 from mugkit.data.schema import Dataset
 from mugkit.data.store import load
 from mugkit.data.text import token_ids
+from mugkit.device import cpu_threads
 from mugkit.experiments.registry import Experiment
 from mugkit.experiments.store import Store
 from mugkit.progress import progress
 from mugkit.studies.cost import Trainer
-from mugkit.threads import cpu_threads
 
 SEED, THREADS, BATCH = 1111, 1, 16
 CLIPS, ACCUMULATED, ROUNDS = 128, 4, 6  # a round is an epoch; rounds that count, after one that warms up

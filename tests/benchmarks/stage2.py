@@ -21,8 +21,8 @@ from benchmarks.counting import count
 from benchmarks.measures import Found, Ratio
 from mugkit.config import MetaLearning, hyperparameters
 from mugkit.data.schema import MODALITIES
+from mugkit.device import cpu_threads
 from mugkit.progress import progress
-from mugkit.threads import cpu_threads
 from mugkit.training import closed_form, meta
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.denoising import ModalityData

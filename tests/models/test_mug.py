@@ -1,24 +1,25 @@
-"""The whole network: Table 6's parameter count, and that every box of Fig. 3 is fed from the right place."""
+"""MUG's networks, each against numpy or by hand, and that every box of Fig. 3 is fed from the right place."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from small import bag_of_words, small
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from mugkit.config import Network, hyperparameters
+from mugkit.config import Network
 from mugkit.data import text
-from mugkit.data.batch import Batch
+from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.evaluation import published
 from mugkit.models import mug
-from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder, build
+from mugkit.models.mug import MUCN, Fusion, MUGNetwork, Predictor, SequenceNetwork, build
 
 
 @pytest.fixture(autouse=True)
@@ -33,46 +34,6 @@ def parts(made_up: Callable[..., Dataset]) -> tuple[MUGNetwork, Batch]:
     clips = ClipLoader(dataset.train, config)
     torch.manual_seed(0)
     return build(config, dataset.dims, clips.text_width), clips.batch(torch.arange(8))
-
-
-def count(*modules: torch.nn.Module) -> int:
-    return sum(p.numel() for module in modules for p in module.parameters())
-
-
-def test_parameter_count_at_mosei_equals_table_6() -> None:
-    from transformers import BertConfig, BertModel
-
-    hp = hyperparameters("mosei", "paper")
-    with torch.device("meta"):  # shapes without memory
-        encoder = TextEncoder(BertModel(BertConfig()), hp.network.pooling)
-        network = MUGNetwork(hp.network, {"a": 74, "v": 35}, encoder.width, encoder)
-        width, bias = hp.meta.mucn_width, hp.meta.mucn_output_bias
-        dims = (hp.network.d_l, hp.network.d_a, hp.network.d_v)
-        mucns = [MUCN(d, width, 3.0, output_bias=bias) for d in dims]
-    assert count(encoder) == 109_482_240
-    assert count(network, *mucns) == 110_089_956
-
-
-def test_parameter_count_by_hand_without_encoder() -> None:
-    hp = hyperparameters("mosei", "paper")
-    network = MUGNetwork(hp.network, {"a": 74, "v": 35}, 768)
-    lstms = 4 * 128 * (74 + 128 + 2) + 4 * 64 * (35 + 64 + 2)
-    fusion = 256 * 512 + 512 + 512 * 16 + 16
-    predictors = sum(d * (d // 2) + d // 2 + d // 2 + 1 for d in (16, 64, 128, 64))
-    projections = sum(16 * d + d for d in (64, 128, 64))
-    assert count(network) == 768 * 64 + 64 + lstms + fusion + predictors + projections
-
-
-def test_table_6_names_the_same_count() -> None:
-    assert 110_089_956 in [value for metrics in published.TABLE6["MUG"].values() for value in metrics.values()]
-
-
-def test_represent_shapes(parts: tuple[MUGNetwork, Batch]) -> None:
-    network, batch = parts
-    reps = network.represent(batch)
-    assert {m: tuple(x.shape) for m, x in reps.unimodal.items()} == {"l": (8, 64), "a": (8, 8), "v": (8, 8)}
-    assert reps.multimodal.shape == (8, 32)
-    assert {m: x.shape for m, x in network.project(reps).items()} == {m: x.shape for m, x in reps.unimodal.items()}
 
 
 def test_forward_is_fusion_of_unimodal_networks(parts: tuple[MUGNetwork, Batch]) -> None:
@@ -112,28 +73,6 @@ def test_projection_of_each_modality_has_weights_of_its_own(parts: tuple[MUGNetw
     assert {m for m in MODALITIES if not projected[m].any()} == {modality}
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
-def test_unimodal_predictor_of_each_modality_has_weights_of_its_own(
-    parts: tuple[MUGNetwork, Batch], modality: str
-) -> None:
-    network, batch = parts
-    zero(network.unimodal_predictors[modality])
-    predicted = network.predict_unimodal(network.represent(batch).unimodal)
-    assert {m for m in MODALITIES if not predicted[m].any()} == {modality}
-
-
-def test_network_initialisation_is_decided_by_seed(parts: tuple[MUGNetwork, Batch]) -> None:
-    batch = parts[1]
-
-    def weights(seed: int) -> Tensor:
-        torch.manual_seed(seed)
-        fresh = build(small().network, {"a": 5, "v": 4}, batch.text.shape[1])
-        return torch.cat([p.flatten() for p in fresh.parameters()])
-
-    assert torch.equal(weights(1), weights(1))
-    assert not torch.equal(weights(1), weights(2))
-
-
 def test_build_frozen_text_loads_no_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("a frozen encoder was loaded into the network")
@@ -156,3 +95,144 @@ def test_activation_reaches_language_and_projections(f: str, low: float) -> None
     for out in outputs:
         assert out.min() == pytest.approx(low, abs=1e-3)
         assert (out.max() <= 1) == (f == "tanh")
+
+
+# --- the LSTM over frames (Eq. 2)
+
+
+LENGTHS = (4, 1, 7, 2, 7)
+
+
+def clips(dim: int = 3, seed: int = 0) -> list[Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    return [torch.randn(length, dim, generator=draw, dtype=torch.float64) for length in LENGTHS]
+
+
+def network(dim: int = 3, out: int = 4) -> SequenceNetwork:
+    torch.manual_seed(0)
+    return SequenceNetwork(dim, out).double()
+
+
+def represent(net: SequenceNetwork, frames: list[Tensor]) -> Tensor:
+    return net(Padded.of(frames))
+
+
+def lstm_in_numpy(frames: np.ndarray, net: SequenceNetwork) -> np.ndarray:
+    """The textbook cell (input, forget, cell and output gates), frame after frame; the last hidden state."""
+    w, u, b, c = (p.detach().numpy() for p in net.lstm.parameters())
+
+    def sigmoid(z: np.ndarray) -> np.ndarray:
+        return 1 / (1 + np.exp(-z))
+
+    hidden = cell = np.zeros(u.shape[1])
+    for frame in frames:
+        i, f, g, o = np.split(w @ frame + b + u @ hidden + c, 4)
+        cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
+        hidden = sigmoid(o) * np.tanh(cell)
+    return hidden
+
+
+def test_sequence_network_equals_numpy_lstm() -> None:
+    net, frames = network(), clips()
+    expected = np.stack([lstm_in_numpy(clip.numpy(), net) for clip in frames])
+    np.testing.assert_allclose(represent(net, frames).detach(), expected, atol=1e-12)
+
+
+def test_sequence_network_batch_equals_each_clip_alone() -> None:
+    net, frames = network(), clips()
+    alone = torch.cat([represent(net, [clip]) for clip in frames])
+    torch.testing.assert_close(represent(net, frames), alone, rtol=0, atol=1e-12)
+
+
+def test_sequence_network_never_reads_what_stands_behind_a_clip() -> None:
+    net, frames = network(), Padded.of(clips())
+    dirty = Padded(frames.values.masked_fill(frames.mask[..., None] == 0, 1e3), frames.mask)
+    torch.testing.assert_close(net(dirty), net(frames), rtol=0, atol=0)
+
+
+# --- fusion and predictors (Eqs. 4, 5)
+
+
+def two_layers(x: np.ndarray, module: nn.Module) -> np.ndarray:
+    """W₂ · max(W₁ x + b₁, 0) + b₂ from a module's weights."""
+    w1, b1, w2, b2 = (p.detach().numpy() for p in module.parameters())
+    return np.maximum(x @ w1.T + b1, 0) @ w2.T + b2
+
+
+def representations(seed: int = 0) -> list[Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    return [torch.randn(6, dim, generator=draw, dtype=torch.float64) for dim in (3, 5, 2)]
+
+
+def test_fusion_equals_numpy_in_order_language_acoustic_visual() -> None:
+    torch.manual_seed(0)
+    fusion, parts = Fusion((3, 5, 2), 7, 4, dropout=0.0).double(), representations()
+    expected = two_layers(np.concatenate([x.numpy() for x in parts], axis=1), fusion)
+    np.testing.assert_allclose(fusion(*parts).detach(), expected, atol=1e-12)
+
+
+def test_predictor_equals_numpy_one_number_a_clip() -> None:
+    torch.manual_seed(0)
+    predictor, x = Predictor(6, 2, dropout=0.0).double(), torch.randn(4, 6, dtype=torch.float64)
+    assert [tuple(p.shape) for p in predictor.parameters()] == [(3, 6), (3,), (1, 3), (1,)]
+    expected = two_layers(x.numpy(), predictor)[:, 0]
+    assert predictor(x).shape == (4,)
+    np.testing.assert_allclose(predictor(x).detach(), expected, atol=1e-12)
+
+
+# --- MUCN (Eq. 28)
+
+
+def double(values: list) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def by_hand(residual: str, rho: float = 3.0, bias: float | None = None) -> MUCN:
+    """Two hidden units whose values for x = (0.5, −1) and the noisy label 0.2 are 0.5 and −1.6 (so 0)."""
+    mucn = MUCN(2, 2, rho, residual, output_bias=bias is not None).double()
+    hidden, last = mucn.layers[0], mucn.layers[2]
+    with torch.no_grad():
+        hidden.weight.copy_(double([[1.0, 0.5, 2.0], [-1.0, 1.0, 0.5]]))
+        hidden.bias.copy_(double([0.1, -0.2]))
+        last.weight.copy_(double([[0.6, 9.0]]))
+        if bias is not None:
+            last.bias.copy_(double([bias]))
+    return mucn
+
+
+def correct(mucn: MUCN, noisy: float = 0.2) -> float:
+    return mucn(double([[0.5, -1.0]]), double([noisy])).item()
+
+
+@pytest.mark.parametrize(
+    ("residual", "rho", "inside"),
+    [
+        ("paper", 3.0, 0.2 + 0.3),  # y′ = 0.6 · 0.5 = 0.3
+        ("paper", 1.0, 0.2 + 0.3),
+        ("scaled", 3.0, 0.2 / 3 + 0.3),
+        ("scaled", 1.0, 0.2 + 0.3),
+    ],
+)
+def test_mucn_residual_by_hand(residual: str, rho: float, inside: float) -> None:
+    assert correct(by_hand(residual, rho)) == pytest.approx(rho * math.tanh(inside), abs=1e-12)
+
+
+def test_mucn_output_bias_shifts_inside_tanh() -> None:
+    assert correct(by_hand("paper", bias=-0.4)) == pytest.approx(3 * math.tanh(0.2 + 0.3 - 0.4), abs=1e-12)
+
+
+def test_mucn_negative_label_reaches_hidden_layer() -> None:
+    # With −2 the hidden units are −3.9 and −2.7, so 0: no correction at all.
+    assert correct(by_hand("paper"), noisy=-2.0) == pytest.approx(3 * math.tanh(-2.0), abs=1e-12)
+
+
+@pytest.mark.parametrize("residual", ["paper", "scaled"])
+@pytest.mark.parametrize("rho", [1.0, 3.0])
+def test_mucn_output_stays_within_scale(residual: str, rho: float) -> None:
+    torch.manual_seed(0)
+    mucn = MUCN(4, 8, rho, residual)
+    labels = torch.linspace(-1000, 1000, 501)
+    out = mucn(100 * torch.randn(501, 4), labels)
+    assert out.abs().max() <= rho
+    assert out.min() < -0.99 * rho  # labels this large do come near both ends
+    assert out.max() > 0.99 * rho

@@ -35,16 +35,6 @@ def test_standardise_gives_mean_zero_and_deviation_one(frames: np.ndarray, monke
     assert not scaled.values[~scaled.mask.bool()].any()  # padding is still zero
 
 
-def test_standardise_keeps_clips_and_their_lengths(frames: np.ndarray) -> None:
-    scaler = Standardise({"a": 3})
-    scaler.fit({"a": sequences(frames)})
-    clips = [torch.from_numpy(frames[:3]).float(), torch.from_numpy(frames[3:]).float()]
-    scaled = scaler({"a": Padded.of(clips)})["a"]
-    assert scaled.lengths.tolist() == [3, 37]
-    expected = (frames[1] - frames.mean(0)) / frames.std(0)
-    np.testing.assert_allclose(scaled.values[0, 1].numpy(), expected, rtol=1e-3, atol=1e-3)
-
-
 @pytest.mark.parametrize("constant", [0.0, 0.1, 376.02])
 def test_standardise_leaves_a_constant_dim_at_its_size(constant: float) -> None:
     scaler = Standardise({"v": 1})

@@ -21,22 +21,16 @@ def test_text_subnet_reads_each_clips_last_token() -> None:
     torch.testing.assert_close(subnet(states, mask), last @ linear.weight.T + linear.bias)
 
 
-def test_text_subnet_hears_the_order_of_words() -> None:
-    torch.manual_seed(0)
-    subnet = TextSubnet(4, 3, 2, dropout=0.0)
-    states, mask = torch.randn(1, 5, 4), torch.ones(1, 5, dtype=torch.long)
-    assert not torch.allclose(subnet(states, mask), subnet(states.flip(1), mask))
-
-
 def test_frame_subnet_is_three_layers_over_the_mean_frame() -> None:
     torch.manual_seed(0)
-    subnet = FrameSubnet(3, 2, dropout=0.5).eval()
+    subnet = FrameSubnet(3, 16, dropout=0.5).eval()
     clips = [torch.randn(4, 3), torch.randn(1, 3)]
     expected = torch.stack([clip.mean(0) for clip in clips])
     linears = [layer for layer in subnet.layers if isinstance(layer, nn.Linear)]
     assert len(linears) == 3
     for linear in linears:
         expected = (expected @ linear.weight.T + linear.bias).clamp(min=0)
+    assert expected.any(1).all()  # not all units are off
     torch.testing.assert_close(subnet(Padded.of(clips)), expected)
 
 

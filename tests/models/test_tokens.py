@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mugkit.data.batch import Padded
-from mugkit.models.tokens import TokenLanguage, aligned, last_step
+from mugkit.models.tokens import Bidirectional, TokenLanguage, aligned, last_step, turned
 
 
 def clips(lengths: tuple[int, ...], dim: int = 2) -> list[Tensor]:
@@ -22,11 +23,6 @@ def mask_of(lengths: tuple[int, ...]) -> Tensor:
 def test_last_step_is_each_clips_own() -> None:
     states = torch.arange(12.0).view(2, 3, 2)
     assert last_step(states, torch.tensor([[1, 1, 0], [1, 1, 1]])).tolist() == [[2, 3], [10, 11]]
-
-
-def test_last_step_of_a_whole_array_is_its_last() -> None:
-    states = torch.randn(3, 4, 2)
-    assert torch.equal(last_step(states, torch.ones(3, 4, dtype=torch.long)), states[:, -1])
 
 
 @pytest.mark.parametrize(("frames", "tokens"), [((6, 9, 4), (3, 4, 2)), ((2, 5, 1), (5, 5, 3)), ((7, 3), (7, 3))])
@@ -47,14 +43,37 @@ def test_aligned_does_not_see_what_stands_behind_a_clip() -> None:
     torch.testing.assert_close(aligned(dirty, mask), aligned(given, mask))
 
 
-def test_aligned_keeps_frames_that_are_one_a_token() -> None:
-    given = clips((4, 2))
-    found = aligned(Padded.of(given), mask_of((4, 2)))
-    torch.testing.assert_close(found, Padded.of(given).values)
-
-
 def test_token_language_without_encoder_passes_states_through() -> None:
     given = Padded.of(clips((3, 1)))
     states, mask = TokenLanguage()(given)
     assert states is given.values
     assert mask is given.mask
+
+
+def torch_own(made: Bidirectional, cell: type[nn.LSTM] | type[nn.GRU], d_in: int, width: int) -> nn.RNNBase:
+    """PyTorch's bidirectional network with the same weights."""
+    own = cell(d_in, width, batch_first=True, bidirectional=True)
+    weights = dict(made.onward.named_parameters())
+    weights |= {f"{name}_reverse": p for name, p in made.returning.named_parameters()}
+    own.load_state_dict(weights)
+    return own
+
+
+def test_turned_reverses_each_clip_within_its_length() -> None:
+    x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 0.0]])[..., None]
+    mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
+    assert turned(x, mask)[..., 0].tolist() == [[3.0, 2.0, 1.0], [5.0, 4.0, 0.0]]
+
+
+@pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU])
+def test_bidirectional_equals_pytorchs_over_packed_clips(cell: type[nn.LSTM] | type[nn.GRU]) -> None:
+    torch.manual_seed(0)
+    made, lengths = Bidirectional(4, 3, cell), (3, 1, 5, 2)
+    mask, batch = mask_of(lengths), Padded.of([clip.float() for clip in clips(lengths, 4)]).values
+    packed = pack_padded_sequence(batch, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
+    expected, last = torch_own(made, cell, 4, 3)(packed)
+    states, end = made(batch, mask)
+    padded, _ = pad_packed_sequence(expected, batch_first=True)
+    torch.testing.assert_close(states * mask[..., None], padded)
+    hidden = last[0] if cell is nn.LSTM else last
+    torch.testing.assert_close(end, torch.cat([hidden[0], hidden[1]], dim=-1))

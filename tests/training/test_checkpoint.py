@@ -15,11 +15,6 @@ from torch import nn
 from mugkit.training.checkpoint import Checkpoint, save_weights
 
 
-def test_checkpoint_without_path_keeps_nothing() -> None:
-    Checkpoint().save({"epoch": 1})
-    assert Checkpoint().load() is None
-
-
 def test_checkpoint_round_trip(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "deeper" / "checkpoint.pt")
     assert checkpoint.load() is None

@@ -98,14 +98,6 @@ def hessian_times(shape: Shape, theta: Theta, v: list[Tensor]) -> list[Tensor]:
     return [2 * (one - other) for one, other in zip(v, through, strict=True)]
 
 
-def test_steps_are_second_order() -> None:
-    # Without the Hessian a closed gate would propose something else.
-    mucn, config = made(), MetaLearning(alpha=0.3, alpha_prime=0.2)
-    shape, theta = Shape(mucn.rho, mucn.scale), Theta.of(mucn)
-    assert max(h.abs().max().item() for h in hessian_times(shape, theta, gradient(shape, theta))) > 1e-3
-    assert not ClosedForm(mucn, config)([SOURCE], AGAINST)[0].gate_open
-
-
 def test_back_takes_differences_of_gradients_off() -> None:
     mucn, size = made(bias=True), 1e-6
     shape, theta = Shape(mucn.rho, mucn.scale), Theta.of(mucn)

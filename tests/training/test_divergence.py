@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from small import bag_of_words, small
+from small import small
 from torch import nn
 
 from mugkit.config import RunSpec
-from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.experiments.registry import Experiment
@@ -26,16 +25,12 @@ from mugkit.training.pretrain import pretrain
 BATCHES = [torch.tensor([3, 1]), torch.tensor([0, 2]), torch.tensor([4])]
 
 
-def test_check_epoch_finite_is_silent() -> None:
-    divergence.check_epoch(nn.Linear(2, 1), [0.5, 0.4, 0.3], BATCHES, 0)
-
-
 @pytest.mark.parametrize(("losses", "clips"), [
     ([0.5, math.nan, math.nan], [0, 2]), ([math.inf, 0.1, 0.1], [3, 1]), (torch.tensor([0.1, 0.1, math.nan]), [4]),
     ([0.1, 0.1, 0.1, math.nan, 0.1], [2]),  # a gate of its own for each clip
 ])  # fmt: skip
 def test_check_epoch_names_the_first_batch_whose_loss_is_not_finite(losses: list[float], clips: list[int]) -> None:
-    with pytest.raises(divergence.NotFinite, match="the loss of stage 2 became not finite in epoch 7") as caught:
+    with pytest.raises(divergence.NotFinite, match="the loss became not finite in epoch 7 of stage 2") as caught:
         divergence.check_epoch(nn.Linear(2, 1), losses, BATCHES, 7)
     assert caught.value.clips == clips
     assert "lower alpha" in str(caught.value)
@@ -52,40 +47,32 @@ def test_check_epoch_parameters_not_finite_behind_finite_losses_name_the_last_ba
 def test_not_finite_is_told_with_modality_and_ids() -> None:
     ids = [f"clip-{number}" for number in range(10)]
     with pytest.raises(UserError) as caught, divergence.of_clips(ids), divergence.of_modality("a"):
-        raise divergence.NotFinite(range(3, 10), 2, "the loss")
-    assert not isinstance(caught.value, divergence.NotFinite)
+        raise divergence.NotFinite("the loss", 2, range(3, 10))
     assert str(caught.value).startswith(
         "alpha: the loss of the acoustic labels' network became not finite in epoch 2 of stage 2 "
         "(clips of the batch: clip-3, clip-4, clip-5, clip-6, clip-7, …)"
     )
 
 
-def test_other_errors_pass_unchanged() -> None:
-    with pytest.raises(UserError, match=r"^something else$"), divergence.of_clips([]), divergence.of_modality("a"):
-        raise UserError("something else")
-
-
 def test_exploding_meta_gradients_are_noticed_in_the_epoch_they_arise(
-    made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    made_up: Callable[..., Dataset], tmp_path: Path
 ) -> None:
     """A real epoch: sound with the profile's α, and with an absurd one the parameters leave the floats' range."""
-    monkeypatch.setattr(text, "_encode", bag_of_words)
     saved = pretrain(made_up((24, 8, 8)), small(), 1111, tmp_path)
     for alpha, explodes in ((small().meta.alpha, False), (1e38, True)):
         config = small(alpha=alpha, alpha_prime=alpha).meta
         data = ModalityData.of(saved, "a", config)
         mucn = MUCN(data.x.shape[1], config.mucn_width, 3.0, config.residual, config.mucn_output_bias)
         if explodes:
-            with pytest.raises(divergence.NotFinite, match=r"in epoch 0 \(clips"):
+            with pytest.raises(divergence.NotFinite, match="in epoch 0 of stage 2"):
                 train_epoch(mucn, data, data.labels, config, 1, 0)
         else:
             train_epoch(mucn, data, data.labels, config, 1, 0)
 
 
 def test_exploding_meta_gradients_end_a_run_with_modality_and_ids(
-    made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    made_up: Callable[..., Dataset], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
     dataset, spec = made_up((24, 8, 8)), RunSpec("mug", "made-up", 1111, "smoke", changes=(("alpha", 1e38),))
     todo = Experiment(spec, dataset, Store(tmp_path), "cpu")
     with pytest.raises(UserError, match=r"alpha: .* labels' network became not finite in epoch 0 of stage 2") as caught:

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import StopAt, bag_of_words, hashes, small, tiny_bert, tiny_t5, train_jointly
+from small import StopAt, hashes, small, train_jointly
 from torch import Tensor
 
 from mugkit.config import Hyperparameters
-from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset, Split
@@ -26,11 +25,6 @@ from mugkit.training.label_sources import source as labels
 from mugkit.training.trainer import Result
 
 HP = small()
-
-
-@pytest.fixture(autouse=True)
-def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +57,7 @@ def test_joint_loss_equals_numpy(parts: tuple[MUGNetwork, Batch], dataset: Datas
 
 def test_joint_loss_without_source_is_multimodal_loss(parts: tuple[MUGNetwork, Batch], dataset: Dataset) -> None:
     network, batch = parts
-    alone = joint.joint_loss(network, network.represent(batch), batch, labels.NoLabels(), 0.5)
+    alone = joint.joint_loss(network, network.represent(batch), batch, labels.FixedLabels(), 0.5)
     assert torch.equal(alone, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 0.0))
     assert not torch.equal(alone, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 0.5))
 
@@ -79,7 +73,7 @@ def test_unimodal_losses_reach_unimodal_networks_and_heads_only(
 ) -> None:
     network, batch = parts
     whole = gradients(network, joint.joint_loss(network, network.represent(batch), batch, labels.true(dataset), 1.0))
-    alone = gradients(network, joint.joint_loss(network, network.represent(batch), batch, labels.NoLabels(), 1.0))
+    alone = gradients(network, joint.joint_loss(network, network.represent(batch), batch, labels.FixedLabels(), 1.0))
     reached = {name.split(".")[0] for name in whole if not torch.allclose(whole[name], alone[name], atol=1e-7)}
     assert reached == {"language", "sequences", "unimodal_predictors"}  # neither fusion nor predictor nor projections
     assert not any(g.any() for name, g in whole.items() if name.startswith("projections"))
@@ -122,17 +116,6 @@ def test_train_jointly_other_test_labels_change_only_test_metrics(dataset: Datas
     assert one.metrics["MAE"] != two.metrics["MAE"]
 
 
-def test_train_jointly_nan_test_labels_still_leave_the_same_weights(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(dataset, tmp_path / "1")
-    nothing = np.full(12, np.nan, np.float32)
-    other = with_split(dataset, "test", labels=nothing, true_labels=dict.fromkeys(MODALITIES, nothing))
-    monkeypatch.setattr(trainer, "evaluate", lambda *_: {})  # the metrics would rightly refuse them
-    train(other, tmp_path / "2")
-    assert hashes(tmp_path / "1") == hashes(tmp_path / "2")
-
-
 def test_train_jointly_other_test_clips_leave_weights_and_choice(dataset: Dataset, tmp_path: Path) -> None:
     other = dataclasses.replace(dataset, splits={**dataset.splits, "test": garbage(dataset.test)})
     one, two = train(dataset, tmp_path / "1"), train(other, tmp_path / "2")
@@ -144,7 +127,7 @@ def test_train_jointly_other_test_clips_leave_weights_and_choice(dataset: Datase
 
 
 def test_train_jointly_selection_does_read_validation_labels(dataset: Dataset, tmp_path: Path) -> None:
-    # The control of the three tests above: the same exchange in the validation split is noticed.
+    # The control of the tests above: the same exchange in the validation split is noticed.
     other = with_split(dataset, "valid", labels=garbage(dataset.valid).labels)
     one, two = train(dataset, tmp_path / "1"), train(other, tmp_path / "2")
     assert [row["valid"] for row in one.history] != [row["valid"] for row in two.history]
@@ -196,20 +179,6 @@ def test_train_jointly_learns(dataset: Dataset, tmp_path: Path) -> None:
     assert result.history[-1]["train"] < 0.5 * result.history[0]["train"]
 
 
-@pytest.mark.parametrize("make", [tiny_bert, tiny_t5])
-def test_train_jointly_trains_text_encoder(dataset: Dataset, tmp_path: Path, make: Callable[[Path], Path]) -> None:
-    hp = small(
-        freeze_text=False,
-        text_encoder=str(make(tmp_path / "encoder")),
-        pooling="mean",
-        learning_rate=5e-3,
-        max_epochs=8,
-    )
-    result = train(dataset, tmp_path / "1", hp=hp)
-    assert result.history[-1]["train"] < 0.9 * result.history[0]["train"]
-    assert (tmp_path / "1" / "weights.safetensors").is_file()
-
-
 def test_train_jointly_predictions_file(dataset: Dataset, tmp_path: Path) -> None:
     train(dataset, tmp_path / "1")
     table = pd.read_parquet(tmp_path / "1" / "predictions.parquet")
@@ -227,15 +196,7 @@ def test_train_jointly_same_seed_same_bytes_other_seed_others(dataset: Dataset, 
     assert all(one[name] != other[name] for name in one)
 
 
-def test_train_jointly_label_source_changes_weights(dataset: Dataset, tmp_path: Path) -> None:
-    sources = {"none": labels.NoLabels(), "copy": labels.copied(dataset), "true": labels.true(dataset)}
-    for name, source in sources.items():
-        (tmp_path / name).mkdir()
-        train_jointly(dataset, HP, source, 1111, tmp_path / name)
-    assert len({hashes(tmp_path / name)["weights.safetensors"] for name in sources}) == 3
-
-
-@pytest.mark.parametrize(("call", "patience"), [(1, 8), (3, 8), (4, 8), (4, 0)])
+@pytest.mark.parametrize(("call", "patience"), [(3, 8), (4, 0)])
 def test_train_jointly_interrupted_then_resumed_equals_uninterrupted(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int, patience: int
 ) -> None:

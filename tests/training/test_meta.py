@@ -7,7 +7,6 @@ with central differences, and, for a module of two numbers, on paper. learn2lear
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.denoising import ModalityData, Step, Task
 from mugkit.training.label_sources import source
 from mugkit.training.maml import MAML
-from mugkit.training.meta import ModalityMetaTrainer, Steps, bilevel_step, correct, write_parameters
+from mugkit.training.meta import ModalityMetaTrainer, Steps, bilevel_step, correct
 from mugkit.training.pretrain import SavedRepresentations
 
 ALPHA, ALPHA_PRIME = 0.3, 0.05
@@ -149,12 +148,6 @@ def test_meta_gradient_is_not_first_order() -> None:
     assert_equal(moved(mucn, lazy), first, atol=1e-13)  # and those tests would notice
 
 
-def test_meta_gradient_two_steps_is_not_one() -> None:
-    mucn = small_mucn()
-    one, two = (torch.cat([g.flatten() for g in meta_gradient(mucn, steps)]) for steps in (1, 2))
-    assert (one - two).abs().max() > 0.01
-
-
 class Product(nn.Module):
     """ŷ = a·b·x: linear in x, yet curved in its two parameters, so that the second order can be done on paper."""
 
@@ -192,26 +185,14 @@ def test_meta_gradient_closed_form_of_two_numbers() -> None:
 # --- the gate: Eqs. 20, 22, 23
 
 
-def test_gate_open_proposes_exactly_the_inner_step() -> None:
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("on", [ALIKE, None], ids=["gate open", "no multimodal task"])
+def test_gate_open_proposes_exactly_the_inner_steps(on: Task | None, steps: int) -> None:
     mucn = small_mucn()
-    step = take(mucn, ALIKE)
+    step = take(mucn, on, steps)
     assert step.gate_open
-    assert step.post < step.pre
-    assert_equal(step.parameters, list(stepped(mucn, weights(mucn), SOURCE, ALPHA).values()), atol=1e-15)
-
-
-def test_gate_two_open_steps_are_two_gradient_steps() -> None:
-    mucn = small_mucn()
-    expected = list(stepped(mucn, weights(mucn), SOURCE, ALPHA, steps=2).values())
-    assert_equal(take(mucn, ALIKE, steps=2).parameters, expected, atol=1e-14)
-
-
-def test_gate_closed_discards_the_inner_step() -> None:
-    mucn = small_mucn()
-    step = take(mucn, AGAINST)
-    inner = stepped(mucn, weights(mucn), SOURCE, ALPHA)
-    assert step.post > step.pre
-    assert max((a - b).abs().max() for a, b in zip(step.parameters, inner.values(), strict=True)) > 0.01
+    assert step.post < step.pre if on else math.isnan(step.pre) and math.isnan(step.post)
+    assert_equal(step.parameters, list(stepped(mucn, weights(mucn), SOURCE, ALPHA, steps).values()), atol=1e-14)
 
 
 def test_gate_equal_losses_is_closed() -> None:
@@ -243,35 +224,6 @@ def test_bilevel_step_proposes_without_writing(on: Task | None) -> None:
     assert all(torch.equal(p, before[name]) for name, p in mucn.named_parameters())
     assert all(p.grad is None for p in mucn.parameters())
     assert not any(p.requires_grad for p in step.parameters)
-
-
-def test_bilevel_step_without_multimodal_denoising_always_takes_the_step() -> None:
-    mucn = small_mucn()
-    step = take(mucn, None)
-    assert step.gate_open
-    assert math.isnan(step.pre)
-    assert math.isnan(step.post)
-    assert_equal(step.parameters, list(stepped(mucn, weights(mucn), SOURCE, ALPHA).values()), atol=1e-15)
-
-
-def test_task_loss_is_mean_absolute_error_by_hand() -> None:
-    class Label(nn.Module):
-        def forward(self, x: Tensor, noisy: Tensor) -> Tensor:
-            return noisy + x[:, 0]
-
-    on = Task.of(torch.tensor([[1.0], [0.0], [-1.0]]), torch.tensor([0.0, 2.0, 3.0]), torch.tensor([2.0, 1.5, -1.0]))
-    assert on.loss(Label()).item() == pytest.approx((1.0 + 0.5 + 3.0) / 3)
-    assert on.clip(1).loss(Label()).item() == pytest.approx(0.5)
-
-
-def test_write_parameters_is_the_mean_of_proposals() -> None:
-    module = Product(9.0, 9.0)
-    proposals = [
-        Step([torch.tensor(a, dtype=torch.float64), torch.tensor(b, dtype=torch.float64)], 0.0, 0.0, 0.0, True)
-        for a, b in ((1.0, 2.0), (4.0, -2.0), (4.0, 3.0))
-    ]
-    write_parameters(list(module.parameters()), proposals)
-    assert (module.a.item(), module.b.item()) == (3.0, 1.0)
 
 
 # --- Eqs. 13, 19, 21: what the tasks are made of
@@ -349,31 +301,19 @@ def test_multimodal_set_few_among_many_are_as_likely_as_any() -> None:
 # --- Eqs. 16–18: the targets
 
 
-@pytest.mark.parametrize(("epoch", "expected"), [(0, 0.9), (1, 0.81), (3, 0.6561)])
-def test_decay_by_hand(epoch: int, expected: float) -> None:
-    assert denoising.decay(0.9, epoch) == pytest.approx(expected, abs=1e-15)
-
-
 @pytest.mark.parametrize(
-    ("epochs", "first_mixed"),
-    [(4, 2), (5, 3), (65, 33), (50, 25), (80, 40), (1, None)],
+    ("epochs", "halfway", "mixed"),
+    [(4, 0.5, [2, 3]), (5, 0.5, [3, 4]), (1, 0.5, []), (4, 0.25, [1, 2, 3]), (2, 0.0, [0, 1]), (4, 1.0, [])],
 )
-def test_unimodal_targets_switch_after_halfway(epochs: int, first_mixed: int | None) -> None:
-    y, previous = torch.zeros(3), torch.ones(3)
-    mixed = [e for e in range(epochs) if denoising.unimodal_targets(y, previous, e, config(meta_epochs=epochs)).any()]
-    assert mixed == (list(range(first_mixed, epochs)) if first_mixed is not None else [])
+def test_unimodal_targets_switch_after_halfway(epochs: int, halfway: float, mixed: list[int]) -> None:
+    y, previous, settings = torch.zeros(3), torch.ones(3), config(meta_epochs=epochs, halfway=halfway)
+    assert [e for e in range(epochs) if denoising.unimodal_targets(y, previous, e, settings).any()] == mixed
 
 
 def test_unimodal_targets_after_halfway_by_hand() -> None:
     y, previous = torch.tensor([1.0, -2.0]), torch.tensor([3.0, 0.0])
     targets = denoising.unimodal_targets(y, previous, 2, config(lambda_init=0.5))  # λ = 0.5³ = 0.125
     assert targets.tolist() == pytest.approx([0.125 * 3 + 0.875 * 1, 0.875 * -2])
-
-
-def test_unimodal_targets_other_halfway() -> None:
-    assert denoising.unimodal_targets(torch.zeros(1), torch.ones(1), 1, config(halfway=0.25)).item() > 0
-    assert denoising.unimodal_targets(torch.zeros(1), torch.ones(1), 0, config(halfway=0.0)).item() > 0
-    assert denoising.unimodal_targets(torch.zeros(1), torch.ones(1), 3, config(halfway=1.0)).item() == 0
 
 
 def test_unimodal_targets_send_no_gradient_to_previous_labels() -> None:
@@ -502,12 +442,6 @@ def test_train_epoch_noises_are_independent_of_each_other_and_of_the_epoch(monke
         assert abs(np.corrcoef(one, other)[0, 1]) < 0.15
 
 
-def test_train_epoch_noise_off_leaves_labels_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    on_s, on_d = noises(monkeypatch, 0.0)
-    assert on_s.abs().max() == 0
-    assert on_d.abs().max() < 1e-6
-
-
 # --- the whole stage
 
 
@@ -538,27 +472,6 @@ def test_meta_learn_moves_nothing_but_mucn(tmp_path: Path) -> None:
             assert values.grad is None
     assert torch.equal(given.labels, before.labels)
     assert not any(values.requires_grad for values in learned.values())
-
-
-def test_meta_learn_gradients_end_at_mucn() -> None:
-    # Even a representation that could be trained gets no gradient: only MUCN's parameters are asked for.
-    given = task(1, 5, 2.5)
-    x = given.x.clone().requires_grad_()
-    asked = Task.of(x, given.noisy, given.target)
-    bilevel_step(MAML(small_mucn(), lr=ALPHA, first_order=False), asked, AGAINST, config())
-    assert x.grad is None
-
-
-def test_meta_learn_asks_for_no_network_and_no_dataset() -> None:
-    assert set(inspect.signature(meta.meta_learn).parameters) == {
-        "saved",
-        "config",
-        "rho",
-        "seed",
-        "folder",
-        "checkpoint",
-        "device",
-    }
 
 
 def test_draw_to_another_device_moves_every_part() -> None:
@@ -610,27 +523,14 @@ def test_meta_learn_modalities_draw_their_own_noise(tmp_path: Path) -> None:
 
 def test_meta_learn_same_seed_same_bytes_other_seed_other_labels(tmp_path: Path) -> None:
     for name, seed in (("1", 1111), ("2", 1111), ("3", 1112)):
+        torch.manual_seed(int(name))  # the process's own random state decides nothing
         learn(tmp_path / name, seed)
     assert hashes(tmp_path / "1") == hashes(tmp_path / "2")
     assert set(hashes(tmp_path / "1")) == {"labels.safetensors", "history.json"}
     assert hashes(tmp_path / "1")["labels.safetensors"] != hashes(tmp_path / "3")["labels.safetensors"]
 
 
-@pytest.mark.parametrize("changes", [{}, {"gate": "sample"}, {"multimodal_denoising": False}])
-def test_meta_learn_does_not_depend_on_global_random_state(tmp_path: Path, changes: dict[str, Any]) -> None:
-    torch.manual_seed(0)
-    one = learn(tmp_path / "1", **changes)
-    torch.manual_seed(99)
-    two = learn(tmp_path / "2", **changes)
-    assert all(torch.equal(one[m], two[m]) for m in MODALITIES)
-
-
-def test_meta_learn_ablation_changes_labels(tmp_path: Path) -> None:
-    full, without = learn(tmp_path / "1"), learn(tmp_path / "2", multimodal_denoising=False)
-    assert all(not torch.equal(full[m], without[m]) for m in MODALITIES)
-
-
-@pytest.mark.parametrize("call", [1, 3, 6, 12])  # first epoch; within l; within a; the last of all
+@pytest.mark.parametrize("call", [3, 12])  # within the first modality; the last of all
 def test_meta_learn_interrupted_then_resumed_equals_uninterrupted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:

@@ -16,7 +16,7 @@ from training.test_meta import config, saved
 
 from mugkit import pools
 from mugkit.config import MetaLearning
-from mugkit.threads import cpu_threads
+from mugkit.device import cpu_threads
 from mugkit.training import meta
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.divergence import NotFinite

@@ -1,4 +1,4 @@
-"""The optimizer's groups, clipping by hand, and what a step runs on: device and threads."""
+"""The optimizer's groups, and clipping by hand."""
 
 from __future__ import annotations
 
@@ -9,33 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from mugkit import device, threads
 from mugkit.config import Network, Optimization
 from mugkit.errors import UserError
 from mugkit.models.mug import MUGNetwork, TextEncoder
 from mugkit.training import optim
-
-
-def test_choose_device_auto_and_named() -> None:
-    assert device.choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert device.choose_device("cpu") == torch.device("cpu")
-
-
-def test_cpu_threads_are_restored_after_error() -> None:
-    before = torch.get_num_threads()
-    inside = []
-
-    def fail() -> None:
-        with threads.cpu_threads(before + 1):
-            inside.append(torch.get_num_threads())
-            raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        fail()
-    assert inside == [before + 1]
-    assert torch.get_num_threads() == before
-    with threads.cpu_threads(0):
-        assert torch.get_num_threads() == before
 
 
 class Encoder(nn.Module):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import StopAt, bag_of_words, hashes, small, tiny_bert, tiny_t5, train_jointly
+from small import StopAt, hashes, small, tiny_bert, tiny_t5, train_jointly
 from torch import Tensor
 
 from mugkit import files
@@ -24,16 +24,10 @@ from mugkit.models.mug import MUGNetwork, Representations, build
 from mugkit.training import pretrain as stage
 from mugkit.training import trainer
 from mugkit.training.checkpoint import Checkpoint
-from mugkit.training.label_sources.source import NoLabels
+from mugkit.training.label_sources.source import FixedLabels
 from mugkit.training.pretrain import Losses, SavedRepresentations, losses, pretrain
 
 HP = small()
-# Eq. 11 reaching everything behind x; by default it moves the projections alone.
-
-
-@pytest.fixture(autouse=True)
-def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +42,17 @@ def parts(dataset: Dataset) -> tuple[MUGNetwork, Batch]:
     return build(HP.network, dataset.dims, clips.text_width), clips.batch(torch.arange(12))
 
 
-def gradients(network: MUGNetwork, loss: Tensor) -> dict[str, float]:
-    """Largest gradient in each part of the network; 0 where none arrives."""
+def touched(network: MUGNetwork, loss: Tensor) -> set[str]:
+    """The parts of the network that a gradient arrives in."""
     network.zero_grad()
     loss.backward()
     parts = {
-        "language": network.language,
-        "a": network.sequences["a"],
-        "v": network.sequences["v"],
-        "fusion": network.fusion,
-        "P^M": network.predictor,
+        **{"language": network.language, "fusion": network.fusion, "P^M": network.predictor},
+        **dict(network.sequences.items()),
         **{f"CPM {m}": network.projections[m] for m in MODALITIES},
         **{f"P^{m}": network.unimodal_predictors[m] for m in MODALITIES},
     }
-    return {
-        name: max(0.0 if p.grad is None else p.grad.abs().max().item() for p in module.parameters())
-        for name, module in parts.items()
-    }
-
-
-def touched(network: MUGNetwork, loss: Tensor) -> set[str]:
-    return {name for name, largest in gradients(network, loss).items() if largest > 0}
+    return {name for name, part in parts.items() if any(p.grad is not None and p.grad.any() for p in part.parameters())}
 
 
 SHARED = {"language", "a", "v", "fusion"}
@@ -123,19 +107,14 @@ FAR = dataclasses.replace(HP.pretraining, contrastive_gradient_scope="network")
 
 
 @pytest.mark.parametrize("m", MODALITIES)
-def test_contrastive_loss_trains_projection_alone(parts: tuple[MUGNetwork, Batch], m: str) -> None:
-    network, batch = parts
-    found = losses(network, batch, NEAR)
-    assert touched(network, found.contrastive[m]) == {f"CPM {m}"}
-    assert touched(network, losses(network, batch, NEAR).projected[m]) == {*SHARED, f"CPM {m}", f"P^{m}"}
-
-
-@pytest.mark.parametrize("m", MODALITIES)
-def test_contrastive_loss_reach_network_trains_fusion_too(parts: tuple[MUGNetwork, Batch], m: str) -> None:
+def test_contrastive_loss_trains_its_projection_and_in_scope_network_what_lies_before(
+    parts: tuple[MUGNetwork, Batch], m: str
+) -> None:
     network, batch = parts
     far, near = (losses(network, batch, config).contrastive[m] for config in (FAR, NEAR))
     assert far.item() == near.item()  # the same number, another gradient
     assert HP.pretraining == FAR  # what Eq. 11 does unless said otherwise
+    assert touched(network, near) == {f"CPM {m}"}
     assert touched(network, far) == {*SHARED, f"CPM {m}"}
 
 
@@ -154,39 +133,14 @@ def test_contrastive_loss_stops_at_unimodal_representations(
     assert leaves.multimodal.grad.abs().max() > 0
 
 
-@pytest.mark.parametrize("m", MODALITIES)
-def test_contrastive_loss_reaches_unimodal_networks_through_fusion_only(
-    parts: tuple[MUGNetwork, Batch], m: str
-) -> None:
-    # With x_m given as plain numbers, everybody's gradient stays what it was: nothing ever flowed through x_m.
-    network, batch = parts
-    whole = gradients(network, losses(network, batch, FAR).contrastive[m])
-    reps = network.represent(batch)
-    constants = torch.tensor(reps.unimodal[m].detach().numpy())
-    loss = contrastive_loss(network.project(reps)[m], constants, FAR.temperature)
-    assert gradients(network, loss) == pytest.approx(whole, abs=1e-7)
-
-
-def test_weights_of_losses_decide_who_is_trained(parts: tuple[MUGNetwork, Batch]) -> None:
-    network, batch = parts
-
-    def with_weights(eta: float, gamma: float) -> set[str]:
-        config = dataclasses.replace(HP.pretraining, eta=eta, gamma=gamma)
-        return touched(network, losses(network, batch, config).total(config))
-
-    cpm, heads = {f"CPM {m}" for m in MODALITIES}, {f"P^{m}" for m in MODALITIES}
-    assert with_weights(0.0, 0.0) == {*SHARED, "P^M"}
-    assert with_weights(0.0, 0.5) == {*SHARED, "P^M", *cpm}
-    assert with_weights(0.5, 0.0) == {*SHARED, "P^M", *cpm, *heads}
-
-
 # --- what is saved
 
 
-def test_save_representations_equals_clips_one_by_one(dataset: Dataset) -> None:
-    clips = ClipLoader(dataset.train, HP.network)
+def test_save_representations_equals_clips_one_by_one_without_dropout(dataset: Dataset) -> None:
+    config = dataclasses.replace(HP.network, dropout=0.5)
+    clips = ClipLoader(dataset.train, config)
     torch.manual_seed(0)
-    network = build(HP.network, dataset.dims, clips.text_width)
+    network = build(config, dataset.dims, clips.text_width).train()
     saved = stage.save_representations(network, clips, batch_size=7)
     assert saved.labels.tolist() == dataset.train.labels.tolist()
     for clip in (0, 13, 39):
@@ -198,14 +152,6 @@ def test_save_representations_equals_clips_one_by_one(dataset: Dataset) -> None:
             expected = network.unimodal_predictors[m](projected[m])[0]
             torch.testing.assert_close(saved.projected_prediction[m][clip], expected)
             assert not saved.unimodal[m].requires_grad
-
-
-def test_save_representations_switches_dropout_off(dataset: Dataset) -> None:
-    config = dataclasses.replace(HP.network, dropout=0.5)
-    clips = ClipLoader(dataset.train, config)
-    network = build(config, dataset.dims, clips.text_width).train()
-    one, two = (stage.save_representations(network, clips) for _ in range(2))
-    assert torch.equal(one.projected["a"], two.projected["a"])
 
 
 def test_saved_representations_round_trip(dataset: Dataset, tmp_path: Path) -> None:
@@ -234,13 +180,6 @@ def test_pretrain_learns(dataset: Dataset, tmp_path: Path) -> None:
     assert history[-1]["multimodal"] < 0.6 * history[0]["multimodal"]
     for m in MODALITIES:
         assert history[-1][f"projected_{m}"] < 0.7 * history[0][f"projected_{m}"]
-
-
-@pytest.mark.parametrize("weight", ["gamma", "eta"])
-def test_pretrain_weights_reach_training(dataset: Dataset, tmp_path: Path, weight: str) -> None:
-    before = run(dataset, tmp_path / "1")
-    after = run(dataset, tmp_path / "2", small(**{weight: 0.0}))
-    assert before["weights.safetensors"] != after["weights.safetensors"]
 
 
 def test_pretrain_contrastive_loss_draws_projections_near(dataset: Dataset, tmp_path: Path) -> None:
@@ -276,28 +215,27 @@ def test_pretrain_and_stage_3_of_the_same_seed_start_from_other_weights(
     with pytest.raises(KeyboardInterrupt):
         pretrain(dataset, HP, 1111, tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        train_jointly(dataset, HP, NoLabels(), 1111, tmp_path)
+        train_jointly(dataset, HP, FixedLabels(), 1111, tmp_path)
     one, other = started
     assert one.shape == other.shape
     assert not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("call", [1, 3])
 def test_pretrain_interrupted_then_resumed_equals_uninterrupted(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hp, checkpoint, folder = small(dropout=0.2), Checkpoint(tmp_path / "checkpoint.pt"), tmp_path / "resumed"
     whole = run(dataset, tmp_path / "whole", hp)
     folder.mkdir()
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "train_epoch", StopAt(stage.train_epoch, call))
+        patch.setattr(stage, "train_epoch", StopAt(stage.train_epoch, 3))
         with pytest.raises(KeyboardInterrupt):
             pretrain(dataset, hp, 1111, folder, checkpoint)
     rest = StopAt(stage.train_epoch, 1000)
     monkeypatch.setattr(stage, "train_epoch", rest)
     torch.manual_seed(99)  # another process has another random state
     pretrain(dataset, hp, 1111, folder, checkpoint)
-    assert 1000 - rest.left == 3 - (call - 1)
+    assert 1000 - rest.left == 1  # finished epochs are not done again
     assert hashes(folder) == whole
 
 
@@ -306,17 +244,10 @@ def poisoned(split: Split) -> Split:
     return dataclasses.replace(split, text=None, labels=None, sequences=None, true_labels=None)
 
 
-def test_pretrain_reads_training_split_only(dataset: Dataset, tmp_path: Path) -> None:
-    splits = {"train": dataset.train, "valid": poisoned(dataset.valid), "test": poisoned(dataset.test)}
+def test_pretrain_reads_training_split_without_true_labels_only(dataset: Dataset, tmp_path: Path) -> None:
+    train = dataclasses.replace(dataset.train, true_labels={})
+    splits = {"train": train, "valid": poisoned(dataset.valid), "test": poisoned(dataset.test)}
     assert run(dataclasses.replace(dataset, splits=splits), tmp_path / "1") == run(dataset, tmp_path / "2")
-
-
-def test_pretrain_never_reads_true_unimodal_labels(made_up: Callable[..., Dataset], tmp_path: Path) -> None:
-    known = made_up((40, 8, 8))
-    unknown = dataclasses.replace(
-        known, splits={n: dataclasses.replace(s, true_labels={}) for n, s in known.splits.items()}
-    )
-    assert run(known, tmp_path / "1") == run(unknown, tmp_path / "2")
 
 
 # --- a text encoder that is trained along
@@ -340,14 +271,3 @@ def test_pretrain_trains_text_encoder(dataset: Dataset, tmp_path: Path, make: Ca
     assert len(stored) >= len(original) - 1
     moved = [name for name in stored if not torch.equal(stored[name], original[name])]
     assert len(moved) > len(original) // 2
-
-
-def test_pretrain_text_learning_rate_zero_leaves_encoder(dataset: Dataset, tmp_path: Path) -> None:
-    from safetensors.torch import load_file
-
-    encoder = str(tiny_bert(tmp_path / "encoder"))
-    changes: dict[str, Any] = {"freeze_text": False, "text_encoder": encoder, "text_learning_rate": 0.0}
-    run(dataset, tmp_path / "1", small(**changes, pretrain_epochs=1))
-    trained = load_file(tmp_path / "1" / "weights.safetensors")
-    for name, values in text.load_encoder(encoder).state_dict().items():
-        assert torch.equal(trained[f"language.encoder.encoder.{name}"], values)

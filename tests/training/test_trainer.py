@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock, call
 
 import numpy as np
 import pytest
 import torch
-from small import bag_of_words, small
-from torch import Tensor, nn
+from small import small
+from torch import nn
 
 from mugkit.config import Hyperparameters
-from mugkit.data import text
-from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.experiments.store import read_result
@@ -26,15 +24,10 @@ from mugkit.models.mug import build
 from mugkit.training import trainer
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.joint import JointObjective
-from mugkit.training.label_sources.source import NoLabels
+from mugkit.training.label_sources.source import FixedLabels
 from mugkit.training.trainer import EarlyStop, Objective, Result
 
 HP = small()
-
-
-@pytest.fixture(autouse=True)
-def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +38,11 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
 def test_predict_is_every_clip_in_order_without_dropout(dataset: Dataset) -> None:
     config = dataclasses.replace(HP.network, dropout=0.5)
     clips = ClipLoader(dataset.test, config)
+    torch.manual_seed(0)
     network = build(config, dataset.dims, clips.text_width).train()
     predictions = trainer.predict(network, clips, batch_size=5)
     alone = [network(clips.batch(torch.tensor([i]))).item() for i in range(12)]
-    np.testing.assert_allclose(predictions, alone, rtol=1e-5)
+    np.testing.assert_allclose(predictions, alone, rtol=1e-5, atol=1e-6)
 
 
 # --- early stopping
@@ -75,11 +69,6 @@ def test_early_stop_improvement_at_last_moment_starts_again() -> None:
     assert (ran, stop.best_epoch) == (9 + 1 + 9, 9)
 
 
-def test_early_stop_equal_loss_is_no_decrease() -> None:
-    ran, stop = stop_after([0.5] * 30)
-    assert (ran, stop.best_epoch) == (10, 0)
-
-
 def test_early_stop_keeps_a_copy_of_best_weights() -> None:
     _, stop = stop_after([3.0, 2.0, 1.0, 5.0, 5.0])
     assert stop.weights["weight"].item() == 2  # the layer itself went on to 4
@@ -88,18 +77,6 @@ def test_early_stop_keeps_a_copy_of_best_weights() -> None:
 @pytest.mark.parametrize(("patience", "ran"), [(0, 2), (1, 3), (8, 10)])
 def test_early_stop_patience(patience: int, ran: int) -> None:
     assert stop_after([0.5] * 30, patience)[0] == ran
-
-
-def test_early_stop_restored_goes_on_as_before() -> None:
-    _, whole = stop_after([1.0, 0.5, 0.7, 0.7, 0.4])
-    _, first = stop_after([1.0, 0.5, 0.7])
-    second = EarlyStop(8)
-    second.restore(first.state())
-    assert (second.best, second.best_epoch, second.waited) == (0.5, 1, 1)
-    layer = nn.Linear(1, 1)
-    assert second.better(0.7, 3, layer)
-    assert second.better(0.4, 4, layer)
-    assert (second.best, second.best_epoch, second.waited) == (whole.best, whole.best_epoch, whole.waited)
 
 
 def fit_with(
@@ -115,7 +92,7 @@ def fit_with(
     monkeypatch.setattr(trainer, "predict", lambda _, clips: clips.split.labels + next(given))
     clips = ClipLoader(dataset.train, hp.network)
     network = build(hp.network, dataset.dims, clips.text_width)
-    objective = JointObjective(network, NoLabels(), 0.0)
+    objective = JointObjective(network, FixedLabels(), 0.0)
     return trainer.fit(
         network, objective, clips, ClipLoader(dataset.valid, hp.network), hp, 1, checkpoint or Checkpoint()
     )
@@ -131,11 +108,6 @@ def test_fit_never_exceeds_max_epochs(dataset: Dataset, monkeypatch: pytest.Monk
     falling = [1 / (epoch + 1) for epoch in range(50)]
     stop, history = fit_with(dataset, monkeypatch, falling, small(max_epochs=7))
     assert (len(history), stop.best_epoch) == (7, 6)
-
-
-def test_fit_takes_no_test_split() -> None:
-    parameters = inspect.signature(trainer.fit).parameters
-    assert list(parameters) == ["network", "objective", "train", "valid", "hp", "seed", "checkpoint"]
 
 
 @pytest.mark.parametrize("before", [2, 3, 10, 11])  # 11: interrupted when all was done but the saving
@@ -168,66 +140,32 @@ def test_save_result_undefined_metric_is_null(tmp_path: Path) -> None:
 # --- an objective's hooks
 
 
-class Noted(Objective):
-    """Notes every call; its state is how often each was made."""
-
-    def __init__(self, network: nn.Module) -> None:
-        self.network, self.calls = network, []
-
-    def note(self, name: str, epoch: int) -> None:
-        self.calls.append(f"{name} {epoch}")
-
-    def loss(self, batch: Batch, epoch: int) -> Tensor:
-        self.note("loss", epoch)
-        return l1(self.network(batch), batch.labels)
-
-    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
-        assert (train.split.name, seed) == ("train", 1)
-        self.note("begin", epoch)
-
-    def before_step(self, batch: Batch, epoch: int) -> None:
-        self.note("before", epoch)
-
-    def after_step(self, batch: Batch, epoch: int) -> None:
-        self.note("after", epoch)
-
-    def finish(self, folder: Path) -> None:
-        (folder / "finished.txt").write_text(str(len(self.calls)))
-
-    def state(self) -> dict[str, Any]:
-        return {"calls": self.calls}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        self.calls = state["calls"]
-
-
-def noted(dataset: Dataset, folder: Path, hp: Hyperparameters, checkpoint: Checkpoint | None = None) -> list[str]:
-    made: list[Noted] = []
+def noted(dataset: Dataset, folder: Path, epochs: int, checkpoint: Checkpoint | None = None) -> MagicMock:
+    """An objective that notes every call of a whole training."""
+    hp, objective = small(max_epochs=epochs), MagicMock(spec=Objective)
+    objective.state.return_value = {"after": epochs}
 
     def make(train: ClipLoader) -> tuple[nn.Module, Objective]:
         network = build(hp.network, dataset.dims, train.text_width)
-        made.append(Noted(network))
-        return network, made[0]
+        objective.loss.side_effect = lambda batch, epoch: l1(network(batch), batch.labels)
+        return network, objective
 
     folder.mkdir(exist_ok=True)
     trainer.train_and_test(dataset, hp, make, 1, folder, checkpoint)
-    return made[0].calls
+    return objective
 
 
 def test_objective_is_told_of_epochs_and_steps_in_order(dataset: Dataset, tmp_path: Path) -> None:
-    calls = noted(dataset, tmp_path / "run", small(max_epochs=2))
-    assert calls == [f"{name} {e}" for e in (0, 1) for name in ("begin", *["before", "loss", "after"] * 3)]
-    assert (tmp_path / "run" / "finished.txt").read_text() == "20"
+    *calls, last = [made for made in noted(dataset, tmp_path, 2).mock_calls if made[0] != "state"]
+    told = [(name, given[1]) for name, given, _ in calls]
+    steps = ("before_step", "loss", "after_step")
+    assert told == [(name, e) for e in (0, 1) for name in ("begin_epoch", *steps, *steps, *steps)]
+    assert last == call.finish(tmp_path)
 
 
 def test_objective_resumed_takes_its_state_back(dataset: Dataset, tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
-    noted(dataset, tmp_path / "first", small(max_epochs=1), checkpoint)
-    calls = noted(dataset, tmp_path / "run", small(max_epochs=2), checkpoint)
-    assert [call for call in calls if call.startswith("begin")] == ["begin 0", "begin 1"]
-    assert len(calls) == 20
-
-
-def test_objective_without_loss_is_told_so() -> None:
-    with pytest.raises(NotImplementedError):
-        Objective().loss(None, 0)  # type: ignore[arg-type]
+    noted(dataset, tmp_path / "first", 1, checkpoint)
+    resumed = noted(dataset, tmp_path / "run", 2, checkpoint)
+    resumed.restore.assert_called_once_with({"after": 1})
+    assert [given[1] for given, _ in resumed.begin_epoch.call_args_list] == [1]

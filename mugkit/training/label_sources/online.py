@@ -11,32 +11,30 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from mugkit.config import Hyperparameters
+from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.training.label_sources.source import LabelSource, save_labels
+from mugkit.models.mug import Representations
+from mugkit.training.label_sources.source import FixedLabels, MultiTaskNetwork, save_labels
 from mugkit.training.seeding import derive_seed
 
 
-class OnlineLabels(LabelSource):
-    """A table of unimodal labels of the training split, which start as y; subclasses write into it.
+class OnlineLabels(FixedLabels):
+    """Labels that start as y and do not stay fixed: subclasses write into them.
 
     Attributes:
         y: the clips' labels.
         rho: ρ.
-        values: the labels by modality.
     """
 
     def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
         self.hp, self.rho = hp, dataset.label_scale
         self.y = torch.from_numpy(dataset.train.labels.copy())
-        self.values: dict[str, Float[Tensor, "clips"]] = {m: self.y.clone() for m in MODALITIES}
+        super().__init__({m: self.y.clone() for m in MODALITIES})
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
+        super().begin_epoch(train, epoch, seed)
         self.y = self.y.to(train.device)
-        self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
-
-    def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
-        return {m: self.values[m][index] for m in MODALITIES}
 
     def finish(self, folder: Path) -> None:
         save_labels(self.values, folder)
@@ -49,7 +47,40 @@ class OnlineLabels(LabelSource):
 
 
 class MovingLabels(OnlineLabels):
-    """Labels that move a little every epoch, as Self-MM and SUGRM have them."""
+    """Labels that move a little every epoch, as Self-MM and SUGRM have them, towards what a network's features say.
+
+    Attributes:
+        kept: whose features are kept of all clips: modalities' and, under "m", the fusion's.
+        features: they, as last seen.
+    """
+
+    kept: tuple[str, ...] = ("m", *MODALITIES)
+
+    def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
+        super().__init__(dataset, hp)
+        self.features: dict[str, Float[Tensor, "clips width"]] = {}
+
+    def proposed(
+        self, seen: Mapping[str, Float[Tensor, "batch width"]], index: Int64[Tensor, "batch"]
+    ) -> dict[str, Float[Tensor, "batch"]]:
+        """ŷ_s of these clips by modality, from their features and those that are kept."""
+        raise NotImplementedError
+
+    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
+        super().begin_epoch(train, epoch, seed)
+        self.features = {m: table.to(train.device) for m, table in self.features.items()}
+
+    @torch.no_grad()
+    def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
+        """Moves the batch's labels, from the second epoch on, and then keeps its features."""
+        seen, index = network.features(reps), batch.index_there
+        if epoch >= 1:  # from here on every clip's features are there
+            for m, labels in self.proposed(seen, index).items():
+                self.move(m, index, labels, epoch)
+        for m in self.kept:
+            if m not in self.features:
+                self.features[m] = seen[m].new_zeros(len(self.y), seen[m].shape[1])
+            self.features[m][index] = seen[m]
 
     def weights(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
         """tanh|y_s − y|: a unimodal task counts as far as its label differs from the clip's."""
@@ -65,6 +96,13 @@ class MovingLabels(OnlineLabels):
         before, proposed = values[index], proposed.clamp(-self.rho, self.rho)
         after = (n - 1) / (n + 1) * before + 2 / (n + 1) * proposed
         values[index] = torch.where(proposed.isnan(), before, after)
+
+    def state(self) -> dict[str, Any]:
+        return {**super().state(), "features": self.features}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        super().restore(state)
+        self.features = dict(state["features"])
 
 
 def centres(

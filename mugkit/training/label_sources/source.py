@@ -8,7 +8,7 @@ clip's label copied (y_mc ← y), human unimodal labels, and the labels that MUC
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any, Protocol
@@ -88,28 +88,21 @@ class LabelSource:
         """Takes back what `state` gave."""
 
 
-class NoLabels(LabelSource):
-    """No unimodal tasks ('W/O Unimodal Tasks')."""
-
-    def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
-        return {}
-
-
 @dataclass
 class FixedLabels(LabelSource):
     """A source whose labels are known before stage 3 begins.
 
     Attributes:
-        values: labels of the training split by modality.
+        values: labels of the training split by modality; none without unimodal tasks ('W/O Unimodal Tasks').
     """
 
-    values: Mapping[str, Float[Tensor, "clips"]]
+    values: Mapping[str, Float[Tensor, "clips"]] = field(default_factory=dict)
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
 
     def targets(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
-        return {m: self.values[m][index] for m in MODALITIES}
+        return {m: labels[index] for m, labels in self.values.items()}
 
 
 def copied(dataset: Dataset) -> FixedLabels:
@@ -158,11 +151,6 @@ class LearnedLabels:
         tensors = load_file(folder / "labels.safetensors")
         labels, trajectory = ({m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("labels", "trajectory"))
         return cls(labels, trajectory, pd.DataFrame(files.read_json(folder / "history.json")))
-
-
-def learned(labels: LearnedLabels) -> FixedLabels:
-    """y_mc as MUCN wrote it at the end of stage 2."""
-    return FixedLabels(labels.labels)
 
 
 # Online sources by name.

@@ -27,19 +27,14 @@ Departures:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from mugkit.config import Hyperparameters
-from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.models.mug import Representations
 from mugkit.training.label_sources.online import MovingLabels, centres
-from mugkit.training.label_sources.source import MultiTaskNetwork
 
 OUTERMOST = 0.05
 
@@ -82,41 +77,23 @@ def shifted(
 
 
 class SUGRM(MovingLabels):
-    """Labels shifted from y by distances in a common space.
+    """Labels shifted from y by distances in a common space."""
 
-    Attributes:
-        fused: F_m of all clips, as last seen.
-    """
+    kept = ("m",)
 
     def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
         super().__init__(dataset, hp)
         self._extremes = extremes(self.y, self.rho)
-        self.fused = torch.zeros(len(self.y), 0)
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         super().begin_epoch(train, epoch, seed)
-        self.fused, (high, low) = self.fused.to(train.device), self._extremes
+        high, low = self._extremes
         self._extremes = high.to(train.device), low.to(train.device)
 
-    @torch.no_grad()
-    def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
-        """Moves the batch's labels, from the second epoch on, and then stores its fused features."""
-        seen = network.features(reps)
-        if epoch >= 1:  # from here on every clip's features are stored
-            self._generate(seen, batch, epoch)
-        if not self.fused.numel():
-            self.fused = seen["m"].new_zeros(len(self.y), seen["m"].shape[1])
-        self.fused[batch.index_there] = seen["m"]
-
-    def _generate(self, seen: Mapping[str, Float[Tensor, "batch common"]], batch: Batch, epoch: int) -> None:
-        signed, ends = centres(self.fused, self.y >= 0, self.y < 0), centres(self.fused, *self._extremes)
-        span, index = (ends[0] - ends[1]).norm(), batch.index_there  # D
-        for m in MODALITIES:
-            self.move(m, index, shifted(self.y[index], seen["m"], seen[m], signed, span, self.rho), epoch)
-
-    def state(self) -> dict[str, Any]:
-        return {**super().state(), "fused": self.fused}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        super().restore(state)
-        self.fused = state["fused"]
+    def proposed(
+        self, seen: Mapping[str, Float[Tensor, "batch common"]], index: Int64[Tensor, "batch"]
+    ) -> dict[str, Float[Tensor, "batch"]]:
+        fused = self.features["m"]  # of all clips
+        signed, ends = centres(fused, self.y >= 0, self.y < 0), centres(fused, *self._extremes)
+        span = (ends[0] - ends[1]).norm()  # D
+        return {m: shifted(self.y[index], seen["m"], seen[m], signed, span, self.rho) for m in MODALITIES}

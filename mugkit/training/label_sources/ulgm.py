@@ -23,19 +23,12 @@ Departures and choices:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from mugkit.config import Hyperparameters
-from mugkit.data.batch import Batch
-from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.models.mug import Representations
+from mugkit.data.schema import MODALITIES
 from mugkit.training.label_sources.online import MovingLabels, centres
-from mugkit.training.label_sources.source import MultiTaskNetwork
 
 EPS = 1e-8
 Centres = tuple[Float[Tensor, "width"], Float[Tensor, "width"]]
@@ -55,44 +48,15 @@ def generated(
 
 
 class ULGM(MovingLabels):
-    """Labels from distances to class centres, modality by modality.
+    """Labels from distances to class centres, modality by modality."""
 
-    Attributes:
-        features: F of all clips by modality and, under "m", of the fusion, as last seen.
-    """
-
-    def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
-        super().__init__(dataset, hp)
-        self.features: dict[str, Float[Tensor, "clips width"]] = {}
-
-    def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
-        super().begin_epoch(train, epoch, seed)
-        self.features = {m: table.to(train.device) for m, table in self.features.items()}
-
-    @torch.no_grad()
-    def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
-        """Moves the batch's labels, from the second epoch on, and then stores its features."""
-        seen = network.features(reps)
-        if epoch >= 1:  # from here on every clip's features are stored
-            self._generate(seen, batch, epoch)
-        for m, features in seen.items():
-            if m not in self.features:
-                self.features[m] = features.new_zeros(len(self.y), features.shape[1])
-            self.features[m][batch.index_there] = features
-
-    def _centres(self, modality: str) -> Centres:
+    def centres_of(self, modality: str) -> Centres:
+        """C⁺ and C⁻ of a modality by its own labels, of the fusion by y."""
         labels = self.values.get(modality, self.y)
         return centres(self.features[modality], labels >= 0, labels < 0)
 
-    def _generate(self, seen: Mapping[str, Float[Tensor, "batch width"]], batch: Batch, epoch: int) -> None:
-        delta = {m: relative_distance(seen[m], self._centres(m)) for m in seen}
-        index = batch.index_there
-        for m in MODALITIES:
-            self.move(m, index, generated(self.y[index], delta[m], delta["m"]), epoch)
-
-    def state(self) -> dict[str, Any]:
-        return {**super().state(), "features": self.features}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        super().restore(state)
-        self.features = dict(state["features"])
+    def proposed(
+        self, seen: Mapping[str, Float[Tensor, "batch width"]], index: Int64[Tensor, "batch"]
+    ) -> dict[str, Float[Tensor, "batch"]]:
+        delta = {m: relative_distance(seen[m], self.centres_of(m)) for m in seen}
+        return {m: generated(self.y[index], delta[m], delta["m"]) for m in MODALITIES}

@@ -64,12 +64,6 @@ def test_weights_are_zero_until_labels_move(moving: MovingLabels) -> None:
     assert moving.weights(index)["a"].tolist() == [0, 0]
 
 
-def test_centres_are_means_of_two_classes() -> None:
-    features = torch.tensor([[1.0, 0.0], [3.0, 4.0], [-2.0, 1.0]])
-    found = centres(features, torch.tensor([True, True, False]), torch.tensor([False, False, True]))
-    assert [c.tolist() for c in found] == [[2, 2], [-2, 1]]
-
-
 @pytest.mark.parametrize("empty", [0, 1])
 def test_centres_of_an_empty_class_are_nan(empty: int) -> None:
     classes = [torch.tensor([True, False]), torch.tensor([False, True])]
@@ -82,13 +76,6 @@ def test_centres_of_an_empty_class_are_nan(empty: int) -> None:
 def test_move_leaves_labels_without_a_proposal(moving: MovingLabels) -> None:
     moving.move("a", torch.tensor([0, 1]), torch.tensor([math.nan, 3.0]), 1)
     assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])
-
-
-def test_restore_brings_labels_back(moving: MovingLabels, made_up: Callable[..., Dataset]) -> None:
-    moving.move("l", torch.tensor([1]), torch.tensor([0.0]), 2)
-    other = MovingLabels(labelled(made_up, Y), small())
-    other.restore(moving.state())
-    assert all(torch.equal(other.values[m], moving.values[m]) for m in MODALITIES)
 
 
 def own(name: str = "one") -> OwnNetworks:
@@ -107,21 +94,6 @@ def test_own_networks_follow_seed_and_name() -> None:
     assert torch.equal(begun(1).networks.weight, first)
     assert not torch.equal(begun(2).networks.weight, first)
     assert not torch.equal(begun(1, "other").networks.weight, first)
-
-
-def test_own_networks_begin_once() -> None:
-    networks = begun(1)
-    networks.step([torch.ones(1, 2), torch.ones(1)])
-    moved = networks.networks.weight.clone()
-    networks.begin(1, torch.device("cpu"))
-    assert torch.equal(networks.networks.weight, moved)
-
-
-def test_own_networks_first_step_of_adam_is_its_learning_rate() -> None:
-    networks = begun(1)
-    before = networks.networks.weight.detach().clone()
-    networks.step([torch.tensor([[2.0, -7.0]]), torch.zeros(1)])
-    torch.testing.assert_close(networks.networks.weight - before, torch.tensor([[-0.1, 0.1]]))
 
 
 def test_own_networks_restored_go_on_with_their_optimizer() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 
 import pytest
@@ -84,25 +83,18 @@ def test_extremes_without_largest_labels_are_the_outermost_twentieth() -> None:
     assert low.nonzero().flatten().tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_extremes_side_by_side() -> None:
-    high, low = extremes(torch.tensor([3.0, 1.0, 0.0, -1.0, -2.0]), 3.0)
-    assert (high.tolist(), low.tolist()) == ([True, *[False] * 4], [*[False] * 4, True])
-
-
 def test_labels_by_hand(made_up: Callable[..., Dataset]) -> None:
     # C⁺ = (3, 0) and C⁻ = (−3, 0) over all clips, D = 8 between clips 1 and 3, which are labelled 3 and −3.
     source = begun(made_up)
-    source.fused = torch.tensor([[2.0, 0.0], [4.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]])
+    source.features["m"] = torch.tensor([[2.0, 0.0], [4.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]])
     seen = {
         "m": torch.tensor([[3.0, 8.0]]),
         "l": torch.tensor([[3.0, 6.0]]),
         "a": torch.tensor([[-3.0, 8.0]]),
         "v": torch.tensor([[3.0, -3.0]]),
     }
-    source._generate(seen, batch_of([0], source.y), 1)
-    expected = {"l": 0.5 / 3 + 2 / 3 * 2.0, "a": 0.5 / 3 - 2 / 3 * 3.0, "v": 0.5 / 3 + 2 / 3 * 3.0}
-    for m in MODALITIES:
-        assert source.values[m].tolist() == pytest.approx([expected[m], *Y[1:]])
+    proposed = {m: labels.tolist() for m, labels in source.proposed(seen, torch.tensor([0])).items()}
+    assert proposed == {"l": [0.5 + 1.5], "a": [0.5 - 4.5], "v": [0.5 + 6.0]}
 
 
 @pytest.mark.parametrize("y", [[1.0, 3.0, 0.0, 2.0], [-1.0, -3.0, -0.5, -2.0]])
@@ -113,12 +105,11 @@ def test_one_class_alone_moves_nothing(made_up: Callable[..., Dataset], y: list[
     assert all(source.values[m].tolist() == y for m in MODALITIES)
 
 
-def test_extremes_on_one_spot_move_nothing(made_up: Callable[..., Dataset]) -> None:
+def test_extremes_on_one_spot_propose_nothing(made_up: Callable[..., Dataset]) -> None:
     source = begun(made_up)
-    source.fused = torch.zeros(4, 2)  # D = 0
+    source.features["m"] = torch.zeros(4, 2)  # D = 0
     seen = {m: torch.tensor([[float(i), 1.0]]) for i, m in enumerate("mlav")}
-    source._generate(seen, batch_of([0], source.y), 1)
-    assert all(source.values[m].tolist() == Y for m in MODALITIES)
+    assert all(labels.isnan().all() for labels in source.proposed(seen, torch.tensor([0])).values())
 
 
 # --- epoch by epoch
@@ -129,24 +120,11 @@ def test_first_epoch_leaves_labels_and_later_ones_move_them(made_up: Callable[..
     batch = batch_of([0, 1, 2, 3], source.y)
     source.after_step(Given(), random_reps(4), batch, 0)
     assert all(source.values[m].tolist() == Y for m in MODALITIES)
-    assert source.fused.any(dim=1).all()
+    assert source.features["m"].any(dim=1).all()
     source.after_step(Given(), random_reps(4, 1), batch, 1)
     for m in MODALITIES:
         assert source.values[m].tolist() != Y
         assert (source.values[m].abs() <= 3).all()
-
-
-def test_restored_goes_on_as_before(made_up: Callable[..., Dataset]) -> None:
-    whole, batch = begun(made_up), batch_of([0, 1, 2, 3], torch.tensor(Y))
-    whole.after_step(Given(), random_reps(4), batch, 0)
-    resumed = SUGRM(labelled(made_up, Y), HP)
-    resumed.restore(copy.deepcopy(whole.state()))
-    for source in (whole, resumed):
-        source.begin_epoch(Train(), 1, 7)
-        source.after_step(Given(), random_reps(4, 1), batch, 1)
-        source.after_step(Given(), random_reps(4, 2), batch, 1)
-    assert all(torch.equal(whole.values[m], resumed.values[m]) for m in MODALITIES)
-    assert torch.equal(whole.fused, resumed.fused)
 
 
 def correlation(x: Tensor, y: Tensor) -> float:
@@ -181,13 +159,6 @@ def test_separable_features_in_the_fusions_place_move_labels_to_the_truth(made_u
         # After n = 2 to 6, (1·2·3·4·5)/(3·4·5·6·7) of the way from y is left.
         expected = true[m] + (source.y - true[m]) * 2 / 42
         torch.testing.assert_close(source.values[m][between], expected[between], rtol=0, atol=1e-4)
-
-
-def test_beyond_a_centre_weaker_features_count_as_stronger(made_up: Callable[..., Dataset]) -> None:
-    source, true = moved(made_up, torch.zeros(4))
-    weaker = (source.y > 2) & (true["l"] > 1.6) & (true["l"] < source.y)
-    assert weaker.any()
-    assert (source.values["l"] > source.y)[weaker].all()
 
 
 def test_the_same_features_in_a_place_of_their_own_turn_labels_round(made_up: Callable[..., Dataset]) -> None:

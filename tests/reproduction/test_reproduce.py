@@ -291,7 +291,7 @@ class Absent:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Absent())
-from mugkit import precompute, reproduce
+from mugkit.reproduction import precompute, reproduce
 
 wanted = []
 precompute.compute = lambda *arguments: wanted.append(arguments[:2]) or []

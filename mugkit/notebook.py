@@ -30,7 +30,6 @@ from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.outputs import NO_RESULT, Outputs
 from mugkit.experiments.registry import SYSTEMS, Experiment, configuration, seeds_of
 from mugkit.metrics import HEADLINE
-from mugkit.plots.narrow import narrow
 from mugkit.plots.style import apply_style
 from mugkit.training.label_sources import source
 from mugkit.training.label_sources.source import LearnedLabels
@@ -266,11 +265,17 @@ def _show_whole_words() -> None:
 
 
 def show_source(*objects: Any) -> None:
-    """Shows library code in place: the one tested function, never a copy, as wide as a page."""
-    from IPython.display import Markdown, display
+    """Shows library code in place, the tested function and never a copy; a line too long for the page wraps."""
+    from IPython.display import display
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
 
+    style = "background: #f8f8f8; color: #222; white-space: pre-wrap; overflow-wrap: anywhere"
+    page = HtmlFormatter(noclasses=True, prestyles=style)
     for item in objects:
-        display(Markdown(f"```python\n{narrow(inspect.getsource(item))}\n```"))
+        source = inspect.getsource(item)
+        display({"text/html": highlight(source, PythonLexer(stripnl=False), page), "text/plain": source}, raw=True)
 
 
 def metrics_table(results: Mapping[str, Mapping[str, float | None]], family: str) -> pd.DataFrame:

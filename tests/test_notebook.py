@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from small import bag_of_words
 
 from mugkit import config, files, notebook
 from mugkit.config import RunSpec
-from mugkit.data import store
+from mugkit.data import schema, store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
@@ -252,14 +255,15 @@ def test_smoke_says_on_every_table_and_figure_that_it_means_nothing(
     assert (NO_RESULT in [text.get_text() for text in figure.texts]) == marked
 
 
-def test_show_source_shows_the_library_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = []
-    monkeypatch.setattr("IPython.display.display", shown.append)
-    notebook.show_source(bag_of_words, Row)
-    first, second = (item.data for item in shown)
-    assert first.startswith("```python\ndef bag_of_words(")
-    assert first.endswith("for line in text])\n```")
-    assert "class Row:" in second
+def test_show_source_shows_the_library_as_it_is_in_lines_that_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    notebook.show_source(bag_of_words, schema.RaggedFrames.__getitem__)
+    for item, data in zip((bag_of_words, schema.RaggedFrames.__getitem__), shown, strict=True):
+        source, page = inspect.getsource(item), data["text/html"]
+        assert data["text/plain"] == source
+        assert html.unescape(re.sub(r"<[^>]*>", "", page)).strip("\n") == source.strip("\n")
+        assert "white-space: pre-wrap" in page
 
 
 def test_metrics_table_has_the_papers_columns_in_order() -> None:

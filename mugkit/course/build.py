@@ -29,7 +29,6 @@ from mugkit.course.assignment import Assignment
 from mugkit.course.guide import instructor_guide
 from mugkit.errors import UserError
 
-DEFAULT = Path("build/course")
 # nbgrader's own step would run students' code as whoever grades; so nbgrader gets the judge in its place, here and in
 # every course folder. Hidden tests stay out of feedback.
 _GRADING = {

@@ -251,8 +251,9 @@ def show_source(*objects: Any) -> None:
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    style = "background: #f8f8f8; color: #222; white-space: pre-wrap; overflow-wrap: anywhere"
-    page = HtmlFormatter(noclasses=True, prestyles=style)
+    letters = "font-family: monospace; background: #f8f8f8; color: #222"
+    lines = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere"
+    page = HtmlFormatter(noclasses=True, prestyles=f"{letters}; {lines}")
     for item in objects:
         source = inspect.getsource(item)
         display({"text/html": highlight(source, PythonLexer(stripnl=False), page), "text/plain": source}, raw=True)

@@ -29,11 +29,11 @@ def expect_close(found: Any, expected: Any, hint: str, tolerance: float = 1e-5) 
     Raises:
         AssertionError: with both values and the hint.
     """
-    one, other = _array(found, hint), _array(expected, hint)
-    if one.shape != other.shape:
-        raise AssertionError(f"found shape {one.shape}, expected {other.shape}\nHint: {hint}")
-    if not np.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True):
-        raise AssertionError(f"found {_short(one)}, expected {_short(other)}\nHint: {hint}")
+    values, wanted = _array(found, hint), _array(expected, hint)
+    if values.shape != wanted.shape:
+        raise AssertionError(f"found shape {values.shape}, expected {wanted.shape}\nHint: {hint}")
+    if not np.allclose(values, wanted, rtol=tolerance, atol=tolerance, equal_nan=True):
+        raise AssertionError(f"found {_short(values)}, expected {_short(wanted)}\nHint: {hint}")
 
 
 def names_used(function: Any) -> set[str]:
@@ -66,7 +66,7 @@ def _array(value: Any, hint: str) -> np.ndarray:
 
 def _arrays(values: Sequence[Any], hint: str) -> np.ndarray:
     try:
-        return np.stack([_array(one, hint) for one in values]) if len(values) else np.empty(0)
+        return np.stack([_array(value, hint) for value in values]) if len(values) else np.empty(0)
     except ValueError:
         raise AssertionError(f"found values of different shapes\nHint: {hint}") from None
 

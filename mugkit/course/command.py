@@ -38,12 +38,12 @@ def check(out: Annotated[Path, typer.Option(help="a build to compare with the so
     from mugkit.course import assignment, lint
 
     every = assignment.all_assignments()
-    complaints = [text for one in every for text in lint.problems(one)] + lint.build_problems(out, every)
+    complaints = [text for source in every for text in lint.problems(source)] + lint.build_problems(out, every)
     for text in complaints:
         console.print(text, markup=False, highlight=False)
     if complaints:
         raise typer.Exit(1)
-    console.print(f"{len(every)} assignments, {sum(one.automatic_points for one in every)} automatic points: ok")
+    console.print(f"{len(every)} assignments, {sum(source.automatic_points for source in every)} automatic points: ok")
 
 
 @commands.command()
@@ -65,8 +65,8 @@ def grade(
     if not unprotected:
         sandbox.require(layers)
     chosen = [assignment.find(name) for name in only] if only else None
-    for one in grade_all(submissions, out, sandbox.contains(layers), chosen=chosen):
-        line = f"{one.student}  {one.assignment}  {one.automatic:g} of {one.of:g}  {one.status}"
+    for result in grade_all(submissions, out, sandbox.contains(layers), chosen=chosen):
+        line = f"{result.student}  {result.assignment}  {result.automatic:g} of {result.of:g}  {result.status}"
         console.print(line, markup=False, highlight=False)
     console.print(f"points: {out / 'points.csv'}, feedback: {out / 'feedback'}", markup=False)
 

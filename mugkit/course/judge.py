@@ -73,14 +73,14 @@ def judge(cells: Sequence[Cell], answers: SandboxedAnswers) -> list[Outcome]:
     """
     outcomes = list(_round(cells, answers))
     tests = {cell.name for cell in cells if cell.kind == "test"}
-    if sum(one.name in tests and not one.passed for one in outcomes) < 2:
+    if sum(outcome.name in tests and not outcome.passed for outcome in outcomes) < 2:
         return outcomes
     mended = answers.fresh()
     try:
-        passed = {one.name for one in _round(cells, mended, mend=True) if one.passed} & tests
+        passed = {outcome.name for outcome in _round(cells, mended, mend=True) if outcome.passed} & tests
     finally:
         mended.close()
-    return [Outcome(one.name, True, ran=one.ran) if one.name in passed else one for one in outcomes]
+    return [Outcome(outcome.name, True, ran=outcome.ran) if outcome.name in passed else outcome for outcome in outcomes]
 
 
 def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False) -> Iterator[Outcome]:
@@ -99,8 +99,8 @@ def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False)
         if cell.kind == "answer" and cell.solution:
             if mend and answer and wrong:
                 answers.run(answer.solution)
-                for one in given:  # a wrong answer may have changed what tests share
-                    exec(compile(one.source, f"<{one.name}>", "exec"), own)
+                for shared in given:  # a wrong answer may have changed what tests share
+                    exec(compile(shared.source, f"<{shared.name}>", "exec"), own)
             answer, wrong = cell, False
         if cell.kind == "given":
             given.append(cell)

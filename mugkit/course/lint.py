@@ -23,32 +23,34 @@ _TOTAL = re.compile(r"\*\*(\d+) points: (\d+) automatic, (\d+) by hand\.")
 _MARKERS = ("BEGIN SOLUTION", "END SOLUTION", "BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
 
 
-def problems(one: Assignment) -> list[str]:
+def problems(task: Assignment) -> list[str]:
     """Everything that is wrong with a source; empty if nothing is."""
-    of_cells = (f"'{_name(cell)}' {complaint}" for cell in one.notebook.cells for complaint in _of_cell(cell))
-    return [f"{one.path.name}: {complaint}" for complaint in (*_of_notebook(one), *of_cells)]
+    of_cells = (f"'{_name(cell)}' {complaint}" for cell in task.notebook.cells for complaint in _of_cell(cell))
+    return [f"{task.path.name}: {complaint}" for complaint in (*_of_notebook(task), *of_cells)]
 
 
 def build_problems(out: Path, chosen: list[Assignment]) -> list[str]:
     """Everything that is wrong with a build of these sources; empty if nothing is."""
-    complaints = [f"{one.path.name}: {text}" for one in chosen for text in _released(out, one)]
+    complaints = [f"{task.path.name}: {text}" for task in chosen for text in _released(out, task)]
     return complaints + list(_zip(out, chosen))
 
 
-def _of_notebook(one: Assignment) -> Iterator[str]:
-    ids = [cell.get("id") for cell in one.notebook.cells]
-    for what, names in (("cell id", ids), ("grade_id", filter(None, map(grade_id, one.notebook.cells)))):
+def _of_notebook(task: Assignment) -> Iterator[str]:
+    ids = [cell.get("id") for cell in task.notebook.cells]
+    for what, names in (("cell id", ids), ("grade_id", filter(None, map(grade_id, task.notebook.cells)))):
         yield from (f"{what} '{name}' occurs {times} times" for name, times in Counter(names).items() if times > 1)
-    first = one.notebook.cells[0].source if one.notebook.cells else ""
-    stated, actual = _TOTAL.search(first), (one.automatic_points, one.manual_points)
+    first = task.notebook.cells[0].source if task.notebook.cells else ""
+    stated, actual = _TOTAL.search(first), (task.automatic_points, task.manual_points)
     if stated is None:
         yield "the first cell does not state '**N points: A automatic, M by hand.'"
     elif tuple(map(int, stated.groups())) != (sum(actual), *actual):
         yield f"the first cell states {', '.join(stated.groups())} points, the cells have {(sum(actual), *actual)}"
     yield from (
-        f"the notebook's metadata lacks mugkit.{key}" for key in ("title", "minutes", "goals") if not one.about.get(key)
+        f"the notebook's metadata lacks mugkit.{key}"
+        for key in ("title", "minutes", "goals")
+        if not task.about.get(key)
     )
-    yield from (f"a goal is not in the first cell: {goal}" for goal in one.about.get("goals", []) if goal not in first)
+    yield from (f"a goal is not in the first cell: {goal}" for goal in task.about.get("goals", []) if goal not in first)
 
 
 def _of_cell(cell: Any) -> Iterator[str]:
@@ -93,16 +95,16 @@ def _name(cell: Any) -> str:
     return grade_id(cell) or cell.source[:50]
 
 
-def _released(out: Path, one: Assignment) -> Iterator[str]:
+def _released(out: Path, task: Assignment) -> Iterator[str]:
     """The release version against what the source says it must be."""
-    path = release(out, one.name)
+    path = release(out, task.name)
     if not path.is_file():
         yield "not built: run `mugkit course build`"
         return
     built = read(path).notebook.cells
-    if len(built) != len(one.notebook.cells):
-        yield f"the release has {len(built)} cells, the source {len(one.notebook.cells)}"
-    for cell, source in zip(built, one.notebook.cells, strict=False):
+    if len(built) != len(task.notebook.cells):
+        yield f"the release has {len(built)} cells, the source {len(task.notebook.cells)}"
+    for cell, source in zip(built, task.notebook.cells, strict=False):
         if cell.source.rstrip() != without_solution(source).rstrip():
             yield f"'{_name(source)}' in the release is not what the source says: run `mugkit course build`"
         if any(marker in cell.source for marker in _MARKERS):
@@ -121,11 +123,11 @@ def _zip(out: Path, chosen: list[Assignment]) -> Iterator[str]:
         yield "students.zip is not built: run `mugkit course build`"
         return
     with zipfile.ZipFile(path) as archive:
-        expected = {"assignments/README.md", *(f"assignments/{one.name}.ipynb" for one in chosen)}
+        expected = {"assignments/README.md", *(f"assignments/{task.name}.ipynb" for task in chosen)}
         if set(archive.namelist()) != expected:
             yield f"students.zip holds {sorted(archive.namelist())}, not {sorted(expected)}"
-        for one in chosen:
-            built, inside = release(out, one.name), f"assignments/{one.name}.ipynb"
+        for task in chosen:
+            built, inside = release(out, task.name), f"assignments/{task.name}.ipynb"
             both = built.is_file() and inside in archive.namelist()
             if both and nbformat.reads(archive.read(inside).decode(), 4) != read(built).notebook:
-                yield f"students.zip has another version of {one.name} than the release"
+                yield f"students.zip has another version of {task.name} than the release"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from mugkit.course.assignment import EXPLORE, grade_id, kind, names
 from mugkit.errors import UserError
-from mugkit.reproduction.notebook_files import LARGEST, MOST_CELLS, MOST_PARTS
+from mugkit.reproduction.notebook_files import LARGEST, MOST_CELLS, parse
 
 _LARGEST_FILE = 256 * 1024**2  # bytes with outputs, which are left out before `LARGEST` counts
 _MOST_FILES = 500  # looked at in one student's folder
@@ -141,28 +140,15 @@ def read(path: Path) -> list[dict[str, Any]]:
     name = printable(path.name)
     if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
         raise UserError(f"{name} is a link in place of a file", file=name, fix="hand in the notebook itself")
-    if path.stat().st_size > _LARGEST_FILE:
-        raise UserError(f"{name} is larger than {_LARGEST_FILE // 1024**2} MB", file=name, fix=_SAVE)
     try:
-        found = _json(path.read_bytes())
-    except (ValueError, RecursionError, OSError) as error:
-        raise UserError(f"{name} is no notebook ({str(error)[:200]})", file=name, fix=_SAVE) from error
-    cells = [_cell(cell) for cell in _cells(found) if isinstance(cell, dict)]
+        cells = [_cell(cell) for cell in _cells(parse(path, _LARGEST_FILE)) if isinstance(cell, dict)]
+    except UserError as error:
+        raise UserError(f"{name} {error.problem}", file=name, fix=_SAVE) from error
     if not cells or len(cells) > MOST_CELLS:
         raise UserError(f"{name} is no notebook: it has {len(cells):,} cells", file=name, fix=_SAVE)
     if sum(len(_text(cell)) for cell in cells) > LARGEST:
         raise UserError(f"{name} holds more than {LARGEST // 1024**2} MB of text", file=name, fix=_SAVE)
     return cells
-
-
-def _json(content: bytes) -> Any:
-    try:
-        text = content.decode(json.detect_encoding(content))
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    if text.count("{") + text.count("[") > MOST_PARTS:
-        raise ValueError(f"more than {MOST_PARTS:,} objects and lists")
-    return json.loads(text.removeprefix("\ufeff"))
 
 
 def _cells(found: Any) -> list[Any]:

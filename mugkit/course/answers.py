@@ -12,7 +12,7 @@ import os
 import selectors
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -150,7 +150,7 @@ class SandboxedAnswers:
         self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits, self.blocked)
         try:
             modules = {"blocked": list(self.blocked), "preload": list(self.preload)}
-            self._exchange("start", {"limits": self.limits.of_process(), **modules}, _START_SECONDS)
+            self._exchange("start", {"limits": asdict(self.limits), **modules}, _START_SECONDS)
         except _Died as death:
             said = self.sandbox.complaint()
             self.close()

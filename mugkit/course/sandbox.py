@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -63,10 +63,6 @@ class Limits:
     memory: int = 3 * 1024 * MIB
     file_size: int = 64 * MIB
     processes: int = 32
-
-    def of_process(self) -> dict[str, int]:
-        """Those that the process sets on itself."""
-        return {name: int(value) for name, value in asdict(self).items() if not name.endswith("l_seconds")}
 
 
 def bubblewrap() -> str | None:

@@ -115,7 +115,7 @@ def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float)
 
     pool = ThreadPoolExecutor(kernels.AT_ONCE)  # each notebook has a kernel of its own, a process; here one only waits
     try:
-        reports = pool.map(lambda job: run_notebook(*job, limit), jobs)
+        reports = pool.map(lambda job: run_notebook(job[0], job[1], job[2], limit), jobs)
         return list(progress(reports, "notebooks", total=len(jobs)))
     except BaseException:  # stopped by a signal: kernels would go on to their notebooks' ends
         pool.shutdown(wait=False, cancel_futures=True)

@@ -147,46 +147,21 @@ def _names(notebook: Any, _: str) -> Iterator[str]:
     """A name that a cell takes from another is given in one cell only: else cells run out of order take the wrong thing."""
     given, taken = [], set()
     for _, tree in parsed(notebook):
-        own, free = bound_and_free(tree)
+        targets = [part for node in tree.body for part in getattr(node, "targets", [getattr(node, "target", None)]) if part]
+        own = {name.id for part in targets for name in ast.walk(part) if isinstance(name, ast.Name)}
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
         given.append(own)
-        taken |= free
+        taken |= {n.id for n in names if isinstance(n.ctx, ast.Load)} - {n.id for n in names if isinstance(n.ctx, ast.Store)}
     for name in sorted(taken):
         if (count := sum(name in own for own in given)) > 1:
             yield f"'{name}' is taken from another cell, and {count} cells give it"
 
 
-def bound_and_free(tree: ast.Module) -> tuple[set[str], set[str]]:
-    """Names that a cell gives at its top level, and names that it reads without having given them before."""
-    bound: set[str] = set()
-    free: set[str] = set()
-    for statement in tree.body:
-        names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
-        stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
-        block = isinstance(statement, ast.For | ast.With | ast.Try | ast.If | ast.FunctionDef | ast.ClassDef)
-        local = stored if block else _comprehended(statement)
-        arguments = {node.arg for node in ast.walk(statement) if isinstance(node, ast.arg)}
-        free |= {node.id for node in names if isinstance(node.ctx, ast.Load)} - bound - local - arguments
-        bound |= stored - _comprehended(statement)
-    return bound, free
-
-
-def _comprehended(statement: ast.stmt) -> set[str]:
-    """Loop variables of comprehensions, which nothing outside of them sees."""
-    targets = [node.target for node in ast.walk(statement) if isinstance(node, ast.comprehension)]
-    return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
-
-
 def _again(notebook: Any, _: str) -> Iterator[str]:
-    """A cell run twice does the same twice: it adds to nothing that another cell made."""
-    for source, tree in parsed(notebook):
-        made: set[str] = set()
-        for statement in tree.body:
-            names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
-            if isinstance(statement, ast.AugAssign) and not {name.id for name in names[:1]} <= made:
-                yield f"adds to what another cell made: {ast.unparse(statement)}"
-            made |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-        if ".backward(" in source and not re.search(r"zero_grad\(|\.grad = None", source):
-            yield f"gradients add up when the cell is run again: {source.splitlines()[0]}"
+    """A cell run twice does the same twice: gradients do not add up."""
+    for cell in code_cells(notebook):
+        if ".backward(" in cell.source and not re.search(r"zero_grad\(|\.grad = None", cell.source):
+            yield f"gradients add up when the cell is run again: {cell.source.splitlines()[0]}"
 
 
 def _first_cells(notebook: Any, stem: str) -> Iterator[str]:

@@ -66,8 +66,8 @@ def settings(profile: str, dataset: str) -> list[RunSpec]:
     """Every seed of Table 5's steps at the other settings of the dials of `reviews`, which are prepared here."""
     if load(dataset).name != "reviews":
         return []
-    pairs = [(system, seed) for system in beside.COMPARED for seed in seeds_of(system, config.profile(profile))]
-    return [RunSpec(system, name, seed, profile) for name in beside.prepared() for system, seed in pairs]
+    pairs = [(one, seed) for one in beside.COMPARED for seed in seeds_of(one, config.profile(profile))]
+    return [RunSpec(one, name, seed, profile) for name in beside.prepared() for one, seed in pairs]
 
 
 def noisy(profile: str) -> list[tuple[RunSpec, float]]:

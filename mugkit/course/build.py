@@ -24,12 +24,10 @@ from typing import Any
 import nbformat
 
 from mugkit import files
-from mugkit.course import assignment
-from mugkit.course.assignment import Assignment
+from mugkit.course.assignment import Assignment, all_assignments
 from mugkit.course.guide import instructor_guide
 from mugkit.errors import UserError
 
-DEFAULT = Path("build/course")
 # nbgrader's own step would run students' code as whoever grades; so nbgrader gets the judge in its place, here and in
 # every course folder. Hidden tests stay out of feedback.
 _GRADING = {
@@ -103,13 +101,13 @@ def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
         UserError: `out` holds something else, or nbgrader refuses a source.
     """
     out = files.replaceable(out, "nbgrader_config.py")
-    chosen = assignment.all_assignments() if chosen is None else chosen
+    chosen = all_assignments() if chosen is None else chosen
     with files.atomic_folder(out, replace=True) as folder:
         _sources(folder, chosen)
         grader = api(folder)
-        for one in chosen:
-            _succeed(grader.generate_assignment(one.name), one.path)
-            _reading(folder, one)
+        for task in chosen:
+            _succeed(grader.generate_assignment(task.name), task.path)
+            _reading(folder, task)
         _students(folder, chosen)
         (folder / "instructor_guide.md").write_text(instructor_guide(chosen), encoding="utf-8")
         guard(folder, chosen)
@@ -126,17 +124,17 @@ def guard(out: Path, chosen: list[Assignment]) -> None:
     with files.atomic_path(out / "nbgrader_config.py") as path:
         path.write_text(_CONFIG + "\n".join(lines) + "\n", encoding="utf-8")
     with api(out).gradebook as gradebook:
-        for one in chosen:
-            for notebook in gradebook.find_assignment(one.name).notebooks:
+        for task in chosen:
+            for notebook in gradebook.find_assignment(task.name).notebooks:
                 kernel = {"name": _NO_KERNEL, "display_name": "graded by mugkit course grade", "language": "python"}
                 notebook.kernelspec = json.dumps(kernel)
         gradebook.db.commit()
 
 
 def _sources(out: Path, chosen: list[Assignment]) -> None:
-    for one in chosen:
-        (out / "source" / one.name).mkdir(parents=True, exist_ok=True)
-        shutil.copy(one.path, out / "source" / one.name)
+    for task in chosen:
+        (out / "source" / task.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(task.path, out / "source" / task.name)
 
 
 def release(out: Path, name: str) -> Path:
@@ -150,11 +148,11 @@ def _succeed(result: dict[str, Any], source: Path) -> None:
         raise UserError(f"nbgrader refuses it: {said.strip()[-600:]}", file=source, fix="run `mugkit course check`")
 
 
-def _reading(folder: Path, one: Assignment) -> None:
+def _reading(folder: Path, task: Assignment) -> None:
     from nbconvert import HTMLExporter
 
-    page, _ = HTMLExporter().from_notebook_node(nbformat.read(release(folder, one.name), as_version=4))
-    target = folder / "reading" / f"{one.name}.html"
+    page, _ = HTMLExporter().from_notebook_node(nbformat.read(release(folder, task.name), as_version=4))
+    target = folder / "reading" / f"{task.name}.html"
     target.parent.mkdir(exist_ok=True)
     target.write_text(page, encoding="utf-8")
 
@@ -162,5 +160,5 @@ def _reading(folder: Path, one: Assignment) -> None:
 def _students(folder: Path, chosen: list[Assignment]) -> None:
     with zipfile.ZipFile(folder / "students.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("assignments/README.md", _BEGIN)
-        for one in chosen:
-            archive.write(release(folder, one.name), f"assignments/{one.name}.ipynb")
+        for task in chosen:
+            archive.write(release(folder, task.name), f"assignments/{task.name}.ipynb")

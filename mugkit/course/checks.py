@@ -7,7 +7,6 @@ A failure says what was found, what was expected, and the usual mistake. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import CodeType
 from typing import Any
 
@@ -29,11 +28,11 @@ def expect_close(found: Any, expected: Any, hint: str, tolerance: float = 1e-5) 
     Raises:
         AssertionError: with both values and the hint.
     """
-    one, other = _array(found, hint), _array(expected, hint)
-    if one.shape != other.shape:
-        raise AssertionError(f"found shape {one.shape}, expected {other.shape}\nHint: {hint}")
-    if not np.allclose(one, other, rtol=tolerance, atol=tolerance, equal_nan=True):
-        raise AssertionError(f"found {_short(one)}, expected {_short(other)}\nHint: {hint}")
+    values, wanted = _array(found, hint), _array(expected, hint)
+    if values.shape != wanted.shape:
+        raise AssertionError(f"found shape {values.shape}, expected {wanted.shape}\nHint: {hint}")
+    if not np.allclose(values, wanted, rtol=tolerance, atol=tolerance, equal_nan=True):
+        raise AssertionError(f"found {_short(values)}, expected {_short(wanted)}\nHint: {hint}")
 
 
 def names_used(function: Any) -> set[str]:
@@ -54,21 +53,14 @@ def names_used(function: Any) -> set[str]:
 
 
 def _array(value: Any, hint: str) -> np.ndarray:
-    if isinstance(value, list | tuple):
-        return _arrays(value, hint)
-    if hasattr(value, "detach"):  # a tensor, which may ask for its gradient
-        value = value.detach().numpy()
     try:
+        if isinstance(value, list | tuple):
+            return np.stack([_array(item, hint) for item in value]) if len(value) else np.empty(0)
+        if hasattr(value, "detach"):  # a tensor, which may ask for its gradient
+            value = value.detach().numpy()
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise AssertionError(f"found {type(value).__name__}, expected numbers\nHint: {hint}") from None
-
-
-def _arrays(values: Sequence[Any], hint: str) -> np.ndarray:
-    try:
-        return np.stack([_array(one, hint) for one in values]) if len(values) else np.empty(0)
-    except ValueError:
-        raise AssertionError(f"found values of different shapes\nHint: {hint}") from None
+        raise AssertionError(f"found {type(value).__name__}, expected numbers of equal shapes\nHint: {hint}") from None
 
 
 def _short(values: np.ndarray) -> str:

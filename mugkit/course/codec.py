@@ -125,10 +125,10 @@ def copy_into(old: Any, new: Any) -> None:
         for key in old.keys() & new.keys():
             copy_into(old[key], new[key])
     elif isinstance(old, list | tuple) and isinstance(new, list | tuple) and len(old) == len(new):
-        for position, (one, other) in enumerate(zip(old, new, strict=True)):
-            copy_into(one, other)
-            if isinstance(old, list) and type(other) in _PLAIN:
-                old[position] = other
+        for position, (before, after) in enumerate(zip(old, new, strict=True)):
+            copy_into(before, after)
+            if isinstance(old, list) and type(after) in _PLAIN:
+                old[position] = after
 
 
 def _copy_tensor(old: torch.Tensor, new: torch.Tensor) -> None:

@@ -30,10 +30,10 @@ class JudgeExecute(NbGraderPreprocessor):
         if self.protected is None:  # nbgrader was started by itself: nobody asked for less
             sandbox.require(sandbox.protection())
         name = resources["nbgrader"]["notebook"]
-        one = assignment.read(Path(self.sources) / name / f"{name}.ipynb")
-        answers = SandboxedAnswers(self.protected is not False, Limits(**self.limits), one.blocked, one.preload)
+        source = assignment.read(Path(self.sources) / name / f"{name}.ipynb")
+        answers = SandboxedAnswers(self.protected is not False, Limits(**self.limits), source.blocked, source.preload)
         try:
-            outcomes = judge(list(cells_of(one, nb)), answers)
+            outcomes = judge(list(cells_of(source, nb)), answers)
         finally:
             answers.close()
         _fill(nb, {outcome.name: outcome for outcome in outcomes})

@@ -20,8 +20,8 @@ import nbformat
 import pandas as pd
 
 from mugkit import files
-from mugkit.course import assignment, build, handed_in, lint
-from mugkit.course.assignment import Assignment, grade_id, kind
+from mugkit.course import build, handed_in, lint
+from mugkit.course.assignment import Assignment, all_assignments, grade_id, kind
 from mugkit.course.handed_in import Student
 from mugkit.course.sandbox import Limits
 from mugkit.errors import UserError
@@ -63,13 +63,13 @@ def grade(
         UserError: there are no submissions, or `out` holds a build of other sources.
     """
     students = handed_in.students(submissions)
-    chosen = assignment.all_assignments() if chosen is None else list(chosen)
+    chosen = all_assignments() if chosen is None else list(chosen)
     _prepare(out, chosen)
     how = {"protected": protected, "limits": asdict(limits or Limits())}
     grader = build.api(out, {"JudgeExecute": how})
-    releases = {one.name: nbformat.read(build.release(out, one.name), as_version=4) for one in chosen}
-    pairs = [(student, one) for student in students for one in chosen]
-    graded = [_one(student, one, out, grader, releases) for student, one in progress(pairs, "grading")]
+    releases = {task.name: nbformat.read(build.release(out, task.name), as_version=4) for task in chosen}
+    pairs = [(student, task) for student in students for task in chosen]
+    graded = [_grade(student, task, out, grader, releases) for student, task in progress(pairs, "grading")]
     _write(graded, out)
     return graded
 
@@ -84,22 +84,22 @@ def _prepare(out: Path, chosen: list[Assignment]) -> None:
     build.guard(out, chosen)
 
 
-def _one(student: Student, one: Assignment, out: Path, grader: Any, releases: dict[str, Any]) -> Graded:
-    """One student's work on one assignment."""
-    empty = Graded(student.name, one.name, 0.0, float(one.automatic_points), MISSING, id=student.id)
+def _grade(student: Student, task: Assignment, out: Path, grader: Any, releases: dict[str, Any]) -> Graded:
+    """One student's work on an assignment."""
+    empty = Graded(student.name, task.name, 0.0, float(task.automatic_points), MISSING, id=student.id)
     try:
-        found = handed_in.find(student.folder, one.name, releases)
+        found = handed_in.find(student.folder, task.name, releases)
         if found is None:
             return empty
-        release = releases[one.name]
-        target = out / "submitted" / student.id / one.name / f"{one.name}.ipynb"
+        release = releases[task.name]
+        target = out / "submitted" / student.id / task.name / f"{task.name}.ipynb"
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(handed_in.assemble(found.cells, release), target)
-        _succeed(grader.autograde(one.name, student.id))
-        _succeed(grader.generate_feedback(one.name, student.id))
+        _succeed(grader.autograde(task.name, student.id))
+        _succeed(grader.generate_feedback(task.name, student.id))
         notes = "; ".join([*found.notes, *handed_in.doubts(found.cells, release)])
         return replace(
-            empty, status=f"graded ({notes})" if notes else "graded", **_points(one, student.id, out, grader)
+            empty, status=f"graded ({notes})" if notes else "graded", **_points(task, student.id, out, grader)
         )
     except Exception as error:  # whatever a submission provokes is that student's alone
         return replace(empty, status=f"could not be graded: {_reason(error)}")
@@ -117,12 +117,12 @@ def _succeed(result: dict[str, Any]) -> None:
         raise RuntimeError((result.get("error") or result.get("log") or "nbgrader failed").strip())
 
 
-def _points(one: Assignment, student: str, out: Path, grader: Any) -> dict[str, Any]:
+def _points(task: Assignment, student: str, out: Path, grader: Any) -> dict[str, Any]:
     """Points and tests from the gradebook: what nbgrader made of the judge's outcomes."""
-    hints = _messages(out / "autograded" / student / one.name / f"{one.name}.ipynb")
+    hints = _messages(out / "autograded" / student / task.name / f"{task.name}.ipynb")
     tests = []
     with grader.gradebook as gradebook:
-        for grade in gradebook.find_submission_notebook(one.name, one.name, student).grades:
+        for grade in gradebook.find_submission_notebook(task.name, task.name, student).grades:
             if grade.name in hints:
                 row = {"test": grade.name, "points": float(grade.auto_score or 0), "of": float(grade.max_score)}
                 tests.append(row | {"message": hints[grade.name]})
@@ -136,8 +136,8 @@ def _messages(path: Path) -> dict[str, str]:
 
 
 def _write(graded: Sequence[Graded], out: Path) -> None:
-    rows = [{key: value for key, value in asdict(one).items() if key != "tests"} for one in graded]
-    tests = [{"student": one.student, "assignment": one.assignment, **test} for one in graded for test in one.tests]
+    rows = [{key: value for key, value in asdict(row).items() if key != "tests"} for row in graded]
+    tests = [{"student": row.student, "assignment": row.assignment, **test} for row in graded for test in row.tests]
     columns = ["student", "assignment", "test", "points", "of", "message"]
     for name, table in (("points", pd.DataFrame(rows)), ("tests", pd.DataFrame(tests, columns=columns))):
         with files.atomic_path(out / f"{name}.csv") as path:

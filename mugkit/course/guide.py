@@ -22,30 +22,32 @@ Essays are graded by hand with the rubrics below: `nbgrader formgrader` in DIR. 
 
 def instructor_guide(chosen: Sequence[Assignment]) -> str:
     """Markdown: an overview, then each assignment with its goals, exercises, hints, solutions and rubrics."""
-    return "\n".join([_HEAD, *_overview(chosen), *(line for one in chosen for line in _assignment(one))]) + "\n"
+    return "\n".join([_HEAD, *_overview(chosen), *(line for task in chosen for line in _assignment(task))]) + "\n"
 
 
 def _overview(chosen: Sequence[Assignment]) -> Iterator[str]:
     yield "| assignment | minutes | automatic points | points by hand |\n| --- | --- | --- | --- |"
-    for one in chosen:
-        minutes = "–".join(map(str, one.about["minutes"]))
-        yield f"| {one.about['title']} (`{one.name}`) | {minutes} | {one.automatic_points} | {one.manual_points} |"
+    for task in chosen:
+        minutes = "–".join(map(str, task.about["minutes"]))
+        yield f"| {task.about['title']} (`{task.name}`) | {minutes} | {task.automatic_points} | {task.manual_points} |"
     yield ""
 
 
-def _assignment(one: Assignment) -> Iterator[str]:
-    yield f"## {one.about['title']}\n"
-    yield from (f"- {goal}" for goal in one.about["goals"])
-    if one.blocked:
-        modules = ", ".join(f"`{name}`" for name in one.blocked)
+def _assignment(task: Assignment) -> Iterator[str]:
+    yield f"## {task.about['title']}\n"
+    yield from (f"- {goal}" for goal in task.about["goals"])
+    if task.blocked:
+        modules = ", ".join(f"`{name}`" for name in task.blocked)
         yield f"\nNot in the library that a submission sees while it is graded: {modules}.\n"
     yield "\n| test | points | usual mistakes (the hints) |\n| --- | --- | --- |"
-    for test in one.cells("test"):
+    for test in task.cells("test"):
         hints = "; ".join(dict.fromkeys(hint.replace("|", "\\|") for hint in hints_of(test)))
         yield f"| `{grade_id(test)}` | {points(test)} | {hints} |"
     yield "\n### Solutions\n"
-    yield from (f"`{', '.join(names(cell.source))}`\n\n```python\n{cell.source}\n```\n" for cell in one.cells("answer"))
-    for essay in one.cells("essay"):
+    yield from (
+        f"`{', '.join(names(cell.source))}`\n\n```python\n{cell.source}\n```\n" for cell in task.cells("answer")
+    )
+    for essay in task.cells("essay"):
         yield f"### Rubric of `{grade_id(essay)}` ({points(essay)} points)\n"
         yield "\n".join(line for region in secrets(essay) for line in region.splitlines()[1:-1]) + "\n"
 

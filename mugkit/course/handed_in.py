@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from mugkit.course.assignment import EXPLORE, grade_id, kind, names
 from mugkit.errors import UserError
-from mugkit.reproduction.notebook_files import LARGEST, MOST_CELLS, MOST_PARTS
+from mugkit.reproduction.notebook_files import LARGEST, MOST_CELLS, parse
 
 _LARGEST_FILE = 256 * 1024**2  # bytes with outputs, which are left out before `LARGEST` counts
 _MOST_FILES = 500  # looked at in one student's folder
@@ -74,7 +73,7 @@ def students(submissions: Path) -> list[Student]:
 def printable(name: str) -> str:
     """A file's name on one line, in UTF-8; other bytes and control characters as escapes."""
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _identifier(name: str) -> str:
@@ -110,29 +109,20 @@ def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | Non
         recognised = recognise(cells, releases)
         if recognised == name or (recognised is None and path in usual):
             of_this.append((path, cells))
-    return _only(of_this, unreadable, folder, usual)
-
-
-def _only(
-    found: list[tuple[Path, list[dict[str, Any]]]], unreadable: list[UserError], folder: Path, usual: Sequence[Path]
-) -> HandedIn | None:
-    """The one under its usual name, or the only one there is."""
-    best = [one for one in found if one[0] in usual] or found
+    best = [(path, cells) for path, cells in of_this if path in usual] or of_this
+    if not best and unreadable:
+        raise unreadable[0]
     shown = ", ".join(printable(str(path.relative_to(folder))) for path, _ in best)
     if len(best) > 1:
         raise UserError(f"handed in {len(best)} times: {shown[:300]}", fix="keep the one that counts")
-    if best:
-        return HandedIn(best[0][1], () if best[0][0] in usual else (f"found as {shown}",))
-    if unreadable:
-        raise unreadable[0]
-    return None
+    return next((HandedIn(cells, () if path in usual else (f"found as {shown}",)) for path, cells in best), None)
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:
     """Every notebook in a folder; those that editors keep as copies are none."""
     looked_at = 0
     for at, below, files in os.walk(folder):
-        below[:] = sorted(one for one in below if not one.startswith("."))
+        below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(files):
             looked_at += 1
             if looked_at > _MOST_FILES:
@@ -150,13 +140,10 @@ def read(path: Path) -> list[dict[str, Any]]:
     name = printable(path.name)
     if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
         raise UserError(f"{name} is a link in place of a file", file=name, fix="hand in the notebook itself")
-    if path.stat().st_size > _LARGEST_FILE:
-        raise UserError(f"{name} is larger than {_LARGEST_FILE // 1024**2} MB", file=name, fix=_SAVE)
     try:
-        found = _json(path.read_bytes())
-    except (ValueError, RecursionError, OSError) as error:
-        raise UserError(f"{name} is no notebook ({str(error)[:200]})", file=name, fix=_SAVE) from error
-    cells = [_cell(one) for one in _cells(found) if isinstance(one, dict)]
+        cells = [_cell(cell) for cell in _cells(parse(path, _LARGEST_FILE)) if isinstance(cell, dict)]
+    except UserError as error:
+        raise UserError(f"{name} {error.problem}", file=name, fix=_SAVE) from error
     if not cells or len(cells) > MOST_CELLS:
         raise UserError(f"{name} is no notebook: it has {len(cells):,} cells", file=name, fix=_SAVE)
     if sum(len(_text(cell)) for cell in cells) > LARGEST:
@@ -164,21 +151,11 @@ def read(path: Path) -> list[dict[str, Any]]:
     return cells
 
 
-def _json(content: bytes) -> Any:
-    try:
-        text = content.decode(json.detect_encoding(content))
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    if text.count("{") + text.count("[") > MOST_PARTS:
-        raise ValueError(f"more than {MOST_PARTS:,} objects and lists")
-    return json.loads(text.removeprefix("\ufeff"))
-
-
 def _cells(found: Any) -> list[Any]:
     """Of a notebook; in format 3 they are on worksheets."""
     outer = found if isinstance(found, dict) else {}
     sheets = outer.get("worksheets")
-    parts = [outer, *(one for one in (sheets if isinstance(sheets, list) else []) if isinstance(one, dict))]
+    parts = [outer, *(sheet for sheet in (sheets if isinstance(sheets, list) else []) if isinstance(sheet, dict))]
     return [cell for part in parts if isinstance(part.get("cells"), list) for cell in part["cells"]]
 
 
@@ -190,21 +167,18 @@ def _cell(found: dict[str, Any]) -> dict[str, Any]:
 
 def recognise(cells: Sequence[dict[str, Any]], releases: Mapping[str, Any]) -> str | None:
     """The assignment whose answers and tests these cells have; None if they have none, or several have as many."""
-    scores = {name: _score(cells, release) for name, release in releases.items()}
+    scores = {}
+    for name, release in releases.items():
+        own = {grade_id(cell) for cell in release.cells if kind(cell) in ("answer", "test", "essay")}
+        scores[name] = len(own & set(identify(cells, release)))
     best = [name for name, score in scores.items() if score and score == max(scores.values())]
     return best[0] if len(best) == 1 else None
-
-
-def _score(cells: Sequence[dict[str, Any]], release: Any) -> int:
-    own = {grade_id(cell) for cell in release.cells if kind(cell) in ("answer", "test", "essay")}
-    return len(own & set(identify(cells, release)))
 
 
 def identify(cells: Sequence[dict[str, Any]], release: Any) -> list[str]:
     """For each cell, the one of the release that it is, or an empty text: by id, else by text, names or place."""
     known = {grade_id(cell): cell for cell in release.cells if grade_id(cell)}
-    marked = [str(_object(cell["metadata"], "nbgrader").get("grade_id", "")) for cell in cells]
-    found = [name if name in known else "" for name in marked]
+    found = [name if name in known else "" for name in map(_mark, cells)]
     texts = {cell.source.strip(): name for name, cell in known.items() if kind(cell) in ("test", "given", "text")}
     for position, cell in enumerate(cells):
         name = texts.get(_text(cell).strip(), "")
@@ -217,6 +191,11 @@ def identify(cells: Sequence[dict[str, Any]], release: Any) -> list[str]:
             if place is not None:
                 found[place] = name
     return found
+
+
+def _mark(cell: Mapping[str, Any]) -> str:
+    """The grade_id that a cell of a student claims."""
+    return str(_object(cell["metadata"], "nbgrader").get("grade_id", ""))
 
 
 def _defines(cells: Sequence[dict[str, Any]], found: Sequence[str], answer: Any) -> int | None:
@@ -249,10 +228,9 @@ def _in_place(
 def doubts(cells: Sequence[dict[str, Any]], release: Any) -> Iterator[str]:
     """What an instructor should know about how cells were recognised."""
     found = identify(cells, release)
-    marked = [str(_object(cell["metadata"], "nbgrader").get("grade_id", "")) for cell in cells]
-    if any(name and name != mark for name, mark in zip(found, marked, strict=True)):
+    if any(name and name != _mark(cell) for name, cell in zip(found, cells, strict=True)):
         yield "cells without metadata, recognised by their text"
-    if lacking := [grade_id(one) for one in release.cells if kind(one) == "answer" and grade_id(one) not in found]:
+    if lacking := [grade_id(own) for own in release.cells if kind(own) == "answer" and grade_id(own) not in found]:
         yield f"no cell answers {', '.join(lacking)}"
 
 

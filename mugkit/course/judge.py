@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mugkit.course import codec
-from mugkit.course.answers import AnswerError, Answers, Ran
+from mugkit.course.answers import AnswerError, Ran, SandboxedAnswers
 from mugkit.course.assignment import Assignment, Kind, grade_id, kind, names
 
 
@@ -65,7 +65,7 @@ def cells_of(assignment: Assignment, notebook: Any) -> Iterator[Cell]:
             yield Cell(grade_id(known), kind(known), known.source)
 
 
-def judge(cells: Sequence[Cell], answers: Answers) -> list[Outcome]:
+def judge(cells: Sequence[Cell], answers: SandboxedAnswers) -> list[Outcome]:
     """Runs all cells in order: answers there, tests here, given cells in both places.
 
     A test passes if it does with the student's earlier answers, or with the solution in place of those that were wrong.
@@ -73,17 +73,17 @@ def judge(cells: Sequence[Cell], answers: Answers) -> list[Outcome]:
     """
     outcomes = list(_round(cells, answers))
     tests = {cell.name for cell in cells if cell.kind == "test"}
-    if sum(one.name in tests and not one.passed for one in outcomes) < 2:
+    if sum(outcome.name in tests and not outcome.passed for outcome in outcomes) < 2:
         return outcomes
     mended = answers.fresh()
     try:
-        passed = {one.name for one in _round(cells, mended, mend=True) if one.passed} & tests
+        passed = {outcome.name for outcome in _round(cells, mended, mend=True) if outcome.passed} & tests
     finally:
         mended.close()
-    return [Outcome(one.name, True, ran=one.ran) if one.name in passed else one for one in outcomes]
+    return [Outcome(outcome.name, True, ran=outcome.ran) if outcome.name in passed else outcome for outcome in outcomes]
 
 
-def _round(cells: Sequence[Cell], answers: Answers, mend: bool = False) -> Iterator[Outcome]:
+def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False) -> Iterator[Outcome]:
     """One run of all cells; with `mend`, the solution takes the place of an answer once a test of it has failed."""
     own: dict[str, Any] = {"__name__": "__judge__"}
     wanted: dict[str, None] = {}
@@ -99,8 +99,8 @@ def _round(cells: Sequence[Cell], answers: Answers, mend: bool = False) -> Itera
         if cell.kind == "answer" and cell.solution:
             if mend and answer and wrong:
                 answers.run(answer.solution)
-                for one in given:  # a wrong answer may have changed what tests share
-                    exec(compile(one.source, f"<{one.name}>", "exec"), own)
+                for shared in given:  # a wrong answer may have changed what tests share
+                    exec(compile(shared.source, f"<{shared.name}>", "exec"), own)
             answer, wrong = cell, False
         if cell.kind == "given":
             given.append(cell)
@@ -110,7 +110,7 @@ def _round(cells: Sequence[Cell], answers: Answers, mend: bool = False) -> Itera
         yield Outcome(cell.name, ran.error is None, (ran.error or {}).get("message", ""), ran)
 
 
-def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: Answers) -> Outcome:
+def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: SandboxedAnswers) -> Outcome:
     """One test, with the student's names as they are now."""
     try:
         _fetch(own, wanted, answers)
@@ -125,7 +125,7 @@ def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: Ans
     return Outcome(cell.name, True)
 
 
-def _fetch(own: dict[str, Any], wanted: dict[str, None], answers: Answers) -> None:
+def _fetch(own: dict[str, Any], wanted: dict[str, None], answers: SandboxedAnswers) -> None:
     for name in wanted:
         own.pop(name, None)
         with contextlib.suppress(KeyError, AnswerError, codec.NotTransferable):  # absent: the test names it

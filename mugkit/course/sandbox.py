@@ -25,8 +25,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -63,10 +63,6 @@ class Limits:
     memory: int = 3 * 1024 * MIB
     file_size: int = 64 * MIB
     processes: int = 32
-
-    def of_process(self) -> dict[str, int]:
-        """Those that the process sets on itself."""
-        return {name: int(value) for name, value in asdict(self).items() if not name.endswith("l_seconds")}
 
 
 def bubblewrap() -> str | None:
@@ -143,20 +139,12 @@ class Sandbox:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # read when the start fails
         self.folder = tempfile.TemporaryDirectory(prefix="mugkit-course-")
         program = [sys.executable, "-P", "-B", "-m", module]
+        environment = {"HOME": self.folder.name, "OMP_NUM_THREADS": "1", "PYTHONPATH": _LIBRARY}
         self.process = subprocess.Popen(
             command(program, protected, limits.file_size, hidden),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            cwd=self.folder.name,
-            env={
-                "PATH": os.environ.get("PATH", ""),
-                "HOME": self.folder.name,
-                "OMP_NUM_THREADS": "1",
-                "PYTHONPATH": _LIBRARY,
-            },
-            start_new_session=True,
-        )
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
+            cwd=self.folder.name, env={"PATH": os.environ.get("PATH", ""), **environment}, start_new_session=True,
+        )  # fmt: skip
 
     @property
     def pipes(self) -> tuple[IO[bytes], IO[bytes]]:
@@ -167,17 +155,15 @@ class Sandbox:
 
     def memory(self) -> int:
         """Bytes that all its processes hold together; a page that forks share counts once."""
+        total = self._held(lambda process: process.memory_info().rss)
+        # proportional shares are slow to find out, so only where it matters
+        return total if total < 1024 * MIB else self._held(lambda process: process.memory_full_info().pss)
+
+    def _held(self, measure: Callable[[psutil.Process], int]) -> int:
         total = 0
         for process in self._tree():
             with contextlib.suppress(psutil.Error):  # gone in the meantime
-                total += process.memory_info().rss
-        return total if total < MIB * 1024 else self._shared_once()
-
-    def _shared_once(self) -> int:
-        total = 0
-        for process in self._tree():
-            with contextlib.suppress(psutil.Error):
-                total += process.memory_full_info().pss  # slow, so only when it matters
+                total += measure(process)
         return total
 
     def _tree(self) -> list[psutil.Process]:
@@ -218,10 +204,12 @@ class Layer:
 def protection() -> list[Layer]:
     """Tries harmlessly, inside the sandbox of this machine, what must not work, and reports what was stopped."""
     found = _attempts()
+    if isinstance(found, str):
+        found = dict.fromkeys(_ATTEMPTED, (False, found)) | {"memory": (True, "limits of each process")}
     return [
         Layer("points decided outside the student's process", True, "tests and expected values never enter it"),
         Layer("wall clock", True, "the process tree is killed when an answer takes too long"),
-        *(Layer(_ATTEMPTED[key], ok, detail) for key, (ok, detail) in found.items()),
+        *(Layer(_ATTEMPTED[key], bool(ok), str(detail)) for key, (ok, detail) in found.items()),
     ]
 
 
@@ -235,25 +223,21 @@ _ATTEMPTED = {
 }
 
 
-def _attempts() -> dict[str, tuple[bool, str]]:
-    """By layer, whether it holds and how that shows; see `mugkit.course.attempts`."""
+def _attempts() -> dict[str, tuple[bool, str]] | str:
+    """By layer, whether it holds and how that shows (see `mugkit.course.attempts`); or why nothing could be tried."""
     if bubblewrap() is None:
-        return _limits_alone("bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)")
+        return "bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)"
     with tempfile.NamedTemporaryFile(prefix="mugkit-course-") as secret:
         Path(secret.name).chmod(0o644)
         program = [sys.executable, "-P", "-B", "-m", "mugkit.course.attempts", secret.name]
         try:
             done = subprocess.run(command(program, True), capture_output=True, timeout=60, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
-            return _limits_alone(f"bubblewrap does not work here: {error}")
+            return f"bubblewrap does not work here: {error}"
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()[-300:]
-        return _limits_alone(f"bubblewrap does not work here: {said or done.returncode}")
-    return {key: (bool(ok), str(detail)) for key, (ok, detail) in json.loads(done.stdout).items()}
-
-
-def _limits_alone(why: str) -> dict[str, tuple[bool, str]]:
-    return {key: (key == "memory", "limits of each process" if key == "memory" else why) for key in _ATTEMPTED}
+        return f"bubblewrap does not work here: {said or done.returncode}"
+    return json.loads(done.stdout)
 
 
 def contains(layers: Sequence[Layer]) -> bool:
@@ -267,8 +251,6 @@ def require(layers: Sequence[Layer]) -> None:
     Raises:
         UserError: names what is missing.
     """
-    lacking = [layer for layer in layers if not layer.active]
-    if lacking:
-        what = "; ".join(f"{layer.name} ({layer.detail})" for layer in lacking)
+    if lacking := "; ".join(f"{layer.name} ({layer.detail})" for layer in layers if not layer.active):
         fix = "mend that, or grade with --unprotected on a machine that may be lost"
-        raise UserError(f"students' code cannot be contained here: {what}", fix=fix)
+        raise UserError(f"students' code cannot be contained here: {lacking}", fix=fix)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
+import nbformat
 import papermill
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -16,41 +16,32 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from mugkit.notebook import FINISHED
 
 AT_ONCE = 2  # notebooks: a kernel's start and a figure leave most of a machine idle
-_running: set[int] = set()
 
 
 class Kernel(AsyncKernelManager):
-    """A kernel whose process is known while it lives, and which has its share of the cores.
+    """A kernel that `end_all` can end, and which has its share of the cores.
 
     With all of them to each of `AT_ONCE` kernels, threads of one would mostly wait for those of the others.
     """
 
     async def _async_pre_start_kernel(self, **options: Any) -> tuple[list[str], dict[str, Any]]:
+        _started.add(self)
         threads = max(1, (os.cpu_count() or 1) // AT_ONCE)
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **options.pop("env", {})}
         command, options = await super()._async_pre_start_kernel(env=environment, **options)
         return command, options
 
-    async def _async_post_start_kernel(self, **options: Any) -> None:
-        await super()._async_post_start_kernel(**options)
-        if process := getattr(self.provisioner, "pid", None):
-            _running.add(process)
-            self.process = process
-
-    async def _async_cleanup_resources(self, restart: bool = False) -> None:
-        _running.discard(getattr(self, "process", 0))
-        await super()._async_cleanup_resources(restart)
-
     pre_start_kernel = _async_pre_start_kernel
-    post_start_kernel = _async_post_start_kernel
-    cleanup_resources = _async_cleanup_resources
+
+
+_started: WeakSet[Kernel] = WeakSet()
 
 
 def end_all() -> None:
     """Kills every kernel; the notebooks in them stop where they are."""
-    for process in list(_running):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+    for kernel in list(_started):
+        if process := getattr(kernel.provisioner, "process", None):
+            process.kill()
 
 
 def execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: float) -> str:
@@ -83,8 +74,6 @@ def execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: fl
 
 def finished(executed: Path) -> bool:
     """Whether the last code cell printed the line that only a complete run prints."""
-    import nbformat
-
     cells = [c for c in nbformat.read(executed, as_version=4).cells if c.cell_type == "code"]
     printed = "".join(str(o.get("text", "")) for o in cells[-1].outputs) if cells else ""
     return FINISHED in printed

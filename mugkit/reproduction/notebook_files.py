@@ -17,41 +17,47 @@ _CLEAR = "clear the outputs and save it again"
 _RESAVE = "open it in JupyterLab and save it again"
 
 
-def load(path: Path) -> dict[str, Any]:
-    """A notebook as JSON: an object with a list of cells that are objects. Nothing else of it is checked.
+def parse(path: Path, largest: int = LARGEST) -> Any:
+    """A file's JSON, in whatever encoding an editor wrote it.
 
     Raises:
-        UserError: too large, no JSON, or no notebook.
+        UserError: no file, more than `largest` bytes, or no JSON.
     """
     if not path.is_file():
         raise UserError("is not a file", file=path.name, fix="put the notebook itself there")
-    if path.stat().st_size > LARGEST:
-        raise UserError(f"larger than {LARGEST // 1024**2} MB", file=path.name, fix=_CLEAR)
-    content = path.read_bytes()
-    if content.count(b"{") + content.count(b"[") > MOST_PARTS:
-        raise UserError(f"holds more than {MOST_PARTS:,} objects and lists", file=path.name, fix=_CLEAR)
+    if path.stat().st_size > largest:
+        raise UserError(f"larger than {largest // 1024**2} MB", file=path.name, fix=_CLEAR)
     try:
-        found = json.loads(content)
-    except (ValueError, RecursionError) as error:  # no UTF-8 and no JSON are ValueErrors, too
+        content = path.read_bytes()
+        if content.count(b"{") + content.count(b"[") > MOST_PARTS:
+            raise UserError(f"holds more than {MOST_PARTS:,} objects and lists", file=path.name, fix=_CLEAR)
+        return json.loads(_decoded(content).removeprefix("\ufeff"))
+    except (ValueError, RecursionError, OSError) as error:
         kind = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
         raise UserError(f"is not JSON ({kind})", file=path.name, fix=_RESAVE) from error
-    cells = found.get("cells") if isinstance(found, dict) else None
-    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise UserError("is not a notebook: it has no list of cells", file=path.name, fix=_RESAVE)
-    if len(cells) > MOST_CELLS:
-        raise UserError(f"has {len(cells):,} cells", file=path.name, fix=f"keep to {MOST_CELLS:,} of them")
-    return found
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
 
 
 def read(path: Path) -> Any:
     """A notebook in nbformat's form, version 4, valid, and with a kernel that is a name.
 
     Raises:
-        UserError: as `load`; or it is no valid notebook, or names its kernel by a path.
+        UserError: as `parse`; or it is no valid notebook, has too many cells, or names its kernel by a path.
     """
     import nbformat
 
-    load(path)
+    found = parse(path)
+    cells = found.get("cells") if isinstance(found, dict) else None
+    if not isinstance(cells, list):
+        raise UserError("is not a notebook: it has no list of cells", file=path.name, fix=_RESAVE)
+    if len(cells) > MOST_CELLS:
+        raise UserError(f"has {len(cells):,} cells", file=path.name, fix=f"keep to {MOST_CELLS:,} of them")
     try:
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
         nbformat.validate(notebook)

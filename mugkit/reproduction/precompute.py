@@ -23,7 +23,7 @@ MEASURED = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive"
 
 def trained(profile: str, dataset: str) -> list[RunSpec]:
     """Every seed of every system of the tables that can run on this data set."""
-    chosen, named = config.profile(profile), [name for name, one in SYSTEMS.items() if one.rows]
+    chosen, named = config.profile(profile), [name for name, system in SYSTEMS.items() if system.rows]
     specs = [[RunSpec(name, dataset, seed, profile) for seed in seeds_of(name, chosen)] for name in named]
     return [spec for of_system in specs if not experiment.missing(of_system[0]) for spec in of_system]
 
@@ -32,7 +32,9 @@ def learned(profile: str, dataset: str) -> list[RunSpec]:
     """Every label seed of the systems whose labels are measured, on a data set that has true labels."""
     chosen = config.profile(profile)
     name = dataset if load(dataset).has_true_labels else "reviews"
-    specs = [RunSpec(one, name, chosen.seeds[0], profile, seed) for one in MEASURED for seed in chosen.label_seeds]
+    specs = [
+        RunSpec(system, name, chosen.seeds[0], profile, seed) for system in MEASURED for seed in chosen.label_seeds
+    ]
     return [spec for spec in specs if not experiment.missing(spec)]
 
 
@@ -50,7 +52,7 @@ def tried(profile: str, dataset: str) -> list[RunSpec]:
     """Of a committed search, the trials that are run again; else all of them."""
     trials = config.profile(profile).trials
     if kept := search_record.committed("mug", load(dataset), profile, trials):
-        return [search.specification(kept.search, one) for one in search.by_lot(kept.search)]
+        return [search.specification(kept.search, trial) for trial in search.by_lot(kept.search)]
     return [spec for _, spec in search.specifications("mug", dataset, profile, trials)]
 
 
@@ -99,12 +101,12 @@ def compute(
     runs += readings(profile, dataset) + settings(profile, dataset)
     runs += studied(profile, dataset) + mapped(profile) if studies else []
     failed = []
-    for part in (
+    for job in (
         partial(scheduler.run_all, runs, execution, learn=learn),
         partial(noise.run_all, noisy(profile) if studies else []),
     ):
         try:
-            part()
+            job()
         except UserError as error:
             failed.append(str(error))
     return failed

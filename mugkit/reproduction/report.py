@@ -91,30 +91,26 @@ def table_views(folder: Path) -> list[TableView]:
 
 def table_view(folder: Path, name: str) -> TableView:
     """One table below a folder of outputs."""
-    header, rows, caption = parse_table(page(folder / "tables", name))
-    return TableView(name, captions.of_table(name), header, rows, caption)
+    return TableView(name, captions.of_table(name), *parse_table(page(folder / "tables", name)))
 
 
 def figure_views(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> list[FigureView]:
-    """Every picture of the manifest: those numbered as in the paper first."""
-    names = [Path(name).stem for name in manifest if name.endswith(".png") and (folder / name).is_file()]
-    ordered = sorted(names, key=lambda name: (not re.fullmatch(r"fig\d+", name), name))
-    return [figure_view(folder, name, str(manifest[f"{name}.png"]["notebook"])) for name in ordered]
-
-
-def figure_view(folder: Path, name: str, notebook: str) -> FigureView:
-    """One picture, inlined.
+    """Every picture of the manifest, inlined: those numbered as in the paper first.
 
     Raises:
-        UserError: the file is no PNG.
+        UserError: a file is no PNG.
     """
-    path = folder / f"{name}.png"
-    data = path.read_bytes()
-    if not data.startswith(b"\x89PNG"):
-        raise UserError("this is no PNG picture", file=path, fix=f"run notebook {notebook} again")
-    width, height = struct.unpack(">II", data[16:24])
-    source = "data:image/png;base64," + base64.b64encode(data).decode()
-    return FigureView(name, source, width, height, captions.of_figure(name, notebook))
+    names = [Path(name).stem for name in manifest if name.endswith(".png") and (folder / name).is_file()]
+    found = []
+    for name in sorted(names, key=lambda name: (not re.fullmatch(r"fig\d+", name), name)):
+        data, notebook = (folder / f"{name}.png").read_bytes(), str(manifest[f"{name}.png"]["notebook"])
+        if not data.startswith(b"\x89PNG"):
+            fix = f"run notebook {notebook} again"
+            raise UserError("this is no PNG picture", file=folder / f"{name}.png", fix=fix)
+        source = "data:image/png;base64," + base64.b64encode(data).decode()
+        width, height = struct.unpack(">II", data[16:24])
+        found.append(FigureView(name, source, width, height, captions.of_figure(name, notebook)))
+    return found
 
 
 def findings(folder: Path) -> list[str]:
@@ -172,8 +168,10 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
         loader=PackageLoader("mugkit.reproduction"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=StrictUndefined,
     )  # fmt: skip
-    environment.globals |= {"result": words.result, "numbers": words.paper_numbers}
-    environment.globals |= {"compactly": words.compactly, "cell": formats.number, "marks": MARKS}
+    environment.globals |= {
+        "result": words.result, "numbers": words.paper_numbers, "compactly": words.compactly, "cell": formats.number,
+        "marks": MARKS,
+    }  # fmt: skip
     return environment.get_template("report.html").render(
         claims=rows,
         counts=[(verdict, counts[verdict]) for verdict in VERDICTS],

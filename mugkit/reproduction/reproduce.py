@@ -68,10 +68,10 @@ def reproduce(
     """
     fingerprints = _checked(profile, datasets)
     files.remove_stale_temporaries(out)
-    jobs = []
-    for name, target in folders(datasets, out).items():
-        parameters = {"profile": profile, "dataset": name, "out": str(target)}
-        jobs += [(path, parameters, fingerprints[name]) for path in notebooks()]
+    jobs = [
+        (path, {"profile": profile, "dataset": name, "out": str(target)}, fingerprints[name])
+        for name, target in folders(datasets, out).items() for path in notebooks()
+    ]  # fmt: skip
     if not all(_unchanged(*job) for job in jobs):
         for failure in _precompute(profile, datasets, execution):
             log.warning("%s", failure)
@@ -89,17 +89,13 @@ def runs_alone(
         studies: also what notebooks 12 and 14 alone need.
     """
     _checked(profile, datasets)
-    idle = [f"no system can run on {name}: {why}" for name in datasets if (why := _lacking(profile, name))]
-    return idle + _precompute(profile, datasets, execution, studies)
-
-
-def _lacking(profile: str, dataset: str) -> str:
-    """What the systems of the tables lack if none of them can run; else nothing."""
-    if precompute.trained(profile, dataset):
-        return ""
-    seed = config.profile(profile).seeds[0]
-    needs = [missing(RunSpec(name, dataset, seed, profile)) for name, one in SYSTEMS.items() if one.rows]
-    return "; ".join(dict.fromkeys(needs))
+    failed = []
+    for name in datasets:
+        if not precompute.trained(profile, name):
+            seed = config.profile(profile).seeds[0]
+            needs = [missing(RunSpec(system, name, seed, profile)) for system, about in SYSTEMS.items() if about.rows]
+            failed.append(f"no system can run on {name}: {'; '.join(dict.fromkeys(needs))}")
+    return failed + _precompute(profile, datasets, execution, studies)
 
 
 def _checked(profile: str, datasets: Sequence[str]) -> dict[str, str]:
@@ -119,11 +115,8 @@ def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float)
 
     pool = ThreadPoolExecutor(kernels.AT_ONCE)  # each notebook has a kernel of its own, a process; here one only waits
     try:
-        return list(
-            progress(
-                pool.map(lambda job: run_notebook(job[0], job[1], job[2], limit), jobs), "notebooks", total=len(jobs)
-            )
-        )
+        reports = pool.map(lambda job: run_notebook(job[0], job[1], job[2], limit), jobs)
+        return list(progress(reports, "notebooks", total=len(jobs)))
     except BaseException:  # stopped by a signal: kernels would go on to their notebooks' ends
         pool.shutdown(wait=False, cancel_futures=True)
         kernels.end_all()
@@ -147,15 +140,16 @@ def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> l
         The reports' pages; none for a folder that no notebook wrote into.
     """
     from mugkit.claims import ledger
-    from mugkit.reproduction import report
+    from mugkit.reproduction import report as page
 
     pages, size = [], len(reports) // max(len(datasets), 1)
     for number, folder in enumerate(folders(datasets, out).values()):
-        failed = {one.notebook: one.reason for one in reports[number * size : (number + 1) * size] if one.reason}
+        these = reports[number * size : (number + 1) * size]
+        failed = {report.notebook: report.reason for report in these if report.reason}
         if (folder / "manifest.json").is_file():
             ledger.write(folder)
-            report.write(folder, folder / report.NAME, failed)
-            pages.append(folder / report.NAME)
+            page.write(folder, folder / page.NAME, failed)
+            pages.append(folder / page.NAME)
     return pages
 
 
@@ -163,14 +157,13 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str, li
     """One notebook, unless it ran before with the same source, library, data and parameters."""
     executed, out = _executed(path, parameters), Path(parameters["out"])
     receipt = executed.with_suffix(".json")
+    if _unchanged(path, parameters, fingerprint):
+        return Report(path.stem, "reused", executed)
+    receipt.unlink(missing_ok=True)
     try:
         identity = _identity(path, parameters, fingerprint)
     except UserError as error:  # no notebook: that one fails, the others go on
-        receipt.unlink(missing_ok=True)
         return Report(path.stem, "failed", executed, f"{path.name} {error.problem}")
-    if _reusable(receipt, identity, out):
-        return Report(path.stem, "reused", executed)
-    receipt.unlink(missing_ok=True)
     if reason := _execute(path, executed, parameters, limit):
         return Report(path.stem, "failed", executed, reason)
     manifest = files.read_json(out / "manifest.json")
@@ -185,11 +178,11 @@ def _executed(path: Path, parameters: Mapping[str, Any]) -> Path:
 
 
 def _unchanged(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> bool:
-    receipt = _executed(path, parameters).with_suffix(".json")
     try:
-        return _reusable(receipt, _identity(path, parameters, fingerprint), Path(parameters["out"]))
+        identity = _identity(path, parameters, fingerprint)
     except UserError:
         return False
+    return _reusable(_executed(path, parameters).with_suffix(".json"), identity, Path(parameters["out"]))
 
 
 def _identity(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> str:
@@ -227,12 +220,8 @@ def _execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: f
     from mugkit.reproduction import kernels
 
     executed.parent.mkdir(parents=True, exist_ok=True)  # papermill does not
-    _refuse_unknown(papermill.inspect_notebook(str(path)), parameters, path)
-    return kernels.execute(path, executed, parameters, limit)
-
-
-def _refuse_unknown(known: Mapping[str, Any], parameters: Mapping[str, Any], path: Path) -> None:
-    """papermill only logs a parameter that a notebook does not have."""
-    for name in parameters:
+    known = papermill.inspect_notebook(str(path))
+    for name in parameters:  # papermill only logs one that a notebook does not have
         if name not in known:
             raise unknown_name(f"parameter of {path.name}", name, known)
+    return kernels.execute(path, executed, parameters, limit)

@@ -34,28 +34,9 @@ def weighted_f1(prediction, truth):
     p, t = prediction[truth != 0] > 0, truth[truth != 0] > 0
     return 100 * f1_score(t, p, average="weighted", zero_division=0)
 """),
-    Right("a while loop", 1, "stop", """
-def kept_epoch(valid_mae, patience):
-    best, waited, epoch = 0, 0, 1
-    while epoch < len(valid_mae) and waited < patience:
-        if valid_mae[epoch] < valid_mae[best]:
-            best, waited = epoch, 0
-        else:
-            waited += 1
-        epoch += 1
-    return int(best)
-"""),
     Right("returns a tensor-like numpy scalar", 1, "choose", """
 def reported(valid_mae, test_mae):
     return sorted(zip(valid_mae, test_mae))[0][1]
-"""),
-    Right("clip by clip", 2, "project", """
-def project(x, weight, bias):
-    return torch.stack([torch.tanh(torch.mv(weight, clip) + bias) for clip in x])
-"""),
-    Right("torch's own function", 2, "normalise", """
-def normalise(x):
-    return torch.nn.functional.normalize(x, dim=-1)
 """),
     Right("torch's own cosine", 2, "similarity", """
 def similarity(anchors, targets, temperature):
@@ -66,36 +47,12 @@ def contrastive_loss(projected, unimodal, temperature):
     logits = similarity(projected, unimodal.data, temperature)
     return torch.nn.functional.cross_entropy(logits, torch.arange(len(logits)))
 """),
-    Right("by hand, with no_grad around the target", 2, "loss", """
-def contrastive_loss(projected, unimodal, temperature):
-    with torch.no_grad():
-        target = unimodal / unimodal.norm(dim=1, keepdim=True)
-    own = projected / projected.norm(dim=1, keepdim=True)
-    scores = torch.exp(own @ target.t() / temperature)
-    return (scores.sum(1).log() - scores.diag().log()).mean()
-"""),
-    Right("an optimiser", 2, "train", """
-def train(x, unimodal, weight, bias, lr, steps, temperature):
-    w, b = weight.detach().clone().requires_grad_(True), bias.detach().clone().requires_grad_(True)
-    descent = torch.optim.SGD([w, b], lr=lr)
-    for _ in range(steps):
-        descent.zero_grad()
-        contrastive_loss(project(x, w, b), unimodal, temperature).backward()
-        descent.step()
-    return w.detach(), b.detach()
-"""),
     Right("torch.func", 3, "meta", """
 def meta_gradient(theta, unimodal, multimodal, alpha):
     def after(values):
         down = torch.func.grad(lambda v: task_loss(v, unimodal))(values)
         return task_loss(values - alpha * down, multimodal)
     return torch.func.grad(after)(theta.detach())
-"""),
-    Right("backward() with create_graph", 3, "inner", """
-def inner_step(theta, task, alpha):
-    loss = task_loss(theta, task)
-    gradient = torch.autograd.grad(outputs=loss, inputs=[theta], create_graph=True)[0]
-    return torch.add(theta, gradient, alpha=-alpha)
 """),
     Right("the functions of before", 3, "learn2learn", """
 def with_learn2learn(theta, unimodal, multimodal, alpha, alpha_prime):
@@ -110,12 +67,6 @@ def with_learn2learn(theta, unimodal, multimodal, alpha, alpha_prime):
     with torch.no_grad():
         return maml.module.theta - alpha_prime * maml.module.theta.grad
 """),
-    Right("masks and sums", 4, "centres", """
-def class_centres(features, labels):
-    mask = (labels >= 0).to(features.dtype)
-    mean = lambda m: (m[:, None] * features).sum(0) / m.sum()
-    return mean(mask), mean(1 - mask)
-"""),
     Right("pairwise distances", 4, "delta", """
 def relative_distance(features, positive, negative):
     distances = torch.cdist(features, torch.stack([positive, negative]))
@@ -125,26 +76,13 @@ def relative_distance(features, positive, negative):
 def generated(y, delta_s, delta_m):
     return (y * delta_s / (delta_m + 1e-8) + y + delta_s - delta_m) / 2
 """),
-    Right("linear", 4, "mucn", """
-def mucn(x, noisy, hidden, bias, output, rho):
-    h = torch.nn.functional.linear(torch.column_stack([x, noisy]), hidden, bias).clamp_min(0)
-    return rho * (noisy + (h * output).sum(-1)).tanh()
-"""),
     Right("scipy's interval", 5, "paired", """
 def paired_difference(base, changed):
     low, high = stats.ttest_rel(changed, base).confidence_interval()
     return (low + high) / 2, (high - low) / 2
 """),
-    Right("a default, which smoke does not have", 5, "plan", """
-change = {"pooling": "first"}
-expected = "stay"
-"""),
     Right("more epochs than smoke has", 5, "plan", """
 change = {"max_epochs": 5}
-expected = "fall"
-"""),
-    Right("another ablation", 5, "plan", """
-change = {"noise_std": 0.5}
 expected = "fall"
 """),
     Right("a plain loop", 5, "holm", """
@@ -178,20 +116,9 @@ def kept_epoch(valid_mae, patience):
             return best
         best += 1 + better[0]
 """),
-    Right("a floor added", 2, "normalise", """
-def normalise(x):
-    return x / (x.norm(dim=-1, keepdim=True) + 1e-12)
-"""),
     Right("a floor inside the root", 2, "normalise", """
 def normalise(x):
     return x * x.square().sum(1, keepdim=True).clamp_min(1e-24).rsqrt()
-"""),
-    Right("strict", 2, "retrieval", """
-def retrieval(projected, unimodal):
-    scores = similarity(projected, unimodal, 1.0)
-    others = scores.clone()
-    others.fill_diagonal_(-2)
-    return float((scores.diagonal() > others.max(1).values).double().mean())
 """),
     Right("a loop that accumulates", 2, "total", """
 def stage1_loss(multimodal, projected, contrastive, eta, gamma):
@@ -212,10 +139,6 @@ def train(x, unimodal, weight, bias, lr, steps, temperature):
             bias -= lr * bias.grad
     return weight.detach(), bias.detach()
 """),
-    Right("items", 3, "gate", """
-def gate_opens(theta, adapted, multimodal):
-    return task_loss(theta, multimodal).item() > task_loss(adapted, multimodal).item()
-"""),
     Right("in a helper", 3, "learn2learn", """
 def _adapted(maml, task):
     learner = maml.clone()
@@ -230,11 +153,6 @@ def with_learn2learn(theta, unimodal, multimodal, alpha, alpha_prime):
     if after < (maml(x, noisy) - y).abs().mean():
         return learner.theta.detach()
     return maml.theta.detach() - alpha_prime * torch.autograd.grad(after, maml.module.theta)[0]
-"""),
-    Right("vector_norm", 4, "delta", """
-def relative_distance(features, positive, negative):
-    near = torch.linalg.vector_norm(features - positive, dim=1)
-    return (torch.linalg.vector_norm(features - negative, dim=1) - near) / (near + 1e-8)
 """),
     Right("a running mean", 4, "momentum", """
 def moved(labels, proposed, epoch, rho):

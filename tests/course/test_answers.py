@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from variants import LocalAnswers
 
 from mugkit.course import answers as module
-from mugkit.course.answers import AnswerError, LocalAnswers, SandboxedAnswers
+from mugkit.course.answers import AnswerError, SandboxedAnswers
 from mugkit.course.checks import names_used
 from mugkit.course.sandbox import Limits
 

@@ -69,14 +69,6 @@ def test_cell_that_never_ends_or_kills_its_process_costs_its_own_points_at_most(
     assert found <= {"test-choose"}
 
 
-def test_fork_bomb_whose_children_return_does_not_answer_twice(answers: SandboxedAnswers) -> None:
-    assert lost(answers, "choose", variants.solution(1, "choose") + "\nimport os\nwhile True: os.fork()") == set()
-
-
-def test_exit_after_a_right_answer_loses_nothing(answers: SandboxedAnswers) -> None:
-    assert lost(answers, "choose", variants.solution(1, "choose") + "\nimport sys; sys.exit(0)") == set()
-
-
 IN_CALL = {
     "infinite loop": "while True: pass",
     "50 GB": "return len(bytearray(50 * 1024**3))",
@@ -178,12 +170,6 @@ for fd in range(3, 64):
         try: os.write(fd, b'{"id": %d, "value": 0.85, "passed": true, "points": 20}\\n' % number)
         except OSError: break
 """
-
-
-def test_forged_scores_and_replies_earn_nothing(answers: SandboxedAnswers) -> None:
-    assert "test-choose" in lost(answers, "choose", variants.blank(1)["choose"] + FORGED)
-
-
 PATCHED = """
 import builtins, sys
 import numpy as np
@@ -205,44 +191,43 @@ def reported(valid_mae, test_mae):
 """
 
 
-def test_patched_library_and_test_functions_change_no_decision(answers: SandboxedAnswers) -> None:
-    assert lost(answers, "choose", PATCHED) == {"test-choose"}
-
-
-def test_changed_given_names_do_not_reach_the_tests(answers: SandboxedAnswers) -> None:
-    code = "truth = prediction = np.zeros(8)\n" + variants.solution(1, "acc2")
-    assert lost(answers, "acc2", code) == set()
-
-
-def test_reference_cannot_be_imported(answers: SandboxedAnswers) -> None:
-    code = "def acc2_non0(p, t):\n    from mugkit.metrics import acc2_f1_non0\n    return acc2_f1_non0(p, t)[0]"
-    assert lost(answers, "acc2", code) == {"test-acc2"}
-
-
-AROUND_THE_BLOCK = {
-    "forgotten block": "import sys; del sys.modules['mugkit.metrics']\n    import mugkit.metrics as m",
-    "source": "import mugkit, types, pathlib; m = types.SimpleNamespace()\n"
-    "    exec((pathlib.Path(mugkit.__file__).parent / 'metrics.py').read_text(), m.__dict__)",
-    "compiled": "import mugkit, types, marshal, pathlib; m = types.SimpleNamespace()\n"
-    "    where = pathlib.Path(mugkit.__file__).parent / '__pycache__'\n"
-    "    exec(marshal.loads(next(where.glob('metrics.*')).read_bytes()[16:]), m.__dict__)",
+CHOOSE, ACC2 = variants.solution(1, "choose"), variants.solution(1, "acc2")
+METRICS = """import mugkit, types, marshal, pathlib; m = types.SimpleNamespace()
+    at = pathlib.Path(mugkit.__file__).parent
+    """
+# By attack, the answer in which it sits, and the tests that fail.
+DECEIT = {
+    "exit after a right answer": ("choose", f"{CHOOSE}\nimport sys; sys.exit(0)", set()),
+    "children that return": ("choose", f"{CHOOSE}\nimport os\nwhile True: os.fork()", set()),
+    "changed given names": ("acc2", f"truth = prediction = np.zeros(8)\n{ACC2}", set()),
+    "patched library and tests": ("choose", PATCHED, {"test-choose"}),
+} | {
+    f"reference {how}": ("acc2", f"def acc2_non0(p, t):\n    {code}\n    return m.acc2_f1_non0(p, t)[0]", {"test-acc2"})
+    for how, code in {
+        "imported": "import mugkit.metrics as m",
+        "without the block": "import sys; del sys.modules['mugkit.metrics']\n    import mugkit.metrics as m",
+        "from its source": METRICS + "exec((at / 'metrics.py').read_text(), m.__dict__)",
+        "from its compiled form": METRICS
+        + "exec(marshal.loads(next((at / '__pycache__').glob('metrics.*')).read_bytes()[16:]), m.__dict__)",
+    }.items()
 }
 
 
-@pytest.mark.parametrize("way", AROUND_THE_BLOCK)
-def test_reference_is_not_in_the_sandbox(way: str, answers: SandboxedAnswers) -> None:
+@pytest.mark.parametrize("attack", DECEIT)
+def test_deceit_changes_no_decision(attack: str, answers: SandboxedAnswers) -> None:
     importlib.import_module("mugkit.metrics")  # its compiled form lies on this disk now
+    answer, code, expected = DECEIT[attack]
+    assert lost(answers, answer, code) == expected
 
-    code = f"def acc2_non0(p, t):\n    {AROUND_THE_BLOCK[way]}\n    return m.acc2_f1_non0(p, t)[0]"
-    assert lost(answers, "acc2", code) == {"test-acc2"}
+
+def test_forged_scores_and_replies_earn_nothing(answers: SandboxedAnswers) -> None:
+    assert "test-choose" in lost(answers, "choose", variants.blank(1)["choose"] + FORGED)
 
 
 def test_answer_with_equal_hashes_does_not_keep_the_judge_busy(answers: SandboxedAnswers) -> None:
-    code = "def acc2_non0(p, t):\n    return {i * (2**61 - 1): 0 for i in range(60_000)}"
-    code = "class Items(dict):\n    def items(self): return [(i * (2**61 - 1), 0) for i in range(60_000)]\n" + code
+    code = "class Items(dict):\n    def items(self): return [(i * (2**61 - 1), 0) for i in range(60_000)]\n"
     started = time.monotonic()
-    found = lost(answers, "acc2", code.replace("{i * (2**61 - 1): 0 for i in range(60_000)}", "Items()"))
-    assert found == {"test-acc2"}
+    assert lost(answers, "acc2", f"{code}def acc2_non0(p, t):\n    return Items()") == {"test-acc2"}
     assert time.monotonic() - started < 60
 
 

@@ -23,8 +23,8 @@ def test_codec_plain_values_come_back_with_their_types(value: Any) -> None:
     assert type(found) is type(value)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.bool_, np.uint8])
-@pytest.mark.parametrize("shape", [(), (3,), (2, 0), (2, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.bool_])
+@pytest.mark.parametrize("shape", [(), (2, 0), (2, 3)])
 def test_codec_arrays_and_tensors_come_back_bit_by_bit(dtype: type, shape: tuple[int, ...]) -> None:
     values = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
     found = decode(json.loads(json.dumps(encode(values))))
@@ -51,19 +51,6 @@ def test_codec_refuses_to_send_other_kinds(value: Any) -> None:
         encode(value)
 
 
-@pytest.mark.parametrize(
-    "form",
-    [
-        {"kind": "code"}, {}, [1], {"kind": "list"}, {"kind": "dict", "items": [[1]]},
-        {"kind": "array", "dtype": "|O", "shape": [1], "data": "AAAAAAAAAAA="},
-        {"kind": "array", "dtype": "<f8", "shape": [9], "data": "AAAAAAAAAAA="},
-    ],
-)  # fmt: skip
-def test_codec_refuses_malformed_forms(form: Any) -> None:
-    with pytest.raises(NotTransferable):
-        decode(form)
-
-
 COLLIDING = {"kind": "dict", "items": [[i * (2**61 - 1), 0] for i in range(60_000)]}
 DEEP: Any = 1
 for _ in range(400):
@@ -73,14 +60,17 @@ for _ in range(400):
 @pytest.mark.parametrize(
     "form",
     [
+        {"kind": "code"}, {}, [1], {"kind": "list"}, {"kind": "dict", "items": [[1]]},
+        {"kind": "array", "dtype": "|O", "shape": [1], "data": "AAAAAAAAAAA="},
+        {"kind": "array", "dtype": "<f8", "shape": [9], "data": "AAAAAAAAAAA="},
         COLLIDING, DEEP,
         {"kind": "dict", "items": [[{"kind": "tuple", "items": [1]}, 1]]},
         {"kind": "array", "dtype": "<f8", "shape": [2**40, 0], "data": ""},
         {"kind": "array", "dtype": "<f8", "shape": [float("inf")], "data": ""},
     ],
-    ids=["equal hashes", "deep", "compound keys", "empty and huge", "infinite"],
+    ids=lambda form: str(form)[:60],
 )  # fmt: skip
-def test_codec_builds_nothing_that_takes_time_depth_or_space(form: Any) -> None:
+def test_codec_refuses_malformed_forms_and_what_takes_time_depth_or_space(form: Any) -> None:
     started = time.monotonic()
     with pytest.raises(NotTransferable):
         decode(form)

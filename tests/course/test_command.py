@@ -25,16 +25,13 @@ def test_protection_without_bubblewrap_names_what_to_install(monkeypatch: pytest
     assert not sandbox.contains(list(layers.values()))
 
 
-def test_protection_with_a_bubblewrap_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_protection_with_a_bubblewrap_that_fails_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "bubblewrap", lambda: "/bin/false")
-    assert not sandbox.contains(sandbox.protection())
-
-
-def test_require_names_the_missing_layer() -> None:
+    layers = sandbox.protection()
+    assert not sandbox.contains(layers)
+    with pytest.raises(UserError, match="no network"):
+        sandbox.require(layers)
     sandbox.require([Layer("walls", True, "")])
-    with pytest.raises(UserError, match=r"roof.*it rains") as caught:
-        sandbox.require([Layer("walls", True, ""), Layer("roof", False, "it rains")])
-    assert "--unprotected" in str(caught.value.fix)
 
 
 def submissions(folder: Path) -> list[str]:
@@ -63,9 +60,3 @@ def test_build_and_check_of_all_assignments_succeed(tmp_path: Path) -> None:
     result = RUNNER.invoke(commands, ["course", "check", *out])
     assert result.exit_code == 0
     assert "5 assignments" in result.stdout
-
-
-def test_check_without_a_build_fails(tmp_path: Path) -> None:
-    result = RUNNER.invoke(commands, ["course", "check", "--out", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "not built" in result.stdout

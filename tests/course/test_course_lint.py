@@ -33,22 +33,16 @@ def edit(notebook: Any, name: str, old: str, new: str) -> None:
 
 
 FAULTS: dict[str, tuple[Callable[[Any], object], str]] = {
-    "cell id twice": (lambda n: cell(n, "mae").update(id=cell(n, "acc7").id), "cell id 'acc7' occurs 2 times"),
     "grade_id twice": (lambda n: marks(n, "mae").update(grade_id="acc7"), "grade_id 'acc7' occurs 2 times"),
-    "no grade_id": (lambda n: cell(n, "setup").metadata.clear(), "without grade_id"),
     "no points": (lambda n: marks(n, "test-mae").pop("points"), "'test-mae' has no points"),
     "other sum": (lambda n: marks(n, "test-mae").update(points=3), "the cells have (26, 22, 4)"),
-    "sum not stated": (lambda n: edit(n, "title", "24 points", "Points"), "does not state"),
-    "no goals": (lambda n: n.metadata.mugkit.pop("goals"), "lacks mugkit.goals"),
     "goal not shown": (lambda n: edit(n, "title", "five metrics", "metrics"), "a goal is not in the first cell"),
     "unlocked test": (lambda n: marks(n, "test-mae").update(locked=False), "'test-mae' is not locked"),
-    "unlocked text": (lambda n: marks(n, "mae-text").update(locked=False), "'mae-text' is not locked"),
     "no solution": (lambda n: cell(n, "mae").update(source="pass"), "'mae' has no solution"),
     "solution elsewhere": (
         lambda n: cell(n, "setup").update(source="### BEGIN SOLUTION\nx = 1\n### END SOLUTION"),
         "'setup' has a solution",
     ),
-    "solution not closed": (lambda n: edit(n, "mae", "### END SOLUTION", ""), "'mae' has no solution"),
     "tests not closed": (lambda n: edit(n, "test-mae", "### END HIDDEN TESTS", ""), "without its counterpart"),
     "no hidden tests": (
         lambda n: cell(n, "test-mae").update(source=cell(n, "test-mae").source.partition("### BEGIN")[0]),
@@ -64,7 +58,6 @@ FAULTS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda n: cell(n, "test-mae").update(outputs=[{"output_type": "stream"}]),
         "'test-mae' has outputs",
     ),
-    "nothing explored": (lambda n: cell(n, "setup").update(metadata={"tags": ["explore"]}), "has no outputs"),
 }
 
 

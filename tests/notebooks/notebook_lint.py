@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import papermill
 
 from mugkit.evaluation.tables import COLUMNS
 from mugkit.notebook import FINISHED
@@ -19,7 +17,7 @@ from mugkit.notebook import FINISHED
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_CELL, LONGEST_DEFINITION, FEWEST_COMPARED = 18, 6, 3  # lines, lines, cells
 IGNORED = "nbval-ignore-output"
-DEFAULTS = {"profile": "quick", "dataset": "reviews", "out": "../figures"}
+DEFAULTS = {"profile": "'quick'", "dataset": "'reviews'", "out": "'../figures'"}
 
 # Places on the machine that made the outputs; a slash after a letter belongs to a longer name or an address.
 PRIVATE = re.compile(r"(?<![\w.~])/(?:work|root|tmp|home|Users|mnt|opt|usr)\b|\b0x[0-9a-f]{6,}")
@@ -32,7 +30,7 @@ def problems(path: Path) -> list[str]:
     """Everything that is wrong with a notebook; empty if nothing is."""
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    return [complaint for check in CHECKS for complaint in check(notebook, path.stem)]
+    return [*_parameters(path), *(complaint for check in CHECKS for complaint in check(notebook, path.stem))]
 
 
 def code_cells(notebook: Any) -> list[Any]:
@@ -59,41 +57,27 @@ def texts(cell: Any) -> Iterator[str]:
         yield from (str(v) for kind, v in output.get("data", {}).items() if not kind.startswith("image/"))
 
 
-def _ids(notebook: Any, _: str) -> Iterator[str]:
-    ids = [cell.get("id") for cell in notebook.cells]
-    if None in ids or len(set(ids)) < len(ids):
-        yield "cell ids are missing or not unique"
+def _parameters(path: Path) -> Iterator[str]:
+    """Typed and commented, so that papermill shows both."""
+    found = papermill.inspect_notebook(str(path))
+    for name, about in found.items():
+        if about["inferred_type_name"] not in ("str", "int", "float", "bool") or len(about["help"].split()) < 3:
+            yield f"parameter without a type or a comment: {name}"
+    given = {name: found[name]["default"].replace('"', "'") for name in DEFAULTS if name in found}
+    if given != DEFAULTS:
+        yield f"parameters that differ from {DEFAULTS}: {given}"
 
 
 def _metadata(notebook: Any, _: str) -> Iterator[str]:
     if notebook.metadata.get("kernelspec", {}).get("name") != "python3":
         yield "the kernel is not python3"
+    if [i for i, cell in enumerate(notebook.cells) if "parameters" in tags(cell)] != [1]:
+        yield "the second cell alone must be tagged 'parameters'"
     for cell in notebook.cells:
         if unknown := set(tags(cell)) - {"parameters", IGNORED}:
             yield f"unknown tags {sorted(unknown)}"
         if "execution" in cell.metadata:
             yield "a cell's metadata holds the times of its execution"
-
-
-def _parameters(notebook: Any, _: str) -> Iterator[str]:
-    """Typed, so that papermill shows the types; commented, so that it shows the help."""
-    found = [i for i, cell in enumerate(notebook.cells) if "parameters" in tags(cell)]
-    if found != [1]:
-        yield f"the second cell alone must be tagged 'parameters', not {found}"
-        return
-    source = notebook.cells[1].source
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    commented = {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
-    values = {}
-    for statement in ast.parse(source).body:
-        if not isinstance(statement, ast.AnnAssign) or statement.value is None:
-            yield f"parameter without a type or a value: {ast.unparse(statement)}"
-            continue
-        values[ast.unparse(statement.target)] = ast.literal_eval(statement.value)
-        if statement.end_lineno not in commented:
-            yield f"parameter without a comment: {ast.unparse(statement)}"
-    if wrong := {name: values.get(name) for name, value in DEFAULTS.items() if values.get(name) != value}:
-        yield f"parameters that differ from {DEFAULTS}: {wrong}"
 
 
 def _execution(notebook: Any, _: str) -> Iterator[str]:
@@ -155,71 +139,30 @@ def _code(notebook: Any, _: str) -> Iterator[str]:
         except SyntaxError:
             yield f"not plain Python (a magic?): {first}"
             continue
-        yield from _definitions(tree)
-
-
-def _definitions(tree: ast.Module) -> Iterator[str]:
-    """Notebooks show the library's functions; what is defined in place is short, under a name of its own."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if node.name in library_names():
-                yield f"{node.name} is the library's: import it and show its source"
-            if (node.end_lineno or 0) - node.lineno >= LONGEST_DEFINITION:
+        for node in ast.walk(tree):  # notebooks show the library's functions; what is defined in place is short
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.end_lineno - node.lineno >= LONGEST_DEFINITION:
                 yield f"{node.name} is long: it belongs into the library"
-
-
-@cache
-def library_names() -> frozenset[str]:
-    """Names of the library's functions and classes."""
-    kinds = ast.ClassDef | ast.FunctionDef
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (REPOSITORY / "mugkit").rglob("*.py")]
-    return frozenset(node.name for tree in trees for node in tree.body if isinstance(node, kinds))
 
 
 def _names(notebook: Any, _: str) -> Iterator[str]:
     """A name that a cell takes from another is given in one cell only: else cells run out of order take the wrong thing."""
     given, taken = [], set()
     for _, tree in parsed(notebook):
-        own, free = bound_and_free(tree)
+        targets = [part for node in tree.body for part in getattr(node, "targets", [getattr(node, "target", None)]) if part]
+        own = {name.id for part in targets for name in ast.walk(part) if isinstance(name, ast.Name)}
+        names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
         given.append(own)
-        taken |= free
+        taken |= {n.id for n in names if isinstance(n.ctx, ast.Load)} - {n.id for n in names if isinstance(n.ctx, ast.Store)}
     for name in sorted(taken):
         if (count := sum(name in own for own in given)) > 1:
             yield f"'{name}' is taken from another cell, and {count} cells give it"
 
 
-def bound_and_free(tree: ast.Module) -> tuple[set[str], set[str]]:
-    """Names that a cell gives at its top level, and names that it reads without having given them before."""
-    bound: set[str] = set()
-    free: set[str] = set()
-    for statement in tree.body:
-        names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
-        stored = {node.id for node in names if isinstance(node.ctx, ast.Store)}
-        block = isinstance(statement, ast.For | ast.With | ast.Try | ast.If | ast.FunctionDef | ast.ClassDef)
-        local = stored if block else _comprehended(statement)
-        arguments = {node.arg for node in ast.walk(statement) if isinstance(node, ast.arg)}
-        free |= {node.id for node in names if isinstance(node.ctx, ast.Load)} - bound - local - arguments
-        bound |= stored - _comprehended(statement)
-    return bound, free
-
-
-def _comprehended(statement: ast.stmt) -> set[str]:
-    """Loop variables of comprehensions, which nothing outside of them sees."""
-    targets = [node.target for node in ast.walk(statement) if isinstance(node, ast.comprehension)]
-    return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
-
-
 def _again(notebook: Any, _: str) -> Iterator[str]:
-    """A cell run twice does the same twice: it adds to nothing that another cell made."""
-    for source, tree in parsed(notebook):
-        made: set[str] = set()
-        for statement in tree.body:
-            names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
-            if isinstance(statement, ast.AugAssign) and not {name.id for name in names[:1]} <= made:
-                yield f"adds to what another cell made: {ast.unparse(statement)}"
-            made |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-        if ".backward(" in source and not re.search(r"zero_grad\(|\.grad = None", source):
-            yield f"gradients add up when the cell is run again: {source.splitlines()[0]}"
+    """A cell run twice does the same twice: gradients do not add up."""
+    for cell in code_cells(notebook):
+        if ".backward(" in cell.source and not re.search(r"zero_grad\(|\.grad = None", cell.source):
+            yield f"gradients add up when the cell is run again: {cell.source.splitlines()[0]}"
 
 
 def _first_cells(notebook: Any, stem: str) -> Iterator[str]:
@@ -272,6 +215,6 @@ def _compared(notebook: Any, _: str) -> Iterator[str]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _ids, _metadata, _parameters, _execution, _tables, _pictures, _privacy, _code, _names, _again, _first_cells, _change,
-    _last_cells, _compared,
+    _metadata, _execution, _tables, _pictures, _privacy, _code, _names, _again, _first_cells, _change, _last_cells,
+    _compared,
 )  # fmt: skip

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import nbformat
 import notebook_lint
-import papermill
 import pytest
 from made_up import make_dataset
 
@@ -17,7 +16,6 @@ from mugkit.data import store
 from mugkit.reproduction.kernels import finished
 
 ROOT = notebook_lint.REPOSITORY
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 STAGE_2 = ROOT / "notebooks" / "05_stage2_meta_learning.ipynb"
 
 
@@ -31,29 +29,6 @@ def command(*arguments: object, folder: Path = ROOT) -> str:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_parameters_are_typed_and_commented_for_papermill(path: Path) -> None:
-    found = papermill.inspect_notebook(str(path))
-    assert {name: found[name]["inferred_type_name"] for name in ("profile", "dataset", "out")} == dict.fromkeys(
-        ("profile", "dataset", "out"), "str"
-    )
-    for name, about in found.items():
-        assert about["inferred_type_name"] in ("str", "int", "float", "bool"), name
-        assert len(about["help"].split()) >= 3, name
-
-
-def test_help_notebook_lists_types_defaults_and_comments() -> None:
-    told = command("papermill", "--help-notebook", STAGE_2)
-    for line in (
-        'profile: str (default "quick")',
-        'dataset: str (default "reviews")',
-        'out: str (default "../figures")',
-    ):
-        assert line in told
-    assert "smoke, quick or paper" in told
-    assert "where figures and tables go" in told
 
 
 @pytest.mark.slow

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -76,20 +78,19 @@ def outcomes(out: Path) -> dict[str, str]:
     return {name: report.outcome for name, report in run(out).items()}
 
 
-def test_notebooks_are_the_numbered_ones_in_order(repository: Write) -> None:
+def test_notebooks_are_the_numbered_ones_in_order(repository: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = [repository(name) for name in ("10_last", "02_second", "00_first")]
     (paths[0].parent / "scratch.ipynb").touch()
     (paths[0].parent / "1_draft.ipynb").touch()
     assert [path.stem for path in reproduce.notebooks()] == ["00_first", "02_second", "10_last"]
-
-
-def test_notebooks_without_the_repository_says_to_clone_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "repository", lambda: None)
     with pytest.raises(UserError, match="clone the repository"):
         reproduce.notebooks()
 
 
-def test_reproduce_runs_once_then_reuses_until_something_changes(repository: Write, out: Path) -> None:
+def test_reproduce_runs_once_then_reuses_until_something_changes(
+    repository: Write, out: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     repository("01_first", "a = 1")
     repository("02_second")
     assert outcomes(out) == {"01_first": "ran", "02_second": "ran"}
@@ -106,9 +107,18 @@ def test_reproduce_runs_once_then_reuses_until_something_changes(repository: Wri
     (out / "01_first.json").write_text("[]")  # an output was changed
     assert outcomes(out) == {"01_first": "ran", "02_second": "reused"}
 
+    (receipt,) = (files.home() / "executed").rglob("02_second.json")  # cut off, it is as good as none
+    receipt.write_text(receipt.read_text()[:20])
+    assert outcomes(out) == {"01_first": "reused", "02_second": "ran"}
+    assert f"{receipt}: damaged" in caplog.text
+
     repository("01_first", "1 / 0")  # now it fails, and its earlier success is forgotten
-    assert outcomes(out) == {"01_first": "failed", "02_second": "reused"}
-    assert [path.stem for path in (files.home() / "executed").rglob("*.json")] == ["02_second"]
+    broken = repository("02_second")
+    broken.write_text(broken.read_text().replace('"cells"', "<<<<<<< HEAD", 1))  # a conflict left in it
+    found = run(out)
+    assert {report.outcome for report in found.values()} == {"failed"}
+    assert found["02_second"].reason.startswith("02_second.ipynb is not JSON")
+    assert not list((files.home() / "executed").rglob("*.json"))
 
 
 @pytest.mark.parametrize(("set_by_user", "expected"), [(None, "3"), ("5", "5")])
@@ -142,47 +152,54 @@ def test_identity_depends_on_cells_parameters_data_and_versions_but_not_on_outpu
     assert len(others | {first}) == 5
 
 
-def test_reproduce_failures_of_all_kinds_do_not_stop_the_others(
+def test_reproduce_failures_of_all_kinds_name_their_cell_and_do_not_stop_the_others(
     repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository("01_raises", 'print("so far")', 'raise ValueError("no such thing")')
-    repository("02_exits", "import sys", "sys.exit(0)")
-    repository("03_killed", "import os, signal", "os.kill(os.getpid(), signal.SIGKILL)")
-    repository("04_fine")
+    repository("02_exits", "import sys; sys.exit(0)")
+    repository("03_killed", "a = 1", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    repository("04_hangs", "import time", "time.sleep(600)")
+    repository("05_fine")
     arguments = ["mugkit", "reproduce", "--profile", "smoke", "--dataset", "made-up", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", arguments)
+    monkeypatch.setattr(sys, "argv", [*arguments, "--cell-limit", "15"])
     with pytest.raises(SystemExit) as caught:
         cli.app()
     assert caught.value.code == 1
     printed = capsys.readouterr().out
-    found = {line.split()[1].rstrip(":"): line for line in printed.splitlines() if line[:1].strip()}
-    assert {name: line.split()[0] for name, line in found.items()} == {
-        "01_raises": "failed",
-        "02_exits": "failed",
-        "03_killed": "failed",
-        "04_fine": "ran",
-    }
-
-    # The failed cell is the third: parameters, print, raise; papermill puts its parameters before it as a fourth.
-    assert "cell 4: ValueError: no such thing" in found["01_raises"]
+    found = [line for line in printed.splitlines() if line[:1].strip()]
+    names = ("01_raises", "02_exits", "03_killed", "04_hangs")
+    assert [line.partition(": ")[0].split() for line in found] == [*(["failed", n] for n in names), ["ran", "05_fine"]]
+    # The failed cell of the first is its third (parameters, print, raise); papermill puts one of its own before it.
+    reasons = "cell 4: ValueError", "cell 3: ", "cell 4: the kernel died", "cell 4: took longer than 15 seconds"
+    assert [reason in line for reason, line in zip(reasons, found, strict=False)] == [True] * 4
     assert "tables and figures" not in printed
-
     partial = files.home() / "executed" / "smoke-made-up" / "01_raises.ipynb"
     assert str(partial) in printed
+    cells = [cell for cell in nbformat.read(partial, as_version=4).cells if cell.cell_type == "code"]
+    assert any("so far" in output.get("text", "") for cell in cells for output in cell.outputs)
 
     # The claims and the report are written all the same; the report names what failed.
     page = (out / "report.html").read_text()
     assert "not complete" in page
-    assert [f"<code>{name}</code>" in page for name in (*found, "05_never")] == [True, True, True, False, False]
+    assert [f"<code>{name}</code>" in page for name in ("01_raises", "04_hangs", "05_fine")] == [True, True, False]
     assert len(json.loads((out / "claims.json").read_text())) > 50
-    cells = [cell for cell in nbformat.read(partial, as_version=4).cells if cell.cell_type == "code"]
-    assert any("so far" in output.get("text", "") for cell in cells for output in cell.outputs)
 
     # What failed is run again next time; what was mended then runs to its end.
     repository("01_raises", 'print("mended")')
     assert reproduce.run_notebook(reproduce.notebooks()[0], parameters(out), "x").outcome == "ran"
     manifest = json.loads((out / "manifest.json").read_text())
-    assert {entry["notebook"] for entry in manifest.values()} == {"01_raises", "04_fine", "mugkit report"}
+    assert {entry["notebook"] for entry in manifest.values()} == {"01_raises", "05_fine", "mugkit report"}
+
+
+def test_end_all_stops_notebooks_where_they_are(repository: Write, out: Path, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    path = repository("01_long", f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(reproduce.run_notebook, path, parameters(out), "x")
+        while not begun.exists() and not running.done():
+            time.sleep(0.1)
+        kernels.end_all()
+        assert "the kernel died" in running.result(timeout=60).reason
 
 
 def parameters(out: Path) -> dict[str, str]:
@@ -225,61 +242,14 @@ def test_conclude_writes_a_report_for_every_data_set_that_has_outputs(out: Path)
     assert reproduce.conclude([report("01_first", "no")], ["three"], out / "three") == []  # nothing was written there
 
 
-@pytest.mark.parametrize(("text", "expected"), [("finished: 01_first\n", True), ("almost\n", False), (None, False)])
-def test_finished_looks_at_the_last_code_cell_alone(text: str | None, expected: bool, tmp_path: Path) -> None:
-    first = nbformat.v4.new_code_cell('print("finished: x")')
-    first.outputs = [nbformat.v4.new_output("stream", text="finished: x")]
-    last = nbformat.v4.new_code_cell("session.finish()")
-    last.outputs = [nbformat.v4.new_output("stream", text=text)] if text else []
-    cells = [first, last, nbformat.v4.new_markdown_cell("finished: in words")]
+@pytest.mark.parametrize(("text", "expected"), [("finished: 01_first\n", True), ("almost\n", False)])
+def test_finished_looks_at_the_last_code_cell_alone(text: str, expected: bool, tmp_path: Path) -> None:
+    cells = [nbformat.v4.new_code_cell("x") for _ in range(2)]
+    for cell, printed in zip(cells, ("finished: x", text), strict=True):
+        cell.outputs = [nbformat.v4.new_output("stream", text=printed)]
+    cells.append(nbformat.v4.new_markdown_cell("finished: in words"))
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "x.ipynb")
     assert kernels.finished(tmp_path / "x.ipynb") is expected
-
-
-def test_reproduce_names_the_cell_that_died_exited_or_hung(repository: Write, out: Path) -> None:
-    repository("01_killed", "a = 1", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    repository("02_exits", "import sys; sys.exit(0)")
-    repository("03_hangs", "import time", "time.sleep(600)")
-    repository("04_fine")
-    found = run(out, cell_limit=15.0)
-    assert {name: report.outcome for name, report in found.items()} == {
-        "01_killed": "failed", "02_exits": "failed", "03_hangs": "failed", "04_fine": "ran",
-    }  # fmt: skip
-    assert found["01_killed"].reason.startswith("cell 4: the kernel died")  # papermill adds a cell of parameters
-    assert found["02_exits"].reason.startswith("cell 3: ")
-    assert found["03_hangs"].reason.startswith("cell 4: took longer than 15 seconds")
-    assert all(report.executed.is_file() for report in found.values())
-
-
-def test_reproduce_damaged_receipt_is_told_and_the_notebook_runs_again(
-    repository: Write, out: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    repository("01_first")
-    assert outcomes(out) == {"01_first": "ran"}
-    (receipt,) = (files.home() / "executed").rglob("*.json")
-    receipt.write_text(receipt.read_text()[:20])
-    assert outcomes(out) == {"01_first": "ran"}
-    assert f"{receipt}: damaged" in caplog.text
-
-
-def test_reproduce_file_that_is_no_notebook_fails_alone_and_is_named(repository: Write, out: Path) -> None:
-    broken = repository("01_broken")
-    repository("02_fine")
-    assert outcomes(out) == {"01_broken": "ran", "02_fine": "ran"}
-    broken.write_text(broken.read_text().replace('"cells"', "<<<<<<< HEAD", 1))  # a conflict left in it
-    found = run(out)
-    assert {name: report.outcome for name, report in found.items()} == {"01_broken": "failed", "02_fine": "reused"}
-    assert found["01_broken"].reason.startswith("01_broken.ipynb is not JSON")
-    assert [path.stem for path in (files.home() / "executed").rglob("*.json")] == ["02_fine"]
-
-
-@pytest.mark.parametrize("name", ["/proc/kcore", "../../elsewhere", "a/../../b"])
-def test_receipt_that_names_files_elsewhere_is_damaged(
-    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "receipt.json").write_text(json.dumps({"identity": "x", "outputs": {name: "0"}}))
-    assert not reproduce._reusable(tmp_path / "receipt.json", "x", tmp_path)
-    assert "damaged" in caplog.text
 
 
 WITHOUT_JUPYTER = """

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from mugkit import files
 from mugkit.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "DEPENDENCIES.md"
 TESTED = Path("figures") / "versions.json"
 _UNASKED = {"zh": "unclear of its weights, so nothing installs it unasked"}
-_ENTRY = re.compile(r'^\s*"(?P<name>[A-Za-z0-9._-]+)(?P<bound>[^"]*)",\s*#\s*(?P<reason>.+?)\s*$')
-_ENTRIES = re.compile(r"^(?P<key>[a-z0-9]+) = \[$(?P<lines>.*?)^\]$", re.MULTILINE | re.DOTALL)
+_REASONED = re.compile(r'^\s*"([^"]+)",\s*#\s*(.+?)\s*$', re.MULTILINE)  # an entry and the comment beside it
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _HEAD = """\
 # Dependencies
 
@@ -53,22 +55,14 @@ def declared(pyproject: str) -> list[Dependency]:
     """
     project = tomllib.loads(pyproject)["project"]
     groups = {"dependencies": project["dependencies"], **project["optional-dependencies"]}
-    found = list(_commented(pyproject, groups.keys()))
-    known = {(one.group, one.name + one.bound) for one in found}
-    for group, entries in groups.items():
-        for entry in entries:
-            if (group, entry) not in known:
-                fix = 'write "NAME>=VERSION",  # what it is needed for'
-                raise UserError("a dependency without its reason", file="pyproject.toml", field=entry, fix=fix)
+    reasons, found = dict(_REASONED.findall(pyproject)), []
+    for group, entry in ((group, entry) for group, entries in groups.items() for entry in entries):
+        if entry not in reasons:
+            fix = 'write "NAME>=VERSION",  # what it is needed for'
+            raise UserError("a dependency without its reason", file="pyproject.toml", field=entry, fix=fix)
+        name = _NAME.match(entry)[0]  # type: ignore[index]
+        found.append(Dependency(group, name, entry.removeprefix(name), reasons[entry]))
     return found
-
-
-def _commented(pyproject: str, groups: object) -> Iterator[Dependency]:
-    for block in _ENTRIES.finditer(pyproject):
-        if block["key"] in groups:  # type: ignore[operator]
-            for line in block["lines"].splitlines():
-                if entry := _ENTRY.match(line):
-                    yield Dependency(block["key"], entry["name"], entry["bound"], entry["reason"])
 
 
 def licence(name: str) -> str:
@@ -108,17 +102,19 @@ def page(pyproject: str, tested: Mapping[str, Any]) -> str:
     Raises:
         UserError: a package without its reason, or one that is not installed.
     """
-    parts, group = [_HEAD, _passed(tested)], ""
-    for one in declared(pyproject):
-        if one.group != group:
-            group = one.group
-            title = "Always" if group == "dependencies" else f"Extra `{group}`"
-            head = "| package | versions | tested with | needed for | licence |\n| --- | --- | --- | --- | --- |\n"
-            parts.append(f"\n## {title}\n\n{head}")
-        versions = dict.fromkeys(each["versions"].get(one.name, "–") for each in tested.values())
-        cells = (one.name, one.bound, ", ".join(versions) or "–", one.reason, _UNASKED.get(group) or licence(one.name))
-        parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n")
+    parts = [_HEAD, _passed(tested)]
+    head = "| package | versions | tested with | needed for | licence |\n| --- | --- | --- | --- | --- |\n"
+    for group, found in groupby(declared(pyproject), key=lambda dependency: dependency.group):
+        parts.append(f"\n## {'Always' if group == 'dependencies' else f'Extra `{group}`'}\n\n{head}")
+        parts += [_row(dependency, tested) for dependency in found]
     return "".join(parts)
+
+
+def _row(found: Dependency, tested: Mapping[str, Any]) -> str:
+    versions = ", ".join(dict.fromkeys(each["versions"].get(found.name, "–") for each in tested.values())) or "–"
+    about = _UNASKED.get(found.group) or licence(found.name)
+    cells = (found.name, found.bound, versions, found.reason, about)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 
 def recorded(root: Path) -> dict[str, Any]:
@@ -127,15 +123,7 @@ def recorded(root: Path) -> dict[str, Any]:
     return found
 
 
-def main() -> None:
-    """Writes the page beside pyproject.toml."""
-    root = files.repository()
-    if root is None:
-        raise UserError("pyproject.toml is not beside the package", fix="clone the repository and run `make setup`")
-    written = page((root / "pyproject.toml").read_text(encoding="utf-8"), recorded(root))
-    with files.atomic_path(root / NAME) as temporary:
-        temporary.write_text(written, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    written = page((ROOT / "pyproject.toml").read_text(encoding="utf-8"), recorded(ROOT))
+    with files.atomic_path(ROOT / NAME) as temporary:
+        temporary.write_text(written, encoding="utf-8")

@@ -62,11 +62,6 @@ def test_bench_that_breaks_keeps_what_was_measured_before(
     assert list(files.read_json(tmp_path / "bench.json")) == ["fast", "slow"]
 
 
-def test_bench_unknown_name_is_exit_code_2(mugkit: Mugkit) -> None:
-    code, _, err = mugkit("--only", "fats")
-    assert (code, "did you mean 'fast'" in err) == (2, True)
-
-
 def test_bench_finds_a_checkouts_benchmarks_by_itself(tmp_path: Path) -> None:
     bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-m", "mugkit", "bench", "--only", "fats"]

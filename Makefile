@@ -132,7 +132,7 @@ define test_with
 	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py \
 		--junitxml=.mugkit/env-$(1)/tests.xml $(TESTS)
 	@if [ -z "$(TESTS)" ]; then \
-		.mugkit/env-$(1)/bin/python .ci/upkeep/tested.py $(1) .mugkit/env-$(1)/tests.xml; \
+		.mugkit/env-$(1)/bin/python .ci/upkeep/dependencies.py $(1) .mugkit/env-$(1)/tests.xml; \
 		python .ci/upkeep/dependencies.py; \
 	fi
 endef

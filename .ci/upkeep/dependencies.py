@@ -1,19 +1,25 @@
 """`DEPENDENCIES.md`: every package that mugkit declares, why it is there (the comment in pyproject), and its licence.
 
 `python .ci/upkeep/dependencies.py` writes the page from `pyproject.toml`, the metadata of what is installed, and
-the versions that the tests passed with (`tested.py`); a test fails when the page says something else.
+the versions that the tests passed with; a test fails when the page says something else. These versions are in
+`figures/versions.json`: `make test-lowest` and `make test-newest` call `dependencies.py NAME tests.xml` in their
+environment once all tests have passed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from itertools import groupby
 from pathlib import Path
+from platform import python_version
 from typing import Any
+from xml.etree import ElementTree
 
 from mugkit import files
 from mugkit.errors import UserError
@@ -97,7 +103,7 @@ def page(pyproject: str, tested: Mapping[str, Any]) -> str:
     """The page, a table for each group.
 
     Args:
-        tested: what `tested.py` recorded of each environment; may be empty.
+        tested: what `record` noted of each environment; may be empty.
 
     Raises:
         UserError: a package without its reason, or one that is not installed.
@@ -118,12 +124,50 @@ def _row(found: Dependency, tested: Mapping[str, Any]) -> str:
 
 
 def recorded(root: Path) -> dict[str, Any]:
-    """What `tested.py` recorded so far."""
+    """What `record` noted so far."""
     found: dict[str, Any] = files.read_json(root / TESTED) if (root / TESTED).exists() else {}
     return found
 
 
-if __name__ == "__main__":
+def outcome(report: Path) -> dict[str, int]:
+    """How many tests passed and how many were skipped, from pytest's JUnit report.
+
+    Raises:
+        UserError: some failed, or none passed.
+    """
+    suites = list(ElementTree.parse(report).iter("testsuite"))
+    tests, skipped, failed, errors = (
+        sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "skipped", "failures", "errors")
+    )
+    passed = tests - skipped - failed - errors
+    if failed or errors or not passed:
+        problem = f"{failed} failed, {errors} in error, {passed} passed: nothing to record"
+        raise UserError(problem, file=report, fix="mend them, then run all tests again")
+    return {"passed": passed, "skipped": skipped}
+
+
+def record(name: str, report: Path, root: Path) -> None:
+    """Puts this environment's versions and outcome in place of what was noted under that name.
+
+    Extras that are not installed are left out.
+    """
+    versions = {}
+    for found in declared((root / "pyproject.toml").read_text(encoding="utf-8")):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[found.name] = metadata.version(found.name)
+    noted = {"python": python_version(), **outcome(report), "versions": versions}
+    files.write_json(root / TESTED, dict(sorted((recorded(root) | {name: noted}).items())))
+
+
+def main(arguments: list[str]) -> None:
+    """Writes the page; with a name and a report, notes what passed in this environment."""
+    if arguments:
+        record(arguments[0], Path(arguments[1]), ROOT)
+        return
     written = page((ROOT / "pyproject.toml").read_text(encoding="utf-8"), recorded(ROOT))
     with files.atomic_path(ROOT / NAME) as temporary:
         temporary.write_text(written, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

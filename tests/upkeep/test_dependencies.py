@@ -1,13 +1,16 @@
-"""The list of dependencies is current, and says of each why it is there and under which licence."""
+"""The list of dependencies is current, and says of each why it is there, its licence, and which versions passed."""
 
 from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
+from platform import python_version
 
 import dependencies
+import numpy as np
 import pytest
 
+from mugkit import files
 from mugkit.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -66,3 +69,26 @@ def test_licence_is_what_the_metadata_says() -> None:
     assert dependencies.licence("pytest") == (expression or "MIT License")
     with pytest.raises(UserError, match="not installed"):
         dependencies.licence("no-such-package")
+
+
+def report(folder: Path, **numbers: int) -> Path:
+    """As pytest writes it."""
+    counts = " ".join(f'{name}="{number}"' for name, number in numbers.items())
+    (folder / "pyproject.toml").write_text(PYPROJECT.format(comment="  # distributions").replace("scipy", "no-such"))
+    (folder / "tests.xml").write_text(f'<testsuites><testsuite name="pytest" {counts}></testsuite></testsuites>')
+    return folder / "tests.xml"
+
+
+def test_record_of_passing_tests_keeps_other_environments(tmp_path: Path) -> None:
+    files.write_json(tmp_path / dependencies.TESTED, {"lowest": "before", "newest": "before"})
+    dependencies.record("newest", report(tmp_path, tests=3, skipped=1, failures=0, errors=0), tmp_path)
+    versions = {"numpy": np.__version__, "pytest": pytest.__version__}
+    newest = {"python": python_version(), "passed": 2, "skipped": 1, "versions": versions}
+    assert dependencies.recorded(tmp_path) == {"lowest": "before", "newest": newest}
+
+
+@pytest.mark.parametrize("wrong", [{"tests": 3, "failures": 1}, {"tests": 3, "errors": 1}, {"tests": 0}])
+def test_record_of_other_tests_is_refused(wrong: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing to record"):
+        dependencies.record("newest", report(tmp_path, **wrong), tmp_path)
+    assert dependencies.recorded(tmp_path) == {}

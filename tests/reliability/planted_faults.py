@@ -1,9 +1,9 @@
 """Plants faults in a copy of the library, one at a time, and counts how many the tests catch (`make faults`).
 
 A committed tree is copied, so nothing changes in the checkout. The tests that mirror the fault's file run there up to
-the first that fails, which must pass without the fault; those marked slow are left out. Where a fault's place or tests
-are not found, it is neither caught nor survived. What was tried is kept in `$MUGKIT_HOME/faults`: an interrupted count
-goes on.
+the first that fails, which must pass without the fault; those marked slow are left out unless the list says otherwise.
+Where a fault's place or tests are not found, it is neither caught nor survived. What was tried is kept in
+`$MUGKIT_HOME/faults`: an interrupted count goes on.
 
 python tests/reliability/planted_faults.py figures/planted_faults.json --as after
 """
@@ -22,7 +22,7 @@ import tarfile
 import tempfile
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ SLOW_TO_IMPORT = (
 )
 LONGEST = 900  # seconds of a file's tests
 CAUGHT, SURVIVED = "caught", "survived"
-OUTCOMES = (CAUGHT, SURVIVED, "place not found", "tests not found", "test fails without it", "stopped")
+OUTCOMES = (CAUGHT, SURVIVED, "place not found", "tests not found", "stopped")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,12 @@ class Fault:
     find: str
     replace: str
     tests: Sequence[str] = ()
+    slow: bool = False
+
+    @property
+    def key(self) -> str:
+        """Of all that it says."""
+        return files.digest(asdict(self))
 
     def place(self, tree: Path) -> Path | None:
         """The file that it is planted in: its own, else the only other one where the expression stands."""
@@ -123,21 +129,26 @@ def _pytest(options: Sequence[str], tree: Path, printed: Path) -> None:
     if not Path(str(importlib.import_module("mugkit").__file__)).is_relative_to(tree):
         sys.exit("mugkit is not read from the copy")
     # Not through sys.exit: what this process was forked with must not be ended twice.
-    code = pytest.main(["-q", "-p", "no:cacheprovider", "-m", "not slow", *options])
+    code = pytest.main(["-q", "-p", "no:cacheprovider", *options])
     sys.stdout.flush()
     os._exit(int(code))
 
 
-def attempt(fault: Fault, tree: Path) -> dict[str, Any]:
-    """Plants a fault, runs its tests up to the first that fails, and takes it out again."""
+def attempt(fault: Fault, tree: Path, broken: Iterable[str]) -> dict[str, Any]:
+    """Plants a fault, runs its tests up to the first that fails, and takes it out again.
+
+    Args:
+        broken: tests that fail without a fault, too; they are left out.
+    """
     if (place := fault.place(tree)) is None:
         return {"outcome": "place not found"}
     if not (tests := fault.mirrors(place, tree)):
         return {"outcome": "tests not found"}
+    left_out = [option for test in broken for option in ("--deselect", test)]
     before = place.read_bytes()
     place.write_text(fault.planted(place), encoding="utf-8")
     try:
-        failed = run_tests(tests, tree, "-x")
+        failed = run_tests(tests, tree, "-x", "-m", "" if fault.slow else "not slow", *left_out)
     finally:
         place.write_bytes(before)
     if failed is None:
@@ -145,16 +156,11 @@ def attempt(fault: Fault, tree: Path) -> dict[str, Any]:
     return {"outcome": CAUGHT, "by": failed[0]} if failed else {"outcome": SURVIVED}
 
 
-def confirmed(found: Mapping[str, dict[str, Any]], tree: Path) -> dict[str, dict[str, Any]]:
-    """The same, where a test that fails without a fault, too, has caught none."""
-    by = sorted({_function(one["by"]) for one in found.values() if "by" in one})
-    if (failed := run_tests(by, tree) if by else []) is None:
+def failing(tests: set[str], tree: Path) -> set[str]:
+    """Those of the functions of tests that fail without a fault."""
+    if (failed := run_tests(sorted(tests), tree) if tests else []) is None:
         raise SystemExit("the tests that caught a fault do not run without one")
-    wrong = set(map(_function, failed))
-    return {
-        name: {**one, "outcome": "test fails without it"} if "by" in one and _function(one["by"]) in wrong else one
-        for name, one in found.items()
-    }
+    return set(map(_function, failed))
 
 
 def _function(test: str) -> str:
@@ -162,21 +168,31 @@ def _function(test: str) -> str:
 
 
 def count(faults: Sequence[Fault], commit: str) -> dict[str, dict[str, Any]]:
-    """By fault, what became of it on a commit; goes on where an earlier count of the same commit stopped."""
+    """By fault, what became of it on a commit; goes on where an earlier count of the same commit stopped.
+
+    Tests that caught a fault must pass without one; where they do not, the others have to catch it.
+    """
     kept = files.home() / "faults" / f"{commit}.json"
     done: dict[str, Any] = files.read_json(kept) if kept.is_file() else {}
-    keys = {fault.id: files.digest(asdict(fault)) for fault in faults}
+    broken, sound = set[str](), set[str]()
     with tempfile.TemporaryDirectory() as name:
         tree = Path(name).resolve()
         copy(commit, tree)
-        for number, fault in enumerate(faults, 1):
-            started, key = time.monotonic(), keys[fault.id]
-            if key not in done:
-                done[key] = attempt(fault, tree)
-                files.write_json(kept, done)
-            took = f"{time.monotonic() - started:.0f} s"
-            print(f"{number:2}/{len(faults)} {done[key]['outcome']}: {fault.id} [{fault.file}, {took}]", flush=True)
-        return confirmed({fault.id: done[keys[fault.id]] for fault in faults}, tree)
+        while True:
+            for number, fault in enumerate(faults, 1):
+                if fault.key not in done:
+                    started = time.monotonic()
+                    done[fault.key] = attempt(fault, tree, broken)
+                    files.write_json(kept, done)
+                    found, took = done[fault.key]["outcome"], time.monotonic() - started
+                    print(f"{number:2}/{len(faults)} {found}: {fault.id} [{fault.file}, {took:.0f} s]", flush=True)
+            by = {fault.key: _function(done[fault.key]["by"]) for fault in faults if "by" in done[fault.key]}
+            wrong = failing(set(by.values()) - sound, tree)
+            if not wrong:
+                return {fault.id: done[fault.key] for fault in faults}
+            print(f"without a fault, too, fail: {', '.join(sorted(wrong))}", flush=True)
+            broken, sound = broken | wrong, set(by.values()) - wrong
+            done = {key: found for key, found in done.items() if by.get(key) not in wrong}
 
 
 def summary(commit: str, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

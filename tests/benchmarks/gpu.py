@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from benchmarks import hours, paper_size
 from benchmarks.clips import mosi_lengths
 from benchmarks.counting import count
 from mugkit import files
-from mugkit.config import profile
 from mugkit.errors import UserError
 from mugkit.experiments.store import versions
 from mugkit.training.seeding import similar_lengths
@@ -133,12 +132,8 @@ def measure(device: torch.device, size: Size | None = None) -> dict[str, Any]:
 
 def table_hours(found: dict[str, Any], figures: Path) -> float | None:
     """Hours that all systems of the tables with all seeds would take on MOSI; None where steps are not counted."""
-    path = figures / hours.NAME
-    if not path.is_file():
-        return None
-    rows = [row for row in files.read_json(path)["counted"] if row["dataset"] == "mosi"]
-    measured = replace(hours.ASSUMED, flops=found["step_flops"], launch=found["launch_seconds"])
-    return float(hours.hours(rows, measured, len(profile("paper").seeds))["total"].loc["total"])
+    table = hours.of_mosi(figures, found["step_flops"], found["launch_seconds"])
+    return None if table is None else float(table["total"])
 
 
 def write(figures: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
 # Unit tests side by side, a file's together: they share what they set up.
 SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup other-parts data reproduce test test-slow test-studies durations test-peers test-lowest test-newest soak fuzz audit notebooks costs first bench gpu report \
+.PHONY: help setup other-parts data reproduce test test-slow test-studies durations test-peers test-lowest test-newest soak faults fuzz audit notebooks costs first bench gpu report \
 	book lab pins sizes clean
 
 help:  ## list the targets
@@ -132,7 +132,7 @@ define test_with
 	PATH="$(CURDIR)/.mugkit/env-$(1)/bin:$$PATH" HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py \
 		--junitxml=.mugkit/env-$(1)/tests.xml $(TESTS)
 	@if [ -z "$(TESTS)" ]; then \
-		.mugkit/env-$(1)/bin/python .ci/upkeep/tested.py $(1) .mugkit/env-$(1)/tests.xml; \
+		.mugkit/env-$(1)/bin/python .ci/upkeep/dependencies.py $(1) .mugkit/env-$(1)/tests.xml; \
 		python .ci/upkeep/dependencies.py; \
 	fi
 endef
@@ -140,6 +140,9 @@ endef
 soak: setup  ## faults and hostile files in full (fifteen minutes); counts go to figures/reliability.json
 	HF_HUB_OFFLINE=1 python tests/reliability/soak.py figures/reliability.json
 	python tests/reliability/page.py
+
+faults: setup  ## plant faults in a copy of the library, one at a time, and count how many the tests catch (AS, COMMIT)
+	python tests/reliability/planted_faults.py figures/planted_faults.json --as $(or $(AS),after) --commit $(or $(COMMIT),HEAD)
 
 fuzz: setup  ## look for files that make a reader fail (EXAMPLES of each reader, another seed each time)
 	HF_HUB_OFFLINE=1 python tests/reliability/fuzz.py $(EXAMPLES)

@@ -46,10 +46,6 @@ def test_picture_is_svg_in_the_page_with_its_formula_as_text() -> None:
     (source,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', shown)
     assert b"<svg" in base64.b64decode(source)
     assert r'alt="\hat y &lt; \mathbf{x}_{m&#x27;}"' in shown
-    assert picture(r"\hat y") == picture(r"\hat y")
-
-
-def test_picture_of_what_is_no_formula_is_refused() -> None:
     with pytest.raises(ValueError, match="Unknown symbol"):
         picture(r"\nosuchthing")
 
@@ -92,14 +88,12 @@ def test_relinked_keeps_links_inside_the_book(tmp_path: Path) -> None:
 
 
 def test_modules_are_the_public_ones() -> None:
-    names = list(book.modules())
-    assert {"mugkit.training.meta", "mugkit.studies", "mugkit.evaluation.published"} <= set(names)
-    assert not [name for name in names if "__main__" in name]
-    sources = {path for path in (ROOT / "mugkit").rglob("*.py") if not path.name.startswith("_")}
-    assert {name.rpartition(".")[2] for name in names} >= {path.stem for path in sources}
+    names = {name.rpartition(".")[2] for name in book.modules()}
+    assert names >= {path.stem for path in (ROOT / "mugkit").rglob("*.py") if not path.name.startswith("_")}
+    assert "__main__" not in names
 
 
-def test_build_with_a_warning_is_refused_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_build_with_a_warning_or_over_other_things_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def gather(root: Path, source: Path) -> None:
         source.mkdir()
         (source / "index.md").write_text("# Book\n\n[nowhere](missing.md)\n")
@@ -108,9 +102,6 @@ def test_build_with_a_warning_is_refused_and_leaves_nothing(monkeypatch: pytest.
     with pytest.raises(UserError, match="warnings"):
         book.build(tmp_path / "book")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_build_into_a_folder_of_other_things_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(UserError, match="replaced as a whole"):
         book.build(tmp_path)
@@ -136,27 +127,24 @@ def chapters(built: Path) -> list[Path]:
     return [path for path in sorted(built.rglob("*.html")) if "_static" not in path.parts]
 
 
+@pytest.mark.slow
 def test_book_has_every_notebook_as_executed(built: Path) -> None:
     for path in NOTEBOOKS:
         page = (built / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
-        pictures = sum("image/png" in output.get("data", {}) for output in outputs(path))
-        assert page.count("../_images/") >= pictures
+        outputs = [o for cell in nbformat.read(path, as_version=4).cells for o in cell.get("outputs", ())]
+        assert page.count("../_images/") >= sum("image/png" in output.get("data", {}) for output in outputs)
         assert f"finished: {path.stem}" in page
 
 
-def outputs(path: Path) -> list[nbformat.NotebookNode]:
-    cells = nbformat.read(path, as_version=4).cells
-    return [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
-
-
+@pytest.mark.slow
 def test_book_documents_functions_with_the_shapes_of_their_tensors(built: Path) -> None:
-    page = (built / "api" / "mugkit.training.html").read_text(encoding="utf-8")
-    assert 'id="mugkit.training.meta.meta_learn"' in page
     losses = (built / "api" / "mugkit.models.html").read_text(encoding="utf-8")
+    assert 'id="mugkit.models.losses.l1"' in losses
     text = html.unescape(re.sub(r"<[^>]+>", "", losses))
     assert "l1(prediction: Float[Tensor, 'batch'], target: Float[Tensor, 'batch']) → Float[Tensor, '']" in text
 
 
+@pytest.mark.slow
 def test_book_pages_name_no_address_that_is_loaded_from_a_network(built: Path) -> None:
     loaded = re.compile(r'<(?:script|img|iframe|source)[^>]*\ssrc="(https?:)?//|<link[^>]*href="(https?:)?//')
     pages = chapters(built)
@@ -164,9 +152,10 @@ def test_book_pages_name_no_address_that_is_loaded_from_a_network(built: Path) -
     assert [page.name for page in pages if loaded.search(page.read_text(encoding="utf-8"))] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize(
-    "name", ["index", "readme", "notebooks/05_stage2_meta_learning", "data_prep/README", "api/mugkit.studies"]
+    "name", ["index", "notebooks/05_stage2_meta_learning", "data_prep/README", "api/mugkit.training"]
 )
 def test_browser_shows_the_page(name: str, size: tuple[int, int], built: Path, chromium: Browser) -> None:
     with visit(chromium, built / f"{name}.html", size) as seen:
@@ -178,6 +167,7 @@ def test_browser_shows_the_page(name: str, size: tuple[int, int], built: Path, c
         assert np.ptp(picture[..., :3]) > 0.5  # not blank
 
 
+@pytest.mark.slow
 def test_browser_every_chapter_loads_without_trouble(built: Path, chromium: Browser) -> None:
     troubles = {}
     with visit(chromium, built / "index.html", PHONE) as seen:
@@ -187,19 +177,17 @@ def test_browser_every_chapter_loads_without_trouble(built: Path, chromium: Brow
     assert {name: found for name, found in troubles.items() if found} == {}
 
 
+@pytest.mark.slow
 def test_browser_navigation_leads_to_the_notebooks(built: Path, chromium: Browser) -> None:
     with visit(chromium, built / "index.html") as seen:
         seen.page.locator("nav a", has_text="Stage 2").first.click()
         assert seen.page.url.endswith("notebooks/05_stage2_meta_learning.html")
         seen.page.locator("img.math").first.wait_for(state="visible")  # pictures are drawn after the page is there
         assert seen.troubles == []
-
-
-def test_browser_prints_a_chapter(built: Path, chromium: Browser) -> None:
-    with visit(chromium, built / "notebooks" / "05_stage2_meta_learning.html") as seen:
         assert pdf_pages(seen.page.pdf(format="A4")) > 1
 
 
+@pytest.mark.slow
 def test_browser_wide_tables_scroll_on_a_phone_and_are_whole_on_paper(built: Path, chromium: Browser) -> None:
     with visit(chromium, built / "notebooks" / "07_table3_mosi_mosei.html", PHONE) as seen:
         table = seen.page.locator("table.dataframe", has_text="Graph-MFN").nth(1)

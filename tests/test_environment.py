@@ -45,27 +45,19 @@ def environment() -> tuple[list[str], list[str]]:
     return [entry for entry in dependencies if isinstance(entry, str)], pip
 
 
-def test_constraints_are_exact_public_versions() -> None:
+def test_constraints_pin_every_declared_package_within_its_range() -> None:
     assert all(re.fullmatch(r"[0-9][0-9a-z.]*", version) for version in pins().values()), pins()
+    for requirement in declared():
+        assert requirement.name in pins(), "run `make setup pins`"
+        assert requirement.specifier.contains(pins()[requirement.name]), f"{requirement} against constraints.txt"
 
 
-@pytest.mark.parametrize("requirement", declared(), ids=lambda requirement: requirement.name)
-def test_constraints_pin_every_declared_package_within_its_range(requirement: Requirement) -> None:
-    assert requirement.name in pins(), "run `make setup pins`"
-    assert requirement.specifier.contains(pins()[requirement.name]), f"{requirement} against constraints.txt"
-
-
-def test_environment_yml_pins_equal_constraints() -> None:
+def test_environment_yml_lists_every_declared_package_and_uv_as_pinned() -> None:
     _, lines = environment()
     assert lines[0] == "--constraint constraints.txt"
     listed = dict(line.split("==") for line in lines[1:])
     assert listed == {name: pins().get(name) for name in listed}
-
-
-def test_environment_yml_lists_every_declared_package_and_uv() -> None:
-    _, lines = environment()
-    listed = {line.split("==")[0] for line in lines[1:]}
-    assert listed == {requirement.name for requirement in declared()} - LEFT_TO_SETUP | {"uv"}
+    assert listed.keys() == {requirement.name for requirement in declared()} - LEFT_TO_SETUP | {"uv"}
 
 
 def test_no_file_in_the_repository_names_a_package_registry() -> None:
@@ -74,11 +66,7 @@ def test_no_file_in_the_repository_names_a_package_registry() -> None:
     texts = {name: (REPOSITORY / name).read_text(errors="ignore") for name in names if (REPOSITORY / name).is_file()}
     assert "pyproject.toml" in texts
     assert [name for name, text in texts.items() if REGISTRY.search(text)] == []
-
-
-@pytest.mark.parametrize("address", ["pypi.org", "files.python" + "hosted.org", "mirror.example"])
-def test_registry_addresses_are_recognised(address: str) -> None:
-    assert REGISTRY.search(f"https://{address}/" + "simple")
+    assert REGISTRY.search("https://mirror.example/" + "simple")
 
 
 @pytest.fixture

@@ -38,21 +38,13 @@ def installed(repository: Path, *options: str) -> list[str]:
     return [line.rpartition("--editable ")[2] for line in calls.read_text().splitlines()] if calls.is_file() else []
 
 
-def test_setup_installs_once(repository: Path) -> None:
-    (parts,) = installed(repository)
-    assert parts.startswith(".[notebooks,offline,")
-    assert installed(repository) == []
-
-
-def test_setup_with_other_extras_installs_those(repository: Path) -> None:
+def test_setup_installs_once_and_again_when_parts_or_requirements_change(repository: Path) -> None:
     default = installed(repository)
+    assert default[0].startswith(".[notebooks,offline,")
+    assert installed(repository) == []
     assert installed(repository, "EXTRAS=notebooks,zh") == [".[notebooks,zh]"]
     assert installed(repository, "EXTRAS=notebooks,zh") == []
     assert installed(repository) == default
-
-
-def test_setup_installs_again_when_requirements_change(repository: Path) -> None:
-    default = installed(repository)
     later = (repository / ".venv" / ".mugkit-setup").stat().st_mtime + 10
     os.utime(repository / "constraints.txt", (later, later))
     assert installed(repository) == default

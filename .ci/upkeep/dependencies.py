@@ -1,27 +1,35 @@
 """`DEPENDENCIES.md`: every package that mugkit declares, why it is there (the comment in pyproject), and its licence.
 
 `python .ci/upkeep/dependencies.py` writes the page from `pyproject.toml`, the metadata of what is installed, and
-the versions that the tests passed with (`tested.py`); a test fails when the page says something else.
+the versions that the tests passed with; a test fails when the page says something else. These versions are in
+`figures/versions.json`: `make test-lowest` and `make test-newest` call `dependencies.py NAME tests.xml` in their
+environment once all tests have passed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import groupby
 from pathlib import Path
+from platform import python_version
 from typing import Any
+from xml.etree import ElementTree
 
 from mugkit import files
 from mugkit.errors import UserError
 
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "DEPENDENCIES.md"
 TESTED = Path("figures") / "versions.json"
 _UNASKED = {"zh": "unclear of its weights, so nothing installs it unasked"}
-_ENTRY = re.compile(r'^\s*"(?P<name>[A-Za-z0-9._-]+)(?P<bound>[^"]*)",\s*#\s*(?P<reason>.+?)\s*$')
-_ENTRIES = re.compile(r"^(?P<key>[a-z0-9]+) = \[$(?P<lines>.*?)^\]$", re.MULTILINE | re.DOTALL)
+_REASONED = re.compile(r'^\s*"([^"]+)",\s*#\s*(.+?)\s*$', re.MULTILINE)  # an entry and the comment beside it
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _HEAD = """\
 # Dependencies
 
@@ -53,22 +61,14 @@ def declared(pyproject: str) -> list[Dependency]:
     """
     project = tomllib.loads(pyproject)["project"]
     groups = {"dependencies": project["dependencies"], **project["optional-dependencies"]}
-    found = list(_commented(pyproject, groups.keys()))
-    known = {(one.group, one.name + one.bound) for one in found}
-    for group, entries in groups.items():
-        for entry in entries:
-            if (group, entry) not in known:
-                fix = 'write "NAME>=VERSION",  # what it is needed for'
-                raise UserError("a dependency without its reason", file="pyproject.toml", field=entry, fix=fix)
+    reasons, found = dict(_REASONED.findall(pyproject)), []
+    for group, entry in ((group, entry) for group, entries in groups.items() for entry in entries):
+        if entry not in reasons:
+            fix = 'write "NAME>=VERSION",  # what it is needed for'
+            raise UserError("a dependency without its reason", file="pyproject.toml", field=entry, fix=fix)
+        name = _NAME.match(entry)[0]  # type: ignore[index]
+        found.append(Dependency(group, name, entry.removeprefix(name), reasons[entry]))
     return found
-
-
-def _commented(pyproject: str, groups: object) -> Iterator[Dependency]:
-    for block in _ENTRIES.finditer(pyproject):
-        if block["key"] in groups:  # type: ignore[operator]
-            for line in block["lines"].splitlines():
-                if entry := _ENTRY.match(line):
-                    yield Dependency(block["key"], entry["name"], entry["bound"], entry["reason"])
 
 
 def licence(name: str) -> str:
@@ -103,39 +103,71 @@ def page(pyproject: str, tested: Mapping[str, Any]) -> str:
     """The page, a table for each group.
 
     Args:
-        tested: what `tested.py` recorded of each environment; may be empty.
+        tested: what `record` noted of each environment; may be empty.
 
     Raises:
         UserError: a package without its reason, or one that is not installed.
     """
-    parts, group = [_HEAD, _passed(tested)], ""
-    for one in declared(pyproject):
-        if one.group != group:
-            group = one.group
-            title = "Always" if group == "dependencies" else f"Extra `{group}`"
-            head = "| package | versions | tested with | needed for | licence |\n| --- | --- | --- | --- | --- |\n"
-            parts.append(f"\n## {title}\n\n{head}")
-        versions = dict.fromkeys(each["versions"].get(one.name, "–") for each in tested.values())
-        cells = (one.name, one.bound, ", ".join(versions) or "–", one.reason, _UNASKED.get(group) or licence(one.name))
-        parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n")
+    parts = [_HEAD, _passed(tested)]
+    head = "| package | versions | tested with | needed for | licence |\n| --- | --- | --- | --- | --- |\n"
+    for group, found in groupby(declared(pyproject), key=lambda dependency: dependency.group):
+        parts.append(f"\n## {'Always' if group == 'dependencies' else f'Extra `{group}`'}\n\n{head}")
+        parts += [_row(dependency, tested) for dependency in found]
     return "".join(parts)
 
 
+def _row(found: Dependency, tested: Mapping[str, Any]) -> str:
+    versions = ", ".join(dict.fromkeys(each["versions"].get(found.name, "–") for each in tested.values())) or "–"
+    about = _UNASKED.get(found.group) or licence(found.name)
+    cells = (found.name, found.bound, versions, found.reason, about)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
 def recorded(root: Path) -> dict[str, Any]:
-    """What `tested.py` recorded so far."""
+    """What `record` noted so far."""
     found: dict[str, Any] = files.read_json(root / TESTED) if (root / TESTED).exists() else {}
     return found
 
 
-def main() -> None:
-    """Writes the page beside pyproject.toml."""
-    root = files.repository()
-    if root is None:
-        raise UserError("pyproject.toml is not beside the package", fix="clone the repository and run `make setup`")
-    written = page((root / "pyproject.toml").read_text(encoding="utf-8"), recorded(root))
-    with files.atomic_path(root / NAME) as temporary:
+def outcome(report: Path) -> dict[str, int]:
+    """How many tests passed and how many were skipped, from pytest's JUnit report.
+
+    Raises:
+        UserError: some failed, or none passed.
+    """
+    suites = list(ElementTree.parse(report).iter("testsuite"))
+    tests, skipped, failed, errors = (
+        sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "skipped", "failures", "errors")
+    )
+    passed = tests - skipped - failed - errors
+    if failed or errors or not passed:
+        problem = f"{failed} failed, {errors} in error, {passed} passed: nothing to record"
+        raise UserError(problem, file=report, fix="mend them, then run all tests again")
+    return {"passed": passed, "skipped": skipped}
+
+
+def record(name: str, report: Path, root: Path) -> None:
+    """Puts this environment's versions and outcome in place of what was noted under that name.
+
+    Extras that are not installed are left out.
+    """
+    versions = {}
+    for found in declared((root / "pyproject.toml").read_text(encoding="utf-8")):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[found.name] = metadata.version(found.name)
+    noted = {"python": python_version(), **outcome(report), "versions": versions}
+    files.write_json(root / TESTED, dict(sorted((recorded(root) | {name: noted}).items())))
+
+
+def main(arguments: list[str]) -> None:
+    """Writes the page; with a name and a report, notes what passed in this environment."""
+    if arguments:
+        record(arguments[0], Path(arguments[1]), ROOT)
+        return
+    written = page((ROOT / "pyproject.toml").read_text(encoding="utf-8"), recorded(ROOT))
+    with files.atomic_path(ROOT / NAME) as temporary:
         temporary.write_text(written, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,25 +69,20 @@ def _brief(row: Mapping[str, Any], against: Mapping[str, Any]) -> dict[str, str]
     return {"system": row["system"], **ours, **paper, "MAE is": against.get("verdict", "–")}
 
 
-def content(name: str, figures: Path) -> str:
-    """What a block shows.
+# Blocks that are no table of figures/tables: from that folder to what they show.
+BLOCKS: Mapping[str, Callable[[Path], str]] = {
+    "open_choices": lambda _: markdown(open_choices()),
+    "bench": lambda figures: saved_table(figures / "bench.json"),
+    "table3_brief": table3_brief,
+    "headline": headline,
+    "findings": lambda figures: found(figures, "09_table5_ablations", *FOUND),
+    "findings_brief": lambda figures: "".join(found(figures, name).partition("\n")[0] + "\n" for name in FOUND),
+}
 
-    Raises:
-        UserError: there is no such table.
-    """
-    if name == "open_choices":
-        return markdown(open_choices())
-    if name == "bench":
-        return saved_table(figures / "bench.json")
-    if name == "table3_brief":
-        return table3_brief(figures)
-    if name == "headline":
-        return headline(figures)
-    if name == "findings":
-        return found(figures, "09_table5_ablations", *FOUND)
-    if name == "findings_brief":
-        return "".join(found(figures, notebook).partition("\n")[0] + "\n" for notebook in FOUND)
-    return page(figures / "tables", name)
+
+def content(name: str, figures: Path) -> str:
+    """What a block shows; a UserError if there is no such table."""
+    return BLOCKS[name](figures) if name in BLOCKS else page(figures / "tables", name)
 
 
 def rewritten(text: str, figures: Path) -> str:

@@ -1,4 +1,4 @@
-"""Clips of `reviews` whose transcripts are as long as MOSI's.
+"""Clips that cost what the paper's do: those of `reviews` whose transcripts are as long as MOSI's, and made-up ones.
 
 The sentences of `reviews` are longer than MOSI's (27 tokens against 15), and what an encoder costs is decided by its
 tokens. To compare at MOSI's lengths, clips are chosen so that the quantiles of their lengths are MOSI's.
@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from mugkit.data.schema import Dataset, RaggedFrames, Split
 
@@ -19,15 +19,19 @@ from mugkit.data.schema import Dataset, RaggedFrames, Split
 MOSI_TOKENS = (4, 6, 7, 8, 8, 9, 10, 10, 11, 12, 12, 13, 14, 15, 17, 18, 20, 22, 26, 31, 50)
 
 
+def mosi_lengths(count: int) -> Float64[np.ndarray, "count"]:
+    """Tokens of so many clips, at MOSI's quantiles, the shortest first."""
+    return np.interp((np.arange(count) + 0.5) / count, np.linspace(0, 1, len(MOSI_TOKENS)), MOSI_TOKENS)
+
+
 def like_mosi(lengths: Int64[np.ndarray, "clips"], count: int) -> Int64[np.ndarray, "count"]:
     """Positions of `count` clips whose lengths follow `MOSI_TOKENS`, none longer than its last; in their order.
 
     For each length that is wanted, longest first, the clip nearest to it that is left.
     """
-    wanted = np.interp((np.arange(count) + 0.5) / count, np.linspace(0, 1, len(MOSI_TOKENS)), MOSI_TOKENS)
     left = np.flatnonzero(lengths <= MOSI_TOKENS[-1])
     chosen = []
-    for length in wanted[::-1]:
+    for length in mosi_lengths(count)[::-1]:
         nearest = int(np.abs(lengths[left] - length).argmin())
         chosen.append(left[nearest])
         left = np.delete(left, nearest)
@@ -35,21 +39,23 @@ def like_mosi(lengths: Int64[np.ndarray, "clips"], count: int) -> Int64[np.ndarr
 
 
 def only(dataset: Dataset, index: Int64[np.ndarray, "chosen"]) -> Dataset:
-    """A data set whose training split holds these clips of it alone."""
-    return dataclasses.replace(dataset, splits={**dataset.splits, "train": taken(dataset.train, index)})
-
-
-def taken(split: Split, index: Int64[np.ndarray, "chosen"]) -> Split:
-    """Some clips of a split, in the order given."""
-
-    def pick(values: Sequence[str]) -> list[str]:
-        return [values[clip] for clip in index]
-
+    """A data set whose training split holds these clips of it alone, in the order given."""
+    split = dataset.train
+    ids, text = ([values[clip] for clip in index] for values in (split.ids, split.text))
     labels = {m: values[index] for m, values in split.true_labels.items()}
-    sequences = {m: _taken(one, index) for m, one in split.sequences.items()}
-    return Split(split.name, pick(split.ids), pick(split.text), split.labels[index], sequences, labels)
+    sequences = {
+        m: RaggedFrames(np.concatenate([frames[clip] for clip in index]), offsets(frames.lengths[index]))
+        for m, frames in split.sequences.items()
+    }
+    taken = Split(split.name, ids, text, split.labels[index], sequences, labels)
+    return dataclasses.replace(dataset, splits={**dataset.splits, "train": taken})
 
 
-def _taken(sequences: RaggedFrames, index: Int64[np.ndarray, "chosen"]) -> RaggedFrames:
-    offsets = np.concatenate([[0], np.cumsum(sequences.lengths[index])])
-    return RaggedFrames(np.concatenate([sequences[clip] for clip in index]), offsets)
+def random_frames(lengths: Sequence[int], dim: int, rng: np.random.Generator) -> RaggedFrames:
+    """Frames of clips of these lengths: what they hold does not change what they cost."""
+    return RaggedFrames(rng.standard_normal((sum(lengths), dim), dtype=np.float32), offsets(lengths))
+
+
+def offsets(lengths: Sequence[int]) -> Int64[np.ndarray, "clips+1"]:
+    """Where each clip begins, and the end."""
+    return np.cumsum([0, *lengths], dtype=np.int64)

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from benchmarks import hours, paper_size
-from benchmarks.clips import MOSI_TOKENS
+from benchmarks.clips import mosi_lengths
 from benchmarks.counting import count
 from mugkit import files
-from mugkit.config import profile
-from mugkit.data.batch import Batch
 from mugkit.errors import UserError
 from mugkit.experiments.store import versions
 from mugkit.training.seeding import similar_lengths
@@ -95,33 +92,23 @@ def launch(device: torch.device, operators: int = 2000) -> float:
     return min(seconds(chain, device) for _ in range(3)) / operators
 
 
-def lengths(clips: int) -> list[int]:
-    """Tokens of so many clips, at MOSI's quantiles."""
-    place = (np.arange(clips) + 0.5) / clips
-    return [int(n) for n in np.interp(place, np.linspace(0, 1, len(MOSI_TOKENS)), MOSI_TOKENS).round()]
-
-
 def step(make: Callable[..., paper_size.Step], precision: str, device: torch.device, size: Size) -> dict[str, float]:
     """A stage's training step: median seconds and FLOPs of a batch; the batches are made beforehand."""
-    tokens = lengths(size.clips)
+    tokens = [int(length) for length in mosi_lengths(size.clips).round()]
     todo = paper_size.work(
         SYSTEM, paper_size.made("mosi", tokens), str(device), text_encoder=size.encoder, precision=precision
     )
     clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens, size.vocabulary), device)
     order = similar_lengths(clips.lengths, todo.hp.optimization.batch_size, 1, 0)
     one, batches = make(todo, clips), [clips.batch(index) for index in order]
-    flops = statistics.mean(_flops(one, batch) for batch in batches)  # and so they are warm
-    each = [seconds(lambda: _epoch(one, batches), device) / len(batches) for _ in range(size.rounds)]
+
+    def epoch() -> None:
+        for batch in batches:
+            one(batch)
+
+    flops = count(epoch).flops / len(batches)  # and so they are warm
+    each = [seconds(epoch, device) / len(batches) for _ in range(size.rounds)]
     return {"seconds": statistics.median(each), "flops": flops, "batch": todo.hp.optimization.batch_size}
-
-
-def _flops(one: paper_size.Step, batch: Batch) -> float:
-    return count(lambda: one(batch)).flops
-
-
-def _epoch(one: paper_size.Step, batches: Sequence[Batch]) -> None:
-    for batch in batches:
-        one(batch)
 
 
 def measure(device: torch.device, size: Size | None = None) -> dict[str, Any]:
@@ -145,12 +132,8 @@ def measure(device: torch.device, size: Size | None = None) -> dict[str, Any]:
 
 def table_hours(found: dict[str, Any], figures: Path) -> float | None:
     """Hours that all systems of the tables with all seeds would take on MOSI; None where steps are not counted."""
-    path = figures / hours.NAME
-    if not path.is_file():
-        return None
-    rows = [row for row in files.read_json(path)["counted"] if row["dataset"] == "mosi"]
-    measured = replace(hours.ASSUMED, flops=found["step_flops"], launch=found["launch_seconds"])
-    return float(hours.hours(rows, measured, len(profile("paper").seeds))["total"].loc["total"])
+    table = hours.of_mosi(figures, found["step_flops"], found["launch_seconds"])
+    return None if table is None else float(table["total"])
 
 
 def write(figures: Path) -> dict[str, Any]:

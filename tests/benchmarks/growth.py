@@ -26,11 +26,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from benchmarks.clips import random_frames
 from benchmarks.measures import Curve, Found, Ratio
 from mugkit.config import Hyperparameters, RunSpec, hyperparameters, override
 from mugkit.data import store
 from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import MODALITIES, SPLITS, Dataset, RaggedFrames, Split
+from mugkit.data.schema import MODALITIES, SPLITS, Dataset, Split
 from mugkit.device import cpu_threads
 from mugkit.experiments.scheduler import ExecutionConfig, run_all
 from mugkit.experiments.store import Store
@@ -47,7 +48,7 @@ PROFILE, SEED, CLIPS, LENGTH = "quick", 1111, 250, 40
 
 _STATUS = Path("/proc/self/status")
 
-Epoch = Callable[[], None]
+Epoch = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ def _split(name: str, size: int, length: int, equal: bool) -> Split:
     sequences = {}
     for modality, dim in DIMS.items():
         lengths = np.full(size, length) if equal else rng.integers(1, 2 * length, size, endpoint=True)
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        sequences[modality] = RaggedFrames(rng.standard_normal((int(offsets[-1]), dim), dtype=np.float32), offsets)
+        sequences[modality] = random_frames(lengths.tolist(), dim, rng)
     y = rng.uniform(-3, 3, size).astype(np.float32)
     return Split(name, [f"{name}{i}" for i in range(size)], [f"sentence {i % 10}" for i in range(size)], y, sequences)
 
@@ -101,7 +101,7 @@ def stage_1(dataset: Dataset) -> Epoch:
     hp, clips = configuration(), Encoded(dataset.train, torch.randn(len(dataset.train), TEXT))
     network = build(hp.network, dataset.dims, TEXT)
     optimizer = adamw(network, hp.optimization)
-    return partial(_discard, partial(pretrain.train_epoch, network, clips, optimizer, hp, SEED, 0))
+    return partial(pretrain.train_epoch, network, clips, optimizer, hp, SEED, 0)
 
 
 def stage_2(clips: int) -> Epoch:
@@ -124,11 +124,7 @@ def stage_3(dataset: Dataset) -> Epoch:
     hp, clips = configuration(), Encoded(dataset.train, torch.randn(len(dataset.train), TEXT))
     network, objective = joint.builder(dataset, hp, labels.copied(dataset), "cpu")(clips)
     optimizer = adamw(network, hp.optimization)
-    return partial(_discard, partial(trainer.train_epoch, network, objective, clips, optimizer, hp, SEED, 0))
-
-
-def _discard(epoch: Callable[[], object]) -> None:
-    epoch()
+    return partial(trainer.train_epoch, network, objective, clips, optimizer, hp, SEED, 0)
 
 
 def table(folder: Path, seeds: int) -> Epoch:

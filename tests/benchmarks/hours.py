@@ -10,8 +10,8 @@ assumed ones. `python .ci/upkeep/gpu_hours.py` writes these counts and the hours
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,16 @@ def hours(rows: Sequence[Mapping[str, Any]], card: Card, seeds: int) -> pd.DataF
     found.loc["total"] = found.sum()
     found["total"] = found.sum(axis=1)
     return found
+
+
+def of_mosi(figures: Path, flops: float, launch: float, systems: Collection[str] | None = None) -> pd.Series | None:
+    """GPU hours on MOSI with all seeds, of some systems or all, on a card as measured; None where none are counted."""
+    path = figures / NAME
+    if not path.is_file():
+        return None
+    counted = [row for row in files.read_json(path)["counted"] if row["dataset"] == "mosi"]
+    rows = [row for row in counted if systems is None or row["system"] in systems]
+    return hours(rows, replace(ASSUMED, flops=flops, launch=launch), len(profile("paper").seeds))["mosi"]
 
 
 def trials(rows: Sequence[Mapping[str, Any]], card: Card) -> dict[str, float]:

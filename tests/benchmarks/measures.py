@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -89,11 +89,6 @@ class Curve:
     x_label: str
     y_label: str
 
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name, "x": list(self.x), "y": list(self.y), "x_label": self.x_label, "y_label": self.y_label,
-        }  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Found:
@@ -111,7 +106,7 @@ class Found:
         """With the machine's cores and the libraries' versions."""
         return {
             "cores": os.cpu_count(), "versions": versions(), "about": self.about,
-            "ratios": [ratio.as_json() for ratio in self.ratios], "curves": [curve.as_json() for curve in self.curves],
+            "ratios": [ratio.as_json() for ratio in self.ratios], "curves": [asdict(curve) for curve in self.curves],
         }  # fmt: skip
 
 

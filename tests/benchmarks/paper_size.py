@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.clips import MOSI_TOKENS
+from benchmarks.clips import MOSI_TOKENS, random_frames
 from mugkit.config import RunSpec
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, RaggedFrames, Split
+from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, Split
 from mugkit.data.validate import PAPER_DIMS
 from mugkit.experiments.registry import SYSTEMS, Experiment
 from mugkit.experiments.store import Store
@@ -63,17 +63,12 @@ def made(family: str, tokens: list[int]) -> Dataset:
     mean, dims = MEAN[family], dict(zip("av", PAPER_DIMS[family], strict=True))
     rng, rho = np.random.default_rng(len(tokens)), LABEL_SCALE[family]
     frames = {
-        m: [max(1, round(length * one / mean.tokens)) for one in tokens]
+        m: [max(1, round(length * number / mean.tokens)) for number in tokens]
         for m, length in (("a", mean.acoustic), ("v", mean.visual))
     }
     splits = {}
     for name in SPLITS:
-        sequences = {
-            m: RaggedFrames(
-                rng.standard_normal((sum(n), dims[m]), dtype=np.float32), np.concatenate([[0], np.cumsum(n)])
-            )
-            for m, n in frames.items()
-        }
+        sequences = {m: random_frames(lengths, dims[m], rng) for m, lengths in frames.items()}
         y, *unimodal = rng.uniform(-rho, rho, (4, len(tokens))).astype(np.float32)
         names = [f"{name}{number}" for number in range(len(tokens))]
         splits[name] = Split(name, names, names, y, sequences, dict(zip(MODALITIES, unimodal, strict=True)))

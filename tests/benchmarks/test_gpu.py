@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from small import SPECIAL, WORDS, tiny_bert
 
 from benchmarks import gpu, hours, paper_size
-from benchmarks.clips import MOSI_TOKENS
 from benchmarks.counting import count
 from mugkit import cli, files
-from mugkit.errors import UserError
 
 CPU = torch.device("cpu")
 
@@ -23,20 +20,12 @@ def test_without_a_gpu_it_is_said_with_a_fix(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="no GPU here") as caught:
-        gpu.write(tmp_path)
-    assert "mugkit doctor" in (caught.value.fix or "")
     monkeypatch.setattr(sys, "argv", ["mugkit", "bench", "--gpu", "--out", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         cli.app()
     assert ended.value.code == 2
-    assert "no GPU here" in capsys.readouterr().err
+    assert "mugkit doctor" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-
-
-def test_lengths_have_mosis_quantiles() -> None:
-    drawn = gpu.lengths(1000)
-    assert np.quantile(drawn, np.linspace(0.05, 0.95, 19)) == pytest.approx(MOSI_TOKENS[1:-1], abs=1)
 
 
 def test_ceiling_is_flops_over_the_best_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +38,6 @@ def test_measure_on_a_cpu_finds_every_number(tmp_path: Path) -> None:
     vocabulary = len(SPECIAL) + len(WORDS)
     size = gpu.Size(clips=64, encoder=str(tiny_bert(tmp_path / "bert")), vocabulary=vocabulary, matrix=64, rounds=2)
     found = gpu.measure(CPU, size)
-    assert found["device"] == "CPU"
     assert set(found["steps"]) == {f"stage {n}, {name}" for n in (1, 3) for name in gpu.PRECISIONS}
     for name, one in found["steps"].items():
         reached = one["flops"] / one["seconds"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,8 +12,6 @@ import torch
 from benchmarks import gpu, hours, paper_size
 from ground import REPOSITORY, Ground
 
-from mugkit import files
-from mugkit.config import profile
 from mugkit.evaluation import paper_tables, published
 
 Items = Callable[[Iterable[str]], Iterator[str]]
@@ -60,11 +57,10 @@ def table3(before: dict[str, Any]) -> dict[str, Any]:
     """Hours of every system of Table 3 on MOSI with all seeds, from counted steps and the card as measured."""
     if "step_flops" not in before:
         return {"ok": True, "skipped": "needs the part bench"}
-    counted = files.read_json(REPOSITORY / "figures" / hours.NAME)["counted"]
     names = {paper_tables.system_of(row) for row in published.RESULTS[3]}
-    rows = [row for row in counted if row["dataset"] == "mosi" and row["system"] in names]
-    card = replace(hours.ASSUMED, flops=before["step_flops"], launch=before["launch_seconds"])
-    found = hours.hours(rows, card, len(profile("paper").seeds))["mosi"]
+    found = hours.of_mosi(REPOSITORY / "figures", before["step_flops"], before["launch_seconds"], names)
+    if found is None:
+        return {"ok": True, "skipped": f"needs figures/{hours.NAME}"}
     several = before["parts"]["bench"]["clips_per_second_of_runs"]
     gain = max(several.values()) / several["1"]
     each = {str(name): float(value) for name, value in found.items()}

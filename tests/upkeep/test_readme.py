@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,6 @@ def test_rewritten_block_holds_table_and_is_stable(tmp_path: Path) -> None:
     once = readme.rewritten(text, tmp_path)
     assert once == "before\n<!-- table: t -->\n\n| a |\n| --- |\n| 1 |\n\n<!-- end -->\nafter\n"
     assert readme.rewritten(once, tmp_path) == once
-
-
-def test_rewritten_missing_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="make reproduce"):
         readme.rewritten("<!-- table: nothing -->\n<!-- end -->", tmp_path)
 
@@ -34,16 +32,12 @@ def test_page_of_repository_is_up_to_date(page: str, tables: int) -> None:
     assert readme.rewritten(text, ROOT / "figures") == text, "run `python .ci/upkeep/readme.py`"
 
 
-def test_readme_pictures_exist() -> None:
-    import re
-
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+def test_readme_fits_on_a_few_screens_and_its_pictures_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert pictures
-    assert [p for p in pictures if not (ROOT / p).is_file()] == []
-
-
-def test_readme_fits_on_a_few_screens() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+    assert [picture for picture in pictures if not (ROOT / picture).is_file()] == []
 
 
 def test_brief_table_has_our_rows_and_a_word_for_each(tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ def test_data_convert_stores_the_columns_of_mmsa(mugkit: Mugkit, made_up: Callab
 def test_search_prints_the_best_trial_and_writes_all(mugkit: Mugkit, tmp_path: Path) -> None:
     words = ("--dataset", "made-up", "--profile", "smoke", "--system", "copy", "--trials", "2")
     done = mugkit("search", *words)
-    assert (done.code, done.err) == (0, "")
+    assert done.code == 0, done.err
     written = files.read_json(files.home() / "search" / "made-up-smoke" / "copy.json")
     best = min(written["trials"], key=lambda row: row["valid"])
     assert f"trial {best['trial']} of 2 is best on validation: MAE {best['valid']:.3f}" in done.out

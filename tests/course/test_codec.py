@@ -62,6 +62,7 @@ for _ in range(400):
     [
         {"kind": "code"}, {}, [1], {"kind": "list"}, {"kind": "dict", "items": [[1]]},
         {"kind": "array", "dtype": "|O", "shape": [1], "data": "AAAAAAAAAAA="},
+        {"kind": "array", "dtype": "|O", "shape": [0], "data": ""},
         {"kind": "array", "dtype": "<f8", "shape": [9], "data": "AAAAAAAAAAA="},
         COLLIDING, DEEP,
         {"kind": "dict", "items": [[{"kind": "tuple", "items": [1]}, 1]]},

@@ -22,7 +22,6 @@ from mugkit.studies.sentences import STEPS
 # What follows `reviews-` in a prepared data set's name → the dials. The default is vivid and strong.
 SETTINGS: Mapping[str, Dials] = {"vivid-sims": Dials("vivid", "sims"), "faint-sims": Dials("faint", "sims")}
 COMPARED = tuple(dict.fromkeys(name for pair in STEPS.values() for name in pair))  # the systems of all steps
-SEEDS = 10  # half of what the default's rows have: the question is asked there, and here beside it
 
 
 def prepared() -> list[str]:

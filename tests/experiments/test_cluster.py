@@ -120,7 +120,7 @@ def test_several_tasks_share_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """Ray gives out cards that a node says it has; whether they are there only a task would notice."""
     from ray.cluster_utils import Cluster as Nodes
 
-    folders = [Path(scheduler.__file__).parents[2], Path(__file__).parents[1]]
+    folders = [Path(scheduler.__file__).parents[2], *Path(__file__).parents[:2]]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
     made = Nodes(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 2, "include_dashboard": False})
     try:

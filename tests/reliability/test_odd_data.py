@@ -150,7 +150,7 @@ def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
     tables.write(rows, ("MAE", "Corr"), tmp_path / "tables", "table3", "x")
     assert files.read_json(tmp_path / "tables" / "table3.json")[0]["metrics"]["Corr"]["mean"] is None
     comparison.against(dataset, runs, "mug")
-    found = comparisons.measure(CLAIMS, dataset, "smoke")["comparisons"]
+    found = comparisons.measure([claim.test for claim in CLAIMS], dataset, "smoke")["comparisons"]
     of_corr = [one for one in found if one["metric"] == "Corr"]
     assert of_corr
     assert {(one["difference"], one["clips_low"]) for one in of_corr} == {(None, None)}

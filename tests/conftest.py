@@ -6,10 +6,13 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from made_up import make_dataset
 
+from mugkit import files
+from mugkit.data import store
 from mugkit.data.schema import Dataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -52,3 +55,29 @@ def shared_data() -> Path:
 def made_up() -> Callable[..., Dataset]:
     """`made_up.make_dataset`: a factory of small data sets with a signal in text and frames."""
     return make_dataset
+
+
+@pytest.fixture
+def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentences are read as bags of the made-up data's words: no text encoder is needed."""
+    from small import bag_of_words  # which brings torch and the networks along
+
+    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
+
+
+@pytest.fixture
+def prepared(
+    made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch, cheap_text: None
+) -> Callable[..., Dataset]:
+    """A factory of stored data sets; their words are read as a bag, and trainings stay in this process."""
+    from mugkit.experiments import experiment
+
+    experiment._dataset.cache_clear()
+    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
+
+    def prepare(*sizes: Any, **options: Any) -> Dataset:
+        dataset = made_up(*sizes, **options)
+        store.save(dataset, files.data_home() / dataset.name)
+        return store.load(dataset.name)
+
+    return prepare

@@ -42,7 +42,7 @@ FIELDS = {
     "Unimodal Task Loss Weight β": "joint.beta",
 }
 
-# Typed from the paper a second time, so that one slip in mugkit/published.py cannot agree with itself.
+# Typed from the paper a second time, so that one slip in mugkit/evaluation/published.py cannot agree with itself.
 AGAIN = {
     "mosi": (32, 3e-5, 15, 65, 5e-3, 1e-3, 0.01, 0.01, 32, 256, 64, 64, 0.01),
     "mosei": (16, 1e-5, 10, 50, 5e-3, 1e-3, 0.01, 0.01, 16, 128, 64, 64, 0.0001),

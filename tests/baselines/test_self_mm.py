@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import bag_of_words, small, tiny_bert
+from small import small, tiny_bert
 
 from mugkit.baselines.self_mm import SelfMM, build
-from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
@@ -22,9 +21,7 @@ from mugkit.training.optim import adamw
 HP = small(max_epochs=2)
 
 
-@pytest.fixture(autouse=True)
-def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
+pytestmark = pytest.mark.usefixtures("cheap_text")
 
 
 @pytest.fixture(scope="module")

@@ -23,10 +23,7 @@ from mugkit.data.schema import Dataset
 from mugkit.models import mug
 from mugkit.training.seeding import similar_lengths
 
-
-@pytest.fixture(autouse=True)
-def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
+pytestmark = pytest.mark.usefixtures("cheap_text")
 
 
 @pytest.fixture

@@ -9,20 +9,15 @@ from types import ModuleType
 import numpy as np
 import pytest
 import scripts
-from small import bag_of_words
 
 from mugkit import files
-from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.experiments import experiment
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> ModuleType:
-    experiment._dataset.cache_clear()
-    store.save(made_up((24, 8, 8)), files.data_home() / "made-up")
-    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
+def script(prepared: Callable[..., Dataset]) -> ModuleType:
+    prepared((24, 8, 8))
     return scripts.load("mosi_words")
 
 

@@ -8,16 +8,13 @@ from made_up import make_dataset
 from small import bag_of_words
 
 from mugkit.config import hyperparameters
-from mugkit.data import text
 from mugkit.data.schema import RaggedFrames
 from mugkit.evaluation import probes
 
 NETWORK = hyperparameters("mosi", "smoke").network
 
 
-@pytest.fixture(autouse=True)
-def words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
+pytestmark = pytest.mark.usefixtures("cheap_text")
 
 
 def _normal(seed: int, *shape: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import StopAt, bag_of_words, hashes
+from small import StopAt, hashes
 
 from mugkit import config, files
 from mugkit.baselines.self_mm import SelfMM
@@ -18,7 +18,6 @@ from mugkit.baselines.sugrm import PUBLISHED
 from mugkit.baselines.sugrm import SUGRM as SUGRMNetwork
 from mugkit.config import Hyperparameters, RunSpec
 from mugkit.data import store as data_store
-from mugkit.data import text
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
@@ -37,9 +36,7 @@ from mugkit.training.label_sources.ulgm import ULGM
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(autouse=True)
-def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
+pytestmark = pytest.mark.usefixtures("cheap_text")
 
 
 @pytest.fixture(scope="module")

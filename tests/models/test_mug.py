@@ -9,22 +9,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from small import bag_of_words, small
+from small import small
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from mugkit.config import Network
-from mugkit.data import text
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.models import mug
 from mugkit.models.mug import MUCN, Fusion, MUGNetwork, Predictor, SequenceNetwork, build
 
-
-@pytest.fixture(autouse=True)
-def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
+pytestmark = pytest.mark.usefixtures("cheap_text")
 
 
 @pytest.fixture

@@ -7,11 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from small import bag_of_words
 
-from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data import store, text
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.experiments import experiment
@@ -21,11 +18,8 @@ from mugkit.training.trainer import predict
 
 
 @pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Experiment:
-    experiment._dataset.cache_clear()
-    made = made_up((24, 8, 8), name="made-up")
-    store.save(made, files.data_home() / "made-up")
-    monkeypatch.setattr(text, "_encode", bag_of_words)
+def work(prepared: Callable[..., Dataset]) -> Experiment:
+    prepared((24, 8, 8))
     return experiment.work(RunSpec("mug-true-labels", "made-up", 1111, "smoke"))
 
 

@@ -43,6 +43,13 @@ def found(figures: Path, *notebooks: str) -> str:
     return "".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
 
 
+def findings_brief(figures: Path) -> str:
+    """Each notebook's first sentence, without the data set's caption, which the README names once above them."""
+    first = [found(figures, name).partition("\n")[0] for name in FOUND]
+    told = [re.sub(r"^- On [^(]*\([^)]*\), (.)", lambda start: "- " + start[1].upper(), line) for line in first]
+    return "".join(f"{line}\n" for line in told)
+
+
 def headline(figures: Path) -> str:
     """Does MUG work? The steps of Table 5 in test MAE, at each setting of the data, with the interval that decides."""
     rows = [row for row in files.read_json(figures / "tables" / "table5_steps.json") if row["metric"] == "MAE"]
@@ -76,7 +83,7 @@ BLOCKS: Mapping[str, Callable[[Path], str]] = {
     "table3_brief": table3_brief,
     "headline": headline,
     "findings": lambda figures: found(figures, "09_table5_ablations", *FOUND),
-    "findings_brief": lambda figures: "".join(found(figures, name).partition("\n")[0] + "\n" for name in FOUND),
+    "findings_brief": findings_brief,
 }
 
 

@@ -76,6 +76,23 @@ def _brief(row: Mapping[str, Any], against: Mapping[str, Any]) -> dict[str, str]
     return {"system": row["system"], **ours, **paper, "MAE is": against.get("verdict", "–")}
 
 
+def mosi_words(figures: Path) -> str:
+    """What `data_prep/mosi_words.py` measured on MOSI: levels, and MAE against no unimodal tasks and against copies."""
+    result = files.read_json(figures / "runs" / "mosi-words.json")
+    against = {
+        (pair["row"], pair["minus"]): f"{written(pair)} {pair['verdict']}"
+        for pair in result["differences"] if pair["metric"] == "MAE"
+    }  # fmt: skip
+    none = result["differences"][0]["minus"]
+    shown = [
+        {"system": row, **{name: spread(name, of["mean"], of["std"]) for name, of in metrics.items()},
+         f"MAE minus {none}'s": against.get((row, none), "–"),
+         "MAE minus copies'": against.get((row, row.replace("mug", "copy")), "–")}
+        for row, metrics in result["levels"].items()
+    ]  # fmt: skip
+    return markdown(pd.DataFrame(shown).set_index("system"))
+
+
 # Blocks that are no table of figures/tables: from that folder to what they show.
 BLOCKS: Mapping[str, Callable[[Path], str]] = {
     "open_choices": lambda _: markdown(open_choices()),
@@ -84,6 +101,7 @@ BLOCKS: Mapping[str, Callable[[Path], str]] = {
     "headline": headline,
     "findings": lambda figures: found(figures, "09_table5_ablations", *FOUND),
     "findings_brief": findings_brief,
+    "mosi_words": mosi_words,
 }
 
 

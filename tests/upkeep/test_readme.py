@@ -78,3 +78,21 @@ def test_headline_is_a_row_a_setting_and_a_column_a_step(tmp_path: Path) -> None
     assert [part.strip() for part in head.split("|")[2:-1]] == list(readme.STEPS.values())
     assert ("default" in default, "faint, sims" in faint) == (True, True)
     assert [part.split("] ")[1].strip() for part in faint.split("|")[2:-1]] == list(readme.STEPS)
+
+
+def test_rows_on_mosi_stand_beside_those_they_are_compared_with(tmp_path: Path) -> None:
+    interval = {"metric": "MAE", "clips_low": -0.3, "clips_high": 0.1, "seeds_low": -0.2, "seeds_high": 0.2}
+    pairs = [("copy, β = 1", "plain", 0.1), ("mug, β = 1", "plain", -0.1), ("mug, β = 1", "copy, β = 1", -0.2)]
+    result = {
+        "levels": {row: {"MAE": {"mean": 1.0, "std": 0.1}} for row in ("plain", "copy, β = 1", "mug, β = 1")},
+        "differences": [
+            {"row": row, "minus": other, "difference": value, "verdict": "undecided", **interval}
+            for row, other, value in pairs
+        ],
+    }
+    files.write_json(tmp_path / "runs" / "mosi-words.json", result)
+    *_, plain, copies, mug = readme.content("mosi_words", tmp_path).strip().splitlines()
+    assert plain.count("–") == 2
+    assert "+0.100 [-0.300, +0.200] undecided" in copies
+    assert "-0.100" in mug.split("|")[-3]
+    assert "-0.200" in mug.split("|")[-2]

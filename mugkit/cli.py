@@ -224,9 +224,9 @@ def _columns(text: str) -> list[int]:
 def run(
     system: SystemName = "mug",
     dataset: DatasetName = "reviews",
-    seed: Annotated[int, typer.Option(help="of stage 3")] = 1111,
+    seed: Annotated[int, typer.Option(help="of all three stages")] = 1111,
     profile: ProfileName = "quick",
-    label_seed: Annotated[int, typer.Option(help="of stages 1 and 2")] = 1111,
+    label_seed: Annotated[int | None, typer.Option(help="of stages 1 and 2, if another than --seed")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a configuration field")] = None,
     preset: Annotated[str, typer.Option(help="chosen (by `mugkit tune`, where it did) or table2")] = "chosen",
     device: Device = "auto",
@@ -246,6 +246,7 @@ def run(
     if report:
         checks.check_file(report, "--report")
     values = tuple(sorted(parse_overrides(changes or []).items()))
+    label_seed = seed if label_seed is None else label_seed
     spec = RunSpec(system, dataset, seed, profile, label_seed, values, cast("Preset", preset))
     data = experiment.work(spec, device=device).dataset
     console.print("\n".join([describe_briefly(data), *caveats(data)]))

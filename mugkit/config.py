@@ -296,8 +296,8 @@ class Profile:
 
     @property
     def label_seeds(self) -> tuple[int, ...]:
-        """Seeds of stages 1 and 2 over which the quality of learned labels is measured: up to twice a row's."""
-        return self.seeds + self.more_seeds[: len(self.seeds)]
+        """Seeds over which learned labels are measured: all that systems on MUG's networks have."""
+        return self.seeds + self.more_seeds
 
 
 _PAPER_SEEDS = (1111, 1112, 1113, 1114, 1115)  # section 4.4
@@ -384,9 +384,10 @@ class RunSpec:
     Attributes:
         system: a name of `mugkit systems`.
         dataset: a prepared data set's name.
-        seed: of stage 3 (initial weights, order of batches).
+        seed: of all three stages: initial weights, order of batches, noise.
         profile: smoke, quick or paper.
-        label_seed: of stages 1 and 2, which run once and serve every seed of stage 3 (section 3.4).
+        label_seed: of stages 1 and 2, if it is to be another. With one for all seeds, an interval over seeds would not
+            hold what another learning of labels changes.
         changes: overrides on top of preset and profile, as sorted pairs.
         preset: `chosen`, the values that a search chose for this system and data where there are such; or `table2`.
     """
@@ -395,9 +396,13 @@ class RunSpec:
     dataset: str
     seed: int
     profile: str = "quick"
-    label_seed: int = 1111
+    label_seed: int = None  # type: ignore[assignment]  # becomes `seed`
     changes: tuple[tuple[str, Any], ...] = ()
     preset: Preset = "chosen"
+
+    def __post_init__(self) -> None:
+        if self.label_seed is None:
+            object.__setattr__(self, "label_seed", self.seed)
 
     def hyperparameters(
         self,

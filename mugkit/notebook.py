@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -71,20 +71,18 @@ class Session:
         """The data set in words, which every sentence begins with."""
         return str(self.dataset.about.get("caption", self.dataset.name))
 
-    def spec(
-        self, system: str = "mug", seed: int | None = None, dataset: str = "", label_seed: int = 1111, **changes: Any
-    ) -> RunSpec:
+    def spec(self, system: str = "mug", seed: int | None = None, dataset: str = "", **changes: Any) -> RunSpec:
         """One run of a system; the first seed of the profile and this data set unless given.
 
         Args:
             changes: fields of the configuration that differ from the profile's, such as `beta=1.0`; so below, too.
         """
         seed, name = self.profile.seeds[0] if seed is None else seed, dataset or self.dataset.name
-        return RunSpec(system, name, seed, self.profile.name, label_seed, tuple(sorted(changes.items())))
+        return RunSpec(system, name, seed, self.profile.name, changes=tuple(sorted(changes.items())))
 
-    def work(self, system: str = "mug", label_seed: int = 1111, **changes: Any) -> Experiment:
+    def work(self, system: str = "mug", seed: int | None = None, **changes: Any) -> Experiment:
         """The stages of a run one by one: `.representations()`, `.learned_labels()`, `.result()`."""
-        return experiment.work(self.spec(system, label_seed=label_seed, **changes))
+        return experiment.work(self.spec(system, seed, **changes))
 
     def runs(
         self, *systems: str, dataset: str = "", seeds: int | None = None, **changes: Any
@@ -117,13 +115,13 @@ class Session:
     def learned(self, system: str = "mug", dataset: Dataset | None = None, **changes: Any) -> list[LearnedLabels]:
         """Stage 2's labels for every label seed of the profile, on this data set or another; stored ones are reused."""
         name, seeds = (dataset or self.dataset).name, self.profile.label_seeds
-        return scheduler.learn_all([self.spec(system, None, name, seed, **changes) for seed in seeds])
+        return scheduler.learn_all([self.spec(system, seed, name, **changes) for seed in seeds])
 
     def labels_of(self, system: str, runs: Sequence[experiment.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
         """A system's labels of the training split, one mapping by modality a seed, wherever they come from."""
         specs = [self.spec(system, dataset=dataset.name)]
         if SYSTEMS[system].labels == "mucn":
-            specs = [replace(specs[0], label_seed=seed) for seed in self.profile.label_seeds]
+            specs = [self.spec(system, seed, dataset.name) for seed in self.profile.label_seeds]
             scheduler.learn_all(specs)  # side by side
         elif SYSTEMS[system].labels in source.ONLINE:
             specs = [run.spec for run in runs]

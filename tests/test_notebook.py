@@ -137,7 +137,7 @@ def test_spec_and_work_take_seeds_and_changed_fields(session: notebook.Session) 
     assert session.spec("copy", gamma=0.0, beta=0.1) == RunSpec("copy", "made-up", 1111, "smoke", changes=changes)
     assert session.spec(seed=0, dataset="other") == RunSpec("mug", "other", 0, "smoke")
     assert session.work().spec == session.spec()
-    assert session.work(label_seed=0).spec.label_seed == 0
+    assert session.work(seed=0).spec.label_seed == 0  # a seed is that of all stages
     assert session.work(beta=0.1).hp.joint.beta == 0.1
     with pytest.raises(UserError, match="did you mean 'beta'"):
         session.work(bta=0.1)
@@ -157,7 +157,7 @@ def test_runs_and_labels_take_changed_fields_and_every_seed(
     session.runs("copy", beta=1.0, alpha=0.1)
     session.learned("mug", alpha=0.1, beta=1.0)
     assert [(spec.system, spec.seed, spec.label_seed) for spec in asked] == [
-        ("copy", 1111, 1111), ("copy", 1112, 1111), ("mug", 1111, 1111), ("mug", 1111, 1112)
+        ("copy", 1111, 1111), ("copy", 1112, 1112), ("mug", 1111, 1111), ("mug", 1112, 1112)
     ]  # fmt: skip
     assert {spec.changes for spec in asked} == {(("alpha", 0.1), ("beta", 1.0))}
     assert [run.spec.seed for run in session.runs("mug", dataset="other", seeds=1)["mug"]] == [1111]

@@ -121,21 +121,18 @@ class Finished:
             self.read[system, labels] = found
         return self.read[system, labels]
 
-    def experiments(self, system: str, seeds: Iterable[tuple[int, int]]) -> Iterator[Experiment]:
-        """The system's experiments with these pairs of a seed and a label seed."""
-        for pair in seeds:
-            spec = RunSpec(system, self.dataset.name, pair[0], self.profile.name, pair[1])
-            yield Experiment(spec, self.dataset, self.store)
+    def experiments(self, system: str, seeds: Iterable[int]) -> Iterator[Experiment]:
+        """The system's experiments with these seeds."""
+        for seed in seeds:
+            yield Experiment(RunSpec(system, self.dataset.name, seed, self.profile.name), self.dataset, self.store)
 
     def _predictions(self, system: str) -> Mapping[str, Rows] | None:
-        seeds = [(seed, self.profile.label_seeds[0]) for seed in seeds_of(system, self.profile)]
-        ran = takewhile(Experiment.finished, self.experiments(system, seeds))
+        ran = takewhile(Experiment.finished, self.experiments(system, seeds_of(system, self.profile)))
         folders = [experiment.result() for experiment in ran]
         return {"": comparison.predictions(folders, self.dataset)} if folders else None
 
     def _labels(self, system: str) -> Mapping[str, Rows] | None:
-        seeds = [(seed, seed) for seed in self.profile.label_seeds]
-        ran = list(takewhile(_has_labels, self.experiments(system, seeds)))
+        ran = list(takewhile(_has_labels, self.experiments(system, self.profile.label_seeds)))
         return comparison.training_labels(ran) if ran else None
 
 

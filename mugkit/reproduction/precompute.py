@@ -32,9 +32,7 @@ def learned(profile: str, dataset: str) -> list[RunSpec]:
     """Every label seed of the systems whose labels are measured, on a data set that has true labels."""
     chosen = config.profile(profile)
     name = dataset if load(dataset).has_true_labels else "reviews"
-    specs = [
-        RunSpec(system, name, chosen.seeds[0], profile, seed) for system in MEASURED for seed in chosen.label_seeds
-    ]
+    specs = [RunSpec(system, name, seed, profile) for system in MEASURED for seed in chosen.label_seeds]
     return [spec for spec in specs if not experiment.missing(spec)]
 
 

@@ -44,7 +44,7 @@ def pretend(finished: Finished, system: str, noise: float) -> None:
     """Finished runs of a system whose predictions are the truth plus noise, in another order of clips."""
     test = finished.dataset.test
     for seed in finished.profile.seeds:
-        (work,) = finished.experiments(system, [(seed, finished.profile.label_seeds[0])])
+        (work,) = finished.experiments(system, [seed])
         scores = test.labels + noise * np.random.default_rng(seed).standard_normal(len(test))
         table = pd.DataFrame({"id": test.ids, "split": "test", "prediction": scores}).iloc[::-1]
 

@@ -124,7 +124,7 @@ def test_run_data_prepared_again_is_noticed(made_up: Callable[..., Dataset]) -> 
 
 
 def test_plan_lists_shared_stages_once_and_says_what_each_needs() -> None:
-    specs = [spec("mug", seed) for seed in (1111, 1112)]
+    specs = [spec("mug", seed, label_seed=1111) for seed in (1111, 1112)]
     specs += [spec("mug-without-multimodal-denoising"), spec("copy")]
     planned = plan(specs)
     assert [task.stage for task in planned] == ["pretrain", *["labels"] * 2, *["train"] * 4]
@@ -134,14 +134,14 @@ def test_plan_lists_shared_stages_once_and_says_what_each_needs() -> None:
 
 
 def test_plan_learns_without_training() -> None:
-    planned = plan([spec("copy")], learn=[spec("mug"), spec("mug", 1112)])
+    planned = plan([spec("copy")], learn=[spec("mug"), spec("mug", 1112, label_seed=1111)])
     assert [task.stage for task in planned] == ["pretrain", "labels", "train"]  # labels once for both seeds
     assert planned[-1].spec.system == "copy"
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "train"])  # of the training split; of the other two
 def test_plan_begins_a_stage_with_every_text_encoder(stage: str) -> None:
-    planned = plan([spec("mug"), spec("mug", 1112), spec("copy"), spec("mug-t5")])
+    planned = plan([spec("mug"), spec("mug", 1112, label_seed=1111), spec("copy"), spec("mug-t5")])
     of_stage = [task for task in planned if task.stage == stage]
     encoders = [experiment.work(task.spec).hp.network.text_encoder for task in of_stage]
     assert encoders[0] != encoders[1]

@@ -45,8 +45,8 @@ def found(figures: Path, *notebooks: str) -> str:
 
 def findings_brief(figures: Path) -> str:
     """Each notebook's first sentence, without the data set's caption, which the README names once above them."""
-    parts = found(figures, "09_table5_ablations").splitlines()[-1]  # of MUG
-    first = [parts, *(found(figures, name).partition("\n")[0] for name in FOUND)]
+    *_, labels, parts = found(figures, "09_table5_ablations").splitlines()
+    first = [parts, labels, *(found(figures, name).partition("\n")[0] for name in FOUND)]
     told = [re.sub(r"^- On [^(]*\([^)]*\), (.)", lambda start: "- " + start[1].upper(), line) for line in first]
     return "".join(f"{line}\n" for line in told)
 

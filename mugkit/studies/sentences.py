@@ -150,6 +150,15 @@ def label_quality(data: str, table: pd.DataFrame) -> str:
     return f"On {data}, {head}: {'. And '.join(said)}."
 
 
+def labels_elsewhere(settings: Mapping[str, pd.DataFrame]) -> str:
+    """In which modalities labels are closer in MAE, at each setting of the data: name → of `label_quality.compare`."""
+    errors = {
+        name: table[table["measure"] == "MAE"].assign(difference=float("nan")) for name, table in settings.items()
+    }
+    said = [f"on {name}: {grouped(rows, 'modality')}" for name, rows in errors.items()]
+    return f"MUG's labels against copies, by their MAE from the truth, {'. '.join(said)}."
+
+
 def curves(data: str, table: pd.DataFrame) -> str:
     """What α and β do to the test MAE, against the default; `table` is of `hyperparameter_curves.curves`."""
     fields = table[(table["metric"] == "MAE") & (table["verdict"] != DEFAULT)].groupby("field", sort=False)

@@ -57,6 +57,13 @@ def test_parts_stand_under_the_word_that_decides() -> None:
     assert text.index("worse than MUG for without A") < text.index("no difference above 0.01 for without B")
 
 
+def test_labels_elsewhere_are_grouped_by_what_they_are() -> None:
+    rows = [{"modality": name, "measure": "MAE", **one, "verdict": said} for name, one, said in
+            (("l", BETTER, "closer"), ("a", WORSE, "farther"), ("v", WORSE, "farther"))]  # fmt: skip
+    text = sentences.labels_elsewhere({"far": pd.DataFrame([*rows, {**rows[0], "measure": "Corr"}])})
+    assert text.endswith("on far: closer for language; farther for acoustic and visual.")
+
+
 def test_steps_are_those_of_systems_that_ran(made_up: Callable[..., Dataset], tmp_path: Path) -> None:
     dataset, wrong = made_up((4, 4, 30)), {"mug-without-unimodal": 0.5, "copy": 0.4, "mug": 0.2}
     runs = {

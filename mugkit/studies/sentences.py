@@ -155,7 +155,7 @@ def labels_elsewhere(settings: Mapping[str, pd.DataFrame]) -> str:
     errors = {
         name: table[table["measure"] == "MAE"].assign(difference=float("nan")) for name, table in settings.items()
     }
-    said = [f"on {name}: {grouped(rows, 'modality')}" for name, rows in errors.items()]
+    said = [f"on {n}: {grouped(rows.assign(difference=float('nan')), 'modality')}" for n, rows in errors.items()]
     return f"MUG's labels against copies, by their MAE from the truth, {'. '.join(said)}."
 
 

@@ -152,10 +152,8 @@ def label_quality(data: str, table: pd.DataFrame) -> str:
 
 def labels_elsewhere(settings: Mapping[str, pd.DataFrame]) -> str:
     """In which modalities labels are closer in MAE, at each setting of the data: name → of `label_quality.compare`."""
-    errors = {
-        name: table[table["measure"] == "MAE"].assign(difference=float("nan")) for name, table in settings.items()
-    }
-    said = [f"on {n}: {grouped(rows.assign(difference=float('nan')), 'modality')}" for n, rows in errors.items()]
+    wordy = {name: table[table["measure"] == "MAE"].assign(difference=None) for name, table in settings.items()}
+    said = [f"on {name}: {grouped(rows, 'modality')}" for name, rows in wordy.items()]
     return f"MUG's labels against copies, by their MAE from the truth, {'. '.join(said)}."
 
 

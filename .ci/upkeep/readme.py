@@ -29,7 +29,7 @@ from benchmarks.wording import saved_table  # noqa: E402
 PAGES = ("README.md", "RUNNING.md", "figures/README.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
-FOUND = ("07_table3_mosi_mosei", "05_stage2_meta_learning", "11_embedding_space",
+FOUND = ("07_table3_mosi_mosei", "08_table4_sims", "05_stage2_meta_learning", "11_embedding_space",
          "12_hyperparameters", "14_beyond_the_paper")  # fmt: skip
 STEPS = {
     "copies": "copies of y, against no unimodal tasks", "MUG": "MUG, against no unimodal tasks",
@@ -45,7 +45,8 @@ def found(figures: Path, *notebooks: str) -> str:
 
 def findings_brief(figures: Path) -> str:
     """Each notebook's first sentence, without the data set's caption, which the README names once above them."""
-    first = [found(figures, name).partition("\n")[0] for name in FOUND]
+    *_, labels, parts = found(figures, "09_table5_ablations").splitlines()
+    first = [parts, labels, *(found(figures, name).partition("\n")[0] for name in FOUND)]
     told = [re.sub(r"^- On [^(]*\([^)]*\), (.)", lambda start: "- " + start[1].upper(), line) for line in first]
     return "".join(f"{line}\n" for line in told)
 
@@ -57,7 +58,8 @@ def headline(figures: Path) -> str:
     for row in rows:
         dials = row["setting"].removeprefix("reviews").removeprefix("-").replace("-", ", ") or "vivid, strong (default)"
         cells.setdefault(dials, {})[STEPS[row["step"]]] = f"{written(row)} {row['verdict']}"
-    return markdown(pd.DataFrame.from_dict(cells, orient="index").rename_axis("test MAE at"))
+    answer = found(figures, "09_table5_ablations").partition("\n")[0].removeprefix("- ")
+    return f"{answer}\n\n{markdown(pd.DataFrame.from_dict(cells, orient='index').rename_axis('test MAE at'))}"
 
 
 def table3_brief(figures: Path) -> str:

@@ -9,6 +9,7 @@ labels say what there was to gain, and a source's share of that gain how much of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,11 +29,12 @@ from mugkit.data.store import available, load
 from mugkit.evaluation import comparison
 from mugkit.evaluation.comparison import Rows
 from mugkit.evaluation.tables import records
-from mugkit.evaluation.verdicts import judge, size_of, written
+from mugkit.evaluation.verdicts import judge, size_of, word, written
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.experiment import Run
 from mugkit.metrics import corr
 from mugkit.plots.style import MODALITY_COLORS, canvas
+from mugkit.studies.sentences import listed
 from mugkit.studies.study import by_setting
 
 WITHOUT, TRUE = "mug-without-unimodal", "mug-true-labels"
@@ -200,15 +202,18 @@ def _draw_labels(axes: Axes, rows: pd.DataFrame) -> None:
 def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
     """When learned labels pay, written from the numbers: `rows` as for `draw`."""
     table = pd.DataFrame(rows)
-    parts = [f"with β = {beta:g} {_at(rows)}" for beta, rows in table.groupby("beta", sort=False)]
-    return f"On reviews (real text, simulated sound and vision), {'; '.join(parts)}."
+    parts = [f"With β = {beta:g}: {_at(rows)}." for beta, rows in table.groupby("beta", sort=False)]
+    settings, seeds = len(table.drop_duplicates(["expression", "disagreement"])), max(table["seeds"])
+    return (
+        f"On reviews (real text, simulated sound and vision), test MAE against no unimodal tasks at {settings} "
+        f"settings of the dials, {seeds} seeds each. {' '.join(parts)}"
+    )
 
 
 def _at(rows: pd.DataFrame) -> str:
-    """At how many settings MUG's labels pay at one β, and where most."""
-    mug = records(rows[rows["source"] == "mug"])
-    paying = sum(judge(row, -1) == "as claimed" for row in mug)
-    best = min(mug, key=lambda row: float(row["difference"]))
-    share = "" if best["share"] is None else f", {100 * best['share']:.0f} % of what true labels gain"
-    most = f", most at {best['expression']} expression and {best['disagreement']} disagreement ({written(best)}{share})"
-    return f"MUG's labels lower the test MAE at {paying} of {len(mug)} settings of the dials{most if paying else ''}"
+    """At how many settings each source of labels is better than none, and what it is at the others."""
+    said = []
+    for source, of_source in rows.groupby("source", sort=False):
+        words = Counter(word(row, "better", "worse") for row in records(of_source))
+        said.append(f"{SOURCES[str(source)]} {listed(f'{name} at {count}' for name, count in words.most_common())}")
+    return "; ".join(said)

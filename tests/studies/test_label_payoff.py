@@ -24,7 +24,7 @@ from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT
 def row(source: str, worth: float, beta: float = 1.0, **place: Any) -> dict[str, Any]:
     at = {"expression": "vivid", "disagreement": "strong", "noise": 0.3, "beta": beta, "source": source, **place}
     quality = dict.fromkeys(("corr_l", "corr_a", "corr_v"), {"copy": 0.6, "mug": 0.7, TRUE: 1.0}[source])
-    return {**at, **difference(worth, 0.01), "share": None, **quality}
+    return {**at, **difference(worth, 0.01), "seeds": 3, "share": None, **quality}
 
 
 def rows(**place: Any) -> list[dict[str, Any]]:
@@ -107,8 +107,8 @@ def test_figure_has_a_row_for_each_beta_and_one_for_labels() -> None:
 def test_sentence_counts_where_labels_pay() -> None:
     paying, lost = rows(), [row("copy", 0.0), row("mug", 0.001, expression="faint"), row(TRUE, 0.0)]
     sentence = label_payoff.sentence(paying + lost)
-    assert "at 1 of 2 settings" in sentence
-    assert "vivid expression" in sentence
+    assert "at 2 settings of the dials" in sentence
+    assert sentence.count("better at 1 and ") == len(SOURCES)
 
 
 def test_at_hand_reads_what_the_last_run_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

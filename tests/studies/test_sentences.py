@@ -43,6 +43,27 @@ def test_ablations_go_from_no_tasks_to_true_labels_as_far_as_they_ran() -> None:
     assert bare == f"On made up: over no unimodal tasks, MUG's learning of labels {sentences.effect(BETTER)}."
 
 
+def test_answer_counts_settings_where_a_step_lowers_the_error() -> None:
+    here, there = {"MUG": [BETTER], "copies": [OPEN]}, {"MUG": [NONE], "copies": [WORSE]}
+    text = sentences.answer({"vivid": here, "faint": there}, 1.0)
+    assert "at 1 of 2 (by" in text
+    assert "at none of 2" in text
+    assert "true labels" not in text  # did not run
+
+
+def test_parts_stand_under_the_word_that_decides() -> None:
+    table = pd.DataFrame([{"system": name, **one} for name, one in {"without A": WORSE, "without B": NONE}.items()])
+    text = sentences.parts("made up", table)
+    assert text.index("worse than MUG for without A") < text.index("no difference above 0.01 for without B")
+
+
+def test_labels_elsewhere_are_grouped_by_what_they_are() -> None:
+    rows = [{"modality": name, "measure": "MAE", **one, "verdict": said} for name, one, said in
+            (("l", BETTER, "closer"), ("a", WORSE, "farther"), ("v", WORSE, "farther"))]  # fmt: skip
+    text = sentences.labels_elsewhere({"far": pd.DataFrame([*rows, {**rows[0], "measure": "Corr"}])})
+    assert text.endswith("on far: closer for language; farther for acoustic and visual.")
+
+
 def test_steps_are_those_of_systems_that_ran(made_up: Callable[..., Dataset], tmp_path: Path) -> None:
     dataset, wrong = made_up((4, 4, 30)), {"mug-without-unimodal": 0.5, "copy": 0.4, "mug": 0.2}
     runs = {

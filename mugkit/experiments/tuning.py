@@ -5,8 +5,8 @@ more seeds, and records the winner in the package's `chosen.json`, from which ev
 takes its values (`mugkit.config.chosen`). One seed alone would choose starts that happen to be good.
 
 Drawn is what the network, its optimizer and its loss read. What only the label learner reads (stages 1 and 2) keeps
-Table 2's values: a first rule drew it too, and its winner's labels of sound and vision were seen to lie farther from the
-truth than copies (`figures/README.md`, "What was not blind"). Of the rest β, which spans four decades, is the worst
+Table 2's values: a first rule drew it too, and its winner's labels of sound and vision were seen to lie farther from
+the truth than copies (`figures/README.md`, "What was not blind"). Of the rest β, which spans four decades, is the worst
 known after a random search. A system with unimodal tasks therefore draws fewer trials, and tries `BETAS` at the best.
 """
 

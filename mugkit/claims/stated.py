@@ -177,7 +177,7 @@ _EMBEDDING = (
           Embedding("shape", -1), _MOSI),
     Claim("4.9-remains", "Some gap remains all the same.", Embedding("remains", 1), _MOSI),
     Claim("4.9-target",
-          "Contrastive learning moves projected representations and leaves unimodal ones almost as they are.",
+          "Contrastive learning moves projected representations more than unimodal ones.",
           Embedding("target", -1), _MOSI),
     Claim("4.9-probe", "With contrastive learning a linear probe tells the two apart less well, in every modality.",
           SmallerGap(), _MOSI),

@@ -129,10 +129,19 @@ def curves(data: str, table: pd.DataFrame) -> str:
     return f"On {data}, test MAE against that at the default. {'. '.join(said)}."
 
 
-def embedding_gap(data: str, table: pd.DataFrame) -> str:
-    """What contrastive learning does to the gap, after section 4.9; `table` is of `embedding.claims`."""
+def embedding_gap(data: str, table: pd.DataFrame, moved: pd.DataFrame | None = None) -> str:
+    """What contrastive learning does to the gap, after section 4.9.
+
+    Args:
+        table: of `embedding.claims`.
+        moved: of `embedding.drift`, to say whether x_m itself stayed; None: nothing is said of it.
+    """
     claims = table.rename(columns={"mean": "difference"}).assign(metric="MMD²").groupby("claim", sort=False)
     said = [f"“{embedding.CLAIMS[str(name)].sentence}” is {grouped(rows, 'modality')}" for name, rows in claims]
+    if moved is not None:
+        own = embedding.stayed(moved)
+        cosines = listed(f"{row['cosine']:.2f} for {MODALITY_NAMES[row['modality']]}" for row in records(own))
+        said.append(f"x_m itself, without against with it: {grouped(own, 'modality')}; its mean cosine is {cosines}")
     return f"On {data}, measured by MMD²: {'. '.join(said)}."
 
 

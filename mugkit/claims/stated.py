@@ -207,9 +207,12 @@ _CASES = (
           "Learned labels are appropriate: "
           "where the clip's label is wrong for a modality, they move towards the truth.",
           AllClips("moved to the side of the truth"), _MOSI),
-    Claim("4.11-neutral", "MUG finds modalities that say nothing and labels them near neutral.",
+    Claim("4.11-neutral",
+          "MUG labels a modality that says nothing near neutral more often than one that agrees with the clip.",
           AllClips("neutral modality found"), _MOSI),
-    Claim("4.11-contradiction", "Where a modality contradicts the clip, its learned label takes the modality's sign.",
+    Claim("4.11-contradiction",
+          "Where a modality contradicts the clip, its learned label has the sign opposite to the clip's more often than"
+          " where they agree.",
           AllClips("contradiction found"), _MOSI),
     Claim("4.11-labels-to-inference", "Accurate unimodal labels make the multimodal prediction more accurate.",
           Better("mug-true-labels", ("copy",)), _MOSI),

@@ -6,8 +6,8 @@ is put to a measurement whose interval over label seeds decides.
 
 Two readings of Eq. 11 are asked: its gradient stops at x_m, which the paper says, or at x too, from which x_m′ is
 projected and of which it says nothing. The section observes that the gap narrows, and that x_m is almost as it was. Of
-the latter two things are asked: does x_m move less than x_m′ (`claims`), and did it stay (`stayed`)? Beside these is what
-each reading does to the validation error of stage 3, which takes no true labels to know.
+the latter two things are asked: does x_m move less than x_m′ (`claims`), and did it stay (`stayed`)? Beside these is
+what each reading does to the validation error of stage 3, which takes no true labels to know.
 """
 
 from __future__ import annotations

@@ -184,9 +184,20 @@ def gap(data: str, table: pd.DataFrame) -> str:
 
 
 def cases(data: str, table: pd.DataFrame) -> str:
-    """Section 4.11 asked of all clips; `table` is of `case_claims.table`."""
-    said = [f"{name}: {grouped(rows, 'modality')}" for name, rows in table.groupby("question", sort=False)]
-    return f"On {data}, MUG's labels beside the reference of each question, in points: {'. '.join(said)}."
+    """Section 4.11 asked of all clips: rates beside those of the reference; `table` is of `case_study.table`."""
+    said = []
+    for name, rows in table.groupby("question", sort=False):
+        asked = [row for row in records(rows) if known(row["share"]) and known(row["reference"])]
+        finds = str(name).endswith("found") and bool(asked)  # a detector: its reference is false alarms
+        alarms = " false alarms" if finds else ""
+        rates = [
+            f"{MODALITY_NAMES[row['modality']]} {row['share']:.0f} % against {row['reference']:.0f} %{alarms}"
+            for row in asked
+        ]
+        missed = [100 - row["share"] for row in asked]
+        of_those = f" ({min(missed):.0f} to {max(missed):.0f} % are missed)" if finds else ""
+        said.append(f"{name}: {', '.join(rates) or 'no clip'}{of_those}; in points, {grouped(rows, 'modality')}")
+    return f"On {data}, MUG's labels beside the reference of each question: {'. '.join(said)}."
 
 
 def cost(times: pd.DataFrame, stages: pd.DataFrame) -> str:

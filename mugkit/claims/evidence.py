@@ -73,13 +73,16 @@ def _every(results: Sequence[Result]) -> verdicts.Verdict:
     return verdicts.every([result["outcome"] for result in results], [result.get("firm", True) for result in results])
 
 
-def judged(of: str, difference: Mapping[str, Any], sign: int, size: float, together: int) -> Result:
+def judged(
+    of: str, difference: Mapping[str, Any], sign: int, size: float, together: int, amount: verdicts.Amount = "any"
+) -> Result:
     """A difference as a result: judged by itself, and whether that stays so among all of the claim."""
     numbers = {key: difference[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")}
-    by_itself, among_all = (verdicts.judge(difference, sign, size, k) for k in (1, together))
+    by_itself, among_all = (verdicts.judge(difference, sign, size, k, amount) for k in (1, together))
     low, high = verdicts.hull(difference)
     result = {"of": of, "metric": difference["metric"], **numbers, "low": low, "high": high, "size": size}
-    return {**result, "outcome": by_itself, "firm": by_itself == among_all}
+    said = {} if amount == "any" else {"amount": amount}
+    return {**result, **said, "outcome": by_itself, "firm": by_itself == among_all}
 
 
 def measured(
@@ -100,12 +103,14 @@ class Evidence:
         tests: what `comparisons.measure` found.
         again: the command that makes all of it anew.
         sizes: effect sizes of interest that the paper names; of other metrics `verdicts` has them.
+        amount: what the claim at hand says of an effect's size; of those metrics alone, where the paper names sizes.
     """
 
     folder: Path
     tests: Mapping[str, Any]
     again: str = "mugkit reproduce"
     sizes: Mapping[str, float] = field(default_factory=dict)
+    amount: verdicts.Amount = "any"
     read: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def table(self, name: str, **wanted: Any) -> list[dict[str, Any]]:
@@ -129,6 +134,10 @@ class Evidence:
     def size_of(self, metric: str) -> float:
         """The effect size of interest of the claim at hand."""
         return self.sizes.get(metric, verdicts.size_of(metric))
+
+    def amount_of(self, metric: str) -> verdicts.Amount:
+        """What the claim at hand says of an effect's size in this metric."""
+        return self.amount if metric in (self.sizes or {metric}) else "any"
 
     @property
     def seeds(self) -> int:

@@ -24,6 +24,9 @@ from mugkit.evaluation.formats import COUNT
 from mugkit.experiments.registry import SYSTEMS
 
 BOTH = "95 % intervals over clips and over seeds"
+ASKS: Mapping[str, str] = {  # of the interval beside a size, by `verdicts.Amount`
+    "about": " (to be reached)", "over": " (all of it beyond)", "under": " (all of it below)",
+}  # fmt: skip
 TAIL = verdicts.LEVEL / len(MODALITIES)  # Bonferroni's level of one modality
 
 
@@ -300,14 +303,15 @@ class Sweep(Test):
             raise Missing(f"values of {self.field} in fig5.json", evidence.again)
         size = evidence.size_of("MAE")
         compares = f"test MAE against that at the run's own value: worse, or as good (not worse by {size:g}); {BOTH}"
-        return Finding([self._result(*each, size, len(said)) for each in said], compares, seeds=rows[0]["n"])
+        amount = evidence.amount_of("MAE")
+        return Finding([self._result(*one, size, len(said), amount) for one in said], compares, seeds=rows[0]["n"])
 
-    def _result(self, row: Mapping[str, Any], said: str, size: float, together: int) -> Result:
+    def _result(self, row: Mapping[str, Any], said: str, size: float, together: int, amount: verdicts.Amount) -> Result:
         of = f"{self.field} = {row['value']:g}, said to be {said}, MAE"
         if row["mean"] is None:  # training diverged: worse than any number
             outcome = "as claimed" if said == "worse" else "opposite"
             return {"of": of, "metric": "MAE", "difference": None, "outcome": outcome}
-        result = judged(of, row, 1, size, together)
+        result = judged(of, row, 1, size, together, amount if said == "worse" else "any")
         if said == "as good":
             outcome, among_all = verdicts.as_good(row), verdicts.as_good(row, together)
             result |= {"outcome": outcome, "firm": outcome == among_all}

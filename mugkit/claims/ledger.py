@@ -60,11 +60,11 @@ def stated(claim: Claim) -> list[dict[str, Any]]:
     """The differences that the text states, beside those in the table that it refers to."""
     differences = []
     for metric, size in claim.sizes.items():
-        (table,), (dataset,), how = claim.tables, claim.about, claim.precision
+        (table,), (dataset,), how = claim.tables, claim.about, claim.amount
         better, worse = rows_of(claim, table)
         ours, theirs = (published.RESULTS[table][row][dataset][metric] for row in (better, worse))
         gain = round(ours - theirs, 3)
-        agrees = {"exactly": abs(gain - size) < 0.05, "over": gain > size, "about": abs(gain - size) <= 0.5}[how]
+        agrees = {"any": abs(gain - size) < 0.05, "over": gain > size, "about": abs(gain - size) <= 0.5}[how]
         place = {"table": table, "better": better, "worse": worse, "dataset": dataset, "metric": metric}
         differences.append({**place, "text": size, "how": how, "found": gain, "agrees": agrees})
     return differences
@@ -76,7 +76,7 @@ def stated(claim: Claim) -> list[dict[str, Any]]:
 def found(claim: Claim, evidence: Evidence) -> tuple[Finding, str]:
     """What a claim's test found, and what it needs if it found nothing: never without a verdict."""
     try:
-        return claim.test.find(replace(evidence, sizes=claim.sizes)), ""
+        return claim.test.find(replace(evidence, sizes=claim.sizes, amount=claim.amount)), ""
     except Missing as missing:
         needs = f"{missing.what}: {missing.fix}"
     except (KeyError, TypeError, ValueError) as error:  # an older or a foreign file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,7 @@ FAILED = {"mean": None, "difference": None}
         (swept(0.001, 0.1), swept(0.1, 0.004, half=0.003), YES),  # worse by less than is of interest
         (swept(0.001, 0.1), swept(0.1, 0.001, half=0.02), OPEN),
         (swept(0.001, 0.1) | FAILED, swept(0.1, 0.0001), YES),  # training diverged
+        (swept(0.001, 0.004, half=0.003), swept(0.1, 0.0001), YES),  # worse, if by little
         (swept(0.001, 0.1), swept(0.1, 0.0001) | FAILED, NO),
     ],
 )
@@ -221,3 +223,11 @@ def test_sweep_of_a_hyperparameter(small: dict, large: dict, verdict: str, tmp_p
     others = [swept(0.01, 0.0, half=0.0), swept(0.001, -9.0, field="alpha")]  # the run's own value; another field
     found = kinds.Sweep("beta", (0.01, 1.0), (0.0, 0.009)).find(evidence(tmp_path, fig5=[small, large, *others]))
     assert (found.verdict, len(found.results)) == (verdict, 2)
+
+
+@pytest.mark.parametrize(("change", "verdict"), [(0.1, YES), (0.004, NO)])
+def test_sweep_that_is_said_to_be_much_worse(change: float, verdict: str, tmp_path: Path) -> None:
+    """Only the values said to be worse are held to it."""
+    rows = [swept(0.001, change, half=0.003), swept(0.1, 0.0001)]
+    made = replace(evidence(tmp_path, fig5=rows), amount="over")
+    assert kinds.Sweep("beta", (0.01, 1.0), (0.0, 0.009)).find(made).verdict == verdict

@@ -19,7 +19,7 @@ Result = dict[str, Any]
 
 # Which notebook writes a file that a test reads.
 WRITERS: Mapping[str, str] = {
-    "gap": "04_stage1_pretraining", "table3": "07_table3_mosi_mosei", "table3_order": "07_table3_mosi_mosei",
+    "table3": "07_table3_mosi_mosei", "table3_order": "07_table3_mosi_mosei",
     "table4": "08_table4_sims", "table4_order": "08_table4_sims", "table5": "09_table5_ablations",
     "table6": "10_table6_cost", "step_times": "10_table6_cost", "stage_shares": "10_table6_cost",
     "embedding_claims": "11_embedding_space", "fig5": "12_hyperparameters", "case_claims": "13_case_study",
@@ -49,6 +49,7 @@ class Finding:
             claim); `low` and `high` are the ends of the interval that decides.
         compares: what is compared and when it counts, in a sentence.
         data: what it was measured on, where that is not the data set at hand.
+        brackets: what its intervals are, where they do not hold those over clips and those over seeds.
         clips, seeds: how many; None where that means nothing.
         most: whether the claim is of most metrics; else of every result.
     """
@@ -56,6 +57,7 @@ class Finding:
     results: list[Result]
     compares: str
     data: str = ""
+    brackets: str = ""
     clips: int | None = None
     seeds: int | None = None
     most: bool = False

@@ -122,6 +122,7 @@ class Claim(NamedTuple):
     sentence: str
     measured: str
     sign: int
+    metric: str = "MMD²"
 
 
 CLAIMS: Mapping[str, Claim] = {
@@ -129,6 +130,7 @@ CLAIMS: Mapping[str, Claim] = {
     "shape": Claim("the two shapes become alike", "MMD² of the centred clouds: with it − without it", -1),
     "remains": Claim("a gap remains", "MMD² of x_m and x_m′ − MMD² of x_m and x_m", 1),
     "target": Claim("x_m moves less than x_m′", "MMD² without and with it: of x_m − of x_m′", -1),
+    "probe": Claim("a probe tells them apart less well", "probe's accuracy in %: with it − without it", -1, "probe"),
 }
 
 
@@ -146,7 +148,7 @@ def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: st
         moved: of `drift`.
 
     Returns:
-        Columns claim, modality, mean, low, high, n (seeds), firm, verdict: as in the ledger of claims.
+        Columns claim, metric, modality, mean, low, high, n (seeds), firm, verdict: as in the ledger of claims.
     """
     rows = []
     for m in MODALITIES:
@@ -154,8 +156,10 @@ def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: st
         for claim, values in measured.items():
             (mean, _, n), levels = mean_std(list(values)), (verdicts.LEVEL, verdicts.LEVEL / len(MODALITIES))
             ends = [t_interval(list(values), 1 - level) for level in levels]
-            by_itself, among_all = (verdicts.interval(*of, CLAIMS[claim].sign, verdicts.size_of("MMD²")) for of in ends)
-            row = {"claim": claim, "modality": m, "mean": mean, "low": ends[0].low, "high": ends[0].high, "n": n}
+            metric, sign = CLAIMS[claim].metric, CLAIMS[claim].sign
+            by_itself, among_all = (verdicts.interval(*of, sign, verdicts.size_of(metric)) for of in ends)
+            row = {"claim": claim, "metric": metric, "modality": m, "mean": mean, "low": ends[0].low}
+            row |= {"high": ends[0].high, "n": n}
             rows.append({**row, "firm": by_itself == among_all, "verdict": verdicts.every([by_itself])})
     return pd.DataFrame(rows).sort_values("claim", key=lambda names: names.map(list(CLAIMS).index), kind="stable")
 
@@ -189,6 +193,7 @@ def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastiv
         "shape": after["shape"].to_numpy() - before["shape"].to_numpy(),
         "remains": after["mmd2"].to_numpy() - after["null"].to_numpy(),
         "target": moved["unimodal"].to_numpy() - moved["projected"].to_numpy(),
+        "probe": after["probe"].to_numpy() - before["probe"].to_numpy(),
     }
 
 
@@ -213,8 +218,8 @@ def show_claims(table: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "measured": [CLAIMS[claim].measured for claim in table["claim"]],
         "modality": table["modality"].map(dict(MODALITY_NAMES)),
-        "mean": table["mean"].map("{:+.3f}".format),
-        "interval": [formats.span("MMD²", *ends) for ends in zip(table["low"], table["high"], strict=True)],
+        "mean": [formats.number(*of, signed=True) for of in zip(table["metric"], table["mean"], strict=True)],
+        "interval": [formats.span(*of) for of in zip(table["metric"], table["low"], table["high"], strict=True)],
         "verdict": table["verdict"],
     }
     return pd.DataFrame(columns).set_index(pd.Index([CLAIMS[c].sentence for c in table["claim"]], name="section 4.9"))

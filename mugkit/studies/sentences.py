@@ -136,13 +136,13 @@ def embedding_gap(data: str, table: pd.DataFrame, moved: pd.DataFrame | None = N
         table: of `embedding.claims`.
         moved: of `embedding.drift`, to say whether x_m itself stayed; None: nothing is said of it.
     """
-    claims = table.rename(columns={"mean": "difference"}).assign(metric="MMD²").groupby("claim", sort=False)
+    claims = table.rename(columns={"mean": "difference"}).groupby("claim", sort=False)
     said = [f"“{embedding.CLAIMS[str(name)].sentence}” is {grouped(rows, 'modality')}" for name, rows in claims]
     if moved is not None:
         own = embedding.stayed(moved)
         cosines = listed(f"{row['cosine']:.2f} for {MODALITY_NAMES[row['modality']]}" for row in records(own))
         said.append(f"x_m itself, without against with it: {grouped(own, 'modality')}; its mean cosine is {cosines}")
-    return f"On {data}, measured by MMD²: {'. '.join(said)}."
+    return f"On {data}, measured by MMD² (by a probe: in points): {'. '.join(said)}."
 
 
 def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> str:

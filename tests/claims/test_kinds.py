@@ -73,17 +73,9 @@ def shares(spread: float) -> dict[str, Any]:
     return {"stage_shares": rows, "table3": levels("reviews")}
 
 
-def probes(before: float, after: float) -> dict[str, Any]:
-    rows = [
-        {"network": network, "modality": m, "probe": value, "probe_low": value - 1, "probe_high": value + 1}
-        for network, value in (("untrained", 100.0), ("γ = 0", before), ("γ = 0.01", after))
-        for m in "lav"
-    ]
-    return {"gap": rows}
-
-
-def embedding(low: float, high: float) -> dict[str, Any]:
-    row = {"claim": "gap", "mean": (low + high) / 2, "low": low, "high": high, "n": 5}
+def embedding(low: float, high: float, claim: str = "gap") -> dict[str, Any]:
+    metric = "probe" if claim == "probe" else "MMD²"
+    row = {"claim": claim, "metric": metric, "mean": (low + high) / 2, "low": low, "high": high, "n": 5}
     return {"embedding_claims": [{**row, "modality": m} for m in "lav"] + [{**row, "claim": "shape", "modality": "l"}]}
 
 
@@ -132,12 +124,12 @@ PAPER = {"mug": 110_089_956, "misa": 110_917_345}
         (kinds.Contradicted(0.01), {}, YES, 3),
         (kinds.Contradicted(0.07), {}, OPEN, 3),
         (kinds.Contradicted(0.2), {}, NO, 3),
-        (kinds.SmallerGap(), probes(99.0, 80.0), YES, 3),
-        (kinds.SmallerGap(), probes(80.0, 99.0), NO, 3),
-        (kinds.SmallerGap(), probes(99.0, 97.0), OPEN, 3),  # the intervals touch
         (kinds.Embedding("gap", -1), embedding(-0.2, -0.1), YES, 3),
         (kinds.Embedding("gap", -1), embedding(0.1, 0.2), NO, 3),
         (kinds.Embedding("gap", 1), embedding(0.1, 0.2), YES, 3),
+        (kinds.Embedding("gap", -1), embedding(-0.1, 0.005), NO, 3),  # no effect above 0.01
+        (kinds.Embedding("probe", -1), embedding(-4.0, -2.0, "probe"), YES, 3),
+        (kinds.Embedding("probe", -1), embedding(-0.2, 0.4, "probe"), OPEN, 3),  # that size of interest is half a point
         (kinds.Embedding("gap", -1), embedding(-0.1, 0.1), OPEN, 3),
         (kinds.Noisy("mug"), labels(mug=0.01), YES, 3),
         (kinds.Noisy("mug"), labels(mug=5.0), OPEN, 3),
@@ -179,11 +171,6 @@ def test_small_share_counts_stage_3_once_a_seed(tmp_path: Path) -> None:
 def test_contradicted_shares_are_those_of_ch_sims(tmp_path: Path) -> None:
     found = kinds.Contradicted(0.01).find(evidence(tmp_path))
     assert [round(result["value"], 3) for result in found.results] == [0.082, 0.06, 0.07]
-
-
-def test_smaller_gap_is_with_contrastive_learning_minus_without(tmp_path: Path) -> None:
-    (result, *_) = kinds.SmallerGap().find(evidence(tmp_path, **probes(99.0, 80.0))).results
-    assert (result["value"], result["low"], result["high"]) == (-19, -21, -17)
 
 
 def test_steadier_interval_is_that_of_the_f_distribution(tmp_path: Path) -> None:

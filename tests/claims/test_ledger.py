@@ -133,7 +133,7 @@ def test_ledger_of_an_empty_folder_needs_data_and_does_not_crash(tmp_path: Path)
 
 def test_ledger_of_damaged_files_needs_data(tmp_path: Path) -> None:
     write(tmp_path, table6=[{"system": "MUG"}], stage_shares=[{"other": 1}])
-    (tmp_path / "tables" / "gap.json").write_text("{")
+    (tmp_path / "tables" / "embedding_claims.json").write_text("{")
     rows = {row["claim"]: row for row in ledger.ledger(tmp_path, {})}
     for name in ("4.12-parameters", "4.12-stages-once", "4.9-probe"):
         assert rows[name]["verdict"] == "needs data"
@@ -158,6 +158,21 @@ def test_committed_ledger_is_what_the_committed_numbers_say() -> None:
     assert rounded(rows) == rounded(files.read_json(FIGURES / "claims.json")), "run `mugkit report` and commit figures/"
     text = (FIGURES / "tables" / "claims.md").read_text(encoding="utf-8")
     assert text.endswith(ledger.caption(tests, rows) + "\n")
+
+
+def test_lines_say_where_their_data_or_their_intervals_are_others(tmp_path: Path) -> None:
+    drift = {"claim": "gap", "metric": "MMD²", "modality": "l", "mean": -0.1, "low": -0.2, "high": -0.05, "n": 5}
+    found = evidence(tmp_path, compared("hycon", "Acc7", 1.0), embedding_claims=[drift], table6=counts(self=1, mug=2))
+    rows = {claim.name: ledger.row(claim, found) for claim in CLAIMS}
+    assert rows["abstract-noise"]["note"].startswith("CH-SIMS")
+    assert rows["4.12-more-than-self-mm"]["note"].startswith("shapes")
+    assert rows["4.9-gap"]["note"] == "over seeds alone"
+    own = ledger.row(Claim("4.6-x", "x", Better("mug", ("hycon",), ("Acc7",))), found)
+    nothing_to_say = {own["note"], rows["4.9-shape"]["note"]}  # as the caption says; not measured
+    assert nothing_to_say == {""}
+    shown = ledger.display([*rows.values(), own])["here"]
+    assert shown.str.endswith("(over seeds alone)").sum() == 1
+    assert shown.iloc[-1].endswith("]")
 
 
 # --- files

@@ -73,6 +73,7 @@ def test_claims_hold_where_contrast_closes_a_gap(wide_and_closed: dict[str, list
     found = embedding.claims(measured, moved, "wide", "closed").set_index(["claim", "modality"])["verdict"]
     assert [found["gap", m] for m in MODALITIES] == ["supported"] * 3
     assert [found["target", m] for m in MODALITIES] == ["supported"] * 3
+    assert [found["probe", m] for m in MODALITIES] == ["supported"] * 3
     assert [found["remains", m] for m in MODALITIES] == ["undecided"] * 3
 
 

@@ -27,7 +27,7 @@ BOTH = "95 % intervals over clips and over seeds"
 ASKS: Mapping[str, str] = {  # of the interval beside a size, by `verdicts.Amount`
     "about": " (to be reached)", "over": " (all of it beyond)", "under": " (all of it below)",
 }  # fmt: skip
-METERS: Mapping[str, str] = {"probe": "probe's accuracy, points"}  # how a metric of notebook 11 is called
+METERS: Mapping[str, str] = {"probe": "probe's accuracy"}  # how a metric of notebook 11 is called
 TAIL = verdicts.LEVEL / len(MODALITIES)  # Bonferroni's level of one modality
 
 
@@ -138,14 +138,15 @@ class InOrder(Test):
 
 @dataclass(frozen=True)
 class FasterStep(Test):
-    """A training step of one system takes less time than a step of Self-MM."""
+    """A training step of one system takes less time than one of another, on the same networks."""
 
     system: str
+    than: str
 
     def find(self, evidence: Evidence) -> Finding:
-        row = evidence.table("step_times", system=self.system)[0]
+        row = evidence.table("step_times", system=self.system, over=self.than)[0]
         compares = "steps of both alternate in one run; median ratio, and whether its quartiles lie below 1"
-        of = "time of a step over Self-MM's"
+        of = f"time of a step over that of {SYSTEMS[self.than].row}"
         result = measured(of, row["ratio"], (row[LOWER], row[UPPER]), -1, limit=1)
         return Finding([result], compares, brackets="quartiles over steps")
 

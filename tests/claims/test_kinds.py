@@ -60,7 +60,7 @@ def order(tau: float, p: float) -> dict[str, Any]:
 
 
 def step(low: float, high: float) -> dict[str, Any]:
-    row = {"system": "mug", "ratio": (low + high) / 2, "lower_quartile": low, "upper_quartile": high}
+    row = {"system": "mug", "over": "ulgm", "ratio": (low + high) / 2, "lower_quartile": low, "upper_quartile": high}
     return {"step_times": [row]}
 
 
@@ -112,9 +112,9 @@ PAPER = {"mug": 110_089_956, "misa": 110_917_345}
         (kinds.InOrder(("MMIM", "MUG")), {"table6": counts(mmim=1, mug=2)}, YES, 1),
         (kinds.InOrder(("MUG", "MMIM")), {"table6": counts(mmim=1, mug=2)}, NO, 1),
         (kinds.InOrder(("MMIM", "MUG", "MISA")), {"table6": counts(mmim=1, mug=2, misa=2)}, NO, 2),  # as many
-        (kinds.FasterStep("mug"), step(0.6, 0.9), YES, 1),
-        (kinds.FasterStep("mug"), step(1.1, 1.3), NO, 1),
-        (kinds.FasterStep("mug"), step(0.9, 1.1), OPEN, 1),
+        (kinds.FasterStep("mug", "ulgm"), step(0.6, 0.9), YES, 1),
+        (kinds.FasterStep("mug", "ulgm"), step(1.1, 1.3), NO, 1),
+        (kinds.FasterStep("mug", "ulgm"), step(0.9, 1.1), OPEN, 1),
         (kinds.SmallShare(SHARE, 0.36), shares(0.0), YES, 1),
         (kinds.SmallShare(SHARE, 0.28), shares(0.0), NO, 1),
         (kinds.SmallShare(SHARE, 0.33), shares(0.0), OPEN, 1),  # nearer than reproductions are to each other
@@ -127,9 +127,10 @@ PAPER = {"mug": 110_089_956, "misa": 110_917_345}
         (kinds.Embedding("gap", -1), embedding(-0.2, -0.1), YES, 3),
         (kinds.Embedding("gap", -1), embedding(0.1, 0.2), NO, 3),
         (kinds.Embedding("gap", 1), embedding(0.1, 0.2), YES, 3),
-        (kinds.Embedding("gap", -1), embedding(-0.1, 0.005), NO, 3),  # no effect above 0.01
+        (kinds.Embedding("gap", -1), embedding(-0.005, 0.1), NO, 3),  # no effect above 0.01
         (kinds.Embedding("probe", -1), embedding(-4.0, -2.0, "probe"), YES, 3),
-        (kinds.Embedding("probe", -1), embedding(-0.2, 0.4, "probe"), OPEN, 3),  # that size of interest is half a point
+        (kinds.Embedding("probe", -1), embedding(-0.4, 0.2, "probe"), NO, 3),  # nor above half a point
+        (kinds.Embedding("probe", -1), embedding(-0.6, 0.2, "probe"), OPEN, 3),
         (kinds.Embedding("gap", -1), embedding(-0.1, 0.1), OPEN, 3),
         (kinds.Noisy("mug"), labels(mug=0.01), YES, 3),
         (kinds.Noisy("mug"), labels(mug=5.0), OPEN, 3),
@@ -145,6 +146,11 @@ PAPER = {"mug": 110_089_956, "misa": 110_917_345}
 def test_verdict(test: kinds.Test, tables: dict[str, Any], verdict: str, results: int, tmp_path: Path) -> None:
     found = test.find(evidence(tmp_path, **tables))
     assert (found.verdict, len(found.results)) == (verdict, results)
+
+
+def test_step_times_over_another_system_are_not_taken_for_those_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(Missing, match="10_table6_cost"):
+        kinds.FasterStep("mug", "self-mm").find(evidence(tmp_path, **step(0.6, 0.9)))
 
 
 def test_level_on_other_data_needs_the_papers(tmp_path: Path) -> None:

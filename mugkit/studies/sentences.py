@@ -142,7 +142,7 @@ def embedding_gap(data: str, table: pd.DataFrame, moved: pd.DataFrame | None = N
         own = embedding.stayed(moved)
         cosines = listed(f"{row['cosine']:.2f} for {MODALITY_NAMES[row['modality']]}" for row in records(own))
         said.append(f"x_m itself, without against with it: {grouped(own, 'modality')}; its mean cosine is {cosines}")
-    return f"On {data}, measured by MMD² (by a probe: in points): {'. '.join(said)}."
+    return f"On {data}, measured by MMD² and, in points, by a probe: {'. '.join(said)}."
 
 
 def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> str:

@@ -97,3 +97,25 @@ def test_cases_are_told_with_hits_false_alarms_and_what_is_missed() -> None:
     text = sentences.cases("made up", table)
     for said in ("language 20 % against 5 % false alarms", "60 to 80 % are missed", "neutral modality found: no clip"):
         assert said in text
+
+
+def test_readings_are_told_apart_by_the_observations_that_hold() -> None:
+    held = {"one": "supported", "other": "undecided"}
+    rows = [
+        {
+            "reading": reading,
+            "claim": claim,
+            "metric": "MMD²",
+            "modality": "l",
+            "mean": -0.1,
+            "low": -0.2,
+            "high": -0.05,
+        }
+        | {"verdict": verdict}
+        for reading, verdict in held.items()
+        for claim in ("gap", "target")
+    ]
+    errors = pd.DataFrame([{"reading": name, "verdict": "lower", **BETTER} for name in held])
+    text = sentences.two_readings("made up", pd.DataFrame(rows), errors)
+    assert "With the gradient one: “contrastive learning narrows the gap” is supported for language." in text
+    assert "hold in every modality with the gradient one." in text

@@ -16,7 +16,7 @@ import numpy as np
 
 from mugkit import config
 from mugkit.claims.evidence import Evidence, Finding, Missing, Result, has, judged
-from mugkit.claims.kinds import BOTH, Test
+from mugkit.claims.kinds import ASKS, BOTH, Test
 from mugkit.config import Profile, RunSpec
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
@@ -84,14 +84,16 @@ class Better(Test):
     def _compares(self, results: Sequence[Result]) -> str:
         against = ", ".join(SYSTEMS[name].row for name in self.theirs)
         rule = "in most metrics" if self.most else "in each"
-        sizes = ", ".join(dict.fromkeys(f"{result['metric']} {result['size']:g}" for result in results))
+        asked = (f"{one['metric']} {one['size']:g}{ASKS.get(one.get('amount', ''), '')}" for one in results)
+        sizes = ", ".join(dict.fromkeys(asked))
         return f"{SYSTEMS[self.ours].row} against {against} on {self.on}, {rule}: {BOTH}; effect of interest: {sizes}"
 
     def _result(self, found: Mapping[str, Any], evidence: Evidence, together: int) -> Result:
         metric = found["metric"]
         parts = [f"against {SYSTEMS[found['theirs']].row}", MODALITY_NAMES.get(found["modality"], ""), metric]
         of = ", ".join(part for part in parts if part)
-        return judged(of, found, verdicts.better(metric), evidence.size_of(metric), together)
+        sizes = evidence.size_of(metric), together, evidence.amount_of(metric)
+        return judged(of, found, verdicts.better(metric), *sizes)
 
 
 def _metrics(on: On, family: str) -> Mapping[str, Metric]:

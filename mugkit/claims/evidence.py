@@ -19,7 +19,7 @@ Result = dict[str, Any]
 
 # Which notebook writes a file that a test reads.
 WRITERS: Mapping[str, str] = {
-    "gap": "04_stage1_pretraining", "table3": "07_table3_mosi_mosei", "table3_order": "07_table3_mosi_mosei",
+    "table3": "07_table3_mosi_mosei", "table3_order": "07_table3_mosi_mosei",
     "table4": "08_table4_sims", "table4_order": "08_table4_sims", "table5": "09_table5_ablations",
     "table6": "10_table6_cost", "step_times": "10_table6_cost", "stage_shares": "10_table6_cost",
     "embedding_claims": "11_embedding_space", "fig5": "12_hyperparameters", "case_claims": "13_case_study",
@@ -49,6 +49,7 @@ class Finding:
             claim); `low` and `high` are the ends of the interval that decides.
         compares: what is compared and when it counts, in a sentence.
         data: what it was measured on, where that is not the data set at hand.
+        brackets: what its intervals are, where they do not hold those over clips and those over seeds.
         clips, seeds: how many; None where that means nothing.
         most: whether the claim is of most metrics; else of every result.
     """
@@ -56,6 +57,7 @@ class Finding:
     results: list[Result]
     compares: str
     data: str = ""
+    brackets: str = ""
     clips: int | None = None
     seeds: int | None = None
     most: bool = False
@@ -73,13 +75,16 @@ def _every(results: Sequence[Result]) -> verdicts.Verdict:
     return verdicts.every([result["outcome"] for result in results], [result.get("firm", True) for result in results])
 
 
-def judged(of: str, difference: Mapping[str, Any], sign: int, size: float, together: int) -> Result:
+def judged(
+    of: str, difference: Mapping[str, Any], sign: int, size: float, together: int, amount: verdicts.Amount = "any"
+) -> Result:
     """A difference as a result: judged by itself, and whether that stays so among all of the claim."""
     numbers = {key: difference[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")}
-    by_itself, among_all = (verdicts.judge(difference, sign, size, k) for k in (1, together))
+    by_itself, among_all = (verdicts.judge(difference, sign, size, k, amount) for k in (1, together))
     low, high = verdicts.hull(difference)
     result = {"of": of, "metric": difference["metric"], **numbers, "low": low, "high": high, "size": size}
-    return {**result, "outcome": by_itself, "firm": by_itself == among_all}
+    said = {} if amount == "any" else {"amount": amount}
+    return {**result, **said, "outcome": by_itself, "firm": by_itself == among_all}
 
 
 def measured(
@@ -100,12 +105,14 @@ class Evidence:
         tests: what `comparisons.measure` found.
         again: the command that makes all of it anew.
         sizes: effect sizes of interest that the paper names; of other metrics `verdicts` has them.
+        amount: what the claim at hand says of an effect's size; of those metrics alone, where the paper names sizes.
     """
 
     folder: Path
     tests: Mapping[str, Any]
     again: str = "mugkit reproduce"
     sizes: Mapping[str, float] = field(default_factory=dict)
+    amount: verdicts.Amount = "any"
     read: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def table(self, name: str, **wanted: Any) -> list[dict[str, Any]]:
@@ -129,6 +136,10 @@ class Evidence:
     def size_of(self, metric: str) -> float:
         """The effect size of interest of the claim at hand."""
         return self.sizes.get(metric, verdicts.size_of(metric))
+
+    def amount_of(self, metric: str) -> verdicts.Amount:
+        """What the claim at hand says of an effect's size in this metric."""
+        return self.amount if metric in (self.sizes or {metric}) else "any"
 
     @property
     def seeds(self) -> int:

@@ -24,6 +24,10 @@ from mugkit.evaluation.formats import COUNT
 from mugkit.experiments.registry import SYSTEMS
 
 BOTH = "95 % intervals over clips and over seeds"
+ASKS: Mapping[str, str] = {  # of the interval beside a size, by `verdicts.Amount`
+    "about": " (to be reached)", "over": " (all of it beyond)", "under": " (all of it below)",
+}  # fmt: skip
+METERS: Mapping[str, str] = {"probe": "probe's accuracy"}  # how a metric of notebook 11 is called
 TAIL = verdicts.LEVEL / len(MODALITIES)  # Bonferroni's level of one modality
 
 
@@ -83,7 +87,8 @@ class SameLevel(Test):
             level = {"of": f"{system}, {name}", "value": ours["mean"], "low": low, "high": high, "metric": name}
             results.append({**level, "paper": paper, "outcome": verdicts.within(paper, low, high)})
         compares = f"our means over seeds, at Bonferroni's level for {len(cells)} numbers, hold the paper's"
-        return Finding(results, compares, self.dataset, seeds=min(ours["n"] for _, _, ours, _ in cells))
+        seeds = min(ours["n"] for _, _, ours, _ in cells)
+        return Finding(results, compares, self.dataset, brackets="over seeds alone", seeds=seeds)
 
 
 # --- cost -------------------------------------------------------------------------------------------------
@@ -133,15 +138,17 @@ class InOrder(Test):
 
 @dataclass(frozen=True)
 class FasterStep(Test):
-    """A training step of one system takes less time than a step of Self-MM."""
+    """A training step of one system takes less time than one of another, on the same networks."""
 
     system: str
+    than: str
 
     def find(self, evidence: Evidence) -> Finding:
-        row = evidence.table("step_times", system=self.system)[0]
+        row = evidence.table("step_times", system=self.system, over=self.than)[0]
         compares = "steps of both alternate in one run; median ratio, and whether its quartiles lie below 1"
-        of = "time of a step over Self-MM's"
-        return Finding([measured(of, row["ratio"], (row[LOWER], row[UPPER]), -1, limit=1)], compares)
+        of = f"time of a step over that of {SYSTEMS[self.than].row}"
+        result = measured(of, row["ratio"], (row[LOWER], row[UPPER]), -1, limit=1)
+        return Finding([result], compares, brackets="quartiles over steps")
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,8 @@ class SmallShare(Test):
             f" {self.below:g} at the quartiles over seeds that make it large and small, and {BETWEEN_RUNS:.0%} beyond"
             " them, as reproductions differ"
         )
-        return Finding([measured(of, share("share", "share"), ends, -1, self.below)], compares, seeds=seeds)
+        result = measured(of, share("share", "share"), ends, -1, self.below)
+        return Finding([result], compares, brackets=f"quartiles over seeds, {BETWEEN_RUNS:.0%} wider", seeds=seeds)
 
 
 # --- labels and representations ---------------------------------------------------------------------------
@@ -186,48 +194,33 @@ class Contradicted(Test):
             ends = stats.binomtest(round(share * clips), clips).proportion_ci(1 - TAIL, "wilson")
             results.append(measured(f"opposite sign, {MODALITY_NAMES[m]}", share, ends, 1, self.share))
         compares = f"share of clips that annotators gave opposite signs (Wilson's interval) above {self.share:.0%}"
-        return Finding(results, compares, "CH-SIMS v1's human labels (`reviews` is simulated after them)", clips)
-
-
-@dataclass(frozen=True)
-class SmallerGap(Test):
-    """With the contrastive loss a linear probe tells x_m′ from x_m less well than without it."""
-
-    def find(self, evidence: Evidence) -> Finding:
-        networks = dict.fromkeys(row["network"] for row in evidence.table("gap") if row["network"].startswith("γ"))
-        without, contrastive = [*networks, "", ""][:2]
-        results = []
-        for m in MODALITIES:
-            before, after = (evidence.table("gap", network=name, modality=m)[0] for name in (without, contrastive))
-            # Folds are not independent seeds: the two intervals may not touch.
-            ends = after["probe_low"] - before["probe_high"], after["probe_high"] - before["probe_low"]
-            of, change = f"probe's accuracy, {MODALITY_NAMES[m]}", after["probe"] - before["probe"]
-            results.append(measured(of, change, ends, -1, size=evidence.size_of("probe"), metric="probe"))
-        compares = f"accuracy of a linear probe that tells x_m′ from x_m, {contrastive} − {without}; 95 % over folds"
-        return Finding(results, compares, seeds=1)
+        return Finding(results, compares, "CH-SIMS v1's human labels", "over clips alone", clips)
 
 
 @dataclass(frozen=True)
 class Embedding(Test):
-    """A sentence of section 4.9, put to MMD² over label seeds by notebook 11.
+    """A sentence of section 4.9, put to MMD² or to a linear probe over label seeds by notebook 11.
 
     Attributes:
         sentence: gap (with contrastive learning − without), shape (the same of centred clouds), remains (the gap − that
-            of x_m to itself), target (what the loss changes of x_m − what it changes of x_m′).
+            of x_m to itself), target (what the loss changes of x_m − what it changes of x_m′), probe (accuracy of a
+            linear probe that tells x_m from x_m′, with − without).
         sign: what the difference must have.
     """
 
-    sentence: Literal["gap", "shape", "remains", "target"]
+    sentence: Literal["gap", "shape", "remains", "target", "probe"]
     sign: Literal[-1, 1]
 
     def find(self, evidence: Evidence) -> Finding:
         rows = evidence.table("embedding_claims", claim=self.sentence)
         results = []
         for row in rows:
-            of, ends = f"MMD², {MODALITY_NAMES.get(row['modality'], row['modality'])}", (row["low"], row["high"])
-            size, firm = evidence.size_of("MMD²"), row.get("firm", True)
-            results.append(measured(of, row["mean"], ends, self.sign, size=size, firm=firm))
-        return Finding(results, "MMD² over label seeds (notebook 11), in every modality", seeds=rows[0]["n"])
+            metric, ends, firm = row.get("metric", "MMD²"), (row["low"], row["high"]), row.get("firm", True)
+            of = f"{METERS.get(metric, metric)}, {MODALITY_NAMES.get(row['modality'], row['modality'])}"
+            size = evidence.size_of(metric)
+            results.append(measured(of, row["mean"], ends, self.sign, size=size, metric=metric, firm=firm))
+        compares = f"{METERS.get(metric, metric)} over label seeds (notebook 11), in every modality"
+        return Finding(results, compares, brackets="over seeds alone", seeds=rows[0]["n"])
 
 
 def _label_error(system: str, modality: str, evidence: Evidence) -> dict[str, Any]:
@@ -249,7 +242,7 @@ class Noisy(Test):
             of, ends = f"MAE of labels, {MODALITY_NAMES[m]}", t_interval_of(row, 1 - TAIL)
             results.append(measured(of, row["mean"], ends, 1, size=size, metric="MAE"))
         compares = "mean distance of learned labels to the true ones above 0, over seeds of stages 1 and 2"
-        return Finding(results, compares, clips=int(row["n_clips"]), seeds=row["n"])
+        return Finding(results, compares, brackets="over seeds alone", clips=int(row["n_clips"]), seeds=row["n"])
 
 
 @dataclass(frozen=True)
@@ -271,7 +264,7 @@ class Steadier(Test):
             results.append(measured(of, ratio, ends, -1, limit=1))
             counts += [ours["n"], theirs["n"]]
         compares = "spread over seeds of the labels' MAE, as a ratio below 1 (F distribution, Bonferroni)"
-        return Finding(results, compares, seeds=min(counts))
+        return Finding(results, compares, brackets="over seeds alone", seeds=min(counts))
 
 
 # --- studies, and what nobody has -------------------------------------------------------------------------
@@ -300,14 +293,15 @@ class Sweep(Test):
             raise Missing(f"values of {self.field} in fig5.json", evidence.again)
         size = evidence.size_of("MAE")
         compares = f"test MAE against that at the run's own value: worse, or as good (not worse by {size:g}); {BOTH}"
-        return Finding([self._result(*each, size, len(said)) for each in said], compares, seeds=rows[0]["n"])
+        amount = evidence.amount_of("MAE")
+        return Finding([self._result(*one, size, len(said), amount) for one in said], compares, seeds=rows[0]["n"])
 
-    def _result(self, row: Mapping[str, Any], said: str, size: float, together: int) -> Result:
+    def _result(self, row: Mapping[str, Any], said: str, size: float, together: int, amount: verdicts.Amount) -> Result:
         of = f"{self.field} = {row['value']:g}, said to be {said}, MAE"
         if row["mean"] is None:  # training diverged: worse than any number
             outcome = "as claimed" if said == "worse" else "opposite"
             return {"of": of, "metric": "MAE", "difference": None, "outcome": outcome}
-        result = judged(of, row, 1, size, together)
+        result = judged(of, row, 1, size, together, amount if said == "worse" else "any")
         if said == "as good":
             outcome, among_all = verdicts.as_good(row), verdicts.as_good(row, together)
             result |= {"outcome": outcome, "firm": outcome == among_all}

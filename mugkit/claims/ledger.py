@@ -60,11 +60,11 @@ def stated(claim: Claim) -> list[dict[str, Any]]:
     """The differences that the text states, beside those in the table that it refers to."""
     differences = []
     for metric, size in claim.sizes.items():
-        (table,), (dataset,), how = claim.tables, claim.about, claim.precision
+        (table,), (dataset,), how = claim.tables, claim.about, claim.amount
         better, worse = rows_of(claim, table)
         ours, theirs = (published.RESULTS[table][row][dataset][metric] for row in (better, worse))
         gain = round(ours - theirs, 3)
-        agrees = {"exactly": abs(gain - size) < 0.05, "over": gain > size, "about": abs(gain - size) <= 0.5}[how]
+        agrees = {"any": abs(gain - size) < 0.05, "over": gain > size, "about": abs(gain - size) <= 0.5}[how]
         place = {"table": table, "better": better, "worse": worse, "dataset": dataset, "metric": metric}
         differences.append({**place, "text": size, "how": how, "found": gain, "agrees": agrees})
     return differences
@@ -76,7 +76,7 @@ def stated(claim: Claim) -> list[dict[str, Any]]:
 def found(claim: Claim, evidence: Evidence) -> tuple[Finding, str]:
     """What a claim's test found, and what it needs if it found nothing: never without a verdict."""
     try:
-        return claim.test.find(replace(evidence, sizes=claim.sizes)), ""
+        return claim.test.find(replace(evidence, sizes=claim.sizes, amount=claim.amount)), ""
     except Missing as missing:
         needs = f"{missing.what}: {missing.fix}"
     except (KeyError, TypeError, ValueError) as error:  # an older or a foreign file
@@ -104,6 +104,7 @@ def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
         "paper": quoted(claim), "stated": stated(claim), "said": dict(claim.said),
         "kind": type(claim.test).__name__, "compares": finding.compares,
         "data": (finding.data or evidence.tests.get("caption", "")) if finding.results else "",
+        "note": "; ".join(filter(None, (finding.data, finding.brackets))) if finding.results else "",
         "clips": finding.clips, "seeds": finding.seeds, "results": finding.results,
         "verdict": finding.verdict, "why": why(finding.verdict, finding.results, needs), "needs": needs,
         "beside": elsewhere(claim, evidence),
@@ -129,7 +130,8 @@ def display(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The ledger as people read it, a line a claim."""
     lines = [
         {"where": row["place"], "the paper's numbers": paper_numbers(row)}
-        | {"verdict": row["verdict"], "here": compactly(row["results"]), "why": row["why"]}
+        | {"verdict": row["verdict"], "here": compactly(row["results"]) + (f" ({row['note']})" if row["note"] else "")}
+        | {"why": row["why"]}
         for row in rows
     ]
     table = pd.DataFrame(lines, index=pd.Index([row["says"] for row in rows], name="claim of the paper"))
@@ -157,13 +159,14 @@ def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """What stands below the ledger: where the numbers come from, and how many claims have which verdict."""
     counts = Counter(row["verdict"] for row in rows)
     totals = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
-    source = f"Data: {tests['caption']}; profile: {tests['profile']}; " if tests else ""
+    source = f"Data, where a line names no other: {tests['caption']}; profile: {tests['profile']}; " if tests else ""
     source += f"{NO_RESULT}; " if tests.get("profile") == "smoke" else ""
     others = [f"{setting['dataset']} is {setting['caption']}" for setting in tests.get("beside", [])]
     beside = f" Other data, where the verdict is another: {'; '.join(others)}." if others else ""
     return (
         f"{source}differences are ours minus theirs, with the smallest interval that holds those over clips and over "
-        f"seeds (95 %); `figures/claims.json` has every comparison.{beside} {len(rows)} claims: {totals}."
+        f"seeds (95 %), where a line names no other; `figures/claims.json` has every comparison.{beside} {len(rows)} "
+        f"claims: {totals}."
     )
 
 

@@ -9,6 +9,9 @@ from typing import Any
 from mugkit.evaluation import formats
 from mugkit.evaluation.verdicts import Verdict
 
+# What a claim asked for beyond its sign, by `verdicts.Amount`, and what else counts against it.
+ASKED: Mapping[str, str] = {"over": " (by more than is of interest)", "under": " (by less than is of interest)"}
+AGAINST: Mapping[str, str] = {"under": "by more than is of interest, or the other way round"}
 FEW = 3  # comparisons that are spelled out; of more, the clearest are
 
 
@@ -52,12 +55,13 @@ def why(verdict: Verdict, results: Sequence[Mapping[str, Any]], needs: str) -> s
         return f"needs {needs}"
     counts, total = Counter(comparison["outcome"] for comparison in results), len(results)
     tiny = sum(map(_is_tiny, results))
+    amount = next((comparison["amount"] for comparison in results if "amount" in comparison), "any")
     sizes = " or ".join(dict.fromkeys(f"{r['size']:g}" for r in results if r["outcome"] == "no effect" and "size" in r))
     loose = sum(r["outcome"] in ("opposite", "no effect") and not r.get("firm", True) for r in results)
     parts = [
         f"{counts['as claimed']} of {total} as claimed"
-        + (f" ({tiny} of them by less than is of interest)" if tiny else ""),
-        f"{counts['opposite']} the other way round" if counts["opposite"] else "",
+        + ASKED.get(amount, f" ({tiny} of them by less than is of interest)" if tiny else ""),
+        f"{counts['opposite']} {AGAINST.get(amount, 'the other way round')}" if counts["opposite"] else "",
         f"{counts['no effect']} without an effect" + (f" above {sizes}" if sizes else "")
         if counts["no effect"]
         else "",

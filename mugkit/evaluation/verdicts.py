@@ -8,6 +8,9 @@ other seeds, so what decides is the smallest interval that holds both (`hull`), 
     no effect    it ends below the size of interest: whatever there is, is too small to matter
     open         it holds both zero and that size: too few clips or seeds
 
+A claim may say how much (`Amount`). "By about so much" asks the interval to reach the size, "considerably" asks all of
+it to lie beyond the size, and "slightly" all of it between zero and the size: to lie beyond it is opposite, too.
+
 A single comparison is judged by itself, and so has the same outcome wherever it stands. Many of them enter one
 statement in two ways. "All of these hold" is no likelier by chance than any one of them, and needs no correction. "One
 of these does not" is likelier the more there are: so a comparison refutes a claim of many only if it stays what it is
@@ -26,6 +29,7 @@ from mugkit.evaluation.formats import estimate, known
 from mugkit.metrics import HIGHER_IS_BETTER
 
 Outcome = Literal["as claimed", "opposite", "no effect", "open"]
+Amount = Literal["any", "about", "over", "under"]  # what a claim says of an effect's size: nothing, or ...
 Verdict = Literal["supported", "not supported", "undecided", "needs data"]
 Difference = Mapping[str, Any]  # what `comparison.compare` returns
 VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "undecided", "needs data")
@@ -64,7 +68,9 @@ def hull(difference: Difference, together: int = 1) -> tuple[float | None, float
     return min(low, ends[2]), max(high, ends[3])
 
 
-def interval(low: float | None, high: float | None, sign: int, size: float = 0.0, limit: float = 0.0) -> Outcome:
+def interval(
+    low: float | None, high: float | None, sign: int, size: float = 0.0, limit: float = 0.0, amount: Amount = "any"
+) -> Outcome:
     """What an interval says of a claim.
 
     Args:
@@ -72,18 +78,25 @@ def interval(low: float | None, high: float | None, sign: int, size: float = 0.0
         sign: +1 if the claim says above the limit, −1 if below.
         size: the effect size of interest; with 0 no effect is too small.
         limit: zero unless given.
+        amount: what the claim says of the effect's size.
     """
     if low is None or high is None or not (known(low) and known(high)):
         return "open"
     low, high = sorted((sign * (low - limit), sign * (high - limit)))
-    if low > 0:
+    if high < 0 or (amount == "under" and low >= size):
+        return "opposite"
+    enough = {"any": low > 0, "about": low > 0 and high >= size, "over": low > size, "under": low > 0 and high < size}
+    if enough[amount]:
         return "as claimed"
-    return "opposite" if high < 0 else "no effect" if high < size else "open"
+    return "no effect" if high < size and amount != "under" else "open"
 
 
-def judge(difference: Difference, sign: int, size: float | None = None, together: int = 1) -> Outcome:
+def judge(
+    difference: Difference, sign: int, size: float | None = None, together: int = 1, amount: Amount = "any"
+) -> Outcome:
     """What a difference says of a claim about its sign; the size of interest is its metric's unless given."""
-    return interval(*hull(difference, together), sign, size_of(difference["metric"]) if size is None else size)
+    size = size_of(difference["metric"]) if size is None else size
+    return interval(*hull(difference, together), sign, size, amount=amount)
 
 
 def written(difference: Difference) -> str:

@@ -64,13 +64,16 @@ class Trainer:
 
 
 def stepper(work: Experiment) -> Callable[[int], None]:
-    """A system ready to train: a function that makes the i-th step of its first epochs."""
+    """A system ready to train: a function that makes the i-th step of its first epochs.
+
+    The first epoch ends with the warm-up: labels that are made in training are made from the second on.
+    """
     trainer = Trainer.of(work)
     order = trainer.order(work.spec.seed, 0)
 
     def make_step(number: int) -> None:
         epoch, position = divmod(number, len(order))
-        trainer.step(trainer.clips.batch(order[position]), epoch)
+        trainer.step(trainer.clips.batch(order[position]), epoch + (number >= WARM_UP))
 
     return make_step
 
@@ -88,13 +91,13 @@ def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[s
 
 
 def step_times(works: Mapping[str, Experiment], rounds: int = 40) -> pd.DataFrame:
-    """Median and quartiles of the step time of each system over that of the first, round by round."""
+    """Median and quartiles of the step time of each system over that of the first (`over`), round by round."""
     first = next(iter(works))
     with cpu_threads(profile(works[first].spec.profile).threads):
         seconds = alternate({name: stepper(work) for name, work in works.items()}, rounds)
     ratios = {name: np.divide(values, seconds[first]).tolist() for name, values in seconds.items()}
     rows = {name: statistics.quantiles(values, n=4) for name, values in ratios.items()}
-    return _table(rows, "system", "ratio")
+    return _table(rows, "system", "ratio").assign(over=first)
 
 
 def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataFrame:

@@ -53,10 +53,10 @@ def test_claims_quote_the_numbers_of_the_paper() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "theirs", "dataset", "metric", "size", "precision", "found", "agrees"),
+    ("table", "theirs", "dataset", "metric", "size", "amount", "found", "agrees"),
     [
-        (3, "hycon", "mosi", "Acc7", 0.9, "exactly", 0.9, True),
-        (3, "cubemlp", "mosei", "Acc2", 0.5, "exactly", 1.1, False),  # as `published.NOTES` says
+        (3, "hycon", "mosi", "Acc7", 0.9, "any", 0.9, True),
+        (3, "cubemlp", "mosei", "Acc2", 0.5, "any", 1.1, False),  # as `published.NOTES` says
         (3, "aobert", "mosi", "Acc7", 7.0, "over", 7.3, True),
         (3, "aobert", "mosi", "Acc7", 7.3, "over", 7.3, False),
         (5, "mug-without-unimodal", "mosi", "Acc7", 2.0, "about", 1.6, True),
@@ -64,10 +64,10 @@ def test_claims_quote_the_numbers_of_the_paper() -> None:
     ],
 )
 def test_stated_sizes_stand_beside_those_of_the_tables(
-    table: int, theirs: str, dataset: str, metric: str, size: float, precision: Any, found: float, agrees: bool
+    table: int, theirs: str, dataset: str, metric: str, size: float, amount: Any, found: float, agrees: bool
 ) -> None:
     test = Better("mug", (theirs,))
-    claim = Claim("4.6-x", "x", test, (dataset,), (table,), sizes={metric: size}, precision=precision)
+    claim = Claim("4.6-x", "x", test, (dataset,), (table,), sizes={metric: size}, amount=amount)
     (stated,) = ledger.stated(claim)
     assert (stated["found"], stated["agrees"]) == (pytest.approx(found), agrees)
 
@@ -80,6 +80,32 @@ def test_an_amount_of_the_paper_is_its_claim_s_effect_size(size: float, verdict:
     claim = Claim("4.8-x", "x", Better("mug", ("mlc",), ("Acc7",)), ("mosi",), (5,), sizes={"Acc7": size})
     found = ledger.row(claim, evidence(tmp_path, compared("mlc", "Acc7", 0.2, 0.9)))
     assert (found["verdict"], found["results"][0]["size"]) == (verdict, size)
+
+
+@pytest.mark.parametrize(
+    ("amount", "middle", "half", "verdict", "why"),
+    [
+        ("over", 0.8, 0.2, "supported", "1 of 1 as claimed (by more than is of interest)"),
+        (
+            "over",
+            0.3,
+            0.1,
+            "not supported",
+            "0 of 1 as claimed (by more than is of interest), 1 without an effect above 0.5",
+        ),
+        ("over", 0.8, 0.4, "undecided", "0 of 1 as claimed (by more than is of interest), 1 undecided"),
+        ("under", 0.3, 0.1, "supported", "1 of 1 as claimed (by less than is of interest)"),
+        ("under", 0.8, 0.2, "not supported", "1 by more than is of interest, or the other way round"),
+        ("any", 0.3, 0.1, "supported", "1 of 1 as claimed (1 of them by less than is of interest)"),
+    ],
+)
+def test_a_claim_that_says_how_much_is_held_to_it(
+    amount: Any, middle: float, half: float, verdict: str, why: str, tmp_path: Path
+) -> None:
+    claim = Claim("4.8-x", "x", Better("mug", ("mlc",), ("Acc7",)), amount=amount)
+    found = ledger.row(claim, evidence(tmp_path, compared("mlc", "Acc7", middle, half)))
+    assert found["verdict"] == verdict
+    assert why in found["why"]
 
 
 @pytest.mark.parametrize(("there", "shown"), [(-0.1, ""), (0.1, "made-up-faint-sims: not supported"), (None, "")])
@@ -107,7 +133,7 @@ def test_ledger_of_an_empty_folder_needs_data_and_does_not_crash(tmp_path: Path)
 
 def test_ledger_of_damaged_files_needs_data(tmp_path: Path) -> None:
     write(tmp_path, table6=[{"system": "MUG"}], stage_shares=[{"other": 1}])
-    (tmp_path / "tables" / "gap.json").write_text("{")
+    (tmp_path / "tables" / "embedding_claims.json").write_text("{")
     rows = {row["claim"]: row for row in ledger.ledger(tmp_path, {})}
     for name in ("4.12-parameters", "4.12-stages-once", "4.9-probe"):
         assert rows[name]["verdict"] == "needs data"
@@ -132,6 +158,21 @@ def test_committed_ledger_is_what_the_committed_numbers_say() -> None:
     assert rounded(rows) == rounded(files.read_json(FIGURES / "claims.json")), "run `mugkit report` and commit figures/"
     text = (FIGURES / "tables" / "claims.md").read_text(encoding="utf-8")
     assert text.endswith(ledger.caption(tests, rows) + "\n")
+
+
+def test_lines_say_where_their_data_or_their_intervals_are_others(tmp_path: Path) -> None:
+    drift = {"claim": "gap", "metric": "MMD²", "modality": "l", "mean": -0.1, "low": -0.2, "high": -0.05, "n": 5}
+    found = evidence(tmp_path, compared("hycon", "Acc7", 1.0), embedding_claims=[drift], table6=counts(self=1, mug=2))
+    rows = {claim.name: ledger.row(claim, found) for claim in CLAIMS}
+    assert rows["abstract-noise"]["note"].startswith("CH-SIMS")
+    assert rows["4.12-more-than-self-mm"]["note"].startswith("shapes")
+    assert rows["4.9-gap"]["note"] == "over seeds alone"
+    own = ledger.row(Claim("4.6-x", "x", Better("mug", ("hycon",), ("Acc7",))), found)
+    nothing_to_say = {own["note"], rows["4.9-shape"]["note"]}  # as the caption says; not measured
+    assert nothing_to_say == {""}
+    shown = ledger.display([*rows.values(), own])["here"]
+    assert shown.str.endswith("(over seeds alone)").sum() == 1
+    assert shown.iloc[-1].endswith("]")
 
 
 # --- files

@@ -49,6 +49,23 @@ def test_interval(low: float | None, high: float | None, sign: int, size: float,
 
 
 @pytest.mark.parametrize(
+    ("low", "high", "of_amounts"),  # about, over, under a size of 0.5
+    [
+        (0.6, 0.9, (YES, YES, NO)),
+        (0.4, 0.9, (YES, OPEN, OPEN)),
+        (0.1, 0.4, (NONE, NONE, YES)),
+        (-0.1, 0.4, (NONE, NONE, OPEN)),
+        (-0.1, 0.9, (OPEN, OPEN, OPEN)),
+        (-0.2, -0.1, (NO, NO, NO)),
+    ],
+)
+def test_interval_of_a_claim_that_says_how_much(low: float, high: float, of_amounts: tuple[str, str, str]) -> None:
+    found = [verdicts.interval(low, high, 1, 0.5, amount=amount) for amount in ("about", "over", "under")]
+    assert found == list(of_amounts)
+    assert [verdicts.interval(-high, -low, -1, 0.5, amount=amount) for amount in ("about", "over", "under")] == found
+
+
+@pytest.mark.parametrize(
     ("clips", "seeds", "expected"),
     [
         ((0.02, 0.08), (0.01, 0.09), YES),

@@ -17,6 +17,7 @@ from mugkit.data.schema import Dataset
 from mugkit.experiments.registry import Experiment
 from mugkit.experiments.store import Store
 from mugkit.studies import cost
+from mugkit.training.label_sources.ulgm import ULGM
 
 
 @pytest.fixture
@@ -50,8 +51,8 @@ def test_step_times_are_medians_of_ratios_round_by_round(monkeypatch: pytest.Mon
 
     table = cost.step_times({name: Named(name) for name in seconds}, rounds=5)  # type: ignore[misc]
     assert table.to_dict("records") == [
-        {"system": "fast", "ratio": 1.0, "lower_quartile": 1.0, "upper_quartile": 1.0},
-        {"system": "slow", "ratio": 3.0, "lower_quartile": 1.125, "upper_quartile": 4.0},
+        {"system": "fast", "ratio": 1.0, "lower_quartile": 1.0, "upper_quartile": 1.0, "over": "fast"},
+        {"system": "slow", "ratio": 3.0, "lower_quartile": 1.125, "upper_quartile": 4.0, "over": "fast"},
     ]
 
 
@@ -69,6 +70,17 @@ def test_stepper_trains(work: Callable[[str], Experiment], name: str, monkeypatc
     for number in range(12):  # four epochs of three batches
         make_step(number)
     assert sum(losses[-3:]) < sum(losses[:3])
+
+
+def test_timed_steps_make_labels(work: Callable[[str], Experiment], monkeypatch: pytest.MonkeyPatch) -> None:
+    """ULGM makes none in the first epoch, which the warm-up is."""
+    made: list[int] = []
+    proposed = ULGM.proposed
+    monkeypatch.setattr(ULGM, "proposed", lambda *given: made.append(number) or proposed(*given))
+    make_step = cost.stepper(work("ulgm"))
+    for number in range(cost.WARM_UP + 2):
+        make_step(number)
+    assert made == [cost.WARM_UP, cost.WARM_UP + 1]
 
 
 def test_stage_shares_are_of_the_median_recorded_seconds(work: Callable[..., Experiment]) -> None:

@@ -17,7 +17,7 @@ from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
 from mugkit.experiments import experiment
-from mugkit.studies import embedding
+from mugkit.studies import embedding, sentences
 from mugkit.studies.embedding import NETWORK, PLAIN, PROJECTION
 from mugkit.training.label_sources.source import LearnedLabels
 from mugkit.training.pretrain import SavedRepresentations
@@ -73,6 +73,7 @@ def test_claims_hold_where_contrast_closes_a_gap(wide_and_closed: dict[str, list
     found = embedding.claims(measured, moved, "wide", "closed").set_index(["claim", "modality"])["verdict"]
     assert [found["gap", m] for m in MODALITIES] == ["supported"] * 3
     assert [found["target", m] for m in MODALITIES] == ["supported"] * 3
+    assert [found["probe", m] for m in MODALITIES] == ["supported"] * 3
     assert [found["remains", m] for m in MODALITIES] == ["undecided"] * 3
 
 
@@ -111,6 +112,25 @@ def test_show_and_notes_have_the_tables_numbers(table: pd.DataFrame) -> None:
     first = rows[rows["seed"] == 0].iloc[0]
     expected = f"probe {first['probe']:.0f} %, MMD² {first['mmd2']:.2f}"
     assert embedding.panel_notes(table)["wide", "a"] == expected
+
+
+@pytest.mark.parametrize(
+    ("drifts", "verdict"),
+    [
+        ((0.002, 0.003, 0.004), "stayed"),
+        ((0.05, 0.06, 0.07), "moved"),
+        ((0.0, 0.01, 0.05), "undecided"),
+        ((0.06,), "undecided"),
+    ],
+)
+def test_x_m_stayed_only_if_its_drift_is_too_small_to_matter(drifts: tuple[float, ...], verdict: str) -> None:
+    moved = pd.DataFrame([{"modality": "l", "seed": s, "unimodal": d, "cosine": 0.7} for s, d in enumerate(drifts)])
+    (row,) = embedding.stayed(moved).to_dict("records")
+    assert (row["verdict"], row["cosine"]) == (verdict, pytest.approx(0.7))
+    assert row["difference"] == pytest.approx(np.mean(drifts))
+    said = sentences.embedding_gap("made up", pd.DataFrame(columns=["claim", "modality", "mean", "verdict"]), moved)
+    assert f"{verdict} for language" in said
+    assert "0.70 for language" in said
 
 
 # --- readings of Eq. 11

@@ -100,3 +100,43 @@ def test_curves_are_told_against_table_2_s_value() -> None:
     text = sentences.curves("made up", pd.DataFrame(rows))
     worse, undecided = "worse at 0.0001 (+0.060 [+0.055, +0.065])", "undecided at 0.1 (+0.000 [-0.020, +0.020])"
     assert text.endswith(f"β: {worse}; {undecided}; training failed at 1.")
+
+
+def test_cases_are_told_with_hits_false_alarms_and_what_is_missed() -> None:
+    rows = [
+        {"question": "contradiction found", "modality": "l", "share": 20.0, "reference": 5.0, "verdict": "more often"},
+        {"question": "contradiction found", "modality": "a", "share": 40.0, "reference": 4.0, "verdict": "more often"},
+        {
+            "question": "neutral modality found",
+            "modality": "l",
+            "share": float("nan"),
+            "reference": 1.0,
+            "verdict": "undecided",
+        },
+    ]
+    table = pd.DataFrame([row | difference(row["share"] - row["reference"], 3.0, "share %") for row in rows])
+    text = sentences.cases("made up", table)
+    for said in ("language 20 % against 5 % false alarms", "60 to 80 % are missed", "neutral modality found: no clip"):
+        assert said in text
+
+
+def test_readings_are_told_apart_by_the_observations_that_hold() -> None:
+    held = {"one": "supported", "other": "undecided"}
+    rows = [
+        {
+            "reading": reading,
+            "claim": claim,
+            "metric": "MMD²",
+            "modality": "l",
+            "mean": -0.1,
+            "low": -0.2,
+            "high": -0.05,
+        }
+        | {"verdict": verdict}
+        for reading, verdict in held.items()
+        for claim in ("gap", "target")
+    ]
+    errors = pd.DataFrame([{"reading": name, "verdict": "lower", **BETTER} for name in held])
+    text = sentences.two_readings("made up", pd.DataFrame(rows), errors)
+    assert "With the gradient one: “contrastive learning narrows the gap” is supported for language." in text
+    assert "hold in every modality with the gradient one." in text

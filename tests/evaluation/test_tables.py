@@ -64,6 +64,10 @@ def test_summarise_leaves_out_what_is_undefined(ours: Row) -> None:
         (formats.estimate("MAE", 0.012, -0.003, 0.027), "+0.012 [-0.003, +0.027]"),
         (formats.estimate("Acc2", 0.5, None, 1.0), "+0.5"),
         (formats.span("MAE", 0.1, float("nan")), "–"),
+        (formats.span("MAE", -0.0163, -0.0004), "[-0.016, -0.0004]"),
+        (formats.span("MAE", 0.00004, 0.0134, signed=False), "[0.00004, 0.013]"),
+        (formats.span("Acc2", 0.0, 0.04), "[+0.0, +0.04]"),
+        (formats.span("Acc2", 1e-9, 0.0), "[+0.0, +0.0]"),
     ],
 )
 def test_numbers_have_the_digits_of_their_metric(text: str, shown: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -78,6 +78,20 @@ def rest(rows: Sequence[Row], metrics: Sequence[str], name: str) -> str:
     told = f"Rows that did not run here: {listed}. " if listed else ""
     hidden = set(metrics) - set(display(rows, metrics).columns.get_level_values(0))
     return f"{told}All rows and metrics: tables/{name}.md." if told or hidden else ""
+
+
+def seeds(counts: Iterable[tuple[str, int]]) -> str:
+    """`20 seeds`, or where rows differ `5 seeds, but 20 of MUG (BERT)`: what most rows have first.
+
+    Args:
+        counts: the name of a row and over how many seeds it is.
+    """
+    names: dict[int, dict[str, None]] = {}  # a name that comes again, on another data set, is told once
+    for name, n in counts:
+        names.setdefault(int(n), {})[name] = None
+    (most, _), *others = sorted(names.items(), key=lambda found: -len(found[1])) or [(0, {})]
+    apart = " and ".join(f"{n} of {', '.join(some)}" for n, some in others)
+    return f"{most} seeds" + (f", but {apart}" if apart else "")
 
 
 def whole(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:

@@ -74,6 +74,18 @@ def test_numbers_have_the_digits_of_their_metric(text: str, shown: str) -> None:
     assert text == shown
 
 
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ([("MUG", 20), ("MLC", 20)], "20 seeds"),
+        ([("MISA", 5), ("MUG", 20), ("TFN", 5), ("MISA", 5)], "5 seeds, but 20 of MUG"),
+        ([("a", 20), ("b", 5), ("c", 20), ("d", 5), ("e", 20), ("f", 3)], "20 seeds, but 5 of b, d and 3 of f"),
+    ],
+)
+def test_seeds_are_those_that_rows_have(counts: list[tuple[str, int]], said: str) -> None:
+    assert tables.seeds(counts) == said
+
+
 def test_whole_puts_ours_beside_the_papers(ours: Row) -> None:
     shown = tables.whole([ours, QUOTED], HEADLINE["mosi"])
     assert list(shown.columns.get_level_values(0).unique()) == list(HEADLINE["mosi"])

@@ -131,7 +131,9 @@ def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
             axes.axhline(point["result"], color="0.4", linestyle="--", label=name)
             axes.axhspan(*(point["result"] + side * (point["std"] or 0) for side in (-1, 1)), color="0.4", alpha=0.12)
             continue
-        mark, size = ("*", 13) if point["source"] == TRUE else ("osDv^<>"[number % 7], 6)
+        mark, size = "osDv^<>"[number % 7], 6
+        if point["source"] == TRUE:
+            mark, size, color = "*", 13, "black"
         axes.errorbar(
             point["labels"], point["result"], yerr=point["std"], fmt=mark, markersize=size, capsize=3, color=color,
             mfc="white" if own else color, label=name,
@@ -163,14 +165,14 @@ def better_model(
     """
     sources = [p for p in points if p["network"] == "MUG's" and p["source"] not in (TRUE, WITHOUT)]
     tau, p = kendalltau([one["labels"] for one in sources], [one["result"] for one in sources])
-    known = {"as claimed": "have the same order beyond chance", "opposite": "have opposite orders beyond chance"}
-    order = known.get(ordering(tau, p), "have orders that so few sources cannot tell from chance ones")
+    known = {"as claimed": "agree beyond chance", "opposite": "are opposite beyond chance"}
+    order = known.get(ordering(tau, p), "agree no more than those of so few could by chance")
     best, worst = (choose(sources, key=lambda one: one["result"])["source"] for choose in (min, max))
     anchors = {TRUE: f"Against the best of them ({NAMES.get(best, best)}), knowing the true labels"}
     anchors[WITHOUT] = f"against the worst ({NAMES.get(worst, worst)}), leaving out the unimodal tasks"
     pairs = {TRUE: best, WITHOUT: worst}
     told = [f"{anchors[ours]} {effect(comparison.of_runs(runs[ours], runs[pairs[ours]], dataset))}" for ours in anchors]
     return (
-        f"On {data}, label error and stage 3's test MAE of {len(sources)} sources on MUG's networks {order} (Kendall's "
-        f"τ {tau:+.2f}, p {p:.2f}). {'; '.join(told)}."
+        f"On {data}, the order of {len(sources)} sources on MUG's networks by label error and that by stage 3's test "
+        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). {'; '.join(told)}."
     )

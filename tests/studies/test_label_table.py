@@ -109,9 +109,9 @@ def point(source: str, labels: float, result: float, network: str = "MUG's") -> 
 @pytest.mark.parametrize(
     ("results", "said"),
     [
-        ((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), "same order beyond chance"),
-        ((0.6, 0.5, 0.4, 0.3, 0.2, 0.1), "opposite orders beyond chance"),
-        ((0.1, 0.6, 0.2, 0.3, 0.5, 0.4), "cannot tell from chance"),
+        ((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), "agree beyond chance"),
+        ((0.6, 0.5, 0.4, 0.3, 0.2, 0.1), "opposite beyond chance"),
+        ((0.1, 0.6, 0.2, 0.3, 0.5, 0.4), "no more than"),
     ],
 )
 def test_orders_of_labels_and_results_are_told_with_the_anchors_beside_best_and_worst(

@@ -87,10 +87,8 @@ def sentence(data: str, numbers: dict[str, Any]) -> str:
     said = []
     for way, chosen_by in {"peeked": "the test set", "honest": "validation"}.items():
         reported, fresh = (numbers[f"{way}_{score}"][-1] for score in ("reported", "fresh"))
-        lost = f"{fresh - reported:+z.1f} points"
-        said.append(
-            f"by {chosen_by}, reports an Acc2 of {reported:.1f} % and is worth {fresh:.1f} % on fresh clips ({lost})"
-        )
+        worth = f"is worth {fresh:.1f} % on fresh clips ({fresh - reported:+z.1f} points)"
+        said.append(f"by {chosen_by}, reports an Acc2 of {reported:.1f} % and {worth}")
     return f"On {data}, the best of {numbers['counts'][-1]} models, chosen {'; chosen '.join(said)}."
 
 

@@ -87,7 +87,7 @@ def of_system(system: System) -> dict[str, Dimension]:
 
 
 def of_training(system: System) -> dict[str, Dimension]:
-    """The same without what only stages 1 and 2 read, whose effect on stage 3 is too small for a search to see."""
+    """The same without what only stages 1 and 2 read, which keeps Table 2's values; `tuning` says why."""
     label_learner = {*_PRETRAINING, "meta_epochs", "alpha"}  # α′ is MLC's rate too, within stage 3
     if system.labels == "mucn":
         label_learner.add("alpha_prime")

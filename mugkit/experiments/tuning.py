@@ -5,9 +5,9 @@ more seeds, and records the winner in the package's `chosen.json`, from which ev
 takes its values (`mugkit.config.chosen`). One seed alone would choose starts that happen to be good.
 
 Drawn is what the network, its optimizer and its loss read. What only the label learner reads (stages 1 and 2) keeps
-Table 2's values: the fifty trials of `mugkit search` show no effect of it on the validation error, so that a draw
-would be left to chance. Of the rest β, which spans four decades, is the worst known after a random search. A system
-with unimodal tasks therefore draws fewer trials, and tries the values of section 4.10 at the best of them.
+Table 2's values: a first rule drew it too, and its winner's labels of sound and vision were seen to lie farther from
+the truth than copies (`figures/README.md`, "What was not blind"). Of the rest β, which spans four decades, is the worst
+known after a random search. A system with unimodal tasks therefore draws fewer trials, and tries `BETAS` at the best.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def tune(
 
 
 def _finals(found: Search, execution: ExecutionConfig) -> dict[int, list[float]]:
-    """The validation errors of the best trials, one for each study seed of stage 3 (as a row of a table has)."""
+    """The validation errors of the best trials, one a study seed of stage 3 (stages 1 and 2 keep the trial's)."""
     best = sorted(found.finished, key=lambda trial: trial.valid)[:FINALISTS]
     seeds = profile(found.base.profile).study_seeds
     specs = [replace(searching.specification(found, trial), seed=seed) for trial in best for seed in seeds]

@@ -82,16 +82,6 @@ def tuning_gain(valid: Hits, test: Hits, repeats: int = 1000, seed: int = 1111) 
     return {"counts": counts, **means, "repeats": repeats}
 
 
-def sentence(data: str, numbers: dict[str, Any]) -> str:
-    """What the best of all models reports and is worth, chosen by the test set and by validation; of `tuning_gain`."""
-    said = []
-    for way, chosen_by in {"peeked": "the test set", "honest": "validation"}.items():
-        reported, fresh = (numbers[f"{way}_{score}"][-1] for score in ("reported", "fresh"))
-        worth = f"is worth {fresh:.1f} % on fresh clips ({fresh - reported:+z.1f} points)"
-        said.append(f"by {chosen_by}, reports an Acc2 of {reported:.1f} % and {worth}")
-    return f"On {data}, the best of {numbers['counts'][-1]} models, chosen {'; chosen '.join(said)}."
-
-
 def tuning_figure(numbers: dict[str, Any]) -> Figure:
     """Reported and fresh scores over the number of models tried, for both ways to choose."""
     figure, axes = canvas((7.5, 4.2))

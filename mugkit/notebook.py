@@ -55,12 +55,6 @@ class Session:
         """The configuration of plain MUG under this profile, with what a search chose for it."""
         return configuration(self.spec(), self.dataset.family)
 
-    @property
-    def seeds(self) -> str:
-        """How many seeds rows of tables have, in words."""
-        few, more = len(self.profile.seeds), len(self.profile.more_seeds)
-        return f"{few + more} seeds on MUG's networks, {few} on others" if more else f"{few} seeds"
-
     @cached_property
     def labelled(self) -> Dataset:
         """A data set with true unimodal labels: this one if it has them, else `reviews`."""
@@ -128,17 +122,23 @@ class Session:
         labels = comparison.training_labels(list(map(experiment.work, specs)))
         return [{m: rows[i] for m, rows in labels.items()} for i in range(len(specs))]
 
-    def caption(self, note: str = "", scores: bool = True) -> str:
-        """What every table says below itself: data set, encoder, profile and, for scores, seeds and convention."""
-        seeds = f"{self.seeds}, mean ± std"
+    def caption(self, note: str = "", rows: Sequence[tables.Row] = (), data: str = "") -> str:
+        """What every table says below itself: data set, encoder, profile and, of systems' scores, seeds and convention.
+
+        Args:
+            rows: the table's, if it is one of systems.
+            data: in words, if the table is not of the session's data set alone.
+        """
         encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
         if (unread := unknown(self.dataset, self.hp.network.text_encoder)) and unread.warning:
             encoder += f" ({unread})"
         sims = self.dataset.family == "sims"
         convention = "Acc2 and F1 ≤ 0 against > 0" if sims else "Acc2 and F1 without neutral clips"
-        parts = [f"Data: {self.data}", f"text encoder: {encoder}", f"profile: {self.profile.name}"]
+        parts = [f"Data: {data or self.data}", f"text encoder: {encoder}", f"profile: {self.profile.name}"]
         parts += [NO_RESULT] if self.profile.name == "smoke" else []
-        parts += [seeds, convention, note] if scores else [note]
+        counts = [(row.system, n) for row in rows for n in {int(of["n"] or 0) for of in row.metrics.values()}]
+        parts += [f"mean ± std over {tables.seeds(counts)}", convention] if counts else []
+        parts += [note]
         return "; ".join(part for part in parts if part) + "."
 
     def _marked(self, caption: str) -> str:
@@ -159,17 +159,22 @@ class Session:
             caption: in place of the usual one, for a table without runs.
         """
         shown = metrics or HEADLINE[self.dataset.family]
-        below = self._marked(caption) if caption else self.caption(note)
+        below = self._marked(caption) if caption else self.caption(note, rows)
         self.outputs.note(tables.write(rows, shown, self.outputs.folder / "tables", name, below))
         print(*filter(None, (below, tables.rest(rows, shown, name))), sep="\n")
         return tables.display(rows, shown)
 
     def frame(
-        self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "", caption: str = ""
+        self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "", caption: str = "", data: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of another shape, prints what belongs below it, and returns its formatted version."""
+        """Writes a table of another shape, prints what belongs below it, and returns its formatted version.
+
+        Args:
+            caption: in place of the usual one.
+            data: as in `caption`.
+        """
         folder = self.outputs.folder / "tables"
-        below = self._marked(caption) if caption else self.caption(note, scores=False)
+        below = self._marked(caption) if caption else self.caption(note, data=data)
         self.outputs.note(tables.write_frame(table, shown, folder, name, below))
         print(below)
         return shown

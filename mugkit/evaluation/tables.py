@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -80,6 +80,20 @@ def rest(rows: Sequence[Row], metrics: Sequence[str], name: str) -> str:
     return f"{told}All rows and metrics: tables/{name}.md." if told or hidden else ""
 
 
+def seeds(counts: Iterable[tuple[str, int]]) -> str:
+    """`20 seeds`, or where rows differ `5 seeds, but 20 of MUG (BERT)`: what most rows have first.
+
+    Args:
+        counts: the name of a row and over how many seeds it is.
+    """
+    names: dict[int, dict[str, None]] = {}  # a name that comes again, on another data set, is told once
+    for name, n in counts:
+        names.setdefault(int(n), {})[name] = None
+    (most, _), *others = sorted(names.items(), key=lambda found: -len(found[1])) or [(0, {})]
+    apart = " and ".join(f"{n} of {', '.join(some)}" for n, some in others)
+    return f"{most} seeds" + (f", but {apart}" if apart else "")
+
+
 def whole(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
     """Every row and metric: ours, the paper's, their difference where the data are the same; what is missing last."""
     shown = _table(rows, metrics, _sides(rows, metrics))
@@ -125,6 +139,19 @@ def _quoted(row: Row, name: str) -> str:
 _CELLS = {"ours": _ours, "paper": _quoted, "Δ": _difference}
 
 
+def blocks(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """The columns of `whole` over several tables of at most `COLUMNS`, each with the rows' names and data sets; the
+    columns of one metric stay together."""
+    heads = list(dict.fromkeys(table.columns.get_level_values(0)))
+    first = [name for name in heads if name == "data"]
+    parts: list[list[str]] = [[]]
+    for name in heads[len(first) :]:
+        if len(first) + table[[*parts[-1], name]].shape[1] >= COLUMNS:
+            parts.append([])
+        parts[-1].append(name)
+    return [table[[*first, *part]] for part in parts]
+
+
 def flat(rows: Sequence[Row]) -> pd.DataFrame:
     """One line a row and metric, of ours or the paper's: mean, std, n, paper's value. The shape of the CSV."""
     none = {"mean": None, "std": None, "n": 0}
@@ -153,7 +180,8 @@ def markdown(table: pd.DataFrame) -> str:
 def write(rows: Sequence[Row], metrics: Sequence[str], folder: Path, name: str, caption: str) -> list[Path]:
     """`name.json` (rows, as `mugkit` promises them), `name.csv` and `name.md`, each atomically."""
     files.write_json(folder / f"{name}.json", [row.as_json() for row in rows])
-    return [folder / f"{name}.json", *write_text(flat(rows), markdown(whole(rows, metrics)), folder, name, caption)]
+    shown = "\n".join(map(markdown, blocks(whole(rows, metrics))))
+    return [folder / f"{name}.json", *write_text(flat(rows), shown, folder, name, caption)]
 
 
 def page(folder: Path, name: str) -> str:
@@ -172,7 +200,7 @@ def page(folder: Path, name: str) -> str:
     rows = [Row(**row) for row in found]
     known = next((row.metrics for row in rows if row.metrics), {})
     metrics = [name for name in (*HEADLINE["mosi"], COUNT) if name in known]
-    below = [text.partition("\n\n")[2].strip(), rest(rows, metrics, name)]
+    below = [text.strip().rpartition("\n\n")[2], rest(rows, metrics, name)]
     return f"{markdown(display(rows, metrics))}\n{' '.join(filter(None, below))}\n"
 
 

@@ -41,6 +41,8 @@ TABLES: Mapping[str, str] = {
     "fig5_values": "Fig. 5: the values behind its curves",
     "assumptions": "What changes when an open choice changes",
     "label_disagreement": "Error of every source's labels, by how far the modalities disagree",
+    "label_payoff": "What every source of labels is worth at every setting of the dials, with the chosen β",
+    "label_payoff_table2_beta": "What every source of labels is worth at every setting of the dials, with Table 2's β",
     "noise_robustness": "Sources of labels and stage 3 with noisier labels of clips",
 }
 

@@ -32,7 +32,7 @@ from mugkit.studies.study import grid
 from mugkit.training.label_sources.source import LearnedLabels
 from mugkit.training.pretrain import SavedRepresentations
 
-PLAIN, PROJECTION, NETWORK = "without it", "stopped at x too", "stopped at x_m alone"
+PLAIN, PROJECTION, NETWORK = "γ = 0", "stopped at x too", "stopped at x_m alone"
 READINGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # name → system, and fields that differ from its own
     PLAIN: ("mug-without-contrastive", {}),
     PROJECTION: ("mug", {"contrastive_gradient_scope": "projection"}),
@@ -126,11 +126,13 @@ class Claim(NamedTuple):
 
 
 CLAIMS: Mapping[str, Claim] = {
-    "gap": Claim("contrastive learning narrows the gap", "MMD² of x_m and x_m′: with it − without it", -1),
-    "shape": Claim("the two shapes become alike", "MMD² of the centred clouds: with it − without it", -1),
+    "gap": Claim("contrastive learning narrows the gap", "MMD² of x_m and x_m′: with the loss − at γ = 0", -1),
+    "shape": Claim("the two shapes become alike", "MMD² of the centred clouds: with the loss − at γ = 0", -1),
     "remains": Claim("a gap remains", "MMD² of x_m and x_m′ − MMD² of x_m and x_m", 1),
-    "target": Claim("x_m moves less than x_m′", "MMD² without and with it: of x_m − of x_m′", -1),
-    "probe": Claim("a probe tells them apart less well", "probe's accuracy in %: with it − without it", -1, "probe"),
+    "target": Claim("x_m moves less than x_m′", "MMD² at γ = 0 and with the loss: of x_m − of x_m′", -1),
+    "probe": Claim(
+        "a probe tells them apart less well", "probe's accuracy in %: with the loss − at γ = 0", -1, "probe"
+    ),
 }
 
 

@@ -33,17 +33,18 @@ from mugkit.evaluation.verdicts import judge, size_of, word, written
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.experiment import Run
 from mugkit.metrics import corr
-from mugkit.plots.style import MODALITY_COLORS, canvas
+from mugkit.plots.style import ACCENT, MODALITY_COLORS, canvas
 from mugkit.studies.sentences import listed
 from mugkit.studies.study import by_setting
 
 WITHOUT, TRUE = "mug-without-unimodal", "mug-true-labels"
 SOURCES: Mapping[str, str] = {"copy": "copies of y", "mug": "MUG's labels", TRUE: "true labels"}
 BETA = 0.01  # Table 2's for MOSI
-_LOOKS: Mapping[str, tuple[str, str, str]] = {  # source → color, marker, line
-    "copy": (MODALITY_COLORS["a"], "s", "--"),
-    "mug": (MODALITY_COLORS["l"], "o", "-"),
-    TRUE: (MODALITY_COLORS["v"], "^", ":"),
+DATA = "reviews (real text, simulated sound and vision) at the settings of its dials that rows name"
+_LOOKS: Mapping[str, tuple[str, str, str]] = {  # source → color (Okabe and Ito's, none a modality's), marker, line
+    "copy": ("#E69F00", "s", "--"),
+    "mug": ("#000000", "o", "-"),
+    TRUE: (ACCENT, "^", ":"),
 }
 
 
@@ -136,11 +137,15 @@ def display(table: pd.DataFrame, beta: float) -> pd.DataFrame:
     for (disagreement, expression), group in rows.groupby(["disagreement", "expression"], sort=False):
         by_source = {row["source"]: row for row in records(group)}
         cells = {name: written(by_source[source]) for source, name in SOURCES.items()}
-        share = by_source["mug"]["share"]
         r = " → ".join(f"{_mean_corr(by_source[source]):.2f}" for source in ("copy", "mug"))
-        found = {"MUG's share": "–" if share is None else f"{100 * share:.0f} %", "label r, copies → MUG": r}
+        found = {"MUG's share": _said(by_source["mug"]["share"]), "label r, copies → MUG": r}
         shown.append({"modalities": disagreement, "expression": expression, **cells, **found})
     return pd.DataFrame(shown).set_index(["modalities", "expression"])
+
+
+def _said(share: float | None) -> str:
+    """A share in percent; above one it says no more than that nothing is missing, for it has no interval."""
+    return "–" if share is None else f"{100 * share:.0f} %" if share < 1 else "all"
 
 
 def _mean_corr(row: Mapping[str, Any]) -> float:
@@ -166,7 +171,7 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
         grid[-1, column].set_xlabel("expression: ← can be read · cannot be read →")
     for row, beta in enumerate(weights):
         grid[row, 0].set_ylabel(f"test MAE minus\nwithout unimodal tasks\n(β = {beta:g})")
-    grid[-1, 0].set_ylabel("r of labels with\nthe true labels")
+    grid[-1, 0].set_ylabel("correlation of labels\nwith the true ones")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(SOURCES))
     labels = grid[-1, 0].get_legend_handles_labels()
     figure.legend(*labels, loc="outside lower center", ncols=2, fontsize=7, handlelength=3.5)
@@ -174,7 +179,7 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _draw_worth(axes: Axes, rows: pd.DataFrame) -> None:
-    """Differences with intervals over seeds; beside MUG's points its share of the true labels' gain in percent."""
+    """Differences with intervals over seeds."""
     axes.axhline(0.0, color="0.6", linewidth=0.8)
     for offset, (source, name) in zip((-0.08, 0.0, 0.08), SOURCES.items(), strict=True):
         part = rows[rows["source"] == source]
@@ -182,10 +187,6 @@ def _draw_worth(axes: Axes, rows: pd.DataFrame) -> None:
         x, y = np.arange(len(part)) + offset, part["difference"].to_numpy()
         spread = [y - part["seeds_low"].to_numpy(float), part["seeds_high"].to_numpy(float) - y]
         axes.errorbar(x, y, spread, color=color, marker=marker, linestyle=line, capsize=2, markersize=4, label=name)
-        for place, value, share in zip(x, y, part["share"], strict=True):
-            if source == "mug" and not pd.isna(share):
-                text: dict[str, Any] = {"xytext": (6, 4), "textcoords": "offset points", "fontsize": 7, "color": color}
-                axes.annotate(f"{100 * share:.0f} %", (place, value), **text)
     axes.set_xticks(range(len(part)), part["expression"])
 
 

@@ -15,18 +15,33 @@ import pandas as pd
 import seaborn
 from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
+from scipy.stats import kendalltau
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
-from mugkit.evaluation import formats
+from mugkit.evaluation import comparison, formats
 from mugkit.evaluation.comparison import LABELS, true_labels
 from mugkit.evaluation.statistics import mean_std
 from mugkit.evaluation.tables import records
+from mugkit.evaluation.verdicts import ordering
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.plots.style import canvas
+from mugkit.studies.label_payoff import TRUE, WITHOUT
+from mugkit.studies.sentences import effect
 from mugkit.studies.study import grid, over_seeds
 
 Labels = Mapping[str, Float[np.ndarray, " clips"]]
+NAMES: Mapping[str, str] = {
+    "copy": "copies of y",
+    "ulgm": "ULGM",
+    "sugrm": "SUGRM",
+    "mlc": "MLC",
+    "mug": "MUG",
+    "mug-without-multimodal-denoising": "MUG without multimodal denoising",
+    "mug-without-contrastive": "MUG without contrastive learning",
+    TRUE: "true labels",
+    WITHOUT: "no unimodal tasks",
+}
 
 
 def disagreeing(true: Labels) -> Bool[np.ndarray, " clips"]:
@@ -89,9 +104,13 @@ def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = (
 
 
 def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A point a source: its labels' MAE to the truth, mean over modalities; stage 3's MAE with them; whose network."""
+    """A point a source: its labels' MAE to the truth, mean over modalities; stage 3's MAE with them; whose network.
+
+    Two anchors stand beside the sources: true labels, whose error is 0, and no unimodal tasks, which have no labels.
+    """
     errors = table[table["measure"] == "MAE"]
-    labels = errors[errors["clips"] == "all"].groupby("source", sort=False)["mean"].mean().rename("labels")
+    found = errors[errors["clips"] == "all"].groupby("source", sort=False)["mean"].mean()
+    labels = pd.concat([found, pd.Series({TRUE: 0.0, WITHOUT: np.nan})]).rename("labels")
     results = errors[errors["clips"] == "test"].set_index("source")[["mean", "std"]].set_axis(["result", "std"], axis=1)
     points = pd.concat([labels, results], axis=1, join="inner").rename_axis("source").reset_index()
     return records(
@@ -100,14 +119,60 @@ def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
-    """Label error across, stage 3's error up, with its spread over seeds; networks that are not MUG's are hollow."""
-    figure, axes = canvas((6.4, 3.6))
+    """Label error across, stage 3's error up, with its spread over seeds; networks that are not MUG's are hollow.
+
+    True labels are a star; no unimodal tasks, which have no place across, a line with its spread.
+    """
+    figure, axes = canvas((7.4, 3.8))
     for number, point in enumerate(points):
         color, own = seaborn.color_palette("colorblind")[number % 10], point["network"] != "MUG's"
+        name = NAMES.get(point["source"], point["source"]) + (", network of its own" if own else "")
+        if point["labels"] is None:
+            axes.axhline(point["result"], color="0.4", linestyle="--", label=name)
+            axes.axhspan(*(point["result"] + side * (point["std"] or 0) for side in (-1, 1)), color="0.4", alpha=0.12)
+            continue
+        mark, size = "osDv^<>"[number % 7], 6
+        if point["source"] == TRUE:
+            mark, size, color = "*", 13, "black"
         axes.errorbar(
-            point["labels"], point["result"], yerr=point["std"], fmt="osDv^<>"[number % 7], capsize=3, color=color,
-            mfc="white" if own else color, label=point["source"] + (", network of its own" if own else ""),
+            point["labels"], point["result"], yerr=point["std"], fmt=mark, markersize=size, capsize=3, color=color,
+            mfc="white" if own else color, label=name,
         )  # fmt: skip
     axes.set(xlabel="labels: mean |label − true label| over modalities", ylabel="stage 3: test MAE (± std over seeds)")
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def which_are_right(data: str, table: pd.DataFrame) -> str:
+    """Every source's distance to the truth, the nearest first; `table` is of `quality`."""
+    errors, said = table[table["measure"] == "MAE"], []
+    for clips, name in {"all": "on all training clips", "disagreeing": "on those whose modalities disagree"}.items():
+        means = errors[errors["clips"] == clips].groupby("source")["mean"].mean().sort_values()
+        listed = [f"{NAMES.get(str(source), source)} {formats.number('MAE', mean)}" for source, mean in means.items()]
+        said.append(f"{name} {', '.join(listed)}")
+    return f"On {data}, MAE of labels to the true ones, mean over modalities, the nearest first: {'; '.join(said)}."
+
+
+def better_model(
+    data: str, points: Sequence[Mapping[str, Any]], runs: Mapping[str, Sequence[Run]], dataset: Dataset
+) -> str:
+    """Do better labels make a better model? Whether label error and stage 3's error have the same order over the
+    sources on MUG's networks, and how far the two anchors lie outside.
+
+    Args:
+        points: of `quality_against_result`.
+        runs: source or anchor → its runs on the data set.
+    """
+    sources = [p for p in points if p["network"] == "MUG's" and p["source"] not in (TRUE, WITHOUT)]
+    tau, p = kendalltau([one["labels"] for one in sources], [one["result"] for one in sources])
+    known = {"as claimed": "agree beyond chance", "opposite": "are opposite beyond chance"}
+    order = known.get(ordering(tau, p), "agree no more than those of so few could by chance")
+    best, worst = (choose(sources, key=lambda one: one["result"])["source"] for choose in (min, max))
+    anchors = {TRUE: f"Against the best of them ({NAMES.get(best, best)}), knowing the true labels"}
+    anchors[WITHOUT] = f"against the worst ({NAMES.get(worst, worst)}), leaving out the unimodal tasks"
+    pairs = {TRUE: best, WITHOUT: worst}
+    told = [f"{anchors[ours]} {effect(comparison.of_runs(runs[ours], runs[pairs[ours]], dataset))}" for ours in anchors]
+    return (
+        f"On {data}, the order of {len(sources)} sources on MUG's networks by label error and that by stage 3's test "
+        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). {'; '.join(told)}."
+    )

@@ -21,11 +21,13 @@ from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation import comparison, formats
 from mugkit.evaluation.comparison import LABELS, Rows
 from mugkit.evaluation.statistics import mean_std
-from mugkit.evaluation.verdicts import word
+from mugkit.evaluation.tables import records
+from mugkit.evaluation.verdicts import hull, word
 from mugkit.experiments import noise
 from mugkit.experiments.experiment import Run
 from mugkit.plots.style import canvas
 from mugkit.studies.label_table import Labels
+from mugkit.studies.sentences import grouped
 from mugkit.studies.study import by_setting, grid, over_seeds
 
 Runs = Mapping[tuple[str, float], Sequence[Run]]  # (system, k) → a run a seed
@@ -33,7 +35,11 @@ SeenLabels = Mapping[tuple[str, float], Mapping[str, Rows]]  # … → by modali
 SOURCES = ("copy", "ulgm", "mug")
 LEVELS = (0.0, 2.0)  # k of `mugkit.experiments.noise`
 BINS = (-0.01, 0.01, 0.2, 0.4, 0.6, 2.0)  # of the disagreement, as a share of ρ
-WORDS = {"against_copy": ("closer", "farther"), "test_change": ("better", "worse")}
+WORDS = {
+    "against_copy": ("closer", "farther"),
+    "test_change": ("better", "worse"),
+    "test_against_copy": ("better", "worse"),
+}
 ENDS = ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")
 _LOOKS = dict(zip(SOURCES, ("o-", "s--", "D-."), strict=True))
 
@@ -101,11 +107,12 @@ def study(dataset: Dataset, profile: str) -> tuple[Runs, SeenLabels]:
 
 
 def robustness(dataset: Dataset, runs: Runs, labels: SeenLabels) -> pd.DataFrame:
-    """One row a source and level: label MAE (mean over modalities) and test MAE, over seeds, with two verdicts.
+    """One row a source and level: label MAE (mean over modalities) and test MAE, over seeds, with three verdicts.
 
     Columns: source, k, labels_mean, labels_std, test_mean, test_std, n; against_copy_difference with its
     intervals and against_copy_verdict (are labels closer to the truth than copies of the same noisy labels?); the same
-    for test_change (is stage 3 worse than with k = 0?). Each question's rows are judged together.
+    for test_change (is stage 3 worse than with k = 0?) and test_against_copy (is it better with these labels than with
+    copies?). Each question's rows are judged together.
     """
     rows = [_row(dataset, runs, labels, system, k) for system in SOURCES for k in LEVELS]
     for column, words in WORDS.items():
@@ -126,6 +133,7 @@ def _row(dataset: Dataset, runs: Runs, labels: SeenLabels, system: str, k: float
     copied, zero = _errors(dataset, labels["copy", k]), np.zeros(errors.shape[1])
     row["against_copy"] = comparison.compare(LABELS["MAE"], errors, copied, zero) if system != "copy" else {}
     row["test_change"] = comparison.of_runs(done, runs[system, 0.0], dataset) if k else {}
+    row["test_against_copy"] = comparison.of_runs(done, runs["copy", k], dataset) if system != "copy" else {}
     return row
 
 
@@ -139,8 +147,28 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
     labels, tests = (formats.spreads("MAE", table[f"{of}_mean"], table[f"{of}_std"]) for of in ("labels", "test"))
     shown = {"label MAE": labels, "labels, against copies": table["against_copy_verdict"].tolist()}
     shown |= {"test MAE": tests, "test, against k = 0": table["test_change_verdict"].tolist()}
+    shown["test, against copies"] = table["test_against_copy_verdict"].tolist()
     index = pd.MultiIndex.from_arrays([table["source"], table["k"].map("{:g}".format)], names=["labels from", "k"])
     return pd.DataFrame(shown, index=index)
+
+
+def sentence(data: str, table: pd.DataFrame) -> str:
+    """MUG's labels against copies of the same noisy labels, and stage 3 with either; `table` is of `robustness`.
+
+    Brackets are the interval that decides where all rows of a question are judged together.
+    """
+    said = {"labels": "against_copy", "test MAE of stage 3": "test_against_copy"}
+    parts = [f"{what} {grouped(_of_mug(table, column), 'k', 'at k =')}" for what, column in said.items()]
+    return f"On {data}, with noise of k raters' standard deviations, MUG against copies: {'; '.join(parts)}."
+
+
+def _of_mug(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """MUG's rows of one question, as `grouped` takes them."""
+    rows, together = table[table["source"] == "mug"], int((table[f"{column}_verdict"] != "").sum())
+    differences = rows[[f"{column}_{end}" for end in ENDS]].set_axis(ENDS, axis=1)
+    ends = [hull(row, together) for row in records(differences)]
+    told = pd.DataFrame(ends, columns=["low", "high"], index=rows.index).assign(difference=differences["difference"])
+    return told.assign(metric="MAE", k=rows["k"], verdict=rows[f"{column}_verdict"])
 
 
 def draw(bins: pd.DataFrame, levels: pd.DataFrame) -> Figure:

@@ -254,10 +254,13 @@ def search(data: str, peeking: Mapping[str, float], importance: pd.DataFrame) ->
     """What the trials of a search tell; `peeking` and `importance` are of `search_analysis`."""
     gain = estimate("MAE", peeking["gain"], peeking["low"], peeking["high"], signed=False)
     matter = importance[importance["verdict"] == MATTERS]
-    named = [f"{name} (ρ {rho:+.2f})" for name, rho in zip(matter["field"], matter["rho"], strict=True)]
-    rest = f"of {len(importance) - len(named)} other fields no effect is seen"
-    moved = f"{listed(named)} can be seen to move it; {rest}" if named else "no field can be seen to move it"
+    trials, others = f"the {peeking['trials']:g} trials show no effect of", len(importance) - len(matter)
+    moved = f"No field is clearly related to validation MAE: {trials} any of the {others}"
+    if len(matter):
+        correlated = f"validation MAE (ρ {', '.join(map('{:+.2f}'.format, matter['rho']))})"
+        moved = f"Only {listed(matter['field'])} {'is' if len(matter) == 1 else 'are'} clearly related to {correlated}"
+        moved += f"; {trials} the {others} other fields"
     return (
         f"On {data}, with {peeking['trials']:g} trials, choosing by test MAE would have reported {gain} less than "
-        f"choosing by validation. Of validation MAE: {moved}."
+        f"choosing by validation. {moved}."
     )

@@ -64,10 +64,26 @@ def test_summarise_leaves_out_what_is_undefined(ours: Row) -> None:
         (formats.estimate("MAE", 0.012, -0.003, 0.027), "+0.012 [-0.003, +0.027]"),
         (formats.estimate("Acc2", 0.5, None, 1.0), "+0.5"),
         (formats.span("MAE", 0.1, float("nan")), "–"),
+        (formats.span("MAE", -0.0163, -0.0004), "[-0.016, -0.0004]"),
+        (formats.span("MAE", 0.00004, 0.0134, signed=False), "[0.00004, 0.013]"),
+        (formats.span("Acc2", 0.0, 0.04), "[+0.0, +0.04]"),
+        (formats.span("Acc2", 1e-9, 0.0), "[+0.0, +0.0]"),
     ],
 )
 def test_numbers_have_the_digits_of_their_metric(text: str, shown: str) -> None:
     assert text == shown
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ([("MUG", 20), ("MLC", 20)], "20 seeds"),
+        ([("MISA", 5), ("MUG", 20), ("TFN", 5), ("MISA", 5)], "5 seeds, but 20 of MUG"),
+        ([("a", 20), ("b", 5), ("c", 20), ("d", 5), ("e", 20), ("f", 3)], "20 seeds, but 5 of b, d and 3 of f"),
+    ],
+)
+def test_seeds_are_those_that_rows_have(counts: list[tuple[str, int]], said: str) -> None:
+    assert tables.seeds(counts) == said
 
 
 def test_whole_puts_ours_beside_the_papers(ours: Row) -> None:
@@ -137,13 +153,17 @@ def test_write_json_csv_and_markdown(ours: Row, tmp_path: Path) -> None:
     assert lines.loc[("MUG", "Corr"), "mean":"std"].isna().all()
     assert lines.loc[("TFN | old", "Acc7"), ["paper", "n"]].tolist() == [34.46, 0]
 
-    header, rule, first, second, blank, caption = paths[2].read_text(encoding="utf-8").splitlines()
-    width = 1 + 3 * len(HEADLINE["mosi"])
-    assert [len(cells(line)) for line in (header, rule, first, second)] == [width] * 4
-    assert cells(header)[:3] == ["system", f"{HEADLINE['mosi'][0]} ours", f"{HEADLINE['mosi'][0]} paper"]
-    assert dict(zip(cells(header), cells(first), strict=True))["MAE ours"] == "1.067 ± 0.208"
-    assert cells(second)[0] == "TFN | old"
-    assert (set(cells(rule)), blank, caption) == ({"---"}, "", "Data: made up.")
+    *parts, caption = paths[2].read_text(encoding="utf-8").strip().split("\n\n")
+    columns: dict[str, str] = {}
+    for header, rule, first, second in map(str.splitlines, parts):
+        assert {len(cells(line)) for line in (header, rule, first, second)} == {len(cells(header))}
+        assert len(cells(header)) <= tables.COLUMNS
+        assert (cells(header)[0], cells(second)[0], set(cells(rule))) == ("system", "TFN | old", {"---"})
+        columns |= dict(zip(cells(header), cells(first), strict=True))
+    sides = ("ours", "paper", "Δ")
+    assert list(columns) == ["system", *(f"{name} {side}" for name in HEADLINE["mosi"] for side in sides)]
+    assert columns["MAE ours"] == "1.067 ± 0.208"
+    assert caption == "Data: made up."
 
 
 def test_write_frame_undefined_numbers_are_null(tmp_path: Path) -> None:

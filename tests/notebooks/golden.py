@@ -84,8 +84,8 @@ RULES: tuple[tuple[str, str, Tolerance], ...] = (
     ("label_trajectories.json", "learned", ANY),
     ("*label_quality*.json", ".*", LEARNED),
     ("tables/readings_labels.json", ".*", LEARNED),
-    ("*label_payoff.json", "share", ANY),  # of a gain, which may be small
-    ("*label_payoff.json", "corr_.*", LEARNED),
+    ("*label_payoff*.json", "share", ANY),  # of a gain, which may be small
+    ("*label_payoff*.json", "corr_.*", LEARNED),
     ("stage3_curves.json", "train|valid", CURVE),
     ("*", "best_epoch|across|up", ANY),
     ("*", "gate_open", SHARE),

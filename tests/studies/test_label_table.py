@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_study import finished
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
@@ -73,6 +74,12 @@ def test_display_puts_stage_3_beside_labels(dataset: Dataset) -> None:
     assert shown.loc["copy", ("multimodal", "Corr")] == "undefined"
     assert shown.loc["none", ("language", "MAE")] == "–"
     assert list(shown.index) == ["copy", "none"]
+    anchors = {label_table.TRUE: [run], label_table.WITHOUT: [run]}
+    points = label_table.quality_against_result(label_table.with_results(table, {"copy": [run], **anchors}))
+    assert [point["labels"] for point in points] == [0.0, 0.0, None]  # a copy that is right, and both anchors
+    axes = label_table.draw_quality_against_result(points).axes[0]
+    assert len(axes.containers) == 2  # what has no labels is a line
+    assert 1.25 in [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"]
     (point,) = label_table.quality_against_result(label_table.with_results(table, {"copy": [run]}))
     assert (point["source"], point["labels"], point["result"]) == ("copy", 0.0, 1.25)
     others = label_table.display(table, "disagreeing", ("MAE", "sign %"))
@@ -93,3 +100,39 @@ def test_points_of_sources_with_networks_of_their_own_are_hollow() -> None:
     assert mug.lines[0].get_markerfacecolor() == mug.lines[0].get_color()
     assert sugrm.lines[0].get_markerfacecolor() == "white"
     assert "network of its own" in str(sugrm.get_label())
+
+
+def point(source: str, labels: float, result: float, network: str = "MUG's") -> dict[str, object]:
+    return {"source": source, "labels": labels, "result": result, "std": 0.1, "network": network}
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        ((0.1, 0.2, 0.3, 0.4, 0.5, 0.6), "agree beyond chance"),
+        ((0.6, 0.5, 0.4, 0.3, 0.2, 0.1), "opposite beyond chance"),
+        ((0.1, 0.6, 0.2, 0.3, 0.5, 0.4), "no more than"),
+    ],
+)
+def test_orders_of_labels_and_results_are_told_with_the_anchors_beside_best_and_worst(
+    results: tuple[float, ...], said: str, made_up: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    data, names = made_up((6, 4, 60)), ["copy", "ulgm", "mlc", "mug", *list(label_table.NAMES)[5:7]]
+    points = [point(name, 0.1 * i, result) for i, (name, result) in enumerate(zip(names, results, strict=True))]
+    points.append(point("sugrm", 9.0, 0.0, "its own"))  # its height is not due to labels alone
+    wrong = {**dict(zip(names, results, strict=True)), label_table.TRUE: 0.05, label_table.WITHOUT: 0.9}
+    runs = {
+        name: [finished(data, tmp_path / f"{name}-{seed}", by, RunSpec("mug", "x", seed)) for seed in (1, 2)]
+        for name, by in wrong.items()
+    }
+    text = label_table.better_model("made up", points, runs, data)
+    assert said in text
+    assert "6 sources" in text
+    assert "knowing the true labels lowers MAE by 0.050" in text
+    assert "leaving out the unimodal tasks raises MAE by 0.300" in text
+
+
+def test_sources_are_listed_by_their_distance_to_the_truth(dataset: Dataset) -> None:
+    zeros, exact = dict.fromkeys(MODALITIES, np.zeros(4, np.float32)), dict(dataset.train.true_labels)
+    text = label_table.which_are_right("made up", label_table.quality(dataset, {"copy": [zeros], "mug": [exact]}))
+    assert text.count("MUG 0.000, copies of y") == 2

@@ -66,6 +66,8 @@ def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, R
     assert table["against_copy_verdict"].loc["ulgm"].tolist() == ["no difference above 0.01"] * 2
     assert table["against_copy_verdict"].loc["copy"].tolist() == [""] * 2
     assert table["test_change_verdict"].loc["copy"].tolist()[1:] == ["worse"]
+    assert table["test_against_copy_verdict"].loc["mug"].tolist() == ["no difference above 0.01", "better"]
+    assert table.loc[("mug", 2.0), "test_against_copy_difference"] == pytest.approx(-0.8, abs=1e-5)
     assert table.loc[("mug", 2.0), "labels_mean"] == pytest.approx(1.255, abs=1e-5)
     assert table.loc[("mug", 2.0), "against_copy_difference"] == pytest.approx(-1.25, abs=1e-5)
     assert table.loc[("copy", 2.0), "test_change_difference"] == pytest.approx(0.8, abs=1e-5)
@@ -80,6 +82,13 @@ def test_robustness_is_drawn(made: tuple[Dataset, Runs, SeenLabels]) -> None:
         drawn = [list(container.lines[0].get_ydata()) for container in axes.containers]
         assert drawn == [table[table["source"] == source][column].tolist() for source in SOURCES]
     assert robustness.display(table).loc[("copy", "2"), "test, against k = 0"] == "worse"
+
+
+def test_sentence_tells_mug_s_labels_and_stage_3_against_copies(made: tuple[Dataset, Runs, SeenLabels]) -> None:
+    labels, stage_3 = robustness.sentence("made up", robustness.robustness(*made)).split(";", 1)
+    assert "closer at k = 0 (-0.250 [-0.250, -0.250]) and 2 (-1.250 [-1.250, -1.250])" in labels
+    assert "no difference above 0.01 at k = 0" in stage_3
+    assert "better at k = 2 (-0.800 [-0.800, -0.800])" in stage_3
 
 
 def test_study_runs_every_source_at_every_level(

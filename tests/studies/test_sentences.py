@@ -13,6 +13,7 @@ from made_study import difference, finished
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.studies import hyperparameter_curves, sentences
+from mugkit.studies.search_analysis import MATTERS, UNSEEN
 
 BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.001), difference(0.0, 0.02)
 
@@ -140,3 +141,13 @@ def test_readings_are_told_apart_by_the_observations_that_hold() -> None:
     text = sentences.two_readings("made up", pd.DataFrame(rows), errors)
     assert "With the gradient one: “contrastive learning narrows the gap” is supported for language." in text
     assert "hold in every modality with the gradient one." in text
+
+
+@pytest.mark.parametrize("named", [[], ["d_a"], ["d_a", "eta"]])
+def test_search_names_the_fields_that_matter_and_counts_the_others(named: list[str]) -> None:
+    verdicts = {name: MATTERS if name in named else UNSEEN for name in ("d_a", "eta", "batch_size")}
+    importance = pd.DataFrame({"field": list(verdicts), "rho": 0.5, "verdict": list(verdicts.values())})
+    text = sentences.search("made up", {"trials": 50, "gain": 0.002, "low": 0.0, "high": 0.05}, importance)
+    assert [name for name in verdicts if name in text] == named
+    assert text.count("+0.50") == len(named)
+    assert f"{3 - len(named)}" in text.partition("no effect of")[2]

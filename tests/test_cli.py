@@ -90,32 +90,19 @@ def test_help_of_every_command_ends_with_an_example_of_it(command: tuple[str, ..
     assert all(option in done.out.replace(example[0], "") for option in options)
 
 
-def test_shell_completion_completes_commands(mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("_MUGKIT_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", "mugkit re")
-    monkeypatch.setenv("COMP_CWORD", "1")
-    assert mugkit().out.split() == ["report", "reproduce"]
-
-
 @pytest.mark.parametrize(
     ("arguments", "field", "fix"),
     [
         (("sytems",), "'sytems'", ""),
-        (("data", "show"), "'show'", ""),
         (("run", "--sede", "1"), "--sede", ""),
-        (("run", "--seed", "x"), "'--seed'", ""),
         ((*RUN, "--system", "mgu"), "system 'mgu'", "'mug'"),
         ((*RUN, "--profile", "smok"), "profile 'smok'", "'smoke'"),
         ((*RUN, "--set", "bta=0.1"), "configuration field 'bta'", "'beta'"),
-        ((*RUN, "--set", "beta=much"), "beta: 'much' is not", "give beta a value"),
-        ((*RUN, "--set", "gate=both"), "gate: 'both' is not 'batch' or 'sample'", "give gate a value"),
         ((*RUN, "--set", "beta"), "--set", "--set beta=0.1"),
         ((*RUN, "--device", "gpu"), "--device: unknown device 'gpu'", "auto, cpu, cuda"),
         ((*RUN, "--device", "cuda:x:y"), "--device", "--device cpu"),
         (("run", "--dataset", "mosi"), "'mosi'", "mugkit prepare mosi --source PATH"),
-        (("run", "--dataset", "reviews"), "'reviews'", "mugkit prepare reviews"),
         (("run", "--dataset", "maed-up"), "'maed-up'", "'made-up'"),
-        (("search", "--dataset", "mossi"), "'mossi'", "'mosi'"),
         (("search", "--dataset", "made-up", "--trials", "0"), "--trials", "at least 1"),
         (("search", "--dataset", "made-up", "--engine", "locl"), "engine 'locl'", "'local'"),
         (("search", "--cpus-per-run", "2"), "--cpus-per-run: runs stay", "leave out --cpus-per-run"),
@@ -123,18 +110,13 @@ def test_shell_completion_completes_commands(mugkit: Mugkit, monkeypatch: pytest
         (("reproduce", "--dataset", "made-up", "--profile", "quik"), "profile 'quik'", "'quick'"),
         (("reproduce", "--dataset", "mossi"), "'mossi'", "'mosi'"),
         (("reproduce", "--address", "auto"), "--address: runs stay", "add --engine ray"),
-        (("prepare", "revews"), "data set 'revews'", "'reviews'"),
         (("prepare", "mosi"), "mosi needs files", "--source PATH"),
-        (("prepare", "mosi", "--source", "missing.pkl"), "missing.pkl: no such file", "check the path"),
-        (("prepare", "mosi", "--source", "x", "--store-as", "My Data"), "'My Data'", "lower-case"),
         (("prepare", "mosi", "--source", "x", "--align", "frames"), "--align", "--align words"),
         (("data", "describe", "mosi"), "'mosi'", "mugkit prepare mosi --source PATH"),
-        (("data", "convert", "made-up", "--to", "5/20", "--as", "b"), "'made-up' is mosi with acoustic 5", "COVAREP"),
-        (("data", "convert", "made-up", "--to", "5-20", "--as", "b"), "target '5-20'", "'5/20'"),
         (
-            ("data", "convert", "made-up", "--to", "5/20", "--as", "b", "--visual-columns", "1;2"),
+            ("data", "convert", "mosi", "--to", "5/20", "--as", "b", "--visual-columns", "1;2"),
             "--visual-columns",
-            "0,2,5",
+            "2,5",
         ),
         (("bench", "--only", "mmas"), "'mmas'", "'mmsa'"),
     ],
@@ -175,12 +157,6 @@ def test_home_that_is_a_file_is_named(
     assert (done.code, f"{tmp_path / 'file'}: MUGKIT_HOME" in done.err) == (2, True)
 
 
-def test_file_that_cannot_be_read_is_named(mugkit: Mugkit, tmp_path: Path) -> None:
-    (path := tmp_path / "clips.pkl").write_bytes(b"not a pickle")
-    done = mugkit("prepare", "mosi", "--source", str(path))
-    assert (done.code, str(path) in done.err, "Traceback" in done.err) == (2, True, False)
-
-
 def test_module_is_the_command_line() -> None:
     done = subprocess.run([sys.executable, "-m", "mugkit", "systm"], capture_output=True, text=True, check=False)
     assert (done.returncode, "systm" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
@@ -219,10 +195,7 @@ def test_run_prints_metrics_and_folder_and_is_reused(mugkit: Mugkit) -> None:
     result = files.read_json(folder / "result.json")
     for name, value in result["metrics"].items():
         line = next(line for line in first.out.splitlines() if f" {name} " in line)
-        assert [float(number) for number in re.findall(r"-?\d+\.\d{3}", line)] == [
-            round(value, 3),
-            round(result["valid_metrics"][name], 3),
-        ]
+        assert re.findall(r"-?\d+\.\d{3}", line) == [f"{value:.3f}", f"{result['valid_metrics'][name]:.3f}"]
     assert mugkit(*RUN, "--system", "mug").out == first.out.replace("stored: ", "reused: ")
 
 
@@ -301,11 +274,8 @@ def test_data_describe_is_a_line_for_each_or_all_of_one(mugkit: Mugkit, prepared
     assert mugkit("data", "describe", str(files.data_home() / "made-up")).out == by_name.out
 
 
-def test_data_describe_without_data_says_so(mugkit: Mugkit) -> None:
-    assert mugkit("data", "describe") == Done(0, "no data set is prepared\n", "")
-
-
 def test_data_describe_goes_on_past_damaged_data(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
+    assert mugkit("data", "describe") == Done(0, "no data set is prepared\n", "")
     folders = {name: store.save(made_up(name=name), files.data_home() / name) for name in ("a", "b", "c")}
     (folders["a"] / store.MANIFEST).write_text("{")
     os.truncate(folders["b"] / "train.safetensors", 100)
@@ -372,13 +342,6 @@ def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
     assert (done.code, done.out) == (0, "all runs are there; --only-runs leaves the notebooks\n")
     assert experiment.work(spec).finished()
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.usefixtures("prepared")
-def test_reproduce_only_runs_says_what_failed(mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precompute, "compute", lambda *_: ["mfn on made-up, seed 1111: the loss became nan"])
-    done = mugkit("reproduce", "--dataset", "made-up", "--only-runs")
-    assert (done.code, done.out) == (1, "mfn on made-up, seed 1111: the loss became nan\n")
 
 
 def test_reproduce_only_runs_says_that_nothing_can_run(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:

@@ -248,6 +248,16 @@ class Experiment:
         with cpu_threads(profile(self.spec.profile).threads):
             return self.store.get(kind, identity, compute)
 
+    @property
+    def stages(self) -> dict[str, tuple[dict[str, Any], Callable[[], Path]]]:
+        """What the run consists of, in order: identity, and what computes it. Labels not learned need stage 3 alone."""
+        learned = {"pretrain": (self.pretraining, self.representations), "labels": (self.learning, self.learned_labels)}
+        return (learned if self.system.labels == "mucn" else {}) | {"train": (self.training, self.result)}
+
+    def folder(self, stage: str) -> Path:
+        """Where a stage lies, or would lie."""
+        return self.store.folder(stage, self.stages[stage][0])
+
     def representations(self) -> Path:
         """Stage 1's folder."""
 

@@ -40,6 +40,10 @@ class Report:
     executed: Path
     reason: str = ""
 
+    def __str__(self) -> str:
+        failure = f": {self.reason}\n        as far as it got: {self.executed}" if self.reason else ""
+        return f"{self.outcome:8}{self.notebook}{failure}"
+
 
 def notebooks() -> list[Path]:
     """The numbered notebooks in their order.

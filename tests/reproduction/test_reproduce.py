@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -191,17 +189,6 @@ def test_reproduce_failures_of_all_kinds_name_their_cell_and_do_not_stop_the_oth
     assert {entry["notebook"] for entry in manifest.values()} == {"01_raises", "05_fine", "mugkit report"}
 
 
-def test_end_all_stops_notebooks_where_they_are(repository: Write, out: Path, tmp_path: Path) -> None:
-    begun = tmp_path / "begun"
-    path = repository("01_long", f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)")
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(reproduce.run_notebook, path, parameters(out), "x")
-        while not begun.exists() and not running.done():
-            time.sleep(0.1)
-        kernels.end_all()
-        assert "the kernel died" in running.result(timeout=60).reason
-
-
 def parameters(out: Path) -> dict[str, str]:
     return {"profile": "smoke", "dataset": "made-up", "out": str(out)}
 
@@ -242,16 +229,6 @@ def test_conclude_writes_a_report_for_every_data_set_that_has_outputs(out: Path)
     assert reproduce.conclude([report("01_first", "no")], ["three"], out / "three") == []  # nothing was written there
 
 
-@pytest.mark.parametrize(("text", "expected"), [("finished: 01_first\n", True), ("almost\n", False)])
-def test_finished_looks_at_the_last_code_cell_alone(text: str, expected: bool, tmp_path: Path) -> None:
-    cells = [nbformat.v4.new_code_cell("x") for _ in range(2)]
-    for cell, printed in zip(cells, ("finished: x", text), strict=True):
-        cell.outputs = [nbformat.v4.new_output("stream", text=printed)]
-    cells.append(nbformat.v4.new_markdown_cell("finished: in words"))
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "x.ipynb")
-    assert kernels.finished(tmp_path / "x.ipynb") is expected
-
-
 WITHOUT_JUPYTER = """
 import sys
 
@@ -274,8 +251,5 @@ def test_runs_alone_need_no_jupyter(made_up: Callable[..., Dataset]) -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_JUPYTER], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout == "[] [('smoke', 'made-up')]\n"
-
-
-def test_runs_alone_refuse_what_is_not_there() -> None:
     with pytest.raises(UserError, match="mugkit prepare mosi"):
         reproduce.runs_alone("smoke", ["mosi"])

@@ -124,17 +124,6 @@ def test_runs_and_labels_take_changed_fields_and_every_seed(
     assert asked[-1].dataset == "other"
 
 
-def test_what_a_cell_may_show_by_accident_is_short(session: notebook.Session) -> None:
-    run = Run(session.spec(beta=0.5), Path(), {"MAE": 1.25, "Corr": None}, {}, 0, True)
-    for shown, parts in (
-        (session, ("01_first", "smoke", "made-up")),
-        (session.work(beta=0.5), ("mug", "made-up", "beta", "0.5")),
-        (run, ("mug", "made-up", "1.25")),
-    ):
-        assert len(repr(shown)) < 200
-        assert all(part in repr(shown) for part in parts)
-
-
 def test_session_writes_and_finishes(
     session: notebook.Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -156,7 +156,7 @@ def test_data_sets_prepared_missing_and_damaged_are_told_apart(made_up: Callable
     assert str(mosi).startswith("FAILED ")
     assert not doctor.healthy([mosi])
     assert check_named("other data sets").found == "whole"
-    store.save(made_up(name="sims"), files.data_home() / "sims")
+    store.save(made_up(name="sims", family="sims"), files.data_home() / "sims")
     assert check_named("data set sims").found == "prepared"
     assert check_named("data set reviews").fix == "mugkit prepare reviews"
     assert "--source PATH" in str(check_named("data set mosei").fix)

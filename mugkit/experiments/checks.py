@@ -16,15 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_folder(path: Path, field: str) -> None:
-    """Refuses a folder that cannot be made or written into, and leaves nothing behind.
-
-    Args:
-        path: a folder that is there, or can be made.
-        field: the option that names it.
-
-    Raises:
-        UserError: it is a file, or what is there of its path cannot be written into.
-    """
+    """Refuses a folder, named by an option, that cannot be made or written into; leaves nothing behind."""
     try:
         nearest = next(place for place in (path, *path.parents) if place.exists() or place.is_symlink())
         with tempfile.TemporaryDirectory(prefix=".", dir=nearest):
@@ -35,29 +27,13 @@ def check_folder(path: Path, field: str) -> None:
 
 
 def check_file(path: Path | None, field: str) -> None:
-    """Refuses a file that cannot be written, if one is asked for; arguments as `check_folder`'s.
-
-    Raises:
-        UserError: it is a folder, or its folder can neither be made nor written into.
-    """
+    """Refuses a file, if one is asked for, that is a folder or lies in one that `check_folder` refuses."""
     if path is None:
         return
     if path.is_dir():
         fix = f"name a file, such as {path / field.strip('-')}"
         raise UserError("this is a folder, and a file is to be written", file=path, field=field, fix=fix)
     check_folder(path.parent, field)
-
-
-def check_home() -> None:
-    """Refuses a home that is no folder, in which every data set would seem not to be prepared.
-
-    Raises:
-        UserError: it is a file.
-    """
-    home = files.home()
-    if home.exists() and not home.is_dir():
-        fix = "point MUGKIT_HOME to a folder that you may write to"
-        raise UserError("data and runs cannot be kept here: this is no folder", file=home, field="MUGKIT_HOME", fix=fix)
 
 
 def check_device(name: str) -> None:
@@ -72,11 +48,15 @@ def check_device(name: str) -> None:
 
 
 def check_dataset(name: str) -> None:
-    """Refuses a home that is none, and a name that seems to be another data set's, misspelt."""
+    """Refuses a name that seems to be another data set's, misspelt, and a home that is no folder: there, every data set
+    would seem not to be prepared."""
     from mugkit.data.schema import LABEL_SCALE
     from mugkit.data.store import NAME, available
 
-    check_home()
+    home = files.home()
+    if home.exists() and not home.is_dir():
+        fix = "point MUGKIT_HOME to a folder that you may write to"
+        raise UserError("data and runs cannot be kept here: this is no folder", file=home, field="MUGKIT_HOME", fix=fix)
     known = {*available(), *LABEL_SCALE}
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     if NAME.fullmatch(name) and name not in known and near:

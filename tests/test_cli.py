@@ -92,6 +92,7 @@ def test_help_of_every_command_ends_with_an_example_of_it(command: tuple[str, ..
         ((*RUN, "--system", "mgu"), "system 'mgu'", "'mug'"),
         ((*RUN, "--profile", "smok"), "profile 'smok'", "'smoke'"),
         ((*RUN, "--set", "bta=0.1"), "configuration field 'bta'", "'beta'"),
+        ((*RUN, "--preset", "table-2"), "preset 'table-2'", "'table2'"),
         ((*RUN, "--set", "beta"), "--set", "--set beta=0.1"),
         ((*RUN, "--device", "gpu"), "--device: unknown device 'gpu'", "auto, cpu, cuda"),
         ((*RUN, "--device", "cuda:x:y"), "--device", "--device cpu"),

@@ -146,6 +146,17 @@ def test_session_writes_and_finishes(
     assert [name.strip() for name in names] == sorted(wanted)
 
 
+def test_what_a_cell_may_show_by_accident_is_short(session: notebook.Session) -> None:
+    run = Run(session.spec(beta=0.5), Path(), {"MAE": 1.25, "Corr": None}, {}, 0, True)
+    for shown, parts in (
+        (session, ("01_first", "smoke", "made-up")),
+        (session.work(beta=0.5), ("mug", "made-up", "beta", "0.5")),
+        (run, ("mug", "made-up", "1.25")),
+    ):
+        assert len(repr(shown)) < 200
+        assert all(part in repr(shown) for part in parts)
+
+
 @pytest.mark.parametrize(("profile", "marked"), [("smoke", True), ("quick", False)])
 def test_smoke_says_on_every_table_and_figure_that_it_means_nothing(
     profile: str, marked: bool, prepared: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]

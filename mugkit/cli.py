@@ -1,41 +1,29 @@
-"""The command line: parses, calls, prints. Bad input exits with 2 and a line that says how to mend it."""
+"""The command line: parses, calls, prints. `mugkit.terminal` says how commands end."""
 
 from __future__ import annotations
 
-import logging
-import signal
-import sys
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from mugkit import files
+from mugkit.course import commands as course
 from mugkit.errors import UserError
 from mugkit.experiments import checks
+from mugkit.terminal import console, exit_codes, print_table, print_unknown
 
 if TYPE_CHECKING:
-    from mugkit.config import Preset, RunSpec
-    from mugkit.course.sandbox import Layer
-    from mugkit.data.schema import Dataset
-    from mugkit.experiments.scheduler import ExecutionConfig
     from mugkit.experiments.search import Search
 
-console = Console(soft_wrap=True, markup=False, highlight=False)
-errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 commands = typer.Typer(
     help="MUG: meta-learned unimodal labels for multimodal sentiment analysis, readable and reproducible.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 data_commands = typer.Typer(help="Look at prepared data sets, and convert them.", no_args_is_help=True)
-course_commands = typer.Typer(help="Assignments: build, check and grade them.", no_args_is_help=True)
 commands.add_typer(data_commands, name="data")
-commands.add_typer(course_commands, name="course")
+commands.add_typer(course.commands, name="course")
 
 SystemName = Annotated[str, typer.Option(help="a name of `mugkit systems`")]
 DatasetName = Annotated[str, typer.Option(help="a prepared data set")]
@@ -48,42 +36,12 @@ Gpus = Annotated[float | None, typer.Option(help="part of a card per run; else t
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 TrialsFolder = Annotated[Path | None, typer.Option(help="where SYSTEM.json, .csv and .md of every trial go")]
 Force = Annotated[bool, typer.Option(help="replace what is prepared under that name")]
-BUILD = Path("build/course")
-
-
-class Stopped(BaseException):
-    """SIGINT or SIGTERM: not a KeyboardInterrupt, which typer would answer itself. Half-written files are cleared."""
 
 
 def app() -> None:
-    """The console script: turns a UserError into a message and exit code 2."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    before = {n: signal.signal(n, _stopped) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    """The console script."""
+    with exit_codes():
         commands()
-    except Stopped as stop:
-        errors.print(f"stopped by {stop}: what is finished is kept; the same command resumes")
-        sys.exit(128 + signal.Signals[str(stop)])
-    except UserError as error:
-        _refuse(error)
-    except OSError as error:
-        if error.filename is None:  # not about a file
-            raise
-        fix = "check that the path exists, and who may read and write it"
-        _refuse(UserError(str(error.strerror), file=error.filename, fix=fix))
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _stopped(number: int, _: object) -> NoReturn:
-    signal.signal(number, signal.SIG_IGN)  # once is enough; the way out is short
-    raise Stopped(signal.Signals(number).name)
-
-
-def _refuse(error: UserError) -> NoReturn:
-    errors.print(f"error: {error}", style="red")
-    sys.exit(2)
 
 
 @commands.command()
@@ -94,12 +52,11 @@ def doctor() -> None:
 
     Example: mugkit doctor
     """
-    from mugkit.doctor import examine, healthy, report
+    from mugkit.doctor import examine, healthy
 
     found = examine()
-    console.print(report(found))
-    if not healthy(found):
-        raise typer.Exit(1)
+    console.print("\n".join(map(str, found)))
+    raise typer.Exit(0 if healthy(found) else 1)
 
 
 @commands.command()
@@ -110,10 +67,8 @@ def systems() -> None:
     """
     from mugkit.evaluation.paper_tables import catalogue
 
-    table = Table("row in the paper", "tables", "name", "implemented in", box=None)
-    for row, tables, system in catalogue():
-        table.add_row(row, ", ".join(map(str, tables)), system.name, system.where)
-    console.print(table)
+    rows = [(row, ", ".join(map(str, tables)), system.name, system.where) for row, tables, system in catalogue()]
+    print_table(("row in the paper", "tables", "name", "implemented in"), rows, lines=False)
 
 
 @commands.command()
@@ -143,20 +98,11 @@ def prepare(
         fix = "use --align words, or leave it out"
         raise UserError(f"frames cannot be aligned to '{align}'", field="--align", fix=fix)
     folder = prepared.prepare(
-        name, list(source or []), store_as=store_as, force=force, align=align == "words",
+        name, source or [], store_as=store_as, force=force, align=align == "words",
         expression=expression, disagreement=disagreement, encoding=encoding,
     )  # fmt: skip
     console.print(prepared.describe(dataset := load(folder)))
-    _print_unknown(dataset, RunSpec("mug", dataset.name, 1111))
-
-
-def _print_unknown(dataset: Dataset, spec: RunSpec) -> None:
-    """How many tokens the encoder of a run does not know, and a warning where they are many."""
-    from mugkit.data.vocabulary import told
-    from mugkit.experiments.registry import configuration
-
-    for line in told(dataset, configuration(spec, dataset.family).network.text_encoder):
-        (errors if line.startswith("warning") else console).print(line)
+    print_unknown(dataset, RunSpec("mug", dataset.name, 1111))
 
 
 @data_commands.command()
@@ -169,25 +115,23 @@ def describe(
 
     Example: mugkit data describe mosi
     """
-    from mugkit.data.prepare import describe as describe_fully
-    from mugkit.data.prepare import describe_briefly
-    from mugkit.data.store import available, load
+    from mugkit.data import prepare as prepared
+    from mugkit.data import store
 
     if name:
         checks.check_dataset(name)
-        console.print(describe_fully(load(name, verify=True)))
+        console.print(prepared.describe(store.load(name, verify=True)))
         return
     damaged = False
-    for prepared in available():
+    for known in (names := store.available()):
         try:
-            console.print(describe_briefly(load(prepared)))
+            console.print(prepared.describe_briefly(store.load(known)))
         except (UserError, OSError) as error:
             damaged = True
-            console.print(f"{prepared}: damaged: {error}")
-    if not available():
+            console.print(f"{known}: damaged: {error}")
+    if not names:
         console.print("no data set is prepared")
-    if damaged:
-        raise typer.Exit(1)
+    raise typer.Exit(1 if damaged else 0)
 
 
 @data_commands.command()
@@ -207,17 +151,8 @@ def convert(
     from mugkit.data.store import load
 
     checks.check_dataset(name)
-    columns = None if visual_columns is None else _columns(visual_columns)
-    folder = conversion.convert(name, to, store_as, visual_columns=columns, force=force)
-    console.print(describe_fully(load(folder)))
-
-
-def _columns(text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        fix = "list column numbers, counted from 0: --visual-columns 0,2,5"
-        raise UserError(f"'{text}' is not a list of numbers", field="--visual-columns", fix=fix) from error
+    columns = None if visual_columns is None else checks.column_numbers(visual_columns, "--visual-columns")
+    console.print(describe_fully(load(conversion.convert(name, to, store_as, visual_columns=columns, force=force))))
 
 
 @commands.command()
@@ -239,30 +174,24 @@ def run(
     from mugkit.config import RunSpec, parse_overrides
     from mugkit.data.prepare import caveats, describe_briefly
     from mugkit.experiments import experiment
-    from mugkit.reproduction.run_report import run_report, undefined
+    from mugkit.reproduction import run_report
 
     checks.check_device(device)
     checks.check_dataset(dataset)
-    if report:
-        checks.check_file(report, "--report")
+    checks.check_file(report, "--report")
     values = tuple(sorted(parse_overrides(changes or []).items()))
     label_seed = seed if label_seed is None else label_seed
-    spec = RunSpec(system, dataset, seed, profile, label_seed, values, cast("Preset", preset))
+    spec = RunSpec(system, dataset, seed, profile, label_seed, values, cast(Any, preset))
     data = experiment.work(spec, device=device).dataset
-    console.print("\n".join([describe_briefly(data), *caveats(data)]))
-    _print_unknown(data, spec)
+    console.print(describe_briefly(data), *caveats(data), sep="\n")
+    print_unknown(data, spec)
     done = experiment.run(spec, device=device)
-    table = Table("metric", "test", "valid")
-    for name, value in done.metrics.items():
-        scores = (value, done.valid_metrics[name])
-        table.add_row(name, *("undefined" if score is None else f"{score:.3f}" for score in scores))
-    console.print(table)
-    why = undefined(done, data)
-    for split, reasons in why.items():
-        for name, reason in reasons.items():
-            console.print(f"{name} of {split} is undefined: {reason}")
+    why = run_report.undefined(done, data)
+    print_table(("metric", "test", "valid"), run_report.scores(done))
+    for sentence in run_report.sentences(why):
+        console.print(sentence)
     if report:
-        files.write_json(report, run_report(done, data, device, why))
+        files.write_json(report, run_report.run_report(done, data, device, why))
     console.print(f"best epoch {done.best_epoch}; {'reused' if done.reused else 'stored'}: {done.folder}")
 
 
@@ -288,7 +217,7 @@ def search(
     """
     from mugkit.experiments import search as searching
 
-    execution = _execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
+    execution = checks.execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
     _print_search(searching.search(system, dataset, profile, trials, seed, execution), out, with_test=True)
 
 
@@ -314,56 +243,24 @@ def tune(
     """
     from mugkit.experiments import tuning
 
-    execution = _execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
-    count = tuning.TRIALS if trials is None else trials
+    execution = checks.execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
     for name in [system] if system else tuning.tunable():
-        found = tuning.tune(name, dataset, profile, count, seed, execution)
+        found = tuning.tune(name, dataset, profile, tuning.TRIALS if trials is None else trials, seed, execution)
         _print_search(found, out, with_test=False)
         tuning.record(found)
         console.print(f"recorded for {name}")
 
 
-def _execution(
-    places: Mapping[str, Path | None], engine: str, address: str, cpus: float | None, gpus: float | None, device: str
-) -> ExecutionConfig:
-    """Where runs are computed; bad options are refused before any work starts.
-
-    Args:
-        places: data set → the folder that is to be written into, if it is known before.
-    """
-    from mugkit.experiments.resources import Resources
-    from mugkit.experiments.scheduler import ExecutionConfig
-
-    checks.check_device(device)
-    checks.check_engine(engine, address, cpus)
-    for dataset, out in places.items():
-        checks.check_dataset(dataset)
-        if out:
-            checks.check_folder(out, "--out")
-    return ExecutionConfig(engine, device=device, address=address, resources=Resources(cpus, gpus))
-
-
 def _print_search(found: Search, out: Path | None, with_test: bool) -> None:
-    """Writes every trial; prints the best: values, validation error, artifacts, and the command that runs it again."""
+    """Writes every trial, prints the best."""
     from mugkit.data.store import load
-    from mugkit.experiments.search import settings
     from mugkit.studies import search_record
 
-    best, base = found.best, found.base
+    base = found.base
     folder = out or files.home() / "search" / f"{base.dataset}-{base.profile}"
     search_record.write(search_record.record(found, load(base.dataset), with_test), folder)
-    table = Table("hyperparameter", "value")
-    for name, value in best.values.items():
-        table.add_row(name, f"{value:g}")
-    console.print(table)
-    seeds = f", mean of {len(found.finals[best.number])} seeds" if found.finals else ""
-    score = f"MAE {found.score(best):.3f}{seeds}"
-    console.print(f"trial {best.number} of {len(found.trials)} is best on validation: {score}")
-    assert best.run is not None  # a trial without a run has no score and is never best
-    console.print(f"its artifacts: {best.run.folder}")
-    command = f"mugkit run --system {base.system} --dataset {base.dataset} --profile {base.profile} --preset table2"
-    console.print(f"run again: {command} {settings(found)}")
-    console.print(f"all trials: {folder / base.system}.json")
+    print_table(("hyperparameter", "value"), [(name, f"{value:g}") for name, value in found.best.values.items()])
+    console.print(*found.conclusion(), f"all trials: {folder / base.system}.json", sep="\n")
 
 
 @commands.command()
@@ -385,8 +282,7 @@ def report(
     rows = ledger.write(out)
     target = to or out / page.NAME
     page.write(out, target)
-    counts = Counter(row["verdict"] for row in rows)
-    verdicts = ", ".join(f"{counts[verdict]} {verdict}" for verdict in page.VERDICTS)
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in page.counted(rows).items())
     console.print(f"{len(rows)} claims: {verdicts}\nreport: {target}")
     if maker and book:
         console.print(f"book: {maker.build(book)}")
@@ -435,99 +331,21 @@ def reproduce(
     """
     from mugkit.data.prepare import prepare as prepare_data
     from mugkit.notebook import default_out
-    from mugkit.reproduction.reproduce import conclude, folders, runs_alone
-    from mugkit.reproduction.reproduce import reproduce as run_notebooks
+    from mugkit.reproduction import reproduce as batch
 
-    names = dataset or ["reviews"]
-    out = out or default_out(profile)
-    places: dict[str, Path | None] = dict.fromkeys(names) if only_runs else {**folders(names, out)}
-    execution = _execution(places, engine, address, cpus_per_run, gpus_per_run, "auto")
+    names, out = dataset or ["reviews"], out or default_out(profile)
+    places: dict[str, Path | None] = dict.fromkeys(names) if only_runs else {**batch.folders(names, out)}
+    execution = checks.execution(places, engine, address, cpus_per_run, gpus_per_run, "auto")
     if "reviews" in names:
         prepare_data("reviews", [])
     if only_runs:
-        failures = runs_alone(profile, names, execution, studies)
+        failures = batch.runs_alone(profile, names, execution, studies)
         console.print("\n".join(failures) or "all runs are there; --only-runs leaves the notebooks")
         raise typer.Exit(1 if failures else 0)
-    reports = run_notebooks(profile, names, out, execution, cell_limit)
-    for done in reports:
-        reason = f": {done.reason}\n        as far as it got: {done.executed}" if done.reason else ""
-        console.print(f"{done.outcome:8}{done.notebook}{reason}")
-    for page in conclude(reports, names, out):
+    reports = batch.reproduce(profile, names, out, execution, cell_limit)
+    console.print("\n".join(map(str, reports)))
+    for page in batch.conclude(reports, names, out):
         console.print(f"        claims and report: {page}")
     if any(done.outcome == "failed" for done in reports):
         raise typer.Exit(1)
     console.print(f"tables and figures: {out}")
-
-
-@course_commands.command()
-def build(out: Annotated[Path, typer.Option(help="replaced as a whole")] = BUILD) -> None:
-    """Build release versions, pages to read, a zip for students and the instructor's guide.
-
-    Example: mugkit course build --out build/course
-    """
-    from mugkit.course.build import build as build_course
-
-    for path in build_course(out):
-        console.print(path)
-
-
-@course_commands.command()
-def check(out: Annotated[Path, typer.Option(help="a build to compare with the sources")] = BUILD) -> None:
-    """Check the sources: ids, points, locked tests, hints; and the build: no solutions, same as the sources.
-
-    Example: mugkit course build && mugkit course check
-    """
-    from mugkit.course import assignment, lint
-
-    every = assignment.all_assignments()
-    complaints = [text for found in every for text in lint.problems(found)] + lint.build_problems(out, every)
-    for text in complaints:
-        console.print(text)
-    if complaints:
-        raise typer.Exit(1)
-    console.print(f"{len(every)} assignments, {sum(found.automatic_points for found in every)} automatic points: ok")
-
-
-@course_commands.command()
-def grade(
-    submissions: Annotated[Path, typer.Argument(help="one folder per student: NAME/ASSIGNMENT.ipynb")],
-    out: Annotated[Path, typer.Option(help="gradebook, feedback and points.csv; kept and extended")],
-    only: Annotated[list[str] | None, typer.Option("--assignment", help="repeat for several; by default all")] = None,
-    unprotected: Annotated[bool, typer.Option(help="grade even where students' code cannot be contained")] = False,
-) -> None:
-    """Grade submissions in a sandbox: points, nbgrader's gradebook and feedback. Says first what protection there is.
-
-    Example: mugkit course grade submissions --out graded
-    """
-    from mugkit.course import assignment, sandbox
-    from mugkit.course.grade import grade as grade_all
-
-    layers = sandbox.protection()
-    _print_protection(layers)
-    if not unprotected:
-        sandbox.require(layers)
-    chosen = [assignment.find(name) for name in only] if only else None
-    for row in grade_all(submissions, out, sandbox.contains(layers), chosen=chosen):
-        console.print(f"{row.student}  {row.assignment}  {row.automatic:g} of {row.of:g}  {row.status}")
-    console.print(f"points: {out / 'points.csv'}, feedback: {out / 'feedback'}")
-
-
-@course_commands.command()
-def protection() -> None:
-    """Show which layers of protection against students' code hold on this machine; exits with 1 if one does not.
-
-    Example: mugkit course protection
-    """
-    from mugkit.course import sandbox
-
-    layers = sandbox.protection()
-    _print_protection(layers)
-    if not all(layer.active for layer in layers):
-        raise typer.Exit(1)
-
-
-def _print_protection(layers: list[Layer]) -> None:
-    table = Table("protection", "active", "how it shows", box=None)
-    for layer in layers:
-        table.add_row(layer.name, "yes" if layer.active else "no", layer.detail)
-    console.print(table)

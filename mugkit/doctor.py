@@ -59,17 +59,13 @@ def healthy(checks: list[Check]) -> bool:
     return all(check.ok for check in checks if check.required)
 
 
-def report(checks: list[Check]) -> str:
-    """The checks as text, one line each, two where there is something to do."""
-    return "\n".join(map(str, checks))
-
-
 def _run(look: Callable[[], Iterator[Check]]) -> list[Check]:
     try:
         return list(look())
     except Exception as error:  # a broken installation can raise anything; that is what is being examined
-        found = f"{type(error).__name__}: {_without_home(str(error)).splitlines()[0] if str(error) else 'no message'}"
-        return [Check(look.__name__.strip("_"), False, found, "make clean setup, then mugkit doctor again")]
+        said = str(error).replace(str(Path.home()), "~").partition("\n")[0] or "no message"
+        found, fix = f"{type(error).__name__}: {said}", "make clean setup, then mugkit doctor again"
+        return [Check(look.__name__.strip("_"), False, found, fix)]
 
 
 def _python() -> Iterator[Check]:
@@ -166,7 +162,8 @@ def _notebooks() -> Iterator[Check]:
 
 
 def _machine() -> Iterator[Check]:
-    free = shutil.disk_usage(_existing(files.home())).free / 2**30
+    there = next(folder for folder in (files.home(), *files.home().parents) if folder.exists())
+    free = shutil.disk_usage(there).free / 2**30
     ok = free >= DISK_GIB
     fix = None if ok else f"free {DISK_GIB} GiB, or point MUGKIT_HOME to another disk"
     yield Check("disk", ok, f"{free:.0f} GiB free", fix)
@@ -190,15 +187,7 @@ def _home() -> Iterator[Check]:
 _LOOKS = (_python, _torch, _learn2learn, _text_encoders, _datasets, _notebooks, _machine, _home)
 
 
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())
-
-
 def _shown(path: Path) -> str:
     """`path` with ~ for the user's folder; outside of it only its name, as mounts and user names are private."""
     user = Path.home()
     return f"~/{path.relative_to(user)}" if path.is_relative_to(user) else f"…/{path.name}"
-
-
-def _without_home(text: str) -> str:
-    return text.replace(str(Path.home()), "~")

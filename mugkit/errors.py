@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 
@@ -30,11 +31,7 @@ class UserError(Exception):
 
     def __reduce__(self) -> tuple:
         # Worker processes send errors back pickled; keyword arguments need to survive that.
-        return (_rebuild, (self.problem, self.file, self.field, self.fix))
-
-
-def _rebuild(problem: str, file: Path | str | None, field: str | None, fix: str | None) -> UserError:
-    return UserError(problem, file=file, field=field, fix=fix)
+        return partial(UserError, file=self.file, field=self.field, fix=self.fix), (self.problem,)
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:

@@ -34,11 +34,8 @@ def home() -> Path:
         root = repository()
         return root / ".mugkit" if root else Path.home() / ".cache" / "mugkit"
     except RuntimeError as error:
-        raise UserError(
-            "there is no home directory to keep data and runs in",
-            field="MUGKIT_HOME",
-            fix="set MUGKIT_HOME to a folder that you may write to",
-        ) from error
+        fix = "set MUGKIT_HOME to a folder that you may write to"
+        raise UserError("there is no home directory to keep data and runs in", field="MUGKIT_HOME", fix=fix) from error
 
 
 def repository() -> Path | None:
@@ -85,15 +82,13 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _prefix(target: Path) -> str:
-    """How a temporary file or folder beside `target` is called: hidden, and naming the process that writes it."""
-    return f".{target.name}.{_host()}-{os.getpid()}-"
-
-
 def _temporary(target: Path) -> Path:
-    """A new name for what is written beside `target`. Made inside a `try`, it is cleared away at whatever line a Ctrl-C
-    comes; `tempfile.mkstemp` would leave it if that came before it had told the name."""
-    return target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}.tmp")
+    """A new name for what is written beside `target`: hidden, and naming the process that writes it.
+
+    What is made under it inside a `try` is cleared away at whatever line a Ctrl-C comes; `tempfile.mkstemp` would leave
+    it if that came before it had told the name.
+    """
+    return target.with_name(f".{target.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
 
 def _host() -> str:
@@ -217,9 +212,8 @@ def replaceable(target: Path, mark: str) -> Path:
     """
     target = target.resolve()
     if target.exists() and not (target.is_dir() and ((target / mark).is_file() or not any(target.iterdir()))):
-        raise UserError(
-            f"would be replaced as a whole, but holds no {mark}", file=target, fix="name a folder that is new or empty"
-        )
+        problem = f"would be replaced as a whole, but holds no {mark}"
+        raise UserError(problem, file=target, fix="name a folder that is new or empty")
     return target
 
 

@@ -218,9 +218,10 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
 
 def _folder(out: str, profile: str) -> Path:
     """Where a notebook writes; see `start`."""
-    elsewhere, root = os.environ.get("MUGKIT_OUT"), _own_repository()
-    if elsewhere and not Path(out).is_absolute():
+    if (elsewhere := os.environ.get("MUGKIT_OUT")) and not Path(out).is_absolute():
         return Path(elsewhere).absolute()
+    # The copy of the repository that the kernel runs in, though its library may be installed from another copy.
+    root = next(filter(files.is_repository, (Path.cwd(), *Path.cwd().parents)), files.repository())
     if out == DEFAULT_OUT and root:  # papermill starts kernels where it was called, and `../` of that is anywhere
         return root / default_out(profile)
     return Path(out).absolute()
@@ -229,13 +230,6 @@ def _folder(out: str, profile: str) -> Path:
 def default_out(profile: str) -> Path:
     """Where a profile's outputs go below the repository; what `quick` writes to `figures/` itself is committed."""
     return Path("figures") if profile == "quick" else Path("figures") / profile
-
-
-def _own_repository() -> Path | None:
-    """The copy of the repository that the kernel runs in, though its library may be installed from another copy."""
-    here = Path.cwd()
-    found = (folder for folder in (here, *here.parents) if files.is_repository(folder))
-    return next(found, files.repository())
 
 
 def _show_pictures() -> None:

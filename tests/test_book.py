@@ -87,12 +87,6 @@ def test_relinked_keeps_links_inside_the_book(tmp_path: Path) -> None:
     assert made == "[data](/data_prep/README.md) law [web](https://x.org) [top](#top) ![f](/fig.png) g"
 
 
-def test_modules_are_the_public_ones() -> None:
-    names = {name.rpartition(".")[2] for name in book.modules()}
-    assert names >= {path.stem for path in (ROOT / "mugkit").rglob("*.py") if not path.name.startswith("_")}
-    assert "__main__" not in names
-
-
 def test_build_with_a_warning_or_over_other_things_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def gather(root: Path, source: Path) -> None:
         source.mkdir()
@@ -129,27 +123,13 @@ def chapters(built: Path) -> list[Path]:
 
 @pytest.mark.slow
 def test_book_has_every_notebook_as_executed(built: Path) -> None:
+    losses = html.unescape(re.sub(r"<[^>]+>", "", (built / "api" / "mugkit.models.html").read_text(encoding="utf-8")))
+    assert "l1(prediction: Float[Tensor, 'batch'], target: Float[Tensor, 'batch']) → Float[Tensor, '']" in losses
     for path in NOTEBOOKS:
         page = (built / "notebooks" / f"{path.stem}.html").read_text(encoding="utf-8")
         outputs = [o for cell in nbformat.read(path, as_version=4).cells for o in cell.get("outputs", ())]
         assert page.count("../_images/") >= sum("image/png" in output.get("data", {}) for output in outputs)
         assert f"finished: {path.stem}" in page
-
-
-@pytest.mark.slow
-def test_book_documents_functions_with_the_shapes_of_their_tensors(built: Path) -> None:
-    losses = (built / "api" / "mugkit.models.html").read_text(encoding="utf-8")
-    assert 'id="mugkit.models.losses.l1"' in losses
-    text = html.unescape(re.sub(r"<[^>]+>", "", losses))
-    assert "l1(prediction: Float[Tensor, 'batch'], target: Float[Tensor, 'batch']) → Float[Tensor, '']" in text
-
-
-@pytest.mark.slow
-def test_book_pages_name_no_address_that_is_loaded_from_a_network(built: Path) -> None:
-    loaded = re.compile(r'<(?:script|img|iframe|source)[^>]*\ssrc="(https?:)?//|<link[^>]*href="(https?:)?//')
-    pages = chapters(built)
-    assert len(pages) > len(NOTEBOOKS) + 8
-    assert [page.name for page in pages if loaded.search(page.read_text(encoding="utf-8"))] == []
 
 
 @pytest.mark.slow

@@ -32,20 +32,13 @@ def test_user_error_survives_pickling() -> None:
     assert (str(back), back.file, back.field, back.fix) == (str(error), error.file, error.field, error.fix)
 
 
-def test_unknown_name_gives_nearest() -> None:
-    assert str(unknown_name("system", "mgu", ["copy", "mug"])) == "unknown system 'mgu'\n  fix: did you mean 'mug'?"
-
-
-def test_unknown_name_far_from_all_lists_all_sorted() -> None:
-    assert unknown_name("system", "zzzz", ["mug", "copy"]).fix == "one of: copy, mug"
-
-
 @pytest.mark.parametrize(
     ("typed", "meant"), [("alfa", "alpha"), ("bta", "beta"), ("half", "halfway"), ("gama", "gamma")]
 )
 def test_unknown_name_suggests_by_the_fewest_edits(typed: str, meant: str) -> None:
     known = ("alpha", "alpha_prime", "beta", "eta", "gamma", "halfway", "patience")
-    assert f"'{meant}'" in str(unknown_name("configuration field", typed, known).fix)
+    assert str(unknown_name("field", typed, known)) == f"unknown field '{typed}'\n  fix: did you mean '{meant}'?"
+    assert unknown_name("field", "zzzz", ["mug", "copy"]).fix == "one of: copy, mug"
 
 
 def test_user_error_in_a_notebook_is_its_message_alone() -> None:

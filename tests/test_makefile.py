@@ -50,11 +50,6 @@ def test_setup_installs_once_and_again_when_parts_or_requirements_change(reposit
     assert installed(repository) == default
 
 
-def test_help_is_what_make_alone_does(repository: Path) -> None:
-    done = subprocess.run(["make", "--dry-run"], cwd=repository, capture_output=True, text=True, check=True)
-    assert "expand -t 14" in done.stdout
-
-
 def test_what_messages_tell_to_install_is_a_part_that_setup_can_install() -> None:
     """pip alone cannot: learn2learn needs the settings that uv reads from pyproject.toml."""
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]

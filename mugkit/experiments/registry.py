@@ -96,48 +96,23 @@ def _own(
 _MUG_FAMILY = (
     System("mug", ("MUG", "MUG (BERT)"), "mugkit/training/"),
     System("mug-t5", ("MUG (T5)",), "mugkit/models/mug.py", t5=True),
-    System(
-        "mug-without-unimodal",
-        ("W/O Unimodal Tasks", "MUG (Without Unimodal Tasks)"),
-        "mugkit/training/joint.py",
-        labels="none",
-    ),
-    System(
-        "mug-without-multimodal-denoising",
-        ("W/O Multimodal Denoising Task",),
-        "mugkit/training/meta.py",
-        changes={"multimodal_denoising": False},
-    ),
-    System(
-        "mug-without-contrastive", ("W/O Contrastive Learning",), "mugkit/training/pretrain.py", changes={"gamma": 0.0}
-    ),
+    System("mug-without-unimodal", ("W/O Unimodal Tasks", "MUG (Without Unimodal Tasks)"), "mugkit/training/joint.py",
+           labels="none"),
+    System("mug-without-multimodal-denoising", ("W/O Multimodal Denoising Task",), "mugkit/training/meta.py",
+           changes={"multimodal_denoising": False}),
+    System("mug-without-contrastive", ("W/O Contrastive Learning",), "mugkit/training/pretrain.py",
+           changes={"gamma": 0.0}),
     System("copy", ("y_mc ← y",), "mugkit/training/label_sources/source.py", labels="copy"),
     System("mug-true-labels", ("MUG (With True Label)",), "mugkit/training/label_sources/source.py", labels="true"),
-)
+)  # fmt: skip
 _LABEL_LEARNERS = (
-    System(
-        "self-mm",
-        ("Self-MM",),
-        "mugkit/baselines/self_mm.py",
-        labels="ulgm",
-        changes={"beta": 1.0},
-        own=_own(1e-3, 1e-3, 16),
-        on={"mosei": {"batch_size": 32}, "sims": {"batch_size": 32}},
-        network="self_mm",
-    ),
-    System("ulgm", (), "mugkit/training/label_sources/ulgm.py", labels="ulgm", title="ULGM on MUG's networks"),
-    System(
-        "sugrm",
-        ("SUGRM",),
-        "mugkit/baselines/sugrm.py",
-        labels="sugrm",
-        changes={"beta": 1.0},
-        own=_own(5e-4, 1e-3, 128),
-        network="sugrm",
-        level="tokens",
-    ),
-    System("mlc", ("MLC",), "mugkit/training/label_sources/mlc.py", labels="mlc"),
-)
+    System("self-mm", ("Self-MM",), "mugkit/baselines/self_mm.py", "ulgm", {"beta": 1.0}, network="self_mm",
+           own=_own(1e-3, 1e-3, 16), on={"mosei": {"batch_size": 32}, "sims": {"batch_size": 32}}),
+    System("ulgm", (), "mugkit/training/label_sources/ulgm.py", "ulgm", title="ULGM on MUG's networks"),
+    System("sugrm", ("SUGRM",), "mugkit/baselines/sugrm.py", "sugrm", {"beta": 1.0}, network="sugrm", level="tokens",
+           own=_own(5e-4, 1e-3, 128)),
+    System("mlc", ("MLC",), "mugkit/training/label_sources/mlc.py", "mlc"),
+)  # fmt: skip
 # Learning rates, batches and patience are each paper's for MOSI, where it gives them.
 _BASELINES = (
     _baseline("tfn", "TFN", "TFN", own={"learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 0.01}),
@@ -247,6 +222,16 @@ class Experiment:
     def _get(self, kind: str, identity: dict[str, Any], compute: Compute) -> Path:
         with cpu_threads(profile(self.spec.profile).threads):
             return self.store.get(kind, identity, compute)
+
+    @property
+    def stages(self) -> dict[str, tuple[dict[str, Any], Callable[[], Path]]]:
+        """What the run consists of, in order: identity, and what computes it. Labels not learned need stage 3 alone."""
+        learned = {"pretrain": (self.pretraining, self.representations), "labels": (self.learning, self.learned_labels)}
+        return (learned if self.system.labels == "mucn" else {}) | {"train": (self.training, self.result)}
+
+    def folder(self, stage: str) -> Path:
+        """Where a stage lies, or would lie."""
+        return self.store.folder(stage, self.stages[stage][0])
 
     def representations(self) -> Path:
         """Stage 1's folder."""

@@ -79,6 +79,19 @@ class Search:
         """The trials whose training did not fail."""
         return [tried for tried in self.trials if math.isfinite(tried.valid)]
 
+    def conclusion(self) -> list[str]:
+        """In words: the best trial and its error, where its artifacts are, and the command that runs it again."""
+        base, best = self.base, self.best
+        assert best.run is not None  # a trial without a run has no score and is never best
+        seeds = f", mean of {len(self.finals[best.number])} seeds" if self.finals else ""
+        values = " ".join(f"--set {name}={value}" for name, value in best.values.items())
+        run = f"mugkit run --system {base.system} --dataset {base.dataset} --profile {base.profile} --preset table2"
+        return [
+            f"trial {best.number} of {len(self.trials)} is best on validation: MAE {self.score(best):.3f}{seeds}",
+            f"its artifacts: {best.run.folder}",
+            f"run again: {run} {values}",
+        ]
+
     def frame(self) -> pd.DataFrame:
         """One row a trial: number, the drawn fields, and `valid` (MAE)."""
         return pd.DataFrame([{"trial": t.number, **t.values, "valid": t.valid} for t in self.trials])
@@ -185,11 +198,6 @@ def _again(spec: RunSpec, device: str) -> Run | None:
     except UserError as error:
         log.warning("%s, seed %d, %s: %s", spec.system, spec.seed, dict(spec.changes), error)
         return None
-
-
-def settings(found: Search) -> str:
-    """The best trial's values as `mugkit run` takes them."""
-    return " ".join(f"--set {name}={value}" for name, value in found.best.values.items())
 
 
 def by_lot(found: Search, others: int = 2, seed: int = 1111) -> list[Trial]:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mugkit import files
 from mugkit.config import RunSpec
@@ -43,21 +43,6 @@ class Task:
         return f"{self.spec.system} on {self.spec.dataset}, seed {self.spec.seed}, {self.stage}"
 
 
-def stages_of(experiment: Experiment) -> tuple[Stage, ...]:
-    """The stages a run consists of: those whose labels are not learned need stage 3 only."""
-    return STAGES if experiment.system.labels == "mucn" else STAGES[2:]
-
-
-def identity_of(experiment: Experiment, stage: Stage) -> dict[str, Any]:
-    """What one stage of a run is made of."""
-    return {"pretrain": experiment.pretraining, "labels": experiment.learning, "train": experiment.training}[stage]
-
-
-def folder_of(experiment: Experiment, stage: Stage) -> Path:
-    """Where one stage of a run lies, or would lie."""
-    return experiment.store.folder(stage, identity_of(experiment, stage))
-
-
 def plan(
     recipes: Sequence[Recipe], store: Store, device: str, until: Stage = "train", learn: Sequence[Recipe] = ()
 ) -> list[Task]:
@@ -77,15 +62,15 @@ def plan(
     runs = [(recipe, recipe(store, device), last) for recipe, last in wanted]
     for number, stage in enumerate(STAGES):
         for recipe, experiment, last in runs:
-            stages = stages_of(experiment)
-            if stage not in stages or number > last:
+            if stage not in experiment.stages or number > last:
                 continue
-            folder = folder_of(experiment, stage)
+            folder = experiment.folder(stage)
             if folder in found or store.intact(folder):
                 continue
             if not folder.exists():
-                warn_stale(folder.parent, identity_of(experiment, stage))
-            before = folder_of(experiment, stages[stages.index(stage) - 1]) if stage != stages[0] else None
+                warn_stale(folder.parent, experiment.stages[stage][0])
+            earlier = STAGES[number - 1]
+            before = experiment.folder(earlier) if number and earlier in experiment.stages else None
             found[folder] = Task(stage, experiment.spec, recipe, folder, before if before in found else None)
             first.setdefault((stage, experiment.hp.network.text_encoder), folder)
     begins = set(first.values())
@@ -99,12 +84,12 @@ def run_task(task: Task, root: Path, device: str) -> None:
         UserError: here the same run is another one: this node's code, data or text encoder are not the caller's.
     """
     experiment = task.recipe(Store(root), device)
-    if folder_of(experiment, task.stage) != task.folder:
+    if experiment.folder(task.stage) != task.folder:
         what = f"{socket.gethostname()} has another version of mugkit, of '{task.spec.dataset}' or of the text encoder"
         fix = "install the same version on all nodes, and set MUGKIT_HOME to a path that all of them share"
         raise UserError(what, file=files.home(), fix=fix)
-    by_stage = {"pretrain": experiment.representations, "labels": experiment.learned_labels, "train": experiment.result}
-    by_stage[task.stage]()
+    _, compute = experiment.stages[task.stage]
+    compute()
 
 
 def wait_until_visible(folder: Path) -> bool:

@@ -80,13 +80,3 @@ FIGURES: Mapping[str, str] = {
     "data_prep": "A spoken sentence and a face made on the spot, and the features read from them.",
     "data_prep_scores": "The prediction for the clip made on the spot, beside those of real clips.",
 }
-
-
-def of_table(name: str) -> str:
-    """A table's heading."""
-    return TABLES.get(name, name.replace("_", " ").capitalize())
-
-
-def of_figure(name: str, notebook: str) -> str:
-    """A figure's caption."""
-    return FIGURES.get(name, f"{name.replace('_', ' ').capitalize()}, from notebook {notebook}.")

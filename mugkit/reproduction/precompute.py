@@ -23,27 +23,31 @@ MEASURED = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive"
 
 def trained(profile: str, dataset: str) -> list[RunSpec]:
     """Every seed of every system of the tables that can run on this data set."""
-    chosen, named = config.profile(profile), [name for name, system in SYSTEMS.items() if system.rows]
-    specs = [[RunSpec(name, dataset, seed, profile) for seed in seeds_of(name, chosen)] for name in named]
-    return [spec for of_system in specs if not experiment.missing(of_system[0]) for spec in of_system]
+    named = [name for name, system in SYSTEMS.items() if system.rows and not _missing(name, dataset, profile)]
+    chosen = config.profile(profile)
+    return [RunSpec(name, dataset, seed, profile) for name in named for seed in seeds_of(name, chosen)]
+
+
+def _missing(system: str, dataset: str, profile: str) -> str:
+    return experiment.missing(RunSpec(system, dataset, config.profile(profile).seeds[0], profile))
 
 
 def learned(profile: str, dataset: str) -> list[RunSpec]:
     """Every label seed of the systems whose labels are measured, on a data set that has true labels."""
     chosen = config.profile(profile)
     name = dataset if load(dataset).has_true_labels else "reviews"
-    specs = [RunSpec(system, name, seed, profile) for system in MEASURED for seed in chosen.label_seeds]
-    return [spec for spec in specs if not experiment.missing(spec)]
+    able = [system for system in MEASURED if not _missing(system, name, profile)]
+    return [RunSpec(system, name, seed, profile) for system in able for seed in chosen.label_seeds]
 
 
 def studied(profile: str, dataset: str) -> list[RunSpec]:
     """The trials of the search that notebook 12 runs, Fig. 5 and the study of assumptions, all of MUG."""
-    if experiment.missing(RunSpec("mug", dataset, config.profile(profile).seeds[0], profile)):
+    if _missing("mug", dataset, profile):
         return []
     curves = hyperparameter_curves.specifications(dataset, profile).values()
     alternatives = sensitivity.specifications(dataset, profile).values()
-    beside = hyperparameter_curves.with_table_2(dataset, profile)
-    return tried(profile, dataset) + [spec for specs in (*curves, *alternatives, beside) for spec in specs]
+    with_table_2 = hyperparameter_curves.with_table_2(dataset, profile)
+    return tried(profile, dataset) + [spec for specs in (*curves, *alternatives, with_table_2) for spec in specs]
 
 
 def tried(profile: str, dataset: str) -> list[RunSpec]:
@@ -64,25 +68,23 @@ def settings(profile: str, dataset: str) -> list[RunSpec]:
     """Every seed of Table 5's steps at the other settings of the dials of `reviews`, which are prepared here."""
     if load(dataset).name != "reviews":
         return []
-    pairs = [(one, seed) for one in beside.COMPARED for seed in seeds_of(one, config.profile(profile))]
-    return [RunSpec(one, name, seed, profile) for name in beside.prepared() for one, seed in pairs]
+    pairs = [(system, seed) for system in beside.COMPARED for seed in seeds_of(system, config.profile(profile))]
+    return [RunSpec(system, name, seed, profile) for name in beside.prepared() for system, seed in pairs]
 
 
 def noisy(profile: str) -> list[tuple[RunSpec, float]]:
     """The trials on noisier labels, which are those of `reviews` whatever the data set."""
-    spec = RunSpec("mug", "reviews", config.profile(profile).seeds[0], profile)
-    if "reviews" not in available() or experiment.missing(spec):
+    if "reviews" not in available() or _missing("mug", "reviews", profile):
         return []
     return [job for group in noise_robustness.jobs("reviews", profile).values() for job in group]
 
 
 def mapped(profile: str) -> list[RunSpec]:
     """What notebook 14's map of `reviews` is made of; the data of its settings is prepared here."""
-    if experiment.missing(RunSpec("mug", "reviews", config.profile(profile).seeds[0], profile)):
+    if _missing("mug", "reviews", profile):
         return []
-    places = label_payoff.settings(profile)
-    groups = [group for place in places for group in label_payoff.specifications(place, profile).values()]
-    return [spec for group in groups for spec in group]
+    places = [label_payoff.specifications(place, profile) for place in label_payoff.settings(profile)]
+    return [spec for place in places for group in place.values() for spec in group]
 
 
 def compute(

@@ -91,7 +91,8 @@ def table_views(folder: Path) -> list[TableView]:
 
 def table_view(folder: Path, name: str) -> TableView:
     """One table below a folder of outputs."""
-    return TableView(name, captions.of_table(name), *parse_table(page(folder / "tables", name)))
+    title = captions.TABLES.get(name, name.replace("_", " ").capitalize())
+    return TableView(name, title, *parse_table(page(folder / "tables", name)))
 
 
 def figure_views(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> list[FigureView]:
@@ -109,7 +110,8 @@ def figure_views(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> lis
             raise UserError("this is no PNG picture", file=folder / f"{name}.png", fix=fix)
         source = "data:image/png;base64," + base64.b64encode(data).decode()
         width, height = struct.unpack(">II", data[16:24])
-        found.append(FigureView(name, source, width, height, captions.of_figure(name, notebook)))
+        caption = f"{name.replace('_', ' ').capitalize()}, from notebook {notebook}."
+        found.append(FigureView(name, source, width, height, captions.FIGURES.get(name, caption)))
     return found
 
 
@@ -123,6 +125,12 @@ def findings(folder: Path) -> list[str]:
 def lacking(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """What claims without a verdict need, and how many of them need it; what most need first."""
     return Counter(row["needs"] for row in rows if row["verdict"] == "needs data").most_common()
+
+
+def counted(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How many claims have each verdict."""
+    counts = Counter(row["verdict"] for row in rows)
+    return {verdict: counts[verdict] for verdict in VERDICTS}
 
 
 def provenance(manifest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -163,7 +171,7 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
     if not ledger.is_file():
         raise UserError("there is no ledger of claims", file=ledger, fix="run `mugkit report`")
     rows = files.read_json(ledger)
-    counts, figures = Counter(row["verdict"] for row in rows), figure_views(folder, manifest)
+    figures = figure_views(folder, manifest)
     environment = Environment(
         loader=PackageLoader("mugkit.reproduction"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=StrictUndefined,
@@ -174,7 +182,7 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
     }  # fmt: skip
     return environment.get_template("report.html").render(
         claims=rows,
-        counts=[(verdict, counts[verdict]) for verdict in VERDICTS],
+        counts=list(counted(rows).items()),
         places=list(dict.fromkeys(row["place"] for row in rows)),
         tables=table_views(folder),
         main=[figure for figure in figures if figure.name == MAIN],

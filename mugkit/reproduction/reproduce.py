@@ -40,6 +40,10 @@ class Report:
     executed: Path
     reason: str = ""
 
+    def __str__(self) -> str:
+        failure = f": {self.reason}\n        as far as it got: {self.executed}" if self.reason else ""
+        return f"{self.outcome:8}{self.notebook}{failure}"
+
 
 def notebooks() -> list[Path]:
     """The numbered notebooks in their order.
@@ -89,11 +93,10 @@ def runs_alone(
         studies: also what notebooks 12 and 14 alone need.
     """
     _checked(profile, datasets)
-    failed = []
+    failed, seed = [], config.profile(profile).seeds[0]
     for name in datasets:
-        if not precompute.trained(profile, name):
-            seed = config.profile(profile).seeds[0]
-            needs = [missing(RunSpec(system, name, seed, profile)) for system, about in SYSTEMS.items() if about.rows]
+        needs = [missing(RunSpec(system, name, seed, profile)) for system, about in SYSTEMS.items() if about.rows]
+        if all(needs):
             failed.append(f"no system can run on {name}: {'; '.join(dict.fromkeys(needs))}")
     return failed + _precompute(profile, datasets, execution, studies)
 

@@ -34,6 +34,13 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
+def scores(run: Run) -> list[tuple[str, str, str]]:
+    """Every metric of the test and of the validation split, as people read them."""
+    pairs = {name: (value, run.valid_metrics[name]) for name, value in run.metrics.items()}
+    shown = {name: ["undefined" if v is None else f"{v:.3f}" for v in pair] for name, pair in pairs.items()}
+    return [(name, test, valid) for name, (test, valid) in shown.items()]
+
+
 def undefined(run: Run, dataset: Dataset) -> dict[str, dict[str, str]]:
     """By split, the metrics that are undefined and why; empty where all are defined."""
     found = {}
@@ -43,6 +50,11 @@ def undefined(run: Run, dataset: Dataset) -> dict[str, dict[str, str]]:
             (prediction,) = comparison.predictions([run.folder], dataset, split)
             found[split] = metrics.undefined(prediction, dataset.splits[split].labels, dataset.family)
     return found
+
+
+def sentences(why: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What `undefined` says, a sentence a metric."""
+    return [f"{name} of {split} is undefined: {reason}" for split, of in why.items() for name, reason in of.items()]
 
 
 def run_report(

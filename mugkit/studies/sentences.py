@@ -102,13 +102,11 @@ def answer(settings: Mapping[str, Mapping[str, Sequence[Difference]]], beta: flo
     rows = {name: [found[name][0] for found in settings.values() if name in found] for name in STEPS}
     said = {name: _lower(of_step) for name, of_step in rows.items() if of_step}
     heads = {
-        "MUG": "training on MUG's labels instead of none", "copies": "training on copies of the clip's label",
+        "MUG": "MUG's labels instead of none", "copies": "copies of the clip's label instead of none",
         "MUG over copies": "MUG's labels instead of copies", "true labels over MUG": "true labels instead of MUG's",
     }  # fmt: skip
-    parts = [f"{head}, {said[name]}" for name, head in heads.items() if name in said]
-    return (
-        f"At {len(settings)} settings of the data, with β = {beta:g}, the test MAE becomes lower by {'; '.join(parts)}."
-    )
+    parts = [f"{head} {said[name]}" for name, head in heads.items() if name in said]
+    return f"What lowers the test MAE, at {len(settings)} settings of the data with β = {beta:g}: {'; '.join(parts)}."
 
 
 def _lower(rows: Sequence[Difference]) -> str:
@@ -153,8 +151,8 @@ def label_quality(data: str, table: pd.DataFrame) -> str:
 def labels_elsewhere(settings: Mapping[str, pd.DataFrame]) -> str:
     """In which modalities labels are closer in MAE, at each setting of the data: name → of `label_quality.compare`."""
     wordy = {name: table[table["measure"] == "MAE"].assign(difference=None) for name, table in settings.items()}
-    said = [f"on {name}: {grouped(rows, 'modality')}" for name, rows in wordy.items()]
-    return f"MUG's labels against copies, by their MAE from the truth, {'. '.join(said)}."
+    said = [f"On {name}: {grouped(rows, 'modality')}" for name, rows in wordy.items()]
+    return f"MUG's labels against copies, by their MAE from the truth. {'. '.join(said)}."
 
 
 def curves(data: str, table: pd.DataFrame) -> str:

@@ -33,9 +33,3 @@ def prepare(monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) ->
         return dataset
 
     return make
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs stay where texts cost nothing and times can be set."""
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)

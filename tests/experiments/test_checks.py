@@ -33,13 +33,3 @@ def test_file_is_no_folder_and_lies_in_one(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             checks.check_file(path, "--report")
         assert caught.value.field == "--report"
-
-
-def test_home_is_a_folder_or_not_there_yet(mugkit_home: Path) -> None:
-    checks.check_home()
-    mugkit_home.rmdir()
-    checks.check_home()
-    mugkit_home.touch()
-    with pytest.raises(UserError) as caught:
-        checks.check_home()
-    assert (caught.value.file, caught.value.field) == (mugkit_home, "MUGKIT_HOME")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +17,7 @@ from mugkit import config
 from mugkit.data.schema import Dataset
 from mugkit.experiments import outputs
 from mugkit.experiments.outputs import Outputs
-
-KEYS = {"notebook", "dataset", "data", "profile", "seeds", "versions", "device", "seconds", "sha256"}
+from mugkit.experiments.store import versions
 
 
 def drawn(values: tuple[float, ...] = (1.0, 3.0, 2.0)) -> Figure:
@@ -50,7 +48,9 @@ def test_figure_is_written_as_png_svg_and_numbers(notebook: Callable[[str], Outp
     assert json.loads((folder / "fig5.json").read_text()) == {"loss": [1.0, 3.0, 2.0]}
 
 
-def test_figure_equal_pictures_are_equal_files(notebook: Callable[[str], Outputs], tmp_path: Path) -> None:
+def test_figure_equal_pictures_are_equal_files_without_a_date_or_a_font_of_this_machine(
+    notebook: Callable[[str], Outputs], tmp_path: Path
+) -> None:
     first, again, other = (
         {ending: (tmp_path / "figures" / f"fig5.{ending}").read_bytes() for ending in ("svg", "png")}
         for values in ((1.0, 3.0), (1.0, 3.0), (1.0, 4.0))
@@ -59,13 +59,8 @@ def test_figure_equal_pictures_are_equal_files(notebook: Callable[[str], Outputs
     assert first == again
     assert first["svg"] != other["svg"]
     assert first["png"] != other["png"]
-
-
-def test_figure_svg_has_no_date_and_no_font_of_this_machine(notebook: Callable[[str], Outputs], tmp_path: Path) -> None:
-    notebook("01_first").figure(drawn(), "fig5", [])
-    text = (tmp_path / "figures" / "fig5.svg").read_text()
-    assert "dc:date" not in text
-    assert "<text" not in text  # letters are drawn as paths
+    assert b"dc:date" not in first["svg"]
+    assert b"<text" not in first["svg"]  # letters are drawn as paths
 
 
 def test_manifest_entry_says_how_an_output_came_about(notebook: Callable[[str], Outputs], tmp_path: Path) -> None:
@@ -77,14 +72,11 @@ def test_manifest_entry_says_how_an_output_came_about(notebook: Callable[[str], 
     for name, entry in manifest.items():
         content = (tmp_path / "figures" / name).read_bytes()
         assert entry["sha256"] == hashlib.sha256(content).hexdigest()
-    entry = manifest["fig5.png"]
-    assert set(entry) == KEYS
-    assert (entry["notebook"], entry["dataset"], entry["profile"]) == ("01_first", "made-up", "smoke")
-    assert (entry["data"], entry["seeds"]) == (first.dataset.fingerprint, [1111, 1112])
-    assert entry["device"] == ("cuda" if torch.cuda.is_available() else "cpu")
-    assert entry["versions"] | {"torch": torch.__version__, "python": platform.python_version()} == entry["versions"]
-    assert isinstance(entry["seconds"], float)
-    assert 0 <= entry["seconds"] < 60
+        assert 0 <= entry["seconds"] < 60
+    expected = {"notebook": "01_first", "dataset": "made-up", "profile": "smoke", "seeds": [1111, 1112]}
+    expected |= {"data": first.dataset.fingerprint, "device": "cuda" if torch.cuda.is_available() else "cpu"}
+    expected |= {"versions": versions()}
+    assert {name: entry[name] for name in entry.keys() - {"seconds", "sha256"}} == expected
 
 
 def test_manifest_merges_notebooks_and_replaces_what_one_that_runs_again_wrote(
@@ -104,16 +96,6 @@ def test_manifest_merges_notebooks_and_replaces_what_one_that_runs_again_wrote(
         "fig6.png": "02_second",
     }
     assert list(manifest) == sorted(manifest)
-    written = hashlib.sha256((tmp_path / "figures" / "fig5.svg").read_bytes()).hexdigest()
-    assert manifest["fig5.svg"]["sha256"] == written
-
-
-def test_note_of_a_table_uses_its_place_below_the_folder(notebook: Callable[[str], Outputs], tmp_path: Path) -> None:
-    first = notebook("01_first")
-    (table := tmp_path / "figures" / "tables" / "table3.csv").parent.mkdir(parents=True)
-    table.write_text("a,b\n")
-    first.note([table])
-    assert first.finish() == ["tables/table3.csv"]
 
 
 def test_figure_interrupted_leaves_the_old_picture(

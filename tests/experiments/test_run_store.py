@@ -16,10 +16,7 @@ import pytest
 import torch
 
 from mugkit import files
-from mugkit.config import RunSpec
-from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.experiments import registry, scheduler
 from mugkit.experiments import store as run_store
 from mugkit.experiments.store import Store
 from mugkit.training.checkpoint import Checkpoint
@@ -74,7 +71,7 @@ def test_get_writes_down_what_the_result_is(store: Store) -> None:
 
 def test_folder_is_that_of_the_identity_and_kind_alone(store: Store) -> None:
     assert store.folder("train", {"b": 1, "a": 2}) == store.folder("train", {"a": 2, "b": 1})
-    others: list[Any] = [{"seed": 1112, "parts": {"beta": 0.01}}, {"seed": 1111, "parts": {"beta": 0.02}}, {"seed": 1}]
+    others = [{**IDENTITY, "seed": 1112}, {**IDENTITY, "parts": {"beta": 0.02}}, {"seed": 1111}]
     folders = {store.folder("train", identity) for identity in (IDENTITY, *others)}
     assert len(folders | {store.folder("labels", IDENTITY)}) == 5
 
@@ -143,20 +140,23 @@ def test_get_result_of_other_code_is_told_once_and_computed_again(
     assert line.startswith(f"{store.root / 'train'}: 2 stored results were made by other code")
 
 
-@pytest.mark.parametrize("other", [identity("new", 3), identity("old", 3)])
-def test_get_result_that_is_new_is_not_told(store: Store, other: dict, caplog: pytest.LogCaptureFixture) -> None:
-    store.get("train", identity("old", 1), Counting())
+@pytest.mark.parametrize(
+    ("stored", "asked", "told"),
+    [
+        (identity("old", 1), identity("new", 3), False),
+        (identity("old", 1), identity("old", 3), False),
+        (identity("new", 1, before="old"), identity("new", 1), True),  # of an earlier stage alone
+    ],
+)
+def test_get_tells_of_other_code_only_where_the_same_was_asked_for(
+    store: Store, stored: dict, asked: dict, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.get("train", stored, Counting())
     as_if_new()
-    store.get("train", other, Counting())
-    store.get("labels", identity("new", 1), Counting())  # of another kind
-    assert caplog.text == ""
-
-
-def test_get_other_code_of_an_earlier_stage_alone_is_told(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    store.get("train", identity("new", 1, before="old"), Counting())
-    as_if_new()
-    store.get("train", identity("new", 1), Counting())
-    assert "1 stored results" in caplog.text
+    store.get("train", asked, Counting())
+    store.get("labels", stored | {"code": "newer"}, Counting())  # of another kind
+    assert ("1 stored results" in caplog.text) == told
+    assert len(caplog.messages) == told
 
 
 def test_get_damaged_result_is_told_as_damaged_only(store: Store, caplog: pytest.LogCaptureFixture) -> None:
@@ -190,54 +190,23 @@ def test_stored_is_read_once_for_many_computations(store: Store, monkeypatch: py
     assert len(read) == 3
 
 
-@pytest.mark.slow
-def test_run_all_after_a_change_of_code_tells_each_kind_once(
-    store: Store,
-    prepare: Callable[..., Dataset],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """The whole way: every stage of a run whose code was edited."""
-    prepare()
-    specs = [RunSpec(name, "made-up", 1111, "smoke") for name in ("mug", "copy")]
-    here = scheduler.ExecutionConfig(workers=1)
-    before = scheduler.run_all(specs, store=store, execution=here)
-    as_if_new()
-    monkeypatch.setattr(registry, "code_fingerprint", lambda *_: "edited")
-    after = scheduler.run_all(specs, store=store, execution=here)
-    told = [message for message in caplog.messages if "other code" in message]
-    assert [Path(message.partition(":")[0]).name for message in told] == ["pretrain", "labels", "train"]
-    assert "2 stored results" in told[2]
-    assert {run.folder for run in before}.isdisjoint(run.folder for run in after)
-    assert [run.metrics for run in before] == [run.metrics for run in after]
-
-
 # --- failure
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, UserError])
-def test_get_failed_computation_leaves_nothing(store: Store, error: type[BaseException]) -> None:
+def test_get_failed_computation_leaves_nothing_and_does_not_pass_for_done(
+    store: Store, error: type[BaseException]
+) -> None:
     def fail(folder: Path, _: Checkpoint) -> None:
         (folder / "half.txt").write_text("half")
         raise error("stop")
 
     with pytest.raises(error, match="stop"):
         store.get("train", IDENTITY, fail)
-    assert not store.has("train", IDENTITY)
     assert list((store.root / "train").iterdir()) == []
-    compute = Counting()
-    store.get("train", IDENTITY, compute)  # the lock was given back, too
-    assert compute.calls == 1
-
-
-def test_get_failed_recomputation_of_damaged_result_does_not_pass_for_done(store: Store) -> None:
-    folder = store.get("train", IDENTITY, Counting())
-    (folder / "a.txt").write_text("resulT")
-
-    def fail(*_: Any) -> None:
-        raise ValueError
-
-    with pytest.raises(ValueError):
+    folder = store.get("train", IDENTITY, Counting())  # the lock was given back, too
+    (folder / "a.txt").write_text("resulT")  # damaged
+    with pytest.raises(error, match="stop"):
         store.get("train", IDENTITY, fail)
     assert not store.has("train", IDENTITY)
 
@@ -255,28 +224,14 @@ def test_get_interrupted_resumes_from_its_checkpoint_and_tidies_up(
                 raise KeyboardInterrupt
         (folder / "a.txt").write_text(f"from {state['epoch']}")
 
-    with pytest.raises(KeyboardInterrupt):
-        store.get("train", IDENTITY, compute)
-    assert len(list((store.root / "partial").iterdir())) == 1
-    folder = store.get("train", IDENTITY, compute)
-    assert (folder / "a.txt").read_text() == "from 2"
-    assert list((store.root / "partial").iterdir()) == []
-    assert sorted(p.name for p in folder.iterdir()) == ["a.txt", "done.json"]
-
-
-def test_get_checkpoint_belongs_to_its_identity(store: Store) -> None:
-    seen: list[Any] = []
-
-    def compute(folder: Path, checkpoint: Checkpoint) -> None:
-        seen.append(checkpoint.load())
-        assert checkpoint.pause == run_store.PAUSE > 0
-        checkpoint.save({"epoch": 1})
-        raise KeyboardInterrupt
-
-    for identity in (IDENTITY, {"seed": 1112}, IDENTITY):
+    for identity in (IDENTITY, {"seed": 1112}):  # each has a checkpoint of its own
         with pytest.raises(KeyboardInterrupt):
             store.get("train", identity, compute)
-    assert seen == [None, None, {"epoch": 1}]
+    assert len(list((store.root / "partial").iterdir())) == 2
+    folder = store.get("train", IDENTITY, compute)
+    assert (folder / "a.txt").read_text() == "from 2"
+    assert len(list((store.root / "partial").iterdir())) == 1
+    assert sorted(p.name for p in folder.iterdir()) == ["a.txt", "done.json"]
 
 
 # --- two processes

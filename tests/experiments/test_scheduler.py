@@ -81,28 +81,21 @@ def test_run_all_unknown_engine_names_nearest_and_nothing_to_do_is_nothing() -> 
 # --- in this process
 
 
-def test_run_returns_what_it_stored_and_reuses_it() -> None:
-    first, again = run(spec()), run(spec())
-    assert (first.reused, again.reused) == (False, True)
-    assert first.folder == again.folder
-    result = read_result(first.folder)
-    assert (first.metrics, first.valid_metrics, first.best_epoch) == (
-        result["metrics"],
-        result["valid_metrics"],
-        result["best_epoch"],
-    )
-    assert first.metrics == again.metrics
-
-
-def test_run_all_keeps_order_and_says_what_was_reused(tmp_path: Path) -> None:
+def test_run_all_keeps_order_returns_what_it_stored_and_says_what_was_reused(tmp_path: Path) -> None:
     store = Store(tmp_path / "elsewhere")
-    run(spec(seed=1112), store)
+    first = run(spec(seed=1112), store)
     specs = [spec(seed=seed) for seed in (1113, 1112, 1111)]
     runs = run_all(specs, HERE, store=store)
     assert [r.spec for r in runs] == specs
     assert [r.reused for r in runs] == [False, True, False]
+    assert runs[1] == replace(first, reused=True)
     assert len({r.folder for r in runs}) == 3
-    assert all(r.folder.is_relative_to(store.root) for r in runs)
+    for done in runs:
+        assert done.folder.is_relative_to(store.root)
+        result = read_result(done.folder)
+        assert [result[name] for name in ("metrics", "valid_metrics", "best_epoch")] == [
+            done.metrics, done.valid_metrics, done.best_epoch
+        ]  # fmt: skip
 
 
 def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -131,12 +124,9 @@ def test_plan_lists_shared_stages_once_and_says_what_each_needs() -> None:
     first, labels = planned[0].folder, [task.folder for task in planned[1:3]]
     assert [task.needs for task in planned] == [None, first, first, labels[0], labels[0], labels[1], None]
     assert plan(specs, "labels") == planned[:3]
-
-
-def test_plan_learns_without_training() -> None:
-    planned = plan([spec("copy")], learn=[spec("mug"), spec("mug", 1112, label_seed=1111)])
-    assert [task.stage for task in planned] == ["pretrain", "labels", "train"]  # labels once for both seeds
-    assert planned[-1].spec.system == "copy"
+    learned = plan([spec("copy")], learn=specs[:2])  # labels once for both seeds
+    assert [task.stage for task in learned] == ["pretrain", "labels", "train"]
+    assert learned[-1].spec.system == "copy"
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "train"])  # of the training split; of the other two

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mugkit import files
-from mugkit.config import RunSpec
+from mugkit.config import RunSpec, parse_overrides
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.experiments import search
@@ -23,8 +23,8 @@ NAME = "made-up"
 
 
 @pytest.fixture(autouse=True)
-def prepared(prepare: Callable[..., Dataset], in_this_process: None) -> None:
-    prepare()
+def stored(prepared: Callable[..., Dataset]) -> None:
+    prepared((24, 8, 8))
 
 
 def made_trial(number: int, valid: float | None, test: float | None) -> Trial:
@@ -74,6 +74,8 @@ def test_search_wrong_value_is_refused_before_any_work(wrong: dict[str, Any], me
 
 def test_choose_is_the_lowest_finite_score_and_the_first_of_equals() -> None:
     assert search.choose([math.nan, 2.0, 1.0, 1.0, math.inf]) == 2
+    trials = [Trial(0, {}, math.nan), made_trial(1, None, 0.1), made_trial(2, 5.0, 9.0)]
+    assert Search(RunSpec("mug", NAME, 1111), 1, trials).best.number == 2
     with pytest.raises(UserError, match="no trial has a validation score"):
         search.choose([math.nan])
 
@@ -87,21 +89,17 @@ def test_best_depends_on_validation_and_not_on_test() -> None:
             assert Search(RunSpec("mug", NAME, 1111), 1, trials).best.number == int(valid.argmin())
 
 
-def test_trial_that_failed_or_has_no_score_never_wins() -> None:
-    trials = [Trial(0, {}, math.nan), made_trial(1, None, 0.1), made_trial(2, 5.0, 9.0)]
-    assert Search(RunSpec("mug", NAME, 1111), 1, trials).best.number == 2
-
-
 # --- runs
 
 
 def test_search_trains_each_trial_and_reuses_it() -> None:
-    found = search.search("copy", NAME, "smoke", 3)
-    assert [one.run is not None and one.run.reused for one in found.trials] == [False] * 3
-    assert len({one.run.folder for one in found.trials if one.run}) == 3
-    larger = search.search("copy", NAME, "smoke", 4)
-    assert [one.run is not None and one.run.reused for one in larger.trials] == [True, True, True, False]
-    assert [one.valid for one in larger.trials[:3]] == [one.valid for one in found.trials]
+    found, larger = search.search("copy", NAME, "smoke", 3), search.search("copy", NAME, "smoke", 4)
+    runs = [trial.run for trial in (*found.trials, *larger.trials) if trial.run]
+    assert [run.reused for run in runs] == [False] * 3 + [True] * 3 + [False]
+    assert len({run.folder for run in runs}) == 4
+    assert [trial.valid for trial in larger.trials[:3]] == [trial.valid for trial in found.trials]
+    for trial in larger.trials:  # the record names the run that was made
+        assert search.specification(larger, trial) == trial.run.spec
 
 
 def test_search_trial_that_diverges_is_a_result_unless_all_do(
@@ -120,13 +118,10 @@ def test_search_trial_that_diverges_is_a_result_unless_all_do(
     assert "became" in caplog.text
 
 
-def test_settings_are_what_run_takes() -> None:
-    from mugkit.config import parse_overrides
-
+def test_conclusion_ends_with_the_command_that_runs_the_best_again() -> None:
     found = Search(RunSpec("mug", NAME, 1111), 1, [made_trial(2, 1.0, 1.0)])
-    words = search.settings(found).split()
-    assert words[0] == "--set"
-    assert parse_overrides(words[1::2]) == found.best.values
+    words = found.conclusion()[-1].split(" --set ")
+    assert parse_overrides(words[1:]) == found.best.values
 
 
 def test_by_lot_is_the_best_and_other_finished_ones_the_same_again() -> None:
@@ -139,10 +134,3 @@ def test_by_lot_is_the_best_and_other_finished_ones_the_same_again() -> None:
     assert search.by_lot(found) == lot
     assert any(search.by_lot(found, seed=seed) != lot for seed in range(5))
     assert len(search.by_lot(dataclasses.replace(found, trials=trials[1:2]))) == 1
-
-
-def test_specification_of_a_trial_is_the_run_that_was_made() -> None:
-    drawn = search.specifications("copy", NAME, "smoke", 2)
-    base = search.trial("copy", NAME, "smoke", {})
-    trials = [Trial(i, values, 1.0) for i, (values, _) in enumerate(drawn)]
-    assert [search.specification(Search(base, 1111, trials), one) for one in trials] == [spec for _, spec in drawn]

@@ -78,9 +78,6 @@ def row(mae: Any = 1.0, n: Any = 3, acc2: Any = 80.0, **others: Any) -> list[dic
     return [ROW | {"metrics": {"MAE": {"mean": mae, "n": n}, "Acc2": {"mean": acc2}}} | others]
 
 
-CURVES = {"mug": {"train": [1.5, 1.2], "valid": [1.5, 1.3], "best_epoch": 1}}
-LATER = {"mug": {"train": [1.5, 1.3, 1.1], "valid": [1.4, 1.3, 1.2], "best_epoch": 2}}
-FAR = {"mug": {"train": [1.5, 2.3], "valid": [1.5, 1.3], "best_epoch": 1}}
 CONSTANT = {"system": "MISA", "metrics": {"Corr": {"mean": None, "std": None}, "MAE": {"mean": 1.2}}}
 NOT_CONSTANT = {"system": "MISA", "metrics": {"Corr": {"mean": 0.6, "std": 0.1}, "MAE": {"mean": 1.5}}}
 
@@ -88,8 +85,7 @@ NOT_CONSTANT = {"system": "MISA", "metrics": {"Corr": {"mean": 0.6, "std": 0.1},
 @pytest.mark.parametrize(
     ("file", "expected", "found", "problems"),
     [
-        # a row of one metric follows that metric's rule
-        ("fig5.json", [{"metric": "Acc2", "mean": 80.0, "std": 1.99}], [{"metric": "Acc2", "mean": 80.5, "std": 2.2}], 0),
+        ("fig5.json", [{"metric": "Acc2", "mean": 80.0}], [{"metric": "Acc2", "mean": 80.5}], 0),  # by that metric's rule
         ("fig5.json", [{"metric": "MAE", "mean": 1.0}], [{"metric": "MAE", "mean": 1.5}], 1),
         # a system that may end at a constant, and others
         ("tables/table3.json", [CONSTANT], [NOT_CONSTANT], 0),
@@ -103,8 +99,8 @@ NOT_CONSTANT = {"system": "MISA", "metrics": {"Corr": {"mean": 0.6, "std": 0.1},
         ("t.json", [ROW], [ROW | {"another": 1}], 1),
         ("t.json", {"a": [1]}, {"a": {"0": 1}}, 1),
         # curves may end an epoch later, and be no further off
-        ("stage3_curves.json", CURVES, LATER, 0),
-        ("stage3_curves.json", CURVES, FAR, 1),
+        ("stage3_curves.json", {"train": [1.5, 1.2], "best_epoch": 1}, {"train": [1.5, 1.3, 1.1], "best_epoch": 2}, 0),
+        ("stage3_curves.json", {"train": [1.5, 1.2]}, {"train": [1.5, 2.3]}, 1),
         # where any number will do, it must be finite
         ("label_trajectories.json", [{"learned": [0.5, -2.0]}], [{"learned": [3.0, 0.1]}], 0),
         ("label_trajectories.json", [{"learned": [0.5, -2.0]}], [{"learned": [float("nan"), 0.1]}], 1),

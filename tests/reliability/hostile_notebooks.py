@@ -19,7 +19,7 @@ import nbformat
 from mugkit.course import handed_in
 from mugkit.errors import UserError
 from mugkit.reproduction import reproduce
-from reliability.payloads import TRAVERSALS, Payload
+from reliability.payloads import TRAVERSALS, Payload, in_turn
 
 SUBMISSION, RECEIPT = "handed-in.ipynb", "receipt.json"
 SCRIPT = "<script>open('canary')</script>"
@@ -159,7 +159,4 @@ def receipts(random: random.Random, count: int) -> list[Payload]:
         text = "[" * 10**5 if form == len(forms) else json.dumps(forms[form](name))
         (folder / RECEIPT).write_text(text)
 
-    return [
-        Payload("receipt", f"{form}: {name}", partial(make, form=form, name=name))
-        for number in range(count) for form, name in [(number % (len(forms) + 1), random.choice(elsewhere))]
-    ]  # fmt: skip
+    return in_turn("receipt", len(forms) + 1, make, lambda: {"name": random.choice(elsewhere)}, count)

@@ -38,11 +38,12 @@ class Payload:
     make: Callable[[Path], object]
 
 
-def _numbered(kind: str, forms: int, make: Callable[..., object], draw: Callable[[], int], count: int) -> list[Payload]:
-    """The forms of a kind in turn, each time with another number."""
-    return [
-        Payload(kind, str(number % forms), partial(make, change=number % forms, n=draw())) for number in range(count)
-    ]
+def in_turn(
+    kind: str, forms: int, make: Callable[..., object], draw: Callable[[], dict[str, Any]], count: int
+) -> list[Payload]:
+    """The forms of a kind in turn, each time with other draws: what `make` is told beside the form's number."""
+    drawn = [(number % forms, draw()) for number in range(count)]
+    return [Payload(kind, f"{form}: {given}", partial(make, form=form, **given)) for form, given in drawn]
 
 
 # --- pickles --------------------------------------------------------------------------------------------
@@ -123,25 +124,18 @@ def _pickle_sizes(random: random.Random, count: int) -> list[Payload]:
         lambda n: b"]" + b"2\x86" * (n % 10**5),
         lambda n: b"I" + b"9" * (n % 10**6 + 5000) + b"\n",
     ]
-    return [
-        Payload("pickle that claims", f"{n % len(shapes)}: {(size := random.randrange(2**31, 2**62))}",
-                lambda folder, n=n, size=size: (folder / "data.pkl").write_bytes(shapes[n % len(shapes)](size) + b"."))
-        for n in range(count)
-    ]  # fmt: skip
+
+    def make(folder: Path, form: int, size: int) -> None:
+        (folder / "data.pkl").write_bytes(shapes[form](size) + b".")
+
+    return in_turn("pickle that claims", len(shapes), make, lambda: {"size": random.randrange(2**31, 2**62)}, count)
 
 
 # --- tables, HDF5 ---------------------------------------------------------------------------------------
 
 TRAVERSALS = (
-    "../../canary",
-    "/tmp/../canary",
-    "..\\..\\canary",
-    "a/../../canary",
-    "canary\0.txt",
-    "~/canary",
-    ".",
-    "..",
-)
+    "../../canary", "/tmp/../canary", "..\\..\\canary", "a/../../canary", "canary\0.txt", "~/canary", ".", "..",
+)  # fmt: skip
 
 
 def _tables(random: random.Random, count: int) -> list[Payload]:
@@ -159,14 +153,13 @@ def _tables(random: random.Random, count: int) -> list[Payload]:
         lambda path, n: rows + "d,fine,\"__import__('os').system('touch canary')\",train\n",
     ]
 
-    def make(folder: Path, change: int, path: str, n: int) -> None:
-        (folder / ("data.csv", "data.tsv")[n % 2]).write_text(hostile[change](path, n))
+    def make(folder: Path, form: int, path: str, n: int) -> None:
+        (folder / ("data.csv", "data.tsv")[n % 2]).write_text(hostile[form](path, n))
 
-    return [
-        Payload("table", f"{number % len(hostile)}: {path}",
-                partial(make, change=number % len(hostile), path=path, n=random.randrange(1, 2**40)))
-        for number in range(count) for path in [random.choice(TRAVERSALS)]
-    ]  # fmt: skip
+    def draw() -> dict[str, Any]:
+        return {"path": random.choice(TRAVERSALS), "n": random.randrange(1, 2**40)}
+
+    return in_turn("table", len(hostile), make, draw, count)
 
 
 def _csds(random: random.Random, count: int) -> list[Payload]:
@@ -191,9 +184,9 @@ def _csds(random: random.Random, count: int) -> list[Payload]:
         lambda file, n: file.create_dataset(place, (1, 1), h5py.vlen_dtype(np.int8)),
     ]
 
-    def make(folder: Path, change: int, n: int) -> None:
+    def make(folder: Path, form: int, n: int) -> None:
         path = sound_csd(folder)
-        if change == len(hostile):  # random bytes of a sound file
+        if form == len(hostile):  # random bytes of a sound file
             content = bytearray(path.read_bytes())
             for _ in range(8):
                 n = n * 6364136223846793005 % 2**64 + 1
@@ -202,9 +195,9 @@ def _csds(random: random.Random, count: int) -> list[Payload]:
             return
         with h5py.File(path, "a") as file:
             del file[place]
-            hostile[change](file, n)
+            hostile[form](file, n)
 
-    return _numbered("csd", len(hostile) + 1, make, lambda: random.randrange(2**32, 2**44), count)
+    return in_turn("csd", len(hostile) + 1, make, lambda: {"n": random.randrange(2**32, 2**44)}, count)
 
 
 # --- the stored form ------------------------------------------------------------------------------------
@@ -238,17 +231,17 @@ def _safetensors(random: random.Random, count: int) -> list[Payload]:
         lambda header, n: header["a.frames"].update(data_offsets=[]),
     ]
 
-    def make(folder: Path, change: int, n: int) -> None:
+    def make(folder: Path, form: int, n: int) -> None:
         path = _stored(folder) / "train.safetensors"
         content = path.read_bytes()
         size = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + size])
-        changes[change](header, n)
+        changes[form](header, n)
         text = json.dumps(header).encode()
         path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
         signed(path.parent)
 
-    return _numbered("safetensors", len(changes), make, lambda: random.randrange(2**20, 2**60), count)
+    return in_turn("safetensors", len(changes), make, lambda: {"n": random.randrange(2**20, 2**60)}, count)
 
 
 def _parquets(random: random.Random, count: int) -> list[Payload]:
@@ -262,21 +255,21 @@ def _parquets(random: random.Random, count: int) -> list[Payload]:
         _repeating,
     ]
 
-    def make(folder: Path, change: int, n: int) -> None:
+    def make(folder: Path, form: int, n: int) -> None:
         path = _stored(folder) / "clips.parquet"
         content = bytearray(path.read_bytes())
-        if change < len(spoil):
-            _write(spoil[change](pd.read_parquet(path), n), path)
-        elif change == len(spoil):
+        if form < len(spoil):
+            _write(spoil[form](pd.read_parquet(path), n), path)
+        elif form == len(spoil):
             path.write_bytes(content[: n % len(content)])
-        elif change == len(spoil) + 1:  # the length of its own description
+        elif form == len(spoil) + 1:  # the length of its own description
             path.write_bytes(content[:-8] + struct.pack("<I", n % 2**32) + b"PAR1")
         else:
             content[len(content) - 9 - n % min(600, len(content) - 9)] ^= 1 + n % 255
             path.write_bytes(content)
         signed(path.parent)
 
-    return _numbered("parquet", len(spoil) + 7, make, lambda: random.randrange(2**40), count)
+    return in_turn("parquet", len(spoil) + 7, make, lambda: {"n": random.randrange(2**40)}, count)
 
 
 def _repeating(table: pd.DataFrame, n: int) -> pd.DataFrame:
@@ -302,18 +295,17 @@ def _manifests(random: random.Random, count: int) -> list[Payload]:
         lambda m, path, n: {**m, "files": {"clips.parquet": path}},
     ]
 
-    def make(folder: Path, change: int, path: str, n: int) -> None:
+    def make(folder: Path, form: int, path: str, n: int) -> None:
         target = _stored(folder) / "dataset.json"
-        if change == len(texts):
+        if form == len(texts):
             target.write_text("[" * (n % 10**6))
         else:
-            target.write_text(json.dumps(texts[change](files.read_json(target), path, n)))
+            target.write_text(json.dumps(texts[form](files.read_json(target), path, n)))
 
-    return [
-        Payload("manifest", f"{k}: {path}",
-                partial(make, change=k, path=path, n=random.randrange(2, 2**40)))
-        for number in range(count) for k, path in [(number % (len(texts) + 1), random.choice(TRAVERSALS))]
-    ]  # fmt: skip
+    def draw() -> dict[str, Any]:
+        return {"path": random.choice(TRAVERSALS), "n": random.randrange(2, 2**40)}
+
+    return in_turn("manifest", len(texts) + 1, make, draw, count)
 
 
 # --- runs, checkpoints, receipts --------------------------------------------------------------------------
@@ -324,27 +316,27 @@ def _checkpoints(random: random.Random, count: int) -> list[Payload]:
 
     import torch
 
-    def make(folder: Path, change: int, n: int) -> None:
+    def make(folder: Path, form: int, n: int) -> None:
         stream = io.BytesIO()
         torch.save({"network": {"w": torch.ones(8)}}, stream)
         content = bytearray(stream.getvalue())
         call = calls(folder / "canary")[n % len(calls(folder))]
         evil = list(WAYS.values())[n % len(WAYS)](*call) + b"."
-        if change == 0:
+        if form == 0:
             content = bytearray(_repacked(bytes(content), b"\x80\x02" + evil))
-        elif change == 1:
+        elif form == 1:
             content = bytearray(evil)
-        elif change == 2:
+        elif form == 2:
             content = content[: n % len(content)]
-        elif change == 3:
+        elif form == 3:
             content[n % len(content)] ^= 255
         else:
             content = bytearray(_repacked(bytes(content), None, n))
-        unsigned = change == 3 and n % 2
+        unsigned = form == 3 and n % 2
         digest = bytes(32) if unsigned else hashlib.sha256(content).digest()
         (folder / "checkpoint.pt").write_bytes(digest + content)
 
-    return _numbered("checkpoint", 5, make, lambda: random.randrange(2**40), count)
+    return in_turn("checkpoint", 5, make, lambda: {"n": random.randrange(2**40)}, count)
 
 
 def _repacked(content: bytes, program: bytes | None, size: int = 0) -> bytes:
@@ -368,16 +360,13 @@ def _runs(random: random.Random, count: int) -> list[Payload]:
         lambda name: [[[name]]],
     ]
 
-    def make(folder: Path, name: str, form: int) -> None:
+    def make(folder: Path, form: int, name: str) -> None:
         (folder / "run").mkdir()
         (folder / "run" / "result.json").write_text("{}")
         text = "[" * 10**5 if form == len(forms) else json.dumps(forms[form](name))
         (folder / "run" / "done.json").write_text(text)
 
-    return [
-        Payload("run", f"{form}: {name}", partial(make, name=name, form=form))
-        for number in range(count) for form, name in [(number % (len(forms) + 1), random.choice(names))]
-    ]  # fmt: skip
+    return in_turn("run", len(forms) + 1, make, lambda: {"name": random.choice(names)}, count)
 
 
 SHARES = {

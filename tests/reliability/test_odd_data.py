@@ -5,7 +5,6 @@ All warnings of numpy, scipy and torch are errors here, and everything that is w
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import warnings
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import make_dataset
+from made_up import changed, make_dataset
 from safetensors.numpy import load_file
 from small import bag_of_words, tiny_bert, tiny_t5
 
@@ -25,9 +24,10 @@ from mugkit.claims.stated import CLAIMS
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data import text
-from mugkit.data.schema import Dataset, RaggedFrames
+from mugkit.data.schema import Dataset, RaggedFrames, SplitName
 from mugkit.evaluation import comparison, tables
 from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS
 
 BATCH = 4
@@ -44,12 +44,8 @@ def encoders(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, str]:
 
 
 def spec(name: str, encoders: dict[bool, str], seed: int = 1111) -> RunSpec:
-    changes = {
-        "batch_size": BATCH,
-        "meta_batch_size": BATCH,
-        "pooling": "mean",
-        "text_encoder": encoders[SYSTEMS[name].t5],
-    }
+    changes = {"batch_size": BATCH, "meta_batch_size": BATCH, "pooling": "mean"}
+    changes["text_encoder"] = encoders[SYSTEMS[name].t5]
     return RunSpec(name, "made-up", seed, "smoke", changes=tuple(sorted(changes.items())))
 
 
@@ -78,55 +74,50 @@ def check(folder: Path) -> None:
             assert np.isfinite(pd.read_parquet(path)["prediction"]).all(), path
 
 
+def trained(name: str, dataset: Dataset, encoders: dict[bool, str]) -> Run:
+    """A finished run on the data set; nothing that any stage left is NaN or infinite."""
+    stored(dataset)
+    done = experiment.run(spec(name, encoders))
+    assert done.metrics["MAE"] is not None
+    for finished in (files.home() / "runs").glob("*/*/done.json"):
+        check(finished.parent)
+    return done
+
+
 @pytest.mark.parametrize("clips", [1, 2, BATCH + 1])
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_system_trains_where_the_last_batch_is_one_clip(name: str, clips: int, encoders: dict[bool, str]) -> None:
     """A training split of one clip, of two, and of a batch and one clip more."""
-    stored(make_dataset((clips, 3, 3)))
-    done = experiment.run(spec(name, encoders))
-    assert done.metrics["MAE"] is not None
-    for folder in (files.home() / "runs").glob("*/*/done.json"):
-        check(folder.parent)
+    trained(name, make_dataset((clips, 3, 3)), encoders)
 
 
-def silenced(dataset: Dataset, split: str, modality: str, clips: range) -> Dataset:
+def silenced(dataset: Dataset, split: SplitName, modality: str, clips: range) -> Dataset:
     """The data set with frames of zeros for some clips."""
-    part = dataset.splits[split]
-    frames = np.array(part.sequences[modality].frames)
-    offsets = part.sequences[modality].offsets
+    sequences = dataset.splits[split].sequences
+    frames, offsets = np.array(sequences[modality].frames), sequences[modality].offsets
     frames[offsets[clips.start] : offsets[clips.stop]] = 0
-    sequences = {**part.sequences, modality: RaggedFrames(frames, offsets)}
-    return dataclasses.replace(
-        dataset, splits={**dataset.splits, split: dataclasses.replace(part, sequences=sequences)}
-    )
+    return changed(dataset, split, sequences={**sequences, modality: RaggedFrames(frames, offsets)})
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_system_trains_where_some_clips_lack_a_modality(name: str, encoders: dict[bool, str]) -> None:
     """Whole batches of them, in training and in testing."""
     dataset = silenced(silenced(make_dataset((12, 4, 4)), "train", "a", range(0, 6)), "train", "v", range(4, 10))
-    stored(silenced(dataset, "test", "a", range(0, 4)))
-    done = experiment.run(spec(name, encoders))
-    assert done.metrics["MAE"] is not None
-    for folder in (files.home() / "runs").glob("*/*/done.json"):
-        check(folder.parent)
+    trained(name, silenced(dataset, "test", "a", range(0, 4)), encoders)
 
 
 def one_class(dataset: Dataset, label: float) -> Dataset:
     """The data set with one label for all clips of all splits, in every modality."""
-    splits = {}
     for name, part in dataset.splits.items():
         constant = np.full(len(part), label, np.float32)
-        splits[name] = dataclasses.replace(part, labels=constant, true_labels=dict.fromkeys(part.true_labels, constant))
-    return dataclasses.replace(dataset, splits=splits)
+        dataset = changed(dataset, name, labels=constant, true_labels=dict.fromkeys(part.true_labels, constant))
+    return dataset
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_system_trains_on_labels_that_are_all_equal(name: str, encoders: dict[bool, str]) -> None:
-    stored(one_class(make_dataset((6, 4, 4)), 0.0))
-    done = experiment.run(spec(name, encoders))
+    done = trained(name, one_class(make_dataset((6, 4, 4)), 0.0), encoders)
     assert (done.metrics["Corr"], done.metrics["Acc2"], done.metrics["F1"]) == (None, None, None)
-    assert done.metrics["MAE"] is not None
 
 
 @pytest.mark.parametrize("label", [0.0, 2.0])
@@ -139,11 +130,8 @@ def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
     dataset = data_store.load("made-up")
     names, seeds = ("mug", "copy", "self-mm", "mug-without-unimodal"), (1111, 1112)
     specs = [RunSpec(name, "made-up", seed, "smoke") for name in names for seed in seeds]
-    done = scheduler.run_all(specs, execution=scheduler.ExecutionConfig(workers=1))
-    scheduler.learn_all(
-        [RunSpec("mug", "made-up", seeds[0], "smoke", seed) for seed in seeds],
-        execution=scheduler.ExecutionConfig(workers=1),
-    )
+    learn = [RunSpec("mug", "made-up", seeds[0], "smoke", seed) for seed in seeds]
+    done = scheduler.run_all(specs, scheduler.ExecutionConfig(workers=1), learn=learn)
     runs = {name: done[2 * i : 2 * i + 2] for i, name in enumerate(names)}
     rows = [tables.summarise(of_system, SYSTEMS[name].row) for name, of_system in runs.items()]
     assert set(tables.display(rows, ("MAE", "Corr"))["Corr", "ours"]) == {"undefined"}

@@ -14,7 +14,7 @@ from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation.published import SYSTEM_ROWS
-from mugkit.experiments import experiment, scheduler, search
+from mugkit.experiments import experiment, search
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.experiments.search import Search, Trial
 from mugkit.reproduction import precompute
@@ -33,22 +33,23 @@ def name(made_up: Callable[..., Dataset]) -> str:
     return prepare(made_up())
 
 
-def test_trained_is_every_seed_of_every_row_of_the_tables(name: str) -> None:
+def test_trained_is_every_seed_of_every_row_of_the_tables_that_can_run(
+    name: str, made_up: Callable[..., Dataset]
+) -> None:
     specs = precompute.trained("smoke", name)
     systems = {spec.system for spec in specs}
     assert {row for one in systems for row in SYSTEMS[one].rows} == set(SYSTEM_ROWS)
     assert len(specs) == len(set(specs)) == len(systems) * len(profile("smoke").seeds)
+    unlabelled = prepare(made_up(true_labels=False, name="unlabelled"))
+    assert systems - {spec.system for spec in precompute.trained("smoke", unlabelled)} == {"mug-true-labels"}
 
 
-def test_trained_leaves_out_what_cannot_run(made_up: Callable[..., Dataset]) -> None:
-    systems = {spec.system for spec in precompute.trained("smoke", prepare(made_up(true_labels=False)))}
-    assert "mug-true-labels" not in systems
-    assert "mug" in systems
-
-
-def test_learned_is_every_label_seed(name: str) -> None:
+def test_learned_and_readings_are_every_label_and_study_seed(name: str) -> None:
     seeds = [spec.label_seed for spec in precompute.learned("smoke", name) if spec.system == "mug"]
     assert seeds == list(profile("smoke").label_seeds)
+    specs = precompute.readings("smoke", name)
+    assert len(specs) == len(set(specs)) == 3 * len(profile("smoke").study_seeds)
+    assert {dict(spec.changes).get("contrastive_gradient_scope") for spec in specs} == {None, "projection", "network"}
 
 
 def test_studied_is_the_search_the_curves_and_the_alternatives(name: str) -> None:
@@ -71,12 +72,6 @@ def test_tried_of_a_committed_search_is_what_is_run_again(name: str, monkeypatch
     assert len(specs) == len(set(specs) & {spec for _, spec in drawn}) == 3
 
 
-def test_readings_are_three_networks_for_every_study_seed(name: str) -> None:
-    specs = precompute.readings("smoke", name)
-    assert len(specs) == len(set(specs)) == 3 * len(profile("smoke").study_seeds)
-    assert {dict(spec.changes).get("contrastive_gradient_scope") for spec in specs} == {None, "projection", "network"}
-
-
 def test_settings_are_the_steps_at_other_dials_of_reviews_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precompute.beside, "prepared", lambda: ["reviews-faint"])
     assert precompute.settings("smoke", name) == []
@@ -97,35 +92,19 @@ def test_noisy_is_every_source_level_and_seed_where_reviews_is_prepared(name: st
     assert {spec.dataset for spec, _ in found} == {"reviews"}
 
 
+@pytest.mark.parametrize("studies", [True, False])
 def test_compute_is_one_list_goes_on_after_a_failure_and_tells_every_one(
-    name: str, monkeypatch: pytest.MonkeyPatch
+    studies: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[int, int]] = []
+    def fail(jobs: list[str], *_: Any, learn: Sequence[str] = ()) -> None:
+        raise UserError(" ".join([*jobs, *learn]))
 
-    def fail(jobs: list[Any], *_: Any, learn: Sequence[Any] = (), **__: Any) -> None:
-        asked.append((len(jobs), len(learn)))
-        raise UserError(f"failed: {len(jobs)}")
-
-    monkeypatch.setattr(precompute, "noisy", lambda profile: [profile])
+    for part in ("trained", "readings", "settings", "studied", "learned"):
+        monkeypatch.setattr(precompute, part, lambda profile, dataset, part=part: [part])
+    for part in ("mapped", "noisy"):
+        monkeypatch.setattr(precompute, part, lambda profile, part=part: [part])
     monkeypatch.setattr(precompute.scheduler, "run_all", fail)
     monkeypatch.setattr(precompute.noise, "run_all", fail)
-    runs = precompute.trained("smoke", name) + precompute.studied("smoke", name) + precompute.readings("smoke", name)
-    assert precompute.compute("smoke", name) == [f"failed: {len(runs)}", "failed: 1"]
-    assert asked == [(len(runs), len(precompute.learned("smoke", name))), (1, 0)]
-
-
-def test_compute_without_studies_leaves_out_what_two_notebooks_alone_need(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[Any] = []
-    for part in ("trained", "readings", "settings", "studied"):
-        monkeypatch.setattr(precompute, part, lambda profile, dataset, part=part: [part])
-    monkeypatch.setattr(precompute, "learned", lambda profile, dataset: [])
-    monkeypatch.setattr(precompute, "mapped", lambda profile: ["mapped"])
-    monkeypatch.setattr(precompute, "noisy", lambda profile: ["noisy"])
-    monkeypatch.setattr(scheduler, "run_all", lambda specs, *rest, **more: asked.append(specs))
-    monkeypatch.setattr(precompute.noise, "run_all", asked.append)
-    precompute.compute("smoke", name, studies=False)
-    assert asked == [["trained", "readings", "settings"], []]
-    precompute.compute("smoke", name)
-    assert asked[2:] == [["trained", "readings", "settings", "studied", "mapped"], ["noisy"]]
+    of_studies = (" studied mapped", "noisy") if studies else ("", "")
+    failures = [f"trained readings settings{of_studies[0]} learned", of_studies[1]]
+    assert precompute.compute("smoke", "made-up", studies=studies) == failures

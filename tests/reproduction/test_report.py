@@ -122,8 +122,13 @@ def test_page_is_structured_for_screen_readers_and_its_links_lead_somewhere(writ
     assert {a["href"][1:] for a in page.all("a")} <= set(ids)
 
 
-def test_page_shows_every_claim_with_its_verdict_in_words(written: Path, outputs: Path) -> None:
+def test_page_shows_every_claim_with_its_verdict_in_words_and_how_every_file_was_made(
+    written: Path, outputs: Path
+) -> None:
     text = written.read_text(encoding="utf-8")
+    for name, entry in files.read_json(outputs / "manifest.json").items():
+        assert f'{name} <code class="hash">{entry["sha256"]}</code>' in text
+    assert files.sha256(outputs / "manifest.json") in text
     for row in files.read_json(outputs / "claims.json"):
         article = text.partition(f'id="claim-{row["claim"]}"')[2].partition("</article>")[0]
         assert f"</span> {row['verdict']}</span>" in article
@@ -145,36 +150,22 @@ def test_page_begins_with_verdicts_findings_and_what_is_missing(written: Path, o
     assert summary.count("claim)") + summary.count("claims)") == len(report.lacking(rows)) > 0
 
 
-def test_page_says_how_every_file_was_made(written: Path, outputs: Path) -> None:
-    text = written.read_text(encoding="utf-8")
-    for name, entry in files.read_json(outputs / "manifest.json").items():
-        assert f'{name} <code class="hash">{entry["sha256"]}</code>' in text
-    assert files.sha256(outputs / "manifest.json") in text
-
-
-def test_page_names_notebooks_that_failed(outputs: Path) -> None:
-    assert "not complete" not in report.render(outputs)
-    text = report.render(outputs, {"05_stage2": "cell 3: ValueError: <oh>"})
-    assert "<code>05_stage2</code>: cell 3: ValueError: &lt;oh&gt;" in text
-
-
-def test_page_of_a_mixed_folder_says_so_on_top(outputs: Path, tmp_path: Path) -> None:
+def test_page_says_on_top_what_failed_and_that_a_folder_is_mixed_and_shows_a_study_of_assumptions(
+    outputs: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "figures"
     shutil.copytree(outputs, folder)
     assert report.render(folder).count('role="alert"') == 0
+    assert report.assumptions(folder).name == "open_choices"
     manifest = files.read_json(folder / "manifest.json")
     manifest["fig5.png"]["profile"] = "quick"
     files.write_json(folder / "manifest.json", manifest)
-    page = report.render(folder)
-    assert page.count('role="alert"') == 1
+    (folder / "tables" / "assumptions.md").write_text("| field |\n| --- |\n| gate |\n\nbelow\n")
+    page = report.render(folder, {"05_stage2": "cell 3: ValueError: <oh>"})
+    assert page.count('role="alert"') == 2
     assert page.index(ledger.mixture(manifest)) < page.index('id="claims"')
-
-
-def test_page_shows_the_study_of_assumptions_where_there_is_one(outputs: Path, tmp_path: Path) -> None:
-    assert report.assumptions(outputs).name == "open_choices"
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "assumptions.md").write_text("| field |\n| --- |\n| gate |\n\nbelow\n")
-    assert report.assumptions(tmp_path).rows == [["gate"]]
+    assert page.index("<code>05_stage2</code>: cell 3: ValueError: &lt;oh&gt;") < page.index('id="claims"')
+    assert report.assumptions(folder).rows == [["gate"]]
 
 
 def test_render_refuses_what_cannot_be_shown_and_says_what_to_run(tmp_path: Path) -> None:
@@ -222,13 +213,7 @@ def test_browser_prints_the_summary_on_one_page(committed: Path, chromium: Brows
     with visit(chromium, committed, (703, 1032)) as seen:
         seen.page.emulate_media(media="print")
         assert seen.page.locator("#summary img").is_visible()
+        assert not seen.page.locator("nav").is_visible()
+        assert pdf_pages(seen.page.pdf(format="A4")) > 1
         assert seen.page.locator("#summary .findings li").count() == len(report.SUMMARY)
         assert seen.page.locator("#summary").evaluate("one => one.getBoundingClientRect().bottom + scrollY") < 1032
-
-
-def test_browser_prints_the_page(written: Path, chromium: Browser) -> None:
-    with visit(chromium, written) as seen:
-        assert pdf_pages(seen.page.pdf(format="A4")) > 1
-        seen.page.emulate_media(media="print")
-        assert not seen.page.locator("nav").is_visible()
-        assert seen.page.locator("#figures img").is_visible()

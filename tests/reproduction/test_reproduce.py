@@ -242,16 +242,6 @@ def test_conclude_writes_a_report_for_every_data_set_that_has_outputs(out: Path)
     assert reproduce.conclude([report("01_first", "no")], ["three"], out / "three") == []  # nothing was written there
 
 
-@pytest.mark.parametrize(("text", "expected"), [("finished: 01_first\n", True), ("almost\n", False)])
-def test_finished_looks_at_the_last_code_cell_alone(text: str, expected: bool, tmp_path: Path) -> None:
-    cells = [nbformat.v4.new_code_cell("x") for _ in range(2)]
-    for cell, printed in zip(cells, ("finished: x", text), strict=True):
-        cell.outputs = [nbformat.v4.new_output("stream", text=printed)]
-    cells.append(nbformat.v4.new_markdown_cell("finished: in words"))
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "x.ipynb")
-    assert kernels.finished(tmp_path / "x.ipynb") is expected
-
-
 WITHOUT_JUPYTER = """
 import sys
 
@@ -274,8 +264,5 @@ def test_runs_alone_need_no_jupyter(made_up: Callable[..., Dataset]) -> None:
     done = subprocess.run([sys.executable, "-c", WITHOUT_JUPYTER], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout == "[] [('smoke', 'made-up')]\n"
-
-
-def test_runs_alone_refuse_what_is_not_there() -> None:
     with pytest.raises(UserError, match="mugkit prepare mosi"):
         reproduce.runs_alone("smoke", ["mosi"])

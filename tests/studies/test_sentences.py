@@ -62,7 +62,7 @@ def test_labels_elsewhere_are_grouped_by_what_they_are() -> None:
     rows = [{"modality": name, "measure": "MAE", **one, "verdict": said} for name, one, said in
             (("l", BETTER, "closer"), ("a", WORSE, "farther"), ("v", WORSE, "farther"))]  # fmt: skip
     text = sentences.labels_elsewhere({"far": pd.DataFrame([*rows, {**rows[0], "measure": "Corr"}])})
-    assert text.endswith("on far: closer for language; farther for acoustic and visual.")
+    assert text.endswith("On far: closer for language; farther for acoustic and visual.")
 
 
 def test_steps_are_those_of_systems_that_ran(made_up: Callable[..., Dataset], tmp_path: Path) -> None:

@@ -1,0 +1,75 @@
+"""How a command prints and ends: bad input exits with 2 and a line that says how to mend it, a signal with its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from rich.console import Console
+from rich.table import Table
+
+from mugkit.errors import UserError
+
+if TYPE_CHECKING:
+    from mugkit.config import RunSpec
+    from mugkit.data.schema import Dataset
+
+console = Console(soft_wrap=True, markup=False, highlight=False)
+errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM: not a KeyboardInterrupt, which typer would answer itself. Half-written files are cleared."""
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], lines: bool = True) -> None:
+    """Prints a table, if wanted with lines around it."""
+    table = Table(*header) if lines else Table(*header, box=None)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def print_unknown(dataset: Dataset, spec: RunSpec) -> None:
+    """Prints how many tokens the text encoder of a run does not know, and a warning where they are many."""
+    from mugkit.data.vocabulary import told
+    from mugkit.experiments.registry import configuration
+
+    for line in told(dataset, configuration(spec, dataset.family).network.text_encoder):
+        (errors if line.startswith("warning") else console).print(line)
+
+
+@contextlib.contextmanager
+def exit_codes() -> Iterator[None]:
+    """A UserError and what a file system refuses become a message and exit code 2, signals a message and their code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    before = {number: signal.signal(number, _stopped) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Stopped as stop:
+        errors.print(f"stopped by {stop}: what is finished is kept; the same command resumes")
+        sys.exit(128 + signal.Signals[str(stop)])
+    except UserError as error:
+        _refuse(error)
+    except OSError as error:
+        if error.filename is None:  # not about a file
+            raise
+        fix = "check that the path exists, and who may read and write it"
+        _refuse(UserError(str(error.strerror), file=error.filename, fix=fix))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stopped(number: int, _: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)  # once is enough; the way out is short
+    raise Stopped(signal.Signals(number).name)
+
+
+def _refuse(error: UserError) -> NoReturn:
+    errors.print(f"error: {error}", style="red")
+    sys.exit(2)

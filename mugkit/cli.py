@@ -152,11 +152,13 @@ def prepare(
 
 def _print_unknown(dataset: Dataset, spec: RunSpec) -> None:
     """How many tokens the encoder of a run does not know, and a warning where they are many."""
-    from mugkit.data.vocabulary import told
+    from mugkit.data.vocabulary import unknown
     from mugkit.experiments.registry import configuration
 
-    for line in told(dataset, configuration(spec, dataset.family).network.text_encoder):
-        (errors if line.startswith("warning") else console).print(line)
+    if found := unknown(dataset, configuration(spec, dataset.family).network.text_encoder):
+        console.print(str(found))
+        if found.warning:
+            errors.print(found.warning)
 
 
 @data_commands.command()

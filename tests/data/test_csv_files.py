@@ -120,14 +120,3 @@ def test_folds_are_read_from_tables_and_json(tmp_path: Path) -> None:
     assert csv_files.read_folds(by_clip) == {"a$_$7": "test"}
     (listed := tmp_path / "folds.json").write_text(json.dumps({"train": ["a"], "val": ["b"], "test": ["c"]}))
     assert csv_files.read_folds(listed) == {"a": "train", "b": "valid", "c": "test"}
-
-
-# --- the real files ---------------------------------------------------------------------------------
-
-
-@pytest.mark.shared_data
-def test_the_tables_of_mosi_give_its_official_split(shared_data: Path) -> None:
-    dataset = csv_files.read(sorted((shared_data / "mosi").glob("*.tsv")), "mosi")
-    assert dataset.test.ids[0] == "c7UH_rxdZv4$_$24"
-    assert dataset.test.text[0] == "AND HE WAS STILL BORING"
-    assert dataset.about["caveats"][-1] == "columns that are not used: elapse, start, stop"

@@ -49,6 +49,9 @@ def test_a_folder_gives_its_data_files_in_order(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     extra = tmp_path / "d.txt"
     assert [path.name for path in sources.expand("mosi", [tmp_path, extra])] == ["a.CSD", "b.pkl", "c.tsv", "d.txt"]
+    (tables := tmp_path / "tables").mkdir()
+    (tables / "x.csv").touch()
+    assert sources.expand("mosi", [tables]) == [tables / "x.csv"]
 
 
 def test_sequences_take_folds_and_transcripts_from_a_table(tmp_path: Path) -> None:

@@ -36,11 +36,13 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], lines: boo
 
 def print_unknown(dataset: Dataset, spec: RunSpec) -> None:
     """Prints how many tokens the text encoder of a run does not know, and a warning where they are many."""
-    from mugkit.data.vocabulary import told
+    from mugkit.data.vocabulary import unknown
     from mugkit.experiments.registry import configuration
 
-    for line in told(dataset, configuration(spec, dataset.family).network.text_encoder):
-        (errors if line.startswith("warning") else console).print(line)
+    if found := unknown(dataset, configuration(spec, dataset.family).network.text_encoder):
+        console.print(str(found))
+        if found.warning:
+            errors.print(found.warning)
 
 
 @contextlib.contextmanager

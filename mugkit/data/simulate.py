@@ -251,18 +251,13 @@ def frame_sequence(
         seed: of the whole data set.
     """
     draws = Draws(seed, clip, style.modality)
-    length = _length(words, style, float(draws.uniform(1)[0]))
+    tempo = 0.75 + 0.5 * float(draws.uniform(1)[0])  # people speak between 0.75 and 1.25 times the usual pace
+    length = min(max(round(words * style.frames_per_word * tempo), style.shortest), style.longest)
     offset = _offset(speaker, style, seed)
     expressed = label + style.expression_noise * float(draws.gaussian(1)[0])
     emotion = (style.gain * expressed) * _bursts(length, style, draws)[:, None] * _pattern(style, seed)
     frames = _smooth(draws.gaussian(length, style.dim), style.smoothness) + offset + emotion
     return (np.round(frames * FRAME_GRID) / FRAME_GRID).astype(np.float32)
-
-
-def _length(words: int, style: StreamStyle, tempo: float) -> int:
-    """People speak between 0.75 and 1.25 times the usual pace."""
-    frames = round(words * style.frames_per_word * (0.75 + 0.5 * tempo))
-    return min(max(frames, style.shortest), style.longest)
 
 
 @functools.lru_cache(maxsize=512)

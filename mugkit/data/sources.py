@@ -124,7 +124,10 @@ def _read(family: str, paths: Sequence[Path], align: bool, encoding: str | None)
         return _read_csd(family, kinds, align, encoding)
     if "pickle" in kinds:
         dataset = _read_pickles(family, _few("pickle", kinds["pickle"], (1, 3)))
-        return _with_texts(dataset, tables, encoding) if tables else dataset
+        if tables and "l" in dataset.modalities:
+            fix = "leave the table out, or pass it alone"
+            raise UserError("the pickle has transcripts of its own", file=tables[0], field="source", fix=fix)
+        return transcripts.join(dataset, tables, encoding) if tables else dataset
     if tables:
         return csv_files.read(_few("table", tables, (1, 3)), family, encoding)
     raise UserError("folds alone are no data set", file=kinds["folds"][0], fix="add the .csd that they belong to")
@@ -145,13 +148,6 @@ def _read_csd(family: str, kinds: Mapping[str, Sequence[Path]], align: bool, enc
     names = ", ".join(path.name for path in spoken)
     unused = f"transcripts of {names} are not used: the .csd have words"
     return dataclasses.replace(dataset, about={**dataset.about, "caveats": [*dataset.about["caveats"], unused]})
-
-
-def _with_texts(dataset: Dataset, tables: Sequence[Path], encoding: str | None) -> Dataset:
-    if "l" in dataset.modalities:
-        fix = "leave the table out, or pass it alone"
-        raise UserError("the pickle has transcripts of its own", file=tables[0], field="source", fix=fix)
-    return transcripts.join(dataset, tables, encoding)
 
 
 def _few(what: str, paths: Sequence[Path], numbers: tuple[int, int]) -> Sequence[Path]:

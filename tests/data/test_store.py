@@ -73,15 +73,6 @@ def test_load_returns_what_was_saved_and_a_fingerprint_of_content_alone(true_lab
     assert loaded.train.sequences["a"].offsets.dtype == np.int64
 
 
-def test_frames_are_read_only_memory_maps(folder: Path) -> None:
-    for split in store.load(folder).splits.values():
-        for sequences in split.sequences.values():
-            assert isinstance(sequences.frames, np.memmap)
-            assert isinstance(sequences[0], np.memmap)
-            with pytest.raises(ValueError, match="read-only"):
-                sequences.frames[0, 0] = 1
-
-
 @pytest.mark.parametrize("present", ["a", "v", ""])
 def test_modalities_may_be_absent(present: str, dataset: Dataset, tmp_path: Path) -> None:
     partial = only(present, dataset)
@@ -135,29 +126,26 @@ def test_load_does_not_bring_frames_into_memory(dataset: Dataset, tmp_path: Path
     large = changed(dataset, sequences={"a": sequences, "v": dataset.train.sequences["v"]})
     store.load(folder := store.save(large, tmp_path / "large"))  # the first use of parquet loads libraries
     before = resident_bytes()
-    loaded = store.load(folder)
+    frames = store.load(folder).train.sequences["a"].frames
     assert resident_bytes() - before < 8e6
-    assert loaded.train.sequences["a"].frames.sum(dtype=np.float64) == 10_000_000
+    assert frames.sum(dtype=np.float64) == 10_000_000
     assert resident_bytes() - before > 30e6  # so that the measure above would have seen a copy
+    assert isinstance(frames, np.memmap)
+    assert not frames.flags.writeable
 
 
-def other_frame(dataset: Dataset) -> Dataset:
+def moved(dataset: Dataset, field: str, by: float) -> Dataset:
+    """With another number in the acoustic frames or offsets."""
     sequences = dataset.train.sequences["a"]
-    frames = sequences.frames.copy()
-    frames[2, 1] += 1e-3
-    return changed(dataset, sequences={**dataset.train.sequences, "a": RaggedFrames(frames, sequences.offsets)})
-
-
-def other_offset(dataset: Dataset) -> Dataset:
-    sequences = dataset.train.sequences["v"]
-    offsets = sequences.offsets.copy()
-    offsets[1] += 1
-    return changed(dataset, sequences={**dataset.train.sequences, "v": RaggedFrames(sequences.frames, offsets)})
+    values = getattr(sequences, field).copy()
+    values[1] += by
+    other = dataclasses.replace(sequences, **{field: values})
+    return changed(dataset, sequences={**dataset.train.sequences, "a": other})
 
 
 CHANGES: dict[str, Callable[[Dataset], Dataset]] = {
-    "frame": other_frame,
-    "offset": other_offset,
+    "frame": lambda d: moved(d, "frames", 1e-3),
+    "offset": lambda d: moved(d, "offsets", 1),
     "label": lambda d: changed(d, labels=d.train.labels[::-1].copy()),
     "text": lambda d: changed(d, text=[*d.train.text[:-1], "another sentence"]),
     "id": lambda d: changed(d, ids=[*d.train.ids[:-1], "another"]),
@@ -170,15 +158,6 @@ CHANGES: dict[str, Callable[[Dataset], Dataset]] = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_fingerprint_sees_a_change_of(change: str, dataset: Dataset) -> None:
     assert store.fingerprint(CHANGES[change](dataset)) != dataset.fingerprint
-
-
-def test_save_refuses_a_disk_without_room(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frames = sum(s.frames.nbytes for split in dataset.splits.values() for s in split.sequences.values())
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, frames))
-    with pytest.raises(UserError, match="too full") as caught:
-        store.save(dataset, tmp_path / "data" / "stored")
-    assert caught.value.file == tmp_path / "data"
-    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_save_keeps_what_is_there(dataset: Dataset, folder: Path) -> None:
@@ -203,10 +182,8 @@ def test_save_on_a_disk_that_fills_up_leaves_the_earlier_data(
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    if writer == "parquet":
-        monkeypatch.setattr(pd.DataFrame, "to_parquet", full)
-    else:
-        monkeypatch.setattr(store, "_blocks", full)
+    target, name = {"parquet": (pd.DataFrame, "to_parquet"), "frames": (store, "_blocks")}[writer]
+    monkeypatch.setattr(target, name, full)
     monkeypatch.setattr(store, "_content", lambda _: {})
     with pytest.raises(UserError, match="too full"):
         store.save(make_dataset((2, 2, 2)), folder, replace=True)
@@ -226,15 +203,13 @@ SPOILT: dict[str, tuple[str, Callable[[bytes], bytes | None]]] = {
     "no table": ("clips.parquet", lambda content: None),
     "no frames": ("test.safetensors", lambda content: None),
     "a truncated file": ("train.safetensors", lambda content: content[:-4]),
+    "a description of nothing": ("dataset.json", lambda content: b'{"format": 1}'),
     "changed labels": ("clips.parquet", lambda content: flip(content, len(content) // 2)),
     "no header": ("train.safetensors", lambda content: b"\0" * 8 + content[8:]),
     "another header": ("train.safetensors", lambda content: b"\x10" + b"\0" * 7 + content[8:]),
-    "a header longer than the file": ("train.safetensors", lambda content: b"\0" * 5 + b"\1\0\0" + content[8:]),
-    "a header longer than any": ("train.safetensors", lambda content: b"\xff" * 8 + content[8:]),
+    "a header longer than the file": ("train.safetensors", lambda content: b"\xff" * 8 + content[8:]),
     "another description": ("dataset.json", lambda content: b"[]"),
     "no description": ("dataset.json", lambda content: b""),
-    "a description of nothing": ("dataset.json", lambda content: b'{"format": 1}'),
-    "another kind of format": ("dataset.json", lambda content: b'{"format": "x"}'),
 }
 
 
@@ -264,8 +239,8 @@ def test_verify_notices_a_changed_frame(folder: Path) -> None:
     "change",
     [
         *({"files": {name: {"bytes": 1, "sha256": ""}}} for name in ("../clips.parquet", "/etc/hostname", "a/b", ".")),
-        *({"files": []}, {"files": {"clips.parquet": "x"}}, {"dims": 3}, {"content": "x"}, {"family": "x"}),
-        {"format": store.FORMAT + 1},
+        *({"files": []}, {"files": {"clips.parquet": "x"}}, {"files": {"clips.parquet": {"bytes": "1", "sha256": ""}}}),
+        *({"dims": 3}, {"content": "x"}, {"family": "x"}, {"format": "x"}, {"format": store.FORMAT + 1}),
     ],
     ids=str,
 )
@@ -274,7 +249,7 @@ def test_load_refuses_a_description_of_another_form(change: dict[str, object], f
     with pytest.raises(UserError) as caught:
         store.load(folder)
     assert caught.value.file == folder / store.MANIFEST
-    assert ("newer" in caught.value.problem) == ("format" in change)
+    assert ("newer" in caught.value.problem) == (change.get("format") == store.FORMAT + 1)
 
 
 def test_load_refuses_frames_of_other_clips_or_modalities(dataset: Dataset, folder: Path) -> None:
@@ -314,8 +289,7 @@ def test_load_refuses_offsets(change: str, folder: Path) -> None:
     assert caught.value.file == folder / "train.safetensors"
 
 
-def test_load_refuses_a_signed_table_of_another_form(folder: Path) -> None:
-    """The forms are those of `test_clip_table`."""
+def test_load_refuses_a_signed_table_of_another_form(folder: Path) -> None:  # the forms: `test_clip_table`
     pd.read_parquet(folder / store.CLIPS).drop(columns="y").to_parquet(folder / store.CLIPS, index=False)
     sign(folder, store.CLIPS)
     with pytest.raises(UserError) as caught:
@@ -325,11 +299,7 @@ def test_load_refuses_a_signed_table_of_another_form(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "fix"),
-    [
-        ("reviews", "mugkit prepare reviews"),
-        ("sims", "mugkit prepare sims --source PATH"),
-        ("my-data", "--store-as my-data"),
-    ],
+    [("reviews", "prepare reviews"), ("sims", "prepare sims --source PATH"), ("my-data", "--store-as my-data")],
 )
 def test_load_of_unprepared_data_says_how_to_prepare_it(name: str, fix: str) -> None:
     with pytest.raises(UserError, match=f"'{name}' is not prepared") as caught:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_model
-from small import bag_of_words, tiny_bert, tiny_t5
+from small import tiny_bert, tiny_t5
 
 from mugkit.data import batch, text
 from mugkit.data.batch import Tokens
@@ -48,23 +48,21 @@ def test_pad_is_as_wide_as_longest_and_masks_rest() -> None:
     assert tokens.mask.tolist() == [[1, 1, 0], [1, 0, 0], [1, 1, 1]]
 
 
-def test_tokenize_tells_how_many_transcripts_were_cut(bert: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_token_ids_are_cached_and_tell_how_many_transcripts_were_cut(
+    bert: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     exact, longer = "film " * (text.MAX_TOKENS - 2), "film " * (text.MAX_TOKENS - 1)  # [CLS] and [SEP] count too
+    lines = ["good film", longer, "", exact, longer]
     with caplog.at_level(logging.WARNING):
         text.token_ids(["good film", exact], bert)
-        for _ in range(2):
-            text.token_ids(["good film", longer, exact, longer], bert)
+        ids = text.token_ids(lines, bert)
+        tokenizer = text.load_tokenizer(bert)
+        monkeypatch.setattr(text, "load_tokenizer", refuse)
+        assert text.token_ids(lines, bert) == ids
+    assert ids == tokenizer(lines, truncation=True, max_length=128)["input_ids"]
     assert [record.message for record in caplog.records] == [
-        "2 of 4 transcripts are longer than 128 tokens: the rest is not read"
+        "2 of 5 transcripts are longer than 128 tokens: the rest is not read"
     ]
-
-
-def test_token_ids_are_cached(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = [*SENTENCES, "", "film"]
-    expected = text.tokenize(text.load_tokenizer(bert), lines)
-    assert text.token_ids(lines, bert) == expected
-    monkeypatch.setattr(text, "load_tokenizer", refuse)
-    assert text.token_ids(lines, bert) == expected
 
 
 # --- the language network
@@ -104,42 +102,23 @@ def test_language_network_step_trains_encoder_and_can_be_saved(tmp_path: Path, m
 
 def test_first_token_of_t5_is_refused(tmp_path: Path) -> None:
     folder = str(tiny_t5(tmp_path / "t5"))
-    for attempt in (
-        lambda: TextEncoder(text.load_encoder(folder), "first"),
-        lambda: text.frozen_features(SENTENCES, folder, "first"),
-    ):
-        with pytest.raises(UserError, match="pooling=mean") as caught:
-            attempt()
-        assert caught.value.field == "pooling"
+    with pytest.raises(UserError, match="pooling=mean"):
+        TextEncoder(text.load_encoder(folder), "first")
+    with pytest.raises(UserError, match="pooling=mean") as caught:
+        text.frozen_features(SENTENCES, folder, "first")
+    assert caught.value.field == "pooling"
 
 
 # --- frozen features
 
 
-def mean_pooled_one_by_one() -> torch.Tensor:
-    from transformers import AutoModel, AutoTokenizer
-
-    folder = locate(OFFLINE_ENCODER)
-    model, tokenizer = AutoModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
-    with torch.no_grad():
-        return torch.stack([model(**tokenizer(s, return_tensors="pt")).last_hidden_state[0].mean(0) for s in SENTENCES])
-
-
-def test_frozen_features_offline_encoder_equals_one_by_one_and_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    features = text.frozen_features(SENTENCES, OFFLINE_ENCODER, "mean")
-    assert features.shape == (3, 384)
-    torch.testing.assert_close(features, mean_pooled_one_by_one(), rtol=0, atol=1e-5)
-    monkeypatch.setattr(text, "load_encoder", refuse)
-    assert torch.equal(text.frozen_features(SENTENCES, OFFLINE_ENCODER, "mean"), features)
-
-
-@pytest.mark.parametrize("make", [tiny_bert, tiny_t5])
+@pytest.mark.parametrize("make", [tiny_bert, tiny_t5, lambda folder: OFFLINE_ENCODER])
 def test_frozen_states_are_those_of_each_sentence_alone(tmp_path: Path, make: Any) -> None:
     from transformers import AutoTokenizer
 
     folder = str(make(tmp_path / "encoder"))
     states, offsets = text.frozen_states(SENTENCES, folder)
-    model, tokenizer = text.load_encoder(folder), AutoTokenizer.from_pretrained(folder)
+    model, tokenizer = text.load_encoder(folder), AutoTokenizer.from_pretrained(locate(folder))
     assert (offsets.dtype, int(offsets[-1]), len(offsets)) == (torch.int64, len(states), 4)
     assert not states.requires_grad
     for sentence, start, end in zip(SENTENCES, offsets[:-1], offsets[1:], strict=True):
@@ -152,47 +131,24 @@ def test_frozen_features_are_frozen_states_pooled(bert: str) -> None:
     states, offsets = text.frozen_states(SENTENCES, bert)
     clips = states.tensor_split(offsets[1:-1])
     mean, first = (text.frozen_features(SENTENCES, bert, how) for how in ("mean", "first"))
+    assert torch.equal(text.frozen_features(SENTENCES[1:], bert, "first"), first[1:])  # of other texts, others
     torch.testing.assert_close(mean, torch.stack([clip.mean(0) for clip in clips]), rtol=0, atol=1e-5)
     torch.testing.assert_close(first, torch.stack([clip[0] for clip in clips]), rtol=0, atol=0)
     assert not mean.requires_grad
 
 
 def test_frozen_encoder_runs_once_for_states_and_every_pooling(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded: list[str] = []
-    real = text.load_encoder
-    monkeypatch.setattr(text, "load_encoder", lambda encoder: loaded.append(encoder) or real(encoder))
-    for _ in range(2):
-        text.frozen_features(SENTENCES, bert, "mean")
-        text.frozen_states(SENTENCES, bert)
-        text.frozen_features(SENTENCES, bert, "first")
-    assert loaded == [bert]
-
-
-def test_frozen_states_other_cut_is_encoded_again(bert: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless texts are cut elsewhere, or the code was edited."""
     text.frozen_states(SENTENCES, bert)
+    with monkeypatch.context() as patch:
+        patch.setattr(text, "load_encoder", refuse)
+        for pooling in ("mean", "first", "mean"):
+            text.frozen_features(SENTENCES, bert, pooling)
+        patch.setattr(text, "_code", lambda: ["edited"])
+        with pytest.raises(AssertionError, match="loaded again"):
+            text.frozen_states(SENTENCES, bert)
     monkeypatch.setattr(text, "MAX_TOKENS", 4)
     assert text.frozen_states(SENTENCES, bert)[1].tolist() == [0, 4, 8, 11]
-
-
-def test_frozen_states_edited_code_is_encoded_again(bert: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    text.frozen_states(SENTENCES, bert)
-    edited = tmp_path / "text.py"
-    edited.write_text(Path(text.__file__).read_text() + "# edited\n")
-    monkeypatch.setattr(text, "__file__", str(edited))
-    monkeypatch.setattr(text, "_code", text._code.__wrapped__)
-    monkeypatch.setattr(text, "load_encoder", refuse)
-    with pytest.raises(AssertionError, match="loaded again"):
-        text.frozen_states(SENTENCES, bert)
-
-
-def test_frozen_features_other_text_pooling_or_encoder_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple] = []
-    monkeypatch.setattr(text, "_encode", lambda *given: asked.append(given) or bag_of_words(given[0]))
-    different = [(SENTENCES, "one", "mean"), (SENTENCES, "one", "first"), (SENTENCES, "two", "mean")]
-    different.append((SENTENCES[:2], "one", "mean"))
-    for given in [different[0], *different]:
-        text.frozen_features(*given)
-    assert asked == different
 
 
 def test_frozen_features_changed_folder_is_encoded_again(tmp_path: Path, bert: str) -> None:

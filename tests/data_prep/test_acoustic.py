@@ -67,7 +67,7 @@ def test_sims_frames_of_silence_are_known() -> None:
     assert np.allclose(frames, expected, atol=1e-3)
 
 
-@pytest.mark.parametrize("samples", [1, 100, 511, 512, 2047, 5000])
+@pytest.mark.parametrize("samples", [1, 511, 512, 5000])
 def test_sims_frames_of_short_clips_have_one_frame_every_512_samples(samples: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

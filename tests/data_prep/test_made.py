@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,12 +63,10 @@ def test_perform_mouth_follows_the_voice_and_smile_the_label() -> None:
     loud = np.tile([0.0, 1.0], 20)
     units = {v: made.perform(replace(CLIP, visual=v), loud).units for v in (-2.0, 2.0)}
     mouth, smile, frown = (INTENSITIES.index(name) for name in ("AU25_r", "AU12_r", "AU04_r"))
-    assert (units[2.0][::2, mouth] == 0).all()
-    assert (units[2.0][1::2, mouth] == 4).all()
-    assert (units[2.0][:, smile] > 0).all()
-    assert (units[2.0][:, frown] == 0).all()
-    assert (units[-2.0][:, smile] == 0).all()
-    assert (units[-2.0][:, frown] > 0).all()
+    assert units[2.0][:2, mouth].tolist() == [0, 4]
+    for shown, hidden, expressed in ((smile, frown, 2.0), (frown, smile, -2.0)):
+        assert (units[expressed][:, shown] > 0).all()
+        assert (units[expressed][:, hidden] == 0).all()
     assert max(part.max() for part in units.values()) <= 5
 
 
@@ -107,8 +106,7 @@ def test_prepare_stores_scaled_frames_of_the_recordings(source: Dataset) -> None
     dataset = made.prepare(source, sizes=SIZES, workers=1)
     assert dataset.dims == {"a": 33, "v": 709}
     assert {name: len(split) for name, split in dataset.splits.items()} == SIZES
-    assert dataset.has_true_labels
-    assert dataset.family == "reviews"
+    assert (dataset.has_true_labels, dataset.family) == (True, "reviews")
     scaling = Scaling.of_dataset(dataset)
     assert scaling is not None
     for m in "av":
@@ -133,36 +131,25 @@ def test_prepare_again_reuses_what_is_stored_unless_the_recipe_changed(
         return {m: rng.standard_normal((4, 3), dtype=np.float32) for m in "av"}
 
     monkeypatch.setattr(made, "make", make)
-    first = made.prepare(source, sizes=SIZES, workers=1)
-    assert len(calls) == 6
-    assert made.prepare(source, sizes=SIZES, workers=1).fingerprint == first.fingerprint
-    assert len(calls) == 6
-    monkeypatch.setattr(speech, "version", lambda: "another hum")
-    made.prepare(source, sizes=SIZES, workers=1)
-    assert len(calls) == 12
-    made.prepare(source, sizes=SIZES | {"train": 2}, workers=1)
-    assert len(calls) == 17
+    for voice, sizes, recorded in (
+        *(("a hum", SIZES, 6), ("a hum", SIZES, 6), ("another hum", SIZES, 12)),
+        ("another hum", SIZES | {"train": 2}, 17),
+    ):
+        monkeypatch.setattr(speech, "version", lambda voice=voice: voice)
+        made.prepare(source, sizes=sizes, workers=1)
+        assert len(calls) == recorded
     assert store.available() == [made.NAME]
 
 
 def test_first_clip_is_made_before_workers_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """So that what numba compiles is stored by one process alone."""
     seen: list[str] = []
+
+    def workers(*_: object, **__: object) -> ThreadPoolExecutor:
+        assert seen == ["a"]
+        return ThreadPoolExecutor(1)
+
     monkeypatch.setattr(made, "make", lambda clip, folder: seen.append(clip.id) or {})
-
-    class Workers:
-        def __init__(self, *_: object, **__: object) -> None:
-            assert seen == ["a"]
-
-        def __enter__(self) -> Workers:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-
-        def map(self, call: Callable[[Any], Any], items: list[Any], chunksize: int) -> Iterator[Any]:
-            return map(call, items)
-
-    monkeypatch.setattr(made, "ProcessPoolExecutor", Workers)
+    monkeypatch.setattr(made, "ProcessPoolExecutor", workers)
     clips: list[Any] = [SimpleNamespace(id=name) for name in "abc"]
-    assert list(made._make_all(clips, tmp_path / "media", workers=2)) == ["a", "b", "c"]
-    assert seen == ["a", "b", "c"]
+    assert list(made._make_all(clips, tmp_path / "media", workers=2)) == seen == ["a", "b", "c"]

@@ -19,7 +19,7 @@ def peak_hertz(samples: np.ndarray, rate: int) -> float:
     return float(np.abs(np.fft.rfft(samples * np.hanning(len(samples)))).argmax() * rate / len(samples))
 
 
-@pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 44_100, 48_000])
+@pytest.mark.parametrize("rate", [8_000, 22_050, 48_000])
 def test_read_audio_of_any_rate_keeps_pitch_and_length(rate: int, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "tone.wav", tone(440, 1.0, rate), rate, subtype="FLOAT")
     samples = media.read_audio(tmp_path / "tone.wav")

@@ -48,9 +48,6 @@ def test_the_peak_of_a_process_is_seen(script: ModuleType, tmp_path: Path) -> No
     seen = script.watch(["-c", code], tmp_path)
     assert seen["n"] == 3
     assert 150 <= seen["peak_anonymous_mb"] <= seen["peak_resident_mb"] < 250
-
-
-def test_a_step_that_fails_is_told(script: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="status 3"):
         script.watch(["-c", "raise SystemExit(3)"], tmp_path)
 

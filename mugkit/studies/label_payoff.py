@@ -43,8 +43,6 @@ _LOOKS: Mapping[str, tuple[str, str, str]] = {  # source → color, marker, line
     "mug": (MODALITY_COLORS["l"], "o", "-"),
     TRUE: (MODALITY_COLORS["v"], "^", ":"),
 }
-
-
 SETTINGS = tuple(Dials(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for e in simulate.EXPRESSION)
 
 
@@ -135,14 +133,11 @@ def display(table: pd.DataFrame, beta: float) -> pd.DataFrame:
         by_source = {row["source"]: row for row in records(group)}
         cells = {name: written(by_source[source]) for source, name in SOURCES.items()}
         share = by_source["mug"]["share"]
-        r = " → ".join(f"{_mean_corr(by_source[source]):.2f}" for source in ("copy", "mug"))
-        found = {"MUG's share": "–" if share is None else f"{100 * share:.0f} %", "label r, copies → MUG": r}
+        r = [np.mean([by_source[source][f"corr_{m}"] for m in MODALITIES]) for source in ("copy", "mug")]
+        found = {"MUG's share": "–" if share is None else f"{100 * share:.0f} %"}
+        found["label r, copies → MUG"] = " → ".join(map("{:.2f}".format, r))
         shown.append({"modalities": disagreement, "expression": expression, **cells, **found})
     return pd.DataFrame(shown).set_index(["modalities", "expression"])
-
-
-def _mean_corr(row: Mapping[str, Any]) -> float:
-    return float(np.mean([row[f"corr_{m}"] for m in MODALITIES]))
 
 
 def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:

@@ -175,16 +175,6 @@ def test_small_share_counts_stage_3_once_a_seed(tmp_path: Path) -> None:
     assert result["high"] == pytest.approx(1.1 * 0.9 / (0.9 + 5 * 0.2))  # and more
 
 
-def test_contradicted_shares_are_those_of_ch_sims(tmp_path: Path) -> None:
-    found = kinds.Contradicted(0.01).find(evidence(tmp_path))
-    assert [round(result["value"], 3) for result in found.results] == [0.082, 0.06, 0.07]
-
-
-def test_smaller_gap_is_with_contrastive_learning_minus_without(tmp_path: Path) -> None:
-    (result, *_) = kinds.SmallerGap().find(evidence(tmp_path, **probes(99.0, 80.0))).results
-    assert (result["value"], result["low"], result["high"]) == (-19, -21, -17)
-
-
 def test_steadier_interval_is_that_of_the_f_distribution(tmp_path: Path) -> None:
     """With 4 and 4 degrees of freedom its distribution function is 3t² − 2t³ at t = f/(1 + f)."""
     (result, *_) = kinds.Steadier("mug", "mlc").find(evidence(tmp_path, **labels(mug=0.02, mlc=0.01))).results

@@ -6,7 +6,7 @@ apart (50 % is no gap), and how often a projection's nearest unimodal representa
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -16,24 +16,24 @@ from sklearn.model_selection import GroupKFold, KFold, cross_val_predict, cross_
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from torch import Tensor
 
-from mugkit.evaluation.statistics import Interval, t_interval
+from mugkit.evaluation.statistics import t_interval
 from mugkit.models.losses import l2_normalise
 
 
-@dataclass(frozen=True)
-class Gap:
+class Gap(NamedTuple):
     """How far x_m and x_m′ are apart.
 
     Attributes:
         probe: accuracy of the linear probe in percent, mean over folds; 50 means no gap it can see.
-        interval: 95 % interval of the probe's accuracy over folds.
+        probe_low, probe_high: 95 % interval of the probe's accuracy over folds.
         retrieval: share of projections, in percent, nearest to their own clip among `pool` clips.
         pool: how many clips a projection chooses among.
         distance: Euclidean distance of the two means of unit vectors (0 to 2).
     """
 
     probe: float
-    interval: Interval
+    probe_low: float
+    probe_high: float
     retrieval: float
     pool: int
     distance: float
@@ -55,8 +55,7 @@ def measure(
         )  # fmt: skip
     low, high = np.clip(t_interval(list(scores)), 0, 100)  # Student's t does not know that accuracies end at 100 %
     distance = float(np.linalg.norm(x.mean(0) - x_projected.mean(0)))
-    interval = Interval(float(low), float(high))
-    return Gap(float(scores.mean()), interval, _retrieval(x, x_projected, pool), pool, distance)
+    return Gap(float(scores.mean()), float(low), float(high), _retrieval(x, x_projected, pool), pool, distance)
 
 
 def _retrieval(x: np.ndarray, projected: np.ndarray, pool: int) -> float:

@@ -21,13 +21,6 @@ from mugkit.experiments.registry import SYSTEMS, import_attribute
 from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 
-def _bert() -> nn.Module:
-    """bert-base-uncased's shapes: the configuration's defaults."""
-    from transformers import BertConfig, BertModel
-
-    return BertModel(BertConfig())
-
-
 def parts(system: str, family: str) -> dict[str, Sequence[nn.Module]]:
     """The modules that a system trains on a family's features with BERT, without weights.
 
@@ -35,11 +28,13 @@ def parts(system: str, family: str) -> dict[str, Sequence[nn.Module]]:
         system: mug, self-mm, or a baseline with a loss of its own.
         family: mosi, mosei or sims.
     """
+    from transformers import BertConfig, BertModel
+
     chosen, (acoustic, visual) = SYSTEMS[system], PAPER_DIMS[family]
     hp = hyperparameters(family, "paper", chosen.changes, chosen.own)
     dims, rho = {"a": acoustic, "v": visual}, LABEL_SCALE[family]
     with torch.device("meta"):  # shapes without memory
-        bert = _bert()
+        bert = BertModel(BertConfig())  # bert-base-uncased's: the configuration's defaults
         if chosen.baseline:
             kind = import_attribute(chosen.baseline)
             return {"network": [kind(Shapes(768, acoustic, visual, rho, "first"), bert, kind.Config())]}

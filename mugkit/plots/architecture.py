@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mugkit.config import Hyperparameters
 from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
+from mugkit.evaluation.parameters import count
 from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 
@@ -68,7 +69,7 @@ class Layer:
 
 def layers(module: nn.Module) -> list[Layer]:
     """The layers of a module in the order it registers them; a dropout that drops nothing is left out."""
-    size = sum(p.numel() for p in module.parameters())
+    size = count(module)
     match module:
         case nn.Linear():
             note = "" if module.bias is not None else ", no bias"
@@ -88,15 +89,12 @@ def layers(module: nn.Module) -> list[Layer]:
 
 def side_by_side(columns: Sequence[Sequence[Layer]]) -> list[Layer]:
     """Equal stacks of layers as one, e.g. the three unimodal predictors: dims that differ stand beside each other."""
-    return [_join(row) for row in zip(*columns, strict=True)]
-
-
-def _join(row: Sequence[Layer]) -> Layer:
-    dims = tuple(
-        values[0] if len(set(values)) == 1 else "/".join(values)
-        for values in zip(*(layer.dims for layer in row), strict=True)
-    )
-    return replace(row[0], dims=dims, parameters=sum(layer.parameters for layer in row))
+    joined = []
+    for row in zip(*columns, strict=True):
+        dims = [list(places) for places in zip(*(layer.dims for layer in row), strict=True)]
+        texts = tuple("/".join(places if len(set(places)) > 1 else places[:1]) for places in dims)
+        joined.append(replace(row[0], dims=texts, parameters=sum(layer.parameters for layer in row)))
+    return joined
 
 
 # Part → (what it is, where it enters, in which stages it works, how to find it).
@@ -118,15 +116,11 @@ def parameter_table(configurations: Mapping[str, Parts]) -> pd.DataFrame:
     for name, (modalities, equation, stages, find) in _PARTS.items():
         for m in modalities:
             part = f"{name}, {MODALITY_NAMES[m]}" if m in MODALITY_NAMES and len(modalities) > 1 else name
-            counts = {title: _count(find(parts, m)) for title, parts in configurations.items()}
+            # A frozen encoder is no part of the network and counts nothing.
+            counts = {title: count(*filter(None, [find(parts, m)])) for title, parts in configurations.items()}
             rows.append({"part": part, "equation": equation, "stages": stages, **counts})
     totals = {title: sum(row[title] for row in rows) for title in configurations}
     return pd.DataFrame([*rows, {"part": "all", "equation": "", "stages": "", **totals}])
-
-
-def _count(module: nn.Module | None) -> int:
-    """Parameters of a module; a frozen encoder is no part of the network and counts nothing."""
-    return sum(p.numel() for p in module.parameters()) if module is not None else 0
 
 
 # Step → (module, symbol of its output), in the order in which data passes.

@@ -59,7 +59,10 @@ def label_gaps_figure(numbers: dict[str, Any]) -> Figure:
     largest = max(np.max(numbers[m]["joint"]) for m in MODALITIES)
     for axes, m in zip(panels, MODALITIES, strict=True):
         _gap_panel(axes, np.array(numbers["centres"]), np.array(numbers[m]["joint"]) / largest, MODALITY_COLORS[m])
-        _shade_opposite(axes, 1.1 * numbers["scale"])
+        limit = 1.1 * numbers["scale"]
+        for side in (-limit, limit):
+            axes.fill_between([0, side], 0, -side, color="0.82", linewidth=0, zorder=0)
+        axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
         axes.set_title(
             f"{MODALITY_NAMES[m]}: {100 * numbers[m]['opposite']:.0f} % opposite sign\n"
             f"{100 * numbers[m]['equal']:.0f} % equal, mean distance {numbers[m]['gap']:.2f}"
@@ -73,12 +76,6 @@ def _gap_panel(axes: Axes, centres: np.ndarray, share: np.ndarray, color: str) -
     axes.scatter(centres[column], centres[row], s=260 * share[row, column], color=color, alpha=0.85, zorder=3)
     axes.plot(centres[[0, -1]], centres[[0, -1]], color="black", linestyle="--", linewidth=1, zorder=2)
     axes.set_aspect("equal")
-
-
-def _shade_opposite(axes: Axes, limit: float) -> None:
-    for side in (-1, 1):
-        axes.fill_between([0, side * limit], 0, -side * limit, color="0.82", linewidth=0, zorder=0)
-    axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
 
 
 def contradictions(labels: pd.DataFrame, count: int) -> pd.DataFrame:

@@ -26,21 +26,17 @@ _LEGEND: Mapping[BoxKind, str] = {
 
 def draw_structures(parts: Parts) -> tuple[Figure, dict[str, Any]]:
     """Fig. 3: structures of unimodal predictor, multimodal predictor, fusion network and MUCN, and their JSON."""
-    return _drawn(structures(parts))
+    return draw(structures(parts))
 
 
 def draw_stage(number: int, parts: Parts) -> tuple[Figure, dict[str, Any]]:
     """Stage 1, 2 or 3 of Fig. 2 with the modules' own dims, and its JSON."""
-    return _drawn({1: stage_1, 2: stage_2, 3: stage_3}[number](parts))
+    return draw({1: stage_1, 2: stage_2, 3: stage_3}[number](parts))
 
 
 def draw_method(parts: Parts) -> tuple[Figure, dict[str, Any]]:
     """Fig. 2, the whole method in one picture, and its JSON."""
-    return _drawn(method(parts))
-
-
-def _drawn(diagram: Diagram) -> tuple[Figure, dict[str, Any]]:
-    return draw(diagram), diagram.numbers()
+    return draw(method(parts))
 
 
 # --- Fig. 3 -----------------------------------------------------------------------------------------

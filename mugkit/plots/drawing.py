@@ -90,8 +90,8 @@ class Diagram:
         return {"title": self.title, "boxes": boxes, "arrows": [asdict(arrow) for arrow in self.arrows]}
 
 
-def draw(diagram: Diagram) -> Figure:
-    """The diagram as a figure, one inch a unit."""
+def draw(diagram: Diagram) -> tuple[Figure, dict[str, Any]]:
+    """The diagram as a figure, one inch a unit, and its JSON."""
     boxes = diagram.boxes.values()
     right = max(box.at[0] + box.width / 2 for box in boxes) + 0.1
     top = max(box.at[1] + box.tall / 2 for box in boxes) + 0.1
@@ -105,7 +105,7 @@ def draw(diagram: Diagram) -> Figure:
         _draw_arrow(axes, arrow, diagram.boxes, patches)
     handles = [Patch(facecolor=_FILLS[k], edgecolor=_EDGES[k], label=text) for k, text in diagram.legend.items()]
     axes.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=8.5, borderpad=0)
-    return figure
+    return figure, diagram.numbers()
 
 
 def _draw_box(axes: Axes, box: Box) -> PathPatch:

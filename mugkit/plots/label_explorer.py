@@ -12,7 +12,7 @@ import base64
 import io
 import os
 import textwrap
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -76,13 +76,12 @@ def _labels(entry: Mapping[str, Any], m: str) -> tuple[str, ...]:
 def listing(table: pd.DataFrame, clips: list[int]) -> str:
     """Utterances as an HTML table: words, y and learned labels, true labels in brackets."""
     heads = ("utterance", "y", *(MODALITY_NAMES[m] for m in MODALITIES))
-    return _html(heads, [_cells(row) for row in table.loc[clips].to_dict("records")])
-
-
-def _cells(row: Mapping[Hashable, Any]) -> list[str]:
-    true = {m: f" ({row[f'true_{m}']:+.1f})" if f"true_{m}" in row else "" for m in MODALITIES}
-    labels = [f"{row[f'learned_{m}']:+.1f}{true[m]}" for m in MODALITIES]
-    return [textwrap.shorten(str(row["text"]), 90, placeholder=" …"), f"{row['y']:+.1f}", *labels]
+    rows = []
+    for row in table.loc[clips].to_dict("records"):
+        true = {m: f" ({row[f'true_{m}']:+.1f})" if f"true_{m}" in row else "" for m in MODALITIES}
+        labels = [f"{row[f'learned_{m}']:+.1f}{true[m]}" for m in MODALITIES]
+        rows.append([textwrap.shorten(str(row["text"]), 90, placeholder=" …"), f"{row['y']:+.1f}", *labels])
+    return _html(heads, rows)
 
 
 def _html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

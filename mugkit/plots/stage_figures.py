@@ -37,21 +37,20 @@ def corrected(noisy: Float[Tensor, "labels"], correction: float, rho: float, res
 def mucn_curves(rho: float, corrections: Sequence[float] = (-1.0, 0.0, 1.0), points: int = 61) -> pd.DataFrame:
     """Eq. 28 over all labels: columns residual, correction, noisy, corrected."""
     noisy = torch.linspace(-rho, rho, points)
-    places: list[dict[str, Any]] = [
-        {"residual": residual, "correction": y} for residual in ("paper", "scaled") for y in corrections
-    ]
     curves = [
-        {**place, "noisy": noisy.numpy(), "corrected": corrected(noisy, rho=rho, **place).numpy()} for place in places
+        {"residual": residual, "correction": y, "noisy": noisy, "corrected": corrected(noisy, y, rho, residual)}
+        for residual in ("paper", "scaled")
+        for y in corrections
     ]
     return pd.concat(map(pd.DataFrame, curves), ignore_index=True)
 
 
 def plot_mucn(curves: pd.DataFrame) -> Figure:
     """One panel a variant of Eq. 28, one curve a correction, and the identity."""
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure, panels = canvas((9, 4), 1, 2, sharey=True)
     titles = {"paper": "paper: ρ·tanh(ȳ + y′)", "scaled": "scaled: ρ·tanh(ȳ/ρ + y′)"}
     rho = float(curves["noisy"].max())
-    for axes, (residual, part) in zip(figure.subplots(1, 2, sharey=True), curves.groupby("residual"), strict=True):
+    for axes, (residual, part) in zip(panels, curves.groupby("residual"), strict=True):
         styles = zip(part.groupby("correction"), ("--", "-", "-."), (*MODALITY_COLORS.values(),), strict=False)
         for (y, line), style, color in styles:
             axes.plot(line["noisy"], line["corrected"], style, color=color, label=f"y′ = {y:+g}".replace("+0", "0"))
@@ -59,7 +58,7 @@ def plot_mucn(curves: pd.DataFrame) -> Figure:
         axes.set(title=titles[str(residual)], xlabel="noisy label ȳ (label units)", xlim=(-rho, rho))
         axes.set_ylim(-1.08 * rho, 1.08 * rho)
         axes.legend(loc="upper left")
-    figure.axes[0].set_ylabel("corrected label $y_{mc}$ (label units)")
+    panels[0].set_ylabel("corrected label $y_{mc}$ (label units)")
     return figure
 
 
@@ -109,14 +108,11 @@ def gap_table(saved: Saved) -> pd.DataFrame:
 
 
 def _gap_row(name: str, reps: SavedRepresentations, modality: str) -> dict[str, Any]:
-    found = gap.measure(reps.unimodal[modality], reps.projected[modality])
-    loss = (reps.projected_prediction[modality] - reps.labels).abs().mean()
-    return {
-        "network": name, "modality": modality, "probe": found.probe, "probe_low": found.interval.low,
-        "probe_high": found.interval.high, "retrieval": found.retrieval, "pool": found.pool,
-        "distance": found.distance, "label_x": gap.label_probe(reps.unimodal[modality], reps.labels),
-        "label_projected": gap.label_probe(reps.projected[modality], reps.labels), "projected_loss": float(loss),
-    }  # fmt: skip
+    x, projected, y = reps.unimodal[modality], reps.projected[modality], reps.labels
+    correlations = {"label_x": gap.label_probe(x, y), "label_projected": gap.label_probe(projected, y)}
+    loss = float((reps.projected_prediction[modality] - y).abs().mean())
+    place = {"network": name, "modality": modality}
+    return {**place, **gap.measure(x, projected)._asdict(), **correlations, "projected_loss": loss}
 
 
 def show_gap(table: pd.DataFrame) -> pd.DataFrame:
@@ -200,8 +196,8 @@ def plot_embedding(points: pd.DataFrame, notes: Mapping[tuple[str, str], str] | 
     """
     networks, modalities = (list(dict.fromkeys(points[name])) for name in ("network", "modality"))
     down, across = (len(networks), len(modalities)) if len(modalities) > 1 else (1, len(networks))
-    figure = Figure(figsize=(3 * across, 2.7 * down), layout="constrained")
-    grid = figure.subplots(down, across, squeeze=False).reshape(len(networks), len(modalities))
+    figure, panels = canvas((3 * across, 2.7 * down), down, across, squeeze=False)
+    grid = panels.reshape(len(networks), len(modalities))
     for row, name in zip(grid, networks, strict=True):
         for axes, m in zip(row, modalities, strict=True):
             part = points[(points["network"] == name) & (points["modality"] == m)]

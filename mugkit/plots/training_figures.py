@@ -57,13 +57,13 @@ def history_numbers(learned: LearnedLabels) -> dict[str, Any]:
 
 def history_figure(numbers: Mapping[str, Mapping[str, list[float]]]) -> Figure:
     """Three panels over epochs: the unimodal task, the multimodal task before the step, the gate."""
-    figure = Figure(figsize=(11, 3.2), layout="constrained")
-    panels = {
+    figure, panels = canvas((11, 3.2), 1, 3)
+    titles = {
         "unimodal": "unimodal denoising loss (Eqs. 14, 16)",
         "pre": "multimodal denoising loss (Eq. 20)",
         "gate_open": "share of steps with the gate open (Eq. 22)",
     }
-    for axes, (column, title) in zip(figure.subplots(1, 3), panels.items(), strict=True):
+    for axes, (column, title) in zip(panels, titles.items(), strict=True):
         for m in MODALITIES:
             axes.plot(numbers[m][column], color=MODALITY_COLORS[m], label=MODALITY_NAMES[m])
         axes.set(title=title, xlabel="epoch of stage 2", ylabel="mean absolute error")
@@ -78,19 +78,21 @@ def trajectory_numbers(dataset: Dataset, learned: LearnedLabels, clips: int = 3)
     labels: Mapping[str, Any] = dataset.train.true_labels if dataset.has_true_labels else learned.labels
     apart = np.ptp(np.stack([np.asarray(labels[m]) for m in MODALITIES]), axis=0)
     chosen = np.argsort(-apart, kind="stable")[:clips]
-    return [_one_clip(dataset, learned, int(clip)) for clip in chosen]
-
-
-def _one_clip(dataset: Dataset, learned: LearnedLabels, clip: int) -> dict[str, Any]:
-    train, paths = dataset.train, {m: learned.trajectory[m][:, clip].tolist() for m in MODALITIES}
-    true = {m: float(values[clip]) for m, values in train.true_labels.items()}
-    return {"text": train.text[clip], "y": float(train.labels[clip]), "true": true, "learned": paths}
+    return [
+        {
+            "text": dataset.train.text[clip],
+            "y": float(dataset.train.labels[clip]),
+            "true": {m: float(values[clip]) for m, values in dataset.train.true_labels.items()},
+            "learned": {m: learned.trajectory[m][:, clip].tolist() for m in MODALITIES},
+        }
+        for clip in chosen
+    ]
 
 
 def trajectory_figure(clips: list[dict[str, Any]], rho: float) -> Figure:
     """y_mc over epochs for a few clips; dots at the right are true labels, the dashed line is y."""
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
-    for axes, clip in zip(np.atleast_1d(figure.subplots(1, len(clips), sharey=True)), clips, strict=True):
+    figure, panels = canvas((11, 3.4), 1, len(clips), sharey=True, squeeze=False)
+    for axes, clip in zip(panels[0], clips, strict=True):
         axes.axhline(clip["y"], color=MODALITY_COLORS["M"], linestyle="--", label="clip's label y")
         for m in MODALITIES:
             axes.plot(clip["learned"][m], color=MODALITY_COLORS[m], label=f"learned, {MODALITY_NAMES[m]}")
@@ -152,9 +154,7 @@ def ablation_figure(rows: Sequence[Row], metric: str, reference: str = "MUG") ->
         metric: one that is defined for any predictions, such as MAE.
     """
     figure, axes = canvas((8, 0.5 * len(rows) + 1.2))
-    values = {
-        row.system: (float(row.metrics[metric]["mean"] or 0), float(row.metrics[metric]["std"] or 0)) for row in rows
-    }
+    values = {row.system: [float(row.metrics[metric][key] or 0) for key in ("mean", "std")] for row in rows}
     for place, (name, (mean, std)) in enumerate(values.items()):
         color = ACCENT if name == reference else "#555555"
         axes.errorbar(mean, place, xerr=std, fmt="o", color=color, capsize=4)

@@ -99,12 +99,8 @@ def reading_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         row = rows[f"{expression} ({_noise(expression)})"] = {}
         for record in pair:
             name = MODALITY_NAMES[record["modality"]]
-            row |= {f"{name}: {reader}": _two_digits(record[reader]) for reader in READERS}
+            row |= {f"{name}: {reader}": _told(record, reader) for reader in READERS}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression (noise)")
-
-
-def _two_digits(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
 
 
 def _noise(expression: str) -> str:
@@ -155,8 +151,8 @@ def apart_table(found: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("labels")
 
 
-def _told(numbers: Mapping[str, float], name: str, shape: str = ".2f") -> str:
-    return format(numbers[name], shape) if name in numbers else "–"
+def _told(numbers: Mapping[str, Any], name: str, shape: str = ".2f") -> str:
+    return "–" if numbers.get(name) is None else format(numbers[name], shape)
 
 
 # --- both -------------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def _one(x: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], m
     test = discrepancy(*pair)
     shape = discrepancy(pair[0] - pair[0].mean(axis=0), pair[1] - pair[1].mean(axis=0), permutations=1)
     return {
-        "probe": found.probe, "probe_low": found.interval.low, "probe_high": found.interval.high,
+        "probe": found.probe, "probe_low": found.probe_low, "probe_high": found.probe_high,
         "retrieval": found.retrieval, "mmd2": test.mmd2, "p": test.p,
         "null": discrepancy(*halves(x, x, most), permutations=1).mmd2, "shape": shape.mmd2, "distance": found.distance,
     }  # fmt: skip
@@ -107,13 +107,10 @@ def drift(plain: OverSeeds, contrastive: OverSeeds, most: int = 400) -> pd.DataF
 
 
 def _moved(before: SavedRepresentations, after: SavedRepresentations, m: str, most: int) -> dict[str, float]:
-    parts = {
-        "unimodal": (before.unimodal[m], after.unimodal[m]),
-        "projected": (before.projected[m], after.projected[m]),
-    }
-    moved = {name: discrepancy(*halves(*pair, most), permutations=1).mmd2 for name, pair in parts.items()}
-    cosine = (l2_normalise(before.unimodal[m]) * l2_normalise(after.unimodal[m])).sum(-1).mean()
-    return {**moved, "cosine": float(cosine)}
+    pairs = {kind: (getattr(before, kind)[m], getattr(after, kind)[m]) for kind in ("unimodal", "projected")}
+    moved = {kind: discrepancy(*halves(*pair, most), permutations=1).mmd2 for kind, pair in pairs.items()}
+    without, with_it = map(l2_normalise, pairs["unimodal"])
+    return {**moved, "cosine": float((without * with_it).sum(-1).mean())}
 
 
 class Claim(NamedTuple):
@@ -134,8 +131,6 @@ CLAIMS: Mapping[str, Claim] = {
         "a probe tells them apart less well", "probe's accuracy in %: with the loss − at γ = 0", -1, "probe"
     ),
 }
-
-
 OBSERVATIONS = ("gap", "target")  # the two that the section makes of its pictures
 
 
@@ -204,8 +199,9 @@ def show(table: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     for m in MODALITIES:
         for variant, part in table[table["modality"] == m].groupby("variant", sort=False):
+            low, high = np.clip(t_interval(list(part["probe"])), 0, 100)
             rows[f"{MODALITY_NAMES[m]}, {variant}"] = {
-                "probe, % [95 %]": _with_interval(part["probe"]),
+                "probe, % [95 %]": formats.estimate("probe", part["probe"].mean(), low, high, signed=False),
                 "own clip found, %": f"{part['retrieval'].mean():.0f}",
                 "MMD²": _with_std(part["mmd2"]),
                 "no gap would be": _with_std(part["null"]),
@@ -225,11 +221,6 @@ def show_claims(table: pd.DataFrame) -> pd.DataFrame:
         "verdict": table["verdict"],
     }
     return pd.DataFrame(columns).set_index(pd.Index([CLAIMS[c].sentence for c in table["claim"]], name="section 4.9"))
-
-
-def _with_interval(values: pd.Series[float]) -> str:
-    low, high = np.clip(t_interval(list(values)), 0, 100)
-    return formats.estimate("probe", values.mean(), low, high, signed=False)
 
 
 def _with_std(values: pd.Series[float]) -> str:

@@ -46,8 +46,6 @@ _LOOKS: Mapping[str, tuple[str, str, str]] = {  # source → color (Okabe and It
     "mug": ("#000000", "o", "-"),
     TRUE: (ACCENT, "^", ":"),
 }
-
-
 SETTINGS = tuple(Dials(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for e in simulate.EXPRESSION)
 
 

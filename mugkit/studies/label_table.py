@@ -8,6 +8,7 @@ sees whether better labels make a better model.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -61,20 +62,14 @@ def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.Dat
     """
     true = true_labels(dataset)
     groups = {"all": np.ones(len(dataset.train), dtype=bool), "disagreeing": disagreeing(true)}
-    return pd.DataFrame(
-        [
-            {"source": source, "clips": group, "n_clips": int(chosen.sum()), "modality": MODALITY_NAMES[m]}
-            | {"measure": measure, **_over_seeds([labels[m][chosen] for labels in seeds], true[m][chosen], measure)}
-            for source, seeds in sources.items()
-            for group, chosen in groups.items()
-            for m in MODALITIES
-            for measure in LABELS
-        ]
-    )
-
-
-def _over_seeds(labels: Sequence[np.ndarray], true: np.ndarray, measure: str) -> dict[str, float | int]:
-    return mean_std([LABELS[measure].of(of_seed, true) if len(true) else None for of_seed in labels])._asdict()
+    rows = []
+    for (source, seeds), (group, chosen), m in product(sources.items(), groups.items(), MODALITIES):
+        truth, labels = true[m][chosen], [of_seed[m][chosen] for of_seed in seeds]
+        for measure, metric in LABELS.items():
+            found = mean_std([metric.of(of_seed, truth) if len(truth) else None for of_seed in labels])
+            place = {"source": source, "clips": group, "n_clips": len(truth), "modality": MODALITY_NAMES[m]}
+            rows.append({**place, "measure": measure, **found._asdict()})
+    return pd.DataFrame(rows)
 
 
 def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:

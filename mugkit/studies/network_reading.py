@@ -11,7 +11,6 @@ from mugkit.config import profile as of_profile
 from mugkit.config import repeated
 from mugkit.data import prepare
 from mugkit.data.loader import ClipLoader
-from mugkit.data.reviews import Dials
 from mugkit.data.schema import MODALITIES
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.registry import Experiment
@@ -28,14 +27,11 @@ def correlations(profile: str) -> dict[str, dict[str, float]]:
     is run. A profile without that map reads the default alone.
     """
     settings = [setting for setting in label_payoff.settings(profile) if setting.disagreement == "strong"]
-    works = {setting.expression: _work(setting, profile) for setting in settings}
+    first, changes = of_profile(profile).study_seeds[:1], {"beta": label_payoff.betas(profile)[0]}
+    names = {setting.expression: prepare.simulated(setting) for setting in settings}
+    works = {e: experiment.work(repeated(TRUE, name, profile, changes, first)[0]) for e, name in names.items()}
     scheduler.run_all([work.spec for work in works.values()])
     return {expression: _against_truth(work) for expression, work in works.items()}
-
-
-def _work(setting: Dials, profile: str) -> Experiment:
-    name, beta = prepare.simulated(setting), label_payoff.betas(profile)[0]
-    return experiment.work(repeated(TRUE, name, profile, {"beta": beta}, of_profile(profile).study_seeds[:1])[0])
 
 
 def _against_truth(work: Experiment) -> dict[str, float]:

@@ -63,9 +63,10 @@ def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -
         One row a source and bin that has clips: source, bin (in units of the labels), clips, mean, std, n over seeds.
     """
     true, rho = dataset.train.true_labels, dataset.label_scale
-    place = pd.cut(disagreement(true) / (2 * rho), BINS)
-    names = dict(zip(place.categories, _bin_names(rho), strict=True))
-    chosen = {said: np.asarray(place == category) for category, said in names.items()}
+    *edges, _ = (2 * rho * edge for edge in BINS[2:])  # in units of the labels
+    names = ["0", *(f"to {edge:.1f}" for edge in edges), f"over {edges[-1]:.1f}"]
+    place = pd.cut(disagreement(true) / (2 * rho), BINS, labels=names)
+    chosen = {said: np.asarray(place == said) for said in names}
     rows = []
     for name, seeds in sources.items():
         errors = [_errors(dataset, labels) for labels in seeds]
@@ -74,12 +75,6 @@ def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -
                 found = mean_std([float(of_seed[clips].mean()) for of_seed in errors])._asdict()
                 rows.append({"source": name, "bin": said, "clips": int(clips.sum()), **found})
     return pd.DataFrame(rows)
-
-
-def _bin_names(rho: float) -> list[str]:
-    """The bins in units of the labels."""
-    edges = [2 * rho * edge for edge in BINS[1:]]
-    return ["0", *(f"to {high:.1f}" for high in edges[1:-1]), f"over {edges[-2]:.1f}"]
 
 
 def display_bins(table: pd.DataFrame) -> pd.DataFrame:

@@ -84,8 +84,8 @@ def record(found: search.Search, dataset: Dataset, with_test: bool) -> Record:
 
 def _tested(found: search.Search, dataset: Dataset) -> Tested:
     runs = [trial.run for trial in found.finished if trial.run]
-    folders = [run.folder for run in runs]
-    valid, test = (sign_hits(predictions(folders, dataset, name), dataset.splits[name].labels) for name in _SPLITS)
+    folders, splits = [run.folder for run in runs], dataset.splits
+    valid, test = (sign_hits(predictions(folders, dataset, name), splits[name].labels) for name in _SPLITS)
     return Tested([search.error(run.metrics) for run in runs], valid, test)
 
 
@@ -96,22 +96,16 @@ def write(recorded: Record, folder: Path) -> list[Path]:
     """`SYSTEM.json` (all of it), and `.csv` and `.md` of every trial's validation error, each atomically."""
     found, base = recorded.search, recorded.search.base
     table = found.frame()
-    about = {"system": base.system, "dataset": base.dataset, "profile": base.profile, "seed of the draws": found.seed}
-    about |= {
-        "data": recorded.data,
-        "made with": dict(recorded.made_with),
-        "selected by": f"validation {search.SELECTED_BY}",
-    }
-    content = {**about, "best": found.best.number, "trials": records(table)}
+    content: dict[str, Any] = {
+        "system": base.system, "dataset": base.dataset, "profile": base.profile, "seed of the draws": found.seed,
+        "data": recorded.data, "made with": dict(recorded.made_with),
+        "selected by": f"validation {search.SELECTED_BY}", "best": found.best.number, "trials": records(table),
+    }  # fmt: skip
     if found.finals:
         finals = [{"trial": number, "valid": value} for number, errors in found.finals.items() for value in errors]
         content["finals"] = records(pd.DataFrame(finals))
-    if recorded.tested:
-        content["tested"] = {
-            "errors": recorded.tested.errors,
-            "valid": _packed(recorded.tested.valid),
-            "test": _packed(recorded.tested.test),
-        }
+    if tested := recorded.tested:
+        content["tested"] = {"errors": tested.errors, "valid": _packed(tested.valid), "test": _packed(tested.test)}
     files.write_json(folder / f"{base.system}.json", content)
     shown = table.set_index("trial").map("{:.4g}".format)
     note = f"{base.system} on {base.dataset}, profile {base.profile}: every trial is a whole run"
@@ -153,7 +147,10 @@ def read(path: Path) -> Record:
 
 def _parsed(content: Mapping[str, Any]) -> Record:
     base = search.trial(content["system"], content["dataset"], content["profile"], {})
-    trials = [_trial(row) for row in content["trials"]]
+    trials = [
+        search.Trial(row["trial"], {name: row[name] for name in row if name not in ("trial", "valid")}, _error(row))
+        for row in content["trials"]
+    ]
     finals: dict[int, list[float]] = {}
     for row in content.get("finals", []):
         finals.setdefault(row["trial"], []).append(_error(row))
@@ -162,11 +159,6 @@ def _parsed(content: Mapping[str, Any]) -> Record:
         raise ValueError("its trials are not in order, or another is its best")
     tested = _unpacked(content["tested"], len(found.finished)) if "tested" in content else None
     return Record(found, tested, content["data"], dict(content["made with"]))
-
-
-def _trial(row: Mapping[str, Any]) -> search.Trial:
-    values = {name: value for name, value in row.items() if name not in ("trial", "valid")}
-    return search.Trial(row["trial"], values, _error(row))
 
 
 def _error(row: Mapping[str, Any]) -> float:
@@ -204,12 +196,8 @@ def committed(system: str, dataset: Dataset, profile: str, trials: int) -> Recor
         return None
     recorded = read(path)
     base, size = recorded.search.base, len(recorded.search.trials)
-    if (base.system, recorded.data, base.profile, size) != (
-        system,
-        dataset.fingerprint,
-        profile,
-        trials,
-    ) or not recorded.tested:
+    of = (base.system, recorded.data, base.profile, size)
+    if of != (system, dataset.fingerprint, profile, trials) or not recorded.tested:
         return None
     drawn = [values for values, _ in search.specifications(system, dataset.name, profile, trials, recorded.search.seed)]
     if drawn != [trial.values for trial in recorded.search.trials]:

@@ -7,13 +7,12 @@ the learned labels are from the true ones. A field that cannot matter here, or w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
 
 from mugkit import config
 from mugkit.config import Hyperparameters, Profile, RunSpec, open_choices, repeated
@@ -27,23 +26,11 @@ from mugkit.experiments.experiment import Run
 from mugkit.experiments.search import finished
 from mugkit.studies.study import by_setting
 
-
-def _if_text_is_trained(hp: Hyperparameters, profile: Profile) -> str:
-    return "the text encoder is frozen, so it has no learning rate" if hp.network.freeze_text else ""
-
-
-def _if_not_searched(hp: Hyperparameters, profile: Profile) -> str:
-    return "chosen on validation here, so no assumption (notebook 12)" if profile.light else ""
-
-
-def _if_general(hp: Hyperparameters, profile: Profile) -> str:
-    return "a setting of any network, not MUG's own; profile paper tries it" if profile.light else ""
-
-
-def _if_time_allows(hp: Hyperparameters, profile: Profile) -> str:
-    """Measured under `quick`: 3.2 s of processor time an epoch of stage 2 in place of 0.12."""
-    tasks = hp.meta.meta_batch_size
-    return f"stage 2 takes 25 times as long ({tasks} tasks a step); profile paper tries it" if profile.light else ""
+FROZEN = "the text encoder is frozen, so it has no learning rate"
+SEARCHED = "chosen on validation here, so no assumption (notebook 12)"
+GENERAL = "a setting of any network, not MUG's own; profile paper tries it"
+# Measured under `quick`: 3.2 s of processor time an epoch of stage 2 in place of 0.12.
+SLOW = "stage 2 takes 25 times as long ({tasks} tasks a step); profile paper tries it"
 
 
 @dataclass(frozen=True)
@@ -53,27 +40,32 @@ class Alternative:
     Attributes:
         values: in order of preference; the first that is not the run's own is taken.
         why: the reason to try it.
-        excluded: from the run's configuration and profile to the reason why it is not tried there, or ''.
+        unless: the reason why it is not tried: with a frozen text encoder, any other under a light profile.
     """
 
     values: tuple[Any, ...]
     why: str
-    excluded: Callable[[Hyperparameters, Profile], str] = lambda hp, profile: ""
+    unless: str = ""
 
     def of(self, now: Any) -> Any:
         """The alternative to the run's own value."""
         return next(value for value in self.values if value != now)
 
+    def excluded(self, hp: Hyperparameters, profile: Profile) -> str:
+        """Why it is not tried in this configuration and profile, or ''."""
+        applies = hp.network.freeze_text if self.unless == FROZEN else profile.light
+        return self.unless.format(tasks=hp.meta.meta_batch_size) if applies else ""
+
 
 ALTERNATIVES: Mapping[str, Alternative] = {
     "pooling": Alternative(("first", "mean"), "the other of the two ways to make one vector of a sentence"),
     "activation": Alternative(("relu", "tanh"), "the commonest activation; it cannot return negative numbers"),
-    "fusion_width": Alternative((128, 256), "a quarter of the width", _if_general),
-    "predictor_shrink": Alternative((1, 2), "predictors without a bottleneck", _if_general),
-    "dropout": Alternative((0.2, 0.1), "what multimodal networks of this size commonly use", _if_not_searched),
-    "text_learning_rate": Alternative((5e-5, 2e-5), "Self-MM's rate for BERT beside faster heads", _if_text_is_trained),
-    "weight_decay": Alternative((0.0, 0.01), "none", _if_not_searched),
-    "clip_norm": Alternative((10.0, 1.0), "hardly any clipping", _if_general),
+    "fusion_width": Alternative((128, 256), "a quarter of the width", GENERAL),
+    "predictor_shrink": Alternative((1, 2), "predictors without a bottleneck", GENERAL),
+    "dropout": Alternative((0.2, 0.1), "what multimodal networks of this size commonly use", SEARCHED),
+    "text_learning_rate": Alternative((5e-5, 2e-5), "Self-MM's rate for BERT beside faster heads", FROZEN),
+    "weight_decay": Alternative((0.0, 0.01), "none", SEARCHED),
+    "clip_norm": Alternative((10.0, 1.0), "hardly any clipping", GENERAL),
     "temperature": Alternative((0.5, 0.1), "softer: many negatives count alike"),
     "contrastive_gradient_scope": Alternative(("projection", "network"), "Eq. 11 trains the projections only"),
     "mucn_width": Alternative((64, 128), "a narrow MUCN"),
@@ -84,7 +76,7 @@ ALTERNATIVES: Mapping[str, Alternative] = {
     "noise_std": Alternative((0.3, 1.0), "noise a tenth of the scale's half-width on ±3"),
     "label_input": Alternative(("prediction", "multimodal"), "MUCN writes the final labels from ŷ_m′, as in training"),
     "normalise_representations": Alternative((False, True), "MUCN sees the lengths of representations"),
-    "gate": Alternative(("sample", "batch"), "every clip decides for itself whether it is used", _if_time_allows),
+    "gate": Alternative(("sample", "batch"), "every clip decides for itself whether it is used", SLOW),
     "adaptation_steps": Alternative((2, 1), "one more step inside Eq. 15"),
     "max_epochs": Alternative((20, 60), "another upper bound of stage 3; early stopping stays"),
 }
@@ -120,17 +112,13 @@ def ledger(dataset: Dataset, profile: str) -> pd.DataFrame:
     default = flat(engines.work(specs[""][0]).hp)
     rows = []
     for name in open_choices().index:
-        choice = {"field": name, "default": _text(default[name]), "alternative": _text(values.get(name))}
+        given = {"default": default[name], "alternative": values.get(name)}
+        choice = {"field": name, **{of: "–" if value is None else str(value) for of, value in given.items()}}
         found = measured.get(name, {})
         numbers = {**_numbers(found), **_words(found, together)}
         reason = reasons.get(name) or ("" if found else "training failed with the alternative")
         rows.append({**choice, "why": ALTERNATIVES[name].why, **numbers, "reason": reason})
     return pd.DataFrame(rows)
-
-
-def _text(value: Any) -> str:
-    """A value as text: a column holds numbers, words and flags."""
-    return "–" if value is None else str(value)
 
 
 def _measure(runs: Sequence[Run | None], default: Sequence[Run | None], dataset: Dataset) -> dict[str, Difference]:
@@ -171,10 +159,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
     shown["Δ test MAE"] = ["–" if pd.isna(row[0]) else formats.estimate("MAE", *row) for row in estimates]
     shown["test"] = table["reason"].where(table["reason"] != "", table["test_verdict"])
     labels = table[[f"label_{m}_difference" for m in MODALITIES]].astype(float)
-    shown[f"Δ label MAE {', '.join(MODALITIES)}"] = [_changes(row) for row in labels.to_numpy()]
+    said = [", ".join(formats.number("MAE", value, signed=True) for value in row) for row in labels.to_numpy()]
+    shown[f"Δ label MAE {', '.join(MODALITIES)}"] = np.where(labels.isna().any(axis=1), "–", said)
     shown["labels"] = table["labels_verdict"]
     return pd.DataFrame(shown).set_index(pd.Index(table["field"], name="field"))
-
-
-def _changes(values: Float[np.ndarray, " modalities"]) -> str:
-    return "–" if np.isnan(values).any() else ", ".join(formats.number("MAE", value, signed=True) for value in values)

@@ -29,25 +29,17 @@ def test_probe_is_at_chance_for_two_clouds_of_one_distribution() -> None:
 
 def test_probe_tells_shifted_clouds_apart_and_its_interval_stays_within_percent() -> None:
     found = measure(cloud(200, 8, 0, centre=-9), cloud(200, 8, 1, centre=9))
-    assert (found.probe, found.interval) == (100, (100, 100))
+    assert (found.probe, found.probe_low, found.probe_high) == (100, 100, 100)
     overlapping = measure(cloud(100, 4, 0, centre=-2.2), cloud(100, 4, 1, centre=2.2))
-    assert 90 < overlapping.interval.low < overlapping.probe < overlapping.interval.high <= 100
+    assert 90 < overlapping.probe_low < overlapping.probe < overlapping.probe_high <= 100
 
 
-def test_equal_representations_have_no_gap() -> None:
+def test_equal_directions_have_no_gap_and_right_angles_the_diagonal() -> None:
     x = cloud(100, 8, 0)
     found = measure(x, x.clone())
     assert found.probe == 50, "each pair has the same vector with both answers: one is right, one wrong"
-    assert found.retrieval == 100
-    assert found.distance == 0
-
-
-def test_lengths_do_not_count() -> None:
-    x = cloud(96, 8, 0)
-    assert measure(x, 8 * x) == measure(x, x), "Eq. 10 leaves only directions"  # 8: exact in floating point
-
-
-def test_distance_of_means_by_hand() -> None:
+    assert (found.retrieval, found.distance) == (100, 0)
+    assert measure(x, 8 * x) == found, "Eq. 10 leaves only directions"  # 8: exact in floating point
     east, north = torch.tensor([[2.0, 0.0]]).repeat(40, 1), torch.tensor([[0.0, 5.0]]).repeat(40, 1)
     assert measure(east, north).distance == pytest.approx(math.sqrt(2))
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mugkit.errors import UserError
-from mugkit.evaluation.mmd import discrepancy, rbf_kernel
+from mugkit.evaluation.mmd import discrepancy
 
 
 def normal(n: int, seed: int, dim: int = 4, shift: float = 0.0) -> np.ndarray:
@@ -33,12 +33,6 @@ def test_mmd2_equals_the_sums_written_out(sizes: tuple[int, int]) -> None:
     one, other = normal(sizes[0], 0), normal(sizes[1], 1, shift=0.5)
     found = discrepancy(one, other, permutations=3)
     assert found.mmd2 == pytest.approx(by_loops(one, other, found.bandwidth), abs=1e-12)
-
-
-def test_bandwidth_is_the_median_distance_by_hand() -> None:
-    kernel, sigma = rbf_kernel(np.array([[0.0], [1.0], [4.0]]))  # distances 1, 3, 4
-    assert sigma == 3
-    np.testing.assert_allclose(kernel[0], [1, math.exp(-1 / 18), math.exp(-16 / 18)])
 
 
 def test_discrepancy_of_far_and_of_equal_vectors_by_hand() -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
-import pytest
-
 from mugkit.config import RunSpec
 from mugkit.evaluation import paper_tables, published, tables
 from mugkit.evaluation.published import RESULTS
@@ -22,32 +20,15 @@ def runs(*systems: str) -> dict[str, list[Run]]:
     return {name: [Run(RunSpec(name, "reviews", 1), Path(), dict(metrics), {}, 0, True)] for name in systems}
 
 
-def test_catalogue_has_every_row_of_the_paper_once_with_its_tables_and_its_system() -> None:
+def test_catalogue_has_every_row_of_the_paper_once_with_its_tables_and_its_system_then_our_own() -> None:
     lines = [line for line in paper_tables.catalogue() if line[1]]
+    own = [(row, system.name) for row, numbers, system in paper_tables.catalogue() if not numbers]
+    assert own == [("ULGM on MUG's networks", "ulgm"), ("text only", "text-only")]
+    assert all((REPOSITORY / system.where).exists() for _, _, system in paper_tables.catalogue())
     assert sorted(row for row, _, _ in lines) == sorted({row for table in RESULTS.values() for row in table})
     for row, numbers, system in lines:
         assert numbers == tuple(number for number, table in RESULTS.items() if row in table)
         assert [each for each in SYSTEMS.values() if row in each.rows] == [system]
-
-
-def test_catalogue_ends_with_our_own_systems_and_names_modules_that_exist() -> None:
-    own = [(row, system.name) for row, numbers, system in paper_tables.catalogue() if not numbers]
-    assert own == [("ULGM on MUG's networks", "ulgm"), ("text only", "text-only")]
-    assert all((REPOSITORY / system.where).exists() for _, _, system in paper_tables.catalogue())
-
-
-@pytest.mark.parametrize(
-    ("number", "family", "beside"),
-    [
-        (3, "reviews", "mosi"),
-        (3, "mosei", "mosei"),
-        (3, "sims", "mosi"),
-        (4, "reviews", "sims"),
-        (5, "reviews", "mosi"),
-    ],
-)
-def test_column_is_the_papers_for_this_family_or_its_first(number: int, family: str, beside: str) -> None:
-    assert paper_tables.column(number, family) == beside
 
 
 def test_rows_are_all_of_the_papers_in_its_order() -> None:
@@ -57,6 +38,7 @@ def test_rows_are_all_of_the_papers_in_its_order() -> None:
     by_name = {row.system: row for row in made}
     assert by_name["Self-MM"].metrics["MAE"]["mean"] == 1.0
     assert by_name["Self-MM"].paper == {"Acc7": 45.8, "Acc2": 84.9, "F1": 84.8, "MAE": 0.731, "Corr": 0.785}
+    assert [paper_tables.column(3, family) for family in ("mosei", "sims")] == ["mosei", "mosi"]
     absent = by_name["UniMSE (T5)"]
     assert (absent.origin, absent.metrics, absent.needs) == ("quoted", {}, "pip install 'mugkit[t5]'")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from mugkit.evaluation import parameters, published
 
 
@@ -13,20 +11,13 @@ def test_table6_has_the_papers_counts_to_the_digit() -> None:
     assert list(found) == list(published.TABLE6)
 
 
-def test_total_at_other_dims_differs() -> None:
+def test_totals_at_other_dims_and_of_parts_add_up() -> None:
     table = parameters.over_families()
     assert list(table.columns) == list(published.DATASETS)
     # Self-MM at MOSI: Facet has 47 instead of 35 dims, so the visual LSTM's first matrix has 4·32·12 more.
     assert table.loc["Self-MM", "mosi"] - table.loc["Self-MM", "mosei"] == 4 * 32 * 12
 
-
-def test_by_part_sums_to_the_total() -> None:
     parts = parameters.by_part("mug", "mosei")
     assert parts["text encoder"] == 109_482_240  # bert-base-uncased with its pooler
     assert parts.drop("all").sum() == parts["all"] == 110_089_956
     assert parts["language"] == 768 * 64 + 64
-
-
-def test_count_takes_shared_parameters_once() -> None:
-    layer = nn.Linear(3, 2)
-    assert parameters.count(layer, nn.Sequential(layer)) == 8

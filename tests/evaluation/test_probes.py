@@ -27,12 +27,6 @@ def test_frame_means_equal_a_loop_over_clips() -> None:
     np.testing.assert_allclose(probes.frame_means(sequences), expected, atol=1e-12)
 
 
-def test_clip_vectors_of_language_are_the_encoders_features() -> None:
-    split = make_dataset().test
-    np.testing.assert_array_equal(probes.clip_vectors(split, "l", NETWORK), bag_of_words(split.text))
-    assert probes.clip_vectors(split, "a", NETWORK).shape == (16, 5)
-
-
 def test_ridge_predictions_solve_the_normal_equations_of_one_strength() -> None:
     inputs = {name: _normal(seed, 30, 3) for seed, name in enumerate(("train", "valid", "test"))}
     weights = np.array([1.0, -2.0, 0.5])
@@ -72,6 +66,8 @@ def test_teachers_prefer_true_labels_where_the_clips_label_lies() -> None:
 def test_single_streams_judge_each_stream_and_the_constant_against_y() -> None:
     dataset = make_dataset(sizes=(100, 30, 30))
     table = probes.single_streams(dataset, NETWORK)
+    words = probes.clip_vectors(dataset.test, "l", NETWORK)
+    np.testing.assert_array_equal(words, bag_of_words(dataset.test.text))  # the encoder's features
     assert table.index.tolist() == ["language", "acoustic", "visual", "all three", "none (a constant)"]
     assert table["dims"].tolist() == [15, 5, 4, 24, 0]
     constant = np.abs(np.median(dataset.train.labels) - dataset.test.labels).mean()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pandas as pd
 import pytest
 
@@ -47,24 +45,9 @@ def test_table_holds_single_cells_read_from_the_paper(number: int, row: str, col
     assert published.table(number).loc[row, column] == value
 
 
-@pytest.mark.parametrize("number", [3, 4, 5])
-def test_table_columns_are_the_headline_metrics_in_order(number: int) -> None:
-    for dataset, columns in published.table(number).columns.to_frame(index=False).groupby("dataset", sort=False):
-        assert tuple(columns["metric"]) == metrics.HEADLINE[str(dataset)]
-
-
-def test_system_rows_lists_every_row_with_its_tables() -> None:
-    rows = [(row, n) for n, table in published.RESULTS.items() for row in table]
-    assert sorted(rows) == sorted((row, n) for row, tables in published.SYSTEM_ROWS.items() for n in tables)
-
-
-@pytest.mark.parametrize("number", [1, 7])
-def test_table_without_results_is_refused(number: int) -> None:
-    with pytest.raises(UserError, match=f"'{number}'"):
-        published.table(number)
-
-
-# --- the notes
+def test_table_without_results_is_refused() -> None:
+    with pytest.raises(UserError, match="'7'"):
+        published.table(7)
 
 
 def best(number: int, column: tuple[str, str], place: int = 1) -> set[str]:
@@ -74,19 +57,9 @@ def best(number: int, column: tuple[str, str], place: int = 1) -> set[str]:
     return set(values.index[values == wanted])
 
 
-def test_notes_are_whole() -> None:
-    assert len({(note.place, note.stated) for note in published.NOTES}) == len(published.NOTES)
-    assert all(all(dataclasses.astuple(note)) for note in published.NOTES)
-
-
-def test_note_on_cubemlp_gains_follows_from_table_3() -> None:
+def test_notes_on_gains_ties_and_marks_hold() -> None:
     ours, theirs = (published.TABLE3[row]["mosei"] for row in ("MUG (BERT)", "CubeMLP"))
-    gains = [round(ours[metric] - theirs[metric], 1) for metric in ("Acc2", "F1")]
-    assert gains == [1.1, 1.6]  # the text says 0.5 and 1.1
-
-
-def test_notes_on_ties_and_marks_hold() -> None:
-    assert best(3, ("mosei", "Acc2")) == {"UniMSE (T5)", "MUG (T5)"}
+    assert [round(ours[metric] - theirs[metric], 1) for metric in ("Acc2", "F1")] == [1.1, 1.6]  # the text: 0.5, 1.1
     assert best(3, ("mosei", "Acc2"), 2) == {"AOBERT", "MUG (BERT)"}
     frame = published.table(3).loc[["UniMSE (T5)", "MUG (T5)"]]
     assert (frame.iloc[0] != frame.iloc[1]).sum() == 9
@@ -94,4 +67,3 @@ def test_notes_on_ties_and_marks_hold() -> None:
     assert best(4, ("sims", "F1"), 2) == {"Self-MM"}
     assert best(4, ("sims", "Corr")) == {"MUG", "MUG (With True Label)"}
     assert best(5, ("mosi", "Corr")) == {"W/O Multimodal Denoising Task"}
-    assert best(5, ("mosi", "Corr"), 2) == {"MUG", "W/O Contrastive Learning"}

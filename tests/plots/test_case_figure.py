@@ -29,7 +29,6 @@ def test_pools_are_the_ends_of_the_order() -> None:
     found = case_figure.pools(table(), rho=3.0)
     assert found["agree"] == [0, 2], "a tenth of the 20 clips with a clear label"
     assert found["disagree"] == [39, 38, 37, 36], "a tenth of all 40, clear or not"
-    assert case_figure.pools(table(3), rho=3.0) == {"agree": [0], "disagree": [2]}
     assert case_figure.draw_lots(case_figure.pools(table().assign(y=0.0), rho=3.0))["agree"] == []
 
 
@@ -53,6 +52,11 @@ def test_figure_draws_labels_ranges_and_frames() -> None:
     assert (low, high) == (1.5, 2.25)
     np.testing.assert_array_equal(acoustic.lines[1].get_ydata(), [0, 1, -1])
     np.testing.assert_array_equal(visual.lines[1].get_ydata(), [0.5, 0.5])
+    bare = case_figure.figure([case(frames={"a": [1.0]}, true={}, text="word " * 60)], rho=3.0)
+    assert not [line for line in bare.axes[0].lines if line.get_marker() == "D"]
+    assert len(bare.axes[0].get_title()) < 160
+    assert bare.axes[2].texts[0].get_text() == "no frames"
+    assert bare.axes[1].lines[1].get_marker() == "o", "one frame is a dot, not an invisible line"
 
 
 def test_in_words_says_where_labels_went() -> None:
@@ -68,12 +72,3 @@ def test_in_words_says_where_labels_went() -> None:
     hardly = case_figure.in_words(case(true={"l": 9.0}), near=6.0).splitlines()[1]
     assert hardly == "  language: +1.00, moved by -0.50, hardly anywhere"
     assert case_figure.in_words(case(true={}), near=0.3).endswith("visual: -1.00, moved by -2.50")
-
-
-def test_figure_without_truth_or_frames_and_with_many_words() -> None:
-    drawn = case_figure.figure([case(frames={"a": [1.0]}, true={}, text="word " * 60)], rho=3.0)
-    assert not [line for line in drawn.axes[0].lines if line.get_marker() == "D"]
-    assert "…" in drawn.axes[0].get_title()
-    assert len(drawn.axes[0].get_title()) < 160
-    assert drawn.axes[2].texts[0].get_text() == "no frames"
-    assert drawn.axes[1].lines[1].get_marker() == "o", "one frame is a dot, not an invisible line"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
@@ -100,52 +100,38 @@ def test_stages_follow_a_changed_module(number: int, parts: Parts) -> None:
     assert expected not in before
 
 
-@pytest.mark.parametrize(
-    ("reach", "stopped"),
-    [("projection", {("x_m", "L^c_m"), ("x", "CPM")}), ("network", {("x_m", "L^c_m")})],
-)
-def test_stage_1_stops_the_gradient_where_the_configuration_says(reach: str, stopped: set[tuple[str, str]]) -> None:
-    hp = override(hyperparameters("reviews", "quick"), {"contrastive_gradient_scope": reach})
-    arrows = diagrams.draw_stage(1, assemble(hp, {"a": 74, "v": 47}, 3.0, 384))[1]["arrows"]
-    assert {(a["start"], a["end"]) for a in arrows if a["kind"] == "stopped"} == stopped
-
-
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_arrows_join_boxes_and_text_fits(number: int, parts: Parts) -> None:
     figure, numbers = diagrams.draw_stage(number, parts)
     assert {a[end] for a in numbers["arrows"] for end in ("start", "end")} <= set(numbers["boxes"])
+    stopped = [(a["start"], a["end"]) for a in numbers["arrows"] if a["kind"] == "stopped"]
+    assert stopped == ([("x_m", "L^c_m")] if number == 1 else [])
     figure.canvas.draw()
     (axes,) = figure.axes
     boxes = [patch.get_window_extent() for patch in axes.patches if isinstance(patch, drawing.FancyBboxPatch)]
     for label in (found for found in axes.texts if found.get_text()):
         inside = label.get_window_extent()
-        for box in boxes:
-            if box.contains(*((inside.p0 + inside.p1) / 2)):
-                assert inside.x0 > box.x0, label.get_text()
-                assert inside.x1 < box.x1, label.get_text()
+        for box in (box for box in boxes if box.contains(*((inside.p0 + inside.p1) / 2))):
+            assert box.x0 < inside.x0 < inside.x1 < box.x1, label.get_text()
 
 
-# --- Fig. 2, whole
+def test_stage_1_stops_the_gradient_at_x_too_where_the_configuration_says() -> None:
+    hp = override(hyperparameters("reviews", "quick"), {"contrastive_gradient_scope": "projection"})
+    arrows = diagrams.draw_stage(1, assemble(hp, {"a": 74, "v": 47}, 3.0, 384))[1]["arrows"]
+    assert {(a["start"], a["end"]) for a in arrows if a["kind"] == "stopped"} == {("x_m", "L^c_m"), ("x", "CPM")}
 
 
-@pytest.mark.parametrize("stage", [1, 2, 3])
-def test_method_holds_every_box_and_arrow_of_each_stage(stage: int, parts: Parts) -> None:
-    alone = diagrams.draw_stage(stage, parts)[1]
-    whole = diagrams.draw_method(parts)[1]
-    for name, box in alone["boxes"].items():
-        assert whole["boxes"][f"{stage}/{name}"] == box
-    kept = [a for a in whole["arrows"] if a["start"].startswith(f"{stage}/")]
-    assert [a["label"] for a in kept] == [a["label"] for a in alone["arrows"]]
-    assert [a["end"] for a in kept] == [f"{stage}/{a['end']}" for a in alone["arrows"]]
-
-
-def test_method_hands_on_what_is_saved_from_stage_to_stage(parts: Parts) -> None:
-    numbers = diagrams.draw_method(parts)[1]
-    pairs = [(a["start"], a["end"]) for a in numbers["arrows"] if a["start"].startswith(("stage", "from"))]
-    assert pairs == [
-        ("stage 1", "from 1 to 2"), ("from 1 to 2", "stage 2"), ("stage 2", "from 2 to 3"), ("from 2 to 3", "stage 3"),
-    ]  # fmt: skip
-    assert "y_{mc}" in numbers["boxes"]["from 2 to 3"]["lines"][0]
+def test_method_holds_every_box_and_arrow_of_each_stage_and_what_they_hand_on(parts: Parts) -> None:
+    _, whole = diagrams.draw_method(parts)
+    pairs = [(a["start"], a["end"], a["label"]) for a in whole["arrows"]]
+    for stage in (1, 2, 3):
+        alone = diagrams.draw_stage(stage, parts)[1]
+        assert {name: whole["boxes"][f"{stage}/{name}"] for name in alone["boxes"]} == alone["boxes"]
+        expected = [(f"{stage}/{a['start']}", f"{stage}/{a['end']}", a["label"]) for a in alone["arrows"]]
+        assert [pair for pair in pairs if pair[0].startswith(f"{stage}/")] == expected
+    chain = ["stage 1", "from 1 to 2", "stage 2", "from 2 to 3", "stage 3"]
+    assert [pair[:2] for pair in pairs if pair[0] in chain] == list(pairwise(chain))
+    assert "y_{mc}" in whole["boxes"]["from 2 to 3"]["lines"][0]
 
 
 def edges(box: drawing.Box) -> tuple[float, float, float, float]:
@@ -155,15 +141,12 @@ def edges(box: drawing.Box) -> tuple[float, float, float, float]:
 
 def test_method_panels_hold_their_boxes_and_boxes_do_not_overlap(parts: Parts) -> None:
     boxes = diagrams.method(parts).boxes
-    for stage in (1, 2, 3):
-        left, low, right, high = edges(boxes[f"stage {stage}"])
-        for name in (name for name in boxes if name.startswith(f"{stage}/")):
-            x0, y0, x1, y1 = edges(boxes[name])
-            assert left < x0, name
-            assert low < y0, name
-            assert x1 < right, name
-            assert y1 < high - 0.4, f"{name} covers the title"
+    for name in (name for name in boxes if name[1] == "/"):
+        left, low, right, high = edges(boxes[f"stage {name[0]}"])
+        x0, y0, x1, y1 = edges(boxes[name])
+        assert left < x0 < x1 < right, name
+        assert low < y0 < y1 < high - 0.4, name  # a title stands above
     solid = {name: edges(box) for name, box in boxes.items() if box.kind not in ("panel", "heading")}
-    for (one, a), (other, b) in combinations(solid.items(), 2):
+    for (first, a), (second, b) in combinations(solid.items(), 2):
         apart = a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
-        assert apart, f"{one} overlaps {other}"
+        assert apart, f"{first} overlaps {second}"

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from mugkit.data.schema import MODALITIES, Dataset
@@ -97,12 +96,8 @@ def test_static_shows_the_first_utterance_of_the_order_and_its_page(utterances: 
     first = utterances.entry(clips[0])
     assert label_explorer.details(first, "made up") in page
     assert page.count("<tr>") == 1 + 8 + 1 + 3
-    for clip in clips:
-        assert utterances.table["text"][clip] in page
+    assert all(utterances.table["text"][clip] in page for clip in clips)
     assert figure.axes[0].lines[0].get_ydata()[0] == first["y"]
-
-
-def test_listing_shows_truth_only_where_it_is_known(utterances: Utterances) -> None:
     row = utterances.table.loc[0]
     assert f"{row['learned_v']:+.1f} ({row['true_v']:+.1f})" in label_explorer.listing(utterances.table, [0])
     unknown = utterances.table.drop(columns=[f"true_{m}" for m in MODALITIES]).assign(text="a <b>")
@@ -111,14 +106,6 @@ def test_listing_shows_truth_only_where_it_is_known(utterances: Utterances) -> N
 
 
 # --- controls
-
-
-@pytest.fixture
-def shown(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What `display` is given."""
-    calls: list[Any] = []
-    monkeypatch.setattr("IPython.display.display", lambda *items, **_: calls.extend(items))
-    return calls
 
 
 def listed(found: LabelExplorer) -> list[int]:
@@ -142,50 +129,36 @@ def test_choosing_and_sorting_turn_page_and_picture(utterances: Utterances) -> N
     assert found.details.value == page_of(utterances, 0)
 
 
-def test_searching_narrows_the_list(utterances: Utterances) -> None:
+def test_searching_narrows_the_list_empties_the_page_and_recovers(
+    utterances: Utterances, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = LabelExplorer(utterances)
     found.search.value = "TRAIN_11"
-    assert listed(found) == [11]
-    assert found.count.value == "1 of 12 utterances"
+    assert (listed(found), found.count.value) == ([11], "1 of 12 utterances")
     assert found.details.value == page_of(utterances, 11)
-    found.search.value = ""
-    assert len(listed(found)) == 12
-
-
-def test_searching_in_vain_empties_the_page_and_recovers(utterances: Utterances) -> None:
-    found = LabelExplorer(utterances)
     found.search.value = "no such words"
     assert (found.chosen.value, found.picture.layout.display) == (None, "none")
     assert "No clip matches" in found.details.value
+    monkeypatch.setattr(label_explorer, "LISTED", 4)
     found.search.value = ""
+    assert (len(listed(found)), found.count.value) == (4, "12 of 12 utterances, 4 listed")
     assert found.picture.layout.display is None
     assert found.details.value == page_of(utterances, found.chosen.value)
 
 
-def test_a_long_list_is_cut_and_says_so(utterances: Utterances, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_explorer, "LISTED", 4)
-    found = LabelExplorer(utterances)
-    assert len(listed(found)) == 4
-    assert found.count.value == "12 of 12 utterances, 4 listed"
-
-
-def test_show_without_a_front_end_is_static(
-    utterances: Utterances, shown: list[Any], monkeypatch: pytest.MonkeyPatch
+def test_show_is_static_without_a_front_end_and_keeps_the_static_version_live(
+    utterances: Utterances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("IPython.display.display", lambda *items, **_: shown.extend(items))
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     label_explorer.show(utterances)
-    page, figure = shown
-    assert isinstance(page, HTML)
-    assert isinstance(figure, Figure)
-    assert LabelExplorer(utterances).details.value in page.data, "the static page is what the controls show first"
-
-
-def test_show_live_keeps_the_static_version_for_the_saved_notebook(
-    utterances: Utterances, shown: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
     monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/13_case_study.ipynb")
     label_explorer.show(utterances)
-    kept, box = shown
-    assert page_of(utterances, int(utterances.table["disagreement"].idxmax())) in kept.data
+    page, figure, kept, box = shown
+    assert isinstance(figure, Figure)
+    first = LabelExplorer(utterances).details.value
+    assert first in page.data, "the static page is what the controls show first"
+    assert first in kept.data
     assert 'src="data:image/png;base64,' in kept.data
     assert "mugkit-explorer" in box._dom_classes

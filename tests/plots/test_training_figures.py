@@ -25,7 +25,7 @@ def made_up_labels(clips: int, epochs: int = 3) -> LearnedLabels:
     base = torch.arange(clips) / 10
     paths = {m: torch.stack([k + base + e / 100 for e in range(epochs)]) for k, m in enumerate(MODALITIES)}
     rows = [
-        {"modality": m, "epoch": e, "unimodal": 1.0 + e, "pre": 2.0, "post": 3.0, "gate_open": k / 2}
+        {"modality": m, "unimodal": 1.0 + e, "pre": 2.0, "post": 3.0, "gate_open": k / 2}
         for k, m in enumerate(MODALITIES)
         for e in range(epochs)
     ]
@@ -51,18 +51,15 @@ def test_trajectory_numbers_choose_clips_that_disagree_most(made_up: Callable[..
     dataset = made_up(sizes=(5, 2, 2))
     true = {m: np.zeros(5, np.float32) for m in MODALITIES}
     true["a"][3], true["v"][1] = 2.5, -1.0
-    dataset = dataclasses.replace(
-        dataset, splits={**dataset.splits, "train": dataclasses.replace(dataset.train, true_labels=true)}
-    )
+    train = dataclasses.replace(dataset.train, true_labels=true)
+    dataset = dataclasses.replace(dataset, splits={**dataset.splits, "train": train})
     clips = training_figures.trajectory_numbers(dataset, made_up_labels(5), clips=2)
     assert [clip["text"] for clip in clips] == [dataset.train.text[3], dataset.train.text[1]]
     assert clips[0]["true"] == {"l": 0.0, "a": 2.5, "v": 0.0}
     assert clips[0]["learned"]["a"] == pytest.approx([1.3, 1.31, 1.32])
     assert len(training_figures.trajectory_figure(clips, 3.0).axes) == 2
-    unknown = training_figures.trajectory_numbers(
-        made_up(sizes=(5, 2, 2), true_labels=False), made_up_labels(5), clips=5
-    )
-    assert [clip["true"] for clip in unknown] == [{}] * 5
+    unknown = made_up(sizes=(5, 2, 2), true_labels=False)
+    assert training_figures.trajectory_numbers(unknown, made_up_labels(5), clips=1)[0]["true"] == {}
 
 
 def test_curve_numbers_read_first_seed(tmp_path: Path) -> None:
@@ -84,13 +81,8 @@ def test_ablation_figure_marks_reference_mean() -> None:
 
 
 def test_quality_figure_draws_copy_and_every_variant() -> None:
-    table = pd.DataFrame(
-        [
-            {"modality": name, "measure": measure, "copy": 0.5, "mucn": 0.4, "mucn_std": 0.01}
-            for name in ("language", "acoustic", "visual")
-            for measure in ("MAE", "Corr")
-        ]
-    )
+    places = pd.MultiIndex.from_product([("language", "acoustic", "visual"), ("MAE", "Corr")])
+    table = places.to_frame(index=False, name=["modality", "measure"]).assign(copy=0.5, mucn=0.4, mucn_std=0.01)
     figure = training_figures.quality_figure({"MUCN": table, "other": table.assign(mucn=0.3)})
     heights = [round(bar.get_height(), 3) for bar in figure.axes[0].patches]
     assert heights == [0.5] * 3 + [0.4] * 3 + [0.3] * 3

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -60,12 +59,7 @@ def test_step_times_are_medians_of_ratios_round_by_round(monkeypatch: pytest.Mon
 def test_stepper_trains(work: Callable[[str], Experiment], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     losses: list[float] = []
     step = cost.step
-
-    def noted(*given: Any) -> Any:
-        losses.append(step(*given))
-        return losses[-1]
-
-    monkeypatch.setattr(cost, "step", noted)
+    monkeypatch.setattr(cost, "step", lambda *given: losses.append(step(*given)))
     make_step = cost.stepper(work(name))
     for number in range(12):  # four epochs of three batches
         make_step(number)

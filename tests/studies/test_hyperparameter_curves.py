@@ -12,17 +12,10 @@ from made_study import finished
 
 from mugkit.config import RunSpec, profile
 from mugkit.data.schema import Dataset
-from mugkit.evaluation import published
 from mugkit.experiments.experiment import Run
 from mugkit.studies import hyperparameter_curves as curves
 
 NAME, CHOSEN = "made-up", 0.3
-
-
-def test_grid_holds_table_2_s_values_and_section_4_10_s_range() -> None:
-    for field, row in (("alpha", "Meta-training Learning Rate α"), ("beta", "Unimodal Task Loss Weight β")):
-        assert {published.TABLE2[row][name] for name in published.DATASETS} <= set(curves.GRID[field])
-    assert {0.01, 1.0} <= set(curves.GRID["beta"])
 
 
 @pytest.fixture
@@ -32,19 +25,17 @@ def dataset(prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -
     return prepared((4, 4, 60))
 
 
-@pytest.mark.usefixtures("dataset")
-def test_specifications_are_whole_runs_of_every_value_and_the_default_s_with_every_study_seed() -> None:
+def test_specifications_are_whole_runs_of_every_value_and_the_default_s_with_every_study_seed(
+    dataset: Dataset,
+) -> None:
+    assert curves.defaults(NAME, "smoke") == {"alpha": 0.005, "beta": CHOSEN}  # what was chosen
+    assert curves.table_2(dataset.family, "smoke") == {"alpha": 0.005, "beta": 0.01}
     specs = curves.specifications(NAME, "smoke")
     assert [value for field, value in specs if field == "beta"] == sorted({*curves.GRID["beta"], CHOSEN})
     assert [value for field, value in specs if field == "alpha"] == list(curves.GRID["alpha"])
     for (field, value), group in specs.items():
         assert [spec.seed for spec in group] == list(profile("smoke").study_seeds)
         assert all(spec.changes == ((field, value),) for spec in group)
-
-
-def test_defaults_are_what_was_chosen_and_table_2_is_the_paper_s(dataset: Dataset) -> None:
-    assert curves.defaults(NAME, "smoke") == {"alpha": 0.005, "beta": CHOSEN}
-    assert curves.table_2(dataset.family, "smoke") == {"alpha": 0.005, "beta": 0.01}
 
 
 def test_beside_table_2_compares_its_beta_with_the_chosen_one(
@@ -59,9 +50,6 @@ def test_beside_table_2_compares_its_beta_with_the_chosen_one(
     assert found["mean"].tolist() == pytest.approx([1.0005, 0.1005])
     assert found.loc[0, "difference"] == pytest.approx(0.9, abs=1e-5)
     assert found["verdict"].tolist() == [curves.WORSE, curves.DEFAULT]
-    shown = curves.display_beside(found)
-    assert list(shown.index) == ["β = 0.01, as in Table 2", f"β = {CHOSEN}"]
-    assert shown.iloc[1]["difference"] == "–"
 
 
 @pytest.fixture
@@ -84,27 +72,17 @@ def made_run(spec: RunSpec, dataset: Dataset, folder: Path, worse: float = 1e-4)
     return finished(dataset, place, wrong, spec)
 
 
-def test_curves_verdicts_are_those_of_the_made_runs(table: pd.DataFrame) -> None:
+def test_curves_numbers_and_verdicts_are_those_of_the_made_runs(table: pd.DataFrame) -> None:
     words = table[table["metric"] == "MAE"].set_index(["field", "value"])["verdict"].to_dict()
     assert words["beta", 1e-4] == curves.WORSE
     assert words["alpha", 0.5] == curves.FAILED
     assert words["alpha", 0.005] == words["beta", CHOSEN] == curves.DEFAULT
     assert set(words.values()) == {curves.WORSE, curves.FAILED, curves.DEFAULT, "no difference above 0.01"}
-
-
-def test_curves_are_mean_and_std_over_seeds_and_differences_to_the_default(table: pd.DataFrame) -> None:
     row = table.query("field == 'beta' and value == 0.0001 and metric == 'MAE'").iloc[0]
     assert (row["mean"], row["std"], row["n"]) == (pytest.approx(1.0005), pytest.approx(0.001 / np.sqrt(2)), 2)
     assert row["difference"] == pytest.approx(0.9, abs=1e-5)
-    assert table.query("field == 'alpha' and value == 0.005 and metric == 'MAE'")["difference"].tolist() == [0]
     assert table.query("metric == 'Acc2'")["mean"].isna().all()
-
-
-def test_display_has_a_row_for_every_value(table: pd.DataFrame) -> None:
-    shown = curves.display(table)
-    assert list(shown.index[:2]) == ["α = 5e-05", "α = 0.0005"]
-    assert shown.loc["β = 0.0001", "MAE"] == "1.000 ± 0.001"
-    assert shown.loc["α = 0.5", "MAE"] == "failed"
+    assert curves.display(table).loc["α = 0.5", "MAE"] == "failed"
 
 
 def test_draw_has_alpha_beside_beta_on_logarithmic_axes(table: pd.DataFrame) -> None:

@@ -16,32 +16,17 @@ from mugkit.studies import noise_robustness as robustness
 from mugkit.studies.noise_robustness import LEVELS, SOURCES, Runs, SeenLabels
 
 
-def test_disagreement_is_the_largest_minus_the_smallest() -> None:
-    true = {"l": np.array([1.0, -3.0, 0.5]), "a": np.array([1.0, 0.0, 0.0]), "v": np.array([1.0, 3.0, -0.5])}
-    assert robustness.disagreement(true).tolist() == [0.0, 6.0, 1.0]
-
-
 def test_by_disagreement_bins_clips_and_averages_modalities(made_up: Callable[..., Dataset]) -> None:
     dataset = made_up((50, 4, 4))
     true = dataset.train.true_labels
     off_by_one = {m: true[m] + (1.0 if m == "l" else 0.0) for m in MODALITIES}
     table = robustness.by_disagreement(dataset, {"true": [true], "one off": [off_by_one, true]})
+    near = robustness.disagreement(true) <= 0.01 * 2 * dataset.label_scale
+    assert table.query("source == 'true' and bin == '0'")["clips"].sum() == near.sum()
     assert table.groupby("source")["clips"].sum().tolist() == [50, 50]
-    assert table.query("source == 'true'")["mean"].tolist() == pytest.approx([0.0] * (len(table) // 2))
     others = table.query("source == 'one off'")
     np.testing.assert_allclose(others["mean"], 1 / 6, atol=1e-6)  # a third in one of two seeds
     np.testing.assert_allclose(others["std"], 1 / 3 / np.sqrt(2), atol=1e-6)
-    shown = robustness.display_bins(table)
-    assert list(shown.index) == ["true", "one off"]
-    assert shown.iloc[1, 0] == "0.167 ± 0.236"
-
-
-def test_by_disagreement_clips_without_disagreement_are_a_bin(made_up: Callable[..., Dataset]) -> None:
-    dataset = made_up((20, 4, 4))
-    same = dict.fromkeys(MODALITIES, dataset.train.labels)
-    object.__setattr__(dataset.train, "true_labels", same)
-    table = robustness.by_disagreement(dataset, {"copy": [same]})
-    assert table[["bin", "clips", "mean"]].to_numpy().tolist() == [["0", 20, 0.0]]
 
 
 @pytest.fixture
@@ -60,7 +45,7 @@ def made(made_up: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Runs
     return dataset, runs, labels
 
 
-def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, Runs, SeenLabels]) -> None:
+def test_robustness_verdicts_and_figure_are_those_of_the_made_labels(made: tuple[Dataset, Runs, SeenLabels]) -> None:
     table = robustness.robustness(*made).set_index(["source", "k"])
     assert table["against_copy_verdict"].loc["mug"].tolist() == ["closer"] * 2
     assert table["against_copy_verdict"].loc["ulgm"].tolist() == ["no difference above 0.01"] * 2
@@ -71,17 +56,12 @@ def test_robustness_verdicts_are_those_of_the_made_labels(made: tuple[Dataset, R
     assert table.loc[("mug", 2.0), "labels_mean"] == pytest.approx(1.255, abs=1e-5)
     assert table.loc[("mug", 2.0), "against_copy_difference"] == pytest.approx(-1.25, abs=1e-5)
     assert table.loc[("copy", 2.0), "test_change_difference"] == pytest.approx(0.8, abs=1e-5)
-
-
-def test_robustness_is_drawn(made: tuple[Dataset, Runs, SeenLabels]) -> None:
     dataset, _, labels = made
-    table = robustness.robustness(*made)
     first = {s: [{m: labels[s, 0.0][m][i] for m in MODALITIES} for i in range(2)] for s in SOURCES}
-    figure = robustness.draw(robustness.by_disagreement(dataset, first), table)
+    figure = robustness.draw(robustness.by_disagreement(dataset, first), table.reset_index())
     for axes, column in zip(figure.axes[1:], ("labels_mean", "test_mean"), strict=True):
         drawn = [list(container.lines[0].get_ydata()) for container in axes.containers]
-        assert drawn == [table[table["source"] == source][column].tolist() for source in SOURCES]
-    assert robustness.display(table).loc[("copy", "2"), "test, against k = 0"] == "worse"
+        assert drawn == [table.loc[source, column].tolist() for source in SOURCES]
 
 
 def test_sentence_tells_mug_s_labels_and_stage_3_against_copies(made: tuple[Dataset, Runs, SeenLabels]) -> None:

@@ -25,23 +25,15 @@ def table() -> pd.DataFrame:
 
 
 def test_importance_sees_monotone_and_other_effects_and_no_others(table: pd.DataFrame) -> None:
-    verdicts = analysis.importance(table).set_index("field")["verdict"]
-    assert verdicts.to_dict() == {"beta": analysis.MATTERS, "d": analysis.MATTERS, "noise": analysis.UNSEEN}
-
-
-def test_importance_numbers_are_spearman_s_and_corrected(table: pd.DataFrame) -> None:
-    rows = analysis.importance(table).set_index("field")
+    rows = analysis.importance(table.assign(fixed=3.0)[["fixed", *table.columns]]).set_index("field")
+    expected = {"fixed": analysis.UNSEEN, "beta": analysis.MATTERS, "d": analysis.MATTERS, "noise": analysis.UNSEEN}
+    assert rows["verdict"].to_dict() == expected
+    assert rows.loc["fixed", ["rho", "importance"]].tolist() == [0.0, 0.0]  # it never varied
     ranks = table[["beta", "valid"]].rank().corr().iloc[0, 1]
     assert rows.loc["beta", "rho"] == pytest.approx(ranks)
     assert (rows["p_corrected"] >= rows["p"]).all()
-    assert ((rows["low"] < rows["importance"]) & (rows["importance"] < rows["high"])).all()
-    assert analysis.display(rows.reset_index()).loc["beta", "rank correlation"] == f"{ranks:+.2f}"
-
-
-def test_importance_of_a_field_that_never_varied_is_none(table: pd.DataFrame) -> None:
-    rows = analysis.importance(table.assign(noise=3.0)).set_index("field")
-    assert (rows.loc["noise", "rho"], rows.loc["noise", "importance"]) == (0.0, 0.0)
-    assert rows.loc["noise", "verdict"] == analysis.UNSEEN
+    assert (rows["low"] <= rows["importance"]).all()
+    assert (rows["importance"] <= rows["high"]).all()
 
 
 def test_predictability_of_order_is_high_and_of_chance_is_not(table: pd.DataFrame) -> None:
@@ -50,13 +42,9 @@ def test_predictability_of_order_is_high_and_of_chance_is_not(table: pd.DataFram
     assert analysis.predictability(chance) < 0.2
 
 
-def test_peeking_gains_nothing_where_validation_and_test_agree(table: pd.DataFrame) -> None:
-    found = analysis.peeking(table)
-    assert (found["gain"], found["low"], found["high"]) == (0, 0, 0)
-    assert found["agreement"] == pytest.approx(1.0)
-
-
-def test_peeking_by_hand() -> None:
+def test_peeking_by_hand_and_where_validation_and_test_agree(table: pd.DataFrame) -> None:
+    same = analysis.peeking(table)
+    assert [same[key] for key in ("gain", "low", "high", "agreement")] == pytest.approx([0, 0, 0, 1])
     table = pd.DataFrame({"trial": range(4), "valid": [1.0, 2.0, 3.0, 4.0], "test": [1.5, 1.2, 1.9, 1.4]})
     found = analysis.peeking(table)
     assert (found["honest"], found["peeked"]) == (1.5, 1.2)
@@ -77,9 +65,6 @@ def test_scored_leaves_out_trials_that_failed_and_keeps_each_test_score_with_its
     assert table["test"].tolist() == [0.0, 0.2, 0.3, 0.4]
     assert analysis.fields(table) == ["beta"]
     assert "test" not in analysis.scored(made_record([1.0] * 4, [])).columns
-
-
-def test_scored_too_few_trials_is_told() -> None:
     with pytest.raises(UserError, match="3 trials"):
         analysis.scored(made_record([1.0] * 3, [1.0] * 3))
 

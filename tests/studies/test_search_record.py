@@ -47,20 +47,19 @@ def same(one: Record, other: Record) -> bool:
     return about == theirs and all(map(np.array_equal, astuple(one.tested), astuple(other.tested)))
 
 
-def test_read_gives_what_was_written(made: Record, tmp_path: Path) -> None:
+def test_read_gives_what_was_written_which_signs_are_right_on_which_clips(
+    made: Record, dataset: Dataset, tmp_path: Path
+) -> None:
     paths = search_record.write(made, tmp_path / "out")
     assert [path.name for path in paths] == ["copy.json", "copy.csv", "copy.md"]
     assert same(search_record.read(paths[0]), made)
-
-
-def test_record_holds_which_signs_are_right_on_which_clips(made: Record, dataset: Dataset) -> None:
+    runs = [trial.run for trial in made.search.finished if trial.run]
+    folders = [run.folder for run in runs]
     assert made.tested
-    folders = [one.run.folder for one in made.search.finished if one.run]
+    assert made.tested.errors == [round(run.metrics["MAE"] or 0, 6) for run in runs]
     for split, hits in (("valid", made.tested.valid), ("test", made.tested.test)):
-        np.testing.assert_array_equal(
-            hits, sign_hits(predictions(folders, dataset, split), dataset.splits[split].labels)
-        )
-    assert made.tested.errors == [round(one.run.metrics["MAE"] or 0, 6) for one in made.search.finished if one.run]
+        truth = dataset.splits[split].labels
+        np.testing.assert_array_equal(hits, sign_hits(predictions(folders, dataset, split), truth))
 
 
 def test_write_pages_hold_no_test_score_and_without_a_look_at_it_neither_does_the_record(
@@ -107,26 +106,18 @@ def test_read_damaged_record_is_told_with_its_path(made: Record, tmp_path: Path)
 # --- the committed one
 
 
-def commit(one: Record) -> Path:
-    root = files.repository()
-    assert root
-    return search_record.write(one, root / search_record.FOLDER)[0]
-
-
-def test_known_is_the_committed_record_of_these_data_and_else_a_search(made: Record, dataset: Dataset) -> None:
-    commit(made)
+def test_known_is_the_committed_record_of_these_data_and_else_a_search(
+    made: Record, dataset: Dataset, tmp_path: Path
+) -> None:
+    path = search_record.write(made, tmp_path / "repository" / search_record.FOLDER)[0]
     assert same(search_record.known("copy", dataset, "smoke", 3), made)
-    assert search_record.committed("copy", dataset, "smoke", 2) is None
-    assert search_record.committed("copy", dataset, "quick", 3) is None
-    assert search_record.committed("mug", dataset, "smoke", 3) is None
-    assert search_record.committed("copy", replace(dataset, fingerprint="other"), "smoke", 3) is None
+    other = replace(dataset, fingerprint="other")
+    for wanted in (("copy", dataset, "smoke", 2), ("copy", dataset, "quick", 3), ("mug", dataset, "smoke", 3)):
+        assert search_record.committed(*wanted) is None
+    assert search_record.committed("copy", other, "smoke", 3) is None
     assert len(search_record.known("copy", dataset, "smoke", 2).search.trials) == 2
-
-
-def test_committed_with_trials_that_its_seed_does_not_draw_is_refused(made: Record, dataset: Dataset) -> None:
-    path = commit(made)
     content = files.read_json(path)
-    content["trials"][0]["beta"] = 0.123
+    content["trials"][0]["beta"] = 0.123  # not what its seed draws
     files.write_json(path, content)
     with pytest.raises(UserError) as told:
         search_record.committed("copy", dataset, "smoke", 3)

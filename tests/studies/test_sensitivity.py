@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from made_study import difference
 
-from mugkit.config import RunSpec, hyperparameters, open_choices, override, profile
+from mugkit.config import hyperparameters, open_choices, override, profile
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation import comparison
 from mugkit.evaluation.settings import flat
@@ -67,11 +67,7 @@ UNKNOWN, NONE, UP, DOWN = difference(0, 1), difference(0, 1e-4), difference(0.15
 @pytest.mark.parametrize(
     ("found", "test", "labels"),
     [
-        (
-            {"test": UNKNOWN, "l": UP, "a": NONE, "v": DOWN},
-            "undecided",
-            "language farther; acoustic no difference above 0.01; visual closer",
-        ),
+        ({"test": UNKNOWN, "l": UP, "a": UP, "v": DOWN}, "undecided", "language, acoustic farther; visual closer"),
         ({"test": DOWN, "l": NONE, "a": NONE, "v": NONE}, "better", "no difference above 0.01"),
         ({"test": UP}, "worse", ""),
         ({"test": difference(0.0004, 0.0001)}, "worse, by less than 0.01", ""),
@@ -100,37 +96,28 @@ def test_ledger_measures_what_runs_left(dataset: Dataset) -> None:
     specs = sensitivity.specifications(NAME, "smoke")
     maes = {field: [experiment.run(spec).metrics["MAE"] for spec in group] for field, group in specs.items()}
     for field in ("max_epochs", "residual"):
-        assert table.loc[field, "test_difference"] == pytest.approx(
-            float(np.mean(maes[field]) - np.mean(maes[""])), abs=1e-5
-        )
+        expected = np.mean(maes[field]) - np.mean(maes[""])
+        assert table.loc[field, "test_difference"] == pytest.approx(expected, abs=1e-5)
     assert table.loc["max_epochs", "label_l_difference"] == 0  # stage 3 cannot change stage 2's labels
     labels = {field: comparison.training_labels(list(map(experiment.work, group))) for field, group in specs.items()}
     for m in MODALITIES:
-        errors = {field: np.abs(labels[field][m] - dataset.train.true_labels[m]).mean() for field in ("", "residual")}
-        assert table.loc["residual", f"label_{m}_difference"] == pytest.approx(
-            float(errors["residual"] - errors[""]), abs=1e-5
-        )
+        own, other = (np.abs(labels[field][m] - dataset.train.true_labels[m]).mean() for field in ("", "residual"))
+        assert table.loc["residual", f"label_{m}_difference"] == pytest.approx(other - own, abs=1e-5)
     assert np.isnan(table.loc["text_learning_rate", "test_difference"])
+    assert table.loc["text_learning_rate", "default"] == "–"
     assert "frozen" in table.loc["text_learning_rate", "reason"]
 
 
 @pytest.mark.usefixtures("few")
-def test_ledger_without_true_labels_has_no_label_columns_filled(prepared: Callable[..., Dataset]) -> None:
-    table = sensitivity.ledger(prepared((24, 8, 8), true_labels=False, name="no-truth"), "smoke")
+def test_ledger_without_true_labels_or_a_training_that_failed_leaves_numbers_out(
+    prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = sensitivity.finished
+    monkeypatch.setattr(sensitivity, "finished", lambda specs: [*finished(specs)[:-1], None])  # the last is `residual`
+    table = sensitivity.ledger(prepared((24, 8, 8), true_labels=False, name="no-truth"), "smoke").set_index("field")
     assert table["label_l_difference"].isna().all()
-    assert table["test_difference"].notna().sum() == 2
-    assert sensitivity.display(table)["Δ label MAE l, a, v"].tolist() == ["–"] * 3
-
-
-@pytest.mark.usefixtures("few")
-def test_ledger_alternative_that_cannot_be_trained_says_so(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = sensitivity.finished
-
-    def without_last(specs: Sequence[RunSpec]) -> list[Any]:
-        return [*original(specs)[:-1], None]
-
-    monkeypatch.setattr(sensitivity, "finished", without_last)
-    table = sensitivity.ledger(dataset, "smoke").set_index("field")
+    assert table["test_difference"].notna().to_dict() == {name: name == "max_epochs" for name in FEW}
     assert table.loc["residual", "reason"] == "training failed with the alternative"
-    assert np.isnan(table.loc["residual", "test_difference"])
-    assert sensitivity.display(table.reset_index()).loc["residual", "test"] == "training failed with the alternative"
+    shown = sensitivity.display(table.reset_index())
+    assert shown["Δ label MAE l, a, v"].tolist() == ["–"] * 3
+    assert shown.loc["residual", "test"] == "training failed with the alternative"

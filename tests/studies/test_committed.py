@@ -1,0 +1,96 @@
+"""Pages and findings are what the committed numbers say: every table is formatted and every sentence written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from mugkit import files
+from mugkit.claims import case_study
+from mugkit.evaluation import comparison, label_quality, tables
+from mugkit.evaluation.tables import records
+from mugkit.plots import stage_figures
+from mugkit.studies import (
+    beside,
+    dials,
+    embedding,
+    hyperparameter_curves,
+    label_payoff,
+    label_table,
+    noise_robustness,
+    search_analysis,
+    sensitivity,
+    sentences,
+)
+
+FIGURES = Path(__file__).resolve().parents[2] / "figures"
+DATA = files.read_json(FIGURES / "claim_tests.json")["caption"]
+APART = files.read_json(FIGURES / "dials.json")["disagreement"]
+
+
+def read(name: str) -> pd.DataFrame:
+    return pd.DataFrame(files.read_json(FIGURES / "tables" / f"{name}.json"))
+
+
+SHOWN: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "assumptions": sensitivity.display,
+    "case_claims": case_study.show,
+    "dial_of_disagreement": lambda table: dials.apart_table(APART),
+    "dial_of_expression": lambda table: dials.reading_table(records(table)),
+    "embedding_claims": embedding.show_claims,
+    "embedding_gap": embedding.show,
+    "fig5_values": hyperparameter_curves.display,
+    "gap": stage_figures.show_gap,
+    "hyperparameter_importance": search_analysis.display,
+    "label_disagreement": noise_robustness.display_bins,
+    "label_payoff": lambda table: label_payoff.display(table, table["beta"].iloc[0]),
+    "label_quality": label_quality.display,
+    "label_sources": label_table.display,
+    "noise_robustness": noise_robustness.display,
+    "readings_labels": embedding.show_labels,
+    "readings_validation": embedding.show_validation,
+    "table2_beta": hyperparameter_curves.display_beside,
+    "table3_differences": comparison.display,
+    "table5_steps": beside.show,
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_page_of_a_table_is_what_its_numbers_say(name: str) -> None:
+    page = (FIGURES / "tables" / f"{name}.md").read_text(encoding="utf-8")
+    assert page.startswith(tables.markdown(SHOWN[name](read(name))) + "\n")
+
+
+def steps() -> dict[str, list[dict[str, Any]]]:
+    rows = read("table5_steps").query("setting == 'reviews'")
+    return {str(step): records(changes) for step, changes in rows.groupby("step", sort=False)}
+
+
+SAID: Mapping[str, tuple[str, Callable[[], str]]] = {
+    "dials": ("01", lambda: dials.sentence(records(read("dial_of_expression")), APART)),
+    "gap": ("04", lambda: sentences.gap(DATA, read("gap"))),
+    "label quality": ("05", lambda: sentences.label_quality(DATA, read("label_quality"))),
+    "baselines": ("07", lambda: sentences.baselines(DATA, read("table3_differences"))),
+    "ablations": ("09", lambda: sentences.ablations(DATA, steps())),
+    "cost": ("10", lambda: sentences.cost(read("step_times"), read("stage_shares"))),
+    "embedding": ("11", lambda: sentences.embedding_gap(DATA, read("embedding_claims"))),
+    "readings": ("11", lambda: sentences.two_readings(DATA, read("readings_claims"), read("readings_validation"))),
+    "search": (
+        "12",
+        lambda: sentences.search(DATA, records(read("search_peeking"))[0], read("hyperparameter_importance")),
+    ),
+    "curves": ("12", lambda: sentences.curves(DATA, read("fig5_values"))),
+    "cases": ("13", lambda: sentences.cases(DATA, read("case_claims"))),
+    "payoff": ("14", lambda: label_payoff.sentence(records(read("label_payoff")))),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_finding_is_what_the_numbers_say(name: str) -> None:
+    number, sentence = SAID[name]
+    (page,) = (FIGURES / "findings").glob(f"{number}_*.md")
+    assert f"- {sentence()}\n" in page.read_text(encoding="utf-8")

@@ -79,7 +79,7 @@ class Stage:
 
 def _counted(todo: Experiment, make: Any) -> Count:
     """A step of a full batch, from a few clips of mean length."""
-    tokens = [paper_size.MEAN[todo.dataset.family].tokens] * _CLIPS
+    tokens = [paper_size.MEAN[todo.dataset.family]["l"]] * _CLIPS
     clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens))
     one, batch = make(todo, clips), clips.batch(torch.arange(_CLIPS))
     found = count(lambda: one(batch))
@@ -118,7 +118,7 @@ def stage_3(todo: Experiment) -> Stage:
 
 def stages(system: str, family: str) -> dict[str, Stage]:
     """What one run of a system consists of; stages 1 and 2 only where labels are learned."""
-    tokens = [paper_size.MEAN[family].tokens] * _CLIPS
+    tokens = [paper_size.MEAN[family]["l"]] * _CLIPS
     todo = paper_size.work(system, paper_size.made(family, tokens))
     found = {"3": stage_3(todo)}
     if todo.system.labels == "mucn":

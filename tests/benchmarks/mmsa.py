@@ -24,7 +24,7 @@ from torch import nn
 from benchmarks import environment
 from benchmarks.clips import like_mosi, only
 from benchmarks.measures import Found, Ratio
-from benchmarks.peer import Peer, training
+from benchmarks.peer import training
 from mugkit.config import RunSpec
 from mugkit.data.encoders import OFFLINE_ENCODER
 from mugkit.data.prepare import prepare
@@ -102,11 +102,10 @@ def measure() -> Found:
 def compared(task: Task) -> list[Ratio]:
     """MMSA's seconds over ours, round by round."""
     with contextlib.ExitStack() as stack:
-        peers = {
-            batches: stack.enter_context(task.theirs(update_epochs=batches))[0] for batches in (1, ACCUMULATED)
-        }  # fmt: skip
+        peers = {number: stack.enter_context(task.theirs(update_epochs=number))[0] for number in (1, ACCUMULATED)}
         ours = {name: task.ours(system) for name, system in OURS.items()}
-        sides = {number: _timed_peer(peer) for number, peer in peers.items()} | {n: timed(o) for n, o in ours.items()}
+        sides: dict[Any, Timed] = {name: timed(trainer) for name, trainer in ours.items()}
+        sides |= {number: lambda clips, _, peer=peer: peer.step(clips)[0] for number, peer in peers.items()}
         seconds = {name: [0.0] * (1 + ROUNDS) for name in sides}
         for epoch in progress(range(1 + ROUNDS), "mmsa"):
             for batch in ours["Self-MM"].order(SEED, epoch):
@@ -127,10 +126,6 @@ def timed(trainer: Trainer) -> Timed:
         return time.process_time() - started
 
     return one
-
-
-def _timed_peer(peer: Peer) -> Timed:
-    return lambda clips, _: peer.step(clips)[0]
 
 
 def _ratios(seconds: Mapping[int | str, Sequence[float]]) -> list[Ratio]:

@@ -186,12 +186,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dry", action="store_true", help="on the CPU, at a small scale")
     parser.add_argument("--skip", action="append", default=[], choices=SECONDS, help="a part; repeat for several")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=REPOSITORY / ".mugkit" / "gpu",
-        help="folder of gpu.json, or gpu-dry.json, and of tables/",
-    )
+    where = "folder of gpu.json, or gpu-dry.json, and of tables/"
+    parser.add_argument("--out", type=Path, default=REPOSITORY / ".mugkit" / "gpu", help=where)
     options = parser.parse_args(arguments)
     if lacking := missing():
         print(f"missing here: {', '.join(lacking)} (how to carry them: tests/gpu/carry.py)", file=sys.stderr)

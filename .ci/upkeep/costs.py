@@ -164,7 +164,7 @@ def rewrite(paths: Sequence[Path], costs: Mapping[str, Any]) -> None:
     for path in paths:
         notebook = notebook_files.read(path)
         said = line(costs["notebooks"][path.stem], costs["cores"])
-        notebook.cells[0].source = _PARAGRAPH.sub(lambda _, said=said: said, notebook.cells[0].source)
+        notebook.cells[0].source = _PARAGRAPH.sub(said, notebook.cells[0].source)
         with files.atomic_path(path) as temporary:
             nbformat.write(notebook, temporary)
 

@@ -24,7 +24,7 @@ from torch import nn
 from benchmarks import environment
 from benchmarks.clips import like_mosi, only
 from benchmarks.measures import Found, Ratio
-from benchmarks.peer import training
+from benchmarks.peer import Peer, training
 from mugkit.config import RunSpec
 from mugkit.data.encoders import OFFLINE_ENCODER
 from mugkit.data.prepare import prepare
@@ -104,8 +104,7 @@ def compared(task: Task) -> list[Ratio]:
     with contextlib.ExitStack() as stack:
         peers = {number: stack.enter_context(task.theirs(update_epochs=number))[0] for number in (1, ACCUMULATED)}
         ours = {name: task.ours(system) for name, system in OURS.items()}
-        sides: dict[Any, Timed] = {name: timed(trainer) for name, trainer in ours.items()}
-        sides |= {number: lambda clips, _, peer=peer: peer.step(clips)[0] for number, peer in peers.items()}
+        sides = {number: _timed_peer(peer) for number, peer in peers.items()} | {n: timed(o) for n, o in ours.items()}
         seconds = {name: [0.0] * (1 + ROUNDS) for name in sides}
         for epoch in progress(range(1 + ROUNDS), "mmsa"):
             for batch in ours["Self-MM"].order(SEED, epoch):
@@ -126,6 +125,10 @@ def timed(trainer: Trainer) -> Timed:
         return time.process_time() - started
 
     return one
+
+
+def _timed_peer(peer: Peer) -> Timed:
+    return lambda clips, _: peer.step(clips)[0]
 
 
 def _ratios(seconds: Mapping[int | str, Sequence[float]]) -> list[Ratio]:

@@ -170,6 +170,6 @@ def test_notebook_that_stops_early_fails(ground: Ground, tmp_path: Path, monkeyp
     (tmp_path / "notebooks" / "stops.ipynb").write_text(json.dumps({"cells": cells}))
     monkeypatch.setattr(check, "REPOSITORY", tmp_path)
     environment = {**os.environ, "IPYTHONDIR": str(tmp_path)}
-    row = check._notebook("stops", {"profile": "smoke"}, environment, check.Clock(60))
+    row = check._notebook("stops", {"profile": "smoke"}, environment, check.Clock(600))
     assert not row["ok"]
     assert "ZeroDivisionError" in row["end"]  # and so the parameter was put in place

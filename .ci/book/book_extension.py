@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from html import escape
 from io import BytesIO
 from typing import Any
@@ -77,16 +76,6 @@ def _typeset(translator: Any, node: nodes.Node, block: bool) -> None:
     raise nodes.SkipNode
 
 
-def visit_math(translator: Any, node: nodes.math) -> None:
-    """A formula in running text."""
-    _typeset(translator, node, block=False)
-
-
-def visit_displayed_math(translator: Any, node: nodes.math_block) -> None:
-    """A formula on a line of its own."""
-    _typeset(translator, node, block=True)
-
-
 def plain(line: str) -> str:
     """A line of a docstring with what reStructuredText would take for markup escaped; code in backticks stays code."""
     parts = re.split(r"(`+[^`]*`+)", line)
@@ -95,18 +84,14 @@ def plain(line: str) -> str:
     )
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
 def of_module(lines: list[str]) -> list[str]:
     """A module's docstring: lists stand apart, and indented blocks (small tables, diagrams) keep their spaces."""
     made: list[str] = []
     inside, kind = 0, "text"  # where the current block's lines begin, and what it is: text, list or literal
-    for line in filter_blank(lines, made):
-        indent, item = _indent(line), line.startswith("- ")
-        if kind == "literal" and indent:
-            made.append(line)
+    for line in lines:
+        indent, item = len(line) - len(line.lstrip()), line.startswith("- ")
+        if not line.strip() or (kind == "literal" and indent):
+            made.append(line.rstrip())
             continue
         goes_on = kind == "list" and (item or indent == inside)
         now = "list" if item or goes_on else "literal" if indent else "text"
@@ -115,15 +100,6 @@ def of_module(lines: list[str]) -> list[str]:
         made += ["::", "", line] if now == "literal" else [plain(line)]
         inside, kind = (2 if item else inside if goes_on else 0), now
     return made
-
-
-def filter_blank(lines: list[str], made: list[str]) -> Iterator[str]:
-    """The lines that say something; blank ones go straight into what is made."""
-    for line in lines:
-        if line.strip():
-            yield line
-        else:
-            made.append("")
 
 
 def escape_docstring(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
@@ -138,7 +114,8 @@ def skip_foreign(app: Any, what: str, name: str, obj: Any, skip: bool, options: 
 
 def setup(app: Any) -> dict[str, Any]:
     """Sphinx's entry point."""
-    app.add_html_math_renderer("mathtext", (visit_math, None), (visit_displayed_math, None))
+    inline, displayed = partial(_typeset, block=False), partial(_typeset, block=True)
+    app.add_html_math_renderer("mathtext", (inline, None), (displayed, None))
     app.connect("autodoc-process-docstring", escape_docstring, priority=100)
     app.connect("autodoc-skip-member", skip_foreign)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

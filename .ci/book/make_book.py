@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import mugkit
@@ -106,20 +106,14 @@ def relinked(text: str, folder: Path, root: Path, chapters: Mapping[str, Path]) 
     return re.sub(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)", link, text)
 
 
-def modules() -> Iterator[str]:
-    """Every public module of the package, by name."""
-    for module in pkgutil.walk_packages(mugkit.__path__, "mugkit."):
-        if not any(part.startswith("_") for part in module.name.split(".")):
-            yield module.name
-
-
 def write_api(folder: Path) -> None:
     """One page a package: its modules in the order of their names, each with its public members."""
     folder.mkdir(parents=True)
     pages: dict[str, list[str]] = {}
-    for name in modules():
-        package = name if hasattr(importlib.import_module(name), "__path__") else name.rpartition(".")[0]
-        pages.setdefault(package, []).append(name)
+    for module in pkgutil.walk_packages(mugkit.__path__, "mugkit."):
+        if "._" not in module.name:
+            package = module.name if module.ispkg else module.name.rpartition(".")[0]
+            pages.setdefault(package, []).append(module.name)
     for package, names in pages.items():
         parts = [f"# {package}"]
         for name in names:
@@ -128,16 +122,13 @@ def write_api(folder: Path) -> None:
         (folder / f"{package}.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def _readme_first(path: Path) -> tuple[bool, str]:
-    return path.stem != "README", path.name
-
-
 def contents(source: Path) -> str:
     """The first page, with the table of contents."""
+    data = sorted((source / "data_prep").iterdir(), key=lambda path: (path.stem != "README", path.name))
     parts = {
         "The suite": ["readme", *(["results"] if (source / "results.md").is_file() else [])],
         "Notebooks": sorted(f"notebooks/{path.stem}" for path in (source / "notebooks").glob("*.ipynb")),
-        "Data": [f"data_prep/{path.stem}" for path in sorted((source / "data_prep").iterdir(), key=_readme_first)],
+        "Data": [f"data_prep/{path.stem}" for path in data],
         "API": sorted(f"api/{path.stem}" for path in (source / "api").glob("*.md")),
     }
     trees = [

@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import nbformat
@@ -41,31 +40,27 @@ SOON = 30.0  # seconds in which the first notebook runs to its end where nothing
 _SAME = 0.75  # a second time that takes this share of the first saved nothing worth a word
 
 
-class Peak:
-    """The largest memory of the processes started inside a `with` block, all of them together.
+@contextlib.contextmanager
+def _memory_watched() -> Iterator[list[float]]:
+    """Megabytes of the processes started inside the block, all of them together, at every look.
 
-    Attributes:
-        megabytes: so far; pages that several processes share count once where the system says so (Linux).
+    Pages that several processes share count once where the system says so (Linux).
     """
+    seen, over = [0.0], threading.Event()
+    others = {child.pid for child in psutil.Process().children(recursive=True)}
 
-    def __init__(self) -> None:
-        self.megabytes = 0.0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+    def watch() -> None:
+        while not over.wait(_OFTEN):
+            children = [child for child in psutil.Process().children(recursive=True) if child.pid not in others]
+            seen.append(sum(map(_bytes, children)) / 1e6)
 
-    def __enter__(self) -> Peak:
-        self._others = {child.pid for child in psutil.Process().children(recursive=True)}
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(_OFTEN):
-            children = [one for one in psutil.Process().children(recursive=True) if one.pid not in self._others]
-            self.megabytes = max(self.megabytes, sum(map(_bytes, children)) / 1e6)
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
 
 
 def _bytes(process: psutil.Process) -> int:
@@ -94,17 +89,18 @@ def measure(notebook: Path, home: Path) -> dict[str, float]:
     client = NotebookClient(found, timeout=None, resources={"metadata": {"path": str(notebook.parent)}})
     own = {"MUGKIT_HOME": str(home), "MUGKIT_OUT": str(home / "figures"), "MUGKIT_PROGRESS": "0"}
     figures: list[float] = []
-    client.on_cell_executed = lambda cell, **_: figures.extend([time.perf_counter() - began] * _has_figure(cell))
+
+    def note_figure(cell: Any, **_: Any) -> None:
+        if any("image/png" in output.get("data", ()) for output in cell.get("outputs", ())):
+            figures.append(time.perf_counter() - began)
+
+    client.on_cell_executed = note_figure
     computed, began = _processor(), time.perf_counter()
-    with Peak() as peak:
+    with _memory_watched() as megabytes:
         client.execute(env=os.environ | own)
     found = {"seconds": time.perf_counter() - began, "processor": _processor() - computed}
     found |= {"figure": figures[0]} if figures else {}
-    return {**{name: round(value, 1) for name, value in found.items()}, "megabytes": round(peak.megabytes)}
-
-
-def _has_figure(cell: Any) -> bool:
-    return any("image/png" in output.get("data", ()) for output in cell.get("outputs", ()))
+    return {**{name: round(value, 1) for name, value in found.items()}, "megabytes": round(max(megabytes))}
 
 
 def _processor() -> float:
@@ -163,17 +159,12 @@ def _time(seconds: float) -> str:
     return f"{math.ceil(seconds / 5) * 5} s" if seconds <= 120 else f"{math.ceil(seconds / 60)} min"
 
 
-def rewritten(cell: str, text: str) -> str:
-    """A first cell with the paragraph that states the cost replaced."""
-    return _PARAGRAPH.sub(lambda _: text, cell)
-
-
 def rewrite(paths: Sequence[Path], costs: Mapping[str, Any]) -> None:
-    """Puts the measured costs into the notebooks' first cells; nothing else in them changes."""
+    """Puts the measured costs into the paragraph of the notebooks' first cells; nothing else in them changes."""
     for path in paths:
         notebook = notebook_files.read(path)
-        first = notebook.cells[0]
-        first.source = rewritten(first.source, line(costs["notebooks"][path.stem], costs["cores"]))
+        said = line(costs["notebooks"][path.stem], costs["cores"])
+        notebook.cells[0].source = _PARAGRAPH.sub(said, notebook.cells[0].source)
         with files.atomic_path(path) as temporary:
             nbformat.write(notebook, temporary)
 

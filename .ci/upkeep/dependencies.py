@@ -88,17 +88,6 @@ def licence(name: str) -> str:
     return expression or ", ".join(one for one in stated if one != "OSI Approved") or short or "not stated"
 
 
-def _passed(tested: Mapping[str, Any]) -> str:
-    """A line for each environment in which all unit tests passed."""
-    if not tested:
-        return ""
-    lines = [
-        f"- `make test-{name}`, Python {one['python']}: {one['passed']:,} passed, {one['skipped']} skipped.\n"
-        for name, one in tested.items()
-    ]
-    return "\nThe unit tests pass with the lowest and with the newest versions:\n\n" + "".join(lines)
-
-
 def page(pyproject: str, tested: Mapping[str, Any]) -> str:
     """The page, a table for each group.
 
@@ -108,7 +97,10 @@ def page(pyproject: str, tested: Mapping[str, Any]) -> str:
     Raises:
         UserError: a package without its reason, or one that is not installed.
     """
-    parts = [_HEAD, _passed(tested)]
+    parts = [_HEAD, "\nThe unit tests pass with the lowest and with the newest versions:\n\n" if tested else ""]
+    for name, ran in tested.items():
+        counts = f"{ran['passed']:,} passed, {ran['skipped']} skipped"
+        parts.append(f"- `make test-{name}`, Python {ran['python']}: {counts}.\n")
     head = "| package | versions | tested with | needed for | licence |\n| --- | --- | --- | --- | --- |\n"
     for group, found in groupby(declared(pyproject), key=lambda dependency: dependency.group):
         parts.append(f"\n## {'Always' if group == 'dependencies' else f'Extra `{group}`'}\n\n{head}")
@@ -136,9 +128,8 @@ def outcome(report: Path) -> dict[str, int]:
         UserError: some failed, or none passed.
     """
     suites = list(ElementTree.parse(report).iter("testsuite"))
-    tests, skipped, failed, errors = (
-        sum(int(suite.get(name, 0)) for suite in suites) for name in ("tests", "skipped", "failures", "errors")
-    )
+    names = ("tests", "skipped", "failures", "errors")
+    tests, skipped, failed, errors = (sum(int(suite.get(name, 0)) for suite in suites) for name in names)
     passed = tests - skipped - failed - errors
     if failed or errors or not passed:
         problem = f"{failed} failed, {errors} in error, {passed} passed: nothing to record"

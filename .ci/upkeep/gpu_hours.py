@@ -1,7 +1,7 @@
 """`figures/gpu-hours.json` and `figures/tables/gpu_hours.md`: what a full reproduction costs in GPU hours.
 
 `python .ci/upkeep/gpu_hours.py` counts every system's steps (ten minutes) and writes both. With `again` it takes the
-counts as they were written, after `mugkit bench --gpu` has measured another card.
+counts as they were written, after `make gpu` has measured another card.
 """
 
 from __future__ import annotations

@@ -7,9 +7,8 @@ for them. The same test cell therefore runs in a student's notebook and here.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
-import selectors
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,28 +17,17 @@ from typing import Any
 import torch
 
 from mugkit.course import codec
-from mugkit.course.sandbox import Limits, Sandbox
+from mugkit.course.sandbox import Died, Ended, Limits, Sandbox
 from mugkit.course.worker import LONGEST_OUTPUT
 
-LONGEST_REPLY = 64 * 1024**2
 _MOST_PARTS = 500_000  # lists, objects and items of a reply; each takes hundreds of bytes and a microsecond
-_BLOCK = 1 << 16
 _LONGEST_ERROR = 4000
 _START_SECONDS = 120.0  # a busy machine takes a while to import torch
-_OWN = 1024**3  # bytes of memory that torch holds
 _REST = 0.5  # seconds in which a signal arrives, on a busy machine too
 
 
 class AnswerError(Exception):
     """The student's code failed, took too long, or sent something that is no answer."""
-
-
-class _Died(Exception):
-    """The worker is gone; the message says how."""
-
-
-class _Ended(_Died):
-    """It ended by itself: of what it was asked, or of what an earlier cell had set going."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +68,14 @@ class SandboxedAnswers:
         """Runs a cell."""
         try:
             reply = self._ask("run", source=source)
-        except _Died as death:
+        except (Died, AnswerError) as death:
             return Ran(error={"type": "Stopped", "message": str(death), "trace": str(death)})
         self.ran.append(source)
         return Ran(str(reply.get("output", ""))[:LONGEST_OUTPUT], _error(reply.get("error")))
 
     def get(self, name: str) -> Any:
         """The value of a name, or something to call in its place; KeyError if the submission does not have it."""
-        reply = self._asked("look", name=name)
+        reply = self._ask("look", name=name)
         if reply.get("missing"):
             raise KeyError(name)
         if "callable" in reply:
@@ -100,15 +88,15 @@ class SandboxedAnswers:
         if self.deadly.get(name, 0) >= 2:
             raise AnswerError(f"{name} was stopped before and is not called again")
         try:
-            return self._asked("call", name=name, arguments=arguments)
-        except _Died as death:
+            return self._ask("call", name=name, arguments=arguments)
+        except Died as death:
             self.deadly[name] = self.deadly.get(name, 0) + 1
             raise AnswerError(f"{name} was stopped: {death}") from None
 
     def gradient(self, handle: int, of: Any) -> Any:
         try:
-            return codec.decode(self._asked("gradient", handle=handle, of=codec.encode(of))["value"])
-        except _Died as death:
+            return codec.decode(self._ask("gradient", handle=handle, of=codec.encode(of))["value"])
+        except Died as death:
             raise AnswerError(f"the gradient was not computed: {death}") from None
 
     def fresh(self) -> SandboxedAnswers:
@@ -121,17 +109,14 @@ class SandboxedAnswers:
             self.sandbox.kill()
         self.sandbox = None
 
-    def _asked(self, action: str, **details: Any) -> dict[str, Any]:
-        reply = self._ask(action, **details)
+    def _ask(self, action: str, **details: Any) -> dict[str, Any]:
+        try:
+            reply = self._ask_once(action, details, rest=0.0)
+        except Ended:
+            reply = self._ask_once(action, details, rest=_REST)
         if failed := _error(reply.get("failed")):
             raise AnswerError(f"{failed['type']}: {failed['message']}")
         return reply
-
-    def _ask(self, action: str, **details: Any) -> dict[str, Any]:
-        try:
-            return self._ask_once(action, details, rest=0.0)
-        except _Ended:
-            return self._ask_once(action, details, rest=_REST)
 
     def _ask_once(self, action: str, details: dict[str, Any], rest: float) -> dict[str, Any]:
         while self.sandbox is None:
@@ -139,19 +124,18 @@ class SandboxedAnswers:
             self._replay(rest)
         try:
             return self._exchange(action, details, self.limits.cell_seconds)
-        except _Died:
+        except Died:
             self.close()
             raise
 
     def _start(self) -> None:
-        """A new worker."""
         if time.monotonic() > self.ends:
-            raise _Died("the submission took too long")
+            raise Died("the submission took too long")
         self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits, self.blocked)
         try:
             modules = {"blocked": list(self.blocked), "preload": list(self.preload)}
             self._exchange("start", {"limits": asdict(self.limits), **modules}, _START_SECONDS)
-        except _Died as death:
+        except Died as death:
             said = self.sandbox.complaint()
             self.close()
             raise RuntimeError(f"the worker did not start: {death}\n{said}") from None
@@ -164,7 +148,7 @@ class SandboxedAnswers:
                 if rest:
                     time.sleep(rest)
                     self._exchange("look", {"name": "still there"}, self.limits.cell_seconds)
-            except _Died:
+            except Died:
                 self.close()
                 del self.ran[position]
                 return
@@ -174,58 +158,19 @@ class SandboxedAnswers:
         self.serial += 1
         request = json.dumps({"id": self.serial, "do": action, **details}) + "\n"
         deadline = min(time.monotonic() + seconds, self.ends)
-        self._send(memoryview(request.encode()), deadline)
-        reply = _reply(self._line(deadline))
-        if reply.get("id") != self.serial:
-            raise _Died("its process wrote over its answers")
-        return reply
-
-    def _send(self, data: memoryview, deadline: float) -> None:
-        """Writes without ever waiting for a worker that does not read."""
-        assert self.sandbox is not None
-        stream = self.sandbox.pipes[0].fileno()
-        os.set_blocking(stream, False)
-        while data:
-            try:
-                data = data[os.write(stream, data) :]
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise _Died("it took too long") from None
-                time.sleep(0.01)
-            except OSError:
-                raise _Ended("its process ended") from None
-
-    def _line(self, deadline: float) -> bytes:
-        """The next line of the worker; watches clock, memory and length while it waits."""
-        assert self.sandbox is not None
-        stream, parts = self.sandbox.pipes[1], bytearray()
-        with selectors.DefaultSelector() as selector:
-            selector.register(stream, selectors.EVENT_READ)
-            while not parts.endswith(b"\n"):
-                if time.monotonic() > deadline:
-                    raise _Died("it took too long")
-                if self.sandbox.memory() > self.limits.memory + _OWN:
-                    raise _Died("its processes used too much memory")
-                if selector.select(timeout=0.1):
-                    block = stream.read1(_BLOCK)  # type: ignore[attr-defined]
-                    parts += block
-                    if not block:
-                        raise _Ended("its process ended")
-                    if len(parts) > LONGEST_REPLY:
-                        raise _Died("its answer is too long")
-        return bytes(parts)
+        self.sandbox.send(request.encode(), deadline)
+        return _reply(self.sandbox.line(deadline), self.serial)
 
 
-def _reply(line: bytes) -> dict[str, Any]:
+def _reply(line: bytes, serial: int) -> dict[str, Any]:
+    """A reply to the request of this number; what the student's code wrote there in its place is none."""
     if sum(line.count(mark) for mark in (b"[", b"{", b",")) > _MOST_PARTS:
-        raise _Died("its answer has too many parts")
-    try:
+        raise Died("its answer has too many parts")
+    with contextlib.suppress(ValueError, RecursionError):
         reply = json.loads(line)
-    except (ValueError, RecursionError):
-        reply = None
-    if not isinstance(reply, dict):
-        raise _Died("its process wrote over its answers")
-    return reply
+        if isinstance(reply, dict) and reply.get("id") == serial:
+            return reply
+    raise Died("its process wrote over its answers")
 
 
 def _error(value: Any) -> dict[str, str] | None:
@@ -258,21 +203,12 @@ class _Call(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, remote: Remote, arguments: Any, received: dict[str, Any], *tensors: torch.Tensor) -> Any:
         reply = remote.answers.call(remote.__name__, arguments)
-        values: list[torch.Tensor] = []
-        constant: list[torch.Tensor] = []
-
-        def collect(value: torch.Tensor, form: dict[str, Any]) -> torch.Tensor:
-            values.append(value)
-            if not form["grad"]:
-                constant.append(value)
-            return value
-
-        codec.decode(reply.get("value"), collect)
-        received["form"] = reply.get("value")
-        received["arguments"] = codec.decode(reply.get("arguments"))
+        values: list[tuple[torch.Tensor, bool]] = []
+        codec.decode(reply.get("value"), lambda value, form: values.append((value, bool(form["grad"]))))
+        received |= {"form": reply.get("value"), "arguments": codec.decode(reply.get("arguments"))}
         ctx.remote, ctx.handle = remote, reply.get("handle")
-        ctx.mark_non_differentiable(*constant)
-        return tuple(values)
+        ctx.mark_non_differentiable(*(value for value, has_graph in values if not has_graph))
+        return tuple(value for value, _ in values)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor | None) -> Any:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,20 +44,18 @@ def grade_id(cell: Any) -> str:
     return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
 
 
-def points(cell: Any) -> int:
-    return int(cell.metadata.get("nbgrader", {}).get("points", 0) or 0)
+def points(*cells: Any) -> int:
+    """The points of cells, summed."""
+    return sum(int(cell.metadata.get("nbgrader", {}).get("points", 0) or 0) for cell in cells)
 
 
 def without_solution(cell: Any) -> str:
     """A cell's source as students get it: stubs in place of solutions, no hidden tests."""
+    if kind(cell) not in ("answer", "essay"):
+        return _HIDDEN.sub("", cell.source).rstrip("\n")
     stub = CODE_STUB if cell.cell_type == "code" else TEXT_STUB
-
-    def replace(found: re.Match[str]) -> str:
-        return "\n".join(found[1] + line for line in stub.splitlines())
-
-    if kind(cell) in ("answer", "essay"):
-        return _SOLUTION.sub(replace, cell.source) if _SOLUTION.search(cell.source) else stub
-    return _HIDDEN.sub("", cell.source).rstrip("\n")
+    shown, found = _SOLUTION.subn(lambda region: textwrap.indent(stub, region[1]), cell.source)
+    return shown if found else stub
 
 
 def secrets(cell: Any) -> list[str]:
@@ -93,7 +91,7 @@ class Assignment:
     def name(self) -> str:
         return self.path.stem
 
-    @cached_property
+    @property
     def about(self) -> dict[str, Any]:
         """Title, minutes, goals, blocked."""
         return dict(self.notebook.metadata.get("mugkit", {}))
@@ -113,15 +111,19 @@ class Assignment:
 
     @property
     def automatic_points(self) -> int:
-        return sum(points(cell) for cell in self.cells("test"))
+        return points(*self.cells("test"))
 
     @property
     def manual_points(self) -> int:
-        return sum(points(cell) for cell in self.cells("essay"))
+        return points(*self.cells("essay"))
 
 
-def folder() -> Path:
-    """Where the sources are.
+def read(path: Path) -> Assignment:
+    return Assignment(path, nbformat.read(path, as_version=4))
+
+
+def all_assignments() -> list[Assignment]:
+    """All sources, in the order of their names.
 
     Raises:
         UserError: this is an installed package without the repository.
@@ -130,15 +132,7 @@ def folder() -> Path:
     if root is None:
         fix = "clone the repository and install it with `make setup`"
         raise UserError("the assignments are in the repository, not in the package", fix=fix)
-    return root / "notebooks" / "assignments"
-
-
-def read(path: Path) -> Assignment:
-    return Assignment(path, nbformat.read(path, as_version=4))
-
-
-def all_assignments() -> list[Assignment]:
-    return [read(path) for path in sorted(folder().glob("*.ipynb"))]
+    return [read(path) for path in sorted((root / "notebooks" / "assignments").glob("*.ipynb"))]
 
 
 def find(name: str) -> Assignment:

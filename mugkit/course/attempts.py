@@ -14,21 +14,22 @@ import sys
 import time
 from pathlib import Path
 
-PROCESSES, MEMORY = 16, 256 * 1024**2
+_MOST_PROCESSES, _MOST_BYTES = 16, 256 * 1024**2
 
 
 def memory() -> tuple[bool, str]:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST_BYTES, _MOST_BYTES))
     try:
-        bytearray(2 * MEMORY)
+        bytearray(2 * _MOST_BYTES)
     except MemoryError:
         return True, "limits of each process"
     return False, "a limit on memory was not kept"
 
 
-def files(secret: str) -> tuple[bool, str]:
-    if Path(secret).exists():
-        return False, f"{Path(secret).parent} can be seen"
+def files() -> tuple[bool, str]:
+    secret = Path(sys.argv[1])
+    if secret.exists():
+        return False, f"{secret.parent} can be seen"
     for folder in ("/", "/usr", "/dev", str(Path(__file__).parent)):
         try:
             Path(folder, "mugkit-attempt").write_text("x")
@@ -53,17 +54,17 @@ def processes() -> tuple[bool, str]:
 
 
 def forks() -> tuple[bool, str]:
-    resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES, PROCESSES))
+    resource.setrlimit(resource.RLIMIT_NPROC, (_MOST_PROCESSES, _MOST_PROCESSES))
     started = 0
     try:
-        for _ in range(2 * PROCESSES):
+        for _ in range(2 * _MOST_PROCESSES):
             if os.fork() == 0:
                 time.sleep(1)
                 os._exit(0)
             started += 1
     except OSError:
         return True, "a limit of its own, kept by the kernel"
-    return False, f"{started} processes started under a limit of {PROCESSES}"
+    return False, f"{started} processes started under a limit of {_MOST_PROCESSES}"
 
 
 def namespaces() -> tuple[bool, str]:
@@ -73,17 +74,15 @@ def namespaces() -> tuple[bool, str]:
     return True, "making one is refused"
 
 
-def main() -> None:
-    found = {
-        "files": files(sys.argv[1]),
-        "network": network(),
-        "processes": processes(),
-        "namespaces": namespaces(),
-        "forks": forks(),
-        "memory": memory(),
-    }
-    print(json.dumps(found))
-
+NETWORK, MEMORY = "no network", "memory, processor time, file size"
+ATTEMPTS = {
+    "files of others hidden, the system read-only": files,
+    NETWORK: network,
+    "other processes hidden": processes,
+    "no further namespaces": namespaces,
+    "number of processes": forks,  # this one and the next limit what comes after them
+    MEMORY: memory,
+}
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps({name: attempt() for name, attempt in ATTEMPTS.items()}))

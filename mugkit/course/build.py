@@ -103,12 +103,15 @@ def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
     out = files.replaceable(out, "nbgrader_config.py")
     chosen = all_assignments() if chosen is None else chosen
     with files.atomic_folder(out, replace=True) as folder:
-        _sources(folder, chosen)
+        _copy_sources(folder, chosen)
         grader = api(folder)
         for task in chosen:
-            _succeed(grader.generate_assignment(task.name), task.path)
-            _reading(folder, task)
-        _students(folder, chosen)
+            _release(grader, task)
+            _write_page(folder, task)
+        with zipfile.ZipFile(folder / "students.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("assignments/README.md", _BEGIN)
+            for task in chosen:
+                archive.write(release(folder, task.name), f"assignments/{task.name}.ipynb")
         (folder / "instructor_guide.md").write_text(instructor_guide(chosen), encoding="utf-8")
         guard(folder, chosen)
     return sorted(path for path in out.rglob("*") if path.is_file())
@@ -119,19 +122,19 @@ def guard(out: Path, chosen: list[Assignment]) -> None:
 
     The folder's configuration names the judge; where nbgrader does not read it, a kernel that no machine has stops it.
     """
-    _sources(out, chosen)
+    _copy_sources(out, chosen)
     lines = [f"c.{name}.{key} = {value!r}" for name, keys in _GRADING.items() for key, value in keys.items()]
     with files.atomic_path(out / "nbgrader_config.py") as path:
         path.write_text(_CONFIG + "\n".join(lines) + "\n", encoding="utf-8")
+    kernel = {"name": _NO_KERNEL, "display_name": "graded by mugkit course grade", "language": "python"}
     with api(out).gradebook as gradebook:
         for task in chosen:
             for notebook in gradebook.find_assignment(task.name).notebooks:
-                kernel = {"name": _NO_KERNEL, "display_name": "graded by mugkit course grade", "language": "python"}
                 notebook.kernelspec = json.dumps(kernel)
         gradebook.db.commit()
 
 
-def _sources(out: Path, chosen: list[Assignment]) -> None:
+def _copy_sources(out: Path, chosen: list[Assignment]) -> None:
     for task in chosen:
         (out / "source" / task.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(task.path, out / "source" / task.name)
@@ -142,23 +145,17 @@ def release(out: Path, name: str) -> Path:
     return out / "release" / name / f"{name}.ipynb"
 
 
-def _succeed(result: dict[str, Any], source: Path) -> None:
+def _release(grader: Any, task: Assignment) -> None:
+    result = grader.generate_assignment(task.name)
     if not result["success"]:
         said = (result.get("log") or "") + (result.get("error") or "")
-        raise UserError(f"nbgrader refuses it: {said.strip()[-600:]}", file=source, fix="run `mugkit course check`")
+        raise UserError(f"nbgrader refuses it: {said.strip()[-600:]}", file=task.path, fix="run `mugkit course check`")
 
 
-def _reading(folder: Path, task: Assignment) -> None:
+def _write_page(folder: Path, task: Assignment) -> None:
     from nbconvert import HTMLExporter
 
     page, _ = HTMLExporter().from_notebook_node(nbformat.read(release(folder, task.name), as_version=4))
     target = folder / "reading" / f"{task.name}.html"
     target.parent.mkdir(exist_ok=True)
     target.write_text(page, encoding="utf-8")
-
-
-def _students(folder: Path, chosen: list[Assignment]) -> None:
-    with zipfile.ZipFile(folder / "students.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("assignments/README.md", _BEGIN)
-        for task in chosen:
-            archive.write(release(folder, task.name), f"assignments/{task.name}.ipynb")

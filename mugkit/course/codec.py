@@ -61,9 +61,7 @@ def _array(values: np.ndarray) -> dict[str, Any]:
     return {"dtype": values.dtype.str, "shape": list(values.shape), "data": data}
 
 
-def decode(
-    form: Any, tensor: Callable[[torch.Tensor, dict[str, Any]], torch.Tensor] | None = None, depth: int = 0
-) -> Any:
+def decode(form: Any, tensor: Callable[[torch.Tensor, dict[str, Any]], Any] | None = None, depth: int = 0) -> Any:
     """The value of a form that `encode` made; nothing is built before it is known to be small.
 
     Args:
@@ -77,30 +75,21 @@ def decode(
     if depth > DEEPEST:
         raise NotTransferable(f"nested more than {DEEPEST} deep")
     try:
-        return _decode(form, tensor or _leaf, depth + 1)
+        return _decode(form, tensor or (lambda values, form: values.requires_grad_(bool(form["grad"]))), depth + 1)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotTransferable(f"malformed value: {error}") from None
 
 
-def _decode(form: dict[str, Any], tensor: Callable[[torch.Tensor, dict[str, Any]], torch.Tensor], depth: int) -> Any:
+def _decode(form: dict[str, Any], tensor: Callable[[torch.Tensor, dict[str, Any]], Any], depth: int) -> Any:
     kind = form["kind"]
     if kind in ("list", "tuple"):
         items = [decode(item, tensor, depth) for item in form["items"]]
         return items if kind == "list" else tuple(items)
     if kind == "dict":
         if len(form["items"]) > MOST_KEYS or not all(type(key) in _PLAIN for key, _ in form["items"]):
-            raise NotTransferable(
-                f"a dictionary of more than {MOST_KEYS} keys, or with keys other than numbers and text"
-            )
+            raise NotTransferable(f"more than {MOST_KEYS} keys, or keys other than numbers and text")
         return {key: decode(item, tensor, depth) for key, item in form["items"]}
-    dtype = np.dtype(str(form["dtype"]))
-    if dtype.kind not in "biuf":
-        raise NotTransferable(f"an array of {dtype}")
-    if math.prod(max(int(size), 1) for size in form["shape"]) > MOST_NUMBERS:
-        raise NotTransferable(f"an array of more than {MOST_NUMBERS} numbers")
-    data = base64.b64decode(form["data"])
-    values = np.frombuffer(bytearray(data), dtype) if data else np.empty(0, dtype)
-    values = values.reshape(form["shape"])
+    values = _values(form)
     if kind == "tensor":
         import torch
 
@@ -108,8 +97,14 @@ def _decode(form: dict[str, Any], tensor: Callable[[torch.Tensor, dict[str, Any]
     return values if kind == "array" else values[()]
 
 
-def _leaf(values: torch.Tensor, form: dict[str, Any]) -> torch.Tensor:
-    return values.requires_grad_(bool(form["grad"]))
+def _values(form: dict[str, Any]) -> np.ndarray:
+    dtype = np.dtype(str(form["dtype"]))
+    if dtype.kind not in "biuf":
+        raise NotTransferable(f"an array of {dtype}")
+    if math.prod(max(int(size), 1) for size in form["shape"]) > MOST_NUMBERS:
+        raise NotTransferable(f"an array of more than {MOST_NUMBERS} numbers")
+    data = base64.b64decode(form["data"])
+    return (np.frombuffer(bytearray(data), dtype) if data else np.empty(0, dtype)).reshape(form["shape"])
 
 
 def copy_into(old: Any, new: Any) -> None:
@@ -120,7 +115,8 @@ def copy_into(old: Any, new: Any) -> None:
     if isinstance(old, np.ndarray) and isinstance(new, np.ndarray) and old.shape == new.shape and old.flags.writeable:
         old[...] = new.astype(old.dtype)
     elif _is_tensor(old) and _is_tensor(new) and old.shape == new.shape:
-        _copy_tensor(old, new)
+        if old.detach().numpy().tobytes() != new.detach().numpy().tobytes():  # a copy of the same would void its graph
+            old.detach().copy_(new)
     elif isinstance(old, dict) and isinstance(new, dict):
         for key in old.keys() & new.keys():
             copy_into(old[key], new[key])
@@ -129,8 +125,3 @@ def copy_into(old: Any, new: Any) -> None:
             copy_into(before, after)
             if isinstance(old, list) and type(after) in _PLAIN:
                 old[position] = after
-
-
-def _copy_tensor(old: torch.Tensor, new: torch.Tensor) -> None:
-    if old.detach().numpy().tobytes() != new.detach().numpy().tobytes():  # a copy of the same would void its graph
-        old.detach().copy_(new)

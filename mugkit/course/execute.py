@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from nbgrader.preprocessors import NbGraderPreprocessor  # type: ignore[import-u
 from traitlets import Bool, Dict, Unicode
 
 from mugkit.course import assignment, sandbox
-from mugkit.course.answers import SandboxedAnswers
-from mugkit.course.judge import Outcome, cells_of, judge
+from mugkit.course.answers import Ran, SandboxedAnswers
+from mugkit.course.judge import cells_of, judge
 from mugkit.course.sandbox import Limits
+
+_NOT_RUN = Ran(error={"type": "NotRun", "message": "this test was not run", "trace": ""})
 
 
 class JudgeExecute(NbGraderPreprocessor):
@@ -36,27 +39,17 @@ class JudgeExecute(NbGraderPreprocessor):
             outcomes = judge(list(cells_of(source, nb)), answers)
         finally:
             answers.close()
-        _fill(nb, {outcome.name: outcome for outcome in outcomes})
+        for position, cell in enumerate(nb.cells):
+            if cell.cell_type == "code":  # a test that nobody ran, which is never, earns nothing
+                absent = _NOT_RUN if assignment.kind(cell) == "test" else Ran()
+                ran = outcomes.get(assignment.grade_id(cell) or f"cell {position}", absent)
+                cell.outputs = list(_outputs(ran))
         return nb, resources
 
 
-def _fill(nb: Any, outcomes: dict[str, Outcome]) -> None:
-    for position, cell in enumerate(nb.cells):
-        if cell.cell_type != "code":
-            continue
-        outcome = outcomes.get(assignment.grade_id(cell) or f"cell {position}")
-        cell.outputs = list(_outputs(outcome)) if outcome else []
-        if outcome is None and assignment.kind(cell) == "test":  # never: a test that nobody ran earns nothing
-            cell.outputs = [_failure("NotRun", "this test was not run", "")]
-
-
-def _outputs(outcome: Outcome) -> list[NotebookNode]:
-    printed = [new_output("stream", name="stdout", text=outcome.ran.output)] if outcome.ran.output else []
-    if outcome.passed:
-        return printed
-    error = outcome.ran.error or {"type": "Failed", "message": outcome.message, "trace": outcome.message}
-    return [*printed, _failure(error["type"], error["message"], error["trace"])]
-
-
-def _failure(name: str, message: str, trace: str) -> NotebookNode:
-    return new_output("error", ename=name, evalue=message, traceback=trace.splitlines() or [message])
+def _outputs(ran: Ran) -> Iterator[NotebookNode]:
+    if ran.output:
+        yield new_output("stream", name="stdout", text=ran.output)
+    if ran.error:
+        trace = ran.error["trace"].splitlines() or [ran.error["message"]]
+        yield new_output("error", ename=ran.error["type"], evalue=ran.error["message"], traceback=trace)

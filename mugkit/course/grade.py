@@ -64,7 +64,12 @@ def grade(
     """
     students = handed_in.students(submissions)
     chosen = all_assignments() if chosen is None else list(chosen)
-    _prepare(out, chosen)
+    if not (out / "gradebook.db").exists():
+        build.build(out, chosen)
+    elif complaints := lint.build_problems(out, chosen):  # kept: its gradebook may hold points given by hand
+        fix = "grade into another folder, or bring the sources back"
+        raise UserError(f"built from other sources: {complaints[0]}", file=out, fix=fix)
+    build.guard(out, chosen)
     how = {"protected": protected, "limits": asdict(limits or Limits())}
     grader = build.api(out, {"JudgeExecute": how})
     releases = {task.name: nbformat.read(build.release(out, task.name), as_version=4) for task in chosen}
@@ -74,18 +79,7 @@ def grade(
     return graded
 
 
-def _prepare(out: Path, chosen: list[Assignment]) -> None:
-    """A build to grade with; an earlier one is kept, since its gradebook may hold points given by hand."""
-    if not (out / "gradebook.db").exists():
-        build.build(out, chosen)
-    elif complaints := lint.build_problems(out, chosen):
-        fix = "grade into another folder, or bring the sources back"
-        raise UserError(f"built from other sources: {complaints[0]}", file=out, fix=fix)
-    build.guard(out, chosen)
-
-
 def _grade(student: Student, task: Assignment, out: Path, grader: Any, releases: dict[str, Any]) -> Graded:
-    """One student's work on an assignment."""
     empty = Graded(student.name, task.name, 0.0, float(task.automatic_points), MISSING, id=student.id)
     try:
         found = handed_in.find(student.folder, task.name, releases)
@@ -98,9 +92,9 @@ def _grade(student: Student, task: Assignment, out: Path, grader: Any, releases:
         _succeed(grader.autograde(task.name, student.id))
         _succeed(grader.generate_feedback(task.name, student.id))
         notes = "; ".join([*found.notes, *handed_in.doubts(found.cells, release)])
-        return replace(
-            empty, status=f"graded ({notes})" if notes else "graded", **_points(task, student.id, out, grader)
-        )
+        tests = _tests(task, student.id, out, grader)
+        automatic = sum(test["points"] for test in tests)
+        return replace(empty, status=f"graded ({notes})" if notes else "graded", automatic=automatic, tests=tests)
     except Exception as error:  # whatever a submission provokes is that student's alone
         return replace(empty, status=f"could not be graded: {_reason(error)}")
 
@@ -117,22 +111,18 @@ def _succeed(result: dict[str, Any]) -> None:
         raise RuntimeError((result.get("error") or result.get("log") or "nbgrader failed").strip())
 
 
-def _points(task: Assignment, student: str, out: Path, grader: Any) -> dict[str, Any]:
-    """Points and tests from the gradebook: what nbgrader made of the judge's outcomes."""
-    hints = _messages(out / "autograded" / student / task.name / f"{task.name}.ipynb")
-    tests = []
+def _tests(task: Assignment, student: str, out: Path, grader: Any) -> tuple[dict[str, Any], ...]:
+    """Points from the gradebook, what nbgrader made of the judge's outcomes; and what a test that failed said."""
+    judged = nbformat.read(out / "autograded" / student / task.name / f"{task.name}.ipynb", as_version=4)
+    outputs = {grade_id(cell): cell.outputs for cell in judged.cells if kind(cell) == "test"}
+    said = {name: " ".join(each.evalue for each in shown if "evalue" in each) for name, shown in outputs.items()}
     with grader.gradebook as gradebook:
-        for grade in gradebook.find_submission_notebook(task.name, task.name, student).grades:
-            if grade.name in hints:
-                row = {"test": grade.name, "points": float(grade.auto_score or 0), "of": float(grade.max_score)}
-                tests.append(row | {"message": hints[grade.name]})
-    return {"automatic": sum(test["points"] for test in tests), "tests": tuple(tests)}
-
-
-def _messages(path: Path) -> dict[str, str]:
-    """By test, what its failure said; empty text where it passed."""
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if kind(cell) == "test"]
-    return {grade_id(cell): " ".join(output.evalue for output in cell.outputs if "evalue" in output) for cell in cells}
+        grades = gradebook.find_submission_notebook(task.name, task.name, student).grades
+        return tuple(
+            {"test": each.name, "points": float(each.auto_score or 0), "of": float(each.max_score),
+             "message": said[each.name]}
+            for each in grades if each.name in said
+        )  # fmt: skip
 
 
 def _write(graded: Sequence[Graded], out: Path) -> None:

@@ -112,10 +112,13 @@ def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | Non
     best = [(path, cells) for path, cells in of_this if path in usual] or of_this
     if not best and unreadable:
         raise unreadable[0]
+    if not best:
+        return None
     shown = ", ".join(printable(str(path.relative_to(folder))) for path, _ in best)
     if len(best) > 1:
         raise UserError(f"handed in {len(best)} times: {shown[:300]}", fix="keep the one that counts")
-    return next((HandedIn(cells, () if path in usual else (f"found as {shown}",)) for path, cells in best), None)
+    path, cells = best[0]
+    return HandedIn(cells, () if path in usual else (f"found as {shown}",))
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:

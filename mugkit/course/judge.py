@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from mugkit.course import codec
@@ -39,16 +39,6 @@ class Cell:
     solution: str = ""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a cell; for a test, `passed` decides on its points."""
-
-    name: str
-    passed: bool
-    message: str = ""
-    ran: Ran = field(default_factory=Ran)
-
-
 def cells_of(assignment: Assignment, notebook: Any) -> Iterator[Cell]:
     """The code cells of an assembled submission; everything but answers is taken from the source."""
     source = {grade_id(cell): cell for cell in assignment.notebook.cells if grade_id(cell)}
@@ -65,25 +55,22 @@ def cells_of(assignment: Assignment, notebook: Any) -> Iterator[Cell]:
             yield Cell(grade_id(known), kind(known), known.source)
 
 
-def judge(cells: Sequence[Cell], answers: SandboxedAnswers) -> list[Outcome]:
-    """Runs all cells in order: answers there, tests here, given cells in both places.
+def judge(cells: Sequence[Cell], answers: SandboxedAnswers) -> dict[str, Ran]:
+    """Runs all cells in order: answers there, tests here, given cells in both places. By cell, what became of it.
 
     A test passes if it does with the student's earlier answers, or with the solution in place of those that were wrong.
     The second round has a process of its own, and only what its tests decide is kept: what it prints is seen by nobody.
     """
-    outcomes = list(_round(cells, answers))
-    tests = {cell.name for cell in cells if cell.kind == "test"}
-    if sum(outcome.name in tests and not outcome.passed for outcome in outcomes) < 2:
+    outcomes = dict(_round(cells, answers))
+    failed = [cell.name for cell in cells if cell.kind == "test" and outcomes[cell.name].error]
+    if len(failed) < 2:
         return outcomes
-    mended = answers.fresh()
-    try:
-        passed = {outcome.name for outcome in _round(cells, mended, mend=True) if outcome.passed} & tests
-    finally:
-        mended.close()
-    return [Outcome(outcome.name, True, ran=outcome.ran) if outcome.name in passed else outcome for outcome in outcomes]
+    with contextlib.closing(answers.fresh()) as place:
+        mended = dict(_round(cells, place, mend=True))
+    return outcomes | {name: Ran() for name in failed if mended[name].error is None}
 
 
-def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False) -> Iterator[Outcome]:
+def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False) -> Iterator[tuple[str, Ran]]:
     """One run of all cells; with `mend`, the solution takes the place of an answer once a test of it has failed."""
     own: dict[str, Any] = {"__name__": "__judge__"}
     wanted: dict[str, None] = {}
@@ -93,8 +80,8 @@ def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False)
     for cell in cells:
         if cell.kind == "test":
             outcome = _test(cell, own, wanted, answers)
-            wrong |= not outcome.passed
-            yield outcome
+            wrong |= outcome.error is not None
+            yield cell.name, outcome
             continue
         if cell.kind == "answer" and cell.solution:
             if mend and answer and wrong:
@@ -105,28 +92,25 @@ def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False)
         if cell.kind == "given":
             given.append(cell)
             exec(compile(cell.source, f"<{cell.name}>", "exec"), own)
-        ran = answers.run(cell.source)
+        yield cell.name, answers.run(cell.source)
         wanted |= dict.fromkeys(cell.defines)
-        yield Outcome(cell.name, ran.error is None, (ran.error or {}).get("message", ""), ran)
 
 
-def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: SandboxedAnswers) -> Outcome:
-    """One test, with the student's names as they are now."""
+def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: SandboxedAnswers) -> Ran:
+    """A test, with the student's names as they are now; an error costs its points."""
     try:
-        _fetch(own, wanted, answers)
+        for name in wanted:
+            own.pop(name, None)
+            with contextlib.suppress(KeyError, AnswerError, codec.NotTransferable):  # absent: the test names it
+                own[name] = answers.get(name)
         with contextlib.redirect_stdout(io.StringIO()):
             exec(compile(cell.source, f"<{cell.name}>", "exec"), own)
     except AssertionError as error:
-        return Outcome(cell.name, False, str(error))
+        said = str(error)
     except AnswerError as error:
-        return Outcome(cell.name, False, f"your code failed: {error}")
+        said = f"your code failed: {error}"
     except Exception as error:  # a test that stumbles over a value of an unexpected kind
-        return Outcome(cell.name, False, f"{type(error).__name__}: {error}")
-    return Outcome(cell.name, True)
-
-
-def _fetch(own: dict[str, Any], wanted: dict[str, None], answers: SandboxedAnswers) -> None:
-    for name in wanted:
-        own.pop(name, None)
-        with contextlib.suppress(KeyError, AnswerError, codec.NotTransferable):  # absent: the test names it
-            own[name] = answers.get(name)
+        said = f"{type(error).__name__}: {error}"
+    else:
+        return Ran()
+    return Ran(error={"type": "Failed", "message": said, "trace": said})

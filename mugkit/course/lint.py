@@ -45,11 +45,8 @@ def _of_notebook(task: Assignment) -> Iterator[str]:
         yield "the first cell does not state '**N points: A automatic, M by hand.'"
     elif tuple(map(int, stated.groups())) != (sum(actual), *actual):
         yield f"the first cell states {', '.join(stated.groups())} points, the cells have {(sum(actual), *actual)}"
-    yield from (
-        f"the notebook's metadata lacks mugkit.{key}"
-        for key in ("title", "minutes", "goals")
-        if not task.about.get(key)
-    )
+    lacking = [key for key in ("title", "minutes", "goals") if not task.about.get(key)]
+    yield from (f"the notebook's metadata lacks mugkit.{key}" for key in lacking)
     yield from (f"a goal is not in the first cell: {goal}" for goal in task.about.get("goals", []) if goal not in first)
 
 
@@ -77,18 +74,15 @@ def _of_cell(cell: Any) -> Iterator[str]:
 
 
 def _of_test(cell: Any, shown: str) -> Iterator[str]:
-    if not _comparisons(shown):
+    seen, comparisons = (len(re.findall(r"expect(?:_close)?\(", source)) for source in (shown, cell.source))
+    if not seen:
         yield "tests nothing that students see"
     if not secrets(cell):
         yield "has no hidden tests"
-    if len(hints_of(cell)) != _comparisons(cell.source):
+    if len(hints_of(cell)) != comparisons:
         yield "has a comparison without a hint"
     if cell.outputs:
         yield "has outputs: a test that passes prints nothing"
-
-
-def _comparisons(source: str) -> int:
-    return source.count("expect(") + source.count("expect_close(")
 
 
 def _name(cell: Any) -> str:

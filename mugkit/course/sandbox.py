@@ -20,22 +20,27 @@ import contextlib
 import json
 import os
 import random
+import selectors
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import psutil  # type: ignore[import-untyped]
 
 import mugkit
+from mugkit.course import attempts
 from mugkit.errors import UserError
 
 MIB = 1024**2
+LONGEST_REPLY = 64 * MIB
+_OWN = 1024 * MIB  # memory that torch holds
+_BLOCK = 1 << 16
 _LIBRARY = str(Path(mugkit.__file__).parent.parent)  # so that the worker runs the library that grades
 SCRATCH = "/scratch"  # the one folder inside the sandbox that can be written to
 _SYSTEM = (
@@ -75,8 +80,11 @@ def command(
     """The command line that runs `program` inside bubblewrap, without the hidden modules of mugkit; or as it is."""
     if not protected:
         return list(program)
+    values = {"HOME": SCRATCH, "TMPDIR": SCRATCH, "PATH": "/usr/bin:/bin", "PYTHONPATH": _LIBRARY}
+    values |= {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
+    environment = ["--clearenv", *(part for name, value in values.items() for part in ("--setenv", name, value))]
     inside = [*_become_nobody(), *program]
-    return [str(bubblewrap()), *_namespaces(), *_files(scratch_size, hidden), *_environment(), "--", *inside]
+    return [str(bubblewrap()), *_namespaces(), *_files(scratch_size, hidden), *environment, "--", *inside]
 
 
 def _namespaces() -> list[str]:
@@ -126,16 +134,19 @@ def _hide(module: str) -> list[str]:
     return [*over, "--ro-bind", "/dev/null", str(path.with_suffix(".py"))]
 
 
-def _environment() -> list[str]:
-    values = {"PATH": "/usr/bin:/bin", "HOME": SCRATCH, "TMPDIR": SCRATCH, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
-    values["PYTHONPATH"] = _LIBRARY
-    return ["--clearenv", *(part for name, value in values.items() for part in ("--setenv", name, value))]
+class Died(Exception):
+    """The process is gone, or has to go; the message says why."""
+
+
+class Ended(Died):
+    """It ended by itself: of what it was asked, or of what an earlier request had set going."""
 
 
 class Sandbox:
     """One process tree with a pipe to it and from it. `kill` ends all of it."""
 
     def __init__(self, module: str, protected: bool, limits: Limits, hidden: Sequence[str] = ()) -> None:
+        self.limits = limits
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # read when the start fails
         self.folder = tempfile.TemporaryDirectory(prefix="mugkit-course-")
         program = [sys.executable, "-P", "-B", "-m", module]
@@ -145,15 +156,44 @@ class Sandbox:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
             cwd=self.folder.name, env={"PATH": os.environ.get("PATH", ""), **environment}, start_new_session=True,
         )  # fmt: skip
-
-    @property
-    def pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        """What it reads from, what it writes to."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        return self.process.stdin, self.process.stdout
+        self.requests, self.replies = self.process.stdin, self.process.stdout
 
-    def memory(self) -> int:
+    def send(self, request: bytes, deadline: float) -> None:
+        """Writes without ever waiting for a process that does not read."""
+        data = memoryview(request)
+        os.set_blocking(self.requests.fileno(), False)
+        while data:
+            try:
+                data = data[os.write(self.requests.fileno(), data) :]
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Died("it took too long") from None
+                time.sleep(0.01)
+            except OSError:
+                raise Ended("its process ended") from None
+
+    def line(self, deadline: float) -> bytes:
+        """The next line that it writes; watches clock, memory and length while it waits."""
+        received = bytearray()
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.replies, selectors.EVENT_READ)
+            while not received.endswith(b"\n"):
+                if time.monotonic() > deadline:
+                    raise Died("it took too long")
+                if self._memory() > self.limits.memory + _OWN:
+                    raise Died("its processes used too much memory")
+                if selector.select(timeout=0.1):
+                    block = self.replies.read1(_BLOCK)  # type: ignore[attr-defined]
+                    received += block
+                    if not block:
+                        raise Ended("its process ended")
+                    if len(received) > LONGEST_REPLY:
+                        raise Died("its answer is too long")
+        return bytes(received)
+
+    def _memory(self) -> int:
         """Bytes that all its processes hold together; a page that forks share counts once."""
         total = self._held(lambda process: process.memory_info().rss)
         # proportional shares are slow to find out, so only where it matters
@@ -180,7 +220,7 @@ class Sandbox:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-        for pipe in self.pipes:
+        for pipe in (self.requests, self.replies):
             with contextlib.suppress(OSError):  # a reader that is gone
                 pipe.close()
         self.errors.close()
@@ -205,26 +245,17 @@ def protection() -> list[Layer]:
     """Tries harmlessly, inside the sandbox of this machine, what must not work, and reports what was stopped."""
     found = _attempts()
     if isinstance(found, str):
-        found = dict.fromkeys(_ATTEMPTED, (False, found)) | {"memory": (True, "limits of each process")}
+        own = {attempts.MEMORY: (True, "limits of each process")}  # which need no bubblewrap
+        found = dict.fromkeys(attempts.ATTEMPTS, (False, found)) | own
     return [
         Layer("points decided outside the student's process", True, "tests and expected values never enter it"),
         Layer("wall clock", True, "the process tree is killed when an answer takes too long"),
-        *(Layer(_ATTEMPTED[key], bool(ok), str(detail)) for key, (ok, detail) in found.items()),
+        *(Layer(name, bool(ok), str(detail)) for name, (ok, detail) in found.items()),
     ]
 
 
-_ATTEMPTED = {
-    "memory": "memory, processor time, file size",
-    "files": "files of others hidden, the system read-only",
-    "network": "no network",
-    "processes": "other processes hidden",
-    "forks": "number of processes",
-    "namespaces": "no further namespaces",
-}
-
-
 def _attempts() -> dict[str, tuple[bool, str]] | str:
-    """By layer, whether it holds and how that shows (see `mugkit.course.attempts`); or why nothing could be tried."""
+    """By layer, whether it holds and how that shows; or why nothing could be tried."""
     if bubblewrap() is None:
         return "bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)"
     with tempfile.NamedTemporaryFile(prefix="mugkit-course-") as secret:
@@ -242,7 +273,7 @@ def _attempts() -> dict[str, tuple[bool, str]] | str:
 
 def contains(layers: Sequence[Layer]) -> bool:
     """Whether bubblewrap runs here at all; with --unprotected it is used as far as it goes."""
-    return any(layer.active for layer in layers if layer.name == _ATTEMPTED["network"])
+    return any(layer.active for layer in layers if layer.name == attempts.NETWORK)
 
 
 def require(layers: Sequence[Layer]) -> None:

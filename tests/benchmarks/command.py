@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import figure, measures
-from benchmarks.measures import Found
-from benchmarks.wording import bar, spread, value, verdict
+from benchmarks.wording import cells, verdict
 
 console = Console(soft_wrap=True)
 
@@ -24,39 +23,14 @@ def measure(names: Sequence[str], out: Path) -> bool:
     Raises:
         UserError: there is no such benchmark, or one cannot be run here.
     """
-    found = {}
-    for name, one in measures.chosen(names).items():
+    table, ok = Table("benchmark", "ratio", "median", "quartiles", "bar", "", box=None), True
+    for name, benchmark in measures.chosen(names).items():
         console.print(f"{name} …", markup=False, highlight=False)
-        found[name] = one()
-        figure.write(measures.keep(out, name, found[name]), out)
-    console.print(_table(found))
-    console.print(f"numbers and figure: {out / measures.NAME}", markup=False)
-    return all(ratio.ok for one in found.values() for ratio in one.ratios)
-
-
-def measure_gpu(out: Path) -> None:
-    """A line a step, on the device that it names.
-
-    Raises:
-        UserError: there is no GPU.
-    """
-    from benchmarks import gpu
-
-    found = gpu.write(out)
-    table = Table("step", "ms", "share of the card's matrix products", box=None)
-    for name, one in found["steps"].items():
-        table.add_row(name, f"{one['seconds'] * 1e3:.1f}", f"{one['share_of_ceiling']:.0%}")
-    console.print(f"{found['device']}, BERT-base, batch 32, MOSI's lengths", markup=False)
+        record = measures.keep(out, name, benchmark())
+        figure.write(record, out)
+        for ratio in record[name]["ratios"]:
+            table.add_row(name, ratio["name"], *cells(ratio), verdict(ratio))
+            ok &= ratio["ok"]
     console.print(table)
-    if found["mosi_table_hours"] is not None:
-        console.print(f"all systems on MOSI, all seeds: {found['mosi_table_hours']:.1f} hours", markup=False)
-    console.print(f"numbers: {out / gpu.NAME}", markup=False)
-
-
-def _table(found: dict[str, Found]) -> Table:
-    """A line a ratio."""
-    table = Table("benchmark", "ratio", "median", "quartiles", "bar", "", box=None)
-    for name, one in found.items():
-        for ratio in (each.as_json() for each in one.ratios):
-            table.add_row(name, ratio["name"], value(ratio), spread(ratio), bar(ratio), verdict(ratio))
-    return table
+    console.print(f"numbers and figure: {out / measures.NAME}", markup=False)
+    return ok

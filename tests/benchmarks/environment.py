@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,7 +20,6 @@ from mugkit.errors import UserError
 
 # MMSA asks for torch, transformers, numpy, pandas, tqdm and scikit-learn besides; those are ours.
 PACKAGES = ("MMSA==2.2.1", "easydict==1.13", "nvidia-ml-py3==7.352.0")
-_DONE = "installed.txt"
 
 
 def python(folder: Path | None = None) -> Path:
@@ -33,49 +33,31 @@ def python(folder: Path | None = None) -> Path:
     """
     folder = folder or files.home() / "bench" / "mmsa"
     folder.parent.mkdir(parents=True, exist_ok=True)
+    ours = sorted({sysconfig.get_path(kind) for kind in ("purelib", "platlib")})  # where our packages lie
+    recipe, done = "\n".join((*PACKAGES, sys.version, *ours)), folder / "installed.txt"
     with FileLock(folder.with_suffix(".lock")):
-        if not _is_made(folder):
+        if not (done.is_file() and done.read_text(encoding="utf-8") == recipe):  # another recipe makes it anew
             shutil.rmtree(folder, ignore_errors=True)
-            _make(folder)
-    return _interpreter(folder)
-
-
-def _interpreter(folder: Path) -> Path:
+            _make(folder, ours)
+            done.write_text(recipe, encoding="utf-8")  # last: half an environment is none
     return folder / "bin" / "python"
 
 
-def _recipe() -> str:
-    """What the environment was made of; another recipe makes it anew."""
-    return "\n".join((*PACKAGES, sys.version, *_ours()))
-
-
-def _ours() -> list[str]:
-    """Where this environment's packages lie."""
-    return sorted({sysconfig.get_paths()[kind] for kind in ("purelib", "platlib")})
-
-
-def _is_made(folder: Path) -> bool:
-    done = folder / _DONE
-    return _interpreter(folder).exists() and done.is_file() and done.read_text(encoding="utf-8") == _recipe()
-
-
-def _make(folder: Path) -> None:
-    uv = _uv()
+def _make(folder: Path, ours: Sequence[str]) -> None:
+    uv, interpreter = _uv(), str(folder / "bin" / "python")
     _run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
-    _run([uv, "pip", "install", "--quiet", "--no-deps", "--python", str(_interpreter(folder)), *PACKAGES])
+    _run([uv, "pip", "install", "--quiet", "--no-deps", "--python", interpreter, *PACKAGES])
     (site,) = folder.glob("lib/python*/site-packages")
-    (site / "ours.pth").write_text("\n".join(_ours()) + "\n", encoding="utf-8")
-    _run([str(_interpreter(folder)), "-c", "import MMSA.trains, torch, transformers"])
-    (folder / _DONE).write_text(_recipe(), encoding="utf-8")  # last: half an environment is none
+    (site / "ours.pth").write_text("\n".join(ours) + "\n", encoding="utf-8")
+    _run([interpreter, "-c", "import MMSA.trains, torch, transformers"])
 
 
 def _uv() -> str:
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if beside.is_file() else shutil.which("uv")
     if found is None:
-        raise UserError(
-            "uv, which installs MMSA, is not here", field="mmsa", fix="run `make setup` (or: pip install uv)"
-        )
+        fix = "run `make setup` (or: pip install uv)"
+        raise UserError("uv, which installs MMSA, is not here", field="mmsa", fix=fix)
     return found
 
 
@@ -83,8 +65,6 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
-        raise UserError(
-            f"MMSA's environment could not be made: {Path(command[0]).name} {command[1]}: {reason}",
-            field="mmsa",
-            fix="connect to a package index once (it stays installed), or leave it out: --only another benchmark",
-        )
+        fix = "connect to a package index once (it stays installed), or leave it out: --only another benchmark"
+        problem = f"MMSA's environment could not be made: {Path(command[0]).name} {command[1]}: {reason}"
+        raise UserError(problem, field="mmsa", fix=fix)

@@ -3,15 +3,15 @@
 Counted: the floating-point operations and the operators of every system's training step at the paper's sizes, with
 encoders of bert-base's and t5-base's shape. Assumed, and said so under the table: the card, the share of its peak that
 such steps reach, what handing over an operator takes, and how many epochs pass until training stops early. A step takes
-the longer of its arithmetic and its handing over. `mugkit bench --gpu` measures a card's own figures, which replace the
-assumed ones. `python .ci/upkeep/gpu_hours.py` writes these counts and the hours.
+the longer of its arithmetic and its handing over. `make gpu` measures a card's own figures, which replace the assumed
+ones. `python .ci/upkeep/gpu_hours.py` writes these counts and the hours.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class Stage:
 
 def _counted(todo: Experiment, make: Any) -> Count:
     """A step of a full batch, from a few clips of mean length."""
-    tokens = [paper_size.MEAN[todo.dataset.family].tokens] * _CLIPS
+    tokens = [paper_size.MEAN[todo.dataset.family]["l"]] * _CLIPS
     clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens))
     one, batch = make(todo, clips), clips.batch(torch.arange(_CLIPS))
     found = count(lambda: one(batch))
@@ -118,7 +118,7 @@ def stage_3(todo: Experiment) -> Stage:
 
 def stages(system: str, family: str) -> dict[str, Stage]:
     """What one run of a system consists of; stages 1 and 2 only where labels are learned."""
-    tokens = [paper_size.MEAN[family].tokens] * _CLIPS
+    tokens = [paper_size.MEAN[family]["l"]] * _CLIPS
     todo = paper_size.work(system, paper_size.made(family, tokens))
     found = {"3": stage_3(todo)}
     if todo.system.labels == "mucn":
@@ -140,13 +140,13 @@ def measured(systems: Sequence[str], families: Sequence[str] = FAMILIES) -> list
 
 
 def card_of(figures: Path) -> Card:
-    """The card that `mugkit bench --gpu` measured, else the assumed one."""
+    """The card that `make gpu` measured, else the assumed one."""
     path = figures / GPU
     found = files.read_json(path) if path.is_file() else {}
     if "step_flops" not in found:  # also where `make gpu` left that part out
         return ASSUMED
     reached = f"{found['step_flops'] / 1e12:.1f} TFLOPS in a step of BERT-base at batch 32"
-    about = f"measured (`mugkit bench --gpu`): {reached}, {found['launch_seconds'] * 1e6:.0f} µs an operator"
+    about = f"measured (`make gpu`): {reached}, {found['launch_seconds'] * 1e6:.0f} µs an operator"
     return Card(f"{found['device']}, {found['precision']}", found["step_flops"], found["launch_seconds"], about)
 
 
@@ -159,16 +159,6 @@ def hours(rows: Sequence[Mapping[str, Any]], card: Card, seeds: int) -> pd.DataF
     found.loc["total"] = found.sum()
     found["total"] = found.sum(axis=1)
     return found
-
-
-def of_mosi(figures: Path, flops: float, launch: float, systems: Collection[str] | None = None) -> pd.Series | None:
-    """GPU hours on MOSI with all seeds, of some systems or all, on a card as measured; None where none are counted."""
-    path = figures / NAME
-    if not path.is_file():
-        return None
-    counted = [row for row in files.read_json(path)["counted"] if row["dataset"] == "mosi"]
-    rows = [row for row in counted if systems is None or row["system"] in systems]
-    return hours(rows, replace(ASSUMED, flops=flops, launch=launch), len(profile("paper").seeds))["mosi"]
 
 
 def trials(rows: Sequence[Mapping[str, Any]], card: Card) -> dict[str, float]:

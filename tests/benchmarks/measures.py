@@ -9,17 +9,20 @@ from __future__ import annotations
 import os
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from mugkit import files
 from mugkit.errors import unknown_name
 from mugkit.experiments.store import versions
 
 # Name → `module:function` of this folder. Those that need the network come last: what was measured before is kept.
-BENCHES: Mapping[str, str] = {"stage2": "stage2:stage2", "growth": "growth:growth", "mmsa": "mmsa:measure"}
+BENCHES: Mapping[str, str] = {"stage2": "stage2:stage2", "mmsa": "mmsa:measure"}
 NAME = "bench.json"
 
 
@@ -51,9 +54,7 @@ class Ratio:
     @property
     def quartiles(self) -> tuple[float, float]:
         """The first and the third; of a single value, that value twice."""
-        if len(self.values) < 2:
-            return self.values[0], self.values[0]
-        low, _, high = statistics.quantiles(self.values, n=4, method="inclusive")
+        low, high = np.quantile(self.values, [0.25, 0.75]).tolist()
         return low, high
 
     @property
@@ -73,24 +74,6 @@ class Ratio:
 
 
 @dataclass(frozen=True)
-class Curve:
-    """How cost grows with size; cost is relative to that of the smallest size.
-
-    Attributes:
-        name: a few words, for the legend.
-        x: sizes, relative to the smallest.
-        y: costs, relative to that of the smallest.
-        x_label, y_label: of the axes; curves with equal labels share a panel.
-    """
-
-    name: str
-    x: Sequence[float]
-    y: Sequence[float]
-    x_label: str
-    y_label: str
-
-
-@dataclass(frozen=True)
 class Found:
     """What one benchmark found.
 
@@ -99,14 +82,13 @@ class Found:
     """
 
     ratios: Sequence[Ratio]
-    curves: Sequence[Curve] = ()
     about: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """With the machine's cores and the libraries' versions."""
         return {
             "cores": os.cpu_count(), "versions": versions(), "about": self.about,
-            "ratios": [ratio.as_json() for ratio in self.ratios], "curves": [asdict(curve) for curve in self.curves],
+            "ratios": [ratio.as_json() for ratio in self.ratios],
         }  # fmt: skip
 
 
@@ -119,17 +101,13 @@ def chosen(names: Iterable[str]) -> dict[str, Callable[[], Found]]:
     wanted = set(names)
     for name in wanted - BENCHES.keys():
         raise unknown_name("benchmark", name, BENCHES)
-    return {name: _function(place) for name, place in BENCHES.items() if name in wanted or not wanted}
+    return {name: partial(_run, place) for name, place in BENCHES.items() if name in wanted or not wanted}
 
 
-def _function(place: str) -> Callable[[], Found]:
+def _run(place: str) -> Found:
     module, _, name = place.partition(":")
-
-    def measure() -> Found:
-        found: Found = getattr(import_module(f"benchmarks.{module}"), name)()
-        return found
-
-    return measure
+    found: Found = getattr(import_module(f"benchmarks.{module}"), name)()
+    return found
 
 
 def keep(folder: Path, name: str, found: Found) -> dict[str, Any]:
@@ -137,6 +115,6 @@ def keep(folder: Path, name: str, found: Found) -> dict[str, Any]:
     path = folder / NAME
     record = files.read_json(path) if path.is_file() else {}
     record[name] = found.as_json()
-    record = {one: record[one] for one in BENCHES if one in record}
+    record = {listed: record[listed] for listed in BENCHES if listed in record}
     files.write_json(path, record)
     return record

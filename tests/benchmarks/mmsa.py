@@ -102,9 +102,7 @@ def measure() -> Found:
 def compared(task: Task) -> list[Ratio]:
     """MMSA's seconds over ours, round by round."""
     with contextlib.ExitStack() as stack:
-        peers = {
-            batches: stack.enter_context(task.theirs(update_epochs=batches))[0] for batches in (1, ACCUMULATED)
-        }  # fmt: skip
+        peers = {number: stack.enter_context(task.theirs(update_epochs=number))[0] for number in (1, ACCUMULATED)}
         ours = {name: task.ours(system) for name, system in OURS.items()}
         sides = {number: _timed_peer(peer) for number, peer in peers.items()} | {n: timed(o) for n, o in ours.items()}
         seconds = {name: [0.0] * (1 + ROUNDS) for name in sides}

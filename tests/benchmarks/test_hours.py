@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gpu_hours
 import numpy as np
@@ -49,6 +50,18 @@ def test_operators_are_counted_without_views() -> None:
     assert count(lambda: (x.view(2, 8).t()[1:] + 1).relu()).operators == 2
 
 
+@pytest.mark.parametrize("make", [paper_size.stage_1, paper_size.stage_3])
+def test_flops_of_a_step_are_three_forwards_of_the_encoder(make: Any) -> None:
+    """2·weights·tokens for every product forwards, twice that backwards; the frames' LSTMs and heads come on top."""
+    tokens = [10] * 4
+    todo = paper_size.work("copy", paper_size.made("mosi", tokens), text_encoder="random-bert-base")
+    clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens))
+    train, batch = make(todo, clips), clips.batch(torch.arange(4))
+    layer = 4 * 768 * 768 + 2 * 768 * 3072
+    whole = 3 * 2 * layer * (11 * 40 + 4)  # all layers for all tokens, the last one's for the first ones
+    assert count(lambda: train(batch)).flops == pytest.approx(whole, rel=0.06)
+
+
 # --- clips as long as MOSI's
 
 
@@ -79,26 +92,23 @@ def test_only_keeps_text_frames_and_labels_together() -> None:
 # --- hours
 
 
-def row(system: str, dataset: str, stage: str, **counted: float) -> dict[str, object]:
-    return {"system": system, "dataset": dataset, "stage": stage, "flops": 0, "operators": 0, "steps": 0, **counted}
-
-
-def test_step_takes_the_longer_of_arithmetic_and_handing_over() -> None:
-    assert Stage(Count(2e12, 100), 10).seconds(CARD) == pytest.approx(20)
-    assert Stage(Count(1e6, 50_000), 10).seconds(CARD) == pytest.approx(5)
+def row(system: str, dataset: str, stage: str) -> dict[str, object]:
+    """An hour of `CARD`."""
+    return {"system": system, "dataset": dataset, "stage": stage, "flops": 1e12, "operators": 0, "steps": 3600}
 
 
 def test_hours_are_of_all_seeds_for_stage_3_and_once_for_the_others() -> None:
-    hour = {"flops": 1e12, "steps": 3600}
-    rows = [row("mug", "mosi", "3", **hour), row("mug", "mosi", "1", **hour), row("tfn", "mosi", "3", **hour)]
-    table = hours.hours([*rows, row("mug", "sims", "3", **hour)], CARD, seeds=5)
+    assert Stage(Count(2e12, 100), 10).seconds(CARD) == pytest.approx(20)  # the longer of arithmetic
+    assert Stage(Count(1e6, 50_000), 10).seconds(CARD) == pytest.approx(5)  # and handing over
+    rows = [row("mug", "mosi", "3"), row("mug", "mosi", "1"), row("tfn", "mosi", "3")]
+    table = hours.hours([*rows, row("mug", "sims", "3")], CARD, seeds=5)
     assert table.loc["mug"].to_dict() == {"mosi": 6, "sims": 5, "total": 11}
     assert table.loc["total"].to_dict() == {"mosi": 11, "sims": 5, "total": 16}
     assert hours.trials(rows, CARD) == {"mosi": 50 * 2}
 
 
 def test_write_names_what_is_assumed_until_a_card_was_measured(tmp_path: Path) -> None:
-    rows = [row("mug", "mosi", "3", flops=1e12, steps=3600)]
+    rows = [row("mug", "mosi", "3")]
     table = gpu_hours.write(rows, tmp_path)
     record, page = files.read_json(tmp_path / "gpu-hours.json"), tmp_path / "tables" / "gpu_hours.md"
     assert record["counted"] == rows

@@ -13,6 +13,7 @@ from small import tiny_bert
 
 from benchmarks import mmsa
 from benchmarks.mmsa import Task
+from mugkit.baselines.self_mm import PUBLISHED
 from mugkit.data.schema import Dataset
 from mugkit.data.text import token_ids
 from mugkit.studies.cost import Trainer
@@ -86,12 +87,9 @@ def test_compared_takes_turns_and_leaves_the_first_round_out(task: Task, monkeyp
     assert [ratio.name.partition(" beside")[0] for ratio in ratios] == ["Self-MM", "stage 3"] * 2
 
 
-def test_both_sides_train_with_the_same_batch_encoder_and_dims(task: Task) -> None:
-    from mugkit.baselines.self_mm import PUBLISHED
-
+def test_our_side_has_mmsas_batch_and_dims_and_trains_the_encoder_along(task: Task) -> None:
     for system in mmsa.OURS.values():
         trainer = task.ours(system)
-        assert trainer.optimization.batch_size == mmsa.BATCH
-        assert trainer.clips.text_width == 0  # the encoder is trained along
+        assert (trainer.optimization.batch_size, trainer.clips.text_width) == (mmsa.BATCH, 0)
     published = {"a": 16, "v": 32}  # MMSA's settings for MOSI, which it is left with
     assert (dict(PUBLISHED.lstm), dict(PUBLISHED.out)) == (published, published)

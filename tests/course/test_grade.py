@@ -17,7 +17,6 @@ import pytest
 import variants
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from nbgrader.api import Gradebook  # type: ignore[import-untyped]
-from wrong_answers import WRONG
 
 from mugkit.course import sandbox
 from mugkit.course.assignment import grade_id, kind, without_solution
@@ -136,12 +135,12 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     """One course with all kinds of students, graded once."""
     root = tmp_path_factory.mktemp("course")
     submissions, out = root / "submissions", root / "graded"
-    swapped = next(wrong for wrong in WRONG if wrong.mistake == "arguments swapped")
+    swapped = next(wrong for wrong in variants.WRONG if wrong.what == "arguments swapped")
     helped = filled(mae="def mae(prediction, truth):\n    return helper(prediction, truth)")
     helped.cells.insert(2, new_code_cell("def helper(a, b):\n    return abs(a - b).mean()"))
     hand_in(submissions, "right", filled())
     hand_in(submissions, "blank", release())
-    hand_in(submissions, "swapped", filled(f1=variants.solution(1, "f1").replace(swapped.old, swapped.new)))
+    hand_in(submissions, "swapped", filled(**variants.wrong(swapped)))
     hand_in(submissions, "helped", helped)
     hand_in(submissions, "tampered", tampered())
     hand_in(submissions, "loop", filled(choose="while True: pass"))

@@ -3,14 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
+import tomllib
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from mugkit.course.answers import Ran
 from mugkit.course.assignment import Assignment, all_assignments, grade_id, without_solution
-from mugkit.course.judge import Cell, Outcome, cells_of, judge
+from mugkit.course.judge import Cell, cells_of, judge
 from mugkit.course.worker import Worker
+
+
+class Variant(NamedTuple):
+    """An answer that is not the solution: a whole cell, or an edit (old, new) of the solution.
+
+    Attributes:
+        place: grade_id of the answer's cell, or of the test that must not pass.
+    """
+
+    assignment: int
+    place: str
+    what: str
+    code: Any
+
+
+def _listed(name: str) -> list[Variant]:
+    tables = tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    return [
+        Variant(int(number), place, what, code)
+        for number, places in tables.items()
+        for place, variants in places.items()
+        for what, code in variants.items()
+    ]
+
+
+WRONG, RIGHT = _listed("wrong_answers.toml"), _listed("right_answers.toml")
 
 
 class LocalAnswers:
@@ -35,7 +63,7 @@ class LocalAnswers:
 @cache
 def numbered(number: int) -> Assignment:
     """The assignment whose name starts with that number."""
-    return next(one for one in all_assignments() if one.name.startswith(f"{number}_"))
+    return next(task for task in all_assignments() if task.name.startswith(f"{number}_"))
 
 
 def solution(number: int, answer: str) -> str:
@@ -43,27 +71,26 @@ def solution(number: int, answer: str) -> str:
     return next(str(cell.source) for cell in numbered(number).cells("answer") if grade_id(cell) == answer)
 
 
+def wrong(variant: Variant) -> dict[str, str]:
+    """The answer with its mistake in it. A test's name holds that of the answer's cell."""
+    answer, (old, new) = variant.place.split("-")[1], variant.code
+    right = solution(variant.assignment, answer)
+    assert old in right
+    return {answer: right.replace(old, new)}
+
+
 def blank(number: int) -> dict[str, str]:
     """What students get in place of every answer."""
     return {grade_id(cell): without_solution(cell) for cell in numbered(number).cells("answer")}
 
 
-def cells(number: int, changed: Mapping[str, str]) -> list[Cell]:
-    """The solution's cells, some answers replaced."""
-    one = numbered(number)
-    return [
+def failed(number: int, changed: Mapping[str, str], answers: Any = None) -> dict[str, str]:
+    """The tests that fail and what they say, for the solution with some answers replaced."""
+    task = numbered(number)
+    cells: list[Cell] = [
         dataclasses.replace(cell, source=changed.get(cell.name, cell.source)) if cell.kind == "answer" else cell
-        for cell in cells_of(one, one.notebook)
+        for cell in cells_of(task, task.notebook)
     ]
-
-
-def results(number: int, changed: Mapping[str, str], answers: Any = None) -> dict[str, Outcome]:
-    """By test, what became of it."""
-    tests = {grade_id(cell) for cell in numbered(number).cells("test")}
-    outcomes = judge(cells(number, changed), answers or LocalAnswers())
-    return {outcome.name: outcome for outcome in outcomes if outcome.name in tests}
-
-
-def failed(number: int, changed: Mapping[str, str], answers: Any = None) -> set[str]:
-    """The tests that did not pass."""
-    return {name for name, outcome in results(number, changed, answers).items() if not outcome.passed}
+    outcomes = judge(cells, answers or LocalAnswers())
+    found = {grade_id(cell): outcomes[grade_id(cell)].error for cell in task.cells("test")}
+    return {name: error["message"] for name, error in found.items() if error}

@@ -3,8 +3,8 @@
 python tests/gpu/carry.py .mugkit/carried   # here, after `make setup`: 10 MB, no compiled code, no network
 PYTHONPATH=.:.mugkit/carried python tests/gpu/check.py   # there
 
-Copied are the packages named (default: learn2learn, IPython, jaxtyping) and all they require, as far as they are Python
-alone; what is compiled (torch, numpy, pandas) has to be there. Wheels of the same names, unpacked, serve as well.
+Copied are learn2learn, IPython, jaxtyping and all they require, as far as they are Python alone; what is compiled
+(torch, numpy, pandas) has to be there. Wheels of the same names, unpacked, serve as well.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -25,33 +25,27 @@ INSTALLED = list(dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", 
 LEFT_OUT = {"jedi"}  # completes words at a prompt; most of IPython's bytes
 
 
-def required(names: Sequence[str]) -> Iterator[metadata.Distribution]:
-    """The distributions of these names and what they require, without what holds compiled code."""
-    waiting, seen = list(names), set(LEFT_OUT)
+def required() -> Iterator[metadata.Distribution]:
+    """What is to be carried. What is not installed is for another platform or version of Python."""
+    waiting, seen = list(NAMES), set(LEFT_OUT)
     while waiting:
         name = waiting.pop().lower().replace("_", "-")
-        if name in seen:
+        found = next(iter(metadata.distributions(name=name, path=INSTALLED)), None)
+        if found is None or name in seen:
             continue
         seen.add(name)
-        found = next(iter(metadata.distributions(name=name, path=INSTALLED)), None)
-        if found is None:
-            if name in names:
-                raise metadata.PackageNotFoundError(name)
-            continue  # for another platform or version of Python
-        if name in ALONE or not any(path.suffix in COMPILED for path in found.files or ()):
+        if name in ALONE:
             yield found
-            waiting += [] if name in ALONE else _requirements(found)
+        elif not any(path.suffix in COMPILED for path in found.files or ()):
+            yield found
+            lines = [line for line in found.requires or () if "extra ==" not in line]
+            waiting += [match[0] for line in lines if (match := re.match(r"[\w.-]+", line))]
 
 
-def _requirements(found: metadata.Distribution) -> list[str]:
-    lines = [line for line in found.requires or () if "extra ==" not in line]
-    return [match[0] for line in lines if (match := re.match(r"[\w.-]+", line))]
-
-
-def carry(folder: Path, names: Sequence[str] = NAMES) -> list[str]:
+def carry(folder: Path) -> list[str]:
     """Copies them into a folder to be put on PYTHONPATH; returns their names."""
     carried = []
-    for found in required(names):
+    for found in required():
         for path in found.files or ():
             if path.parts[0] in ("..", "tests") or "__pycache__" in path.parts or path.suffix in COMPILED:
                 continue
@@ -63,4 +57,4 @@ def carry(folder: Path, names: Sequence[str] = NAMES) -> list[str]:
 
 
 if __name__ == "__main__":
-    print("\n".join(carry(Path(sys.argv[1]), sys.argv[2:] or NAMES)))
+    print("\n".join(carry(Path(sys.argv[1]))))

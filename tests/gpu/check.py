@@ -6,7 +6,7 @@ The parts run in this order, each within its seconds, and are written to one JSO
 systems    stages 1 and 2 of MUG and an epoch of every system beside the CPU's, and again for the same bits
 waiting    no step waits for the card, but those of the systems that are known to
 notebooks  03 to 06, cell by cell, on the card
-bench      `mugkit bench --gpu`, and several runs at once
+bench      a step with BERT-base against the card's own matrix products, and several runs at once
 table3     what Table 3 on MOSI would take
 
 No network and no prepared data: clips, words and encoders with random weights are made on the spot. Needed are Python
@@ -117,7 +117,7 @@ def parts(ground: Any) -> dict[str, Callable[[Clock, dict[str, Any]], dict[str, 
 def run(ground: Any, skip: Iterable[str], path: Path) -> dict[str, Any]:
     """All parts but those; what went wrong in one does not stop the next. Written after each of them.
 
-    What `mugkit bench --gpu` would write is at the top, where `benchmarks.hours` reads it.
+    What the part bench measured is at the top, where `benchmarks.hours` reads it.
     """
     import torch
 
@@ -186,12 +186,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dry", action="store_true", help="on the CPU, at a small scale")
     parser.add_argument("--skip", action="append", default=[], choices=SECONDS, help="a part; repeat for several")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=REPOSITORY / ".mugkit" / "gpu",
-        help="folder of gpu.json, or gpu-dry.json, and of tables/",
-    )
+    where = "folder of gpu.json, or gpu-dry.json, and of tables/"
+    parser.add_argument("--out", type=Path, default=REPOSITORY / ".mugkit" / "gpu", help=where)
     options = parser.parse_args(arguments)
     if lacking := missing():
         print(f"missing here: {', '.join(lacking)} (how to carry them: tests/gpu/carry.py)", file=sys.stderr)

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks import gpu
 from made_up import make_dataset
-from small import SPECIAL, WORDS, tiny_bert, tiny_t5
+from small import tiny_bert, tiny_t5
 
 from mugkit.config import RunSpec
 from mugkit.data import store
@@ -39,7 +38,6 @@ class Scale:
         dims: of acoustic and visual frames.
         batch: clips of a step.
         width: of text encoders that are trained; None: as small as they come.
-        step: what `mugkit bench --gpu` times; None: a step of BERT-base at MOSI's lengths.
         at_once: runs that share the card.
     """
 
@@ -48,11 +46,10 @@ class Scale:
     dims: tuple[int, int] = PAPER_DIMS["mosi"]
     batch: int = 32
     width: int | None = 256
-    step: gpu.Size | None = None
     at_once: tuple[int, ...] = (1, 2, 4)
 
 
-DRY = Scale("smoke", (48, 16, 16), (5, 4), 16, None, gpu.Size(clips=64, matrix=64, rounds=2), at_once=(1, 2))
+DRY = Scale("smoke", (48, 16, 16), (5, 4), 16, None, at_once=(1, 2))
 
 
 @dataclass(frozen=True)
@@ -86,13 +83,6 @@ class Ground:
             False: tiny_bert(self.folder / "bert", **(bert if width else {})),
             True: tiny_t5(self.folder / "t5", **(t5 if width else {})),
         }
-
-    @cached_property
-    def step(self) -> gpu.Size:
-        """Of `mugkit bench --gpu`."""
-        if (size := self.scale.step) is None:
-            return gpu.Size()
-        return gpu.Size(size.clips, str(self.encoders[False]), len(SPECIAL) + len(WORDS), size.matrix, size.rounds)
 
     def work(self, system: str, device: torch.device, attempt: str) -> Experiment:
         """A short run of a system whose text encoder is trained, with a store of its own."""

@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE))
 import carry  # noqa: E402
 import check  # noqa: E402
 import comparing  # noqa: E402
+import timing  # noqa: E402
 from benchmarks import hours  # noqa: E402
 from drawing import SameDraws, same_draws  # noqa: E402
 from ground import Ground  # noqa: E402
@@ -76,8 +77,13 @@ def test_skipped_parts_are_told_and_a_part_that_fails_stops_no_other(
     assert check.table(found).count("skipped") == 3
     assert hours.card_of(tmp_path) == hours.ASSUMED
     clock = check.Clock(0.0)
-    assert list(clock.within(["a", "b"])) == []
-    assert clock.left_out == ["a", "b"]
+    assert (list(clock.within(["a", "b"])), clock.left_out) == ([], ["a", "b"])
+
+
+def test_ceiling_is_flops_over_the_best_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([9.0, 2.0, 4.0])
+    monkeypatch.setattr(timing, "seconds", lambda work, device: next(times))
+    assert timing.ceiling(comparing.CPU, torch.float32, 10, rounds=3) == 2 * 10**3 / 2.0
 
 
 def test_other_losses_on_the_device_are_found(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +170,6 @@ def test_notebook_that_stops_early_fails(ground: Ground, tmp_path: Path, monkeyp
     (tmp_path / "notebooks" / "stops.ipynb").write_text(json.dumps({"cells": cells}))
     monkeypatch.setattr(check, "REPOSITORY", tmp_path)
     environment = {**os.environ, "IPYTHONDIR": str(tmp_path)}
-    row = check._notebook("stops", {"profile": "smoke"}, environment, check.Clock(60))
+    row = check._notebook("stops", {"profile": "smoke"}, environment, check.Clock(600))
     assert not row["ok"]
     assert "ZeroDivisionError" in row["end"]  # and so the parameter was put in place

@@ -74,7 +74,6 @@ def test_rewrite_changes_the_first_cells_paragraph_and_nothing_else(tmp_path: Pa
 def test_every_notebook_says_what_was_measured() -> None:
     record = files.read_json(notebooks()[0].parent / costs.NAME)
     for path in notebooks():
-        first = nbformat.read(path, as_version=4).cells[0].source
         said = costs.line(record["notebooks"][path.stem], record["cores"])
-        assert costs.rewritten(first, said) == first, f"{path.stem}: run `python .ci/upkeep/costs.py`"
-        assert said in first
+        first = nbformat.read(path, as_version=4).cells[0].source
+        assert (said in first, first.count("Takes about")) == (True, 1), f"{path.stem}: `python .ci/upkeep/costs.py`"

@@ -51,44 +51,30 @@ def test_page_is_a_table_for_each_group_and_says_which_versions_passed() -> None
     assert f"| pytest | >=8.2 | – | unit tests | {dependencies.licence('pytest')} |" in written
 
 
-def test_every_package_of_pyproject_has_a_licence() -> None:
+def test_every_package_has_a_reason_and_a_licence_by_its_metadata() -> None:
     found = dependencies.declared((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    assert len(found) >= 40
     installed = {dependency.name for dependency in found if dependency.group != "zh"}
     assert [name for name in installed if dependencies.licence(name) == "not stated"] == []
-
-
-def test_declared_without_a_reason_is_refused() -> None:
+    expression = metadata.metadata("pytest")["License-Expression"]  # an older pytest has a classifier in its place
+    assert dependencies.licence("pytest") == (expression or "MIT License")
+    with pytest.raises(UserError, match="not installed"):
+        dependencies.licence("no-such-package")
     with pytest.raises(UserError, match="without its reason") as caught:
         dependencies.declared(PYPROJECT.format(comment=""))
     assert caught.value.field == "scipy>=1.15"
 
 
-def test_licence_is_what_the_metadata_says() -> None:
-    expression = metadata.metadata("pytest")["License-Expression"]  # an older pytest has a classifier in its place
-    assert dependencies.licence("pytest") == (expression or "MIT License")
-    with pytest.raises(UserError, match="not installed"):
-        dependencies.licence("no-such-package")
-
-
-def report(folder: Path, **numbers: int) -> Path:
-    """As pytest writes it."""
-    counts = " ".join(f'{name}="{number}"' for name, number in numbers.items())
-    (folder / "pyproject.toml").write_text(PYPROJECT.format(comment="  # distributions").replace("scipy", "no-such"))
-    (folder / "tests.xml").write_text(f'<testsuites><testsuite name="pytest" {counts}></testsuite></testsuites>')
-    return folder / "tests.xml"
-
-
-def test_record_of_passing_tests_keeps_other_environments(tmp_path: Path) -> None:
+def test_record_of_passing_tests_keeps_other_environments_and_others_are_refused(tmp_path: Path) -> None:
+    pyproject = PYPROJECT.format(comment="  # distributions").replace("scipy", "no-such")
+    (tmp_path / "pyproject.toml").write_text(pyproject)
     files.write_json(tmp_path / dependencies.TESTED, {"lowest": "before", "newest": "before"})
-    dependencies.record("newest", report(tmp_path, tests=3, skipped=1, failures=0, errors=0), tmp_path)
+    report = tmp_path / "tests.xml"
+    for counts in ('tests="3" failures="1"', 'tests="3" errors="1"', 'tests="0"'):
+        report.write_text(f'<testsuites><testsuite name="pytest" {counts}></testsuite></testsuites>')
+        with pytest.raises(UserError, match="nothing to record"):
+            dependencies.record("newest", report, tmp_path)
+    report.write_text('<testsuites><testsuite tests="3" skipped="1" failures="0" errors="0"></testsuite></testsuites>')
+    dependencies.record("newest", report, tmp_path)
     versions = {"numpy": np.__version__, "pytest": pytest.__version__}
     newest = {"python": python_version(), "passed": 2, "skipped": 1, "versions": versions}
     assert dependencies.recorded(tmp_path) == {"lowest": "before", "newest": newest}
-
-
-@pytest.mark.parametrize("wrong", [{"tests": 3, "failures": 1}, {"tests": 3, "errors": 1}, {"tests": 0}])
-def test_record_of_other_tests_is_refused(wrong: dict[str, int], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing to record"):
-        dependencies.record("newest", report(tmp_path, **wrong), tmp_path)
-    assert dependencies.recorded(tmp_path) == {}

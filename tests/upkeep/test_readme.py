@@ -45,13 +45,8 @@ def test_brief_table_has_our_rows_and_a_word_for_each(tmp_path: Path) -> None:
     rows = [{"system": name, "metrics": values, "paper": {"MAE": 0.7}, "origin": origin} for name, origin in
             (("MUG", "run"), ("MFN", "run"), ("MFN", "quoted"))]  # fmt: skip
     files.write_json(tmp_path / "tables" / "table3.json", rows)
-    files.write_json(
-        tmp_path / "tables" / "table3_differences.json",
-        [
-            {"system": "MFN", "metric": "Acc2", "verdict": "better"},
-            {"system": "MFN", "metric": "MAE", "verdict": "worse"},
-        ],
-    )
+    differences = [{"system": "MFN", "metric": m, "verdict": v} for m, v in (("Acc2", "better"), ("MAE", "worse"))]
+    files.write_json(tmp_path / "tables" / "table3_differences.json", differences)
     lines = readme.content("table3_brief", tmp_path).strip().splitlines()
     assert len(lines) == 4
     assert "worse" in lines[-1]

@@ -47,7 +47,7 @@ def network() -> MUGNetwork:
 @pytest.fixture
 def source(made_up: Callable[..., Dataset], network: MUGNetwork) -> MLC:
     made = MLC(made_up((12, 2, 2)), HP)
-    made._own.begin(1, torch.device("cpu"))
+    made._make_corrections(1, torch.device("cpu"))
     made.values = {m: values.double() for m, values in made.values.items()}
     return made
 
@@ -94,7 +94,7 @@ def after_step(network: MUGNetwork, corrections: Any, eta: float, power: int = 2
 
 
 def reference(network: MUGNetwork, source: MLC, power: int = 2) -> Tensor:
-    corrections = source._own.networks
+    corrections = source.corrections
     loss = after_step(network, corrections, source.eta, power)
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(corrections.parameters()))])
 
@@ -154,19 +154,19 @@ def test_second_step_adds_gamma_times_the_first(network: MUGNetwork, source: MLC
 
 
 def test_corrections_move_every_fifth_step(network: MUGNetwork, source: MLC) -> None:
-    start = copy.deepcopy(source._own.networks.state_dict())
+    start = copy.deepcopy(source.corrections.state_dict())
     for step in range(2 * LOOK_AHEAD):
         accumulate(network, source)
-        moved_now = any(not torch.equal(v, start[k]) for k, v in source._own.networks.state_dict().items())
+        moved_now = any(not torch.equal(v, start[k]) for k, v in source.corrections.state_dict().items())
         assert moved_now == ((step + 1) % LOOK_AHEAD == 0)
-        start = copy.deepcopy(source._own.networks.state_dict())
+        start = copy.deepcopy(source.corrections.state_dict())
 
 
 def test_first_move_is_adams_with_the_meta_learning_rate(network: MUGNetwork, source: MLC) -> None:
-    start = nn.utils.parameters_to_vector(source._own.networks.parameters()).detach().clone()
+    start = nn.utils.parameters_to_vector(source.corrections.parameters()).detach().clone()
     for _ in range(LOOK_AHEAD):
         total = accumulate(network, source).clone()
-    change = nn.utils.parameters_to_vector(source._own.networks.parameters()) - start
+    change = nn.utils.parameters_to_vector(source.corrections.parameters()) - start
     large = total.abs() > 1e-4
     assert large.any()
     torch.testing.assert_close(change[large], -0.01 * total[large].sign(), rtol=1e-3, atol=0)
@@ -194,7 +194,7 @@ def test_before_step_writes_what_the_corrections_said_before_they_move(network: 
     y = source.y.clone()
     with torch.no_grad():
         x = network.represent(S).unimodal
-        expected = {m: source._own.networks[m](x[m], S.labels) for m in MODALITIES}
+        expected = {m: source.corrections[m](x[m], S.labels) for m in MODALITIES}
     accumulate(network, source)
     for m in MODALITIES:
         torch.testing.assert_close(source.targets(S.index)[m], expected[m])

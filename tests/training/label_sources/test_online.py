@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 
@@ -10,10 +9,9 @@ import pytest
 import torch
 from label_cases import labelled
 from small import small
-from torch import nn
 
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.training.label_sources.online import MovingLabels, OnlineLabels, OwnNetworks, centres
+from mugkit.training.label_sources.online import MovingLabels, OnlineLabels, centres
 
 Y = [0.0, 1.5, -2.0, 3.0]
 
@@ -76,32 +74,3 @@ def test_centres_of_an_empty_class_are_nan(empty: int) -> None:
 def test_move_leaves_labels_without_a_proposal(moving: MovingLabels) -> None:
     moving.move("a", torch.tensor([0, 1]), torch.tensor([math.nan, 3.0]), 1)
     assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])
-
-
-def own(name: str = "one") -> OwnNetworks:
-    return OwnNetworks(name, lambda: nn.Linear(2, 1), lambda p: torch.optim.Adam(p, lr=0.1))
-
-
-def begun(seed: int, name: str = "one") -> OwnNetworks:
-    networks = own(name)
-    networks.begin(seed, torch.device("cpu"))
-    return networks
-
-
-def test_own_networks_follow_seed_and_name() -> None:
-    first = begun(1).networks.weight
-    torch.manual_seed(99)
-    assert torch.equal(begun(1).networks.weight, first)
-    assert not torch.equal(begun(2).networks.weight, first)
-    assert not torch.equal(begun(1, "other").networks.weight, first)
-
-
-def test_own_networks_restored_go_on_with_their_optimizer() -> None:
-    whole, resumed = begun(1), own()
-    gradients = [torch.tensor([[2.0, -7.0]]), torch.ones(1)]
-    whole.step(gradients)
-    resumed.restore(copy.deepcopy(whole.state()))
-    resumed.begin(5, torch.device("cpu"))
-    for networks in (whole, resumed):
-        networks.step([-0.5 * gradient for gradient in gradients])
-    assert torch.equal(whole.networks.weight, resumed.networks.weight)

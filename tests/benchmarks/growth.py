@@ -28,7 +28,7 @@ from torch import Tensor
 
 from benchmarks.clips import random_frames
 from benchmarks.measures import Curve, Found, Ratio
-from mugkit.config import Hyperparameters, RunSpec, hyperparameters, override
+from mugkit.config import Hyperparameters, RunSpec, hyperparameters
 from mugkit.data import store
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, SPLITS, Dataset, Split
@@ -36,6 +36,7 @@ from mugkit.device import cpu_threads
 from mugkit.experiments.scheduler import ExecutionConfig, run_all
 from mugkit.experiments.store import Store
 from mugkit.models.mug import build
+from mugkit.overrides import override
 from mugkit.training import joint, pretrain, trainer
 from mugkit.training.label_sources import source as labels
 from mugkit.training.meta import meta_learn

@@ -121,7 +121,7 @@ def test_search_trial_that_diverges_is_a_result_unless_all_do(
 
 
 def test_settings_are_what_run_takes() -> None:
-    from mugkit.config import parse_overrides
+    from mugkit.overrides import parse_overrides
 
     found = Search(RunSpec("mug", NAME, 1111), 1, [made_trial(2, 1.0, 1.0)])
     words = search.settings(found).split()

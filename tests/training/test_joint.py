@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from small import hashes, small, train_jointly
+from small import exchanged, hashes, small, train_jointly
 from torch import Tensor
 
 from mugkit.config import Hyperparameters
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import MODALITIES, Dataset, Split
+from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.models.mug import MUGNetwork, build
 from mugkit.training import joint
 from mugkit.training.label_sources import source as labels
@@ -75,15 +75,6 @@ def test_unimodal_losses_reach_unimodal_networks_and_heads_only(
 # --- the test split decides nothing
 
 
-def garbage(split: Split) -> Split:
-    """Other labels (multimodal and unimodal), other text, other frames."""
-    rng = np.random.default_rng(7)
-    noise = rng.uniform(-3, 3, len(split)).astype(np.float32)
-    sequences = {m: dataclasses.replace(s, frames=s.frames[::-1].copy()) for m, s in split.sequences.items()}
-    true = dict.fromkeys(MODALITIES, noise)
-    return dataclasses.replace(split, labels=noise, true_labels=true, text=split.text[::-1], sequences=sequences)
-
-
 def train(dataset: Dataset, folder: Path, hp: Hyperparameters = HP) -> Result:
     folder.mkdir(parents=True)
     return train_jointly(dataset, hp, labels.true(dataset), 1111, folder)
@@ -98,7 +89,7 @@ def test_train_jointly_test_split_and_true_labels_beside_training_decide_nothing
     dataset: Dataset, tmp_path: Path
 ) -> None:
     valid = dataclasses.replace(dataset.valid, true_labels={})
-    splits = {"train": dataset.train, "valid": valid, "test": garbage(dataset.test)}
+    splits = {"train": dataset.train, "valid": valid, "test": exchanged(dataset.test)}
     one, two = train(dataset, tmp_path / "1"), train(dataclasses.replace(dataset, splits=splits), tmp_path / "2")
     first, second = hashes(tmp_path / "1"), hashes(tmp_path / "2")
     assert first["weights.safetensors"] == second["weights.safetensors"]
@@ -110,7 +101,7 @@ def test_train_jointly_test_split_and_true_labels_beside_training_decide_nothing
 
 def test_train_jointly_selection_does_read_validation_labels(dataset: Dataset, tmp_path: Path) -> None:
     # The control of the test above: the same exchange in the validation split is noticed.
-    valid = dataclasses.replace(dataset.valid, labels=garbage(dataset.valid).labels)
+    valid = dataclasses.replace(dataset.valid, labels=exchanged(dataset.valid).labels)
     other = dataclasses.replace(dataset, splits={**dataset.splits, "valid": valid})
     one, two = train(dataset, tmp_path / "1"), train(other, tmp_path / "2")
     assert [row["valid"] for row in one.history] != [row["valid"] for row in two.history]

@@ -1,4 +1,4 @@
-"""What online sources share: labels that start as y, momentum by hand, networks made from the run's seed."""
+"""What online sources share: labels that start as y, momentum by hand, classes' centres."""
 
 from __future__ import annotations
 
@@ -43,15 +43,16 @@ def test_move_has_momentum_over_three_epochs(moving: MovingLabels) -> None:
     assert moving.values["l"].tolist() == Y
 
 
-def test_move_clamps_what_is_proposed(moving: MovingLabels) -> None:
+def test_move_clamps_what_is_proposed_and_leaves_labels_without_a_proposal(
+    moving: MovingLabels, made_up: Callable[..., Dataset]
+) -> None:
     moving.move("v", torch.tensor([1, 2]), torch.tensor([50.0, -50.0]), 1)
     assert moving.values["v"].tolist() == pytest.approx([0, 1.5 / 3 + 2, -2 / 3 - 2, 3])
-
-
-def test_move_clamps_at_the_data_sets_own_scale(made_up: Callable[..., Dataset]) -> None:
-    source = MovingLabels(made_up((4, 2, 2), family="sims"), small())
-    source.move("l", torch.tensor([0]), torch.tensor([50.0]), 1)
-    assert source.values["l"][0].item() == pytest.approx(source.y[0].item() / 3 + 2 / 3)
+    moving.move("a", torch.tensor([0, 1]), torch.tensor([math.nan, 3.0]), 1)
+    assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])
+    sims = MovingLabels(made_up((4, 2, 2), family="sims"), small())  # whose labels end at ±1
+    sims.move("l", torch.tensor([0]), torch.tensor([50.0]), 1)
+    assert sims.values["l"][0].item() == pytest.approx(sims.y[0].item() / 3 + 2 / 3)
 
 
 def test_weights_are_zero_until_labels_move(moving: MovingLabels) -> None:
@@ -69,8 +70,3 @@ def test_centres_of_an_empty_class_are_nan(empty: int) -> None:
     found = centres(torch.ones(2, 3), *classes)
     assert found[empty].isnan().all()
     assert found[1 - empty].tolist() == [1, 1, 1]
-
-
-def test_move_leaves_labels_without_a_proposal(moving: MovingLabels) -> None:
-    moving.move("a", torch.tensor([0, 1]), torch.tensor([math.nan, 3.0]), 1)
-    assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])

@@ -43,9 +43,8 @@ from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.models.losses import l1
-from mugkit.models.mug import MUCN
+from mugkit.models.mug import MUCN, MultiTaskNetwork
 from mugkit.training.label_sources.online import OnlineLabels
-from mugkit.training.label_sources.source import MultiTaskNetwork
 from mugkit.training.seeding import derive_seed, similar_lengths
 
 LOOK_AHEAD = 5  # steps of w for one of α: the authors' number for data whose noise is real
@@ -118,7 +117,7 @@ class MLC(OnlineLabels):
     def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
         super().__init__(dataset, hp)
         self.eta = hp.optimization.learning_rate
-        self.corrections: nn.ModuleDict | None = None  # made when training begins: seed and device are known then
+        self.corrections = nn.ModuleDict()  # filled when training begins: seed and device are known then
         self._steps, self._sum = 0, torch.zeros(0)
         self._saved: Mapping[str, Any] = {}
 
@@ -136,7 +135,7 @@ class MLC(OnlineLabels):
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         super().begin_epoch(train, epoch, seed)
-        if self.corrections is None:
+        if not self.corrections:
             self._make_corrections(seed, train.device)
         self._sum = self._sum.to(train.device)
         half = max(self.hp.optimization.batch_size // 2, 1)
@@ -146,7 +145,7 @@ class MLC(OnlineLabels):
         """Writes the batch's labels, then moves the networks that wrote them."""
         reps = network.represent(batch)
         predicted, x = network.predict_unimodal(reps.unimodal), reps.detach().unimodal
-        labels = {m: self.corrections[m](x[m], batch.labels) for m in MODALITIES}  # type: ignore[index]  # ỹ(α)
+        labels = {m: self.corrections[m](x[m], batch.labels) for m in MODALITIES}  # ỹ(α)
         for m in MODALITIES:
             self.values[m][batch.index_there] = labels[m].detach()
         self._accumulate(network, batch, next(self._clean), predicted, labels)
@@ -160,7 +159,7 @@ class MLC(OnlineLabels):
         with perturbed(shared_parameters(network), soft_gradient(network, predicted, labels), -self.eta):  # w′
             after = clean_gradient(network, clean)  # g′
         loss = meta_loss(labels, slope(network, batch, after), self.eta)
-        gradient = nn.utils.parameters_to_vector(torch.autograd.grad(loss, self._parameters()))
+        gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, self._parameters())])
         if self._steps:
             before = clean_gradient(network, clean)  # g
             gamma = (1 - self.eta) * dot(after, before) / dot(before, before).clamp(min=1e-12)
@@ -169,7 +168,7 @@ class MLC(OnlineLabels):
 
     def _parameters(self) -> list[nn.Parameter]:
         """α."""
-        return list(self.corrections.parameters())  # type: ignore[union-attr]
+        return list(self.corrections.parameters())
 
     def _take_step(self) -> None:
         parts = self._sum.split([p.numel() for p in self._parameters()])
@@ -179,7 +178,7 @@ class MLC(OnlineLabels):
         self._steps = 0
 
     def state(self) -> dict[str, Any]:
-        own = {"corrections": self.corrections.state_dict(), "adam": self._adam.state_dict()}  # type: ignore[union-attr]
+        own = {"corrections": self.corrections.state_dict(), "adam": self._adam.state_dict()}
         return {**super().state(), **own, "steps": self._steps, "sum": self._sum}
 
     def restore(self, state: Mapping[str, Any]) -> None:

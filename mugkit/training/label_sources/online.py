@@ -13,8 +13,8 @@ from mugkit.config import Hyperparameters
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.models.mug import Representations
-from mugkit.training.label_sources.source import FixedLabels, MultiTaskNetwork, save_labels
+from mugkit.models.mug import MultiTaskNetwork, Representations
+from mugkit.training.label_sources.source import FixedLabels, save_labels
 
 
 class OnlineLabels(FixedLabels):

@@ -83,7 +83,7 @@ def pretrained_t5(encoder: Any, tuned_blocks: int) -> nn.Module:
             fix="name a T5, e.g. t5-base",
         )
     kind, name = T5ForConditionalGeneration, encoder.name_or_path
-    t5 = kind(encoder.config) if name in SHAPES else kind.from_pretrained(name)
+    t5: Any = kind(encoder.config) if name in SHAPES else kind.from_pretrained(name)
     t5.requires_grad_(False)
     t5.mugkit_precision = getattr(encoder, "mugkit_precision", "float32")
     for half in (t5.encoder, t5.decoder):

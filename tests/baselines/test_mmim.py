@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from scipy import stats
 from torch import Tensor
 
 from mugkit.baselines.mmim import MMIM, RIDGE, Conditional, MMIMConfig, mixture_entropy
-from mugkit.data.schema import Dataset
 from mugkit.models.losses import info_nce
 
 SMALL = MMIMConfig(visual=4, acoustic=3, d=8, fusion=10, dropout=0.0)

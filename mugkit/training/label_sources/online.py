@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
+from torch import Tensor
 
 from mugkit.config import Hyperparameters
 from mugkit.data.batch import Batch

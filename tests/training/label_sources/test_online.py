@@ -11,7 +11,7 @@ from label_cases import labelled
 from small import small
 
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.training.label_sources.online import MovingLabels, OnlineLabels, centres
+from mugkit.training.label_sources.online import MovingLabels, OnlineLabels
 
 Y = [0.0, 1.5, -2.0, 3.0]
 
@@ -61,12 +61,3 @@ def test_weights_are_zero_until_labels_move(moving: MovingLabels) -> None:
     moving.values["l"][3] = 2.0
     assert moving.weights(index)["l"].tolist() == pytest.approx([0.7615942, 0])  # tanh 1
     assert moving.weights(index)["a"].tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("empty", [0, 1])
-def test_centres_of_an_empty_class_are_nan(empty: int) -> None:
-    classes = [torch.tensor([True, False]), torch.tensor([False, True])]
-    classes[empty] = torch.tensor([False, False])
-    found = centres(torch.ones(2, 3), *classes)
-    assert found[empty].isnan().all()
-    assert found[1 - empty].tolist() == [1, 1, 1]

@@ -11,7 +11,7 @@ from label_cases import Given, batch_of, labelled, reps_of
 
 from mugkit.config import hyperparameters
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.training.label_sources.ulgm import ULGM, relative_distance
+from mugkit.training.label_sources.ulgm import ULGM
 
 Y = [0.5, 1.0, -1.0, -2.0]
 HP = hyperparameters("mosi", "smoke")
@@ -33,11 +33,6 @@ def source(made_up: Callable[..., Dataset]) -> ULGM:
 
 def show(source: ULGM, clip: int, features: dict[str, list[float]], epoch: int = 1) -> None:
     source.after_step(Given(), reps_of({m: [f] for m, f in features.items()}), batch_of([clip], source.y), epoch)
-
-
-def test_relative_distance_at_the_centre_itself_is_finite() -> None:
-    centre = torch.tensor([3.0, 0.0]), torch.tensor([-3.0, 0.0])
-    assert torch.isfinite(relative_distance(torch.tensor([[3.0, 0.0]]), centre)).all()
 
 
 def test_zero_counts_as_positive(made_up: Callable[..., Dataset]) -> None:

@@ -84,10 +84,11 @@ def test_acc7_class_of_one_value_rounds_half_to_even(value: float, acc7_class: i
 # --- two classes: neutral clips
 
 
-def test_prediction_of_exactly_zero_is_negative_in_non0_and_positive_in_mag() -> None:
+def test_prediction_of_exactly_zero_is_negative_in_non0_and_positive_in_has0_and_mag() -> None:
     prediction, truth = np.array([0.0, 1.0, -1.0]), np.array([1.0, 1.0, -1.0])
     assert metrics.acc2_f1_non0(prediction, truth)[0] == pytest.approx(200 / 3)
     assert metrics.mag_acc2_f1(prediction, truth)[0] == 100.0
+    assert metrics.acc2_f1_has0(prediction, truth)[0] == 100.0
 
 
 def test_only_neutral_clips_leave_nothing_to_score(recwarn: pytest.WarningsRecorder) -> None:

@@ -171,9 +171,10 @@ def run(
 
     Example: mugkit run --system mug --dataset reviews --seed 1111 --set beta=0.1
     """
-    from mugkit.config import RunSpec, parse_overrides
+    from mugkit.config import RunSpec
     from mugkit.data.prepare import caveats, describe_briefly
     from mugkit.experiments import experiment
+    from mugkit.overrides import parse_overrides
     from mugkit.reproduction import run_report
 
     checks.check_device(device)

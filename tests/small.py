@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from made_up import FILLERS, OPINIONS
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from mugkit import files
 from mugkit.config import Hyperparameters, hyperparameters
-from mugkit.data.schema import Dataset
+from mugkit.data.schema import MODALITIES, Dataset, Split
 from mugkit.training import joint
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.label_sources.source import LabelSource
@@ -87,6 +89,14 @@ def train_jointly(
     """Stage 3 without the run store around it."""
     make = joint.builder(dataset, hp, source, device, network_of)
     return train_and_test(dataset, hp, make, seed, folder, checkpoint, device)
+
+
+def exchanged(split: Split) -> Split:
+    """The split with other labels (multimodal and unimodal), other text, other frames."""
+    labels = np.random.default_rng(7).uniform(-3, 3, len(split)).astype(np.float32)
+    sequences = {m: replace(s, frames=s.frames[::-1].copy()) for m, s in split.sequences.items()}
+    true = dict.fromkeys(MODALITIES, labels)
+    return replace(split, labels=labels, true_labels=true, text=split.text[::-1], sequences=sequences)
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import bag_of_words
+from small import bag_of_words, exchanged
 from torch import Tensor
 
 from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.data import encoders, text
-from mugkit.data.schema import MODALITIES, Dataset, Split
+from mugkit.data.schema import Dataset
 from mugkit.experiments.registry import SYSTEMS, Experiment
 from mugkit.experiments.store import Store
 
@@ -44,14 +44,6 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
     return made_up((24, 12, 12))
 
 
-def garbage(split: Split) -> Split:
-    """Other labels, other text, other frames."""
-    noise = np.random.default_rng(7).uniform(-3, 3, len(split)).astype(np.float32)
-    sequences = {m: dataclasses.replace(s, frames=s.frames[::-1].copy()) for m, s in split.sequences.items()}
-    true = dict.fromkeys(MODALITIES, noise)
-    return dataclasses.replace(split, labels=noise, true_labels=true, text=split.text[::-1], sequences=sequences)
-
-
 def weights(name: str, dataset: Dataset, folder: Path) -> str:
     work = Experiment(RunSpec(name, "made-up", 1111, "smoke", changes=CHANGES), dataset, Store(folder), "cpu")
     return files.sha256(work.result() / "weights.safetensors")
@@ -59,8 +51,8 @@ def weights(name: str, dataset: Dataset, folder: Path) -> str:
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_system_test_split_changes_no_weight_training_split_does(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    other_test = dataclasses.replace(dataset, splits={**dataset.splits, "test": garbage(dataset.test)})
+    other_test = dataclasses.replace(dataset, splits={**dataset.splits, "test": exchanged(dataset.test)})
     first = weights(name, dataset, tmp_path / "1")
     assert weights(name, other_test, tmp_path / "2") == first
-    other_train = dataclasses.replace(dataset, splits={**dataset.splits, "train": garbage(dataset.train)})
+    other_train = dataclasses.replace(dataset, splits={**dataset.splits, "train": exchanged(dataset.train)})
     assert weights(name, other_train, tmp_path / "3") != first  # the comparison can tell runs apart

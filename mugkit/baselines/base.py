@@ -24,7 +24,7 @@ from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader, TextLevel
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.models.losses import l1
-from mugkit.models.mug import Representations
+from mugkit.models.mug import MultiTaskNetwork, Representations
 from mugkit.models.precision import trained_encoder
 from mugkit.models.standardise import Standardise
 from mugkit.models.tokens import TokenLanguage, aligned
@@ -112,31 +112,21 @@ class WordAligned(ScaledBaseline):
         return {"l": states, "a": aligned(frames["a"], mask), "v": aligned(frames["v"], mask)}, mask
 
 
-class FeatureNetwork(nn.Module):
-    """A multi-task network, with the interface of MUG's, of which labels are made from its representations F."""
-
-    def represent(self, batch: Batch) -> Representations:
-        """F of every modality and of the fusion."""
-        raise NotImplementedError
+class FeatureNetwork(MultiTaskNetwork):
+    """A multi-task network whose representations are themselves the F that labels are made of."""
 
     def head(self, modality: str) -> nn.Module:
         """What makes a prediction of F, of a modality or, under "m", of the fusion."""
         raise NotImplementedError
 
     def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
-        """ŷ."""
         return self.head("m")(reps.multimodal).squeeze(-1)
 
     def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d_m"]]) -> dict[str, Float[Tensor, "batch"]]:
-        """ŷ_s of every modality, from its F."""
         return {m: self.head(m)(x[m]).squeeze(-1) for m in MODALITIES}
 
     def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
-        """F of every modality and, under "m", of the fusion: the representations themselves."""
         return {"m": reps.multimodal, **reps.unimodal}
-
-    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        return self.predict(self.represent(batch))
 
 
 def builder(kind: type[Baseline], config: Any, network: Network, dataset: Dataset, device: torch.device) -> Build:

@@ -107,11 +107,6 @@ def contrast(
     return apart + near + far
 
 
-def semi_contrast(one: Float[Tensor, "batch d"], other: Float[Tensor, "batch d"], gap: float) -> Float[Tensor, ""]:
-    """[1 − gap − s]₊ between unit vectors of two modalities of the same clips."""
-    return (1 - gap - (one * other).sum(1)).relu().mean()
-
-
 class HyCon(Baseline):
     """ŷ = P(fusion(x_l, x_a, x_v)); contrastive losses act on x_l, x_a, x_v."""
 
@@ -148,11 +143,10 @@ class HyCon(Baseline):
         inter = [
             contrast(z_m, z_n, pairs, c.inter_margin, c.level - c.gap, c.floor, c.temperature) for z_m, z_n in across
         ]
-        semi = [semi_contrast(z_m, z_n, c.gap) for z_m, z_n in across]
+        semi = [(1 - c.gap - (z_m * z_n).sum(1)).relu().mean() for z_m, z_n in across]
         return torch.stack(intra).mean() + torch.stack(inter).mean() + torch.stack(semi).mean()
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        """ŷ."""
         return self.predict(self.represent(batch))
 
     def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:

@@ -74,25 +74,21 @@ def pretrained_t5(encoder: Any, tuned_blocks: int) -> nn.Module:
     Raises:
         UserError: the encoder is no T5.
     """
+    from transformers import T5ForConditionalGeneration
+
     if encoder.config.model_type != "t5":
         raise UserError(
             f"unimse writes scores with T5, and this text encoder is a {encoder.config.model_type}",
             field="text_encoder",
             fix="name a T5, e.g. t5-base",
         )
-    t5 = _both_halves(encoder).requires_grad_(False)
+    kind, name = T5ForConditionalGeneration, encoder.name_or_path
+    t5: Any = kind(encoder.config) if name in SHAPES else kind.from_pretrained(name)
+    t5.requires_grad_(False)
     t5.mugkit_precision = getattr(encoder, "mugkit_precision", "float32")
     for half in (t5.encoder, t5.decoder):
         half.block[-tuned_blocks:].requires_grad_(True)
     return t5
-
-
-def _both_halves(encoder: Any) -> Any:
-    from transformers import T5ForConditionalGeneration
-
-    name = encoder.name_or_path
-    kind = T5ForConditionalGeneration
-    return kind(encoder.config) if name in SHAPES else kind.from_pretrained(name)
 
 
 def small_t5(config: UniMSEConfig) -> nn.Module:

@@ -191,7 +191,30 @@ class Representations:
         return Representations({m: x.detach() for m, x in self.unimodal.items()}, self.multimodal.detach())
 
 
-class MUGNetwork(nn.Module):
+class MultiTaskNetwork(nn.Module):
+    """What stage 3 and sources of labels ask of a network: MUG's, and those of Self-MM and SUGRM."""
+
+    def represent(self, batch: Batch) -> Representations:
+        """x_m of every modality, and x."""
+        raise NotImplementedError
+
+    def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
+        """ŷ, the multimodal prediction."""
+        raise NotImplementedError
+
+    def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d_m"]]) -> dict[str, Float[Tensor, "batch"]]:
+        """A prediction of every modality from its own representation."""
+        raise NotImplementedError
+
+    def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
+        """F of every modality and, under "m", of the fusion: what labels are made of."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
+        return self.predict(self.represent(batch))
+
+
+class MUGNetwork(MultiTaskNetwork):
     """Everything that stages 1 and 3 train.
 
     Args:
@@ -226,7 +249,6 @@ class MUGNetwork(nn.Module):
         return Representations(unimodal, self.fusion(unimodal["l"], unimodal["a"], unimodal["v"]))
 
     def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
-        """ŷ, the multimodal prediction."""
         return self.predictor(reps.multimodal)  # Eq. 5
 
     def project(self, reps: Representations) -> dict[str, Float[Tensor, "batch d_m"]]:
@@ -242,9 +264,6 @@ class MUGNetwork(nn.Module):
         heads = self.unimodal_predictors
         unimodal = {m: heads[m].hidden(reps.unimodal[m]) for m in MODALITIES}  # type: ignore[operator]
         return {"m": self.predictor.hidden(reps.multimodal), **unimodal}
-
-    def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        return self.predict(self.represent(batch))
 
 
 def build(config: Network, frame_dims: Mapping[str, int], text_width: int) -> MUGNetwork:

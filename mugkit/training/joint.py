@@ -16,8 +16,8 @@ from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.device import choose_device
 from mugkit.models.losses import l1
-from mugkit.models.mug import Representations, build
-from mugkit.training.label_sources.source import LabelSource, MultiTaskNetwork
+from mugkit.models.mug import MultiTaskNetwork, Representations, build
+from mugkit.training.label_sources.source import LabelSource
 from mugkit.training.trainer import Build, Objective
 
 

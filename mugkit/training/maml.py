@@ -14,22 +14,17 @@ import types
 from pathlib import Path
 
 
-def _bare_package(name: str, folder: Path) -> None:
-    """Registers package `name` without running its `__init__`."""
-    package = types.ModuleType(name)
-    package.__path__ = [str(folder)]
-    package.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
-    package.__spec__.submodule_search_locations = [str(folder)]
-    sys.modules.setdefault(name, package)
-
-
 def _import_maml() -> type:
     spec = importlib.util.find_spec("learn2learn")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("learn2learn is not installed: run `make setup`")
     folder = Path(next(iter(spec.submodule_search_locations)))
-    _bare_package("learn2learn", folder)
-    _bare_package("learn2learn.algorithms", folder / "algorithms")
+    for name, place in (("learn2learn", folder), ("learn2learn.algorithms", folder / "algorithms")):
+        package = types.ModuleType(name)  # whose `__init__` is not run
+        package.__path__ = [str(place)]
+        package.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
+        package.__spec__.submodule_search_locations = [str(place)]
+        sys.modules.setdefault(name, package)
     # `learn2learn.utils` is imported normally: MAML's clone_module and update_module live there.
     return importlib.import_module("learn2learn.algorithms.maml").MAML
 

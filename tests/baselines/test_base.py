@@ -13,9 +13,8 @@ from jaxtyping import Float
 from small import bag_of_words, tiny_bert
 from torch import Tensor, nn
 
-from mugkit.baselines.base import Baseline, ScaledBaseline, builder
+from mugkit.baselines.base import Baseline, ScaledBaseline, Shapes, builder
 from mugkit.config import Network
-from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
@@ -35,8 +34,7 @@ class Constant(Baseline):
 
 
 @pytest.fixture
-def dataset(made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> Dataset:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
+def dataset(made_up: Callable[..., Dataset], cheap_text: None) -> Dataset:
     return made_up((12, 4, 4))
 
 
@@ -48,9 +46,8 @@ def test_loss_is_the_mean_absolute_error() -> None:
 
 def test_builder_gives_the_shapes_of_the_data_and_of_a_frozen_encoder(dataset: Dataset) -> None:
     network = Network(text_encoder="any", freeze_text=True, pooling="mean")
-    made, objective = builder(Constant, {"a": 1}, network, dataset, torch.device("cpu"))(
-        ClipLoader(dataset.train, network)
-    )
+    build = builder(Constant, {"a": 1}, network, dataset, torch.device("cpu"))
+    made, objective = build(ClipLoader(dataset.train, network))
     assert made is objective
     assert made.config == {"a": 1}
     width = bag_of_words(["x"]).shape[1]
@@ -70,8 +67,7 @@ def test_scaled_baseline_measures_the_training_frames_once(dataset: Dataset) -> 
     class Scaled(ScaledBaseline, Constant):
         pass
 
-    dims = dataset.dims
-    scaled = Scaled(SHAPES.__class__(4, dims["a"], dims["v"]), None, {})
+    scaled = Scaled(Shapes(4, dataset.dims["a"], dataset.dims["v"]), None, {})
     network = Network(text_encoder="any", freeze_text=True, pooling="mean")
     scaled.begin_epoch(ClipLoader(dataset.train, network), 0, 1)
     mean = torch.from_numpy(dataset.train.sequences["a"].frames).mean(0)

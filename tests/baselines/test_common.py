@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from small import small, tiny_bert, tiny_t5
-from torch import Tensor
+from torch import Tensor, nn
 
-from mugkit.baselines.base import Baseline, Shapes
+from mugkit.baselines.base import Shapes
 from mugkit.config import Network
-from mugkit.data.batch import Batch, Padded
+from mugkit.data.batch import Padded
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.data.text import load_encoder
 from mugkit.experiments.registry import SYSTEMS, System, import_attribute
+from mugkit.training.joint import JointObjective
+from mugkit.training.label_sources import source
+from mugkit.training.trainer import Objective
 
-BASELINES = [one for one in SYSTEMS.values() if one.baseline]
-NAMES = [one.name for one in BASELINES]
+BASELINES = {system.name: system for system in SYSTEMS.values() if system.baseline or system.network}
 WIDTH = 24
-every = pytest.mark.parametrize("system", BASELINES, ids=NAMES)
+every = pytest.mark.parametrize("system", BASELINES.values(), ids=BASELINES)
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +34,27 @@ def dataset(made_up: Callable[..., Dataset]) -> Dataset:
     return made_up((32, 16, 8))
 
 
-def made(system: System, dataset: Dataset, encoder: Any = None) -> Baseline:
-    kind = import_attribute(system.baseline)
+def made(system: System, dataset: Dataset, config: Network | None = None) -> tuple[nn.Module, Objective]:
+    """A network of the light sizes and what it minimises: its own loss, or Eq. 27 on copied labels.
+
+    Args:
+        config: names a text encoder to be trained along.
+    """
     torch.manual_seed(0)
-    width = int(encoder.config.hidden_size) if encoder is not None else WIDTH
     dims = dataset.dims
-    return kind(Shapes(width, dims["a"], dims["v"], dataset.label_scale, "mean"), encoder, kind.light)
+    if system.network:
+        module = resolve_name(f"mugkit.baselines.{system.network}")
+        network = module.build(config or small().network, dims, WIDTH, module.sizes("mosi", True))
+        return network, JointObjective(network, source.copied(dataset), 1.0)
+    encoder = config and load_encoder(config.text_encoder)
+    kind = import_attribute(system.baseline)
+    width = int(encoder.config.hidden_size) if encoder else WIDTH
+    network = kind(Shapes(width, dims["a"], dims["v"], dataset.label_scale, "mean"), encoder, kind.light)
+    return network, network
+
+
+def level(system: System) -> Any:
+    return import_attribute(system.baseline).level if system.baseline else system.level
 
 
 def states(index: Tensor, lengths: dict[int, int]) -> Padded:
@@ -70,13 +88,10 @@ class MadeUpClips(ClipLoader):
         return (made.values * made.mask[..., None]).sum(1) / made.mask.sum(1, keepdim=True)
 
 
-def clips_for(system: System, dataset: Dataset) -> MadeUpClips:
-    return MadeUpClips(dataset, import_attribute(system.baseline).level)
-
-
 @every
 def test_baseline_output_does_not_depend_on_padding_or_company(system: System, dataset: Dataset) -> None:
-    network, clips = made(system, dataset).eval(), clips_for(system, dataset)
+    (network, _), clips = made(system, dataset), MadeUpClips(dataset, level(system))
+    network.eval()
     with torch.no_grad():
         together = network(clips.batch(torch.arange(12)))
         alone = torch.cat([network(clips.batch(torch.tensor([i]))) for i in range(12)])
@@ -87,14 +102,14 @@ def test_baseline_output_does_not_depend_on_padding_or_company(system: System, d
 
 @every
 def test_baseline_training_reaches_every_parameter(system: System, dataset: Dataset) -> None:
-    network, clips = made(system, dataset).train(), clips_for(system, dataset)
-    network.begin_epoch(clips, 0, 1111)
+    (network, objective), clips = made(system, dataset), MadeUpClips(dataset, level(system))
+    objective.begin_epoch(clips, 0, 1111)
     seen: set[str] = set()
     for epoch in range(2):
         batch = clips.batch(torch.arange(15))  # odd: with half of an even number on either side of ŷ, L1 cancels
-        network.before_step(batch, epoch)
+        objective.before_step(batch, epoch)
         network.zero_grad(set_to_none=True)
-        network.loss(batch, epoch).backward()
+        objective.loss(batch, epoch).backward()
         seen |= {name for name, p in network.named_parameters() if p.grad is not None and bool(p.grad.any())}
     unreached = {name for name, p in network.named_parameters() if p.requires_grad} - seen
     assert unreached <= set(getattr(network, "trained_apart", ())), f"never trained: {sorted(unreached)}"
@@ -102,40 +117,58 @@ def test_baseline_training_reaches_every_parameter(system: System, dataset: Data
 
 @every
 def test_baseline_learns_sixteen_clips_by_heart(system: System, dataset: Dataset) -> None:
-    network, clips = made(system, dataset), clips_for(system, dataset)
-    batch: Batch = clips.batch(torch.arange(16))
-    before = (network.eval()(batch) - batch.labels).abs().mean().item()
+    (network, objective), clips = made(system, dataset), MadeUpClips(dataset, level(system))
+    batch = clips.batch(torch.arange(16))
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+
+    def error() -> float:
+        with torch.no_grad():
+            return (network.eval()(batch) - batch.labels).abs().mean().item()
+
+    before = error()
     for epoch in range(200):
         network.train()
         if epoch < 2:
-            network.begin_epoch(clips, epoch, 1111)
-        network.before_step(batch, epoch)
+            objective.begin_epoch(clips, epoch, 1111)
+        objective.before_step(batch, epoch)
         optimizer.zero_grad()
-        network.loss(batch, epoch).backward()
+        objective.loss(batch, epoch).backward()
         optimizer.step()
-        network.after_step(batch, epoch)
-        with torch.no_grad():
-            error = (network.eval()(batch) - batch.labels).abs().mean().item()
-        if error < 0.25 * before:
+        objective.after_step(batch, epoch)
+        if error() < 0.25 * before:
             return
-    raise AssertionError(f"error went from {before:.3f} to {error:.3f} only")
+    raise AssertionError(f"error went from {before:.3f} to {error():.3f} only")
 
 
 @every
 def test_baseline_trains_a_text_encoder(system: System, dataset: Dataset, tmp_path: Path) -> None:
     folder = (tiny_t5 if system.t5 else tiny_bert)(tmp_path / "encoder")
-    encoder = load_encoder(str(folder))
-    network = made(system, dataset, encoder)
-    config: Network = small(text_encoder=str(folder), freeze_text=False).network
-    clips = ClipLoader(dataset.train, config, level=import_attribute(system.baseline).level)
-    network.train()
-    network.begin_epoch(clips, 0, 1111)
+    config = small(text_encoder=str(folder), freeze_text=False).network
+    (network, objective), clips = made(system, dataset, config), ClipLoader(dataset.train, config, level=level(system))
+    objective.begin_epoch(clips, 0, 1111)
     batch = clips.batch(torch.arange(6))
-    network.before_step(batch, 0)
-    network.loss(batch, 0).backward()
+    objective.before_step(batch, 0)
+    objective.loss(batch, 0).backward()
     reached = [p for n, p in network.named_parameters() if n.startswith("language.encoder.") and p.grad is not None]
     assert any(bool(p.grad.any()) for p in reached)
+
+
+@pytest.mark.parametrize(
+    ("name", "dims", "count"),  # dims of words, sound and video; numbers worked out layer by layer from the papers
+    [
+        ("tfn", (300, 74, 35), 18_242_785),
+        ("lmf", (300, 74, 35), 231_681),
+        ("mfn", (300, 5, 20), 413_233),
+        ("mfm", (300, 5, 20), 684_310),
+        ("graph-mfn", (768, 5, 20), 543_572),
+        ("mult", (768, 74, 47), 1_569_481),
+        ("cubemlp", (768, 74, 47), 1_057_715),
+    ],
+)
+def test_baseline_has_as_many_parameters_as_published_sizes_give(name: str, dims: tuple, count: int) -> None:
+    kind = import_attribute(SYSTEMS[name].baseline)
+    network = kind(Shapes(*dims), None, kind.Config())
+    assert sum(p.numel() for p in network.parameters()) == count
 
 
 def test_baselines_do_not_import_each_other() -> None:

@@ -8,7 +8,6 @@ import torch
 from batches import SHAPES, token_batch
 from torch import Tensor, nn
 
-from mugkit.baselines.base import Shapes
 from mugkit.baselines.graph_mfn import DynamicFusionGraph, GraphMFN, GraphMFNConfig
 
 DIMS = {"l": 3, "a": 2, "v": 1}
@@ -47,16 +46,6 @@ def test_graph_equals_its_wiring_written_out_by_hand(graph: DynamicFusionGraph) 
     lav = dense(net["lav"], np.hstack([e[6] * x["l"], e[7] * x["a"], e[8] * x["v"], e[9] * la, e[10] * lv, e[11] * av]))
     top = [e[12] * x["l"], e[13] * x["a"], e[14] * x["v"], e[15] * la, e[16] * lv, e[17] * av, e[18] * lav]
     np.testing.assert_allclose(graph(given).detach().numpy(), dense(net["τ"], np.hstack(top)))
-
-
-def test_graph_mfn_has_as_many_parameters_as_its_parts() -> None:
-    network = GraphMFN(Shapes(768, 5, 20), None, GraphMFNConfig())
-    lstms = sum(4 * h * (d + h + 2) for d, h in ((768, 64), (5, 32), (20, 64)))
-    pairs, three, everything = 128 + 64, 128 + 64 + 128, 128 + 64 + 128 + 3 * 32
-    layers = [(n, 128, 32) for n in (pairs, 256, pairs, everything, everything + 32)]
-    layers += [(three, 128, 19), (32, 128, 128), (32, 32, 128), (32, 64, 128), (160 + 128, 32, 1)]
-    dense_ = sum(i * w + w + w * o + o for i, w, o in layers)
-    assert sum(p.numel() for p in network.parameters()) == lstms + dense_
 
 
 def test_graph_mfn_gives_the_graph_two_consecutive_memories_of_each_modality() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from batches import SHAPES, pooled_batch
 from torch import Tensor, nn
 
-from mugkit.baselines import hycon
-from mugkit.baselines.base import Shapes
 from mugkit.baselines.hycon import HyCon, Pairs, contrast, sentiment_classes
 
 
@@ -49,12 +48,6 @@ def test_sentiment_classes_are_sevenths_of_the_scale(scale: float, label: float,
     assert sentiment_classes(torch.tensor([label]), scale).item() == expected
 
 
-def test_pairs_of_a_clip_leave_itself_out() -> None:
-    pairs = Pairs.of(torch.tensor([1.0, 1.0, -2.0]))
-    assert pairs.positive.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
-    assert pairs.negative.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_contrast_equals_loops_over_clips(seed: int) -> None:
     classes = [0, 1, 0, 2, 1, 1, 3]  # two classes have a single clip
@@ -77,7 +70,7 @@ def test_contrast_without_positives_is_zero(labels: list[float]) -> None:
 @pytest.fixture
 def network() -> HyCon:
     torch.manual_seed(0)
-    return HyCon(SHAPES, None, HyCon.light)
+    return HyCon(replace(SHAPES, label_scale=1.0), None, HyCon.light)
 
 
 def test_contrastive_sums_means_over_modalities_and_pairs(network: HyCon) -> None:
@@ -91,7 +84,7 @@ def test_contrastive_sums_means_over_modalities_and_pairs(network: HyCon) -> Non
     ]
     semi = [sum(max(0.0, 1 - c.gap - float(z[m][i] @ z[n][i])) for i in range(6)) / 6 for m, n in ("la", "lv", "av")]
     expected = sum(intra) / 3 + sum(inter) / 6 + sum(semi) / 3
-    ours = network.contrastive(x, torch.tensor(classes, dtype=torch.float64))
+    ours = network.contrastive(x, torch.tensor(classes) / 3)  # ±1 is the largest label
     assert ours.item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -101,18 +94,3 @@ def test_loss_adds_the_weighted_contrastive_losses(network: HyCon) -> None:
     contrastive = network.contrastive(network.represent(batch), batch.labels).item()
     assert contrastive > 0.1
     assert network.loss(batch, 0).item() == pytest.approx(error + 0.1 * contrastive, rel=1e-5)
-
-
-def test_loss_of_a_single_clip_is_finite(network: HyCon) -> None:
-    network.loss(pooled_batch(1), 0).backward()
-    assert all(bool(p.grad.isfinite().all()) for p in network.parameters() if p.grad is not None)
-
-
-def test_labels_of_another_scale_fall_into_seven_classes(network: HyCon, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Tensor] = []
-    original = hycon.sentiment_classes
-    monkeypatch.setattr(hycon, "sentiment_classes", lambda y, scale: seen.append(original(y, scale)) or seen[-1])
-    sims = HyCon(Shapes(6, 5, 4, label_scale=1.0), None, network.config)
-    x = sims.represent(pooled_batch(3))
-    sims.contrastive(x, torch.tensor([0.2, 1.0, -0.6]))
-    assert seen[0].tolist() == [1.0, 3.0, -2.0]

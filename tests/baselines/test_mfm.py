@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import replace
 
@@ -12,7 +11,6 @@ import torch
 from batches import SHAPES, token_batch
 from torch import nn
 
-from mugkit.baselines.base import Shapes
 from mugkit.baselines.mfm import MFM, MFMConfig, SequenceDecoder, SequenceEncoder, mmd
 from mugkit.models.memory import MemorySizes
 
@@ -95,20 +93,3 @@ def test_text_gets_no_gradient_from_being_the_target() -> None:
     made.loss(batch, 0).backward()
     assert states.grad is not None
     assert not states.grad.any()
-
-
-def test_mfm_has_the_published_sizes() -> None:
-    made = MFM(Shapes(300, 5, 20), None, MFMConfig())
-
-    def lstm(d: int, h: int) -> int:
-        return 4 * h * (d + h + 2)
-
-    def layers(*sizes: int) -> int:
-        return sum(i * o + o for i, o in itertools.pairwise(sizes))
-
-    pair = 2 * (88 + 64 + 48)
-    memory = lstm(300, 88) + lstm(5, 64) + lstm(20, 48) + layers(pair, 128, pair) + 3 * layers(pair, 128, 64)
-    codes = layers(200 + 64, 32) + sum(lstm(d, z) + layers(z, z) for d, z in ((300, 32), (5, 8), (20, 80)))
-    factors = layers(32, 16, 16) + layers(32, 88, 88) + layers(8, 8, 8) + layers(80, 8, 8)
-    decoders = sum(lstm(f, f) + layers(f, d) for d, f in ((300, 104), (5, 24), (20, 24)))
-    assert sum(p.numel() for p in made.parameters()) == memory + codes + factors + decoders + layers(16, 16, 1)

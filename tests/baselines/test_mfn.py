@@ -1,24 +1,14 @@
-"""MFN: its output layers and sizes; the memory is tested in tests/models/test_memory.py."""
+"""MFN: what its memory is fed with; the memory is tested in tests/models/test_memory.py."""
 
 from __future__ import annotations
 
 import torch
 from batches import SHAPES, token_batch
 
-from mugkit.baselines.base import Shapes
 from mugkit.baselines.mfn import MFN, MFNConfig
 from mugkit.models.memory import MemorySizes
 
 SMALL = MFNConfig(MemorySizes((3, 2, 2), 4, (5, 0.5), (5, 0.5), (5, 0.5), (5, 0.5)), (4, 0.5))
-
-
-def test_mfn_has_the_published_sizes() -> None:
-    network = MFN(Shapes(300, 5, 20), None, MFNConfig())
-    lstms = sum(4 * h * (d + h + 2) for d, h in ((300, 88), (5, 48), (20, 16)))
-    pair = 2 * (88 + 48 + 16)
-    layers = ((pair, 128, pair), (pair, 64, 128), (pair, 256, 128), (pair, 64, 128), (152 + 128, 64, 1))
-    dense = sum(i * w + w + w * o + o for i, w, o in layers)
-    assert sum(p.numel() for p in network.parameters()) == lstms + dense
 
 
 def test_mfn_reads_frames_averaged_to_tokens() -> None:

@@ -11,7 +11,6 @@ import torch
 from batches import SHAPES, token_batch
 from torch import Tensor, nn
 
-from mugkit.baselines.base import Shapes
 from mugkit.baselines.mult import Block, Memory, MulT, MulTConfig, Transformer
 from mugkit.models.tokens import sinusoids
 
@@ -81,14 +80,6 @@ def test_sinusoids_are_sines_and_cosines_of_falling_rates() -> None:
             assert made[i, 2 * j + 1] == pytest.approx(math.cos(angle), abs=1e-6)
 
 
-def test_block_equals_attention_by_hand() -> None:
-    block = double(Block, 6, 2, 0.0)
-    target, source = random(1, 3, 6), random(1, 5, 6, seed=1)
-    expected = block_by_hand(block, target[0].numpy(), source[0].numpy())
-    found = block(target, source, torch.zeros(1, 5, dtype=torch.bool))
-    np.testing.assert_allclose(found[0].detach().numpy(), expected, atol=1e-10)
-
-
 def embedded(x: Tensor) -> np.ndarray:
     return (math.sqrt(x.shape[-1]) * x[0] + sinusoids(*x.shape[1:])).numpy()
 
@@ -152,18 +143,3 @@ def test_mult_reads_convolved_frames(mult: MulT) -> None:
     for step in range(7):
         expected = sum(kernel[:, :, k] @ frames[step + k] for k in range(3))
         torch.testing.assert_close(x["a"][0, step], expected)
-
-
-def test_mult_counts_the_papers_parameters() -> None:
-    d, config = 40, MulTConfig()
-
-    def transformer(width: int, blocks: int) -> int:
-        attention = 4 * (width * width + width)
-        inner = width * 4 * width + 4 * width + 4 * width * width + width
-        return blocks * (attention + inner + 2 * 2 * width) + 2 * width
-
-    convolutions = d * 768 + 3 * d * 74 + 3 * d * 47
-    head = 2 * (240 * 240 + 240) + 240 + 1
-    expected = convolutions + 6 * transformer(40, 4) + 3 * transformer(80, 4) + head
-    made = MulT(Shapes(768, 74, 47), None, config)
-    assert sum(p.numel() for p in made.parameters()) == expected

@@ -1,4 +1,4 @@
-"""SUGRM's network: recalibration and windows against loops, attention by its windows alone, padding and company."""
+"""SUGRM's network: recalibration and windows against loops, attention by its windows alone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 import torch
 from batches import SHAPES, frames, token_batch
-from torch import Tensor
 
 from mugkit.baselines.sugrm import MOSEI, PUBLISHED, SUGRM, Block, Recalibration, sizes, window
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import MODALITIES
-from mugkit.training.joint import joint_loss
-from mugkit.training.label_sources.source import FixedLabels
 
 SMALL = replace(PUBLISHED, d=8, heads=2, layers=2, stride=2, windows=(4, 3, 3))
 DIMS = {"l": SHAPES.text, "a": SHAPES.acoustic, "v": SHAPES.visual}
@@ -28,17 +25,6 @@ def network() -> SUGRM:
 
 def inputs(batch: Batch) -> dict[str, Padded]:
     return {"l": batch.text, **batch.frames}  # type: ignore[dict-item]
-
-
-def part(batch: Batch, clip: int) -> Batch:
-    """A clip alone, without padding."""
-
-    def alone(x: Padded) -> Padded:
-        return Padded.of([x.values[clip, : int(x.lengths[clip])]])
-
-    return Batch(
-        batch.index[[clip]], alone(batch.text), {m: alone(x) for m, x in batch.frames.items()}, batch.labels[[clip]]
-    )  # type: ignore[arg-type]
 
 
 def test_recalibration_equals_loops() -> None:
@@ -107,24 +93,6 @@ def test_every_modality_sees_every_other(network: SUGRM) -> None:
         other = {**batch.frames, m: frames(tuple(batch.frames[m].lengths.tolist()), DIMS[m], seed=9)}
         after = network.features(network.represent(replace(batch, frames=other)))
         assert all(not torch.allclose(after[k], before[k]) for k in before)
-
-
-def test_clip_is_judged_by_its_own_elements_alone(network: SUGRM) -> None:
-    batch = token_batch(padding=9.0)
-    alone = [network(part(batch, clip)).item() for clip in range(3)]
-    np.testing.assert_allclose(network(batch).tolist(), alone, rtol=1e-4, atol=1e-6)
-
-
-def test_every_parameter_is_trained_and_unimodal_losses_reach_the_encoders(network: SUGRM) -> None:
-    batch = token_batch()
-    source = FixedLabels(dict.fromkeys(MODALITIES, batch.labels + 1))
-    joint_loss(network, network.represent(batch), batch, source, 1.0).backward()
-    assert not [name for name, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    network.zero_grad()
-    total: Tensor = sum(network.predict_unimodal(network.represent(batch).unimodal).values()).sum()
-    total.backward()
-    reached = {name.split(".")[0] for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
-    assert reached == {"recalibration", "transformer", "projections", "predictors"}
 
 
 def test_sizes_are_published_for_mosei_and_lighter_in_small_profiles() -> None:

@@ -6,7 +6,6 @@ import pytest
 import torch
 from batches import SHAPES, token_batch
 
-from mugkit.baselines.base import Shapes
 from mugkit.baselines.tfn import TFN, TFNConfig, tensor_fusion
 
 SMALL = TFNConfig(lstm=4, d_l=3, d_a=2, d_v=2, inference=5, dropout=0.5)
@@ -22,14 +21,6 @@ def test_tensor_fusion_is_the_outer_product_with_ones() -> None:
             for j, y in enumerate(second):
                 for k, w in enumerate(third):
                     assert fused[clip, i, j, k].item() == pytest.approx(x * y * w, rel=1e-5)
-
-
-def test_tfn_has_the_papers_sizes() -> None:
-    network = TFN(Shapes(300, 74, 35), None, TFNConfig())
-    text = 4 * 128 * (300 + 128 + 2) + 128 * 128 + 128
-    acoustic, visual = (32 * d + 32 + 2 * (32 * 32 + 32) for d in (74, 35))
-    inference = 129 * 33 * 33 * 128 + 128 + 128 * 128 + 128 + 128 + 1
-    assert sum(p.numel() for p in network.parameters()) == text + acoustic + visual + inference
 
 
 def test_tfn_predicts_from_the_tensor_of_its_three_subnetworks() -> None:

@@ -266,7 +266,14 @@ def test_get_two_processes_compute_once(store: Store) -> None:
 # --- the code's fingerprint
 
 NUMERIC = (
-    *("config.py", "metrics.py", "models/mug.py", "training/maml.py", "training/label_sources/source.py"),
+    *(
+        "config.py",
+        "overrides.py",
+        "metrics.py",
+        "models/mug.py",
+        "training/maml.py",
+        "training/label_sources/source.py",
+    ),
     *(f"data/{name}.py" for name in ("batch", "encoders", "loader", "offline_t5", "schema", "text")),
 )
 

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from mugkit import files
-from mugkit.config import RunSpec, parse_overrides
+from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.experiments import search
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.search import Search, Trial
+from mugkit.overrides import parse_overrides
 
 NAME = "made-up"
 

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from mugkit.config import RunSpec, hyperparameters, override
+from mugkit.config import RunSpec, hyperparameters
 from mugkit.data.schema import Dataset
 from mugkit.evaluation import published
 from mugkit.evaluation.settings import FIELDS, flat
 from mugkit.experiments.registry import SYSTEMS, Experiment
 from mugkit.experiments.search_space import SPACE, distributions, of_system
 from mugkit.experiments.store import Store
+from mugkit.overrides import override
 
 
 def ends(values: Any) -> tuple[float, float]:

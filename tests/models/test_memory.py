@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mugkit.models.memory import MemoryFusion, MemorySizes, ViewLSTMs, consecutive
+from mugkit.models.memory import MemoryFusion, MemorySizes, ViewLSTMs
 
 D_IN, D_OUT = (4, 3, 2), (3, 1, 2)
 SIZES = MemorySizes((3, 1, 2), 4, (5, 0.0), (3, 0.0), (2, 0.0), (6, 0.0))
@@ -42,11 +42,6 @@ def test_view_lstms_equal_torchs_cells_step_by_step() -> None:
             kind.append(torch.stack(found, dim=1))
     torch.testing.assert_close(states, torch.cat(expected[0], dim=-1))
     torch.testing.assert_close(memories, torch.cat(expected[1], dim=-1))
-
-
-def test_consecutive_puts_the_step_before_in_front() -> None:
-    c = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]])
-    assert consecutive(c).tolist() == [[[0, 0, 1, 2], [1, 2, 3, 4], [3, 4, 5, 6]]]
 
 
 def test_memory_fusion_equals_the_papers_equations_clip_by_clip() -> None:

@@ -80,13 +80,6 @@ def test_without_training_everything_is_float32(data: Dataset, tmp_path: Path) -
     assert torch.equal(saved[0].projected["v"], saved[1].projected["v"])
 
 
-def test_precision_is_part_of_what_a_run_is(data: Dataset, tmp_path: Path) -> None:
-    runs = [work("copy", data, tmp_path, precision=name) for name in ("float32", "bfloat16")]
-    assert runs[0].training != runs[1].training
-    assert runs[0].pretraining != runs[1].pretraining
-    assert work("copy", data, tmp_path).training == runs[0].training  # the default
-
-
 def test_compile_that_does_not_work_is_told_and_left(
     data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

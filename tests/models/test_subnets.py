@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from mugkit.data.batch import Padded
-from mugkit.models.subnets import FrameSubnet, Subnets, TextSubnet
+from mugkit.models.subnets import FrameSubnet, TextSubnet
 
 
 def test_text_subnet_reads_each_clips_last_token() -> None:
@@ -32,15 +32,3 @@ def test_frame_subnet_is_three_layers_over_the_mean_frame() -> None:
         expected = (expected @ linear.weight.T + linear.bias).clamp(min=0)
     assert expected.any(1).all()  # not all units are off
     torch.testing.assert_close(subnet(Padded.of(clips)), expected)
-
-
-def test_subnets_give_each_modality_its_own() -> None:
-    torch.manual_seed(0)
-    subnets = Subnets((4, 3, 2), 5, (6, 7, 8), dropout=0.5).eval()
-    states, mask = torch.randn(2, 3, 4), torch.ones(2, 3, dtype=torch.long)
-    frames = {"a": Padded.of([torch.randn(4, 3), torch.randn(1, 3)]), "v": Padded.of([torch.randn(2, 2)] * 2)}
-    z_l, z_a, z_v = subnets(states, mask, frames)
-    assert (z_l.shape, z_a.shape, z_v.shape) == ((2, 6), (2, 7), (2, 8))
-    assert torch.equal(z_l, subnets.text(states, mask))
-    assert torch.equal(z_a, subnets.acoustic(frames["a"]))
-    assert torch.equal(z_v, subnets.visual(frames["v"]))

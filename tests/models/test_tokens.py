@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from mugkit.data.batch import Padded
-from mugkit.models.tokens import Bidirectional, TokenLanguage, aligned, last_step, turned
+from mugkit.models.tokens import Bidirectional, aligned, last_step
 
 
 def clips(lengths: tuple[int, ...], dim: int = 2) -> list[Tensor]:
@@ -43,13 +43,6 @@ def test_aligned_does_not_see_what_stands_behind_a_clip() -> None:
     torch.testing.assert_close(aligned(dirty, mask), aligned(given, mask))
 
 
-def test_token_language_without_encoder_passes_states_through() -> None:
-    given = Padded.of(clips((3, 1)))
-    states, mask = TokenLanguage()(given)
-    assert states is given.values
-    assert mask is given.mask
-
-
 def torch_own(made: Bidirectional, cell: type[nn.LSTM] | type[nn.GRU], d_in: int, width: int) -> nn.RNNBase:
     """PyTorch's bidirectional network with the same weights."""
     own = cell(d_in, width, batch_first=True, bidirectional=True)
@@ -57,12 +50,6 @@ def torch_own(made: Bidirectional, cell: type[nn.LSTM] | type[nn.GRU], d_in: int
     weights |= {f"{name}_reverse": p for name, p in made.returning.named_parameters()}
     own.load_state_dict(weights)
     return own
-
-
-def test_turned_reverses_each_clip_within_its_length() -> None:
-    x = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 0.0]])[..., None]
-    mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
-    assert turned(x, mask)[..., 0].tolist() == [[3.0, 2.0, 1.0], [5.0, 4.0, 0.0]]
 
 
 @pytest.mark.parametrize("cell", [nn.LSTM, nn.GRU])

@@ -10,12 +10,13 @@ import torch
 from small import bag_of_words, small
 from torch import nn
 
-from mugkit.config import hyperparameters, override
+from mugkit.config import hyperparameters
 from mugkit.data import text
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.evaluation import published
 from mugkit.models.mug import MUCN, Predictor, SequenceNetwork
+from mugkit.overrides import override
 from mugkit.plots import architecture, diagrams, drawing
 from mugkit.plots.architecture import Parts, assemble, layers, parameter_table
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from mugkit.cli import commands
-from mugkit.config import RunSpec, parse_overrides
+from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.experiments.experiment import Run
+from mugkit.overrides import parse_overrides
 from mugkit.reproduction.run_report import command, run_report
 
 CHANGES = (("beta", 0.1), ("freeze_text", False), ("gate", "sample"), ("text_learning_rate", 5e-5))

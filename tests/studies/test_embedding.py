@@ -12,7 +12,7 @@ import torch
 from made_study import finished
 from torch import Tensor
 
-from mugkit import config
+from mugkit import config, overrides
 from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
@@ -150,7 +150,7 @@ def test_readings_differ_in_what_equation_11_trains_and_in_nothing_else(dataset:
     assert plain.pretraining.gamma == 0 < projection.pretraining.gamma
     scopes = [hp.pretraining.contrastive_gradient_scope for hp in (projection, network)]
     assert scopes == ["projection", "network"]
-    assert config.override(projection, {"contrastive_gradient_scope": "network"}) == network
+    assert overrides.override(projection, {"contrastive_gradient_scope": "network"}) == network
 
 
 def test_validation_compares_each_reading_with_none(dataset: Dataset, tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from made_study import difference
 
-from mugkit.config import hyperparameters, open_choices, override, profile
+from mugkit.config import hyperparameters, open_choices, profile
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation import comparison
 from mugkit.evaluation.settings import flat
 from mugkit.experiments import experiment
+from mugkit.overrides import override
 from mugkit.studies import sensitivity
 
 NAME = "made-up"

@@ -11,8 +11,8 @@ from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
+from meta_cases import config, saved
 from small import StopAt, hashes
-from training.test_meta import config, saved
 
 from mugkit import pools
 from mugkit.config import MetaLearning

@@ -38,12 +38,9 @@ def test_adamw_text_encoder_has_group_of_its_own(given: float | None, text_rate:
     assert len(other["params"]) + len(text["params"]) == len(list(net.parameters()))
     assert (other["lr"], text["lr"]) == (1e-3, text_rate)
     assert other["weight_decay"] == text["weight_decay"] == 0.2
-
-
-def test_adamw_frozen_text_has_one_group_with_every_parameter() -> None:
-    net = network(trained=False)
-    (group,) = optim.adamw(net, Optimization()).param_groups
-    assert {id(p) for p in group["params"]} == {id(p) for p in net.parameters()}
+    frozen = network(trained=False)
+    (group,) = optim.adamw(frozen, Optimization()).param_groups
+    assert {id(p) for p in group["params"]} == {id(p) for p in frozen.parameters()}
 
 
 def test_adamw_first_step_by_hand() -> None:
@@ -55,25 +52,18 @@ def test_adamw_first_step_by_hand() -> None:
     assert layer.weight.item() == pytest.approx(2.0 * (1 - 0.1 * 0.5) - 0.1 * 0.3 / (0.3 + 1e-8), abs=1e-9)
 
 
-def descend(clip_norm: float, scale: float = 1.0) -> tuple[float, list[float]]:
-    """w = (3, 4), L = ½·scale·w², plain gradient descent with rate 1: what the clipped gradient leaves of w."""
+@pytest.mark.parametrize(
+    ("clip_norm", "scale", "after"),
+    [(10.0, 0.1, [2.7, 3.6]), (1.0, 1.0, [2.4, 3.2])],  # gradients (0.3, 0.4), and (3, 4) of norm 5: (0.6, 0.8)
+)
+def test_step_scales_a_gradient_above_the_norm_to_it(clip_norm: float, scale: float, after: list[float]) -> None:
     layer = nn.Linear(2, 1, bias=False).double()
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[3.0, 4.0]]))
     loss = 0.5 * scale * layer.weight.square().sum()
     value = optim.step(layer, torch.optim.SGD(layer.parameters(), lr=1.0), loss, clip_norm)
-    return value.item(), layer.weight[0].tolist()
-
-
-def test_step_gradient_below_norm_is_not_clipped() -> None:
-    value, weight = descend(clip_norm=10.0, scale=0.1)  # gradient (0.3, 0.4)
-    assert value == pytest.approx(1.25)
-    assert weight == pytest.approx([2.7, 3.6])
-
-
-def test_step_gradient_above_norm_is_scaled_to_it() -> None:
-    _, weight = descend(clip_norm=1.0)  # gradient (3, 4) of norm 5 becomes (0.6, 0.8)
-    assert weight == pytest.approx([2.4, 3.2], abs=1e-5)
+    assert value.item() == pytest.approx(12.5 * scale)
+    assert layer.weight[0].tolist() == pytest.approx(after, abs=1e-5)
 
 
 def test_step_forgets_gradients_of_earlier_steps() -> None:

@@ -48,35 +48,23 @@ def test_predict_is_every_clip_in_order_without_dropout(dataset: Dataset) -> Non
 # --- early stopping
 
 
-def stop_after(losses: list[float], patience: int = 8) -> tuple[int, EarlyStop]:
-    """How many epochs run, and what the stop remembers; the weights are set to the epoch's number."""
-    stop, layer = EarlyStop(patience), nn.Linear(1, 1)
+@pytest.mark.parametrize(
+    ("losses", "patience", "ran", "best_epoch"),
+    [
+        ([1.0, 0.5, *[0.6] * 20], 8, 11, 1),  # epochs 2–9 are the eight that are allowed; epoch 10 is one over
+        ([0.5, *[0.6] * 8, 0.4, *[0.6] * 20], 8, 19, 9),  # better at the last moment: it starts again
+        ([3.0, 2.0, 1.0, 5.0, 5.0], 8, 5, 2),
+        *(([0.5] * 30, patience, patience + 2, 0) for patience in (0, 1)),
+    ],
+)
+def test_early_stop_by_hand(losses: list[float], patience: int, ran: int, best_epoch: int) -> None:
+    stop, layer, epoch = EarlyStop(patience), nn.Linear(1, 1), -1
     for epoch, loss in enumerate(losses):
         nn.init.constant_(layer.weight, epoch)
         if not stop.better(loss, epoch, layer):
-            return epoch + 1, stop
-    return len(losses), stop
-
-
-def test_early_stop_after_more_than_eight_epochs_without_decrease() -> None:
-    # Best at epoch 1. Epochs 2–9 are the eight that are allowed; epoch 10 is one over.
-    ran, stop = stop_after([1.0, 0.5, *[0.6] * 20])
-    assert (ran, stop.best_epoch, stop.best) == (11, 1, 0.5)
-
-
-def test_early_stop_improvement_at_last_moment_starts_again() -> None:
-    ran, stop = stop_after([0.5, *[0.6] * 8, 0.4, *[0.6] * 20])
-    assert (ran, stop.best_epoch) == (9 + 1 + 9, 9)
-
-
-def test_early_stop_keeps_a_copy_of_best_weights() -> None:
-    _, stop = stop_after([3.0, 2.0, 1.0, 5.0, 5.0])
-    assert stop.weights["weight"].item() == 2  # the layer itself went on to 4
-
-
-@pytest.mark.parametrize(("patience", "ran"), [(0, 2), (1, 3), (8, 10)])
-def test_early_stop_patience(patience: int, ran: int) -> None:
-    assert stop_after([0.5] * 30, patience)[0] == ran
+            break
+    assert (epoch + 1, stop.best_epoch, stop.best) == (ran, best_epoch, min(losses))
+    assert stop.weights["weight"].item() == best_epoch  # a copy: the layer itself went on
 
 
 def fit_with(
@@ -98,13 +86,10 @@ def fit_with(
     )
 
 
-def test_fit_stops_as_worked_out_by_hand(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fit_stops_as_worked_out_by_hand_or_at_max_epochs(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     stop, history = fit_with(dataset, monkeypatch, [1.0, -0.5, *[0.75] * 50], small(max_epochs=50))
     assert (len(history), stop.best_epoch) == (11, 1)
     assert [row["valid"] for row in history] == pytest.approx([1.0, 0.5, *[0.75] * 9], rel=1e-6)
-
-
-def test_fit_never_exceeds_max_epochs(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     falling = [1 / (epoch + 1) for epoch in range(50)]
     stop, history = fit_with(dataset, monkeypatch, falling, small(max_epochs=7))
     assert (len(history), stop.best_epoch) == (7, 6)
@@ -137,35 +122,18 @@ def test_save_result_undefined_metric_is_null(tmp_path: Path) -> None:
     assert read_result(tmp_path)["best_epoch"] == 3
 
 
-# --- an objective's hooks
-
-
-def noted(dataset: Dataset, folder: Path, epochs: int, checkpoint: Checkpoint | None = None) -> MagicMock:
-    """An objective that notes every call of a whole training."""
-    hp, objective = small(max_epochs=epochs), MagicMock(spec=Objective)
-    objective.state.return_value = {"after": epochs}
+def test_objective_is_told_of_epochs_and_steps_in_order(dataset: Dataset, tmp_path: Path) -> None:
+    hp, objective = small(max_epochs=2), MagicMock(spec=Objective)
+    objective.state.return_value = {}
 
     def make(train: ClipLoader) -> tuple[nn.Module, Objective]:
         network = build(hp.network, dataset.dims, train.text_width)
         objective.loss.side_effect = lambda batch, epoch: l1(network(batch), batch.labels)
         return network, objective
 
-    folder.mkdir(exist_ok=True)
-    trainer.train_and_test(dataset, hp, make, 1, folder, checkpoint)
-    return objective
-
-
-def test_objective_is_told_of_epochs_and_steps_in_order(dataset: Dataset, tmp_path: Path) -> None:
-    *calls, last = [made for made in noted(dataset, tmp_path, 2).mock_calls if made[0] != "state"]
+    trainer.train_and_test(dataset, hp, make, 1, tmp_path)
+    *calls, last = [made for made in objective.mock_calls if made[0] != "state"]
     told = [(name, given[1]) for name, given, _ in calls]
     steps = ("before_step", "loss", "after_step")
     assert told == [(name, e) for e in (0, 1) for name in ("begin_epoch", *steps, *steps, *steps)]
     assert last == call.finish(tmp_path)
-
-
-def test_objective_resumed_takes_its_state_back(dataset: Dataset, tmp_path: Path) -> None:
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
-    noted(dataset, tmp_path / "first", 1, checkpoint)
-    resumed = noted(dataset, tmp_path / "run", 2, checkpoint)
-    resumed.restore.assert_called_once_with({"after": 1})
-    assert [given[1] for given, _ in resumed.begin_epoch.call_args_list] == [1]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small import PERHAPS_WAITING, WAITING, small, tiny_bert
+from small import PERHAPS_WAITING, WAITING, small
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mugkit.config import RunSpec
@@ -23,7 +23,6 @@ from mugkit.experiments.store import Store
 from mugkit.models.mug import build
 from mugkit.training import optim, pretrain
 from mugkit.training.optim import StepLosses, adamw
-from mugkit.training.trainer import train_epoch
 
 # What makes Python wait for a device: a value of a tensor, or a shape that depends on values.
 WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique", "aten::item")
@@ -130,34 +129,6 @@ def test_step_on_a_cpu_is_looked_at(data: Dataset, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("unseen")
-def test_stage_1_waits_once_an_epoch(data: Dataset) -> None:
-    hp = small()
-    clips = ClipLoader(data.train, hp.network)
-    network = build(hp.network, data.dims, clips.text_width)
-    optimizer = adamw(network, hp.optimization)
-    with Waits() as waits:
-        means = pretrain.train_epoch(network, clips, optimizer, hp, 1, 0)
-    assert waits.seen == []  # the fetch is a copy
-    assert len(means) == 7
-
-
-def test_epoch_is_the_same_whether_losses_are_looked_at_or_not(
-    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = []
-    for looked_at in (True, False):
-        monkeypatch.setattr(optim, "is_looked_at", lambda loss, answer=looked_at: answer)
-        todo = Experiment(RunSpec("copy", "made-up", 1, "smoke"), data, Store(tmp_path), "cpu")
-        clips = ClipLoader(data.train, todo.hp.network)
-        torch.manual_seed(0)
-        network, objective = todo.builder()(clips)
-        loss = train_epoch(network, objective, clips, adamw(network, todo.hp.optimization), todo.hp, 1, 0)
-        found.append((loss, {name: values.clone() for name, values in network.state_dict().items()}))
-    assert found[0][0] == found[1][0]
-    assert all(torch.equal(values, found[1][1][name]) for name, values in found[0][1].items())
-
-
-@pytest.mark.usefixtures("unseen")
 def test_bad_step_is_told_at_the_epochs_end_with_its_clips(data: Dataset) -> None:
     hp = small(batch_size=4)
     frames = data.train.sequences["a"]
@@ -181,12 +152,3 @@ def test_step_losses_are_all_of_them_in_float64_and_the_first_bad_one_is_named(d
             losses.note(torch.tensor(value), torch.tensor(10.0))
     with pytest.raises(UserError, match=r"became inf in epoch 5 .*train_2"):
         losses.fetch()
-
-
-@pytest.mark.usefixtures("unseen")
-def test_step_with_a_trained_bert_does_not_wait(data: Dataset, tmp_path: Path) -> None:
-    changes = (("freeze_text", False), ("text_encoder", str(tiny_bert(tmp_path / "bert"))))
-    two = steps(Experiment(RunSpec("copy", "made-up", 1, "smoke", changes=changes), data, Store(tmp_path), "cpu"))
-    with Waits() as waits:
-        two()
-    assert waits.seen == []

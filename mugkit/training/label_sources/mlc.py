@@ -30,7 +30,7 @@ As regression of unimodal labels (the original classifies images):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,9 +43,8 @@ from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.models.losses import l1
-from mugkit.models.mug import MUCN
-from mugkit.training.label_sources.online import OnlineLabels, OwnNetworks
-from mugkit.training.label_sources.source import MultiTaskNetwork
+from mugkit.models.mug import MUCN, MultiTaskNetwork
+from mugkit.training.label_sources.online import OnlineLabels
 from mugkit.training.seeding import derive_seed, similar_lengths
 
 LOOK_AHEAD = 5  # steps of w for one of α: the authors' number for data whose noise is real
@@ -117,22 +116,27 @@ class MLC(OnlineLabels):
 
     def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
         super().__init__(dataset, hp)
-        self._own = OwnNetworks("mlc", self._corrections, self._adam)
         self.eta = hp.optimization.learning_rate
+        self.corrections = nn.ModuleDict()  # filled when training begins: seed and device are known then
         self._steps, self._sum = 0, torch.zeros(0)
+        self._saved: Mapping[str, Any] = {}
 
-    def _corrections(self) -> nn.ModuleDict:
+    def _make_corrections(self, seed: int, device: torch.device) -> None:
+        """The correction networks and their optimizer, or those of a resumed run."""
+        torch.manual_seed(derive_seed(seed, "mlc"))
         network, meta = self.hp.network, self.hp.meta
         dims = {"l": network.d_l, "a": network.d_a, "v": network.d_v}
         made = {m: MUCN(dims[m], meta.mucn_width, self.rho, meta.residual, meta.mucn_output_bias) for m in MODALITIES}
-        return nn.ModuleDict(made)
-
-    def _adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
-        return torch.optim.Adam(parameters, lr=self.hp.meta.alpha_prime, amsgrad=True, fused=True)
+        self.corrections = nn.ModuleDict(made).to(device)
+        self._adam = torch.optim.Adam(self.corrections.parameters(), lr=meta.alpha_prime, amsgrad=True, fused=True)
+        if self._saved:
+            self.corrections.load_state_dict(self._saved["corrections"])
+            self._adam.load_state_dict(self._saved["adam"])
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         super().begin_epoch(train, epoch, seed)
-        self._own.begin(seed, train.device)
+        if not self.corrections:
+            self._make_corrections(seed, train.device)
         self._sum = self._sum.to(train.device)
         half = max(self.hp.optimization.batch_size // 2, 1)
         self._clean = train.batches(similar_lengths(train.lengths, half, derive_seed(seed, "clean"), epoch))
@@ -141,7 +145,7 @@ class MLC(OnlineLabels):
         """Writes the batch's labels, then moves the networks that wrote them."""
         reps = network.represent(batch)
         predicted, x = network.predict_unimodal(reps.unimodal), reps.detach().unimodal
-        labels = {m: self._own.networks[m](x[m], batch.labels) for m in MODALITIES}  # ỹ(α)
+        labels = {m: self.corrections[m](x[m], batch.labels) for m in MODALITIES}  # ỹ(α)
         for m in MODALITIES:
             self.values[m][batch.index_there] = labels[m].detach()
         self._accumulate(network, batch, next(self._clean), predicted, labels)
@@ -155,27 +159,28 @@ class MLC(OnlineLabels):
         with perturbed(shared_parameters(network), soft_gradient(network, predicted, labels), -self.eta):  # w′
             after = clean_gradient(network, clean)  # g′
         loss = meta_loss(labels, slope(network, batch, after), self.eta)
-        gradient = _flat(torch.autograd.grad(loss, list(self._own.networks.parameters())))
+        gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, self._parameters())])
         if self._steps:
             before = clean_gradient(network, clean)  # g
             gamma = (1 - self.eta) * dot(after, before) / dot(before, before).clamp(min=1e-12)
             gradient = gradient + gamma * self._sum
         self._steps, self._sum = self._steps + 1, gradient
 
+    def _parameters(self) -> list[nn.Parameter]:
+        """α."""
+        return list(self.corrections.parameters())
+
     def _take_step(self) -> None:
-        parameters = list(self._own.networks.parameters())
-        parts = self._sum.split([p.numel() for p in parameters])
-        self._own.step(part.view_as(p) for part, p in zip(parts, parameters, strict=True))
+        parts = self._sum.split([p.numel() for p in self._parameters()])
+        for parameter, part in zip(self._parameters(), parts, strict=True):
+            parameter.grad = part.view_as(parameter)
+        self._adam.step()
         self._steps = 0
 
     def state(self) -> dict[str, Any]:
-        return {**super().state(), "own": self._own.state(), "steps": self._steps, "sum": self._sum}
+        own = {"corrections": self.corrections.state_dict(), "adam": self._adam.state_dict()}
+        return {**super().state(), **own, "steps": self._steps, "sum": self._sum}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         super().restore(state)
-        self._steps, self._sum = state["steps"], state["sum"]
-        self._own.restore(state["own"])
-
-
-def _flat(gradients: Gradients) -> Float[Tensor, "parameters"]:
-    return torch.cat([gradient.flatten() for gradient in gradients])
+        self._steps, self._sum, self._saved = state["steps"], state["sum"], state

@@ -1,22 +1,21 @@
-"""What the sources that make labels during training share: a table of labels, and networks of a source's own."""
+"""What the sources that make labels during training share: a table of labels, and how labels move in it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from mugkit.config import Hyperparameters
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.models.mug import Representations
-from mugkit.training.label_sources.source import FixedLabels, MultiTaskNetwork, save_labels
-from mugkit.training.seeding import derive_seed
+from mugkit.models.mug import MultiTaskNetwork, Representations
+from mugkit.training.label_sources.source import FixedLabels, save_labels
 
 
 class OnlineLabels(FixedLabels):
@@ -112,53 +111,3 @@ def centres(
     members = torch.stack([positive, negative]).to(features.dtype)  # sums, not selections: a GPU need not count them
     first, second = members @ features / members.sum(1, keepdim=True)
     return first, second
-
-
-class OwnNetworks:
-    """A source's own networks with their optimizer: made when training begins, as seed and device are known then.
-
-    Args:
-        name: tells the stream of random numbers from others'.
-        build: makes the networks.
-        optimize: from parameters to an optimizer.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        build: Callable[[], nn.Module],
-        optimize: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer],
-    ) -> None:
-        self._name, self._build, self._optimize = name, build, optimize
-        self._saved: Mapping[str, Any] | None = None
-        self._made: tuple[nn.Module, torch.optim.Optimizer] | None = None
-
-    def begin(self, seed: int, device: torch.device) -> None:
-        """Makes the networks, or takes up what `restore` was given; does nothing after the first time."""
-        if self._made is not None:
-            return
-        torch.manual_seed(derive_seed(seed, self._name))
-        networks = self._build().to(device)
-        optimizer = self._optimize(networks.parameters())
-        if self._saved is not None:
-            networks.load_state_dict(self._saved["networks"])
-            optimizer.load_state_dict(self._saved["optimizer"])
-        self._made = networks, optimizer
-
-    @property
-    def networks(self) -> Any:
-        return self._made[0]  # type: ignore[index]
-
-    def step(self, gradients: Iterable[Tensor]) -> None:
-        """One step of the optimizer along these gradients of all parameters."""
-        networks, optimizer = self._made  # type: ignore[misc]
-        for parameter, gradient in zip(networks.parameters(), gradients, strict=True):
-            parameter.grad = gradient
-        optimizer.step()
-
-    def state(self) -> dict[str, Any]:
-        networks, optimizer = self._made  # type: ignore[misc]
-        return {"networks": networks.state_dict(), "optimizer": optimizer.state_dict()}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        self._saved, self._made = state, None

@@ -7,17 +7,17 @@ clip's label copied (y_mc ← y), human unimodal labels, and the labels that MUC
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 import torch
 from jaxtyping import Float, Int64
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from mugkit import files
 from mugkit.config import Hyperparameters
@@ -25,32 +25,7 @@ from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.errors import UserError
-from mugkit.models.mug import Representations
-
-
-class MultiTaskNetwork(Protocol):
-    """What a source of labels may ask of the network that learns from them."""
-
-    def represent(self, batch: Batch) -> Representations:
-        """x_m of every modality, and x."""
-
-    def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
-        """ŷ."""
-
-    def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d_m"]]) -> dict[str, Float[Tensor, "batch"]]:
-        """ŷ_m of every modality."""
-
-    def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
-        """F of every modality and, under "m", of the fusion: what each predictor's hidden layer makes of it."""
-
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """All that is trained."""
-
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """The same with names."""
-
-    def train(self, mode: bool = True) -> Any:
-        """Turns dropout on or off."""
+from mugkit.models.mug import MultiTaskNetwork, Representations
 
 
 class LabelSource:

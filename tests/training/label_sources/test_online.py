@@ -1,8 +1,7 @@
-"""What online sources share: labels that start as y, momentum by hand, networks made from the run's seed."""
+"""What online sources share: labels that start as y, momentum by hand, classes' centres."""
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 
@@ -10,10 +9,9 @@ import pytest
 import torch
 from label_cases import labelled
 from small import small
-from torch import nn
 
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.training.label_sources.online import MovingLabels, OnlineLabels, OwnNetworks, centres
+from mugkit.training.label_sources.online import MovingLabels, OnlineLabels
 
 Y = [0.0, 1.5, -2.0, 3.0]
 
@@ -45,15 +43,16 @@ def test_move_has_momentum_over_three_epochs(moving: MovingLabels) -> None:
     assert moving.values["l"].tolist() == Y
 
 
-def test_move_clamps_what_is_proposed(moving: MovingLabels) -> None:
+def test_move_clamps_what_is_proposed_and_leaves_labels_without_a_proposal(
+    moving: MovingLabels, made_up: Callable[..., Dataset]
+) -> None:
     moving.move("v", torch.tensor([1, 2]), torch.tensor([50.0, -50.0]), 1)
     assert moving.values["v"].tolist() == pytest.approx([0, 1.5 / 3 + 2, -2 / 3 - 2, 3])
-
-
-def test_move_clamps_at_the_data_sets_own_scale(made_up: Callable[..., Dataset]) -> None:
-    source = MovingLabels(made_up((4, 2, 2), family="sims"), small())
-    source.move("l", torch.tensor([0]), torch.tensor([50.0]), 1)
-    assert source.values["l"][0].item() == pytest.approx(source.y[0].item() / 3 + 2 / 3)
+    moving.move("a", torch.tensor([0, 1]), torch.tensor([math.nan, 3.0]), 1)
+    assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])
+    sims = MovingLabels(made_up((4, 2, 2), family="sims"), small())  # whose labels end at ±1
+    sims.move("l", torch.tensor([0]), torch.tensor([50.0]), 1)
+    assert sims.values["l"][0].item() == pytest.approx(sims.y[0].item() / 3 + 2 / 3)
 
 
 def test_weights_are_zero_until_labels_move(moving: MovingLabels) -> None:
@@ -62,46 +61,3 @@ def test_weights_are_zero_until_labels_move(moving: MovingLabels) -> None:
     moving.values["l"][3] = 2.0
     assert moving.weights(index)["l"].tolist() == pytest.approx([0.7615942, 0])  # tanh 1
     assert moving.weights(index)["a"].tolist() == [0, 0]
-
-
-@pytest.mark.parametrize("empty", [0, 1])
-def test_centres_of_an_empty_class_are_nan(empty: int) -> None:
-    classes = [torch.tensor([True, False]), torch.tensor([False, True])]
-    classes[empty] = torch.tensor([False, False])
-    found = centres(torch.ones(2, 3), *classes)
-    assert found[empty].isnan().all()
-    assert found[1 - empty].tolist() == [1, 1, 1]
-
-
-def test_move_leaves_labels_without_a_proposal(moving: MovingLabels) -> None:
-    moving.move("a", torch.tensor([0, 1]), torch.tensor([math.nan, 3.0]), 1)
-    assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])
-
-
-def own(name: str = "one") -> OwnNetworks:
-    return OwnNetworks(name, lambda: nn.Linear(2, 1), lambda p: torch.optim.Adam(p, lr=0.1))
-
-
-def begun(seed: int, name: str = "one") -> OwnNetworks:
-    networks = own(name)
-    networks.begin(seed, torch.device("cpu"))
-    return networks
-
-
-def test_own_networks_follow_seed_and_name() -> None:
-    first = begun(1).networks.weight
-    torch.manual_seed(99)
-    assert torch.equal(begun(1).networks.weight, first)
-    assert not torch.equal(begun(2).networks.weight, first)
-    assert not torch.equal(begun(1, "other").networks.weight, first)
-
-
-def test_own_networks_restored_go_on_with_their_optimizer() -> None:
-    whole, resumed = begun(1), own()
-    gradients = [torch.tensor([[2.0, -7.0]]), torch.ones(1)]
-    whole.step(gradients)
-    resumed.restore(copy.deepcopy(whole.state()))
-    resumed.begin(5, torch.device("cpu"))
-    for networks in (whole, resumed):
-        networks.step([-0.5 * gradient for gradient in gradients])
-    assert torch.equal(whole.networks.weight, resumed.networks.weight)

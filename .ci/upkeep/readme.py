@@ -29,8 +29,11 @@ from benchmarks.wording import saved_table  # noqa: E402
 PAGES = ("README.md", "RUNNING.md", "figures/README.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
-FOUND = ("07_table3_mosi_mosei", "08_table4_sims", "05_stage2_meta_learning", "11_embedding_space",
-         "12_hyperparameters", "14_beyond_the_paper")  # fmt: skip
+ABLATIONS = "09_table5_ablations"
+BRIEF = {  # notebook → what the README calls its first finding
+    "07_table3_mosi_mosei": "Table 3", "08_table4_sims": "Table 4", "05_stage2_meta_learning": "Labels",
+    "11_embedding_space": "Modality gap", "14_beyond_the_paper": "When it pays",
+}  # fmt: skip
 STEPS = {
     "copies": "copies of y, against no unimodal tasks", "MUG": "MUG, against no unimodal tasks",
     "MUG over copies": "MUG, against copies of y", "true labels over MUG": "true labels, against MUG",
@@ -44,11 +47,12 @@ def found(figures: Path, *notebooks: str) -> str:
 
 
 def findings_brief(figures: Path) -> str:
-    """Each notebook's first sentence, without the data set's caption, which the README names once above them."""
-    *_, labels, parts = found(figures, "09_table5_ablations").splitlines()
-    first = [parts, labels, *(found(figures, name).partition("\n")[0] for name in FOUND)]
-    told = [re.sub(r"^- On [^(]*\([^)]*\), (.)", lambda start: "- " + start[1].upper(), line) for line in first]
-    return "".join(f"{line}\n" for line in told)
+    """What the parts of MUG are worth, then each notebook's first sentence; the README names the data once above."""
+    *_, labels, parts = found(figures, ABLATIONS).splitlines()
+    said = {"Parts of MUG": parts} | {about: found(figures, name).partition("\n")[0] for name, about in BRIEF.items()}
+    said |= {"Labels elsewhere": labels}
+    bare = {about: re.sub(r"^- (On [^(]*\([^)]*\), )?", "", line) for about, line in said.items()}
+    return "".join(f"- **{about}.** {line[:1].upper()}{line[1:]}\n" for about, line in bare.items() if line)
 
 
 def headline(figures: Path) -> str:
@@ -58,7 +62,7 @@ def headline(figures: Path) -> str:
     for row in rows:
         dials = row["setting"].removeprefix("reviews").removeprefix("-").replace("-", ", ") or "vivid, strong (default)"
         cells.setdefault(dials, {})[STEPS[row["step"]]] = f"{written(row)} {row['verdict']}"
-    answer = found(figures, "09_table5_ablations").partition("\n")[0].removeprefix("- ")
+    answer = found(figures, ABLATIONS).partition("\n")[0].removeprefix("- ")
     return f"{answer}\n\n{markdown(pd.DataFrame.from_dict(cells, orient='index').rename_axis('test MAE at'))}"
 
 
@@ -101,7 +105,9 @@ BLOCKS: Mapping[str, Callable[[Path], str]] = {
     "bench": lambda figures: saved_table(figures / "bench.json"),
     "table3_brief": table3_brief,
     "headline": headline,
-    "findings": lambda figures: found(figures, "09_table5_ablations", *FOUND),
+    "findings": lambda figures: found(
+        figures, ABLATIONS, *sorted(path.stem for path in (figures / "findings").glob("*.md") if path.stem != ABLATIONS)
+    ),
     "findings_brief": findings_brief,
     "mosi_words": mosi_words,
 }

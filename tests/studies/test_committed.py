@@ -93,4 +93,4 @@ SAID: Mapping[str, tuple[str, Callable[[], str]]] = {
 def test_finding_is_what_the_numbers_say(name: str) -> None:
     number, sentence = SAID[name]
     (page,) = (FIGURES / "findings").glob(f"{number}_*.md")
-    assert f"- {sentence()}\n" in page.read_text(encoding="utf-8")
+    assert f"- {sentence()}" in page.read_text(encoding="utf-8")

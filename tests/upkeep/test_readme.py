@@ -53,11 +53,13 @@ def test_brief_table_has_our_rows_and_a_word_for_each(tmp_path: Path) -> None:
     assert "better" not in lines[-1]
 
 
-def test_findings_are_those_of_the_named_notebooks(tmp_path: Path) -> None:
+def test_findings_begin_with_the_ablations_and_are_brief_in_the_readme(tmp_path: Path) -> None:
     (tmp_path / "findings").mkdir()
-    (tmp_path / "findings" / f"{readme.FOUND[0]}.md").write_text("- a second thing\n- and a third\n")
-    assert readme.content("findings", tmp_path) == "- a second thing\n- and a third\n"
-    assert readme.content("findings_brief", tmp_path).strip() == "- a second thing"
+    (tmp_path / "findings" / f"{next(iter(readme.BRIEF))}.md").write_text("- On x (made up), a thing\n- a second\n")
+    (tmp_path / "findings" / f"{readme.ABLATIONS}.md").write_text("- an answer\n- labels\n- parts\n")
+    assert readme.content("findings", tmp_path).splitlines()[::3] == ["- an answer", "- On x (made up), a thing"]
+    brief = readme.content("findings_brief", tmp_path).splitlines()
+    assert [line.rpartition("** ")[2] for line in brief] == ["Parts", "A thing", "Labels"]
 
 
 def test_headline_is_a_row_a_setting_and_a_column_a_step(tmp_path: Path) -> None:

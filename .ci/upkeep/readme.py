@@ -91,12 +91,12 @@ def mosi_words(figures: Path) -> str:
     }  # fmt: skip
     none = result["differences"][0]["minus"]
     shown = [
-        {"system": row, **{name: spread(name, of["mean"], of["std"]) for name, of in metrics.items()},
-         f"MAE minus {none}'s": against.get((row, none), "–"),
-         "MAE minus copies'": against.get((row, row.replace("mug", "copy")), "–")}
+        {"labels": "none" if row == none else row, **{name: spread(name, of["mean"], of["std"]) for name, of in metrics.items()},
+         "MAE, against none": against.get((row, none), "–"),
+         "MAE, against copies": against.get((row, row.replace("mug", "copy")), "–")}
         for row, metrics in result["levels"].items()
     ]  # fmt: skip
-    return markdown(pd.DataFrame(shown).set_index("system"))
+    return markdown(pd.DataFrame(shown).set_index("labels"))
 
 
 # Blocks that are no table of figures/tables: from that folder to what they show.

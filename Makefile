@@ -162,7 +162,7 @@ notebooks: data  ## run every notebook in place, to commit its outputs
 	mugkit report --out figures
 	python .ci/upkeep/readme.py
 
-costs: data  ## measure each notebook's time and memory (half an hour) and write them into its first cell
+costs: data  ## measure each notebook's time and memory where its runs are stored, and write them into its first cell
 	HF_HUB_OFFLINE=1 python .ci/upkeep/costs.py measure
 
 first: data  ## measure how soon notebook 00 shows its results where nothing is stored; fails when it takes over 30 s

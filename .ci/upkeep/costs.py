@@ -1,9 +1,9 @@
 """The line at the top of every notebook that says how long it takes and how much memory: measured, never typed.
 
-`make costs` runs the notebooks in their order on an empty store, as a reader would, then all of them again with
-everything stored; it keeps what it measured in `notebooks/costs.json` and rewrites the lines. Without `measure`,
-`python .ci/upkeep/costs.py` only rewrites them; a test fails when a line says something else. With `first`
-(`make first`) it prints how soon the first notebook shows its results, and fails when that is too late.
+`make costs` runs the notebooks one after the other where their runs are stored, as after `make reproduce`, keeps what
+it measured in `notebooks/costs.json` and rewrites the lines. Without `measure`, `python .ci/upkeep/costs.py` only
+rewrites them; a test fails when a line says something else. With `first` (`make first`) it prints how soon the first
+notebook shows its results where nothing is stored, and fails when that is too late.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ NAME = "costs.json"
 _PARAGRAPH = re.compile(r"^Takes about .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
 _WIDTH, _OFTEN = 118, 0.2  # characters; seconds between two looks at the memory
 SOON = 30.0  # seconds in which the first notebook runs to its end where nothing is stored
-_SAME = 0.75  # a second time that takes this share of the first saved nothing worth a word
 
 
 @contextlib.contextmanager
@@ -78,7 +77,7 @@ def measure(notebook: Path, home: Path) -> dict[str, float]:
     Also `processor`, the seconds that they computed, and of a notebook with figures `figure`, the seconds to the first.
 
     Args:
-        home: $MUGKIT_HOME of the kernel; what the notebook writes goes there, too.
+        home: $MUGKIT_HOME of the kernel; figures that the notebook writes are gone afterwards.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
@@ -87,7 +86,6 @@ def measure(notebook: Path, home: Path) -> dict[str, float]:
 
     found = notebook_files.read(notebook)
     client = NotebookClient(found, timeout=None, resources={"metadata": {"path": str(notebook.parent)}})
-    own = {"MUGKIT_HOME": str(home), "MUGKIT_OUT": str(home / "figures"), "MUGKIT_PROGRESS": "0"}
     figures: list[float] = []
 
     def note_figure(cell: Any, **_: Any) -> None:
@@ -96,7 +94,8 @@ def measure(notebook: Path, home: Path) -> dict[str, float]:
 
     client.on_cell_executed = note_figure
     computed, began = _processor(), time.perf_counter()
-    with _memory_watched() as megabytes:
+    with tempfile.TemporaryDirectory(prefix="mugkit-costs-") as out, _memory_watched() as megabytes:
+        own = {"MUGKIT_HOME": str(home), "MUGKIT_OUT": out, "MUGKIT_PROGRESS": "0"}
         client.execute(env=os.environ | own)
     found = {"seconds": time.perf_counter() - began, "processor": _processor() - computed}
     found |= {"figure": figures[0]} if figures else {}
@@ -109,18 +108,13 @@ def _processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure_all(paths: Sequence[Path], dataset: str = "reviews") -> dict[str, Any]:
-    """Costs of notebooks, run in order and then once more: `cores`, `versions`, and per notebook `first` and `again`.
-
-    Each measurement is printed as it is made. Nothing of it outlives an interrupt: half a store is no first time.
-    """
-    costs: dict[str, dict[str, Any]] = {path.stem: {} for path in paths}
-    with _empty_store(dataset) as home:
-        rounds = [(occasion, path) for occasion in ("first", "again") for path in paths]
-        for occasion, path in progress(rounds, "notebooks"):
-            costs[path.stem][occasion] = cost = measure(path, home)
-            print(f"{path.stem:26} {occasion:6} {cost['seconds']:7.1f} s {cost['megabytes']:6.0f} MB", flush=True)
-    return {"cores": os.cpu_count(), "versions": versions(), "notebooks": costs}
+def measure_all(paths: Sequence[Path]) -> dict[str, Any]:
+    """What each notebook costs, printed as it is measured: `versions`, and `notebooks` by name."""
+    costs: dict[str, dict[str, float]] = {}
+    for path in progress(paths, "notebooks"):
+        costs[path.stem] = cost = measure(path, files.home())
+        print(f"{path.stem:26} {cost['processor']:7.1f} s {cost['megabytes']:6.0f} MB", flush=True)
+    return {"versions": versions(), "notebooks": costs}
 
 
 @contextlib.contextmanager
@@ -146,24 +140,18 @@ def first(notebook: Path, dataset: str = "reviews") -> str:
     return said
 
 
-def line(cost: Mapping[str, Mapping[str, float]], cores: int) -> str:
+def line(cost: Mapping[str, float]) -> str:
     """What a notebook says about its cost, rounded up."""
-    first, again = cost["first"]["seconds"], cost["again"]["seconds"]
-    memory = math.ceil(max(one["megabytes"] for one in cost.values()) / 100) * 100
-    later = "as long every time after" if again > _SAME * first else f"{_time(again)} once its results are stored"
-    text = f"Takes about {_time(first)} and {memory} MB on {cores} cores the first time, {later}; "
-    return textwrap.fill(text + "measured with the notebooks run in their order (`make costs`).", _WIDTH)
-
-
-def _time(seconds: float) -> str:
-    return f"{math.ceil(seconds / 5) * 5} s" if seconds <= 120 else f"{math.ceil(seconds / 60)} min"
+    seconds, memory = math.ceil(cost["processor"] / 5) * 5, math.ceil(cost["megabytes"] / 100) * 100
+    text = f"Takes about {seconds} s of processor time and {memory} MB once its runs are stored (`make costs`); "
+    return textwrap.fill(text + "those that are not are computed first, with a progress bar.", _WIDTH)
 
 
 def rewrite(paths: Sequence[Path], costs: Mapping[str, Any]) -> None:
     """Puts the measured costs into the paragraph of the notebooks' first cells; nothing else in them changes."""
     for path in paths:
         notebook = notebook_files.read(path)
-        said = line(costs["notebooks"][path.stem], costs["cores"])
+        said = line(costs["notebooks"][path.stem])
         notebook.cells[0].source = _PARAGRAPH.sub(said, notebook.cells[0].source)
         with files.atomic_path(path) as temporary:
             nbformat.write(notebook, temporary)

@@ -91,7 +91,8 @@ def mosi_words(figures: Path) -> str:
     }  # fmt: skip
     none = result["differences"][0]["minus"]
     shown = [
-        {"labels": "none" if row == none else row, **{name: spread(name, of["mean"], of["std"]) for name, of in metrics.items()},
+        {"labels": "none" if row == none else row,
+         **{name: spread(name, of["mean"], of["std"]) for name, of in metrics.items()},
          "MAE, against none": against.get((row, none), "–"),
          "MAE, against copies": against.get((row, row.replace("mug", "copy")), "–")}
         for row, metrics in result["levels"].items()

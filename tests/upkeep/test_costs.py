@@ -16,7 +16,7 @@ from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.reproduction.reproduce import notebooks
 
-COST = {"first": {"seconds": 41.2, "megabytes": 512}, "again": {"seconds": 7.0, "megabytes": 611}}
+COST = {"processor": 41.2, "megabytes": 611}
 
 
 def written(path: Path, *code: str) -> Path:
@@ -54,19 +54,16 @@ def test_first_starts_from_the_data_alone_and_fails_when_it_is_late(
         costs.first(path, "made-up")
 
 
-def test_line_rounds_up_takes_the_larger_memory_and_has_minutes_for_a_long_run() -> None:
-    said = costs.line(COST, cores=2)
-    assert said.startswith("Takes about 45 s and 700 MB on 2 cores the first time, 10 s once its results are stored;")
-    assert "Takes about 5 min" in costs.line({**COST, "first": {"seconds": 241.0, "megabytes": 1}}, cores=2)
-    assert "as long every time after" in costs.line({**COST, "again": COST["first"]}, cores=2)
+def test_line_rounds_up() -> None:
+    assert costs.line(COST).startswith("Takes about 45 s of processor time and 700 MB")
 
 
 def test_rewrite_changes_the_first_cells_paragraph_and_nothing_else(tmp_path: Path) -> None:
     path = written(tmp_path / "n.ipynb", "1 + 1")
     before = nbformat.read(path, as_version=4)
-    costs.rewrite([path], {"cores": 2, "notebooks": {"n": COST}})
+    costs.rewrite([path], {"notebooks": {"n": COST}})
     after = nbformat.read(path, as_version=4)
-    assert after.cells[0].source == f"# A title\n\n{costs.line(COST, 2)}"
+    assert after.cells[0].source == f"# A title\n\n{costs.line(COST)}"
     before.cells[0].source = after.cells[0].source
     assert after == before
 
@@ -74,6 +71,6 @@ def test_rewrite_changes_the_first_cells_paragraph_and_nothing_else(tmp_path: Pa
 def test_every_notebook_says_what_was_measured() -> None:
     record = files.read_json(notebooks()[0].parent / costs.NAME)
     for path in notebooks():
-        said = costs.line(record["notebooks"][path.stem], record["cores"])
+        said = costs.line(record["notebooks"][path.stem])
         first = nbformat.read(path, as_version=4).cells[0].source
         assert (said in first, first.count("Takes about")) == (True, 1), f"{path.stem}: `python .ci/upkeep/costs.py`"

@@ -106,10 +106,12 @@ class Session:
                 have.append(name)
         return rows + paper_tables.waiting(number, have), runs
 
-    def learned(self, system: str = "mug", dataset: Dataset | None = None, **changes: Any) -> list[LearnedLabels]:
-        """Stage 2's labels for every label seed of the profile, on this data set or another; stored ones are reused."""
-        name, seeds = (dataset or self.dataset).name, self.profile.label_seeds
-        return scheduler.learn_all([self.spec(system, seed, name, **changes) for seed in seeds])
+    def learned(
+        self, system: str = "mug", dataset: Dataset | None = None, seeds: int | None = None, **changes: Any
+    ) -> list[LearnedLabels]:
+        """Stage 2's labels for every seed of the profile (or the first `seeds`), on this data set or another."""
+        name, chosen = (dataset or self.dataset).name, self.profile.label_seeds[:seeds]
+        return scheduler.learn_all([self.spec(system, seed, name, **changes) for seed in chosen])
 
     def labels_of(self, system: str, runs: Sequence[experiment.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
         """A system's labels of the training split, one mapping by modality a seed, wherever they come from."""

@@ -65,10 +65,11 @@ def readings(profile: str, dataset: str) -> list[RunSpec]:
 
 
 def settings(profile: str, dataset: str) -> list[RunSpec]:
-    """Every seed of Table 5's steps at the other settings of the dials of `reviews`, which are prepared here."""
+    """The runs of Table 5's steps at the other settings of the dials of `reviews`, which are prepared here."""
     if load(dataset).name != "reviews":
         return []
-    pairs = [(system, seed) for system in beside.COMPARED for seed in seeds_of(system, config.profile(profile))]
+    chosen = config.profile(profile)
+    pairs = [(system, seed) for system in beside.COMPARED for seed in seeds_of(system, chosen)[: beside.SEEDS]]
     return [RunSpec(system, name, seed, profile) for name in beside.prepared() for system, seed in pairs]
 
 

@@ -6,7 +6,7 @@ apart (50 % is no gap), and how often a projection's nearest unimodal representa
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -20,7 +20,8 @@ from mugkit.evaluation.statistics import t_interval
 from mugkit.models.losses import l2_normalise
 
 
-class Gap(NamedTuple):
+@dataclass(frozen=True)
+class Gap:
     """How far x_m and x_m′ are apart.
 
     Attributes:

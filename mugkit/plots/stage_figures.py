@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ def _gap_row(name: str, reps: SavedRepresentations, modality: str) -> dict[str, 
     correlations = {"label_x": gap.label_probe(x, y), "label_projected": gap.label_probe(projected, y)}
     loss = float((reps.projected_prediction[modality] - y).abs().mean())
     place = {"network": name, "modality": modality}
-    return {**place, **gap.measure(x, projected)._asdict(), **correlations, "projected_loss": loss}
+    return {**place, **asdict(gap.measure(x, projected)), **correlations, "projected_loss": loss}
 
 
 def show_gap(table: pd.DataFrame) -> pd.DataFrame:

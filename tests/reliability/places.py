@@ -76,7 +76,7 @@ def places(prepare: str) -> list[Place]:
     hidden = 'chmod 0 "$HOME_OF_MUGKIT"'
     no_home = "env -u HOME -u MUGKIT_HOME setpriv --reuid 54321 --clear-groups --bounding-set=-all --inh-caps=-all"
     return [
-        *(_full(RUN, spare) for spare in (4, 16, 64, 128, 256, 384)),
+        *(_full(RUN, spare) for spare in (4, 16, 64, 128, 256, 352)),  # 384 is room enough
         *(_full(prepare, spare) for spare in (4, 12)),
         *(Place(f"read-only folder, {one.split()[0]}", one, read_only) for one in (RUN, prepare)),
         *(Place(f"not writable, {one.split()[0]}", one, closed, POWERLESS) for one in (RUN, prepare)),

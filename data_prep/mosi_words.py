@@ -18,7 +18,7 @@ import numpy as np
 import typer
 
 from mugkit import files
-from mugkit.config import RunSpec, profile
+from mugkit.config import RunSpec, profile, repeated
 from mugkit.data.store import load
 from mugkit.evaluation import comparison, verdicts
 from mugkit.experiments import scheduler
@@ -35,13 +35,7 @@ def specifications(dataset: str, profile_name: str) -> dict[str, list[RunSpec]]:
     """Row → a run for every study seed, which is the seed of all three stages."""
     rows: dict[str, tuple[str, dict[str, Any]]] = {NONE: (NONE, {})}
     rows |= {f"{system}, β = {beta:g}": (system, {"beta": beta}) for beta in BETAS for system in ("copy", "mug")}
-    seeds = profile(profile_name).study_seeds
-    return {
-        name: [
-            RunSpec(system, dataset, s, profile_name, s, tuple(sorted((TRAINED_TEXT | more).items()))) for s in seeds
-        ]
-        for name, (system, more) in rows.items()
-    }
+    return {name: repeated(system, dataset, profile_name, TRAINED_TEXT | more) for name, (system, more) in rows.items()}
 
 
 def level(runs: Sequence[Run]) -> dict[str, dict[str, float]]:

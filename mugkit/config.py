@@ -219,8 +219,8 @@ class Profile:
     light: bool = True
 
     @property
-    def label_seeds(self) -> tuple[int, ...]:
-        """Seeds over which learned labels are measured: all that systems on MUG's networks have."""
+    def all_seeds(self) -> tuple[int, ...]:
+        """Those of systems on MUG's networks, and of the labels that are measured."""
         return self.seeds + self.more_seeds
 
 
@@ -343,4 +343,4 @@ def repeated(
         seeds: by default the study seeds of the profile.
     """
     together, each = tuple(sorted(changes.items())), seeds or profile(profile_name).study_seeds
-    return [RunSpec(system, dataset, seed, profile_name, seed, together) for seed in each]
+    return [RunSpec(system, dataset, seed, profile_name, changes=together) for seed in each]

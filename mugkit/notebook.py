@@ -110,14 +110,14 @@ class Session:
         self, system: str = "mug", dataset: Dataset | None = None, seeds: int | None = None, **changes: Any
     ) -> list[LearnedLabels]:
         """Stage 2's labels for every seed of the profile (or the first `seeds`), on this data set or another."""
-        name, chosen = (dataset or self.dataset).name, self.profile.label_seeds[:seeds]
+        name, chosen = (dataset or self.dataset).name, self.profile.all_seeds[:seeds]
         return scheduler.learn_all([self.spec(system, seed, name, **changes) for seed in chosen])
 
     def labels_of(self, system: str, runs: Sequence[experiment.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
         """A system's labels of the training split, one mapping by modality a seed, wherever they come from."""
         specs = [self.spec(system, dataset=dataset.name)]
         if SYSTEMS[system].labels == "mucn":
-            specs = [self.spec(system, seed, dataset.name) for seed in self.profile.label_seeds]
+            specs = [self.spec(system, seed, dataset.name) for seed in self.profile.all_seeds]
             scheduler.learn_all(specs)  # side by side
         elif SYSTEMS[system].labels in source.ONLINE:
             specs = [run.spec for run in runs]

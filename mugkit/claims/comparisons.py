@@ -134,7 +134,7 @@ class Finished:
         return {"": comparison.predictions(folders, self.dataset)} if folders else None
 
     def _labels(self, system: str) -> Mapping[str, Rows] | None:
-        ran = list(takewhile(_has_labels, self.experiments(system, self.profile.label_seeds)))
+        ran = list(takewhile(_has_labels, self.experiments(system, self.profile.all_seeds)))
         return comparison.training_labels(ran) if ran else None
 
 

@@ -199,7 +199,7 @@ class Contradicted(Test):
 
 @dataclass(frozen=True)
 class Embedding(Test):
-    """A sentence of section 4.9, put to MMD² or to a linear probe over label seeds by notebook 11.
+    """A sentence of section 4.9, put to MMD² or to a linear probe over seeds by notebook 11.
 
     Attributes:
         sentence: gap (with contrastive learning − without), shape (the same of centred clouds), remains (the gap − that
@@ -219,7 +219,7 @@ class Embedding(Test):
             of = f"{METERS.get(metric, metric)}, {MODALITY_NAMES.get(row['modality'], row['modality'])}"
             size = evidence.size_of(metric)
             results.append(measured(of, row["mean"], ends, self.sign, size=size, metric=metric, firm=firm))
-        compares = f"{METERS.get(metric, metric)} over label seeds (notebook 11), in every modality"
+        compares = f"{METERS.get(metric, metric)} over seeds (notebook 11), in every modality"
         return Finding(results, compares, brackets="over seeds alone", seeds=rows[0]["n"])
 
 

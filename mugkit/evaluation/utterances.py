@@ -24,7 +24,7 @@ MOMENT_FRAMES = 100_000  # enough for a mean and a deviation
 
 @dataclass(frozen=True)
 class Utterances:
-    """The training split of a data set and stage 2's labels of it, one `LearnedLabels` a label seed."""
+    """The training split of a data set and stage 2's labels of it, one `LearnedLabels` a seed."""
 
     dataset: Dataset
     learned: Sequence[LearnedLabels]

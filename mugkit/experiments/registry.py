@@ -145,7 +145,7 @@ def system(name: str) -> System:
 def seeds_of(name: str, profile: Profile) -> tuple[int, ...]:
     """The seeds of a system's rows under a profile: more for those on MUG's networks and features."""
     wanted = system(name)
-    return profile.seeds if wanted.baseline or wanted.network or wanted.t5 else profile.seeds + profile.more_seeds
+    return profile.seeds if wanted.baseline or wanted.network or wanted.t5 else profile.all_seeds
 
 
 def configuration(spec: RunSpec, family: str) -> Hyperparameters:

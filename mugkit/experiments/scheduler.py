@@ -202,7 +202,7 @@ def run_all(
 def learn_all(
     specs: Sequence[RunSpec], execution: ExecutionConfig = LOCAL, *, store: Store | None = None
 ) -> list[LearnedLabels]:
-    """Stages 1 and 2 of many runs, e.g. over label seeds; stored ones are reused.
+    """Stages 1 and 2 of many runs, e.g. over seeds; stored ones are reused.
 
     Raises:
         UserError: some failed (all others are finished and stored by then).

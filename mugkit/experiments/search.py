@@ -136,7 +136,7 @@ def specifications(
 def trial(system: str, dataset: str, profile_name: str, values: Mapping[str, Any]) -> RunSpec:
     """One trial: a whole run, Table 2's values with the drawn ones on top, so that it stays the same run for ever."""
     first = profile(profile_name).seeds[0]
-    return RunSpec(system, dataset, first, profile_name, first, tuple(sorted(values.items())), "table2")
+    return RunSpec(system, dataset, first, profile_name, changes=tuple(sorted(values.items())), preset="table2")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ TABLES: Mapping[str, str] = {
     "label_quality_without_multimodal_denoising": "Learned labels without the multimodal denoising task",
     "label_sources": "Every source of unimodal labels, and what stage 3 makes of it",
     "gap": "The gap between unimodal and projected representations",
-    "embedding_gap": "The gap over label seeds: linear probe and MMD",
+    "embedding_gap": "The gap over seeds: linear probe and MMD",
     "embedding_claims": "Section 4.9, sentence by sentence",
     "embedding_drift": "How far contrastive learning moves either kind of vector, by reading of Eq. 11",
     "readings_claims": "Section 4.9's two observations under both readings of Eq. 11",

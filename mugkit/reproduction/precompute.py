@@ -17,7 +17,7 @@ from mugkit.experiments.registry import SYSTEMS, seeds_of
 from mugkit.studies import beside, hyperparameter_curves, label_payoff, noise_robustness, search_record, sensitivity
 from mugkit.studies.embedding import specifications as readings_of_eq11
 
-# Notebooks measure these systems' labels over the label seeds.
+# Notebooks measure these systems' labels over all seeds.
 MEASURED = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")
 
 
@@ -33,11 +33,11 @@ def _missing(system: str, dataset: str, profile: str) -> str:
 
 
 def learned(profile: str, dataset: str) -> list[RunSpec]:
-    """Every label seed of the systems whose labels are measured, on a data set that has true labels."""
+    """Every seed of the systems whose labels are measured, on a data set that has true labels."""
     chosen = config.profile(profile)
     name = dataset if load(dataset).has_true_labels else "reviews"
     able = [system for system in MEASURED if not _missing(system, name, profile)]
-    return [RunSpec(system, name, seed, profile) for system in able for seed in chosen.label_seeds]
+    return [RunSpec(system, name, seed, profile) for system in able for seed in chosen.all_seeds]
 
 
 def studied(profile: str, dataset: str) -> list[RunSpec]:

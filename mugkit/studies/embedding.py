@@ -1,8 +1,8 @@
-"""Section 4.9 in numbers: how far x_m and x_m′ are apart, with and without contrastive learning, over label seeds.
+"""Section 4.9 in numbers: how far x_m and x_m′ are apart, with and without contrastive learning, over seeds.
 
 Fig. 4 shows it by t-SNE, which preserves neighbours and nothing else: distances and shapes of its clouds prove little.
 Beside each panel stand a linear probe (`gap.measure`) and MMD (`mmd.discrepancy`), and each sentence of the section
-is put to a measurement whose interval over label seeds decides.
+is put to a measurement whose interval over seeds decides.
 
 Two readings of Eq. 11 are asked: its gradient stops at x_m, which the paper says, or at x too, from which x_m′ is
 projected and of which it says nothing. The section observes that the gap narrows, and that x_m is almost as it was. Of
@@ -38,7 +38,7 @@ READINGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # name → system, an
     PROJECTION: ("mug", {"contrastive_gradient_scope": "projection"}),
     NETWORK: ("mug", {"contrastive_gradient_scope": "network"}),
 }
-OverSeeds = Sequence[SavedRepresentations]  # of the training split, one a label seed
+OverSeeds = Sequence[SavedRepresentations]  # of the training split, one a seed
 Vectors = Float[np.ndarray, "clips d_m"]
 
 
@@ -57,7 +57,7 @@ def halves(one: Float[Tensor, "clips d_m"], other: Float[Tensor, "clips d_m"], m
 
 
 def measure(variants: Mapping[str, OverSeeds], most: int = 400) -> pd.DataFrame:
-    """One row a variant, modality and label seed.
+    """One row a variant, modality and seed.
 
     Columns: variant, modality, seed (its number in the sequence); probe, probe_low, probe_high (%, interval over
     folds); retrieval (%, `gap.Gap`); mmd2, p (of x_m and x_m′); null, MMD² of x_m and x_m of other clips, which a gap
@@ -135,7 +135,7 @@ OBSERVATIONS = ("gap", "target")  # the two that the section makes of its pictur
 
 
 def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> pd.DataFrame:
-    """Every sentence for every modality: the mean over label seeds, a 95 % interval, and a verdict.
+    """Every sentence for every modality: the mean over seeds, a 95 % interval, and a verdict.
 
     Each is judged by itself; `firm` says whether its outcome stays in an interval as wide as Bonferroni's correction
     for all modalities asks for, as a claim about all of them needs to be refuted (`verdicts`).
@@ -168,7 +168,7 @@ def stayed(moved: pd.DataFrame) -> pd.DataFrame:
         moved: of `drift`.
 
     Returns:
-        Columns modality, metric, difference, low, high (mean and 95 % interval over label seeds), cosine, and verdict:
+        Columns modality, metric, difference, low, high (mean and 95 % interval over seeds), cosine, and verdict:
         stayed if the interval ends below the size of interest, moved if it lies above zero and does not.
     """
     rows, size = [], verdicts.size_of("MMD²")
@@ -182,7 +182,7 @@ def stayed(moved: pd.DataFrame) -> pd.DataFrame:
 
 
 def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> dict[str, np.ndarray]:
-    """One value a label seed for every claim."""
+    """One value a seed for every claim."""
     before, after = (rows[rows["variant"] == name].sort_values("seed") for name in (plain, contrastive))
     before = before[before["seed"].isin(after["seed"])]
     return {
@@ -195,7 +195,7 @@ def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastiv
 
 
 def show(table: pd.DataFrame) -> pd.DataFrame:
-    """`measure` as people read it: a row a modality and variant, mean and spread over label seeds."""
+    """`measure` as people read it: a row a modality and variant, mean and spread over seeds."""
     rows = {}
     for m in MODALITIES:
         for variant, part in table[table["modality"] == m].groupby("variant", sort=False):

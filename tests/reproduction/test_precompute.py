@@ -46,7 +46,7 @@ def test_trained_is_every_seed_of_every_row_of_the_tables_that_can_run(
 
 def test_learned_and_readings_are_every_label_and_study_seed(name: str) -> None:
     seeds = [spec.label_seed for spec in precompute.learned("smoke", name) if spec.system == "mug"]
-    assert seeds == list(profile("smoke").label_seeds)
+    assert seeds == list(profile("smoke").all_seeds)
     specs = precompute.readings("smoke", name)
     assert len(specs) == len(set(specs)) == 3 * len(profile("smoke").study_seeds)
     assert {dict(spec.changes).get("contrastive_gradient_scope") for spec in specs} == {None, "projection", "network"}

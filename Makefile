@@ -76,6 +76,7 @@ reproduce: setup  ## run every notebook and write figures/ (PROFILE, DATASET and
 # others together: `make test-studies` compares them, after an hour on a slow machine.
 STUDIES := notebooks/12_hyperparameters.ipynb notebooks/14_beyond_the_paper.ipynb
 NUMBERED := $(wildcard notebooks/[0-9]*.ipynb)
+PEER := PYTHONPATH=tests python -c "from benchmarks import environment; environment.python()"
 UNIT := HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py
 NBVAL := $(QUIETLY) MUGKIT_OUT=$(CHECKED) PYTHONPATH=tests OMP_NUM_THREADS=1 pytest $(SPREAD) -p kernels_apart \
 	--nbval --nbval-current-env --nbval-cell-timeout=900
@@ -93,7 +94,9 @@ test: data  ## lint, types, the unit tests that answer soon, and every notebook 
 
 test-slow: data  ## all that takes long: browser, kills, clusters, attacks, the environment, notebooks' committed outputs
 	$(UNIT) -m slow
-	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: the one step with the network
+	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: needs the network
+	@$(LIKE_PIP) $(PEER) || echo "tests/peers will be skipped: MMSA's environment cannot be made here"
+	HF_HUB_OFFLINE=1 pytest tests/peers
 	rm -rf $(CHECKED)
 	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs --no-studies
 	# The longest notebook first. Kernels share no ports (tests/kernels_apart.py), and each takes a core.
@@ -112,7 +115,7 @@ durations: data  ## measure every unit test, and write down which are slow
 	python .ci/upkeep/durations.py < .mugkit/durations.txt
 
 test-peers: setup  ## our baselines beside MMSA's, whose weights are copied over (makes MMSA's environment first)
-	@$(LIKE_PIP) PYTHONPATH=tests python -c "from benchmarks import environment; environment.python()"
+	@$(LIKE_PIP) $(PEER)
 	HF_HUB_OFFLINE=1 pytest tests/peers
 
 # In environments of their own. TORCH names a build: `make test-newest TORCH=torch==2.13.0+cpu` spares gigabytes of CUDA.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -66,6 +67,13 @@ def test_no_circle_of_modules() -> None:
 
 def test_no_circle_of_packages() -> None:
     assert circle(by_package(imports(ROOT))) == []
+
+
+def test_rooms_are_told_in_the_order_of_their_imports() -> None:
+    rooms = [f"mugkit.{name}" for name in re.findall(r"^- `(\w+)`:", mugkit.__doc__ or "", re.MULTILINE)]
+    found = by_package(imports(ROOT))
+    assert set(rooms) == {name for name in found if (ROOT / name.replace(".", "/")).is_dir()} - {"mugkit"}
+    assert [(room, later) for i, room in enumerate(rooms) for later in found[room] & set(rooms[i:])] == []
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ def task(clips: int, target: float, seed: int) -> Task:
 
 # A step towards +2.5 on S makes MUCN worse on D, whose labels are near −2.5: the gate closes. On like labels it opens.
 SOURCE, AGAINST, ALIKE = task(9, 2.5, 1), task(30, -2.5, 11), task(30, 2.5, 21)
-# Has fewer clips than [x; ȳ] has dims: Eq. 20 at θ′ then comes by the low rank of Eq. 15's step.
-FEW = task(4, 2.5, 1)
+# Has less than half as many clips as [x; ȳ; 1] has dims: Eq. 20 at θ′ then comes by the low rank of Eq. 15's step.
+FEW = task(3, 2.5, 1)
 
 
 def double_mucn(residual: str = "paper", bias: bool = False) -> MUCN:

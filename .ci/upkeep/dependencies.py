@@ -3,13 +3,14 @@
 `python .ci/upkeep/dependencies.py` writes the page from `pyproject.toml`, the metadata of what is installed, and
 the versions that the tests passed with; a test fails when the page says something else. These versions are in
 `figures/versions.json`: `make test-lowest` and `make test-newest` call `dependencies.py NAME tests.xml` in their
-environment once all tests have passed.
+environment once all tests have passed, which also notes the commit.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ from mugkit.errors import UserError
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "DEPENDENCIES.md"
 TESTED = Path("figures") / "versions.json"
+_NOT_NOTED = f"of a commit that was not noted (when: `git log {TESTED}`)"  # what was recorded before commits were
 _UNASKED = {"zh": "unclear of its weights, so nothing installs it unasked"}
 _REASONED = re.compile(r'^\s*"([^"]+)",\s*#\s*(.+?)\s*$', re.MULTILINE)  # an entry and the comment beside it
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -35,6 +37,13 @@ _HEAD = """\
 
 Written by `python .ci/upkeep/dependencies.py` from `pyproject.toml` and the packages' own metadata; do not edit.
 What these need in turn is pinned in `constraints.txt`; `make audit` looks all of it up among known vulnerabilities.
+"""
+_RAN = """
+When the unit tests last ran with the lowest and with the newest versions, all passed but those that were skipped:
+
+"""
+_DASH = """
+Where *tested with* has –, such a run noted no version: the package was declared later, or is of an extra it lacked.
 """
 
 
@@ -97,15 +106,20 @@ def page(pyproject: str, tested: Mapping[str, Any]) -> str:
     Raises:
         UserError: a package without its reason, or one that is not installed.
     """
-    parts = [_HEAD, "\nThe unit tests pass with the lowest and with the newest versions:\n\n" if tested else ""]
+    parts = [_HEAD, _RAN if tested else ""]
     for name, ran in tested.items():
         counts = f"{ran['passed']:,} passed, {ran['skipped']} skipped"
-        parts.append(f"- `make test-{name}`, Python {ran['python']}: {counts}.\n")
+        parts.append(f"- `make test-{name}`, Python {ran['python']}, {_commit(ran)}: {counts}.\n")
+    parts.append(_DASH if tested else "")
     head = "| package | versions | tested with | needed for | licence |\n| --- | --- | --- | --- | --- |\n"
     for group, found in groupby(declared(pyproject), key=lambda dependency: dependency.group):
         parts.append(f"\n## {'Always' if group == 'dependencies' else f'Extra `{group}`'}\n\n{head}")
         parts += [_row(dependency, tested) for dependency in found]
     return "".join(parts)
+
+
+def _commit(ran: Mapping[str, Any]) -> str:
+    return f"at commit {ran['commit']}" if ran.get("commit") else _NOT_NOTED
 
 
 def _row(found: Dependency, tested: Mapping[str, Any]) -> str:
@@ -137,8 +151,21 @@ def outcome(report: Path) -> dict[str, int]:
     return {"passed": passed, "skipped": skipped}
 
 
+def commit(root: Path) -> str:
+    """The commit that is checked out, its day, and whether files of the project differ from it; "" outside git."""
+    written = [f":!{TESTED}", f":!{NAME}"]  # by a run before this one
+    changes = ["status", "--porcelain", "--untracked-files=no", "--", ".", *written]
+    commands = (["log", "-1", "--format=%h of %cs"], changes)
+    try:
+        said = [subprocess.run(["git", *one], cwd=root, check=True, capture_output=True, text=True) for one in commands]
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    here, changed = (one.stdout.strip() for one in said)
+    return f"{here}, with changes" if changed else here
+
+
 def record(name: str, report: Path, root: Path) -> None:
-    """Puts this environment's versions and outcome in place of what was noted under that name.
+    """Puts this environment's versions and outcome, and the commit, in place of what was noted under that name.
 
     Extras that are not installed are left out.
     """
@@ -146,7 +173,7 @@ def record(name: str, report: Path, root: Path) -> None:
     for found in declared((root / "pyproject.toml").read_text(encoding="utf-8")):
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[found.name] = metadata.version(found.name)
-    noted = {"python": python_version(), **outcome(report), "versions": versions}
+    noted = {"python": python_version(), **outcome(report), "commit": commit(root), "versions": versions}
     files.write_json(root / TESTED, dict(sorted((recorded(root) | {name: noted}).items())))
 
 

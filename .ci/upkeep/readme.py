@@ -30,8 +30,9 @@ PAGES = ("README.md", "RUNNING.md", "figures/README.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 ABLATIONS = "09_table5_ablations"
-BRIEF = {  # notebook → what the README calls its first finding
-    "07_table3_mosi_mosei": "Table 3", "08_table4_sims": "Table 4", "05_stage2_meta_learning": "Labels",
+LABELS = "05_stage2_meta_learning"
+BRIEF = {  # notebook → what the README calls its first finding; of labels it has all
+    "07_table3_mosi_mosei": "Table 3", "08_table4_sims": "Table 4", LABELS: "Labels",
     "11_embedding_space": "Modality gap", "14_beyond_the_paper": "When it pays",
 }  # fmt: skip
 STEPS = {
@@ -49,19 +50,30 @@ def found(figures: Path, *notebooks: str) -> str:
 def findings_brief(figures: Path) -> str:
     """What the parts of MUG are worth, then each notebook's first sentence; the README names the data once above."""
     *_, labels, parts = found(figures, ABLATIONS).splitlines()
-    said = {"Parts of MUG": parts} | {about: found(figures, name).partition("\n")[0] for name, about in BRIEF.items()}
-    said |= {"Labels elsewhere": labels}
-    bare = {about: re.sub(r"^- (On [^(]*\([^)]*\), )?", "", line) for about, line in said.items()}
-    return "".join(f"- **{about}.** {line[:1].upper()}{line[1:]}\n" for about, line in bare.items() if line)
+    said = {"Parts of MUG": [parts]}
+    for name, about in BRIEF.items():
+        said[about] = found(figures, name).splitlines()[: None if name == LABELS else 1]
+    said |= {"Labels elsewhere": [labels]}
+    bare = {about: " ".join(map(_bare, lines)) for about, lines in said.items()}
+    return "".join(f"- **{about}.** {text}\n" for about, text in bare.items() if text)
+
+
+def _bare(line: str) -> str:
+    """A finding without the data at its beginning."""
+    text = re.sub(r"^- (On [^(]*\([^)]*\), )?", "", line)
+    return text[:1].upper() + text[1:]
 
 
 def headline(figures: Path) -> str:
-    """Does MUG work? The steps of Table 5 in test MAE, at each setting of the data, with the interval that decides."""
+    """Does MUG work? The steps of Table 5 in test MAE, at each setting of the data, with the interval that decides and,
+    beside the setting, how many seeds it is over."""
     rows = [row for row in files.read_json(figures / "tables" / "table5_steps.json") if row["metric"] == "MAE"]
     cells: dict[str, dict[str, str]] = {}
     for row in rows:
-        dials = row["setting"].removeprefix("reviews").removeprefix("-").replace("-", ", ") or "vivid, strong (default)"
-        cells.setdefault(dials, {})[STEPS[row["step"]]] = f"{written(row)} {row['verdict']}"
+        dials = row["setting"].removeprefix("reviews").removeprefix("-").replace("-", ", ") or "default: vivid, strong"
+        seeds = sorted({one["seeds"] for one in rows if one["setting"] == row["setting"]})
+        setting = f"{dials} ({' or '.join(map(str, seeds))} seeds)"
+        cells.setdefault(setting, {})[STEPS[row["step"]]] = f"{written(row)} {row['verdict']}"
     answer = found(figures, ABLATIONS).partition("\n")[0].removeprefix("- ")
     return f"{answer}\n\n{markdown(pd.DataFrame.from_dict(cells, orient='index').rename_axis('test MAE at'))}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from mugkit.claims.stated import CLAIMS, Claim
 from mugkit.claims.words import compactly, paper_numbers, why
 from mugkit.data.store import available, load
 from mugkit.errors import UserError
-from mugkit.evaluation import published
+from mugkit.evaluation import published, verdicts
 from mugkit.evaluation.tables import markdown, write_text
 from mugkit.experiments.outputs import NO_RESULT, enter
 from mugkit.experiments.registry import SYSTEMS
@@ -70,6 +70,33 @@ def stated(claim: Claim) -> list[dict[str, Any]]:
     return differences
 
 
+def contrary(claim: Claim) -> str:
+    """How many of the paper's own numbers do not bear a claim out that rests on its tables, in words; else ''."""
+    test = claim.test
+    if not isinstance(test, Better) or test.on != "test split":
+        return ""
+    rule = Evidence(Path(), {}, sizes=claim.sizes, amount="any" if claim.amount == "about" else claim.amount)
+    held = [_holds(rule, cell, other) for cell, other in _pairs(claim, test)]
+    return f"{held.count(False)} of {len(held)} of the paper's own numbers are not as claimed" if not all(held) else ""
+
+
+def _pairs(claim: Claim, test: Better) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each cell of the claim's own system in the paper's tables, with that of each system it is compared with."""
+    cells = quoted(claim)
+    rows = {name: SYSTEMS[name].rows for name in (test.ours, *test.theirs)}
+    for cell in (cell for cell in cells if cell["row"] in rows[test.ours]):
+        for other in cells:
+            same = all(cell[key] == other[key] for key in ("table", "dataset", "metric"))
+            if same and any(other["row"] in rows[name] for name in test.theirs):
+                yield cell, other
+
+
+def _holds(rule: Evidence, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    metric, gain = ours["metric"], round(ours["value"] - theirs["value"], 6)
+    sides = verdicts.better(metric), rule.size_of(metric)
+    return verdicts.interval(gain, gain, *sides, amount=rule.amount_of(metric)) == "as claimed"
+
+
 # --- one row ----------------------------------------------------------------------------------------------
 
 
@@ -99,6 +126,7 @@ def elsewhere(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
 def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
     """A claim with what was found; the verdict holds for the data that `data` names."""
     finding, needs = found(claim, evidence)
+    reason = "; ".join(filter(None, (why(finding.verdict, finding.results, needs), contrary(claim))))
     return {
         "claim": claim.name, "place": claim.place, "says": claim.says, "about": list(claim.about),
         "paper": quoted(claim), "stated": stated(claim), "said": dict(claim.said),
@@ -106,7 +134,7 @@ def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
         "data": (finding.data or evidence.tests.get("caption", "")) if finding.results else "",
         "note": "; ".join(filter(None, (finding.data, finding.brackets))) if finding.results else "",
         "clips": finding.clips, "seeds": finding.seeds, "results": finding.results,
-        "verdict": finding.verdict, "why": why(finding.verdict, finding.results, needs), "needs": needs,
+        "verdict": finding.verdict, "why": reason, "needs": needs,
         "beside": elsewhere(claim, evidence),
     }  # fmt: skip
 
@@ -166,8 +194,14 @@ def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{source}differences are ours minus theirs, with the smallest interval that holds those over clips and over "
         f"seeds (95 %), where a line names no other; `figures/claims.json` has every comparison.{beside} {len(rows)} "
-        f"claims: {totals}."
+        f"claims: {totals}; {repeated(rows)} of them rest on the same comparisons as another."
     )
+
+
+def repeated(rows: Sequence[Mapping[str, Any]]) -> int:
+    """How many claims have the very comparisons of one before them."""
+    tested = [files.digest(row["results"]) for row in rows if row["results"]]
+    return len(tested) - len(set(tested))
 
 
 # --- files ------------------------------------------------------------------------------------------------

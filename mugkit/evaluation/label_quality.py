@@ -21,26 +21,28 @@ from mugkit.training.label_sources.source import LearnedLabels
 MEASURES = ("MAE", "Corr")
 
 
-def compare(dataset: Dataset, learned: Sequence[LearnedLabels]) -> pd.DataFrame:
+def compare(dataset: Dataset, learned: Sequence[LearnedLabels], others: Sequence[LearnedLabels] = ()) -> pd.DataFrame:
     """One row a modality and measure: copying, MUCN over seeds, and their difference with both intervals.
 
     Args:
         learned: stage 2's labels, one per seed.
+        others: of the same seeds, in place of copying.
 
     Raises:
         UserError: the data set has no true unimodal labels.
     """
     true, ours = comparison.true_labels(dataset), comparison.label_rows([seed.labels for seed in learned])
-    rows = [_row(name, m, ours[m], dataset.train.labels, true[m]) for m in MODALITIES for name in MEASURES]
+    copies = {m: np.broadcast_to(dataset.train.labels, ours[m].shape) for m in MODALITIES}
+    theirs = comparison.label_rows([seed.labels for seed in others]) if others else copies
+    rows = [_row(name, m, ours[m], theirs[m], true[m]) for m in MODALITIES for name in MEASURES]
     return pd.DataFrame(rows)
 
 
-def _row(name: str, modality: str, ours: Rows, y: Values, true: Values) -> dict[str, object]:
-    metric, ours = LABELS[name], ours.astype(np.float64)
-    copies = np.broadcast_to(y.astype(np.float64), ours.shape)
+def _row(name: str, modality: str, ours: Rows, theirs: Rows, true: Values) -> dict[str, object]:
+    metric, ours, theirs = LABELS[name], ours.astype(np.float64), theirs.astype(np.float64)
     mean, std, n = mean_std([metric.of(of_seed, true) for of_seed in ours])
-    found = comparison.compare(metric, ours, copies, true)
-    levels = {"modality": MODALITY_NAMES[modality], "measure": name, "copy": metric.of(y, true), "mucn": mean}
+    found, other = comparison.compare(metric, ours, theirs, true), metric.of(theirs[0], true)
+    levels = {"modality": MODALITY_NAMES[modality], "measure": name, "copy": other, "mucn": mean}
     return {**levels, "mucn_std": std, "n": n, **found, "verdict": word(found, "closer", "farther")}
 
 

@@ -8,14 +8,15 @@ other seeds, so what decides is the smallest interval that holds both (`hull`), 
     no effect    it ends below the size of interest: whatever there is, is too small to matter
     open         it holds both zero and that size: too few clips or seeds
 
-A claim may say how much (`Amount`). "By about so much" asks the interval to reach the size, "considerably" asks all of
-it to lie beyond the size, and "slightly" all of it between zero and the size: to lie beyond it is opposite, too.
+A claim may say how much (`Amount`). "By about so much" asks the interval to reach the size (more is no contradiction),
+"considerably" asks all of it to lie beyond the size, and "slightly" all of it between zero and the size: to lie beyond
+it is opposite, too.
 
 A single comparison is judged by itself, and so has the same outcome wherever it stands. Many of them enter one
 statement in two ways. "All of these hold" is no likelier by chance than any one of them, and needs no correction. "One
 of these does not" is likelier the more there are: so a comparison refutes a claim of many only if it stays what it is
-in an interval over clips as wide as Holm's correction asks for the first to be rejected of so many (Bonferroni's). The
-same width is used where a study looks for whatever differs.
+in intervals, over clips and over seeds, as wide as Holm's correction asks for the first to be rejected of so many
+(Bonferroni's). The same widths are used where a study looks for whatever differs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from mugkit.evaluation.formats import estimate, known
 from mugkit.metrics import HIGHER_IS_BETTER
@@ -55,17 +56,19 @@ def hull(difference: Difference, together: int = 1) -> tuple[float | None, float
     """The smallest interval that holds a difference's interval over clips and that over seeds.
 
     Args:
-        together: of how many comparisons the difference that stands out is looked for; widens the interval over clips.
+        together: of how many comparisons the difference that stands out is looked for; widens both intervals.
 
     Returns:
         Its ends; None where either interval is undefined, as over a single seed.
     """
-    value, *ends = (difference[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high"))
-    if not all(map(known, (value, *ends))):
+    value, each = difference["difference"], LEVEL / together / 2
+    freedom = max((difference["seeds"] or 1) - 1, 1)
+    widths = {"clips": norm.isf(each) / norm.isf(LEVEL / 2), "seeds": t.isf(each, freedom) / t.isf(LEVEL / 2, freedom)}
+    ends = {f"{of}_{end}": difference[f"{of}_{end}"] for of in widths for end in ("low", "high")}
+    if not all(map(known, (value, *ends.values()))):
         return None, None
-    wider = norm.isf(LEVEL / together / 2) / norm.isf(LEVEL / 2)
-    low, high = (value + wider * (end - value) for end in ends[:2])
-    return min(low, ends[2]), max(high, ends[3])
+    found = [value + widths[name.partition("_")[0]] * (end - value) for name, end in ends.items()]
+    return min(found), max(found)
 
 
 def interval(

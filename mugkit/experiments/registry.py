@@ -131,7 +131,7 @@ _BASELINES = (
 )
 SYSTEMS: Mapping[str, System] = {found.name: found for found in (*_MUG_FAMILY, *_LABEL_LEARNERS, *_BASELINES)}
 
-# They differ from MUG in one thing, so in nothing else: Table 5's rows, and a label source on MUG's networks.
+# They differ from MUG in one thing, so in nothing else: Table 5's rows but MLC, and a label source on MUG's networks.
 _LIKE_MUG = {found.name for found in _MUG_FAMILY} - {"mug-t5"} | {"ulgm"}
 
 

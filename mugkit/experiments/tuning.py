@@ -1,4 +1,4 @@
-"""Hyperparameters chosen on validation: the same number of whole trials for every system, none of which shows the test.
+"""Hyperparameters chosen on validation: equally many whole trials for every system, of which no test score is read.
 
 `mugkit tune` draws a system's trials (`mugkit.experiments.search`), runs them with one seed, runs the best ones with
 more seeds, and records the winner in the package's `chosen.json`, from which every later run of that system
@@ -93,16 +93,17 @@ def record(found: Search, place: Path = CHOSEN) -> dict[str, Any]:
 def table(family: str, profile: str, place: Path = CHOSEN) -> pd.DataFrame:
     """What was chosen for every system on a family of data sets, the best on validation first; may have no rows.
 
-    Columns: system (its row in tables), learning_rate, batch_size, weight_decay, valid (MAE, mean over seeds), trials.
+    Columns: system (its row in tables), learning_rate, batch_size, weight_decay, valid (MAE, mean over seeds), trials,
+    fields (how many hyperparameters these trials are over).
     """
     found = files.read_json(place).get(profile, {}).get(family, {})
     shared = ("learning_rate", "batch_size", "weight_decay")
     rows = [
         {"system": SYSTEMS[name].row, **{field: entry["values"][field] for field in shared}}
-        | {"valid": entry["valid"], "trials": entry["trials"]}
+        | {"valid": entry["valid"], "trials": entry["trials"], "fields": len(entry["values"])}
         for name, entry in found.items()
     ]
-    columns = ["system", *shared, "valid", "trials"]
+    columns = ["system", *shared, "valid", "trials", "fields"]
     return pd.DataFrame(rows, columns=columns).sort_values("valid", ignore_index=True)
 
 
@@ -110,5 +111,6 @@ def display(chosen: pd.DataFrame) -> pd.DataFrame:
     """The same as people read it."""
     shown = {"learning rate": chosen["learning_rate"].map("{:g}".format), "batch size": chosen["batch_size"]}
     shown |= {"weight decay": chosen["weight_decay"].map("{:g}".format)}
-    shown |= {"validation MAE, mean of seeds": chosen["valid"].map("{:.3f}".format), "trials": chosen["trials"]}
+    shown |= {"validation MAE, mean of seeds": chosen["valid"].map("{:.3f}".format)}
+    shown |= {"trials": chosen["trials"], "fields": chosen["fields"]}
     return pd.DataFrame(shown).set_index(pd.Index(chosen["system"], name="system"))

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES
 from mugkit.plots.style import MODALITY_COLORS
@@ -111,3 +112,4 @@ def readings_panel(axes: Axes, case: Mapping[str, Any], modality: str) -> None:
     values = case["frames"][modality]
     marker = "o" if len(values) < 3 else ""  # a line through one frame would not be seen
     axes.plot(values, color=MODALITY_COLORS[modality], linewidth=1.1, marker=marker)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))

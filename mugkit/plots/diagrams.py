@@ -46,7 +46,7 @@ def structures(parts: Parts) -> Diagram:
     """Fig. 3 as boxes: one column a network, one box a layer, data flowing down."""
     network = parts.network
     columns = [
-        ("unimodal predictor $P^m$", "$x_m$ or $x_m'$", _each(network.unimodal_predictors), "$\\hat{y}_m$"),
+        ("unimodal predictor $P^m$", "$x_m$ or $x_{m'}$", _each(network.unimodal_predictors), "$\\hat{y}_m$"),
         ("multimodal predictor $P^M$", "$x$", layers(network.predictor), "$\\hat{y}$"),
         ("fusion network $F^M$", "$[x_l, x_a, x_v]$", layers(network.fusion), "$x$"),
         ("MUCN$_m$", "$[x_m, \\bar{y}]$", _each(parts.mucns), "$y_{mc}$"),
@@ -125,9 +125,9 @@ def stage_1(parts: Parts) -> Diagram:
     listed = ("/".join(dims[m] for m in MODALITIES),)
     boxes |= {
         "CPM": _network((6.05, 1.95), "projection CPM$_m$", _each(network.projections), width=1.85),
-        "x_m'": Box((7.85, 1.95), "$x_m'$", listed, "representation", width=0.95),
+        "x_m'": Box((7.85, 1.95), "$x_{m'}$", listed, "representation", width=0.95),
         "P^m": _network((9.65, 1.95), "predictor $P^m$", _each(network.unimodal_predictors), width=2.2),
-        "L_m'": Box((11.8, 1.95), "$\\mathcal{L}_{m'}$ (Eq. 9)", ("$|y - \\hat{y}_m'|$",), "loss", width=1.4),
+        "L_m'": Box((11.8, 1.95), "$\\mathcal{L}_{m'}$ (Eq. 9)", ("$|y - \\hat{y}_{m'}|$",), "loss", width=1.4),
         "L^c_m": Box((7.85, 0.75), "$\\mathcal{L}^c_m$ (Eq. 11)", ("contrastive",), "loss", width=1.4),
     }
     arrows += [
@@ -153,8 +153,8 @@ def stage_2(parts: Parts) -> Diagram:
         "L": Box((5.6, 2.85), "unimodal denoising", ("$|y - y_{mc}|$", "Eq. 14, later Eq. 16"), "loss", width=1.8),
         "θ′": Box((8.0, 2.85), "tentative step", ("$\\theta' = \\theta - \\alpha\\nabla\\mathcal{L}$ (Eq. 15)",),
                   "update", width=1.9),
-        "x_m'": Box((0.95, 1.15), "$x_m'$, saved", (dims,), "representation", width=1.7),
-        "corrupted": Box((0.95, 0.45), "$\\hat{y}_m' + \\epsilon_m'$ (Eq. 21)", kind="label", width=1.7),
+        "x_m'": Box((0.95, 1.15), "$x_{m'}$, saved", (dims,), "representation", width=1.7),
+        "corrupted": Box((0.95, 0.45), "$\\hat{y}_{m'} + \\epsilon_{m'}$ (Eq. 21)", kind="label", width=1.7),
         "same": _network((3.2, 0.8), "MUCN$_m$ (the same)", mucn, width=2.0),
         "pre": Box((5.6, 1.15), "$\\mathcal{L}^{pre}$ at $\\theta$ (Eq. 20)", kind="loss", width=1.8),
         "post": Box((5.6, 0.45), "$\\mathcal{L}^{post}$ at $\\theta'$ (Eq. 20)", kind="loss", width=1.8),
@@ -198,7 +198,7 @@ _GAP = 1.0  # between panels: what one stage hands to the next
 
 # What is saved between two stages, from the upper panel to the lower one.
 _HANDED_ON = (
-    ("saved once", "$x_m$, $x_m'$, $\\hat{y}_m'$, $y$ of every training clip"),
+    ("saved once", "$x_m$, $x_{m'}$, $\\hat{y}_{m'}$, $y$ of every training clip"),
     ("learned labels", "$y_{mc}$ of every training clip"),
 )
 

@@ -136,8 +136,8 @@ def plot_gap(table: pd.DataFrame) -> Figure:
     """Probe, retrieval and distance of means as bars, one group a modality, with the value of no gap or chance."""
     figure, panels = canvas((11, 3.6), 1, 3)
     pool = int(table["pool"].iloc[0])
-    _bars(panels[0], table, "probe", 50.0, "linear probe tells $x_m$ from $x_m'$ (%)", "no gap: 50 %")
-    _bars(panels[1], table, "retrieval", 100 / pool, f"$x_m'$ finds its clip among {pool} (%)", "chance")
+    _bars(panels[0], table, "probe", 50.0, "linear probe tells $x_m$ from $x_{m'}$ (%)", "no gap: 50 %")
+    _bars(panels[1], table, "retrieval", 100 / pool, f"$x_{{m'}}$ finds its clip among {pool} (%)", "chance")
     _bars(panels[2], table, "distance", 0.0, "distance of the two means (unit vectors)", "no gap: 0")
     handles, labels = panels[2].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), frameon=False)
@@ -212,5 +212,5 @@ def plot_embedding(points: pd.DataFrame, notes: Mapping[tuple[str, str], str] | 
 def _scatter(axes: Axes, part: pd.DataFrame, color: str) -> None:
     unimodal, projected = part[part["kind"] == "x_m"], part[part["kind"] != "x_m"]
     axes.scatter(unimodal["across"], unimodal["up"], s=14, facecolors="none", edgecolors=color, label="$x_m$")
-    axes.scatter(projected["across"], projected["up"], s=14, color="#444444", marker="x", lw=0.8, label="$x_m'$")
+    axes.scatter(projected["across"], projected["up"], s=14, color="#444444", marker="x", lw=0.8, label="$x_{m'}$")
     axes.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")

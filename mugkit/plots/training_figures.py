@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
@@ -144,6 +145,8 @@ def curve_figure(numbers: Mapping[str, Mapping[str, Any]]) -> Figure:
     panels[0].set(title="training loss (Eq. 27)", xlabel="epoch of stage 3", ylabel="loss")
     panels[1].set(title="validation loss L_M (Eq. 26)", xlabel="epoch of stage 3", ylabel="mean absolute error")
     panels[1].legend()
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 

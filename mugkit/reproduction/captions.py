@@ -25,7 +25,7 @@ TABLES: Mapping[str, str] = {
     "readings_labels": "Learned labels against the true ones under both readings of Eq. 11",
     "table5_steps": "Table 5's steps at several settings of the data's dials",
     "case_claims": "Section 4.11, asked of all clips",
-    "step_times": "Time of a training step, relative to one that computes Self-MM's labels on MUG's networks",
+    "step_times": "Time of a training step over one of Self-MM, and over one with its labels on MUG's networks",
     "stage_shares": "Each stage's share of a run's time, medians and quartiles over seeds",
     "gpu_hours": "What a full reproduction costs in GPU hours",
     "parameters": "Parameters of MUG by part",

@@ -24,6 +24,7 @@ from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.device import choose_device, cpu_threads
 from mugkit.experiments.registry import Experiment
+from mugkit.studies.study import grid
 from mugkit.training.optim import adamw, step
 from mugkit.training.seeding import derive_seed, similar_lengths
 from mugkit.training.trainer import Objective
@@ -90,14 +91,28 @@ def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[s
     return seconds
 
 
-def step_times(works: Mapping[str, Experiment], rounds: int = 40) -> pd.DataFrame:
-    """Median and quartiles of the step time of each system over that of the first (`over`), round by round."""
+def step_times(works: Mapping[str, Experiment], over: Sequence[str] = (), rounds: int = 40) -> pd.DataFrame:
+    """Median and quartiles of the step time of each system over that of another (`over`), round by round.
+
+    Args:
+        over: the others; (): the first system.
+    """
     first = next(iter(works))
     with cpu_threads(profile(works[first].spec.profile).threads):
         seconds = alternate({name: stepper(work) for name, work in works.items()}, rounds)
-    ratios = {name: np.divide(values, seconds[first]).tolist() for name, values in seconds.items()}
-    rows = {name: statistics.quantiles(values, n=4) for name, values in ratios.items()}
-    return _table(rows, "system", "ratio").assign(over=first)
+    tables = []
+    for other in over or [first]:
+        ratios = {name: np.divide(values, seconds[other]).tolist() for name, values in seconds.items()}
+        rows = {name: statistics.quantiles(values, n=4) for name, values in ratios.items()}
+        tables.append(_table(rows, "system", "ratio").assign(over=other))
+    return pd.concat(tables, ignore_index=True)
+
+
+def show_step_times(table: pd.DataFrame) -> pd.DataFrame:
+    """`step_times` as people read it: systems down, over what across."""
+    ends = zip(table["ratio"], table["lower_quartile"], table["upper_quartile"], strict=True)
+    cells = [f"{ratio:.2f} [{low:.2f}, {high:.2f}]" for ratio, low, high in ends]
+    return grid(table.assign(cell=cells, head="over " + table["over"]), "system", "head").rename_axis(columns=None)
 
 
 def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataFrame:

@@ -177,10 +177,10 @@ def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str
 
 def _reading_lines(axes: Axes, records: Sequence[Mapping[str, Any]], modality: str) -> None:
     color, marker, name = MODALITY_COLORS[modality], MARKERS[modality], MODALITY_NAMES[modality]
-    most, probed, read = ([record[reader] for record in records] for reader in READERS)
-    axes.plot(most, "--", color=color, marker=marker, mfc="white", label=f"{name}: any reader at most")
-    axes.plot(probed, "-", color=color, marker=marker, label=f"{name}: ridge on mean frames")
-    axes.plot([np.nan if r is None else r for r in read], ":", color=color, marker=marker, label=f"{name}: a network")
+    for reader, line in zip(READERS, ("--", "-", ":"), strict=True):
+        read = [np.nan if record[reader] is None else record[reader] for record in records]
+        filled = "white" if reader == "ceiling" else color
+        axes.plot(read, line, color=color, marker=marker, mfc=filled, label=f"{name}: {reader}")
     axes.set_xticks(range(len(EXPRESSION)), [f"{setting}\n{_noise(setting)}" for setting in EXPRESSION])
     axes.legend(loc="lower left")
 

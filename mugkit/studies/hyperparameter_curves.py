@@ -147,14 +147,18 @@ def draw(table: pd.DataFrame, own: Mapping[str, float], paper: Mapping[str, floa
             _curve(axes[row, column], chosen, own[field], paper[field])
     axes[0, 0].set_ylabel("test MAE (less is better)")
     axes[1, 0].set_ylabel("test Acc2 (%, more is better)")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    named = {name: line for panel in axes[0] for line, name in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=len(named))
     return figure
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, own: float, paper: float) -> None:
     std = rows["std"].fillna(0)
-    axes.axvline(own, color=ACCENT, linestyle=":", label="default")
-    axes.axvline(paper, color="gray", linestyle="--", label="Table 2")
+    if own == paper:  # one line would hide the other
+        axes.axvline(own, color="black", linestyle="-.", label="default = Table 2")
+    else:
+        axes.axvline(own, color=ACCENT, linestyle=":", label="default")
+        axes.axvline(paper, color="gray", linestyle="--", label="Table 2")
     axes.errorbar(
         rows["value"], rows["mean"], yerr=std, fmt="o-", color=MODALITY_COLORS["l"], capsize=3, label="mean ± std"
     )

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import seaborn
 from jaxtyping import Bool, Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
@@ -43,6 +43,18 @@ NAMES: Mapping[str, str] = {
     TRUE: "true labels",
     WITHOUT: "no unimodal tasks",
 }
+# Colour and marker of a source: Okabe and Ito's colours, and MUG's three variants differ in both.
+LOOKS: Mapping[str, tuple[str, str]] = {
+    "copy": ("#E69F00", "o"),
+    "ulgm": ("#56B4E9", "s"),
+    "sugrm": ("#CC79A7", "D"),
+    "mlc": ("#009E73", "v"),
+    "mug": ("#0072B2", "^"),
+    "mug-without-multimodal-denoising": ("#D55E00", "P"),
+    "mug-without-contrastive": ("#000000", "X"),
+    TRUE: ("#000000", "*"),
+}
+NEAR = 1.25  # times the smallest label error of a source: what the enlarged panel shows
 
 
 def disagreeing(true: Labels) -> Bool[np.ndarray, " clips"]:
@@ -116,26 +128,35 @@ def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
 def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
     """Label error across, stage 3's error up, with its spread over seeds; networks that are not MUG's are hollow.
 
-    True labels are a star; no unimodal tasks, which have no place across, a line with its spread.
+    Left all sources, right those nearest to the truth. True labels are a star; no unimodal tasks, which have no place
+    across, a line with its spread.
     """
-    figure, axes = canvas((7.4, 3.8))
-    for number, point in enumerate(points):
-        color, own = seaborn.color_palette("colorblind")[number % 10], point["network"] != "MUG's"
-        name = NAMES.get(point["source"], point["source"]) + (", network of its own" if own else "")
-        if point["labels"] is None:
-            axes.axhline(point["result"], color="0.4", linestyle="--", label=name)
-            axes.axhspan(*(point["result"] + side * (point["std"] or 0) for side in (-1, 1)), color="0.4", alpha=0.12)
-            continue
-        mark, size = "osDv^<>"[number % 7], 6
-        if point["source"] == TRUE:
-            mark, size, color = "*", 13, "black"
-        axes.errorbar(
-            point["labels"], point["result"], yerr=point["std"], fmt=mark, markersize=size, capsize=3, color=color,
-            mfc="white" if own else color, label=name,
-        )  # fmt: skip
-    axes.set(xlabel="labels: mean |label − true label| over modalities", ylabel="stage 3: test MAE (± std over seeds)")
-    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure, (left, right) = canvas((11.5, 3.8), 1, 2)
+    errors = [point["labels"] for point in points if point["labels"] is not None and point["source"] != TRUE]
+    limit = NEAR * min(errors, default=0.0)
+    near = [p for p in points if p["labels"] is None or (p["source"] != TRUE and p["labels"] <= limit)]
+    for axes, shown in ((left, points), (right, near)):
+        for point in shown:
+            _point(axes, point)
+        axes.set(xlabel="labels: mean |label − true label| over modalities")
+    left.set(title="all", ylabel="stage 3: test MAE (± std over seeds)")
+    right.set(title="the sources nearest to the truth")
+    figure.legend(*left.get_legend_handles_labels(), fontsize=7, loc="outside right center")
     return figure
+
+
+def _point(axes: Axes, point: Mapping[str, Any]) -> None:
+    source, result, std, own = point["source"], point["result"], point["std"], point["network"] != "MUG's"
+    name = NAMES.get(source, source) + (", network of its own" if own else "")
+    if point["labels"] is None:
+        axes.axhline(result, color="0.4", linestyle="--", label=name)
+        axes.axhspan(*(result + side * (std or 0) for side in (-1, 1)), color="0.4", alpha=0.12)
+        return
+    color, mark = LOOKS.get(source, ("0.4", "o"))
+    axes.errorbar(
+        point["labels"], result, yerr=std, fmt=mark, markersize=13 if mark == "*" else 7, capsize=3, color=color,
+        mfc="white" if own else color, label=name,
+    )  # fmt: skip
 
 
 def which_are_right(data: str, table: pd.DataFrame) -> str:

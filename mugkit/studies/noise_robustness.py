@@ -40,7 +40,7 @@ WORDS = {
     "test_change": ("better", "worse"),
     "test_against_copy": ("better", "worse"),
 }
-ENDS = ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")
+ENDS = ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high", "seeds")
 _LOOKS = dict(zip(SOURCES, ("o-", "s--", "D-."), strict=True))
 
 
@@ -104,9 +104,9 @@ def study(dataset: Dataset, profile: str) -> tuple[Runs, SeenLabels]:
 def robustness(dataset: Dataset, runs: Runs, labels: SeenLabels) -> pd.DataFrame:
     """One row a source and level: label MAE (mean over modalities) and test MAE, over seeds, with three verdicts.
 
-    Columns: source, k, labels_mean, labels_std, test_mean, test_std, n; against_copy_difference with its
-    intervals and against_copy_verdict (are labels closer to the truth than copies of the same noisy labels?); the same
-    for test_change (is stage 3 worse than with k = 0?) and test_against_copy (is it better with these labels than with
+    Columns: source, k, labels_mean, labels_std, test_mean, test_std, n; against_copy_difference with its intervals and
+    seeds, and against_copy_verdict (are labels closer to the truth than copies of the same noisy labels?); the same for
+    test_change (is stage 3 worse than with k = 0?) and test_against_copy (is it better with these labels than with
     copies?). Each question's rows are judged together.
     """
     rows = [_row(dataset, runs, labels, system, k) for system in SOURCES for k in LEVELS]

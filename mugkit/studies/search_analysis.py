@@ -31,7 +31,7 @@ from mugkit.studies.search_record import Record
 
 SEED = 1111  # of folds, forests and the bootstrap
 FEWEST = 4  # trials; below that there is nothing to correlate
-MATTERS, UNSEEN = "matters", "no effect seen"
+MATTERS, UNSEEN = "matters", "undecided"
 
 
 def scored(record: Record) -> pd.DataFrame:

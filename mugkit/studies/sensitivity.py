@@ -27,7 +27,7 @@ from mugkit.experiments.search import finished
 from mugkit.studies.study import by_setting
 
 FROZEN = "the text encoder is frozen, so it has no learning rate"
-SEARCHED = "chosen on validation here, so no assumption (notebook 12)"
+SEARCHED = "chosen on validation here, so no assumption"
 GENERAL = "a setting of any network, not MUG's own; profile paper tries it"
 # Measured under `quick`: 3.2 s of processor time an epoch of stage 2 in place of 0.12.
 SLOW = "stage 2 takes 25 times as long ({tasks} tasks a step); profile paper tries it"

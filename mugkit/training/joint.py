@@ -26,7 +26,7 @@ def joint_loss(
 ) -> Float[Tensor, ""]:
     """L = L_M + Σ_m β·L_m; from a source that gives no labels only L_M ('W/O Unimodal Tasks').
 
-    Self-MM's source also weighs each clip's unimodal losses; for all others every clip counts the same.
+    Self-MM's and SUGRM's sources also weigh each clip's unimodal losses; for all others every clip counts the same.
     """
     multimodal = l1(network.predict(reps), batch.labels)  # Eq. 26
     targets, weights = source.targets(batch.index_there), source.weights(batch.index_there)

@@ -13,7 +13,8 @@ def difference(middle: float, half: float = 0.0, seeds: tuple[float, float] | No
     """A difference whose intervals over clips and over seeds reach as far to both sides, unless seeds differ."""
     low, high = middle - half, middle + half
     near, far = seeds or (low, high)
-    return {"difference": middle, "clips_low": low, "clips_high": high, "seeds_low": near, "seeds_high": far}
+    ends = {"clips_low": low, "clips_high": high, "seeds_low": near, "seeds_high": far}
+    return {"difference": middle, **ends, "seeds": 3}
 
 
 def compared(theirs: str, metric: str, middle: float, half: float = 0.0) -> dict[str, Any]:

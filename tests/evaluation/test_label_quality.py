@@ -40,6 +40,14 @@ def test_compare_numbers_by_hand_and_scipy(dataset: Dataset) -> None:
         assert table.loc[("acoustic", measure), list(expected)].to_dict() == pytest.approx(expected, abs=1e-5)
 
 
+def test_compare_with_other_labels_pairs_seeds(dataset: Dataset) -> None:
+    closer, far = ([moved(dataset, share, seed) for seed in range(3)] for share in (0.5, 0.2))
+    table = compare(dataset, closer, far)
+    assert set(table["verdict"]) == {"closer"}
+    apart = compare(dataset, closer)["difference"] - compare(dataset, far)["difference"]
+    assert table["difference"].to_numpy() == pytest.approx(apart.to_numpy())
+
+
 @pytest.mark.parametrize(("share", "word"), [(0.5, "closer"), (-0.5, "farther")])
 def test_compare_recognises_labels_moved_towards_the_truth_and_away(share: float, word: str, dataset: Dataset) -> None:
     table = compare(dataset, [moved(dataset, share, seed) for seed in range(3)])

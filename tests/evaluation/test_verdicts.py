@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from mugkit.evaluation import verdicts
 
@@ -20,7 +21,7 @@ def difference(
     """A difference in the middle of its interval over clips; that over seeds is the same unless given."""
     middle = None if low is None or high is None else (low + high) / 2
     near, far = seeds or (low, high)
-    ends = {"clips_low": low, "clips_high": high, "seeds_low": near, "seeds_high": far}
+    ends = {"clips_low": low, "clips_high": high, "seeds_low": near, "seeds_high": far, "seeds": 5}
     return {"metric": metric, "difference": middle, **ends}
 
 
@@ -91,12 +92,13 @@ def test_size_of_interest_is_the_metric_s_unless_the_claim_names_one() -> None:
     assert [verdicts.size_of(name) for name in ("MAE", "Corr", "Acc7", "F1", "sign %")] == [0.01, 0.005, 0.5, 0.5, 0.5]
 
 
-def test_many_together_widen_the_interval_over_clips_by_bonferroni() -> None:
-    found = difference(0.1, 0.3, (0.15, 0.25))
-    low, high = verdicts.hull(found, together=10)
-    half = 0.1 * norm.ppf(1 - 0.025 / 10) / norm.ppf(1 - 0.025)
-    assert (low, high) == pytest.approx((0.2 - half, 0.2 + half))
-    assert verdicts.hull(found) == pytest.approx((0.1, 0.3))
+@pytest.mark.parametrize(("seeds", "curve"), [((0.19, 0.21), norm), ((0.05, 0.35), student(4))])
+def test_many_together_widen_both_intervals_by_bonferroni(seeds: tuple[float, float], curve: Any) -> None:
+    found = difference(0.1, 0.3, seeds)  # of five seeds
+    wider = curve.ppf(1 - 0.025 / 10) / curve.ppf(1 - 0.025)
+    half = wider * max(0.1, (seeds[1] - seeds[0]) / 2)
+    assert verdicts.hull(found, together=10) == pytest.approx((0.2 - half, 0.2 + half))
+    assert verdicts.hull(found) == pytest.approx((min(0.1, seeds[0]), max(0.3, seeds[1])))
 
 
 @pytest.mark.parametrize(

@@ -59,12 +59,13 @@ def entry(valid: float, **more: Any) -> dict[str, Any]:
 
 
 def test_table_is_the_best_first_and_shown_in_at_most_seven_columns(place: Path) -> None:
-    files.write_json(place, {"quick": {"reviews": {"tfn": entry(1.2), "mug": entry(1.1, learning_rate=0.002)}}})
+    files.write_json(place, {"quick": {"reviews": {"tfn": entry(1.2), "mug": entry(1.1, learning_rate=0.002, d=16)}}})
     found = tuning.table("reviews", "quick", place)
     assert found["system"].tolist() == ["MUG", "TFN"]
     assert found["learning_rate"].tolist() == [0.002, 0.001]
     shown = tuning.display(found)
-    assert shown.loc["TFN"].tolist() == ["0.001", 32, "0", "1.200", 20]
+    assert shown.loc["TFN"].tolist() == ["0.001", 32, "0", "1.200", 20, 4]
+    assert shown.loc["MUG", "fields"] == 5
     assert len(shown.columns) < 7
     assert tuning.display(tuning.table("mosi", "paper", place)).empty  # nobody tuned there
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,11 +49,17 @@ def test_step_times_are_medians_of_ratios_round_by_round(monkeypatch: pytest.Mon
     class Named(str):
         spec = RunSpec("x", "y", 1)
 
-    table = cost.step_times({name: Named(name) for name in seconds}, rounds=5)  # type: ignore[misc]
-    assert table.to_dict("records") == [
+    works: Any = {name: Named(name) for name in seconds}
+    expected = [
         {"system": "fast", "ratio": 1.0, "lower_quartile": 1.0, "upper_quartile": 1.0, "over": "fast"},
         {"system": "slow", "ratio": 3.0, "lower_quartile": 1.125, "upper_quartile": 4.0, "over": "fast"},
     ]
+    assert cost.step_times(works, rounds=5).to_dict("records") == expected
+    both = cost.step_times(works, ("fast", "slow"), rounds=5)
+    assert both.head(2).to_dict("records") == expected
+    shown = cost.show_step_times(both)
+    assert list(shown.columns) == ["over fast", "over slow"]
+    assert shown.loc["fast", "over slow"].startswith("0.33 [")
 
 
 @pytest.mark.parametrize("name", ["copy", "text-only"])

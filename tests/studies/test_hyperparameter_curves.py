@@ -91,6 +91,9 @@ def test_draw_has_alpha_beside_beta_on_logarithmic_axes(table: pd.DataFrame) -> 
     assert all(axes.get_xscale() == "log" for axes in figure.axes)
     marked = {float(line.get_xdata()[0]) for line in figure.axes[1].lines if line.get_linestyle() in (":", "--")}
     assert marked == {CHOSEN, 0.01}
+    assert "default = Table 2" in figure.axes[0].get_legend_handles_labels()[1]  # no line behind another
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert sorted(named) == ["Table 2", "default", "default = Table 2", "mean ± std"]
     line = figure.axes[1].containers[0].lines[0]
     expected = table.query("field == 'beta' and metric == 'MAE'")
     assert list(line.get_xdata()) == expected["value"].tolist()

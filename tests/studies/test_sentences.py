@@ -77,7 +77,7 @@ def test_baselines_are_counted_by_themselves_and_together() -> None:
     rows = {"MISA": WORSE, "HyCon": BETTER, "MMIM": NONE, "CubeMLP": OPEN, "Self-MM": close, "y_mc ← y": WORSE}
     table = pd.DataFrame([{"system": name, **one} for name, one in rows.items()])
     text = sentences.baselines("made up", table)
-    assert "better than that of 2 of 5 baselines, of 1 of them also when all are judged together" in text
+    assert "better than that of 2 of 5 baselines, of 1 of them also" in text
     assert "worse against HyCon (-0.060 [-0.065, -0.055])" in text
     assert "y_mc" not in text
     assert sentences.baselines("made up", table[table["system"] == "y_mc ← y"]) == "On made up, no baseline has run."
@@ -128,8 +128,8 @@ def test_readings_are_told_apart_by_the_observations_that_hold() -> None:
     ]
     errors = pd.DataFrame([{"reading": name, "verdict": "lower", **BETTER} for name in held])
     text = sentences.two_readings("made up", pd.DataFrame(rows), errors)
-    assert "With the gradient one: “contrastive learning narrows the gap” is supported for language." in text
-    assert "hold in every modality with the gradient one." in text
+    assert "With the gradient one: that contrastive learning narrows the gap is supported for language." in text
+    assert "holds in every modality with the gradient one." in text
 
 
 @pytest.mark.parametrize("named", [[], ["d_a"], ["d_a", "eta"]])
@@ -139,4 +139,4 @@ def test_search_names_the_fields_that_matter_and_counts_the_others(named: list[s
     text = sentences.search("made up", {"trials": 50, "gain": 0.002, "low": 0.0, "high": 0.05}, importance)
     assert [name for name in verdicts if name in text] == named
     assert text.count("+0.50") == len(named)
-    assert f"{3 - len(named)}" in text.partition("no effect of")[2]
+    assert f"{3 - len(named)}" in text.partition("cannot tell about")[2]

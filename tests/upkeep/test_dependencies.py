@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from importlib import metadata
 from pathlib import Path
 from platform import python_version
@@ -40,11 +41,13 @@ def test_page_is_current() -> None:
 def test_page_is_a_table_for_each_group_and_says_which_versions_passed() -> None:
     same = {"python": "3.11.7", "skipped": 2}
     tested = {
-        "lowest": same | {"passed": 1234, "versions": {"numpy": "1.26.0", "scipy": "1.15.0"}},
+        "lowest": same
+        | {"passed": 1234, "commit": "abc1234 of 2026-11-26", "versions": {"numpy": "1.26.0", "scipy": "1.15.0"}},
         "newest": same | {"passed": 99, "versions": {"numpy": "2.4.6", "scipy": "1.15.0"}},
     }
     written = dependencies.page(PYPROJECT.format(comment="  # distributions"), tested)
-    assert "- `make test-lowest`, Python 3.11.7: 1,234 passed, 2 skipped.\n" in written
+    assert "- `make test-lowest`, Python 3.11.7, at commit abc1234 of 2026-11-26: 1,234 passed, 2 skipped.\n" in written
+    assert "- `make test-newest`, Python 3.11.7, of a commit that was not noted (" in written
     assert [line for line in written.splitlines() if line.startswith("## ")] == ["## Always", "## Extra `test`"]
     assert r"| numpy | >=1.26 | 1.26.0, 2.4.6 | arrays \| tables | " in written
     assert "| scipy | >=1.15 | 1.15.0 | distributions | " in written
@@ -76,5 +79,19 @@ def test_record_of_passing_tests_keeps_other_environments_and_others_are_refused
     report.write_text('<testsuites><testsuite tests="3" skipped="1" failures="0" errors="0"></testsuite></testsuites>')
     dependencies.record("newest", report, tmp_path)
     versions = {"numpy": np.__version__, "pytest": pytest.__version__}
-    newest = {"python": python_version(), "passed": 2, "skipped": 1, "versions": versions}
+    newest = {"python": python_version(), "passed": 2, "skipped": 1, "commit": "", "versions": versions}
     assert dependencies.recorded(tmp_path) == {"lowest": "before", "newest": newest}
+
+
+def test_commit_of_a_run_is_noted_with_what_differs_from_it(tmp_path: Path) -> None:
+    assert dependencies.commit(tmp_path) == ""
+    (tmp_path / "code.py").write_text("1\n")
+    (tmp_path / dependencies.NAME).write_text("page\n")
+    who = ["-c", "user.name=someone", "-c", "user.email=someone@example.org"]
+    for command in (["init", "-q"], ["add", "."], [*who, "commit", "-qm", "first"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    clean = dependencies.commit(tmp_path)
+    (tmp_path / dependencies.NAME).write_text("page of a run before\n")
+    assert dependencies.commit(tmp_path) == clean
+    (tmp_path / "code.py").write_text("2\n")
+    assert dependencies.commit(tmp_path) == f"{clean}, with changes"

@@ -67,18 +67,19 @@ def test_headline_is_a_row_a_setting_and_a_column_a_step(tmp_path: Path) -> None
     names = [(name, step) for name in ("reviews", "reviews-faint-sims") for step in readme.STEPS]
     rows = [
         {"setting": name, "step": step, "metric": metric, "difference": -0.2, "verdict": step, **ends}
+        | {"seeds": 10 if "faint" in name else 20}
         for name, step in names
         for metric in ("MAE", "Acc2")
     ]
     files.write_json(tmp_path / "tables" / "table5_steps.json", rows)
     head, _, default, faint = readme.content("headline", tmp_path).strip().splitlines()
     assert [part.strip() for part in head.split("|")[2:-1]] == list(readme.STEPS.values())
-    assert ("default" in default, "faint, sims" in faint) == (True, True)
+    assert ("default: vivid, strong (20 seeds)" in default, "faint, sims (10 seeds)" in faint) == (True, True)
     assert [part.split("] ")[1].strip() for part in faint.split("|")[2:-1]] == list(readme.STEPS)
 
 
 def test_rows_on_mosi_stand_beside_those_they_are_compared_with(tmp_path: Path) -> None:
-    interval = {"metric": "MAE", "clips_low": -0.3, "clips_high": 0.1, "seeds_low": -0.2, "seeds_high": 0.2}
+    interval = {"metric": "MAE", "clips_low": -0.3, "clips_high": 0.1, "seeds_low": -0.2, "seeds_high": 0.2, "seeds": 3}
     pairs = [("copy, β = 1", "plain", 0.1), ("mug, β = 1", "plain", -0.1), ("mug, β = 1", "copy, β = 1", -0.2)]
     result = {
         "levels": {row: {"MAE": {"mean": 1.0, "std": 0.1}} for row in ("plain", "copy, β = 1", "mug, β = 1")},

@@ -20,12 +20,12 @@ As regression of unimodal labels (the original classifies images):
       −η·∇_α⟨g_s(α), g′⟩ = (2η/n)·Σ_m Σ_i (Jg′)_mi·∇_α ỹ_mi        (Jg′)_mi: derivative of ŷ_mi along g′,
 
   where Jg′ needs two forward passes (a central difference, as in DARTS, Liu et al. 2019) and no second derivative of
-  an LSTM. The real step minimises Eq. 27 with ỹ as any source's labels, so rows of tables differ in labels alone.
+  an LSTM. The real step minimises Eq. 27 with ỹ as any source's labels; MLC's hyperparameters are its own.
 - No label of a modality is clean, y is: L_clean is L_M on half a batch of the training split (the authors halve theirs
   too), drawn by itself: some clips can be the batch's own. It sees w through the unimodal networks, the only parameters
   that both losses share, so w is theirs alone; a text encoder that is trained along is left out for its size.
 - s = 1 in w′: plain gradient descent with the learning rate of stage 3, although the real step is AdamW's.
-- Adam has learning rate α′ of Table 2, the meta-learning rate of the strategy that MLC stands in for.
+- Adam has learning rate α′, the meta-learning rate of the strategy that MLC stands in for.
 """
 
 from __future__ import annotations

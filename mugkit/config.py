@@ -88,7 +88,7 @@ class Pretraining:
     contrastive_gradient_scope: Literal["network", "projection"] = _open(
         "network",
         why="stopped at x_m alone, as section 4.9 says, the gap narrows, and x_m moves less than x_m′ (notebook 11)",
-        changes="'projection' stops Eq. 11 at x too: it trains the projections only, and the gap stays (notebook 11)",
+        changes="'projection' stops Eq. 11 at x too: it trains projections only, and whether the gap narrows is open",
     )
 
 

@@ -2,11 +2,15 @@
 
 All baselines run under the protocol of `mugkit.training.trainer`: same clips, same text encoder, same optimizer, same
 rule of early stopping, same seeds as MUG. A baseline decides its structure and its loss; `mugkit.experiments.registry`
-has what its paper sets otherwise: learning rates, weight decay and, in profile `paper`, batches, patience and epochs.
+has what its paper sets otherwise: learning rates, weight decay and, in profile `paper`, batches and epochs.
 
-So all depart from their papers in this: the shared text encoder's states stand where older papers have GloVe words, the
-whole encoder is trained or all of it frozen, the task's loss is the mean absolute error, and AdamW without a schedule
-takes the place of whatever optimizer was published. What else departs, each module says.
+So all depart from their papers in this: the shared text encoder's states stand where older papers have GloVe words
+(UniMSE has T5, as published); the whole encoder is trained or all of it frozen; the task's loss is the mean absolute
+error, which is most papers' own, but for UniMSE's and for AOBERT's while it pre-trains; AdamW without a schedule takes
+the place of whatever optimizer was published; gradients are clipped at norm 1, where most published code clips none, or
+each value; layers start as torch starts them where the module says nothing else; and training stops after eight epochs
+without a better validation loss, where several published programs train on to their last. What else departs, each
+module says.
 """
 
 from __future__ import annotations

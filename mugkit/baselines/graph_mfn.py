@@ -15,7 +15,8 @@ The memory is written from τ as MFN's is from its attention: u^t = σ(D_γ1(τ)
 
 Departures:
 - Networks have one hidden layer and efficacies are probabilities; the published graph has neither.
-- The paper gives no sizes for MOSI; those below are the MMSA toolbox's.
+- The gates see τ alone; the MMSA toolbox's see u^{t−1} too, and its vertices are states behind a layer.
+- The paper gives no sizes for MOSI; those below are an early MMSA toolbox's, but for the graph's inner width (100).
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ where ∘ multiplies element by element and each z_m ends in a one. The weights 
 the paper's sum is the case α_r = 1. As in that code h is ŷ itself, one number, when sentiment is regressed.
 
 Departures:
-- All weights but the text encoder's share one learning rate; the code gives the factors one of their own.
+- All weights but the text encoder's share one learning rate; the code gives the factors one of their own, and leaves
+  α_r and b as they start.
+- Frames are standardised, then averaged; the code normalises the mean by a layer of its own.
 - The sizes for MOSI are not printed; those below lie within the ranges of the published search.
 """
 

@@ -12,6 +12,8 @@ The last term is the Wasserstein autoencoder's: it holds the codes to their prio
 between a batch of codes and as many draws of the prior. Prediction needs z_y only.
 
 Departures:
+- Frames are standardised and ‖x_m − x̂_m‖² leaves padding out; published, λ_m weigh frames on other scales (raw acoustic
+  ones), over padding too.
 - Token states are generated, too; a text encoder that is trained along gets no gradient from being the target.
 - The gates of the memory see the attended memories alone, as in MFN's paper; the published code shows them u^{t−1} too.
 - The published decoder reads its own last state as its next input; that is an LSTM with one recurrent matrix, which is

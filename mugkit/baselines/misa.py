@@ -15,6 +15,7 @@ gives back u_m from their sum. A transformer layer over the six vectors and two 
 
 Departures:
 - ‖Aᵀ B‖² is divided by its number of entries, as in the published code, for which β = 0.3 was chosen.
+- The gradient of L_diff goes through the rows' norms; the published code holds them fixed.
 - The mean of the token states leaves padding out; the published code's takes it in.
 """
 

@@ -20,7 +20,8 @@ Departures:
 - log q is the Gaussian's log-likelihood without its constant, log σ² held in (−1, 1) by a tanh; the published code
   leaves out −½ log σ² and the bound, so that its q can reach the maximum by an infinite variance.
 - Σ⁺ and Σ⁻ get a ridge of 10⁻³.
-- H is left out of a batch with fewer than two clips of a class, where the published code would fail.
+- H is left out where this batch and the one before have fewer than two clips of a class; the published code would fail.
+- Matrices start as torch starts them; published is Xavier's start.
 - H counts from the first batch on, not the third, and its projection is trained; published, no optimizer moves it.
 - The gradient of q is not clipped.
 """

@@ -18,6 +18,7 @@ Departures:
 - No mask but that of the padding is used: the paper has none, the published code's changes with the padding.
 - The last element is each clip's own, not the padded batch's.
 - One rate of dropout serves attention weights, residuals and inner layers; the published code has five.
+- Matrices start as torch starts them; published is Xavier's start, about twice as large.
 """
 
 from __future__ import annotations

@@ -11,9 +11,11 @@ Its representations are F, from which ULGM makes labels (`mugkit.training.label_
 Loss: |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and ULGM's weights.
 
 Departures:
+- "Published" is MMSA's configuration, the authors' later toolbox; the article's own repository has other sizes.
 - One learning rate for all but BERT; published are 5e-3 for the two LSTMs (1e-4 for MOSEI's video).
 - One weight decay for all; published are 0 to 1e-2 by part on MOSEI and SIMS.
-- No accumulation of gradients over 4 batches of 16.
+- MOSEI has MOSI's dropout; published are 0.1 before the fusion's head and none elsewhere.
+- No accumulation of gradients over 4 batches (of 16 on MOSI, of 32 elsewhere).
 - Pooling as configured (the default is the first token, as published).
 """
 

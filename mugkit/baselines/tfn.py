@@ -11,7 +11,10 @@ With the ones, z contains z_l, z_a, z_v themselves, all products of two and all 
 Departures:
 - The language subnetwork takes the LSTM's last state; the paper joins all words' states, which fixes their number.
 - ŷ is an unbounded number; the paper squeezes it through a sigmoid.
-- Dropout stands before each subnetwork's layers and between the inference layers.
+- Dropout stands before each subnetwork's layers and between the inference layers; published code has it before the
+  first of these.
+- z_l is rectified as z_a and z_v are; in published code it is linear.
+- Frames are standardised, then averaged; published code normalises the mean by a layer of its own.
 - The paper's L2 penalty on the subnetworks is AdamW's weight decay on all weights.
 """
 

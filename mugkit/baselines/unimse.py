@@ -21,7 +21,11 @@ Departures:
 - Clips are read one by one, without neighbouring utterances as context.
 - The score alone is written, with its sign for positive scores too, so that the first step decides the polarity.
 - W starts as the identity on h, so that a pretrained T5 works from the start; the paper's code draws it at random.
-- Contrast uses x_m itself, not the mean of its LSTM's states, and one projection for all layers.
+- Contrast uses x_m itself, not the mean of its LSTM's states, and states after fusion in each of the layers; the
+  published code has the states before it, of the last layer alone.
+- x_m is the LSTM's last state; the published code has dropout and a linear layer behind it.
+- Fusion is in the encoder alone, in the published code in the decoder's last layers, too.
+- Texts are read without the task prefix ("sst2 sentence: ") that the published code puts before each.
 - No L1 is trained: the loss is the paper's.
 """
 

@@ -77,7 +77,7 @@ def contrary(claim: Claim) -> str:
         return ""
     rule = Evidence(Path(), {}, sizes=claim.sizes, amount="any" if claim.amount == "about" else claim.amount)
     held = [_holds(rule, cell, other) for cell, other in _pairs(claim, test)]
-    return f"{held.count(False)} of {len(held)} of the paper's own numbers are not as claimed" if not all(held) else ""
+    return f"not as claimed in the paper's own tables: {held.count(False)} of {len(held)}" if not all(held) else ""
 
 
 def _pairs(claim: Claim, test: Better) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -194,14 +194,26 @@ def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{source}differences are ours minus theirs, with the smallest interval that holds those over clips and over "
         f"seeds (95 %), where a line names no other; `figures/claims.json` has every comparison.{beside} {len(rows)} "
-        f"claims: {totals}; {repeated(rows)} of them rest on the same comparisons as another."
+        f"claims: {totals}; {repeated(rows)} of them rest on comparisons that another has, too."
     )
 
 
 def repeated(rows: Sequence[Mapping[str, Any]]) -> int:
-    """How many claims have the very comparisons of one before them."""
-    tested = [files.digest(row["results"]) for row in rows if row["results"]]
-    return len(tested) - len(set(tested))
+    """How many claims have no comparison of their own: all are among one other claim's; of equal ones the first has."""
+    tested = [
+        {(row.get("compares", "").partition(" against ")[0], *_same(one)) for one in row["results"]}
+        for row in rows
+        if row["results"]
+    ]
+    return sum(
+        any(these < others or (these == others and j < i) for j, others in enumerate(tested))
+        for i, these in enumerate(tested)
+    )
+
+
+def _same(result: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What makes a comparison the same in two claims: all but what they say of it."""
+    return tuple(result.get(key) for key in ("of", "metric", "difference", "value"))
 
 
 # --- files ------------------------------------------------------------------------------------------------

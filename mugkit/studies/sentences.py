@@ -23,7 +23,6 @@ from mugkit.studies.hyperparameter_curves import DEFAULT, SYMBOLS
 from mugkit.studies.search_analysis import MATTERS
 from mugkit.training.label_sources import source
 
-NOUNS: Mapping[str, str] = {"mug": "MUG's learning of labels", "copy": "copying the clip's label", "ulgm": "ULGM"}
 STEPS: Mapping[str, tuple[str, str]] = {  # name → system, and what it is compared with
     "copies": ("copy", "mug-without-unimodal"),
     "MUG": ("mug", "mug-without-unimodal"),
@@ -89,8 +88,11 @@ def steps(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> dict[str, list
 
 def ablations(data: str, found: Mapping[str, Sequence[Difference]]) -> str:
     """Does MUG work? No unimodal tasks, copies, MUG, true labels: `found` is of `steps`, `data` the caption."""
-    heads = {"copies": NOUNS["copy"], "MUG": NOUNS["mug"], "MUG over copies": f"over copies, {NOUNS['mug']}"}
-    heads["true labels over MUG"] = "over MUG, knowing the true labels"
+    heads = {
+        "copies": "training them on copies of the clip's label", "MUG": "training them on MUG's labels",
+        "MUG over copies": "over copies, MUG's learning of labels",
+        "true labels over MUG": "over MUG, knowing the true labels",
+    }  # fmt: skip
     said = {name: f"{heads[name]} {listed(map(effect, changes))}" for name, changes in found.items()}
     first, second = ([said[name] for name in list(STEPS)[half] if name in said] for half in (slice(2), slice(2, 4)))
     sentences = [f"over no unimodal tasks, {'; '.join(first)}" if first else "", "; ".join(second)]
@@ -123,7 +125,7 @@ def parts(data: str, table: pd.DataFrame) -> str:
     return f"On {data}, test MAE minus MUG's: {grouped(rows, 'system')}."
 
 
-def baselines(data: str, table: pd.DataFrame) -> str:
+def baselines(data: str, table: pd.DataFrame, number: int) -> str:
     """Tables 3 and 4: how many baselines MUG beats; `table` is of `comparison.against`, other rows do not count."""
     names = {system.row for system in SYSTEMS.values() if system.baseline or system.labels in source.ONLINE}
     rows = table[(table["metric"] == "MAE") & table["system"].isin(names)]
@@ -134,7 +136,8 @@ def baselines(data: str, table: pd.DataFrame) -> str:
     others = rows[rows["verdict"] != "better"]
     against = grouped(others, "system", "against")
     return (
-        f"On {data}, MUG's test MAE is better than that of {len(rows) - len(others)} of {len(rows)} baselines, of "
+        f"On {data}, MUG's test MAE is better than that of {len(rows) - len(others)} of Table {number}'s {len(rows)} "
+        f"baselines, of "
         f"{firm} of them also in intervals as wide as so many comparisons need."
         + (f" MUG against the others, theirs minus MUG's: {against}." if against else "")
     )
@@ -160,7 +163,7 @@ def curves(data: str, table: pd.DataFrame) -> str:
     """What α and β do to the test MAE, against the default; `table` is of `hyperparameter_curves.curves`."""
     fields = table[(table["metric"] == "MAE") & (table["verdict"] != DEFAULT)].groupby("field", sort=False)
     said = [f"{SYMBOLS[str(field)]}: {grouped(rows, 'value', 'at')}" for field, rows in fields]
-    return f"On {data}, test MAE against that at the default. {'. '.join(said)}."
+    return f"On {data}, test MAE against that at MUG's own values here. {'. '.join(said)}."
 
 
 def embedding_gap(data: str, table: pd.DataFrame, moved: pd.DataFrame | None = None) -> str:

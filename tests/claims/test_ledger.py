@@ -72,8 +72,8 @@ def test_stated_sizes_stand_beside_those_of_the_tables(
     ("test", "tables", "amount", "said"),
     [
         (Better("mug", ("hycon",), ("Acc7",)), (3,), "any", ""),
-        (Better("mug-t5", ("unimse",), ("Acc2",)), (3,), "any", "1 of 2"),  # 87.5 on MOSEI, both
-        (Better("mug", ("mug-without-contrastive",), ("Acc2", "MAE")), (5,), "over", "1 of 2"),  # MAE .711 and .715
+        (Better("mug-t5", ("unimse",), ("Acc2",)), (3,), "any", ": 1 of 2"),  # 87.5 on MOSEI, both
+        (Better("mug", ("mug-without-contrastive",), ("Acc2", "MAE")), (5,), "over", ": 1 of 2"),  # MAE .711 and .715
         (Better("mug", ("copy",), ("MAE",), "labels"), (5,), "any", ""),  # no table has labels
     ],
 )
@@ -81,13 +81,15 @@ def test_a_claim_that_the_paper_s_own_tables_do_not_bear_out_says_so(
     test: Better, tables: tuple[int, ...], amount: Any, said: str
 ) -> None:
     found = ledger.contrary(Claim("4.6-x", "x", test, ("mosi", "mosei"), tables, amount=amount))
-    assert found.startswith(said)
+    assert found.endswith(said)
     assert bool(found) == bool(said)
 
 
-def test_claims_with_the_same_comparisons_are_counted() -> None:
-    rows = [{"results": [{"of": "a"}]}, {"results": [{"of": "b"}]}, {"results": [{"of": "a"}]}, {"results": []}]
-    assert ledger.repeated(rows) == 1
+def test_claims_without_a_comparison_of_their_own_are_counted() -> None:
+    names = ["a", "b", "a", "", "bc"]  # the third repeats the first, the second is a part of the last
+    rows = [{"results": [{"of": of, "difference": 0.1} for of in name], "compares": "MUG against x"} for name in names]
+    assert ledger.repeated(rows) == 2
+    assert ledger.repeated([{**rows[0], "compares": "another against x"}, rows[0]]) == 0
 
 
 # --- rows of the ledger

@@ -136,7 +136,7 @@ PAPERS = {  # these four; what else differs from Table 2
     "mfn": (128, 0.01, 5e-5, 0.0, {}),
     "graph-mfn": (32, 1e-3, 5e-5, 0.0, {}),
     "mult": (128, 1e-3, 5e-5, 0.0, {"clip_norm": 0.8}),
-    "mfm": (32, 0.01, 5e-5, 0.0, {}),
+    "mfm": (32, 1e-3, 5e-5, 0.0, {}),  # Adam as torch has it: published, a 0.01 is set and never read
     "misa": (64, 1e-4, None, 0.0, {"patience": 6}),
     "mmim": (32, 1e-3, 5e-5, 1e-4, {"max_epochs": 40, "patience": 10}),
     "hycon": (32, 3e-5, None, 0.01, {}),

@@ -74,7 +74,7 @@ SAID: Mapping[str, tuple[str, Callable[[], str]]] = {
     "dials": ("01", lambda: dials.sentence(records(read("dial_of_expression")), APART)),
     "gap": ("04", lambda: sentences.gap(DATA, read("gap"))),
     "label quality": ("05", lambda: sentences.label_quality(DATA, read("label_quality"))),
-    "baselines": ("07", lambda: sentences.baselines(DATA, read("table3_differences"))),
+    "baselines": ("07", lambda: sentences.baselines(DATA, read("table3_differences"), 3)),
     "ablations": ("09", lambda: sentences.ablations(DATA, steps())),
     "cost": ("10", lambda: sentences.cost(read("step_times"), read("stage_shares"))),
     "embedding": ("11", lambda: sentences.embedding_gap(DATA, read("embedding_claims"))),

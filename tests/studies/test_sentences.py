@@ -37,11 +37,13 @@ def test_effect_is_told_with_the_interval_that_decides(one: dict[str, Any], said
 def test_ablations_go_from_no_tasks_to_true_labels_as_far_as_they_ran() -> None:
     found = {"copies": [NONE], "MUG": [BETTER], "MUG over copies": [OPEN], "true labels over MUG": [WORSE]}
     text = sentences.ablations("made up, vivid", found)
-    assert text.startswith("On made up, vivid: over no unimodal tasks, copying the clip's label has no effect")
+    assert text.startswith(
+        "On made up, vivid: over no unimodal tasks, training them on copies of the clip's label has no"
+    )
     places = [text.index(sentences.effect(one)) for one in (NONE, BETTER, OPEN, WORSE)]
     assert places == sorted(places)
     bare = sentences.ablations("made up", {"MUG": [BETTER]})
-    assert bare == f"On made up: over no unimodal tasks, MUG's learning of labels {sentences.effect(BETTER)}."
+    assert bare == f"On made up: over no unimodal tasks, training them on MUG's labels {sentences.effect(BETTER)}."
 
 
 def test_answer_counts_settings_where_a_step_lowers_the_error() -> None:
@@ -76,11 +78,11 @@ def test_baselines_are_counted_by_themselves_and_together() -> None:
     close = difference(0.02, 0.019)  # beyond zero by itself, not among five
     rows = {"MISA": WORSE, "HyCon": BETTER, "MMIM": NONE, "CubeMLP": OPEN, "Self-MM": close, "y_mc ← y": WORSE}
     table = pd.DataFrame([{"system": name, **one} for name, one in rows.items()])
-    text = sentences.baselines("made up", table)
-    assert "better than that of 2 of 5 baselines, of 1 of them also" in text
+    text = sentences.baselines("made up", table, 3)
+    assert "better than that of 2 of Table 3's 5 baselines, of 1 of them also" in text
     assert "worse against HyCon (-0.060 [-0.065, -0.055])" in text
     assert "y_mc" not in text
-    assert sentences.baselines("made up", table[table["system"] == "y_mc ← y"]) == "On made up, no baseline has run."
+    assert sentences.baselines("made up", table[table["system"] == "y_mc ← y"], 3) == "On made up, no baseline has run."
 
 
 def test_curves_are_told_against_table_2_s_value() -> None:

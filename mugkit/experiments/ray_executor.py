@@ -20,7 +20,7 @@ from mugkit import files
 from mugkit.errors import UserError
 
 RETRIES = 3  # of a task whose worker or node was lost; a task that raises is not tried again
-PATIENCE = 30.0  # seconds that interrupted tasks get to clear away what they were writing; a busy node needs some
+PATIENCE = 60.0  # seconds that interrupted tasks get to clear away what they were writing; a busy node needs some
 log = logging.getLogger(__name__)
 
 

@@ -96,7 +96,7 @@ class SameLevel(Test):
 SHAPES = "shapes alone (MOSEI's dims)"
 LOWER, UPPER = "lower_quartile", "upper_quartile"
 # Stages are not timed in turns, as steps are: a machine that is busier during one of them changes its share. By how
-# much is a guess of ours; ledgers of the same code one after the other had 0.445 to 0.506.
+# much is a guess of ours.
 BETWEEN_RUNS = 0.1
 
 

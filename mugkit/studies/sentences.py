@@ -137,8 +137,7 @@ def baselines(data: str, table: pd.DataFrame, number: int) -> str:
     against = grouped(others, "system", "against")
     return (
         f"On {data}, MUG's test MAE is better than that of {len(rows) - len(others)} of Table {number}'s {len(rows)} "
-        f"baselines, of "
-        f"{firm} of them also in intervals as wide as so many comparisons need."
+        f"baselines, of {firm} of them also in intervals as wide as so many comparisons need."
         + (f" MUG against the others, theirs minus MUG's: {against}." if against else "")
     )
 

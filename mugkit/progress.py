@@ -1,22 +1,37 @@
-"""Progress bars of long work."""
+"""Progress of long work: a bar in terminals and notebooks, a line a minute in logs."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+LOG_SECONDS = 60.0
+_IN_LOGS = "{desc}: {n_fmt} of {total_fmt} after {elapsed}, about {remaining} left"
+
+
+class _Log:
+    """Where a bar writes that nobody watches: every state of it is a line of its own."""
+
+    def write(self, text: str) -> None:
+        if line := text.strip("\r\n "):
+            sys.stderr.write(line + "\n")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def progress(items: Iterable[Item], label: str, total: int | None = None) -> Iterable[Item]:
-    """A progress bar in terminals and notebooks, nothing in logs; `MUGKIT_PROGRESS=0` turns it off."""
+    """Shows how far a loop over the items is; `MUGKIT_PROGRESS=0` turns it off."""
     if os.environ.get("MUGKIT_PROGRESS") == "0":
         return items
     from tqdm.auto import tqdm
 
-    # disable=None: only where there is no terminal, and a notebook is not a terminal.
-    hidden = False if "ipykernel" in sys.modules else None
-    bar: Iterable[Item] = tqdm(items, desc=label, total=total, leave=False, disable=hidden)
+    style: dict[str, Any] = {}
+    if "ipykernel" not in sys.modules and not sys.stderr.isatty():
+        seconds = {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS}
+        style = {"file": _Log(), "bar_format": _IN_LOGS, "miniters": 1, **seconds}
+    bar: Iterable[Item] = tqdm(items, desc=label, total=total, leave=False, **style)
     return bar

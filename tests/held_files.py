@@ -59,7 +59,7 @@ def mult(ids: Callable[[str], Any], names: Sequence[Any] = SPLITS, clips: int = 
 
 
 def entry(clip: str, words: Sequence[str] = ("a", "fine", "film"), label: Any = 1.5, dims: Any = (47, 74)) -> tuple:
-    """An entry of a MISA pickle: Facet's frames are 2, COVAREP's 3, one a word."""
+    """An entry of a MISA pickle: Facet's frames are 2, COVAREP's 3, a frame a word."""
     visual, acoustic = (np.full((len(words), dim), value) for dim, value in zip(dims, (2.0, 3.0), strict=True))
     return ((np.arange(len(words)), visual, acoustic, list(words)), np.array([[label]], np.float32), clip)
 

@@ -177,6 +177,6 @@ def opened(browser: Browser, at: Server, notebook: str, picture: Path) -> Iterat
 
 
 def sizes(images: Locator) -> Sequence[int]:
-    """The width in pixels of each image; 0 for one that is not there."""
+    """The width in pixels of each image; 0 for an image that is not there."""
     widths: list[int] = images.evaluate_all("all => all.map(image => image.naturalWidth)")
     return widths

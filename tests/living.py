@@ -1,4 +1,4 @@
-"""Whether processes of a test still run. Looked up in one go: one that ends meanwhile is gone, not an error."""
+"""Whether processes of a test still run. Looked up in one go: a process that ends meanwhile is gone, not an error."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Visit:
 
     Attributes:
         errors: console errors and exceptions.
-        failed: requests that got no answer, or one of 400 and above.
+        failed: requests that got no answer, or an answer of 400 and above.
         outside: requests for anything but files and inlined data.
     """
 
@@ -68,7 +68,7 @@ class Visit:
         return [*self.errors, *self.failed, *self.outside]
 
     def turn_to(self, path: Path) -> None:
-        """Goes on to another file, in the same window: half as long as opening one. Earlier troubles are forgotten."""
+        """Goes on to another file, in the same window: half as long as a new window. Earlier troubles are forgotten."""
         for found in (self.errors, self.failed, self.outside):
             found.clear()
         self.page.goto(path.as_uri(), wait_until="load")

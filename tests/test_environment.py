@@ -102,7 +102,7 @@ def test_environment_yml_builds_and_setup_completes_it(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_constraints_can_be_installed_on_the_lowest_python(folder: Path) -> None:
-    """A pin that needs a newer Python would break `make setup` for people whose 3.11 is an early one."""
+    """A pin that needs a newer Python would break `make setup` for people whose 3.11 is an early version."""
     lowest = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["requires-python"].removeprefix(">=")
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
     options = ("--all-extras", "--python-version", f"{lowest}.0", "--constraint", str(REPOSITORY / "constraints.txt"))

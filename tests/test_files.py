@@ -156,7 +156,7 @@ def test_interrupt_at_any_line_of_a_write_leaves_it_whole_or_nothing(
         else:
             assert left == []
     assert lines > 30
-    assert [one.name for one in tmp_path.iterdir()] == ["target"]
+    assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
 def test_replaceable_is_what_is_new_empty_or_ours(tmp_path: Path) -> None:

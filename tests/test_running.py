@@ -84,7 +84,7 @@ def test_configuration_of_the_launcher_is_rays() -> None:
 
 # --- the Slurm script, with Slurm and Ray played by scripts that note how they are called
 
-# What a signal does is set before the note: whoever reads the note may send one.
+# What a signal does is set before the note: whoever reads the note may send a signal.
 TRAPS = {"ray": 'trap "echo ended >>$LOG; exit 0" TERM', "mugkit": 'trap "echo stopped >>$LOG; exit 143" TERM'}
 PLAYED = {
     "scontrol": "printf 'node1\\nnode2\\nnode3\\n'",

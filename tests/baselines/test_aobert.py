@@ -192,5 +192,5 @@ def test_lean_states_are_those_of_the_whole_bert(network: AOBERT, monkeypatch: p
         whole = network.eval().encode(words, frames, MASK, MASK) * MASK.repeat(1, 3)[..., None]
         gradients = torch.autograd.grad(network(batch).sum(), list(network.bert.encoder.parameters()))
         found.append([whole, network(batch), *gradients])
-    for one, other in zip(*found, strict=True):
-        torch.testing.assert_close(one, other)
+    for tensor, expected in zip(*found, strict=True):
+        torch.testing.assert_close(tensor, expected)

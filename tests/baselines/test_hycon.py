@@ -53,9 +53,9 @@ def test_contrast_equals_loops_over_clips(seed: int) -> None:
     classes = [0, 1, 0, 2, 1, 1, 3]  # two classes have a single clip
     anchors, others = unit(7, 4, seed), unit(7, 4, seed + 100)
     pairs = Pairs.of(torch.tensor(classes, dtype=torch.float64))
-    for one, other in ((anchors, others), (anchors, anchors)):
-        ours = contrast(one, other, pairs, margin=0.3, level=0.7, floor=0.1, temperature=0.2)
-        assert ours.item() == pytest.approx(reference(one, other, classes, 0.3, 0.7, 0.1, 0.2), rel=1e-9)
+    for first, second in ((anchors, others), (anchors, anchors)):
+        ours = contrast(first, second, pairs, margin=0.3, level=0.7, floor=0.1, temperature=0.2)
+        assert ours.item() == pytest.approx(reference(first, second, classes, 0.3, 0.7, 0.1, 0.2), rel=1e-9)
 
 
 @pytest.mark.parametrize("labels", [[2.0], [3.0, 1.0, -1.0]], ids=["one clip", "all classes differ"])

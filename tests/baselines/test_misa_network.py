@@ -55,8 +55,8 @@ def cmd_by_hand(x: np.ndarray, y: np.ndarray, moments: int) -> float:
 
 
 def overlap_by_hand(x: np.ndarray, y: np.ndarray) -> float:
-    a, b = (one - one.mean(0) for one in (x, y))
-    a, b = ([row / np.linalg.norm(row) for row in one] for one in (a, b))
+    a, b = (vectors - vectors.mean(0) for vectors in (x, y))
+    a, b = ([row / np.linalg.norm(row) for row in vectors] for vectors in (a, b))
     entries = [sum(a[i][p] * b[i][q] for i in range(len(a))) ** 2 for p in range(x.shape[1]) for q in range(x.shape[1])]
     return float(np.mean(entries))
 
@@ -75,7 +75,7 @@ def test_parts_of_the_loss_by_hand() -> None:
     assert similarity(made).item() == pytest.approx(np.mean([cmd_by_hand(x[m], x[n], 5) for m, n in pairs]))
     overlapping = [(made.shared[m], made.private[m]) for m in "lav"]
     overlapping += [(made.private[m], made.private[n]) for m, n in pairs]
-    expected = sum(overlap_by_hand(one.numpy(), other.numpy()) for one, other in overlapping)
+    expected = sum(overlap_by_hand(space.numpy(), other.numpy()) for space, other in overlapping)
     assert difference(made).item() == pytest.approx(expected)
     errors = [((made.decoded[m] - made.whole[m]).numpy() ** 2).mean() for m in "lav"]
     assert reconstruction(made).item() == pytest.approx(np.mean(errors))

@@ -118,5 +118,5 @@ def test_restored_state_fits_q_as_an_uninterrupted_run(mmim: MMIM) -> None:
     for network in (mmim, resumed):
         for clips in batches[2:]:
             network.fit_q(network.features(clips))
-    for one, other in zip(mmim.q.parameters(), resumed.q.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
+    for parameter, restored in zip(mmim.q.parameters(), resumed.q.parameters(), strict=True):
+        torch.testing.assert_close(parameter, restored, rtol=0, atol=0)

@@ -60,7 +60,7 @@ def test_dropout_stands_before_text_and_sound_alone(parts: tuple[SelfMM, Batch])
     network, batch = parts
     network.train()
     torch.manual_seed(0)
-    one, two = network.represent(batch), network.represent(batch)
-    differs = {m for m in MODALITIES if not torch.equal(one.unimodal[m], two.unimodal[m])}
+    reps, again = network.represent(batch), network.represent(batch)
+    differs = {m for m in MODALITIES if not torch.equal(reps.unimodal[m], again.unimodal[m])}
     assert differs == {"l", "a"}
-    assert torch.equal(one.multimodal, two.multimodal)
+    assert torch.equal(reps.multimodal, again.multimodal)

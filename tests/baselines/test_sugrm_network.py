@@ -58,7 +58,7 @@ def test_windows_equal_loops(shift: int) -> None:
 
 @pytest.mark.parametrize("exchanged", [False, True])
 def test_attention_equals_loops_over_windows(exchanged: bool) -> None:
-    """Against softmax over the elements that a window meets, one met twice being there twice."""
+    """Against softmax over the elements that a window meets, an element met twice being there twice."""
     torch.manual_seed(0)
     block, width = Block(SMALL, SMALL.d).eval(), 5
     x, source = torch.randn(1, 2, SMALL.d), torch.randn(1, 3, SMALL.d)

@@ -1,4 +1,4 @@
-"""Clips that cost what the paper's do: those of `reviews` whose transcripts are as long as MOSI's, and made-up ones.
+"""Clips that cost what the paper's do: those of `reviews` whose transcripts are as long as MOSI's, and made-up clips.
 
 The sentences of `reviews` are longer than MOSI's (27 tokens against 15), and what an encoder costs is decided by its
 tokens. To compare at MOSI's lengths, clips are chosen so that the quantiles of their lengths are MOSI's.

@@ -21,7 +21,7 @@ def measure(names: Sequence[str], out: Path) -> bool:
         Whether every ratio keeps to its bar.
 
     Raises:
-        UserError: there is no such benchmark, or one cannot be run here.
+        UserError: there is no such benchmark, or a benchmark cannot be run here.
     """
     table, ok = Table("benchmark", "ratio", "median", "quartiles", "bar", "", box=None), True
     for name, benchmark in measures.chosen(names).items():

@@ -24,7 +24,7 @@ class Count:
 
     Attributes:
         flops: of matrix products and recurrent layers; an addition and a multiplication are two.
-        operators: other than views. A recurrent layer is one, as it is on a GPU.
+        operators: other than views. A recurrent layer is one operator, as it is on a GPU.
     """
 
     flops: float

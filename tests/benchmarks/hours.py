@@ -4,7 +4,7 @@ Counted: the floating-point operations and the operators of every system's train
 encoders of bert-base's and t5-base's shape. Assumed, and said so under the table: the card, the share of its peak that
 such steps reach, what handing over an operator takes, and how many epochs pass until training stops early. A step takes
 the longer of its arithmetic and its handing over. `make gpu` measures a card's own figures, which replace the assumed
-ones. `python .ci/upkeep/gpu_hours.py` writes these counts and the hours.
+figures. `python .ci/upkeep/gpu_hours.py` writes these counts and the hours.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def _counted(todo: Experiment, make: Any) -> Count:
     """A step of a full batch, from a few clips of mean length."""
     tokens = [paper_size.MEAN[todo.dataset.family]["l"]] * _CLIPS
     clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens))
-    one, batch = make(todo, clips), clips.batch(torch.arange(_CLIPS))
-    found = count(lambda: one(batch))
+    step, batch = make(todo, clips), clips.batch(torch.arange(_CLIPS))
+    found = count(lambda: step(batch))
     return Count(found.flops * todo.hp.optimization.batch_size / _CLIPS, found.operators)
 
 
@@ -133,14 +133,14 @@ def measured(systems: Sequence[str], families: Sequence[str] = FAMILIES) -> list
     """The counts of every system and data set: one row a stage."""
     pairs = [(family, system) for family in families for system in systems]
     return [
-        {"dataset": family, "system": system, "stage": name, **asdict(one.step), "steps": round(one.steps)}
+        {"dataset": family, "system": system, "stage": name, **asdict(stage.step), "steps": round(stage.steps)}
         for family, system in progress(pairs, "counting steps")
-        for name, one in stages(system, family).items()
+        for name, stage in stages(system, family).items()
     ]
 
 
 def card_of(figures: Path) -> Card:
-    """The card that `make gpu` measured, else the assumed one."""
+    """The card that `make gpu` measured, else the assumed card."""
     path = figures / GPU
     found = files.read_json(path) if path.is_file() else {}
     if "step_flops" not in found:  # also where `make gpu` left that part out
@@ -154,7 +154,7 @@ def hours(rows: Sequence[Mapping[str, Any]], card: Card, seeds: int) -> pd.DataF
     """GPU hours by system (rows) and data set (columns). Stages 1 and 2 run once for all seeds (section 3.4)."""
     table = pd.DataFrame(rows)
     step = [Stage(Count(r["flops"], r["operators"]), r["steps"]).seconds(card) / 3600 for r in rows]
-    table["hours"] = [one * (seeds if row["stage"] == "3" else 1) for one, row in zip(step, rows, strict=True)]
+    table["hours"] = [spent * (seeds if row["stage"] == "3" else 1) for spent, row in zip(step, rows, strict=True)]
     found = table.groupby(["system", "dataset"], sort=False)["hours"].sum().unstack("dataset")
     found.loc["total"] = found.sum()
     found["total"] = found.sum(axis=1)

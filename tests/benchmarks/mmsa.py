@@ -38,7 +38,7 @@ from mugkit.progress import progress
 from mugkit.studies.cost import Trainer
 
 SEED, THREADS, BATCH = 1111, 1, 16
-CLIPS, ACCUMULATED, ROUNDS = 128, 4, 6  # a round is an epoch; rounds that count, after one that warms up
+CLIPS, ACCUMULATED, ROUNDS = 128, 4, 6  # a round is an epoch; rounds that count, after a round that warms up
 EPOCHS = 3  # over which losses are compared
 BAR, TOLERANCE = 3.0, 1e-4
 ABOUT = (
@@ -118,13 +118,13 @@ def compared(task: Task) -> list[Ratio]:
 def timed(trainer: Trainer) -> Timed:
     """Our step on a batch that lies ready."""
 
-    def one(clips: Sequence[int], epoch: int) -> float:
+    def timed_step(clips: Sequence[int], epoch: int) -> float:
         batch = trainer.clips.batch(torch.tensor(clips))
         started = time.process_time()
         trainer.step(batch, epoch)
         return time.process_time() - started
 
-    return one
+    return timed_step
 
 
 def _timed_peer(peer: Peer) -> Timed:
@@ -136,7 +136,7 @@ def _ratios(seconds: Mapping[int | str, Sequence[float]]) -> list[Ratio]:
     ratios = []
     for batches, note, how, bar in settings:
         for ours in OURS:
-            values = [one / two for one, two in zip(seconds[batches], seconds[ours], strict=True)]
+            values = [theirs / own for theirs, own in zip(seconds[batches], seconds[ours], strict=True)]
             what = f"MMSA's Self_MM trainer, {how}, over our {ours}"
             ratios.append(Ratio(f"{ours} beside MMSA{note}", what, values, bar, threads=THREADS))
     return ratios

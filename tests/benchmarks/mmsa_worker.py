@@ -8,7 +8,7 @@
     {"close": true}                       leaves `do_train`
 
 `do_train` is MMSA's, unchanged: what it iterates over in place of a DataLoader waits for the next command. A step lasts
-from the moment it is given its batch to the moment it asks for the next one; putting a batch together, which MMSA
+from the moment it is given its batch to the moment it asks for the next batch; putting a batch together, which MMSA
 leaves to other processes, is not counted. Its seconds are those that the processor worked for this process.
 """
 
@@ -113,9 +113,9 @@ def session(settings: dict[str, Any], weights: str) -> None:
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
     save_model(model.Model, weights)
-    one = [default_collate([train[0]])]
+    batches = [default_collate([train[0]])]
     try:
-        trainer.do_train(model, {"train": Feed(train, trainer), "valid": one, "test": one})
+        trainer.do_train(model, {"train": Feed(train, trainer), "valid": batches, "test": batches})
     except Closed:
         answer(ready=True)
 

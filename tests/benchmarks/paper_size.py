@@ -87,15 +87,15 @@ def stage_1(todo: Experiment, clips: ClipLoader) -> Step:
     optimizer = adamw(network, hp.optimization)
     network.train()
 
-    def one(batch: Batch) -> None:
+    def train_step(batch: Batch) -> None:
         loss = pretrain.losses(network, batch, hp.pretraining).total(hp.pretraining)
         step(network, optimizer, loss, hp.optimization.clip_norm)
 
-    return one
+    return train_step
 
 
 def stage_3(todo: Experiment, clips: ClipLoader) -> Step:
-    """The same for stage 3 and for baselines. Learned labels cost what copied ones do."""
+    """The same for stage 3 and for baselines. Learned labels cost what copied labels do."""
     hp, make = todo.hp, None
     if todo.system.labels == "mucn":
         make = joint.builder(todo.dataset, hp, labels.copied(todo.dataset), str(clips.device))
@@ -104,7 +104,7 @@ def stage_3(todo: Experiment, clips: ClipLoader) -> Step:
     objective.begin_epoch(clips, 0, 1)
     trainer = Trainer(clips, network, objective, adamw(network, hp.optimization), hp.optimization)
 
-    def one(batch: Batch) -> None:
+    def train_step(batch: Batch) -> None:
         trainer.step(batch, 0)
 
-    return one
+    return train_step

@@ -75,7 +75,7 @@ class Stage2:
 
     Args:
         steps: one of the two; several workers know ours alone.
-        workers: processes; 1: this one.
+        workers: processes; 1: this process.
         threads: CPU threads of a step.
         epochs: of a call; 0: as many as Table 2 has.
     """
@@ -96,16 +96,16 @@ class Stage2:
             if self.workers > 1:
                 meta.learn_side_by_side(learning, RHO, self.workers, Path(folder) / "modalities")
             else:
-                for one in learning:
-                    one.learn()
+                for learner in learning:
+                    learner.learn()
         passed = time.perf_counter() - started, time.process_time() - worked
-        return Spent(*passed, statistics.mean(row["gate_open"] for one in learning for row in one.history))
+        return Spent(*passed, statistics.mean(row["gate_open"] for learner in learning for row in learner.history))
 
 
-def in_turns(one: Stage2, other: Stage2, what: Callable[[Spent], float], label: str) -> list[float]:
+def in_turns(first: Stage2, second: Stage2, what: Callable[[Spent], float], label: str) -> list[float]:
     """How many times faster the second is, a value a round; a round before them is not counted."""
     rounds = progress(range(ROUNDS + 1), label, total=ROUNDS + 1)
-    return [what(one()) / what(other()) for _ in rounds][1:]
+    return [what(first()) / what(second()) for _ in rounds][1:]
 
 
 def stage2() -> Found:

@@ -58,7 +58,7 @@ def test_flops_of_a_step_are_three_forwards_of_the_encoder(make: Any) -> None:
     clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens))
     train, batch = make(todo, clips), clips.batch(torch.arange(4))
     layer = 4 * 768 * 768 + 2 * 768 * 3072
-    whole = 3 * 2 * layer * (11 * 40 + 4)  # all layers for all tokens, the last one's for the first ones
+    whole = 3 * 2 * layer * (11 * 40 + 4)  # all layers for all tokens, the last layer's for the first tokens
     assert count(lambda: train(batch)).flops == pytest.approx(whole, rel=0.06)
 
 

@@ -1,4 +1,4 @@
-"""The comparison with MMSA, with trainers of ours in MMSA's place: equal ones are found equal, others are not."""
+"""The comparison with MMSA, with trainers of ours in MMSA's place: equal trainers are found equal, others are not."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_compared_takes_turns_and_leaves_the_first_round_out(task: Task, monkeyp
     made = in_mmsas_place(task, monkeypatch)
     monkeypatch.setattr(mmsa, "timed", lambda _: lambda clips, epoch: 1.0 if epoch == 0 else 2.0)
     ratios = mmsa.compared(task)
-    assert [(one.steps, one.epoch) for one in made] == [(9, 3), (9, 3)]
+    assert [(trainer.steps, trainer.epoch) for trainer in made] == [(9, 3), (9, 3)]
     assert [ratio.values for ratio in ratios] == [[3.0, 3.0]] * 4
     assert [ratio.bar for ratio in ratios] == [mmsa.BAR, mmsa.BAR, None, None]
     assert [ratio.name.partition(" beside")[0] for ratio in ratios] == ["Self-MM", "stage 3"] * 2

@@ -32,8 +32,8 @@ def built(built_once: Path, tmp_path: Path) -> Path:
 
 def test_build_release_holds_no_secret_and_passes_the_check(built: Path) -> None:
     assert build_problems(built, CHOSEN) == []
-    for one in CHOSEN:
-        text = release(built, one.name).read_text()
+    for assignment in CHOSEN:
+        text = release(built, assignment.name).read_text()
         assert "raise NotImplementedError()" in text
         assert "SOLUTION" not in text
         assert "HIDDEN" not in text
@@ -45,9 +45,9 @@ def test_build_page_has_no_solutions_and_the_guide_has_goals_points_hints_soluti
     assert "Weighted F1" in page
     assert "take_along_axis" not in page
     guide = (built / "instructor_guide.md").read_text()
-    for one in CHOSEN:
-        assert all(goal in guide for goal in one.about["goals"])
-        assert f"| {one.automatic_points} | {one.manual_points} |" in guide
+    for assignment in CHOSEN:
+        assert all(goal in guide for goal in assignment.about["goals"])
+        assert f"| {assignment.automatic_points} | {assignment.manual_points} |" in guide
     assert "| `test-meta` | 5 |" in guide
     assert "first-order MAML" in guide
     assert "- 1 point: selection, conventions" in guide

@@ -14,13 +14,13 @@ from mugkit.course.assignment import Assignment, all_assignments, grade_id
 from mugkit.course.lint import problems
 
 
-@pytest.mark.parametrize("one", all_assignments(), ids=lambda one: one.name)
-def test_source_keeps_to_the_rules(one: Assignment) -> None:
-    assert problems(one) == []
+@pytest.mark.parametrize("assignment", all_assignments(), ids=lambda assignment: assignment.name)
+def test_source_keeps_to_the_rules(assignment: Assignment) -> None:
+    assert problems(assignment) == []
 
 
 def cell(notebook: Any, name: str) -> Any:
-    return next(one for one in notebook.cells if grade_id(one) == name)
+    return next(candidate for candidate in notebook.cells if grade_id(candidate) == name)
 
 
 def marks(notebook: Any, name: str) -> Any:

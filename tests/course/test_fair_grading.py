@@ -1,5 +1,5 @@
 """The solution earns every automatic point and the blank release none; wrong answers lose points where they should,
-right ones nowhere."""
+right answers nowhere."""
 
 from __future__ import annotations
 

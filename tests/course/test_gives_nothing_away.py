@@ -73,7 +73,7 @@ def given_away(number: int, source: str) -> set[str]:
 def test_visible_cells_do_no_answers_work(number: int) -> None:
     visible = variants.numbered(number).cells("test", "explore")
     found = {grade_id(cell) or cell.id: given_away(number, without_solution(cell)) for cell in visible}
-    assert {name: one for name, one in found.items() if one} == {}
+    assert {name: parts for name, parts in found.items() if parts} == {}
 
 
 GIVEAWAYS = (  # were once in a release

@@ -155,7 +155,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, An
     odd(submissions)
     held = sandbox.contains(sandbox.protection())  # bounded attacks only: they need no sandbox to end
     found = grade(submissions, out, protected=held, limits=Limits(cell_seconds=20.0), chosen=[ONE])
-    return out, {one.student: one for one in found}
+    return out, {result.student: result for result in found}
 
 
 @pytest.mark.parametrize(
@@ -194,10 +194,10 @@ def test_nbgrader_started_in_the_folder_runs_no_answer_outside_the_sandbox(
     """With the folder's configuration the sandbox judges; without it, nothing runs."""
     out = shutil.copytree(graded[0], tmp_path / "graded")
     written = tmp_path / "written"
-    one = out / "submitted" / "right" / ONE.name / f"{ONE.name}.ipynb"
-    notebook = nbformat.read(one, as_version=4)
+    path = out / "submitted" / "right" / ONE.name / f"{ONE.name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
     notebook.cells.insert(2, new_code_cell(f"open({str(written)!r}, 'w').write('as whoever grades')"))
-    nbformat.write(notebook, one)
+    nbformat.write(notebook, path)
     if not configured:
         (out / "nbgrader_config.py").unlink()
     arguments = ["autograde", ONE.name, "--student", "right", "--force", "--course-dir", str(out)]

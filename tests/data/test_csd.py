@@ -142,7 +142,7 @@ def test_frames_are_averaged_over_words_on_demand(sources: list[Path], tmp_path:
 
 
 def test_words_and_clips_without_frames_get_zeros(sources: list[Path], tmp_path: Path) -> None:
-    """A frame for a clip, or one for each of its words."""
+    """A frame for a clip, or a frame for each of its words."""
     late = sequence(tmp_path / "covarep.csd", "COVAREP", {"one": ([[2.4, 2.9]], np.full((1, 74), 7.0))})
     for align, first, second in ((True, [0, 0], [0, 7]), (False, [0], [7])):
         dataset = csd.read([*sources, late], "mosi", FOLDS, align=align)

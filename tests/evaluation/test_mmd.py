@@ -15,7 +15,7 @@ def normal(n: int, seed: int, dim: int = 4, shift: float = 0.0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, dim)) + shift
 
 
-def by_loops(one: np.ndarray, other: np.ndarray, sigma: float) -> float:
+def by_loops(sample: np.ndarray, other: np.ndarray, sigma: float) -> float:
     """The unbiased estimate, term by term."""
 
     def k(a: np.ndarray, b: np.ndarray) -> float:
@@ -23,16 +23,16 @@ def by_loops(one: np.ndarray, other: np.ndarray, sigma: float) -> float:
 
     within = [
         sum(k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j) / (len(x) * (len(x) - 1))
-        for x in (one, other)
+        for x in (sample, other)
     ]
-    return sum(within) - 2 * sum(k(a, b) for a in one for b in other) / (len(one) * len(other))
+    return sum(within) - 2 * sum(k(a, b) for a in sample for b in other) / (len(sample) * len(other))
 
 
 @pytest.mark.parametrize("sizes", [(7, 5), (2, 9), (6, 6)])
 def test_mmd2_equals_the_sums_written_out(sizes: tuple[int, int]) -> None:
-    one, other = normal(sizes[0], 0), normal(sizes[1], 1, shift=0.5)
-    found = discrepancy(one, other, permutations=3)
-    assert found.mmd2 == pytest.approx(by_loops(one, other, found.bandwidth), abs=1e-12)
+    sample, other = normal(sizes[0], 0), normal(sizes[1], 1, shift=0.5)
+    found = discrepancy(sample, other, permutations=3)
+    assert found.mmd2 == pytest.approx(by_loops(sample, other, found.bandwidth), abs=1e-12)
 
 
 def test_discrepancy_of_far_and_of_equal_vectors_by_hand() -> None:
@@ -56,7 +56,7 @@ def test_p_is_small_for_other_distributions(kind: str) -> None:
     assert found.mmd2 > 0.05
 
 
-@pytest.mark.parametrize(("one", "other"), [((1, 3), (5, 3)), ((5, 3), (5, 4))])
-def test_discrepancy_refuses_samples_it_cannot_compare(one: tuple[int, int], other: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("shape", "other"), [((1, 3), (5, 3)), ((5, 3), (5, 4))])
+def test_discrepancy_refuses_samples_it_cannot_compare(shape: tuple[int, int], other: tuple[int, int]) -> None:
     with pytest.raises(UserError, match="MMD needs"):
-        discrepancy(np.zeros(one), np.zeros(other))
+        discrepancy(np.zeros(shape), np.zeros(other))

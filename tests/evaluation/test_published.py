@@ -9,7 +9,7 @@ from mugkit import metrics
 from mugkit.errors import UserError
 from mugkit.evaluation import published
 
-# Column sums added up from the paper's text by a parser, not from mugkit's copy: a mistyped digit changes one.
+# Column sums added up from the paper's text by a parser, not from mugkit's copy: a mistyped digit changes a sum.
 COLUMN_SUMS = {
     2: (13, [528.03603, 348.02611, 836.03602]),
     3: (12, [524.5, 1014.9, 1014.6, 9.298, 9.108, 640.7, 1025.3, 1024.2, 6.492, 9.074]),
@@ -51,7 +51,7 @@ def test_table_without_results_is_refused() -> None:
 
 
 def best(number: int, column: tuple[str, str], place: int = 1) -> set[str]:
-    """The systems at a place of a column: 1 is the best value, 2 the next different one."""
+    """The systems at a place of a column: 1 is the best value, 2 the next different value."""
     values: pd.Series = published.table(number)[column]
     wanted = sorted(set(values), reverse=metrics.HIGHER_IS_BETTER[column[1]])[place - 1]
     return set(values.index[values == wanted])

@@ -54,7 +54,7 @@ def cluster() -> Iterator[Any]:
 
 
 class Killer(threading.Thread):
-    """Kills a node as soon as both have something in hand: one that the test itself is not connected to.
+    """Kills a node as soon as both have something in hand: a node that the test itself is not connected to.
 
     Attributes:
         finished: how many runs were finished by then.
@@ -70,7 +70,7 @@ class Killer(threading.Thread):
             time.sleep(0.02)
         self.finished = len(list(self.store.root.glob("train/*/done.json")))
         here = ray.get_runtime_context().get_node_id()  # Ray may choose any; without it the test would wait for ever
-        mine = {one["RayletSocketName"] for one in ray.nodes() if one["NodeID"] == here}
+        mine = {node["RayletSocketName"] for node in ray.nodes() if node["NodeID"] == here}
         lost = next(node for node in self.cluster.nodes if node.raylet_socket_name not in mine)
         self.cluster.remove_node(lost, allow_graceful=False)
 
@@ -87,9 +87,9 @@ def test_run_all_on_ray_with_a_lost_node_gives_the_same_numbers(cluster: Any, tm
     assert "no true unimodal labels" in str(caught.value)
     assert 0 <= killer.finished < len(specs)  # in the middle
     spread = run_all(specs, execution, store=store)
-    assert all(one.reused for one in spread)  # the failed run stopped no other
+    assert all(run.reused for run in spread)  # the failed run stopped no other
     alone = run_all(specs, store=Store(tmp_path / "alone"), execution=ExecutionConfig(workers=1))
-    assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
+    assert [hashes(run.folder) for run in spread] == [hashes(run.folder) for run in alone]
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def test_cluster_without_an_address_joins_no_other_that_runs_here() -> None:
 
 
 def _beside_others(folder: Path, number: int, together: int) -> tuple[int, str | None]:
-    """How many tasks run at the same time as this one, and the card that it sees."""
+    """How many tasks run at the same time as this task, and the card that it sees."""
     (folder / str(number)).touch()
     until = time.monotonic() + 300
     while len(list(folder.iterdir())) < together and time.monotonic() < until:
@@ -128,7 +128,7 @@ def test_several_tasks_share_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             made.address, partial(on_cluster, Resources(gpus=0.5), [RunSpec("copy", NAME, 1, "smoke")], "auto")
         )
         seen = [pool.submit(_beside_others, tmp_path, number, 4) for number in range(4)]
-        assert sorted(one.result() for one in seen) == [(4, "0"), (4, "0"), (4, "1"), (4, "1")]
+        assert sorted(task.result() for task in seen) == [(4, "0"), (4, "0"), (4, "1"), (4, "1")]
         # The cluster may get such a node: the task waits, and is given up with the rest.
         waiting = RayExecutor(made.address, lambda _: {"CPU": 64.0, "GPU": 0.0})
         future = waiting.submit(os.getpid)
@@ -170,7 +170,7 @@ def test_notebook_shows_progress_on_ray_and_what_this_machine_has_not(monkeypatc
     monkeypatch.delenv("MUGKIT_PROGRESS", raising=False)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (BAR, ASKED_TOO_MUCH)])
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    printed = ["".join(one.get("text", "") for one in cell.outputs) for cell in notebook.cells]
+    printed = ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
     assert "2 of 2, shown" in printed[0]
     assert "no node has the 4096 CPU cores and 0 GPUs that a run asks for" in printed[1]
     assert printed[1].rstrip().endswith("False")  # Ray is not left running

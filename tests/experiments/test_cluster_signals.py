@@ -62,7 +62,7 @@ def address(own: bool) -> Iterator[str]:
     made: Any = Nodes(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
     try:
         yield made.address
-        assert [one for one in psutil.process_iter() if _name(one).startswith("raylet")]  # it is still there
+        assert [process for process in psutil.process_iter() if _name(process).startswith("raylet")]  # still there
     finally:
         ray.shutdown()
         made.shutdown()
@@ -99,10 +99,10 @@ def checkpoints() -> list[Path]:
 def tasks() -> list[int]:
     """Processes that work at a task for this test, or began to: Ray writes the function's name into their titles."""
     found = []
-    for one in psutil.process_iter():
+    for process in psutil.process_iter():
         try:
-            if any(word.startswith("ray::_call") for word in one.cmdline()) and _is_ours(one):
-                found.append(one.pid)
+            if any(word.startswith("ray::_call") for word in process.cmdline()) and _is_ours(process):
+                found.append(process.pid)
         except psutil.Error:  # ended, or somebody else's
             continue
     return found
@@ -126,7 +126,7 @@ def test_table_on_ray_stopped_by_a_signal_leaves_nothing_behind(
     assert not list((files.home() / "runs" / "train").glob("*/done.json"))  # in the middle
     assert checkpoints()
     resumed, alone = (
-        run_all(SPECS[:1], store=one, execution=ExecutionConfig(workers=1))[0]
-        for one in (Store.default(), Store(tmp_path / "a"))
+        run_all(SPECS[:1], store=store, execution=ExecutionConfig(workers=1))[0]
+        for store in (Store.default(), Store(tmp_path / "a"))
     )
     assert hashes(resumed.folder) == hashes(alone.folder)

@@ -1,4 +1,4 @@
-"""Many runs: order kept, finished ones reused, a failing one told while the others finish."""
+"""Many runs: order kept, finished runs reused, a failing run told while the others finish."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ def test_run_all_real_worker_killed_is_replaced(tmp_path: Path) -> None:
     os.kill(victim, signal.SIGKILL)
     spread = run_all(TWO, SPREAD, store=Store(tmp_path / "spread"))
     alone = run_all(TWO, HERE, store=Store(tmp_path / "alone"))
-    assert [hashes(one.folder) for one in spread] == [hashes(one.folder) for one in alone]
+    assert [hashes(result.folder) for result in spread] == [hashes(result.folder) for result in alone]
     pools.shutdown_now(pools.processes(2))
 
 
@@ -334,7 +334,7 @@ def test_executor_shut_down_now_clears_away_what_was_begun_and_begins_nothing_mo
     while len(list(tmp_path.iterdir())) < 2:
         time.sleep(0.05)
     workers = list(pool._processes)
-    for worker in workers * interrupts:  # a terminal's Ctrl-C goes to all processes; then this one ends its executor
+    for worker in workers * interrupts:  # a terminal's Ctrl-C goes to all processes; then this process ends its pool
         os.kill(worker, signal.SIGINT)
     pools.shutdown_now(pool)
     assert all(ends(worker) for worker in workers)

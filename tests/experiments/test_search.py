@@ -113,7 +113,7 @@ def test_search_trial_that_diverges_is_a_result_unless_all_do(
         search.finished([broken])
     monkeypatch.setattr(search, "specifications", lambda *_: [(drawn[0][0], broken), drawn[1]])
     found = search.search("copy", NAME, "smoke", 2)
-    assert [one.run is None for one in found.trials] == [True, False]
+    assert [trial.run is None for trial in found.trials] == [True, False]
     assert found.best.number == 1
     assert math.isnan(found.frame().loc[0, "valid"])
     assert "became" in caplog.text
@@ -130,8 +130,8 @@ def test_by_lot_is_the_best_and_other_finished_ones_the_same_again() -> None:
     found = Search(RunSpec("mug", NAME, 1111), 1, trials)
     lot = search.by_lot(found)
     assert lot[0] == found.best == trials[11]
-    assert len({one.number for one in lot}) == 3
-    assert all(math.isfinite(one.valid) for one in lot)
+    assert len({trial.number for trial in lot}) == 3
+    assert all(math.isfinite(trial.valid) for trial in lot)
     assert search.by_lot(found) == lot
     assert any(search.by_lot(found, seed=seed) != lot for seed in range(5))
     assert len(search.by_lot(dataclasses.replace(found, trials=trials[1:2]))) == 1

@@ -41,11 +41,11 @@ def test_record_is_what_later_runs_take_and_keeps_other_systems(
     dataset: Dataset, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {name: search.search(name, NAME, "smoke", 2) for name in ("text-only", "copy")}
-    for one in found.values():
-        tuning.record(one, place)
+    for searched in found.values():
+        tuning.record(searched, place)
     monkeypatch.setattr("mugkit.config._choices", lambda: files.read_json(place))
-    for name, one in found.items():
-        assert config.chosen(name, dataset.family, "smoke") == one.best.values
+    for name, searched in found.items():
+        assert config.chosen(name, dataset.family, "smoke") == searched.best.values
     hp = configuration(config.RunSpec("text-only", NAME, 1111, "smoke"), dataset.family)
     assert found["text-only"].best.values.items() <= flat(hp).items()
     entry, best = files.read_json(place)["smoke"][dataset.family]["copy"], found["copy"].best

@@ -50,7 +50,7 @@ def missing() -> list[str]:
 
 
 class Clock:
-    """Lets a part go through its items until its seconds are over; the first one always runs."""
+    """Lets a part go through its items until its seconds are over; the first item always runs."""
 
     def __init__(self, seconds: float) -> None:
         self.started, self.seconds = time.monotonic(), seconds
@@ -75,8 +75,8 @@ def notebooks(ground: Any, clock: Clock) -> dict[str, Any]:
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4)) as pool:
         rows = pool.map(lambda name: _notebook(name, parameters, environment, clock), NOTEBOOKS)
         found = dict(zip(NOTEBOOKS, rows, strict=True))
-    used = ground.device.type != "cuda" or any(one["peak_bytes"] for one in found.values())
-    return {"results": found, "ok": used and all(one["ok"] for one in found.values())}
+    used = ground.device.type != "cuda" or any(row["peak_bytes"] for row in found.values())
+    return {"results": found, "ok": used and all(row["ok"] for row in found.values())}
 
 
 def _notebook(name: str, parameters: dict[str, str], environment: dict[str, str], clock: Clock) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def _notebook(name: str, parameters: dict[str, str], environment: dict[str, str]
 
 
 def parts(ground: Any) -> dict[str, Callable[[Clock, dict[str, Any]], dict[str, Any]]]:
-    """By name, what is done; each is given what the ones before it found."""
+    """By name, what is done; each is given what the parts before it found."""
     import comparing
     import timing
 
@@ -115,7 +115,7 @@ def parts(ground: Any) -> dict[str, Callable[[Clock, dict[str, Any]], dict[str, 
 
 
 def run(ground: Any, skip: Iterable[str], path: Path) -> dict[str, Any]:
-    """All parts but those; what went wrong in one does not stop the next. Written after each of them.
+    """All parts but those; what went wrong in a part does not stop the next. Written after each of them.
 
     What the part bench measured is at the top, where `benchmarks.hours` reads it.
     """
@@ -153,33 +153,33 @@ def table(found: dict[str, Any]) -> str:
     rows = {name: told(name, row).partition(": ")[2] for name, row in found["parts"].items()}
     compared = found["parts"]["systems"].get("results", {})
     if compared:
-        other = [name for name, one in compared.items() if not one["identical_again"]]
+        other = [name for name, row in compared.items() if not row["identical_again"]]
         rows["same bits again"] = f"all but {', '.join(other)}" if other else "all"
         for step in ("first step", "epoch"):
-            worst = max(((one[step], name) for name, one in compared.items() if step in one), default=(0.0, "none"))
+            worst = max(((row[step], name) for name, row in compared.items() if step in row), default=(0.0, "none"))
             rows[f"{step}, largest difference"] = f"{worst[0]:.1e} ({worst[1]})"
     waits = [name for name, what in found["parts"]["waiting"].get("waits", {}).items() if what]
     rows["steps that wait"] = ", ".join(waits) or "none"
-    for name, one in found.get("steps", {}).items():
-        rows[f"BERT-base, {name}"] = f"{one['seconds'] * 1e3:.1f} ms, {one['share_of_ceiling']:.0%} of matrix products"
+    for name, row in found.get("steps", {}).items():
+        rows[f"BERT-base, {name}"] = f"{row['seconds'] * 1e3:.1f} ms, {row['share_of_ceiling']:.0%} of matrix products"
     for count, clips in found["parts"]["bench"].get("clips_per_second_of_runs", {}).items():
         rows[f"runs at once: {count}"] = f"{clips:.0f} clips/s"
     if hours := found["parts"]["table3"].get("hours"):
         rows["Table 3 on MOSI"] = f"{hours['total']:.2f} hours, one run at a time"
     shown = pd.DataFrame({found["device"]: rows})
     shown.index.name = "checked"
-    return f"{markdown(shown)}\n{', '.join(f'{name} {one}' for name, one in found['versions'].items())}\n"
+    return f"{markdown(shown)}\n{', '.join(f'{name} {version}' for name, version in found['versions'].items())}\n"
 
 
 def told(name: str, row: dict[str, Any]) -> str:
     """One line."""
     if "skipped" in row:
         return f"{name}: skipped ({row['skipped']})"
-    bad = [one for one, result in row.get("results", {}).items() if not result["ok"]] + row.get("not_known", [])
+    bad = [item for item, result in row.get("results", {}).items() if not result["ok"]] + row.get("not_known", [])
     why = [f"not as it should be: {', '.join(bad)}"] if bad else []
     why += [f"out of time before: {', '.join(row['left_out'])}"] if row["left_out"] else []
     why += [row["error"].strip().splitlines()[-1]] if "error" in row else []
-    return f"{name}: {'ok' if row['ok'] else 'FAILED'}, {row['seconds']} s" + "".join(f"; {one}" for one in why)
+    return f"{name}: {'ok' if row['ok'] else 'FAILED'}, {row['seconds']} s" + "".join(f"; {reason}" for reason in why)
 
 
 def main(arguments: list[str]) -> int:

@@ -35,15 +35,15 @@ def systems(ground: Ground, within: Items) -> dict[str, Any]:
     with torch.backends.cudnn.flags(allow_tf32=False):
         found = {name: _stages(ground) for name in within(["stages 1 and 2"])}
         found |= {name: _epoch(ground, name) for name in within(SYSTEMS)}
-    return {"tolerances": TOLERANCES, "results": found, "ok": all(one["ok"] for one in found.values())}
+    return {"tolerances": TOLERANCES, "results": found, "ok": all(row["ok"] for row in found.values())}
 
 
 def _stages(ground: Ground) -> dict[str, Any]:
     """Stage 2 follows on the same device's stage 1."""
     tries = {"cpu": CPU, "device": ground.device, "again": ground.device}
     works = {name: ground.work("mug", device, name) for name, device in tries.items()}
-    losses = {name: _of_stage_1(one) for name, one in works.items()}
-    labels = {name: load_file(one.learned_labels() / "labels.safetensors") for name, one in works.items()}
+    losses = {name: _of_stage_1(work) for name, work in works.items()}
+    labels = {name: load_file(work.learned_labels() / "labels.safetensors") for name, work in works.items()}
     first, second = _relative(losses["device"], losses["cpu"]), _of_labels(labels, ground.dataset.label_scale)
     same = losses["device"] == losses["again"] and _equal(labels["device"], labels["again"])
     ok = first <= TOLERANCES["stage 1"] and second <= TOLERANCES["stage 2"]
@@ -102,7 +102,7 @@ def waiting(ground: Ground, within: Items) -> dict[str, Any]:
 def _waits(ground: Ground, system: str) -> str:
     """What torch says of the first wait; '' if there is none."""
     trainer = Trainer.of(ground.work(system, ground.device, "cpu"))
-    for number in range(2):  # labels that are made while stage 3 runs begin to move in the second one
+    for number in range(2):  # labels that are made while stage 3 runs begin to move in the second epoch
         trainer.objective.begin_epoch(trainer.clips, number, SEED)
         batches = [trainer.clips.batch(index) for index in trainer.order(SEED, number)]
         if number == 0:

@@ -48,7 +48,7 @@ def test_all_parts_run_dry_in_order_from_a_bare_checkout(tmp_path: Path) -> None
     assert list(found["parts"]) == list(check.SECONDS)
     systems = found["parts"]["systems"]["results"]
     assert systems.keys() == {"stages 1 and 2", *SYSTEMS}
-    assert all(one["identical_again"] for one in systems.values())
+    assert all(row["identical_again"] for row in systems.values())
     assert found["parts"]["waiting"]["waits"].keys() == SYSTEMS.keys()
     assert len(found["parts"]["notebooks"]["results"]) == 4
     assert not (tmp_path / hours.GPU).exists()  # a CPU's numbers are never taken for a card's

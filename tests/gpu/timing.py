@@ -2,7 +2,7 @@
 what Table 3 would take of it.
 
 Batches of 32 clips have MOSI's token lengths; the encoder has bert-base's shape and random weights, which cost what
-trained ones do.
+trained weights do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mugkit.training.seeding import similar_lengths
 
 Items = Callable[[Iterable[str]], Iterator[str]]
 PRECISIONS = ("float32", "bfloat16")
-SYSTEM = "copy"  # stage 3 of MUG: labels that lie ready cost what learned ones do
+SYSTEM = "copy"  # stage 3 of MUG: labels that lie ready cost what learned labels do
 _ready: Any = None  # of a process among several: all begin to measure together
 
 

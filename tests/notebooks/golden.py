@@ -1,12 +1,13 @@
-"""Compares the numbers that notebooks wrote with the committed ones, each kind with its own tolerance.
+"""Compares the numbers that notebooks wrote with the committed numbers, each kind with its own tolerance.
 
 The same machine writes the same numbers to the last bit; another processor adds up in another order. Measured on
 `reviews`, profile quick, one seed, with and without vector instructions: without training nothing moves beyond the 7th
 digit; test MAE moves by 0.007, Corr by 0.001, accuracies and F1 by up to 0.9 points; losses within an epoch of stage 2
 by 18 %, its share of open gates by 0.2; a single clip's learned label by up to 0.67 (its path on the way by 1.3), for
-the gate of Eq. 22 is a switch; the learned labels' MAE to the true ones by up to 0.09, their correlation by 0.04.
-All seeds and systems, a processor with AVX-512 beside one without: MISA's spread over seeds from 0.05 to 0.09, all
-other numbers within four fifths of what is allowed. Tolerances leave more than that: they catch a broken method, not a rounding error.
+the gate of Eq. 22 is a switch; the learned labels' MAE to the true labels by up to 0.09, their correlation by 0.04.
+All seeds and systems, a processor with AVX-512 beside a processor without: MISA's spread over seeds from 0.05 to 0.09,
+all other numbers within four fifths of what is allowed. Tolerances leave more than that: they catch a broken method,
+not a rounding error.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SPREAD = Tolerance(0.13)  # over five seeds, one of which may stay on a plateau 
 PERCENT = Tolerance(6.0)  # accuracies and F1
 LOSS = Tolerance(0.05, 0.4)  # of one epoch
 CURVE = Tolerance(0.05, 0.4, lengths=False)  # early stopping may end an epoch sooner or later
-LEARNED = Tolerance(0.15)  # how far learned labels are from the true ones
+LEARNED = Tolerance(0.15)  # how far learned labels are from the true labels
 SHARE = Tolerance(0.5)  # of open gates in one epoch
 ANY = Tolerance(math.inf)  # there and finite: a single clip's fate, positions in a t-SNE picture
 INTERVAL = Tolerance(0.3)  # ends of Student's interval over three or five seeds: up to 2.5 times their spread
@@ -53,7 +54,8 @@ TRAINED = Tolerance(0.08, 0.15)  # everything else that training decides
 # File, key anywhere on the way to the number, tolerance. The first that fits counts.
 RULES: tuple[tuple[str, str, Tolerance], ...] = (
     ("data_prep*.json", ".*", ANY),  # another version of the speech synthesizer speaks in another way
-    ("*", "MISA", ANY),  # at the rate that validation chose, some seeds end at a constant, whose correlation is undefined
+    # At the rate that validation chose, some seeds end at a constant, whose correlation is undefined.
+    ("*", "MISA", ANY),
     ("*", "paper|n|n_clips|rows|pool|seeds|copy|true|y|parameters", EXACT),
     ("tables/table[26].json", ".*", EXACT),
     ("tables/st*.json", ".*", ANY),  # step_times, stage_shares: ratios of times
@@ -126,12 +128,14 @@ def differences(file: str, expected: Any, found: Any, path: Path = ()) -> Iterat
     elif isinstance(expected, list) and isinstance(found, list):
         if len(expected) != len(found) and tolerance(file, path).lengths:
             yield f"{where}: {len(found)} entries instead of {len(expected)}"
-        for i, (one, other) in enumerate(zip(expected, found, strict=False)):
-            yield from differences(file, one, other, (*path, str(i)))
+        for i, (entry, other) in enumerate(zip(expected, found, strict=False)):
+            yield from differences(file, entry, other, (*path, str(i)))
     elif _is_number(expected) and _is_number(found):
         if not tolerance(file, path).allows(expected, found):
             yield f"{where}: {found} instead of {expected}"
-    elif expected != found and not (path and FREE_WORDS.fullmatch(path[-1])) and not _may_be_undefined(file, path, found):
+    elif (
+        expected != found and not (path and FREE_WORDS.fullmatch(path[-1])) and not _may_be_undefined(file, path, found)
+    ):
         yield f"{where}: {found!r} instead of {expected!r}"
 
 

@@ -39,7 +39,7 @@ def test_papermill_runs_a_notebook_from_any_folder_and_nbconvert_makes_it_a_page
     store.save(make_dataset(), mugkit_home / "data" / "made-up")
     folder = tmp_path if elsewhere else ROOT
     named = os.path.relpath(STAGE_2, folder)
-    # Papermill runs a kernel where papermill was started, so a relative folder is one below there.
+    # Papermill runs a kernel where papermill was started, so a relative folder is a folder below there.
     out = os.path.relpath(tmp_path / "results", folder)
     executed = tmp_path / "executed.ipynb"
     parameters = {"profile": "smoke", "dataset": "made-up", "out": out}

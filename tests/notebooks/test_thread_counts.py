@@ -54,7 +54,7 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, i
 
 
 def _of_labels(learned: LearnedLabels, split: Any) -> dict[str, Any]:
-    """Stage 2's losses and gates, and how far the learned labels are from the true ones."""
+    """Stage 2's losses and gates, and how far the learned labels are from the true labels."""
     off = {m: float(np.abs(learned.labels[m].numpy() - split.true_labels[m]).mean()) for m in MODALITIES}
     return {"history": learned.history.to_dict("records"), "MAE of labels": off}
 
@@ -64,7 +64,7 @@ def _of_labels(learned: LearnedLabels, split: Any) -> dict[str, Any]:
 def test_two_threads_give_the_numbers_of_one_within_the_tolerances(
     system: str, trained: Callable[[str, int], tuple[dict[str, Any], list[int]]]
 ) -> None:
-    (one, threads_of_one), (two, threads_of_two) = trained(system, 1), trained(system, 2)
+    (numbers_of_one, threads_of_one), (numbers_of_two, threads_of_two) = trained(system, 1), trained(system, 2)
     assert set(threads_of_one) == {1}
     assert set(threads_of_two) == {2}
-    assert list(differences("threads.json", one, two)) == []
+    assert list(differences("threads.json", numbers_of_one, numbers_of_two)) == []

@@ -1,7 +1,7 @@
 """Seven baselines with MMSA 2.2.1's weights say what MMSA's networks say.
 
 MMSA runs in the environment that `make bench` makes; all its networks answer in one process. Every weight of MMSA's has
-a place in ours or is named as one that no output depends on, and every weight of ours comes from MMSA. Where ours
+a place in ours or is named as a weight that no output depends on, and every weight of ours comes from MMSA. Where ours
 departs from MMSA, the test says how: a weight of MMSA's that switches the departure off, weights put together, or an
 output that is carried over. Clips are as long as each other where MMSA's networks read on into the padding.
 """

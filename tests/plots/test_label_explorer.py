@@ -27,10 +27,10 @@ def table() -> pd.DataFrame:
 
 
 def entry(**changes: Any) -> dict[str, Any]:
-    one = {"mean": 1.0, "low": 0.5, "high": 1.25}
+    learned = {"mean": 1.0, "low": 0.5, "high": 1.25}
     path = {"mean": [0.0, 1.0], "low": [-0.5, 0.5], "high": [0.5, 1.25]}
     page = {"id": "v$1", "text": "a <i>fine</i> film", "y": 1.5, "true": {"l": 1.0, "a": -2.5, "v": 0.0}}
-    page |= {"learned": dict.fromkeys(MODALITIES, one), "trajectory": dict.fromkeys(MODALITIES, path)}
+    page |= {"learned": dict.fromkeys(MODALITIES, learned), "trajectory": dict.fromkeys(MODALITIES, path)}
     return page | {"frames": {"a": [0.0, 1.0], "v": [1.0, 2.0, 3.0]}} | changes
 
 

@@ -83,7 +83,9 @@ def _snapshot(folder: Path) -> dict[str, int]:
 def everything(share: float = 1.0) -> list[Payload]:
     """All hostile files, or a share of each kind."""
     counts = {hostile_notebooks.notebooks: 70, hostile_notebooks.receipts: 18}
-    of_notebooks = [one for make, count in counts.items() for one in make(draws("notebooks"), round(count * share))]
+    of_notebooks = [
+        payload for make, count in counts.items() for payload in make(draws("notebooks"), round(count * share))
+    ]
     return payloads(draws("hostile"), share) + of_notebooks
 
 

@@ -59,7 +59,7 @@ def compute(root: Path, stop_at: int = 0, count: Path | None = None) -> None:
 
 def content(root: Path) -> dict[str, dict[str, str]]:
     """SHA-256 of every artifact of every run."""
-    return {f"{kind}/{one.name}": hashes(one) for kind in KINDS for one in (root / kind).iterdir()}
+    return {f"{kind}/{path.name}": hashes(path) for kind in KINDS for path in (root / kind).iterdir()}
 
 
 def lost(root: Path, expected: dict[str, dict[str, str]]) -> str:

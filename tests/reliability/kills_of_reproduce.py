@@ -41,7 +41,7 @@ COMPUTES = (
     'figure.gca().plot([n["MAE"] for n in numbers])\nsession.figure(figure, "curve", numbers)',
     "session.finish()",
 )
-# Alive, and idle, while the other one computes; it costs little, for it does without torch.
+# Alive, and idle, while the other notebook computes; it costs little, for it does without torch.
 WRITES = (
     PARAMETERS,
     "import pathlib, time\nfrom filelock import FileLock\nfrom mugkit import files\ntime.sleep(5)",
@@ -211,10 +211,10 @@ def run(folder: Path, trials: int, runs: dict[str, dict[str, str]]) -> dict[str,
     for kind, outcome in outcomes.items():
         draw = draws(kind)
         for trial in range(trials if not wrong else 0):
-            one = folder / f"{kind} {trial}"
+            trial_folder = folder / f"{kind} {trial}"
             moment = draw.uniform(0.0, SPANS[kind]) * duration
-            loss = _try(one, kind, moment, draw) or _wrong(one, runs, figures(whole))
-            left = processes.orphans(one)
+            loss = _try(trial_folder, kind, moment, draw) or _wrong(trial_folder, runs, figures(whole))
+            left = processes.orphans(trial_folder)
             loss = loss or (f"still running: {left}" if left else "")
             outcome.count(kind, loss and f"trial {trial}: {loss}")
         if wrong:

@@ -17,8 +17,8 @@ _BETWEEN = re.compile(r"(<!-- counts -->\n).*?(<!-- /counts -->)", re.DOTALL)
 def table(counts: Mapping[str, Any]) -> str:
     """One row a scenario."""
     rows = ["| scenario | tried | passed | lost |", "| --- | --- | --- | --- |"]
-    for name, one in counts["scenarios"].items():
-        cells = (one["tried"], one["passed"], one["lost"]) if "tried" in one else (one["not tried"], "–", "–")
+    for name, count in counts["scenarios"].items():
+        cells = (count["tried"], count["passed"], count["lost"]) if "tried" in count else (count["not tried"], "–", "–")
         rows.append(f"| {name} | {' | '.join(map(str, cells))} |")
     return "\n".join(rows) + "\n"
 

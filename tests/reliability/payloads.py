@@ -377,4 +377,4 @@ SHARES = {
 
 def payloads(random: random.Random, share: float = 1.0) -> list[Payload]:
     """All payloads, or a share of each kind (at least two)."""
-    return [one for make, count in SHARES.items() for one in make(random, max(2, round(count * share)))]
+    return [payload for make, count in SHARES.items() for payload in make(random, max(2, round(count * share)))]

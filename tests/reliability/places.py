@@ -78,9 +78,9 @@ def places(prepare: str) -> list[Place]:
     return [
         *(_full(RUN, spare) for spare in (4, 16, 64, 128, 256, 352)),  # 384 is room enough
         *(_full(prepare, spare) for spare in (4, 12)),
-        *(Place(f"read-only folder, {one.split()[0]}", one, read_only) for one in (RUN, prepare)),
-        *(Place(f"not writable, {one.split()[0]}", one, closed, POWERLESS) for one in (RUN, prepare)),
-        *(Place(f"not readable, {one.split()[0]}", one, hidden, POWERLESS) for one in (RUN, prepare)),
+        *(Place(f"read-only folder, {command.split()[0]}", command, read_only) for command in (RUN, prepare)),
+        *(Place(f"not writable, {command.split()[0]}", command, closed, POWERLESS) for command in (RUN, prepare)),
+        *(Place(f"not readable, {command.split()[0]}", command, hidden, POWERLESS) for command in (RUN, prepare)),
         Place("home does not exist, prepare", prepare, around="env -u MUGKIT_HOME HOME=/proc/none"),
         Place("no home directory, prepare", prepare, around=no_home),
     ]

@@ -60,7 +60,7 @@ class Fault:
         return files.digest(asdict(self))
 
     def place(self, tree: Path) -> Path | None:
-        """The file that it is planted in: its own, else the only other one where the expression stands."""
+        """The file that it is planted in: its own, else the only other file where the expression stands."""
         own = tree / self.file
         if own.is_file() and self.planted(own):
             return own
@@ -170,7 +170,7 @@ def _function(test: str) -> str:
 def count(faults: Sequence[Fault], commit: str) -> dict[str, dict[str, Any]]:
     """By fault, what became of it on a commit; goes on where an earlier count of the same commit stopped.
 
-    Tests that caught a fault must pass without one; where they do not, the others have to catch it.
+    Tests that caught a fault must pass without the fault; where they do not, the others have to catch it.
     """
     kept = files.home() / "faults" / f"{commit}.json"
     done: dict[str, Any] = files.read_json(kept) if kept.is_file() else {}
@@ -197,7 +197,7 @@ def count(faults: Sequence[Fault], commit: str) -> dict[str, dict[str, Any]]:
 
 def summary(commit: str, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """How many faults came to which end, and which."""
-    numbers = {name: sum(one["outcome"] == name for one in found.values()) for name in OUTCOMES}
+    numbers = {name: sum(result["outcome"] == name for result in found.values()) for name in OUTCOMES}
     return {"commit": commit, **numbers, "faults": found}
 
 

@@ -139,9 +139,9 @@ def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
     assert files.read_json(tmp_path / "tables" / "table3.json")[0]["metrics"]["Corr"]["mean"] is None
     comparison.against(dataset, runs, "mug")
     found = comparisons.measure([claim.test for claim in CLAIMS], dataset, "smoke")["comparisons"]
-    of_corr = [one for one in found if one["metric"] == "Corr"]
+    of_corr = [row for row in found if row["metric"] == "Corr"]
     assert of_corr
-    assert {(one["difference"], one["clips_low"]) for one in of_corr} == {(None, None)}
+    assert {(row["difference"], row["clips_low"]) for row in of_corr} == {(None, None)}
     entry = {"notebook": "x", "dataset": "made-up", "data": dataset.fingerprint, "profile": "smoke", "sha256": "0"}
     files.write_json(tmp_path / "manifest.json", {"tables/table3.json": entry})
     assert len(ledger.write(tmp_path)) > 50

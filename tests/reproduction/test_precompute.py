@@ -38,7 +38,7 @@ def test_trained_is_every_seed_of_every_row_of_the_tables_that_can_run(
 ) -> None:
     specs = precompute.trained("smoke", name)
     systems = {spec.system for spec in specs}
-    assert {row for one in systems for row in SYSTEMS[one].rows} == set(SYSTEM_ROWS)
+    assert {row for system in systems for row in SYSTEMS[system].rows} == set(SYSTEM_ROWS)
     assert len(specs) == len(set(specs)) == len(systems) * len(profile("smoke").seeds)
     unlabelled = prepare(made_up(true_labels=False, name="unlabelled"))
     assert systems - {spec.system for spec in precompute.trained("smoke", unlabelled)} == {"mug-true-labels"}

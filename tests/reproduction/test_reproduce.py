@@ -169,7 +169,7 @@ def test_reproduce_failures_of_all_kinds_name_their_cell_and_do_not_stop_the_oth
     found = [line for line in printed.splitlines() if line[:1].strip()]
     names = ("01_raises", "02_exits", "03_killed", "04_hangs")
     assert [line.partition(": ")[0].split() for line in found] == [*(["failed", n] for n in names), ["ran", "05_fine"]]
-    # The failed cell of the first is its third (parameters, print, raise); papermill puts one of its own before it.
+    # The failed cell of the first is its third (parameters, print, raise); papermill puts a cell of its own before it.
     reasons = "cell 4: ValueError", "cell 3: ", "cell 4: the kernel died", "cell 4: took longer than 15 seconds"
     assert [reason in line for reason, line in zip(reasons, found, strict=False)] == [True] * 4
     assert "tables and figures" not in printed

@@ -87,7 +87,7 @@ def test_timed_steps_make_labels(work: Callable[[str], Experiment], monkeypatch:
 def test_stage_shares_are_of_the_median_recorded_seconds(work: Callable[..., Experiment]) -> None:
     labelled = [work("mug", label_seed=seed) for seed in (1, 2, 3)]
     trained = [work("mug", seed, label_seed=1).result() for seed in (1, 2)]
-    folders = [folder for one in labelled for folder in (one.representations(), one.learned_labels())] + trained
+    folders = [folder for run in labelled for folder in (run.representations(), run.learned_labels())] + trained
     for folder, seconds in zip(folders, (90.0, 7.0, 1.0, 6.0, 0.5, 0.0, 2.0, 4.0), strict=True):  # 90: encodes texts
         files.write_json(folder / "done.json", {**files.read_json(folder / "done.json"), "seconds": seconds})
     found = cost.stage_shares(labelled, trained)

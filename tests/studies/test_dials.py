@@ -53,14 +53,14 @@ def test_ceiling_of_normal_labels_and_one_rater_are_correlations_with_what_is_sh
 
 
 def test_readings_fall_as_the_noise_grows_and_stay_below_what_can_be_read(records: list[dict[str, Any]]) -> None:
-    assert [(one["expression"], one["modality"]) for one in records] == [(e, m) for e in EXPRESSION for m in "av"]
+    assert [(row["expression"], row["modality"]) for row in records] == [(e, m) for e in EXPRESSION for m in "av"]
     for m in "av":
-        own = [one for one in records if one["modality"] == m]
-        assert [one["noise"] for one in own] == [EXPRESSION[one["expression"]][m] for one in own]
+        own = [row for row in records if row["modality"] == m]
+        assert [row["noise"] for row in own] == [EXPRESSION[row["expression"]][m] for row in own]
         for key in ("ceiling", "probe", "with y"):
-            values = [one[key] for one in own]
+            values = [row[key] for row in own]
             assert values[0] > values[2] + 0.1 > values[4] + 0.1
-        assert all(one["with y"] < one["probe"] < one["ceiling"] for one in own[:3])  # chance blurs the faint ones
+        assert all(row["with y"] < row["probe"] < row["ceiling"] for row in own[:3])  # chance blurs the faint ones
     json.dumps(records, allow_nan=False)
 
 

@@ -37,7 +37,7 @@ def saved(seed: int, shift: float = 0.0, x_seed: int | None = None) -> SavedRepr
 
 @pytest.fixture(scope="module")
 def wide_and_closed() -> dict[str, list[SavedRepresentations]]:
-    """Three seeds of a network with a wide gap and of one without any."""
+    """Three seeds of a network with a wide gap and of a network without any."""
     return {"wide": [saved(s, shift=8) for s in range(3)], "closed": [saved(s) for s in range(3)]}
 
 

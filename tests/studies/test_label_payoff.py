@@ -34,8 +34,8 @@ def test_every_beta_trains_every_source_and_none_trains_without_twice(monkeypatc
     groups = label_payoff.specifications(SETTINGS[0], "smoke")
     assert set(groups) == {(WITHOUT, 1.0), *((source, beta) for source in SOURCES for beta in (1.0, 0.01))}
     for (system, beta), specs in groups.items():
-        assert {(one.system, dict(one.changes)["beta"]) for one in specs} == {(system, beta)}
-        assert all(one.seed == one.label_seed for one in specs)  # a seed of all three stages
+        assert {(spec.system, dict(spec.changes)["beta"]) for spec in specs} == {(system, beta)}
+        assert all(spec.seed == spec.label_seed for spec in specs)  # a seed of all three stages
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What trials tell: a field that matters is found, one that does not is not, and peeking gains what it gains."""
+"""What trials tell: a field that matters is found, a field that does not is not, and peeking gains what it gains."""
 
 from __future__ import annotations
 

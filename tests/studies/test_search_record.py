@@ -39,12 +39,12 @@ def made(dataset: Dataset) -> Record:
     return search_record.record(found, dataset, with_test=True)
 
 
-def same(one: Record, other: Record) -> bool:
-    assert one.tested
+def same(record: Record, other: Record) -> bool:
+    assert record.tested
     assert other.tested
-    pd.testing.assert_frame_equal(one.search.frame(), other.search.frame())
-    about, theirs = ((r.search.base, r.search.seed, r.data, r.made_with) for r in (one, other))
-    return about == theirs and all(map(np.array_equal, astuple(one.tested), astuple(other.tested)))
+    pd.testing.assert_frame_equal(record.search.frame(), other.search.frame())
+    about, theirs = ((r.search.base, r.search.seed, r.data, r.made_with) for r in (record, other))
+    return about == theirs and all(map(np.array_equal, astuple(record.tested), astuple(other.tested)))
 
 
 def test_read_gives_what_was_written_which_signs_are_right_on_which_clips(
@@ -103,7 +103,7 @@ def test_read_damaged_record_is_told_with_its_path(made: Record, tmp_path: Path)
         search_record.read(path)
 
 
-# --- the committed one
+# --- the committed record
 
 
 def test_known_is_the_committed_record_of_these_data_and_else_a_search(

@@ -47,9 +47,9 @@ def test_plan_every_open_choice_has_an_alternative_or_a_reason() -> None:
     [("text_learning_rate", "frozen"), ("gate", "times as long"), ("dropout", "validation"), ("clip_norm", "paper")],
 )
 def test_alternative_that_quick_cannot_try_is_tried_under_paper(field: str, reason: str) -> None:
-    one = sensitivity.ALTERNATIVES[field]
-    assert reason in one.excluded(hyperparameters("mosi", "quick"), profile("quick"))
-    assert one.excluded(hyperparameters("mosi", "paper"), profile("paper")) == ""
+    alternative = sensitivity.ALTERNATIVES[field]
+    assert reason in alternative.excluded(hyperparameters("mosi", "quick"), profile("quick"))
+    assert alternative.excluded(hyperparameters("mosi", "paper"), profile("paper")) == ""
 
 
 @pytest.mark.usefixtures("dataset")

@@ -90,22 +90,22 @@ def test_train_jointly_test_split_and_true_labels_beside_training_decide_nothing
 ) -> None:
     valid = dataclasses.replace(dataset.valid, true_labels={})
     splits = {"train": dataset.train, "valid": valid, "test": exchanged(dataset.test)}
-    one, two = train(dataset, tmp_path / "1"), train(dataclasses.replace(dataset, splits=splits), tmp_path / "2")
+    old, new = train(dataset, tmp_path / "1"), train(dataclasses.replace(dataset, splits=splits), tmp_path / "2")
     first, second = hashes(tmp_path / "1"), hashes(tmp_path / "2")
     assert first["weights.safetensors"] == second["weights.safetensors"]
-    assert (one.best_epoch, one.history, one.valid_metrics) == (two.best_epoch, two.history, two.valid_metrics)
+    assert (old.best_epoch, old.history, old.valid_metrics) == (new.best_epoch, new.history, new.valid_metrics)
     assert predictions(tmp_path / "1", "valid") == predictions(tmp_path / "2", "valid")
     assert predictions(tmp_path / "1", "test") != predictions(tmp_path / "2", "test")
-    assert one.metrics["MAE"] != two.metrics["MAE"]
+    assert old.metrics["MAE"] != new.metrics["MAE"]
 
 
 def test_train_jointly_selection_does_read_validation_labels(dataset: Dataset, tmp_path: Path) -> None:
     # The control of the test above: the same exchange in the validation split is noticed.
     valid = dataclasses.replace(dataset.valid, labels=exchanged(dataset.valid).labels)
     other = dataclasses.replace(dataset, splits={**dataset.splits, "valid": valid})
-    one, two = train(dataset, tmp_path / "1"), train(other, tmp_path / "2")
-    assert [row["valid"] for row in one.history] != [row["valid"] for row in two.history]
-    assert [row["train"] for row in one.history] == [row["train"] for row in two.history]
+    old, new = train(dataset, tmp_path / "1"), train(other, tmp_path / "2")
+    assert [row["valid"] for row in old.history] != [row["valid"] for row in new.history]
+    assert [row["train"] for row in old.history] == [row["train"] for row in new.history]
 
 
 # --- the whole stage

@@ -1,4 +1,4 @@
-"""Stage 2 in several processes: the same bytes as in one, whatever ends it in between."""
+"""Stage 2 in several processes: the same bytes as in one process, whatever ends it in between."""
 
 from __future__ import annotations
 

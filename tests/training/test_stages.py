@@ -130,9 +130,9 @@ def test_online_labels_see_the_training_split_alone(
     garbage = np.random.default_rng(7).uniform(-3, 3, 8).astype(np.float32)
     replaced = {"train": dataset.train.labels, "valid": -dataset.valid.labels, "test": garbage}
     splits = {k: dataclasses.replace(dataset.splits[k], labels=v, true_labels={}) for k, v in replaced.items()}
-    one, other = run(name, "1", dataset), run(name, "2", dataclasses.replace(dataset, splits=splits))
-    assert one["labels.safetensors"] == other["labels.safetensors"]
-    assert one["weights.safetensors"] != other["weights.safetensors"]  # validation labels do choose the epoch
+    before, after = run(name, "1", dataset), run(name, "2", dataclasses.replace(dataset, splits=splits))
+    assert before["labels.safetensors"] == after["labels.safetensors"]
+    assert before["weights.safetensors"] != after["weights.safetensors"]  # validation labels do choose the epoch
     found = source.saved_labels(tmp_path / "1")
     for m in MODALITIES:
         assert found[m].abs().max() <= 3

@@ -27,7 +27,7 @@ from mugkit.training.optim import StepLosses, adamw
 # What makes Python wait for a device: a value of a tensor, or a shape that depends on values.
 WAITS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::masked_select", "aten::_unique", "aten::item")
 
-LABELS_FROM_STAGE_2 = {name for name, one in SYSTEMS.items() if one.labels == "mucn"}  # else as `copy`
+LABELS_FROM_STAGE_2 = {name for name, system in SYSTEMS.items() if system.labels == "mucn"}  # else as `copy`
 
 
 class Waits(TorchDispatchMode):
@@ -85,7 +85,7 @@ def steps(todo: Experiment, epoch: int = 0) -> Callable[[], None]:
 
 
 @pytest.mark.usefixtures("unseen")
-@pytest.mark.parametrize("epoch", [0, 1])  # labels that are made while stage 3 runs begin to move in the second one
+@pytest.mark.parametrize("epoch", [0, 1])  # labels that are made while stage 3 runs begin to move in the second epoch
 @pytest.mark.parametrize("system", sorted(SYSTEMS.keys() - LABELS_FROM_STAGE_2 - WAITING - PERHAPS_WAITING))
 def test_step_does_not_wait_for_its_device(
     system: str, epoch: int, data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -98,7 +98,7 @@ def test_step_does_not_wait_for_its_device(
 
     def noted(values: torch.Tensor, *arguments: Any, **options: Any) -> torch.Tensor:
         caller = sys._getframe(1).f_globals["__name__"]  # torch calls it too, where nothing has to move
-        moves = any(isinstance(one, torch.Tensor | torch.device) for one in (*arguments, *options.values()))
+        moves = any(isinstance(value, torch.Tensor | torch.device) for value in (*arguments, *options.values()))
         if moves and caller.startswith("mugkit."):
             waits.seen.append(f"to, in {caller}")
         return to(values, *arguments, **options)

@@ -63,7 +63,7 @@ def tensors(part: Any) -> list[torch.Tensor]:
     if isinstance(part, torch.Tensor):
         return [part]
     inside = part.values() if isinstance(part, dict) else part if isinstance(part, list | tuple) else ()
-    return [tensor for one in inside for tensor in tensors(one)]
+    return [tensor for inner in inside for tensor in tensors(inner)]
 
 
 @pytest.mark.parametrize("name", ["copy", *source.ONLINE])

@@ -1,1 +1,1 @@
-"""The batch: every notebook through papermill, what they need computed before, and the report of what was found."""
+"""Batch reproduction: computes what the notebooks need, runs them with papermill, and writes a report."""

@@ -1,6 +1,6 @@
-"""What the report writes over tables and under figures, for those whose file name does not say it.
+"""The report's captions above tables and below figures, for those whose file name is not enough.
 
-Captions describe what is drawn, never what came out: they stay true when the numbers change.
+Captions describe what is shown, never the result, so they stay true when the numbers change.
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from mugkit.evaluation import published
 
 TABLES: Mapping[str, str] = {
     **{f"table{n}": f"Table {n}: {caption}" for n, caption in published.CAPTION.items()},
-    **{f"table{n}_differences": f"Table {n}: which differences to MUG are real" for n in (3, 4, 5)},
+    **{f"table{n}_differences": f"Table {n}: differences from MUG with intervals and verdicts" for n in (3, 4, 5)},
     **{f"table{n}_order": f"Table {n}: our order of systems beside the paper's" for n in (3, 4, 5)},
     "label_quality": "Learned labels against the true ones",
     "label_quality_without_multimodal_denoising": "Learned labels without the multimodal denoising task",
-    "label_sources": "Every source of unimodal labels, and what stage 3 makes of it",
+    "label_sources": "Every source of unimodal labels: errors of its labels, and stage 3's results with them",
     "gap": "The gap between unimodal and projected representations",
     "embedding_gap": "The gap over seeds: linear probe and MMD",
     "embedding_claims": "Section 4.9, sentence by sentence",
-    "embedding_drift": "How far contrastive learning moves either kind of vector, by reading of Eq. 11",
+    "embedding_drift": "How far contrastive learning moves x_m and x_m′, by modality and reading of Eq. 11",
     "readings_claims": "Section 4.9's two observations under both readings of Eq. 11",
     "readings_validation": "Validation error of stage 3 under both readings of Eq. 11",
     "readings_labels": "Learned labels against the true ones under both readings of Eq. 11",
     "table5_steps": "Table 5's steps at several settings of the data's dials",
-    "case_claims": "Section 4.11, asked of all clips",
-    "step_times": "Time of a training step over one of Self-MM, and over one with its labels on MUG's networks",
+    "case_claims": "Section 4.11's observations, checked over all clips",
+    "step_times": "Time of a training step relative to Self-MM's, and to that of Self-MM's labels on MUG's networks",
     "stage_shares": "Each stage's share of a run's time, medians and quartiles over seeds",
     "gpu_hours": "What a full reproduction costs in GPU hours",
     "parameters": "Parameters of MUG by part",
     "stage3": "Stage 3 with and without unimodal tasks",
     "agreement": "Agreement of the simulated labels beside CH-SIMS's annotators",
-    "dial_of_expression": "What can be read of sound and vision at each setting of expression",
-    "dial_of_disagreement": "How far the modalities' labels lie apart at each setting of disagreement, and people's",
+    "dial_of_expression": "How well y_m can be predicted from sound and vision at each setting of expression",
+    "dial_of_disagreement": "Agreement of y and y_m at each setting of disagreement, and for human annotators",
     "conventions": "One set of predictions under every metric convention",
-    "tuned": "What equally many trials chose for every system",
+    "tuned": "Hyperparameters chosen for every system with the same number of trials",
     "table2_beta": "MUG with Table 2's β and with the chosen one",
     "search_peeking": "Random search: what choosing by test scores would have gained",
     "hyperparameter_importance": "Random search: which hyperparameters matter",
@@ -46,9 +46,9 @@ TABLES: Mapping[str, str] = {
     "noise_robustness": "Sources of labels and stage 3 with noisier labels of clips",
 }
 
-# File → caption; it is the picture's text alternative too.
+# File → caption, which is also the picture's text alternative.
 FIGURES: Mapping[str, str] = {
-    "fig1": "Fig. 1: the clip's label (across) against what each modality says alone (up), one panel a modality.",
+    "fig1": "Fig. 1: the clip's label (across) against what each modality says alone (up), one panel per modality.",
     "fig2": "Fig. 2: the three stages of MUG as boxes and arrows, with the shapes of this configuration.",
     "fig3": "Fig. 3: the layers of predictor, fusion network and MUCN, drawn from the modules.",
     "fig4": "Fig. 4: t-SNE of language, unimodal and projected, without and with contrastive learning (two readings).",
@@ -66,7 +66,7 @@ FIGURES: Mapping[str, str] = {
     "stage2": "Stage 2 as boxes and arrows: the two denoising tasks and the two updates of MUCN.",
     "stage3": "Stage 3 as boxes and arrows: the unimodal and the multimodal task.",
     "stage1_losses": "Losses of stage 1 over its epochs, beside chance and a constant prediction.",
-    "stage2_history": "Losses of stage 2, and how often its gate is open, over its epochs.",
+    "stage2_history": "Losses of stage 2 and the share of steps with an open gate, over its epochs.",
     "stage3_curves": "Training and validation loss of stage 3 over its epochs, with and without unimodal tasks.",
     "gap": "t-SNE of unimodal and projected representations of the networks of notebook 04.",
     "gap_bars": "Accuracy of a linear probe that tells unimodal from projected representations, by modality.",
@@ -75,8 +75,8 @@ FIGURES: Mapping[str, str] = {
     "selection": "What choosing among many models by their test score seems to gain over choosing by validation.",
     "search": "Validation error of every trial of the random search over each hyperparameter.",
     "search_tuning": "What choosing a trial by its test score seems to gain over choosing by validation.",
-    "dials": "What a probe reads of a stream at each expression, and correlations of y and y_m at each disagreement.",
+    "dials": "How well y_m can be predicted at each expression, and correlations of y and y_m at each disagreement.",
     "data_streams": "Acoustic and visual frames of two clips over time.",
-    "data_prep": "A spoken sentence and a face made on the spot, and the features read from them.",
-    "data_prep_scores": "The prediction for the clip made on the spot, beside those of real clips.",
+    "data_prep": "A spoken sentence and a face generated in the notebook, and the features extracted from them.",
+    "data_prep_scores": "The prediction for the clip generated in the notebook, beside those for real clips.",
 }

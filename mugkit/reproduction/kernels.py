@@ -1,10 +1,11 @@
-"""One notebook in a kernel of its own: which cell it is at, how long a cell may take, and ending it early."""
+"""Runs one notebook in its own kernel, with a time limit per cell, and can end it early."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from weakref import WeakSet
 
@@ -15,13 +16,26 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from mugkit.notebook import FINISHED
 
-AT_ONCE = 2  # notebooks: a kernel's start and a figure leave most of a machine idle
+AT_ONCE = 2  # notebooks; starting a kernel and drawing a figure leave most of a machine idle
 
 
-class Kernel(AsyncKernelManager):
-    """A kernel that `end_all` can end, and which has its share of the cores.
+class ThroughFiles:
+    """Kernel managers whose sockets are files in a private folder.
 
-    With all of them to each of `AT_ONCE` kernels, threads of one would mostly wait for those of the others.
+    A port can be read by other users, and two kernels that start at once may choose the same.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        if os.name == "posix":  # ZeroMQ has no such sockets on Windows
+            self._sockets = TemporaryDirectory(prefix="kernel-")
+            options |= {"transport": "ipc", "connection_file": str(Path(self._sockets.name) / "kernel.json")}
+        super().__init__(**options)
+
+
+class Kernel(ThroughFiles, AsyncKernelManager):
+    """A kernel that `end_all` can end and that uses its share of the cores.
+
+    If each of the `AT_ONCE` kernels used all cores, its threads would mostly wait for those of the others.
     """
 
     async def _async_pre_start_kernel(self, **options: Any) -> tuple[list[str], dict[str, Any]]:
@@ -45,7 +59,7 @@ def end_all() -> None:
 
 
 def execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: float) -> str:
-    """Runs a notebook and keeps its executed copy, cell by cell; returns what went wrong and in which cell, or ''.
+    """Runs a notebook and saves its executed copy after every cell; returns the error and its cell, or ''.
 
     Args:
         limit: seconds that one cell may take.
@@ -58,8 +72,10 @@ def execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: fl
 
     try:
         papermill.execute_notebook(
-            str(path), str(executed), dict(parameters), cwd=str(path.parent), progress_bar=False, log_output=False,
+            str(path), str(executed), dict(parameters), progress_bar=False, log_output=False,
             execution_timeout=limit, on_cell_execute=begins, kernel_manager_class=Kernel,
+            # The kernel's folder; papermill's `cwd` would change that of this process, which other threads use, too.
+            resources={"metadata": {"path": str(path.parent)}},
         )  # fmt: skip
     except papermill.PapermillExecutionError as error:
         return f"cell {error.exec_count}: {error.ename}: {error.evalue}"
@@ -67,7 +83,7 @@ def execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: fl
         return f"cell {at}: took longer than {limit:g} seconds (--cell-limit)"
     except DeadKernelError:
         return f"cell {at}: the kernel died (killed, or out of memory)"
-    except Exception as error:  # whatever papermill raises, the others go on
+    except Exception as error:  # whatever papermill raises, the other notebooks still run
         return f"cell {at}: {type(error).__name__}: {error}"
     return "" if finished(executed) else f"cell {at}: stopped before the last cell (sys.exit in a cell, or killed)"
 

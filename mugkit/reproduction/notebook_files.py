@@ -1,4 +1,4 @@
-"""Notebook files, read without trust: bounded in size, and refused with the file's name where they are none."""
+"""Reads untrusted notebook files: limits their size and refuses invalid files with an error that names them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from mugkit.errors import UserError
 
 LARGEST = 20 * 1024**2  # bytes of a file
 MOST_CELLS = 2000
-MOST_PARTS = 500_000  # objects and lists of a file; each takes hundreds of bytes in memory and three on disk
+MOST_PARTS = 500_000  # objects and lists in a file; each takes hundreds of bytes in memory and three on disk
 _KERNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CLEAR = "clear the outputs and save it again"
 _RESAVE = "open it in JupyterLab and save it again"
 
 
 def parse(path: Path, largest: int = LARGEST) -> Any:
-    """A file's JSON, in whatever encoding an editor wrote it.
+    """A file's JSON, in any encoding that an editor may have used.
 
     Raises:
-        UserError: no file, more than `largest` bytes, or no JSON.
+        UserError: if there is no file, or it has more than `largest` bytes or is not JSON.
     """
     if not path.is_file():
         raise UserError("is not a file", file=path.name, fix="put the notebook itself there")
@@ -45,10 +45,10 @@ def _decoded(content: bytes) -> str:
 
 
 def read(path: Path) -> Any:
-    """A notebook in nbformat's form, version 4, valid, and with a kernel that is a name.
+    """A valid notebook in nbformat's version 4 whose kernel is a name.
 
     Raises:
-        UserError: as `parse`; or it is no valid notebook, has too many cells, or names its kernel by a path.
+        UserError: as `parse`; also if it is not a valid notebook, has too many cells, or names its kernel by a path.
     """
     import nbformat
 
@@ -61,8 +61,8 @@ def read(path: Path) -> Any:
     try:
         notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
         nbformat.validate(notebook)
-        json.dumps(notebook, ensure_ascii=False).encode()  # half a character of UTF-16 can be written in JSON, no text
-    except Exception as error:  # nbformat raises whatever it stumbles over
+        json.dumps(notebook, ensure_ascii=False).encode()  # JSON can hold a lone surrogate, UTF-8 cannot
+    except Exception as error:  # nbformat can raise any exception
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(f"is not a valid notebook ({reason})", file=path.name, fix=_RESAVE) from error
     kernel = notebook.metadata.get("kernelspec", {}).get("name", "python3")

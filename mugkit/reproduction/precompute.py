@@ -1,7 +1,7 @@
-"""What the notebooks will ask the run store for, computed before they start: all cores busy, every stage once.
+"""Computes the runs that the notebooks need before they start, on all cores and every stage once.
 
-A notebook run alone computes what it needs itself. In a batch the notebooks share most of their runs, and each would
-wait for a handful of its own; here they are one list.
+A notebook that runs alone computes what it needs itself. In a batch, the notebooks share most of their runs, and each
+would wait for a few of its own; here all runs form one list.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def learned(profile: str, dataset: str) -> list[RunSpec]:
 
 
 def studied(profile: str, dataset: str) -> list[RunSpec]:
-    """The trials of the search that notebook 12 runs, Fig. 5 and the study of assumptions, all of MUG."""
+    """MUG's runs for notebook 12's search, Fig. 5 and the study of assumptions."""
     if _missing("mug", dataset, profile):
         return []
     curves = hyperparameter_curves.specifications(dataset, profile).values()
@@ -51,7 +51,7 @@ def studied(profile: str, dataset: str) -> list[RunSpec]:
 
 
 def tried(profile: str, dataset: str) -> list[RunSpec]:
-    """Of a committed search, the trials that are run again; else all of them."""
+    """The trials to run: if a search is committed, those of it that are rerun; else all trials."""
     trials = config.profile(profile).trials
     if kept := search_record.committed("mug", load(dataset), profile, trials):
         return [search.specification(kept.search, trial) for trial in search.by_lot(kept.search)]
@@ -59,13 +59,13 @@ def tried(profile: str, dataset: str) -> list[RunSpec]:
 
 
 def readings(profile: str, dataset: str) -> list[RunSpec]:
-    """Both readings of Eq. 11 and no contrastive learning, all stages, for the study seeds."""
+    """Runs of both readings of Eq. 11 and of no contrastive learning, all stages, for the study seeds."""
     specs = [spec for of_reading in readings_of_eq11(dataset, profile).values() for spec in of_reading]
     return [spec for spec in specs if not experiment.missing(spec)]
 
 
 def settings(profile: str, dataset: str) -> list[RunSpec]:
-    """The runs of Table 5's steps at the other settings of the dials of `reviews`, which are prepared here."""
+    """The runs of Table 5's steps at the other settings of the dials of `reviews`; prepares their data sets."""
     if load(dataset).name != "reviews":
         return []
     chosen = config.profile(profile)
@@ -74,14 +74,14 @@ def settings(profile: str, dataset: str) -> list[RunSpec]:
 
 
 def noisy(profile: str) -> list[tuple[RunSpec, float]]:
-    """The trials on noisier labels, which are those of `reviews` whatever the data set."""
+    """The trials on noisier labels, which use `reviews` whatever the data set."""
     if "reviews" not in available() or _missing("mug", "reviews", profile):
         return []
     return [job for group in noise_robustness.jobs("reviews", profile).values() for job in group]
 
 
 def mapped(profile: str) -> list[RunSpec]:
-    """What notebook 14's map of `reviews` is made of; the data of its settings is prepared here."""
+    """The runs behind notebook 14's map of `reviews`; prepares the data of its settings."""
     if _missing("mug", "reviews", profile):
         return []
     places = [label_payoff.specifications(place, profile) for place in label_payoff.settings(profile)]
@@ -91,12 +91,12 @@ def mapped(profile: str) -> list[RunSpec]:
 def compute(
     profile: str, dataset: str, execution: scheduler.ExecutionConfig = scheduler.LOCAL, studies: bool = True
 ) -> list[str]:
-    """Computes all of it; returns what failed, which the notebooks that need it will come upon again.
+    """Computes all these runs; returns the failures, which the notebooks that need those runs will meet again.
 
-    Noisy data sets are in this machine's memory alone, so their runs stay here whatever the engine.
+    Noisy data sets exist only in this machine's memory, so their runs stay here whatever the engine.
 
     Args:
-        studies: also what notebooks 12 and 14 alone need.
+        studies: whether to compute also what only notebooks 12 and 14 need.
     """
     runs, learn = trained(profile, dataset), learned(profile, dataset)
     runs += readings(profile, dataset) + settings(profile, dataset)

@@ -1,8 +1,8 @@
-"""The report: one HTML file with everything a reproduction found, to be read, sent or printed without anything else.
+"""The report: one self-contained HTML file with all results of a reproduction, to read, send or print.
 
-Tables, pictures and style lie inside the page; it asks nothing of a network and runs no script. What it shows is what
-the folder of outputs holds: the ledger of claims, the tables and figures of the notebooks, the assumptions, and for
-every file the notebook, data, seeds, versions and hash behind it.
+Tables, pictures and style are part of the page; it needs no network and runs no script. It shows what the output folder
+holds: the ledger of claims, the notebooks' tables and figures, the assumptions, and for every file the notebook, data,
+seeds, versions and hash behind it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mugkit.evaluation.verdicts import VERDICTS
 from mugkit.experiments import checks
 from mugkit.reproduction import captions
 
-# Tables in the order in which they are read; others follow by name. Those of claims and assumptions have sections.
+# Tables in reading order; others follow by name. Those of claims and assumptions have their own sections.
 ORDER = (
     "table3", "table3_differences", "table3_order", "table4", "table4_differences", "table4_order", "table5",
     "table5_differences", "table6", "step_times", "stage_shares", "label_quality",
@@ -61,7 +61,7 @@ class TableView:
 
 @dataclass(frozen=True)
 class FigureView:
-    """A picture as the page shows it: its bytes as an address, its size in pixels, its text."""
+    """A picture as the page shows it: its bytes as a data URL, its size in pixels, its caption."""
 
     name: str
     source: str
@@ -83,23 +83,23 @@ def _cells(line: str) -> list[str]:
 
 
 def table_views(folder: Path) -> list[TableView]:
-    """Every table below a folder of outputs, those of the paper first."""
+    """Every table in an output folder, those of `ORDER` first."""
     names = {path.stem for path in (folder / "tables").glob("*.md")} - set(ELSEWHERE)
     ordered = [name for name in ORDER if name in names]
     return [table_view(folder, name) for name in [*ordered, *sorted(names - set(ordered))]]
 
 
 def table_view(folder: Path, name: str) -> TableView:
-    """One table below a folder of outputs."""
+    """One table in an output folder."""
     title = captions.TABLES.get(name, name.replace("_", " ").capitalize())
     return TableView(name, title, *parse_table(page(folder / "tables", name)))
 
 
 def figure_views(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> list[FigureView]:
-    """Every picture of the manifest, inlined: those numbered as in the paper first.
+    """Every picture of the manifest as a data URL, those numbered as in the paper first.
 
     Raises:
-        UserError: a file is no PNG.
+        UserError: if a file is not a PNG.
     """
     names = [Path(name).stem for name in manifest if name.endswith(".png") and (folder / name).is_file()]
     found = []
@@ -107,7 +107,7 @@ def figure_views(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> lis
         data, notebook = (folder / f"{name}.png").read_bytes(), str(manifest[f"{name}.png"]["notebook"])
         if not data.startswith(b"\x89PNG"):
             fix = f"run notebook {notebook} again"
-            raise UserError("this is no PNG picture", file=folder / f"{name}.png", fix=fix)
+            raise UserError("this is not a PNG picture", file=folder / f"{name}.png", fix=fix)
         source = "data:image/png;base64," + base64.b64encode(data).decode()
         width, height = struct.unpack(">II", data[16:24])
         caption = f"{name.replace('_', ' ').capitalize()}, from notebook {notebook}."
@@ -116,14 +116,14 @@ def figure_views(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> lis
 
 
 def findings(folder: Path) -> list[str]:
-    """The first sentence that code wrote at the end of each notebook of `SUMMARY`, where there is one."""
+    """The first finding of each notebook in `SUMMARY` that recorded findings."""
     paths = [folder / "findings" / f"{name}.md" for name in SUMMARY]
     texts = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
     return [text.splitlines()[0].removeprefix("- ") for text in texts if text]
 
 
 def lacking(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, int]]:
-    """What claims without a verdict need, and how many of them need it; what most need first."""
+    """What claims without a verdict need, and how many claims need it; the most frequent first."""
     return Counter(row["needs"] for row in rows if row["verdict"] == "needs data").most_common()
 
 
@@ -134,7 +134,7 @@ def counted(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def provenance(manifest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One entry a notebook: how it ran, and the files it wrote with their hashes."""
+    """One entry per notebook: how it ran, and the files it wrote with their hashes."""
     found: dict[str, dict[str, Any]] = {}
     for name, entry in manifest.items():
         known = found.setdefault(str(entry["notebook"]), {**UNKNOWN, "files": [], **entry})
@@ -144,7 +144,7 @@ def provenance(manifest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]
 
 
 def assumptions(folder: Path) -> TableView:
-    """The choices that the paper leaves open, and what a study of them found if there is one."""
+    """The choices that the paper leaves open, with the results of a study of them if there is one."""
     if (folder / "tables" / "assumptions.md").is_file():
         return table_view(folder, "assumptions")
     header, rows, _ = parse_table(markdown(open_choices()))
@@ -152,20 +152,20 @@ def assumptions(folder: Path) -> TableView:
 
 
 def real_input(folder: Path) -> list[dict[str, Any]]:
-    """Single runs that were kept as files (`mugkit run --report`)."""
+    """Single runs that were saved as files (`mugkit run --report`)."""
     runs = [files.read_json(path) | {"file": path.name} for path in sorted((folder / "runs").glob("*.json"))]
     return [run for run in runs if "command" in run and "headline" in run]
 
 
 def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
-    """The page.
+    """The report as HTML.
 
     Args:
-        folder: of figures and tables.
-        failed: notebooks that did not run to their end, with the reason; the page says so at its top.
+        folder: the folder of figures and tables.
+        failed: notebooks that did not run to their end, with the reason; the page lists them at its top.
 
     Raises:
-        UserError: nothing was reproduced in this folder, or it has no ledger of claims.
+        UserError: if nothing was reproduced in this folder, or it has no ledger of claims.
     """
     manifest, ledger = manifest_of(folder), folder / "claims.json"
     if not ledger.is_file():
@@ -204,7 +204,7 @@ def write(folder: Path, to: Path, failed: Mapping[str, str] | None = None) -> No
     """Writes the page, atomically.
 
     Raises:
-        UserError: nothing to show (see `render`), or the target cannot be written.
+        UserError: if there is nothing to show (see `render`), or the target cannot be written.
     """
     checks.check_file(to, "--to")
     page = render(folder, failed)

@@ -1,4 +1,4 @@
-"""The batch reproduction: every notebook through papermill, each once for the same code, data and parameters."""
+"""Batch reproduction: runs every notebook with papermill, only once for the same code, data and parameters."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from mugkit.experiments.store import versions
 from mugkit.progress import progress
 from mugkit.reproduction import notebook_files, precompute
 
-CELL_SECONDS = 21600.0  # of one cell: far more than any takes, so that what hangs ends
+CELL_SECONDS = 21600.0  # limit for one cell: far more than any cell takes, so that a hanging cell ends
 log = logging.getLogger(__name__)
 Outcome = Literal["ran", "reused", "failed"]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of one notebook.
+    """The outcome of one notebook.
 
     Attributes:
-        notebook: its file name without ending.
-        executed: the executed copy; after a failure as far as it got.
-        reason: of a failure: the cell and the error.
+        notebook: its file name without suffix.
+        executed: the executed copy; after a failure, up to the cell that failed.
+        reason: after a failure, the cell and the error.
     """
 
     notebook: str
@@ -46,10 +46,10 @@ class Report:
 
 
 def notebooks() -> list[Path]:
-    """The numbered notebooks in their order.
+    """The numbered notebooks, in order.
 
     Raises:
-        UserError: mugkit was installed without its repository.
+        UserError: if mugkit was installed without its repository.
     """
     root = files.repository()
     if root is None:
@@ -64,11 +64,11 @@ def reproduce(
     """Runs every notebook for every data set; a failure does not stop the others.
 
     Args:
-        out: where figures and tables go; with several data sets, one folder below it for each.
+        out: the folder for figures and tables; with several data sets, each has a subfolder.
         cell_limit: seconds that one cell may take.
 
     Raises:
-        UserError: an unknown profile or data set, or a damaged one, before anything runs.
+        UserError: if the profile or a data set is unknown, or a data set is damaged; before anything runs.
     """
     fingerprints = _checked(profile, datasets)
     files.remove_stale_temporaries(out)
@@ -85,12 +85,12 @@ def reproduce(
 def runs_alone(
     profile: str, datasets: Sequence[str], execution: ExecutionConfig = LOCAL, studies: bool = True
 ) -> list[str]:
-    """Computes what the notebooks need and runs none; returns what failed, or that nothing can run on a data set.
+    """Computes what the notebooks need without running them; returns failures and data sets that no system can run on.
 
-    Arguments and errors as `reproduce`'s.
+    Other arguments and errors are those of `reproduce`.
 
     Args:
-        studies: also what notebooks 12 and 14 alone need.
+        studies: whether to compute also what only notebooks 12 and 14 need.
     """
     _checked(profile, datasets)
     failed, seed = [], config.profile(profile).seeds[0]
@@ -102,7 +102,7 @@ def runs_alone(
 
 
 def _checked(profile: str, datasets: Sequence[str]) -> dict[str, str]:
-    """The fingerprint of each data set, once everything is known to be there."""
+    """The fingerprint of each data set, after checking the profile and the data sets."""
     config.profile(profile)
     files.remove_stale_temporaries(files.home())
     return {name: load(name, verify=True).fingerprint for name in datasets}
@@ -113,14 +113,14 @@ def _precompute(profile: str, datasets: Sequence[str], execution: ExecutionConfi
 
 
 def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float) -> list[Report]:
-    """Runs notebooks a few at a time: a kernel's start and a figure leave most of a machine idle."""
+    """Runs a few notebooks at a time: starting a kernel and drawing a figure leave most of a machine idle."""
     from mugkit.reproduction import kernels
 
-    pool = ThreadPoolExecutor(kernels.AT_ONCE)  # each notebook has a kernel of its own, a process; here one only waits
+    pool = ThreadPoolExecutor(kernels.AT_ONCE)  # each notebook has its own kernel process; threads here only wait
     try:
         reports = pool.map(lambda job: run_notebook(job[0], job[1], job[2], limit), jobs)
         return list(progress(reports, "notebooks", total=len(jobs)))
-    except BaseException:  # stopped by a signal: kernels would go on to their notebooks' ends
+    except BaseException:  # stopped by a signal: kernels would run on to their notebooks' ends
         pool.shutdown(wait=False, cancel_futures=True)
         kernels.end_all()
         raise
@@ -129,18 +129,18 @@ def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float)
 
 
 def folders(datasets: Sequence[str], out: Path) -> dict[str, Path]:
-    """Where each data set's figures and tables go: `out`, or with several data sets a folder below it for each."""
+    """The output folder of each data set: `out`, or with several data sets a subfolder for each."""
     return {name: (out / name if len(datasets) > 1 else out).absolute() for name in datasets}
 
 
 def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> list[Path]:
-    """The ledger of claims and the report of every data set; notebooks that failed are named at the report's top.
+    """Writes the ledger of claims and the report of every data set; the report names failed notebooks at its top.
 
     Args:
-        reports: of `reproduce`, for these data sets.
+        reports: the result of `reproduce` for these data sets.
 
     Returns:
-        The reports' pages; none for a folder that no notebook wrote into.
+        The paths of the reports; a folder that no notebook wrote to has none.
     """
     from mugkit.claims import ledger
     from mugkit.reproduction import report as page
@@ -157,7 +157,7 @@ def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> l
 
 
 def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str, limit: float = CELL_SECONDS) -> Report:
-    """One notebook, unless it ran before with the same source, library, data and parameters."""
+    """Runs one notebook, unless it ran before with the same source, library, data and parameters."""
     executed, out = _executed(path, parameters), Path(parameters["out"])
     receipt = executed.with_suffix(".json")
     if _unchanged(path, parameters, fingerprint):
@@ -165,7 +165,7 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str, li
     receipt.unlink(missing_ok=True)
     try:
         identity = _identity(path, parameters, fingerprint)
-    except UserError as error:  # no notebook: that one fails, the others go on
+    except UserError as error:  # not a valid notebook: it fails, the others still run
         return Report(path.stem, "failed", executed, f"{path.name} {error.problem}")
     if reason := _execute(path, executed, parameters, limit):
         return Report(path.stem, "failed", executed, reason)
@@ -176,7 +176,7 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str, li
 
 
 def _executed(path: Path, parameters: Mapping[str, Any]) -> Path:
-    """Where a notebook's executed copy goes; its receipt lies beside it."""
+    """The path of a notebook's executed copy; its receipt is beside it."""
     return files.home() / "executed" / f"{parameters['profile']}-{parameters['dataset']}" / path.name
 
 
@@ -189,10 +189,10 @@ def _unchanged(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> b
 
 
 def _identity(path: Path, parameters: Mapping[str, Any], fingerprint: str) -> str:
-    """What an executed notebook depends on: its cells without outputs, parameters, data, library, versions.
+    """A hash of what an executed notebook depends on: its cells without outputs, parameters, data, library, versions.
 
     Raises:
-        UserError: it is no notebook.
+        UserError: if it is not a notebook.
     """
     cells = [[cell.cell_type, cell.source] for cell in notebook_files.read(path).cells]
     package = Path(__file__).parents[1]
@@ -208,7 +208,7 @@ def _reusable(receipt: Path, identity: str, out: Path) -> bool:
         known = files.read_json(receipt)
         same = known["identity"] == identity
         outputs = dict(known["outputs"]) if same else {}
-        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in outputs):  # of another's making
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in outputs):  # not written by mugkit
             raise ValueError("names files elsewhere")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         log.warning("%s: damaged; running its notebook again", receipt)
@@ -217,14 +217,14 @@ def _reusable(receipt: Path, identity: str, out: Path) -> bool:
 
 
 def _execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: float) -> str:
-    """Runs the notebook; returns what went wrong, or nothing."""
+    """Runs the notebook; returns the error, or '' if there is none."""
     import papermill
 
     from mugkit.reproduction import kernels
 
-    executed.parent.mkdir(parents=True, exist_ok=True)  # papermill does not
+    executed.parent.mkdir(parents=True, exist_ok=True)  # papermill does not create it
     known = papermill.inspect_notebook(str(path))
-    for name in parameters:  # papermill only logs one that a notebook does not have
+    for name in parameters:  # papermill only logs a parameter that the notebook lacks
         if name not in known:
             raise unknown_name(f"parameter of {path.name}", name, known)
     return kernels.execute(path, executed, parameters, limit)

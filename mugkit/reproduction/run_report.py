@@ -1,4 +1,4 @@
-"""One run as a file that can be read without the machine it ran on: what, on which data, with which caveats."""
+"""One run as a file that can be read without the machine it ran on: run, data, caveats, metrics."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def command(run: Run) -> str:
 
 
 def _written(value: Any) -> str:
-    """A value as `--set` reads it."""
+    """A value in the form that `--set` reads."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def scores(run: Run) -> list[tuple[str, str, str]]:
-    """Every metric of the test and of the validation split, as people read them."""
+    """Every metric on the test and the validation split, formatted for people."""
     pairs = {name: (value, run.valid_metrics[name]) for name, value in run.metrics.items()}
     shown = {name: ["undefined" if v is None else f"{v:.3f}" for v in pair] for name, pair in pairs.items()}
     return [(name, test, valid) for name, (test, valid) in shown.items()]
 
 
 def undefined(run: Run, dataset: Dataset) -> dict[str, dict[str, str]]:
-    """By split, the metrics that are undefined and why; empty where all are defined."""
+    """For each split with undefined metrics, these metrics and the reason why; empty if all are defined."""
     found = {}
     splits: tuple[SplitName, SplitName] = ("test", "valid")
     for split, values in zip(splits, (run.metrics, run.valid_metrics), strict=True):
@@ -53,7 +53,7 @@ def undefined(run: Run, dataset: Dataset) -> dict[str, dict[str, str]]:
 
 
 def sentences(why: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """What `undefined` says, a sentence a metric."""
+    """The result of `undefined` as sentences, one per metric."""
     return [f"{name} of {split} is undefined: {reason}" for split, of in why.items() for name, reason in of.items()]
 
 
@@ -63,7 +63,7 @@ def run_report(
     """The run's specification, data with caveats, configuration, metrics and versions, as JSON.
 
     Args:
-        why: what `undefined` says.
+        why: the result of `undefined`.
     """
     kept = ("caption", "variant", "caveats", "split")
     hyperparameters = configuration(run.spec, dataset.family)

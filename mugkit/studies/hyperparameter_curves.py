@@ -1,7 +1,7 @@
 """Fig. 5 (section 4.10): performance over α, the meta-training learning rate, and β, the weight of unimodal losses.
 
 The paper draws the curves and prints no values; its text says that a small β and a large α are much worse. Every value
-is compared with the run's own default, which a search on validation chose, on the same seeds.
+is compared on the same seeds with the run's own default, which a search on the validation split chose.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ GRID: Mapping[str, tuple[float, ...]] = {
 }
 SYMBOLS: Mapping[str, str] = {"alpha": "α", "beta": "β"}
 METRICS = ("MAE", "Corr", "Acc2")
+SEEDS = 10  # of every value: five leave most values undecided, and those of α cost all three stages
 BETTER, WORSE = "better", "worse"
 DEFAULT, FAILED = "the default", "training failed"
 
 
 def defaults(dataset: str, profile: str) -> dict[str, float]:
-    """Field → the value that a run of MUG has by itself."""
+    """Field → the value that MUG uses by default."""
     own = flat(experiment.work(repeated("mug", dataset, profile, {})[0]).hp)
     return {field: float(own[field]) for field in GRID}
 
@@ -52,23 +53,22 @@ def table_2(family: str, profile: str) -> dict[str, float]:
 
 
 def specifications(dataset: str, profile: str) -> dict[tuple[str, float], list[RunSpec]]:
-    """(field, value) → one run a study seed; everything that does not depend on the value is shared."""
+    """(field, value) → one run per seed; all that does not depend on the value is shared."""
     return {
-        (field, value): repeated("mug", dataset, profile, {field: value}, of_profile(profile).seeds)
+        (field, value): repeated("mug", dataset, profile, {field: value}, of_profile(profile).all_seeds[:SEEDS])
         for field, own in defaults(dataset, profile).items()
         for value in sorted({*GRID[field], own})
     }
 
 
 def with_table_2(dataset: str, profile: str) -> list[RunSpec]:
-    """MUG with everything as chosen but β, which is Table 2's: every seed of the profile."""
+    """MUG with all chosen values except β, which is Table 2's: one run per seed."""
     beta = table_2(load(dataset).family, profile)["beta"]
-    seeds = of_profile(profile).seeds
-    return [RunSpec("mug", dataset, seed, profile, changes=(("beta", beta),)) for seed in seeds]
+    return repeated("mug", dataset, profile, {"beta": beta}, of_profile(profile).all_seeds[:SEEDS])
 
 
 def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
-    """What Table 2's β does: MUG with it, and as chosen.
+    """Compares MUG with Table 2's β and MUG with the chosen one.
 
     Returns:
         Two rows: beta, mean, std and n of the test MAE; difference, its intervals and verdict in the first.
@@ -84,7 +84,7 @@ def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
 
 
 def display_beside(table: pd.DataFrame) -> pd.DataFrame:
-    """The same as people read it."""
+    """Formats `beside_table_2`."""
     errors = formats.spreads("MAE", table["mean"], table["std"])
     against = pd.DataFrame(comparison.columns(table.assign(metric="MAE"))).replace("undefined", "–")
     shown = {"test MAE": errors, **against, "verdict": table["verdict"]}
@@ -93,10 +93,10 @@ def display_beside(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def curves(dataset: Dataset, profile: str) -> pd.DataFrame:
-    """One row a field, value and metric: mean, std and n over seeds, and whether MAE differs from the default's.
+    """One row per field, value and metric: mean, std and n over seeds, and whether MAE differs from the default's.
 
     Columns: field, value, metric, mean, std, n; for MAE also difference, clips_low, clips_high, seeds_low,
-    seeds_high and verdict against the run's own default. A value whose training diverged in any seed has no mean.
+    seeds_high and verdict against the run's own default. A value whose training diverged with any seed has no mean.
     """
     groups = by_setting(finished, specifications(dataset.name, profile))
     done = {place: [run for run in runs if run] for place, runs in groups.items()}
@@ -112,7 +112,7 @@ def curves(dataset: Dataset, profile: str) -> pd.DataFrame:
 
 
 def _against(runs: Sequence[Run], default: Sequence[Run], dataset: Dataset) -> dict[str, Any]:
-    """The difference in MAE to the default, in numbers and in a word; no runs are a training that failed."""
+    """The difference in MAE to the default, with its verdict; empty `runs` mean that training failed."""
     if not runs:
         return {"verdict": FAILED}
     found = comparison.of_runs(runs, default, dataset)
@@ -121,7 +121,7 @@ def _against(runs: Sequence[Run], default: Sequence[Run], dataset: Dataset) -> d
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
-    """The numbers of Fig. 5 as people read them."""
+    """Formats the numbers of Fig. 5."""
     verdicts = table[table["metric"] == "MAE"].set_index(["field", "value"])["verdict"]
     rows = zip(table["metric"], table["mean"], table["std"], strict=True)
     cells = [formats.spread(*row) if formats.known(row[1]) else "failed" for row in rows]

@@ -121,10 +121,10 @@ LEARNERS = {"self-mm": ULGM, "ulgm": ULGM, "sugrm": SUGRM, "mlc": MLC}
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_label_learners_have_a_source_of_their_own_each_time(work: Make, name: str, dataset: Dataset) -> None:
-    one, other = work(name).label_source(), work(name).label_source()
-    assert type(one) is LEARNERS[name]
-    assert one is not other  # labels that one run moved are not another's
-    assert one.values["a"].tolist() == dataset.train.labels.tolist()
+    learner, other = work(name).label_source(), work(name).label_source()
+    assert type(learner) is LEARNERS[name]
+    assert learner is not other  # labels that one run moved are not another's
+    assert learner.values["a"].tolist() == dataset.train.labels.tolist()
 
 
 RATES = ("batch_size", "learning_rate", "text_learning_rate", "weight_decay")
@@ -178,6 +178,14 @@ def test_sugrm_has_a_network_of_its_own_whose_sizes_are_part_of_the_identity(
 # --- identities: what depends on what
 
 
+def test_systems_with_unimodal_tasks_have_more_seeds_than_other_baselines_and_t5() -> None:
+    quick = config.profile("quick")
+    counts = {
+        name: len(registry.seeds_of(name, quick)) for name in ("mug", "copy", "sugrm", "self-mm", "misa", "mug-t5")
+    }
+    assert counts == {"mug": 20, "copy": 20, "sugrm": 20, "self-mm": 20, "misa": 5, "mug-t5": 5}
+
+
 def test_identities_of_systems_are_shared_as_far_as_they_agree(work: Make) -> None:
     names = ("mug", "mug-without-multimodal-denoising", "mug-without-contrastive")
     first, second, third = (work(name).pretraining for name in names)
@@ -205,8 +213,8 @@ PARTS = ("pretraining", "learning", "training")
     ],
 )
 def test_identity_changes_for_stages_that_depend_on_it(work: Make, changed: dict[str, Any], redone: set[str]) -> None:
-    one, other = work(), work(**changed)
-    assert {part for part in PARTS if getattr(one, part) != getattr(other, part)} == redone
+    experiment, other = work(), work(**changed)
+    assert {part for part in PARTS if getattr(experiment, part) != getattr(other, part)} == redone
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
@@ -236,8 +244,8 @@ def test_identity_holds_data_code_and_threads(work: Make, made_up: Make, monkeyp
 
 def test_identity_of_equal_specs_is_equal(work: Make) -> None:
     # 1 and 1.0 are the same number, and so is the order of changes.
-    one, other = work(changes=(("beta", 1), ("eta", 0.5))), work(changes=(("eta", 0.5), ("beta", 1.0)))
-    assert files.digest(one.training) == files.digest(other.training)
+    experiment, other = work(changes=(("beta", 1), ("eta", 0.5))), work(changes=(("eta", 0.5), ("beta", 1.0)))
+    assert files.digest(experiment.training) == files.digest(other.training)
 
 
 # --- running
@@ -258,9 +266,9 @@ def test_result_computes_each_stage_once_on_the_profiles_threads_and_shares_them
         assert computed == [(stage, 1) for stage in expected]
         assert torch.get_num_threads() == 2
         computed.clear()
-    one, other = work(), work(seed=1112, label_seed=1111)  # beside a label seed, the seed decides stage 3 alone
-    assert one.learned_labels() == other.learned_labels()
-    assert hashes(one.result())["weights.safetensors"] != hashes(other.result())["weights.safetensors"]
+    experiment, other = work(), work(seed=1112, label_seed=1111)  # beside a label seed, the seed decides stage 3 alone
+    assert experiment.learned_labels() == other.learned_labels()
+    assert hashes(experiment.result())["weights.safetensors"] != hashes(other.result())["weights.safetensors"]
 
 
 def all_hashes(todo: Experiment) -> dict[str, dict[str, str]]:
@@ -268,11 +276,11 @@ def all_hashes(todo: Experiment) -> dict[str, dict[str, str]]:
 
 
 def test_result_same_seed_same_bytes_of_every_stage(work: Make) -> None:
-    one = all_hashes(work(folder="1"))
+    expected = all_hashes(work(folder="1"))
     torch.manual_seed(99)
-    assert all_hashes(work(folder="2")) == one
+    assert all_hashes(work(folder="2")) == expected
     other = all_hashes(work(folder="1", seed=1112, label_seed=1112))
-    for part, of in one.items():
+    for part, of in expected.items():
         assert not set(of.values()) & set(other[part].values())
 
 
@@ -294,14 +302,14 @@ def test_result_interrupted_in_every_stage_equals_uninterrupted(work: Make, monk
 def test_result_other_test_labels_change_no_artifact_but_metrics(work: Make, dataset: Dataset, name: str) -> None:
     noise = np.random.default_rng(7).uniform(-3, 3, len(dataset.test)).astype(np.float32)
     changed_test = changed(dataset, "test", labels=noise, true_labels=dict.fromkeys(MODALITIES, -noise))
-    one = work(name)
+    experiment = work(name)
     other = work(name, given=replace(changed_test, fingerprint=data_store.fingerprint(changed_test)))
-    assert one.result() != other.result()  # nothing is reused
-    before, after = ({stage: hashes(todo.folder(stage)) for stage in todo.stages} for todo in (one, other))
+    assert experiment.result() != other.result()  # nothing is reused
+    before, after = ({stage: hashes(todo.folder(stage)) for stage in todo.stages} for todo in (experiment, other))
     assert before["train"].pop("result.json") != after["train"].pop("result.json")
     assert before == after
     for key in ("best_epoch", "history", "valid_metrics"):
-        assert read_result(one.result())[key] == read_result(other.result())[key]
+        assert read_result(experiment.result())[key] == read_result(other.result())[key]
 
 
 def test_learned_labels_see_neither_validation_nor_true_labels(work: Make, dataset: Dataset) -> None:

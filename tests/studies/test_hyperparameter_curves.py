@@ -25,7 +25,7 @@ def dataset(prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -
     return prepared((4, 4, 60))
 
 
-def test_specifications_are_whole_runs_of_every_value_and_the_default_s_with_every_study_seed(
+def test_specifications_are_whole_runs_of_every_value_and_the_default_s(
     dataset: Dataset,
 ) -> None:
     assert curves.defaults(NAME, "smoke") == {"alpha": 0.005, "beta": CHOSEN}  # what was chosen
@@ -34,7 +34,7 @@ def test_specifications_are_whole_runs_of_every_value_and_the_default_s_with_eve
     assert [value for field, value in specs if field == "beta"] == sorted({*curves.GRID["beta"], CHOSEN})
     assert [value for field, value in specs if field == "alpha"] == list(curves.GRID["alpha"])
     for (field, value), group in specs.items():
-        assert [spec.seed for spec in group] == list(profile("smoke").study_seeds)
+        assert [spec.seed for spec in group] == list(profile("smoke").all_seeds)
         assert all(spec.changes == ((field, value),) for spec in group)
 
 

@@ -19,7 +19,7 @@ BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.00
 
 
 @pytest.mark.parametrize(
-    ("one", "said"),
+    ("effect", "said"),
     [
         (BETTER, "lowers MAE by 0.060 [0.055, 0.065]"),
         (WORSE, "raises MAE by 0.060 [0.055, 0.065]"),
@@ -30,20 +30,18 @@ BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.00
         (difference(0.0) | {"seeds_low": None, "seeds_high": None}, "has an undecided effect on MAE (+0.000)"),
     ],
 )
-def test_effect_is_told_with_the_interval_that_decides(one: dict[str, Any], said: str) -> None:
-    assert sentences.effect(one) == said
+def test_effect_is_told_with_the_interval_that_decides(effect: dict[str, Any], said: str) -> None:
+    assert sentences.effect(effect) == said
 
 
 def test_ablations_go_from_no_tasks_to_true_labels_as_far_as_they_ran() -> None:
     found = {"copies": [NONE], "MUG": [BETTER], "MUG over copies": [OPEN], "true labels over MUG": [WORSE]}
     text = sentences.ablations("made up, vivid", found)
-    assert text.startswith(
-        "On made up, vivid: over no unimodal tasks, training them on copies of the clip's label has no"
-    )
-    places = [text.index(sentences.effect(one)) for one in (NONE, BETTER, OPEN, WORSE)]
+    assert text.startswith("On made up, vivid: compared with no unimodal tasks, training them on copies")
+    places = [text.index(sentences.effect(effect)) for effect in (NONE, BETTER, OPEN, WORSE)]
     assert places == sorted(places)
     bare = sentences.ablations("made up", {"MUG": [BETTER]})
-    assert bare == f"On made up: over no unimodal tasks, training them on MUG's labels {sentences.effect(BETTER)}."
+    assert bare.endswith(f"no unimodal tasks, training them on MUG's labels {sentences.effect(BETTER)}.")
 
 
 def test_answer_counts_settings_where_a_step_lowers_the_error() -> None:
@@ -55,13 +53,15 @@ def test_answer_counts_settings_where_a_step_lowers_the_error() -> None:
 
 
 def test_parts_stand_under_the_word_that_decides() -> None:
-    table = pd.DataFrame([{"system": name, **one} for name, one in {"without A": WORSE, "without B": NONE}.items()])
+    table = pd.DataFrame(
+        [{"system": name, **effect} for name, effect in {"without A": WORSE, "without B": NONE}.items()]
+    )
     text = sentences.parts("made up", table)
     assert text.index("worse than MUG for without A") < text.index("no difference above 0.01 for without B")
 
 
 def test_labels_elsewhere_are_grouped_by_what_they_are() -> None:
-    rows = [{"modality": name, "measure": "MAE", **one, "verdict": said} for name, one, said in
+    rows = [{"modality": name, "measure": "MAE", **effect, "verdict": said} for name, effect, said in
             (("l", BETTER, "closer"), ("a", WORSE, "farther"), ("v", WORSE, "farther"))]  # fmt: skip
     text = sentences.labels_elsewhere({"far": pd.DataFrame([*rows, {**rows[0], "measure": "Corr"}])})
     assert text.endswith("On far: closer for language; farther for acoustic and visual.")
@@ -77,9 +77,9 @@ def test_steps_are_those_of_systems_that_ran(made_up: Callable[..., Dataset], tm
 def test_baselines_are_counted_by_themselves_and_together() -> None:
     close = difference(0.02, 0.019)  # beyond zero by itself, not among five
     rows = {"MISA": WORSE, "HyCon": BETTER, "MMIM": NONE, "CubeMLP": OPEN, "Self-MM": close, "y_mc ← y": WORSE}
-    table = pd.DataFrame([{"system": name, **one} for name, one in rows.items()])
+    table = pd.DataFrame([{"system": name, **effect} for name, effect in rows.items()])
     text = sentences.baselines("made up", table, 3)
-    assert "better than that of 2 of Table 3's 5 baselines, of 1 of them also" in text
+    assert "better than that of 2 of Table 3's 5 baselines, and than that of 1 after" in text
     assert "worse against HyCon (-0.060 [-0.065, -0.055])" in text
     assert "y_mc" not in text
     assert sentences.baselines("made up", table[table["system"] == "y_mc ← y"], 3) == "On made up, no baseline has run."
@@ -87,7 +87,9 @@ def test_baselines_are_counted_by_themselves_and_together() -> None:
 
 def test_curves_are_told_against_table_2_s_value() -> None:
     words = {1e-4: (WORSE, "worse"), 0.01: (difference(0.0), hyperparameter_curves.DEFAULT), 0.1: (OPEN, "undecided")}
-    rows = [{"field": "beta", "metric": "MAE", "value": v, **one, "verdict": word} for v, (one, word) in words.items()]
+    rows = [
+        {"field": "beta", "metric": "MAE", "value": v, **effect, "verdict": word} for v, (effect, word) in words.items()
+    ]
     rows.append({"field": "beta", "value": 1.0, "metric": "MAE", "verdict": hyperparameter_curves.FAILED})
     text = sentences.curves("made up", pd.DataFrame(rows))
     worse, undecided = "worse at 0.0001 (+0.060 [+0.055, +0.065])", "undecided at 0.1 (+0.000 [-0.020, +0.020])"

@@ -3,8 +3,8 @@
     python data_prep/calibrate_reviews.py --sims PATH/labels.csv
 
 Needs CH-SIMS's labels (columns label_M, label_T, label_A, label_V, and is_v1, which marks the clips of version 1)
-and the sentences of `reviews`, which are fetched. Prints CH-SIMS's agreement statistics beside those of the fit, and
-writes them with the constants to `mugkit/data/sims_agreement.json`: numbers only, no label. Half a minute.
+and the sentences of `reviews`, which it fetches. Prints CH-SIMS's agreement statistics next to those of the fit, and
+writes the former with the constants to `mugkit/data/sims_agreement.json`: numbers only, no label. Takes half a minute.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from mugkit.files import home, write_json
 OUT = Path(__file__).resolve().parents[1] / "mugkit" / "data" / "sims_agreement.json"
 ABOUT = "agreement of CH-SIMS v1's human labels; constants fitted to it by data_prep/calibrate_reviews.py"
 COLUMNS = {"label_M": "y", "label_T": "y_l", "label_A": "y_a", "label_V": "y_v"}
-SEED = 0  # not the seed of the data set: constants must not be fitted to its very draws
-# Where the search starts: nobody leads more than a fifth of the clips, labels of like size.
+SEED = 0  # not the seed of the data set: constants must not be fitted to the draws that it uses
+# Start of the search: each modality leads in a fifth of the clips, and labels are of similar size.
 START = LabelStructure(
     acoustic_from_language=1.0, acoustic_spread=0.5, visual_from_language=1.0, visual_from_acoustic=0.5,
     visual_spread=0.5, acoustic_neutral=0.05, visual_neutral=0.05, lead_language=0.2, lead_acoustic=0.2,
     lead_visual=0.2, blend=0.45,
 )  # fmt: skip
-# The real ratings alone decide how wide language spreads and how often it is neutral: no constant changes these.
+# The real ratings alone determine the spread of language and how often it is neutral: no constant changes these.
 FREE = ["std(y_l)", "neutral(y_l)"]
 
 
@@ -55,7 +55,7 @@ def read_sims(path: Path) -> pd.DataFrame:
 
 
 def fit(target: pd.Series, language: Float64[np.ndarray, "clips"], draws: LabelDraws) -> LabelStructure:
-    """The constants with the least sum of squared differences between simulated and target statistics."""
+    """The constants that minimize the sum of squared differences between simulated and target statistics."""
     names = list(asdict(START))
 
     def structure(values: Float64[np.ndarray, "constants"]) -> LabelStructure:
@@ -74,7 +74,7 @@ def fit(target: pd.Series, language: Float64[np.ndarray, "clips"], draws: LabelD
 
 
 def calibrate(sims: Path, sdist: Path | None, out: Path) -> None:
-    """Measures, fits, prints both and writes `out`."""
+    """Computes the statistics of CH-SIMS, fits the constants, prints both and writes `out`."""
     labels = read_sims(sims)
     target = agreement(labels, scale=1.0)
     sentences = reviews.read_sentences(reviews.fetch(home() / "downloads", sdist))

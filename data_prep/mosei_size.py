@@ -1,11 +1,11 @@
-"""Does MOSEI's size fit a laptop? Prepares and trains on made-up data of that size and measures the memory it takes.
+"""Measures whether MOSEI's size fits a laptop: prepares made-up data, trains on it, and records the memory it takes.
 
     python data_prep/mosei_size.py [--clips 22856] [--seconds 300] [--out figures/runs/mosei-size.json]
 
 Writes an MMSA pickle of MOSEI's shape (22,856 clips of up to 500 frames of 74 + 35 floats; random numbers), prepares
-it, makes all batches of an epoch and trains stage 1 for some minutes, each in a process of its own; then the same with
-a tenth of the clips. Needs 17 GB of free disk, all of it freed at the end; a quarter of an hour. Fails if a process
-takes 3000 MB or more. Linux only: memory is read from /proc.
+it, makes all batches of an epoch, and trains stage 1 for some minutes, each in its own process. Then it repeats this
+with a tenth of the clips. Needs 17 GB of free disk, which it frees at the end, and a quarter of an hour. Fails if a
+process takes 3000 MB or more. Linux only: memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Streamed:
 
 
 class Pickler(pickle._Pickler):
-    """The standard library's pickler; of a `Streamed` it writes what protocol 4 holds of a numpy array."""
+    """The standard library's pickler; writes a `Streamed` as protocol 4 writes a numpy array."""
 
     dispatch: ClassVar[dict] = dict(pickle._Pickler.dispatch)
 
@@ -76,7 +76,7 @@ class Pickler(pickle._Pickler):
 
 
 def write_source(path: Path, sizes: tuple[int, ...], seed: int = 0) -> None:
-    """An MMSA pickle of made-up clips, `sizes` of them in train, valid and test."""
+    """Writes an MMSA pickle of made-up clips; `sizes` are the numbers in train, valid and test."""
     rng = np.random.default_rng(seed)
     with path.open("wb") as stream:
         Pickler(stream, protocol=4).dump(
@@ -116,11 +116,11 @@ def padded_frames(lengths: Int64[np.ndarray, " clips"], dim: int, rng: np.random
         yield block
 
 
-# --- steps, each in a process of its own --------------------------------------------------------------
+# --- steps, each in its own process -----------------------------------------------------------------
 
 
 class Timed(ClipLoader):
-    """Clips whose batches end early: what of an epoch some seconds suffice for."""
+    """A loader whose batches end after `seconds`, even before the end of an epoch."""
 
     seconds, made = float("inf"), 0
 
@@ -134,7 +134,7 @@ class Timed(ClipLoader):
 
 
 def step(name: str, seconds: float) -> dict[str, Any]:
-    """`batches` makes every batch of an epoch; `train` trains stage 1 on as many as the time allows."""
+    """`batches` makes every batch of an epoch; `train` trains stage 1 on as many batches as the time allows."""
     import torch
 
     from mugkit.models.mug import build
@@ -157,7 +157,7 @@ def step(name: str, seconds: float) -> dict[str, Any]:
 
 
 def watch(command: list[str], home: Path) -> dict[str, Any]:
-    """Runs a command to its end; returns its peak memory and what it printed last, if that is JSON."""
+    """Runs a command to its end; returns its duration, its peak memory, and the last line it printed, if it is JSON."""
     started, peaks = time.monotonic(), {"VmHWM": 0, "RssAnon": 0}
     with tempfile.TemporaryFile("w+") as printed:
         environment = {**os.environ, "MUGKIT_HOME": str(home), "OMP_NUM_THREADS": "1"}
@@ -178,19 +178,19 @@ def watch(command: list[str], home: Path) -> dict[str, Any]:
 
 
 def memory(process: int, name: str) -> int:
-    """Bytes of a process by Linux's names: VmHWM, the peak of all that is resident, or RssAnon, now and without maps.
+    """Bytes of a process, by Linux's names: VmHWM (peak resident memory) or RssAnon (now, without mapped files).
 
-    (The peak that `wait4` reports is no use here: it starts at that of the process that started the other.)
+    (The peak that `wait4` reports is of no use here: it starts at the peak of the parent process.)
     """
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:  # it has just ended
+    except OSError:  # the process has just ended
         return 0
     return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
 def measure(sizes: tuple[int, ...], scratch: Path, seconds: float) -> dict[str, Any]:
-    """Makes, prepares and uses a data set; returns its sizes and the peaks of each step."""
+    """Writes, prepares and uses a made-up data set; returns its sizes and the peaks of each step."""
     source, home = scratch / "mosei.pkl", scratch / "home"
     write_source(source, sizes)
     this = [__file__, "--seconds", str(seconds), "--step"]
@@ -215,12 +215,12 @@ def compare(clips: int, seconds: float, scratch: Path, out: Path) -> None:
     """Measures `clips` clips and a tenth of them; writes `out`.
 
     Raises:
-        UserError: the disk has no room, a step fails, or one takes LIMIT_MB or more.
+        UserError: if the disk has no room, a step fails, or a step takes LIMIT_MB or more.
     """
     whole, results = sum(PAPER_SPLITS["mosei"]), []
     for share in (clips, clips / 10):
         sizes = tuple(max(1, round(count * share / whole)) for count in PAPER_SPLITS["mosei"])
-        # What `prepare` writes, the frames without padding in scratch and in store, takes less than the source again.
+        # `prepare` writes the frames without padding to scratch and store, together less than the size of the source.
         with (
             disk.room(scratch, 2 * BYTES_A_CLIP * sum(sizes)),
             tempfile.TemporaryDirectory(prefix="mosei-size-", dir=scratch) as folder,
@@ -247,9 +247,9 @@ def report(full: dict[str, Any], tenth: dict[str, Any]) -> dict[str, Any]:
 
 
 def command(
-    clips: Annotated[int, typer.Option(help="clips in all, divided as MOSEI's")] = sum(PAPER_SPLITS["mosei"]),
-    seconds: Annotated[float, typer.Option(help="of training, at most (and one batch)")] = SECONDS,
-    out: Annotated[Path, typer.Option(help="where the figures go")] = Path("figures/runs/mosei-size.json"),
+    clips: Annotated[int, typer.Option(help="total number of clips, split like MOSEI's")] = sum(PAPER_SPLITS["mosei"]),
+    seconds: Annotated[float, typer.Option(help="longest training in seconds, plus one batch")] = SECONDS,
+    out: Annotated[Path, typer.Option(help="the result file")] = Path("figures/runs/mosei-size.json"),
     scratch: Annotated[Path | None, typer.Option(help="a folder for 17 GB, by default MUGKIT_HOME")] = None,
     only: Annotated[str | None, typer.Option("--step", hidden=True)] = None,
 ) -> None:

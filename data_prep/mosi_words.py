@@ -1,11 +1,11 @@
-"""Real data in one file: what unimodal labels are worth on MOSI's words, with the text encoder trained along.
+"""Measures on MOSI's real words what unimodal labels are worth, with a text encoder that is trained, not frozen.
 
     mugkit prepare mosi --source mosi_lite_unaligned.pkl
     python data_prep/mosi_words.py --out figures/runs/mosi-words.json
 
-MOSI's official split with real transcripts and labels; acoustic and visual features are whatever the prepared data set
-has, and its caveats stand in the file. Rows: no unimodal tasks, copies of y and MUG, the last two with the β of Table 2
-and with the one that was chosen for `reviews`. Runs are stored one by one: interrupted, the same command goes on.
+Uses MOSI's official split with real transcripts and labels. Acoustic and visual features are those of the prepared data
+set, whose caveats the result file lists. Rows: no unimodal tasks; copies of y; MUG. The last two use the β of Table 2
+and the β chosen for `reviews`. Runs are stored one by one: after an interruption, the same command continues.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NONE = "mug-without-unimodal"
 
 
 def specifications(dataset: str, profile_name: str) -> dict[str, list[RunSpec]]:
-    """Row → a run for every study seed, which is the seed of all three stages."""
+    """Row → one run per study seed; a run uses its seed in all three stages."""
     rows: dict[str, tuple[str, dict[str, Any]]] = {NONE: (NONE, {})}
     rows |= {f"{system}, β = {beta:g}": (system, {"beta": beta}) for beta in BETAS for system in ("copy", "mug")}
     return {name: repeated(system, dataset, profile_name, TRAINED_TEXT | more) for name, (system, more) in rows.items()}
@@ -45,7 +45,7 @@ def level(runs: Sequence[Run]) -> dict[str, dict[str, float]]:
 
 
 def difference(runs: Sequence[Run], reference: Sequence[Run], dataset: str) -> list[dict[str, Any]]:
-    """A difference a metric, with both intervals and a word."""
+    """One difference per metric, with both intervals and a verdict."""
     found = [comparison.of_runs(runs, reference, load(dataset), metric) for metric in METRICS]
     return [change | {"verdict": verdicts.word(change, "better", "worse")} for change in found]
 
@@ -55,7 +55,7 @@ def main(
     dataset: Annotated[str, typer.Option(help="a prepared data set of MOSI")] = "mosi",
     profile_name: Annotated[str, typer.Option("--profile", help="smoke, quick or paper")] = "quick",
 ) -> None:
-    """Trains every row over the study seeds and writes levels and paired differences."""
+    """Trains every row with all study seeds, and writes levels and paired differences."""
     found, specs = load(dataset), specifications(dataset, profile_name)
     done = iter(scheduler.run_all([spec for row in specs.values() for spec in row]))
     runs = {name: [next(done) for _ in row] for name, row in specs.items()}

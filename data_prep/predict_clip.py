@@ -1,4 +1,4 @@
-"""A clip of one's own to a prediction, with a trained run: one multimodal and three unimodal scores.
+"""Predicts the scores of a clip with a trained run: one multimodal and three unimodal scores.
 
     FeatureExtraction -f clip.mp4 -out_dir .        # OpenFace 2, writes clip.csv
     python data_prep/predict_clip.py --audio clip.mp4 --openface clip.csv --text "what is said" --run FOLDER
@@ -22,7 +22,7 @@ from mugkit.errors import UserError
 
 
 def predict(audio: Path, openface: Path, text: str, run: Path) -> None:
-    """Prints how long the clip is in frames, and its four scores."""
+    """Prints the clip's numbers of frames and its four scores."""
     trained = TrainedRun.open(run)
     frames = clip_frames(audio, openface)
     scores = trained.predict(text, frames)
@@ -33,12 +33,12 @@ def predict(audio: Path, openface: Path, text: str, run: Path) -> None:
 
 
 def command(
-    audio: Annotated[Path, typer.Option(help="the clip's sound: WAV, FLAC, OGG, MP3, or a video if ffmpeg is there")],
+    audio: Annotated[Path, typer.Option(help="the clip's sound: WAV, FLAC, OGG, MP3, or a video (needs ffmpeg)")],
     openface: Annotated[Path, typer.Option(help="the CSV file that OpenFace 2's FeatureExtraction made of the video")],
     text: Annotated[str, typer.Option(help="what is said in the clip")],
     run: Annotated[Path, typer.Option(help="the folder of a finished run of the system mug")],
 ) -> None:
-    """Sound, face track and transcript of one clip to a sentiment score, multimodal and of each modality."""
+    """Predicts sentiment from the sound, face track and transcript of a clip: one multimodal, three unimodal scores."""
     try:
         predict(audio, openface, text, run)
     except UserError as error:

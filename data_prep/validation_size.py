@@ -1,10 +1,10 @@
-"""How many validation clips a stable choice of epoch takes: the spread of the test error over seeds, by their number.
+"""Measures how many validation clips a stable choice of epoch needs: the spread of the test error over seeds, by size.
 
     python data_prep/validation_size.py --seeds 10
 
-Early stopping keeps the epoch with the least validation loss. With few clips that loss says little of the test loss,
-so each seed stops somewhere else. The same trainings (stage 3 on copies of y) stop here by the first 229 clips of the
-validation split of `reviews` (MOSI has as many), by 500, and by all 1,000.
+Early stopping keeps the epoch with the lowest validation loss. With few clips, this loss says little about the test
+loss, so each seed stops at a different epoch. Here the same runs (stage 3 on copies of y) stop by the loss on the first
+229 clips of the validation split of `reviews` (as many as in MOSI), on 500, and on all 1,000.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ def first(split: Split, count: int) -> Split:
 
 
 def with_validation(dataset: Dataset, count: int) -> Dataset:
-    """The data set with fewer clips in its validation split, under a fingerprint of its own."""
+    """The data set with fewer clips in its validation split, and with its own fingerprint."""
     fewer = replace(dataset, splits={**dataset.splits, "valid": first(dataset.splits["valid"], count)})
     return replace(fewer, fingerprint=fingerprint(fewer))
 
 
 def main(
-    seeds: Annotated[int, typer.Option(help="trainings for each size")] = 10,
+    seeds: Annotated[int, typer.Option(help="runs for each size")] = 10,
     system: Annotated[str, typer.Option(help="a name of `mugkit systems`")] = "copy",
 ) -> None:
-    """Prints mean and standard deviation over seeds of the test MAE, and the epochs kept, for each size."""
+    """Prints for each size mean and standard deviation of the test MAE over seeds, and the epochs kept."""
     store, rows = Store.default(), {}
     sentences = reviews.read_sentences(reviews.fetch(files.home() / "downloads"))
     whole = reviews.assemble(sentences, seed=2024, sizes=(1284, SIZES[-1], 3000))

@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. `mugkit.terminal` says how commands end."""
+"""The command line: parses arguments, calls the library, prints results. `mugkit.terminal` defines how commands end."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ commands.add_typer(course.commands, name="course")
 SystemName = Annotated[str, typer.Option(help="a name of `mugkit systems`")]
 DatasetName = Annotated[str, typer.Option(help="a prepared data set")]
 ProfileName = Annotated[str, typer.Option(help="smoke, quick or paper")]
-DrawSeed = Annotated[int, typer.Option(help="of the draws")]
+DrawSeed = Annotated[int, typer.Option(help="seed of the random draws")]
 Engine = Annotated[str, typer.Option(help="local: processes of this machine; ray: a Ray cluster")]
-Address = Annotated[str, typer.Option(help="of the Ray cluster; 'auto': the one this machine belongs to")]
-Cpus = Annotated[float | None, typer.Option(help="CPU cores a run asks Ray for; else its threads")]
-Gpus = Annotated[float | None, typer.Option(help="part of a card per run; else the profile's")]
+Address = Annotated[str, typer.Option(help="address of the Ray cluster; 'auto': the cluster of this machine")]
+Cpus = Annotated[float | None, typer.Option(help="CPU cores that a run requests from Ray; by default its threads")]
+Gpus = Annotated[float | None, typer.Option(help="fraction of a GPU per run; by default the profile's")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
-TrialsFolder = Annotated[Path | None, typer.Option(help="where SYSTEM.json, .csv and .md of every trial go")]
-Force = Annotated[bool, typer.Option(help="replace what is prepared under that name")]
+TrialsFolder = Annotated[Path | None, typer.Option(help="folder for SYSTEM.json, .csv and .md with every trial")]
+Force = Annotated[bool, typer.Option(help="replace a data set prepared under that name")]
 
 
 def app() -> None:
-    """The console script."""
+    """Runs the command line; the entry point of the console script."""
     with exit_codes():
         commands()
 
 
 @commands.command()
 def doctor() -> None:
-    """Check python, torch, device, learn2learn, text encoders and data sets: a line each, `ok` or what to do.
+    """Check python, torch, device, learn2learn, text encoders and data sets: one line each, `ok` or what to do.
 
-    Exits with 1 if something that is needed is missing, or prepared data is damaged.
+    Exits with 1 if something required is missing or prepared data is damaged.
 
     Example: mugkit doctor
     """
@@ -61,7 +61,7 @@ def doctor() -> None:
 
 @commands.command()
 def systems() -> None:
-    """List every system of the paper's tables: where it is implemented, and the tables it is in.
+    """List every system of the paper's tables, the tables it is in, and where it is implemented.
 
     Example: mugkit systems
     """
@@ -74,18 +74,18 @@ def systems() -> None:
 @commands.command()
 def prepare(
     name: Annotated[str, typer.Argument(help="reviews, mosi, mosei or sims")],
-    source: Annotated[list[Path] | None, typer.Option(help="the file you hold; repeat for several")] = None,
-    store_as: Annotated[str | None, typer.Option("--store-as", "--as", help="keep it under another name")] = None,
+    source: Annotated[list[Path] | None, typer.Option(help="a file that you hold; repeat for several")] = None,
+    store_as: Annotated[str | None, typer.Option("--store-as", "--as", help="store it under another name")] = None,
     align: Annotated[str | None, typer.Option(help="words: average the frames of .csd files over words")] = None,
-    expression: Annotated[str | None, typer.Option(help="of reviews: vivid, clear, middle, weak or faint")] = None,
-    disagreement: Annotated[str | None, typer.Option(help="of reviews: sims or strong")] = None,
+    expression: Annotated[str | None, typer.Option(help="for reviews: vivid, clear, middle, weak or faint")] = None,
+    disagreement: Annotated[str | None, typer.Option(help="for reviews: sims or strong")] = None,
     force: Force = False,
-    encoding: Annotated[str | None, typer.Option(help="of tables, if not UTF-8: gb18030, cp1252, …")] = None,
+    encoding: Annotated[str | None, typer.Option(help="encoding of tables, if not UTF-8: gb18030, cp1252, …")] = None,
 ) -> None:
-    """Turn MOSI, MOSEI or SIMS files (or `reviews`, which needs none) into the on-disk format.
+    """Convert MOSI, MOSEI or SIMS files (or `reviews`, which needs none) to the on-disk format.
 
     Reads pickles of MMSA, MulT, MISA and MAG-BERT, the CMU SDK's .csd, and tables (.csv, .tsv), also compressed. A
-    table of ids and texts may come with files that have none.
+    table of ids and texts can accompany files without texts.
 
     Example: mugkit prepare mosi --source unaligned_50.pkl
     Example: mugkit prepare reviews --expression vivid --disagreement strong --store-as reviews-vivid
@@ -107,11 +107,11 @@ def prepare(
 
 @data_commands.command()
 def describe(
-    name: Annotated[str | None, typer.Argument(help="a prepared data set or its folder; none: a line for each")] = None,
+    name: Annotated[str | None, typer.Argument(help="a prepared data set or its folder; by default all")] = None,
 ) -> None:
     """Show what a prepared data set holds: modalities, sizes, lengths, labels and caveats.
 
-    Exits with 1 if one of several is damaged.
+    Without a name, exits with 1 if a data set is damaged.
 
     Example: mugkit data describe mosi
     """
@@ -142,7 +142,7 @@ def convert(
     visual_columns: Annotated[str | None, typer.Option(help="other visual columns: 0,2,5,…")] = None,
     force: Force = False,
 ) -> None:
-    """Store a data set once more with a selection of its acoustic and visual columns.
+    """Store a copy of a data set with a selection of its acoustic and visual columns.
 
     Example: mugkit data convert mosi --to 5/20 --store-as mosi-5-20
     """
@@ -159,15 +159,15 @@ def convert(
 def run(
     system: SystemName = "mug",
     dataset: DatasetName = "reviews",
-    seed: Annotated[int, typer.Option(help="of all three stages")] = 1111,
+    seed: Annotated[int, typer.Option(help="seed of all three stages")] = 1111,
     profile: ProfileName = "quick",
-    label_seed: Annotated[int | None, typer.Option(help="of stages 1 and 2, if another than --seed")] = None,
+    label_seed: Annotated[int | None, typer.Option(help="seed of stages 1 and 2, if not --seed")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE of a configuration field")] = None,
-    preset: Annotated[str, typer.Option(help="chosen (by `mugkit tune`, where it did) or table2")] = "chosen",
+    preset: Annotated[str, typer.Option(help="chosen (by `mugkit tune`, if recorded) or table2")] = "chosen",
     device: Device = "auto",
     report: Annotated[Path | None, typer.Option(help="also write a JSON file: run, data, caveats, metrics")] = None,
 ) -> None:
-    """Train one system once; print its metrics and where its artifacts lie. A finished run is reused.
+    """Train one system once; print its metrics and the folder of its artifacts. A finished run is reused.
 
     Example: mugkit run --system mug --dataset reviews --seed 1111 --set beta=0.1
     """
@@ -210,9 +210,9 @@ def search(
     device: Device = "auto",
     out: TrialsFolder = None,
 ) -> None:
-    """Search hyperparameters at random; print the trial that is best on validation. Finished trials are reused.
+    """Search hyperparameters at random; print the best trial on validation. Finished trials are reused.
 
-    Every trial is a whole run: Table 2's values under the profile, with the drawn ones on top.
+    Every trial is a complete run: Table 2's values under the profile, overridden by the drawn values.
 
     Example: mugkit search --system mug --dataset reviews --trials 50
     """
@@ -227,7 +227,7 @@ def tune(
     system: Annotated[str, typer.Option(help="a name of `mugkit systems`; by default all, one after the other")] = "",
     dataset: DatasetName = "reviews",
     profile: ProfileName = "quick",
-    trials: Annotated[int | None, typer.Option(help="how many configurations each; by default as committed")] = None,
+    trials: Annotated[int | None, typer.Option(help="configurations per system; by default as committed")] = None,
     seed: DrawSeed = 1111,
     engine: Engine = "local",
     address: Address = "",
@@ -236,9 +236,9 @@ def tune(
     device: Device = "auto",
     out: TrialsFolder = None,
 ) -> None:
-    """Choose hyperparameters on validation, with equally many whole trials for every system, and record them.
+    """Choose hyperparameters on validation, with the same number of complete trials per system, and record them.
 
-    Later runs of the system on this family of data and under this profile take them (--preset table2 does not).
+    Later runs of the system on this family of data and under this profile use them (--preset table2 does not).
 
     Example: mugkit tune --system mfn
     """
@@ -294,10 +294,10 @@ def bench(
     only: Annotated[list[str] | None, typer.Option(help="one benchmark by its name; repeat for several")] = None,
     out: Annotated[Path, typer.Option(help="where bench.json and the figure go")] = Path("figures"),
 ) -> None:
-    """Measure how fast this is beside what it is compared with: ratios side by side in one run, each with its bar.
+    """Compare the speed of mugkit with that of others, side by side in one run; every ratio has a bar.
 
-    Needs a checkout of the repository. Exits with 1 if a ratio falls under its bar. What `bench.json` holds of other
-    benchmarks stays there. A GPU is measured by `make gpu`.
+    Needs a checkout of the repository. Exits with 1 if a ratio misses its bar. Results of other benchmarks in
+    `bench.json` are kept. `make gpu` measures a GPU.
 
     Example: mugkit bench --only mmsa
     """
@@ -312,14 +312,14 @@ def reproduce(
     dataset: Annotated[list[str] | None, typer.Option(help="a prepared data set; repeat for several")] = None,
     engine: Engine = "local",
     out: Annotated[
-        Path | None, typer.Option(help="where tables and figures go; else figures/, below it for smoke and paper")
+        Path | None, typer.Option(help="folder for tables and figures; default: figures/, for smoke and paper below it")
     ] = None,
     address: Address = "",
     cpus_per_run: Cpus = None,
     gpus_per_run: Gpus = None,
     cell_limit: Annotated[float, typer.Option(help="seconds that one cell of a notebook may take", min=1)] = 21600,
-    only_runs: Annotated[bool, typer.Option("--only-runs", help="compute what notebooks need, run none")] = False,
-    studies: Annotated[bool, typer.Option(help="with --only-runs: also what notebooks 12 and 14 alone need")] = True,
+    only_runs: Annotated[bool, typer.Option("--only-runs", help="only compute what notebooks need")] = False,
+    studies: Annotated[bool, typer.Option(help="with --only-runs: also what only notebooks 12 and 14 need")] = True,
 ) -> None:
     """Run every notebook and write its tables and figures. Finished work is reused, interrupted work resumes.
 

@@ -1,4 +1,4 @@
-"""What a computation runs on: the device that networks and batches lie on, and how many CPU threads it takes."""
+"""Where a computation runs: the device of networks and batches, and the number of CPU threads."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from torch import Tensor
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """`auto` is the first GPU if there is one, else the CPU."""
+    """The device of that name; `auto` is the first GPU if there is one, else the CPU."""
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
 
 
 def to_device(values: Tensor, device: torch.device) -> Tensor:
-    """On the device. A GPU fetches them from pinned memory by itself, without anybody waiting."""
+    """Copies a tensor to the device; to a GPU from pinned memory, asynchronously."""
     return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 @contextlib.contextmanager
 def cpu_threads(count: int) -> Iterator[None]:
-    """Runs a block with a fixed number of CPU threads (0: leave as it is), so that sums add up in one order."""
+    """Runs a block with a fixed number of CPU threads (0: unchanged), so that sums are added in a fixed order."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:
@@ -35,9 +35,9 @@ def cpu_threads(count: int) -> Iterator[None]:
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """A block in which linear algebra takes one thread; numbers then do not depend on how many cores there are.
+    """A block in which linear algebra uses one thread, so that numbers do not depend on the number of cores.
 
-    For small matrices: several threads mostly wait for each other, and on a busy machine for a core to wait on.
+    For small matrices: several threads would mostly wait for each other and, on a busy machine, for a free core.
     """
     limited: AbstractContextManager[object] = _libraries(len(sys.modules)).limit(limits=1)
     return limited
@@ -45,5 +45,5 @@ def one_thread() -> AbstractContextManager[object]:
 
 @functools.lru_cache(maxsize=1)
 def _libraries(_modules: int) -> ThreadpoolController:
-    """The libraries that have threads. They are looked for again, in milliseconds, only after further imports."""
+    """The libraries with thread pools. Only after further imports does it search again, which takes milliseconds."""
     return ThreadpoolController()

@@ -1,7 +1,7 @@
-"""`mugkit doctor`: what is here and what is missing, a line each, fit for pasting into a bug report.
+"""`mugkit doctor`: shows what is present and what is missing, one line each, ready to paste into a bug report.
 
-Nothing is fetched and nothing is changed, but for an empty home folder if there was none. Paths are shown with ~ for
-the user's folder, and not at all outside of it.
+It fetches and changes nothing, except that it creates an empty home folder if there is none. It shows paths with ~ for
+the user's folder, and outside of it only the last name.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from mugkit import files
 from mugkit.errors import UserError
 
 OLDEST_PYTHON = (3, 11)
-DISK_GIB, MEMORY_GIB = 2, 8  # what profile `quick` needs: prepared data and runs; the kernels of the notebooks
+DISK_GIB, MEMORY_GIB = 2, 8  # needed for profile `quick`: prepared data and runs; the notebooks' kernels
 HUB_ENCODERS = ("bert-base-uncased", "bert-base-chinese", "t5-base")  # the paper's language networks
 SOURCED_DATASETS = ("mosi", "mosei", "sims")  # data sets that only the user can supply
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        name: what was looked at.
+        name: what was checked.
         ok: whether it is as it should be.
         found: what was found.
-        fix: what to do about it; None where nothing has to be done.
-        required: whether the default data and profile need it; what is damaged counts too.
+        fix: what to do about it; None if there is nothing to do.
+        required: whether the default data and profile need it; anything damaged counts as required.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Looks at everything; a look that itself fails is a failed check, never an exception."""
+    """Runs all checks; an exception in one becomes a failed check."""
     return [check for look in _LOOKS for check in _run(look)]
 
 
@@ -101,7 +101,7 @@ def _text_encoders() -> Iterator[Check]:
 
 
 def _offline_encoder(name: str) -> tuple[str, str | None]:
-    """What was found of an encoder that a Python package carries, and what to do if that is not enough."""
+    """The state of an encoder that a Python package provides, and how to fix it if something is missing."""
     from mugkit.data import encoders
 
     package = encoders.OFFLINE[name]
@@ -140,7 +140,7 @@ def _how(name: str, force: str = "") -> str:
 
 
 def _damage(name: str) -> str:
-    """What is wrong with a prepared data set, or nothing. Paths are left out, as mounts and user names are private."""
+    """What is wrong with a prepared data set, or ''. Leaves out paths, as mounts and user names are private."""
     from mugkit.data.store import load
 
     try:
@@ -188,6 +188,6 @@ _LOOKS = (_python, _torch, _learn2learn, _text_encoders, _datasets, _notebooks, 
 
 
 def _shown(path: Path) -> str:
-    """`path` with ~ for the user's folder; outside of it only its name, as mounts and user names are private."""
+    """`path` with ~ for the user's folder; outside of it only the last name, as mounts and user names are private."""
     user = Path.home()
     return f"~/{path.relative_to(user)}" if path.is_relative_to(user) else f"…/{path.name}"

@@ -1,4 +1,4 @@
-"""One exception for everything a user can mend: it names the file, the field and the fix."""
+"""One exception for everything that a user can fix: it names the file, the field and the fix."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Bad input or a missing part, said in the user's terms; the command line prints it and exits 2.
+    """Bad input or a missing part, described in the user's terms; the command line prints it and exits with 2.
 
     Args:
         problem: what is wrong, in one sentence.
@@ -26,7 +26,7 @@ class UserError(Exception):
         super().__init__((f"{where}: " if where else "") + problem + (f"\n  fix: {fix}" if fix else ""))
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the message alone; IPython asks for this in place of the calls that led here."""
+        """What a notebook shows: only the message. IPython calls it instead of formatting the traceback."""
         return [f"UserError: {self}"]
 
     def __reduce__(self) -> tuple:
@@ -35,17 +35,17 @@ class UserError(Exception):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not in a list, with the nearest one that is."""
+    """The error for a name that is not among the known ones; suggests the nearest, or lists all."""
     names = sorted(known)
     alike = difflib.get_close_matches(name, names, n=len(names) or 1, cutoff=0.5)
-    # The fewest edits decide: a share of common letters would prefer 'halfway' to 'alpha' for 'alfa'.
+    # The fewest edits decide: the ratio of common letters would prefer 'halfway' to 'alpha' for 'alfa'.
     nearest = min(alike, key=lambda known_name: (not known_name.startswith(name), _edits(name, known_name)), default="")
     hint = f"did you mean '{nearest}'?" if nearest else "one of: " + ", ".join(names)
     return UserError(f"unknown {kind} '{name}'", fix=hint)
 
 
 def _edits(typed: str, other: str) -> int:
-    """Levenshtein's distance: letters to insert, delete or replace."""
+    """Levenshtein distance: the number of letters to insert, delete or replace."""
     row = list(range(len(other) + 1))
     for i, letter in enumerate(typed, start=1):
         before, row = row, [i]

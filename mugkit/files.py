@@ -1,4 +1,4 @@
-"""Files on disk: where mugkit keeps its own, and writes that either happen whole or not at all."""
+"""Files on disk: where mugkit keeps its own, and atomic writes, which happen completely or not at all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def home() -> Path:
     else (an installed package without its repository) `~/.cache/mugkit`.
 
     Raises:
-        UserError: the user has no home directory and neither of the others is there.
+        UserError: if the user has no home directory and neither of the others exists.
     """
     try:
         if chosen := os.environ.get("MUGKIT_HOME"):
@@ -45,18 +45,18 @@ def repository() -> Path | None:
 
 
 def is_repository(folder: Path) -> bool:
-    """Whether a folder is a copy of this repository: notebooks beside the package and what installs it."""
+    """Whether a folder is a copy of this repository: it holds notebooks, package and pyproject.toml."""
     return (folder / "pyproject.toml").is_file() and all((folder / name).is_dir() for name in ("notebooks", "mugkit"))
 
 
 def checkout_module(folder: str, name: str) -> ModuleType:
-    """A module of the repository that is no part of the package; processes started later find it, too.
+    """Imports a module of the repository that is not part of the package; processes started later find it too.
 
     Args:
-        folder: of the repository; its modules become importable.
+        folder: a folder of the repository; its modules become importable.
 
     Raises:
-        UserError: the package is installed without its repository.
+        UserError: if the package is installed without its repository.
     """
     root = repository()
     if root is None or not (root / folder).is_dir():
@@ -83,10 +83,10 @@ def digest(value: Any) -> str:
 
 
 def _temporary(target: Path) -> Path:
-    """A new name for what is written beside `target`: hidden, and naming the process that writes it.
+    """A new hidden path beside `target`, whose name contains the machine and process that write to it.
 
-    What is made under it inside a `try` is cleared away at whatever line a Ctrl-C comes; `tempfile.mkstemp` would leave
-    it if that came before it had told the name.
+    A `try` block that creates it can remove it at whatever line a Ctrl-C arrives; `tempfile.mkstemp` would leave its
+    file behind if Ctrl-C arrived before it returned the name.
     """
     return target.with_name(f".{target.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
@@ -96,11 +96,11 @@ def _host() -> str:
 
 
 def remove_stale_temporaries(folder: Path) -> list[Path]:
-    """Removes what processes that were killed left half-written below a folder; returns what that was.
+    """Removes what killed processes left half-written below a folder; returns the removed paths.
 
-    Temporary names tell their process; what a living one writes stays, as does what another machine writes.
+    Temporary names contain their process. Files of running processes and of other machines stay.
     """
-    # os.walk passes over folders that others move away meanwhile; Path.rglob fails on them.
+    # os.walk skips folders that other processes move in the meantime; Path.rglob fails on them.
     dead = [Path(at, name) for at, inner, names in os.walk(folder) for name in inner + names if _is_left_over(name)]
     for path in dead:
         if path.is_dir() and not path.is_symlink():
@@ -120,13 +120,13 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except OSError:  # it belongs to another user
         return True
     return not _is_zombie(process)
 
 
 def _is_zombie(process: int) -> bool:
-    """Whether a process was killed and only waits for its starter to notice (seen on Linux alone)."""
+    """Whether a process was killed and only waits for its parent to notice (detected only on Linux)."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text(errors="replace")  # a name may be cut inside a character
         return stat.rpartition(")")[2].split()[0] in ("Z", "X")
@@ -139,7 +139,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """Yields a temporary path beside `target` and moves it into place if the block ends without an error.
 
     Raises:
-        UserError: the disk became full.
+        UserError: if the disk becomes full.
     """
     with told_if_full(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +147,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         try:
             temporary.touch(mode=0o600, exist_ok=False)
             yield temporary
-            temporary.chmod(0o644)  # private until it is whole; results are meant to be read
+            temporary.chmod(0o644)  # private until it is complete; results are meant to be read
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -164,7 +164,7 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             yield temporary
             temporary.chmod(0o755)
             if replace and target.exists():
-                # Moved aside, not deleted file by file: a kill in between must not leave half of the old one.
+                # Moved aside, not deleted file by file: a kill in between must not leave half of the old folder.
                 aside = temporary.with_name(f"{temporary.name.removesuffix('.tmp')}_old.tmp")
                 target.rename(aside)
                 temporary.rename(target)
@@ -177,7 +177,7 @@ def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def temporary_folder(beside: Path) -> Iterator[Path]:
-    """An empty folder for the time of the block; `remove_stale_temporaries` finds it after a kill."""
+    """An empty folder that exists during the block; `remove_stale_temporaries` finds it after a kill."""
     beside.parent.mkdir(parents=True, exist_ok=True)
     folder = _temporary(beside)
     try:
@@ -189,7 +189,7 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def told_if_full(target: Path) -> Iterator[None]:
-    """Says in the user's terms that the disk became full inside the block."""
+    """Raises a UserError if the disk becomes full inside the block."""
     try:
         yield
     except Exception as error:  # safetensors and parquet have errors of their own for it
@@ -202,13 +202,13 @@ def told_if_full(target: Path) -> Iterator[None]:
 
 
 def replaceable(target: Path, mark: str) -> Path:
-    """A folder that may be replaced as a whole, as a path without `..`.
+    """The resolved path of a folder, after checking that it may be replaced as a whole.
 
     Args:
         mark: a file that every earlier version of this folder holds.
 
     Raises:
-        UserError: it is no folder, or holds something and not the mark: it is not ours to delete.
+        UserError: if it is not a folder, or is not empty and lacks the mark: then it is not ours to delete.
     """
     target = target.resolve()
     if target.exists() and not (target.is_dir() and ((target / mark).is_file() or not any(target.iterdir()))):
@@ -218,7 +218,7 @@ def replaceable(target: Path, mark: str) -> Path:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as indented JSON, atomically; NaN is refused because JSON has none."""
+    """Writes `value` as indented JSON, atomically; refuses NaN, which JSON does not have."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

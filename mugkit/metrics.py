@@ -1,17 +1,17 @@
 """The metrics of the paper's section 4.2, in every convention that the field uses for them.
 
-The same predictions score differently under each convention, so every function is named after one:
+The same predictions score differently under each convention, so every function is named after its convention:
 
     acc7, acc5             MOSI, MOSEI: clip to ±3 or ±2, round half to even, compare
-    acc2_f1_non0           MOSI, MOSEI, the paper's: drop clips whose label is 0, then > 0 on both sides
+    acc2_f1_non0           MOSI, MOSEI, as in the paper: drop clips whose label is 0, then > 0 on both sides
     acc2_f1_has0           MOSI, MOSEI: keep every clip, ≥ 0 on both sides
     sims_*                 SIMS, after MMSA: clip to ±1 first, keep every clip, cut at 0, ±0.1, ±0.7
     mag_*                  MAG-BERT and the authors' earlier code: drop neutral clips for all metrics, ≥ 0
-    misa_f1_non0           MISA: as F1 of non0, with prediction and truth swapped
+    misa_f1_non0           MISA: F1 of non0 with prediction and truth swapped
 
 Accuracies and F1 are in percent, as in the paper's tables; MAE has the unit of the labels; F1 is weighted by the
-number of clips of each true class. A metric that is undefined is NaN: the correlation of a constant (its variance
-is 0), and whatever is left when every clip is neutral. Files hold null there, and `undefined` says why.
+number of clips of each true class. An undefined metric is NaN: the correlation of a constant (its variance is 0), and
+metrics that drop neutral clips, if all clips are neutral. Files store null for NaN; `undefined` gives the reason.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ def evaluate(prediction: Labels, truth: Labels, family: str) -> dict[str, float]
     """All metrics of a data set's family under the names that tables use.
 
     Args:
-        prediction: ŷ, unclipped, one number a clip.
+        prediction: ŷ, unclipped, one number per clip.
         truth: y, the multimodal labels.
         family: reviews, mosi, mosei or sims.
 
     Returns:
-        For sims MAE, Corr, Acc2, F1, Acc3, Acc5 (the `sims_*` conventions). For the others Acc7, Acc5, Acc2 and F1
-        (non0, the paper's), Acc2_has0, F1_has0, MAE, Corr.
+        For sims: MAE, Corr, Acc2, F1, Acc3, Acc5 (the `sims_*` conventions). For the others: Acc7, Acc5, Acc2 and F1
+        (non0, as in the paper), Acc2_has0, F1_has0, MAE, Corr.
 
     Raises:
-        UserError: an unknown family; no clips, unequal numbers of them, or values that are not finite.
+        UserError: if the family is unknown, there are no clips, the numbers of clips differ, or values are not finite.
     """
     if family not in LABEL_SCALE:
         raise unknown_name("family of data sets", family, LABEL_SCALE)
@@ -64,10 +64,10 @@ def evaluate(prediction: Labels, truth: Labels, family: str) -> dict[str, float]
 
 
 def undefined(prediction: Labels, truth: Labels, family: str) -> dict[str, str]:
-    """Of `evaluate`'s metrics those that are undefined, each with the reason in words.
+    """The metrics of `evaluate` that are undefined, each with the reason in words.
 
     Raises:
-        UserError: as `evaluate`.
+        UserError: as in `evaluate`.
     """
     names = [name for name, value in evaluate(prediction, truth, family).items() if np.isnan(value)]
     clip = _sims_clipped if family == "sims" else _checked
@@ -107,7 +107,7 @@ def mae(prediction: Labels, truth: Labels) -> float:
 
 
 def corr(prediction: Labels, truth: Labels) -> float:
-    """Pearson's correlation over all clips of unclipped predictions; NaN where either side is constant."""
+    """Pearson's correlation over all clips of unclipped predictions; NaN if either side is constant."""
     return _corr(*_checked(prediction, truth))
 
 
@@ -115,17 +115,17 @@ def corr(prediction: Labels, truth: Labels) -> float:
 
 
 def acc7(prediction: Labels, truth: Labels) -> float:
-    """Percentage of clips in the right one of seven classes −3 … +3 (section 4.2)."""
+    """Accuracy of the seven classes −3 … +3, in percent (section 4.2)."""
     return _rounded_accuracy(prediction, truth, limit=3)
 
 
 def acc5(prediction: Labels, truth: Labels) -> float:
-    """Percentage of clips in the right one of five classes −2 … +2; labels beyond ±2 count as ±2."""
+    """Accuracy of the five classes −2 … +2, in percent; labels beyond ±2 count as ±2."""
     return _rounded_accuracy(prediction, truth, limit=2)
 
 
 def acc2_f1_non0(prediction: Labels, truth: Labels) -> tuple[float, float]:
-    """Acc2 and weighted F1 over clips whose label is not 0, positive against the rest; NaN if none is left."""
+    """Acc2 and weighted F1 over clips whose label is not 0, positive against the rest; NaN if no clip is left."""
     prediction, truth = _without_neutral(*_checked(prediction, truth))
     return _acc2_f1(prediction > 0, truth > 0)
 
@@ -137,8 +137,8 @@ def acc2_f1_has0(prediction: Labels, truth: Labels) -> tuple[float, float]:
 
 
 def misa_f1_non0(prediction: Labels, truth: Labels) -> float:
-    """F1 of non0 as MISA's code has it: prediction and truth swapped, so that classes are weighted by how often
-    they are predicted. Accuracy does not notice the swap."""
+    """F1 of non0 as in MISA's code: prediction and truth are swapped, so classes are weighted by how often they are
+    predicted. Accuracy does not change with the swap."""
     prediction, truth = _without_neutral(*_checked(prediction, truth))
     return _acc2_f1(truth > 0, prediction > 0)[1]
 
@@ -152,7 +152,7 @@ def sims_mae(prediction: Labels, truth: Labels) -> float:
 
 
 def sims_corr(prediction: Labels, truth: Labels) -> float:
-    """Pearson's correlation after clipping to ±1; NaN where either side is constant."""
+    """Pearson's correlation after clipping to ±1; NaN if either side is constant."""
     return corr(*_sims_clipped(prediction, truth))
 
 
@@ -163,12 +163,12 @@ def sims_acc2_f1(prediction: Labels, truth: Labels) -> tuple[float, float]:
 
 
 def sims_acc3(prediction: Labels, truth: Labels) -> float:
-    """Percentage of clips in the right one of three classes: ≤ −0.1, (−0.1, 0.1], > 0.1."""
+    """Accuracy of three classes, in percent: ≤ −0.1, (−0.1, 0.1], > 0.1."""
     return _cut_accuracy(prediction, truth, SIMS_CUTS_3)
 
 
 def sims_acc5(prediction: Labels, truth: Labels) -> float:
-    """Percentage of clips in the right one of five classes: ≤ −0.7, (−0.7, −0.1], (−0.1, 0.1], (0.1, 0.7], > 0.7."""
+    """Accuracy of five classes, in percent: ≤ −0.7, (−0.7, −0.1], (−0.1, 0.1], (0.1, 0.7], > 0.7."""
     return _cut_accuracy(prediction, truth, SIMS_CUTS_5)
 
 
@@ -176,13 +176,13 @@ def sims_acc5(prediction: Labels, truth: Labels) -> float:
 
 
 def mag_mae(prediction: Labels, truth: Labels) -> float:
-    """Mean absolute error over clips whose label is not 0; NaN if none is left."""
+    """Mean absolute error over clips whose label is not 0; NaN if no clip is left."""
     prediction, truth = _without_neutral(*_checked(prediction, truth))
     return float(np.abs(prediction - truth).mean()) if len(truth) else float("nan")
 
 
 def mag_corr(prediction: Labels, truth: Labels) -> float:
-    """Pearson's correlation over clips whose label is not 0; NaN where it is undefined."""
+    """Pearson's correlation over clips whose label is not 0; NaN if it is undefined."""
     return _corr(*_without_neutral(*_checked(prediction, truth)))
 
 
@@ -221,13 +221,13 @@ def _sims_clipped(prediction: Labels, truth: Labels) -> tuple[Labels, Labels]:
 
 
 def _is_constant(values: Labels) -> bool:
-    """Whether all values are equal, up to the rounding of a float64; their correlation would be that of rounding."""
+    """Whether all values are equal up to float64 rounding; a correlation would then be that of rounding errors."""
     return bool(np.linalg.norm(values - values.mean()) <= 1e-12 * abs(values.mean()))
 
 
 def _corr(prediction: Labels, truth: Labels) -> float:
     if len(truth) < 2 or _is_constant(prediction) or _is_constant(truth):
-        return float("nan")  # a constant has no variance to share
+        return float("nan")  # a constant has no variance
     return float(pearsonr(prediction, truth).statistic)
 
 

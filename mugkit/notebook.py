@@ -1,4 +1,4 @@
-"""What the notebooks share: a session for profile and data set, sources shown in place, a last line that counts.
+"""Code shared by the notebooks: `Session` for profile and data set, source display, and the line that marks the end.
 
 session = notebook.start("06_stage3", profile, dataset, out)
 runs = session.runs("mug")
@@ -52,7 +52,7 @@ class Session:
 
     @cached_property
     def hp(self) -> Hyperparameters:
-        """The configuration of plain MUG under this profile, with what a search chose for it."""
+        """The configuration of plain MUG under this profile, with the values that a search chose for it."""
         return configuration(self.spec(), self.dataset.family)
 
     @cached_property
@@ -62,14 +62,14 @@ class Session:
 
     @property
     def data(self) -> str:
-        """The data set in words, which every sentence begins with."""
+        """The data set in words, with which every finding begins."""
         return str(self.dataset.about.get("caption", self.dataset.name))
 
     def spec(self, system: str = "mug", seed: int | None = None, dataset: str = "", **changes: Any) -> RunSpec:
-        """One run of a system; the first seed of the profile and this data set unless given.
+        """The specification of one run; by default the profile's first seed and this data set.
 
         Args:
-            changes: fields of the configuration that differ from the profile's, such as `beta=1.0`; so below, too.
+            changes: configuration fields that differ from the profile's, such as `beta=1.0`; also in the methods below.
         """
         seed, name = self.profile.seeds[0] if seed is None else seed, dataset or self.dataset.name
         return RunSpec(system, name, seed, self.profile.name, changes=tuple(sorted(changes.items())))
@@ -81,19 +81,19 @@ class Session:
     def runs(
         self, *systems: str, dataset: str = "", seeds: int | None = None, **changes: Any
     ) -> dict[str, list[experiment.Run]]:
-        """Every seed of the profile (or the first `seeds` of them) of every named system; what is stored is reused."""
+        """Runs of every named system for every seed of the profile (or the first `seeds`); stored runs are reused."""
         pairs = [(system, seed) for system in systems for seed in seeds_of(system, self.profile)[:seeds]]
         done = scheduler.run_all([self.spec(system, seed, dataset, **changes) for system, seed in pairs])
         return {name: [run for run in done if run.spec.system == name] for name in systems}
 
     def ready(self, *systems: str, dataset: str = "") -> tuple[list[str], dict[str, str]]:
-        """Which systems can run here, and of the others what is missing."""
+        """The systems that can run here, and what is missing for each of the others."""
         missing = {name: experiment.missing(self.spec(name, dataset=dataset)) for name in systems}
         return [name for name, what in missing.items() if not what], {n: what for n, what in missing.items() if what}
 
     def paper_rows(self, number: int) -> tuple[list[tables.Row], dict[str, list[experiment.Run]]]:
-        """A table of the paper on this data set (and, in `paper`, on its other data sets that are prepared); the runs
-        on this data set come along for comparisons."""
+        """Rows of a table of the paper on this data set (with profile `paper` also on the table's other prepared data
+        sets), and the runs on this data set, for comparisons."""
         systems = dict.fromkeys(paper_tables.system_of(row) for row in published.RESULTS[number])
         able, missing = self.ready(*systems)
         runs = self.runs(*able)
@@ -114,22 +114,22 @@ class Session:
         return scheduler.learn_all([self.spec(system, seed, name, **changes) for seed in chosen])
 
     def labels_of(self, system: str, runs: Sequence[experiment.Run], dataset: Dataset) -> list[dict[str, np.ndarray]]:
-        """A system's labels of the training split, one mapping by modality a seed, wherever they come from."""
+        """A system's labels of the training split from any source: for each seed a mapping by modality."""
         specs = [self.spec(system, dataset=dataset.name)]
         if SYSTEMS[system].labels == "mucn":
             specs = [self.spec(system, seed, dataset.name) for seed in self.profile.all_seeds]
-            scheduler.learn_all(specs)  # side by side
+            scheduler.learn_all(specs)  # in parallel
         elif SYSTEMS[system].labels in source.ONLINE:
             specs = [run.spec for run in runs]
         labels = comparison.training_labels(list(map(experiment.work, specs)))
         return [{m: rows[i] for m, rows in labels.items()} for i in range(len(specs))]
 
     def caption(self, note: str = "", rows: Sequence[tables.Row] = (), data: str = "") -> str:
-        """What every table says below itself: data set, encoder, profile and, of systems' scores, seeds and convention.
+        """The caption below every table: data set, encoder, profile and, for systems' scores, seeds and convention.
 
         Args:
-            rows: the table's, if it is one of systems.
-            data: in words, if the table is not of the session's data set alone.
+            rows: the table's rows, if it is a table of systems.
+            data: the data in words, if the table covers more than this data set.
         """
         encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
         if (unread := unknown(self.dataset, self.hp.network.text_encoder)) and unread.warning:
@@ -144,7 +144,7 @@ class Session:
         return "; ".join(part for part in parts if part) + "."
 
     def _marked(self, caption: str) -> str:
-        """A caption of a notebook's own, with what `caption` would say of a profile without results."""
+        """A notebook's own caption, with the note of `caption` about a profile without results."""
         return f"{caption} ({NO_RESULT}.)" if self.profile.name == "smoke" else caption
 
     def figure(self, figure: Figure, name: str, numbers: Any) -> None:
@@ -154,11 +154,11 @@ class Session:
     def table(
         self, rows: Sequence[tables.Row], name: str, note: str = "", metrics: Sequence[str] = (), caption: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of systems, prints what belongs below it, and returns what `tables.display` shows of it.
+        """Writes a table of systems, prints the text below it, and returns what `tables.display` shows.
 
         Args:
-            metrics: what to write, if not the paper's columns for this family of data sets.
-            caption: in place of the usual one, for a table without runs.
+            metrics: the columns, by default the paper's for this family of data sets.
+            caption: replaces the usual caption, for a table without runs.
         """
         shown = metrics or HEADLINE[self.dataset.family]
         below = self._marked(caption) if caption else self.caption(note, rows)
@@ -169,10 +169,10 @@ class Session:
     def frame(
         self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "", caption: str = "", data: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of another shape, prints what belongs below it, and returns its formatted version.
+        """Writes a table of another shape, prints the text below it, and returns its formatted version.
 
         Args:
-            caption: in place of the usual one.
+            caption: replaces the usual caption.
             data: as in `caption`.
         """
         folder = self.outputs.folder / "tables"
@@ -182,7 +182,7 @@ class Session:
         return shown
 
     def found(self, *sentences: str) -> None:
-        """Prints what the notebook found, and keeps it in `findings/` for the README."""
+        """Prints the notebook's findings and saves them in `findings/` for the README."""
         path = self.outputs.folder / "findings" / f"{self.outputs.notebook}.md"
         told = [self._marked(sentence) for sentence in sentences if sentence]
         with files.atomic_path(path) as temporary:
@@ -191,7 +191,7 @@ class Session:
         print(*told, sep="\n")
 
     def finish(self) -> None:
-        """Enters the outputs into the manifest and prints the line that says the notebook ran to its end."""
+        """Records the outputs in the manifest and prints the line that says the notebook ran to its end."""
         names = self.outputs.finish()
         print(FINISHED, self.outputs.notebook, *(f"\n  {name}" for name in names), sep=" ")
 
@@ -200,42 +200,42 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
     """Checks the parameters, loads the data set, sets the figures' style.
 
     Args:
-        notebook: its file name without ending.
+        notebook: its file name without suffix.
         profile: smoke, quick or paper.
         dataset: a prepared data set.
-        out: where figures and tables go, relative to the kernel's folder: `notebooks/` in JupyterLab, the folder that
-            papermill was called in. The default is `figures/` of the repository that the kernel's folder is in, and
-            below it a folder for every profile but `quick`. `$MUGKIT_OUT` takes the place of a relative one, so that
-            a batch run, which names a whole path, writes where it was told to.
+        out: folder for figures and tables. Relative paths start at the kernel's folder: `notebooks/` in JupyterLab, the
+            folder in which papermill was called. The default is `figures/` of the repository that holds the kernel's
+            folder, with a subfolder for every profile but `quick`. `$MUGKIT_OUT` replaces relative paths only, so a
+            batch run, which passes an absolute path, writes to that path.
 
     Raises:
-        UserError: an unknown profile, or a data set that is not prepared.
+        UserError: if the profile is unknown or the data set is not prepared.
     """
     apply_style()
     _show_pictures()
-    pd.set_option("display.max_colwidth", None)  # pandas would cut reasons and verdicts off
+    pd.set_option("display.max_colwidth", None)  # pandas would truncate reasons and verdicts
     chosen, data = config.profile(profile), load(dataset, verify=True)
     return Session(chosen, data, Outputs(_folder(out, profile), notebook, chosen, data))
 
 
 def _folder(out: str, profile: str) -> Path:
-    """Where a notebook writes; see `start`."""
+    """The folder that a notebook writes to; see `start`."""
     if (elsewhere := os.environ.get("MUGKIT_OUT")) and not Path(out).is_absolute():
         return Path(elsewhere).absolute()
-    # The copy of the repository that the kernel runs in, though its library may be installed from another copy.
+    # The copy of the repository that the kernel runs in, even if its library is installed from another copy.
     root = next(filter(files.is_repository, (Path.cwd(), *Path.cwd().parents)), files.repository())
-    if out == DEFAULT_OUT and root:  # papermill starts kernels where it was called, and `../` of that is anywhere
+    if out == DEFAULT_OUT and root:  # papermill starts kernels where it was called, and `../` of that can be anywhere
         return root / default_out(profile)
     return Path(out).absolute()
 
 
 def default_out(profile: str) -> Path:
-    """Where a profile's outputs go below the repository; what `quick` writes to `figures/` itself is committed."""
+    """The output folder of a profile in the repository; `quick` writes to `figures/` itself, which is committed."""
     return Path("figures") if profile == "quick" else Path("figures") / profile
 
 
 def _show_pictures() -> None:
-    """Lets IPython draw figures that were made without pyplot; it would print their names only."""
+    """Makes IPython draw figures that were made without pyplot; otherwise it would only print their names."""
     from IPython.core.getipython import get_ipython
     from IPython.core.pylabtools import select_figure_formats
 
@@ -244,7 +244,7 @@ def _show_pictures() -> None:
 
 
 def show_source(*objects: Any) -> None:
-    """Shows library code in place, the tested function and never a copy; a line too long for the page wraps."""
+    """Shows library code, always the tested function and never a copy; lines too long for the page wrap."""
     from IPython.display import display
     from pygments import highlight
     from pygments.formatters import HtmlFormatter

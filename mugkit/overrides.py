@@ -1,4 +1,4 @@
-"""Changed fields of a configuration: `{"beta": 0.1}` reaches the section that has the field, if training can use it."""
+"""Overrides of a configuration: `{"beta": 0.1}` changes this field in its section, after checking the value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Configuration = TypeVar("Configuration", bound="DataclassInstance")
 
-# Where "a whole number from 1, any other from 0" is not the range of a field.
+# Ranges of fields other than the default: whole numbers from 1, other numbers from 0.
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("pretrain_epochs", "extra_ratio", "patience"), (0, math.inf)),
     **dict.fromkeys(("temperature", "clip_norm"), (1e-6, math.inf)),
@@ -24,7 +24,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 }
 
 
-@functools.cache  # resolving annotations takes longer than all the rest of an override
+@functools.cache  # resolving annotations takes longer than the rest of an override
 def _fields(configuration: type) -> dict[str, tuple[str, Any]]:
     """Field name → the name of its section, and its type."""
     sections = get_type_hints(configuration)
@@ -43,7 +43,7 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _check(name: str, value: Any, kind: Any) -> None:
-    """Refuses a wrong type, and numbers that no training can use: not finite, or outside the field's range."""
+    """Raises a UserError for a wrong type, and for a number that is not finite or is outside the field's range."""
     if not _fits(value, kind):
         wanted = " or ".join(map(repr, get_args(kind))) if get_args(kind) else kind.__name__
         raise UserError(f"{value!r} is not {wanted}", field=name, fix=f"give {name} a value of that type")
@@ -56,10 +56,10 @@ def _check(name: str, value: Any, kind: Any) -> None:
 
 
 def override(base: Configuration, changes: Mapping[str, Any]) -> Configuration:
-    """`base`, whose fields are sections with fields of unique names, with some of the latter changed.
+    """A copy of `base` with some fields changed; `base` consists of sections, and field names are unique over all.
 
     Raises:
-        UserError: an unknown field (with the nearest valid name) or a value of the wrong type.
+        UserError: if a field is unknown (names the nearest valid name), or a value has the wrong type or range.
     """
     fields = _fields(type(base))
     for name, value in changes.items():
@@ -74,7 +74,7 @@ def override(base: Configuration, changes: Mapping[str, Any]) -> Configuration:
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
-    """`["beta=0.1", "gate=sample"]` as typed values: JSON where it reads as JSON, else text."""
+    """`["beta=0.1", "gate=sample"]` as typed values: parsed as JSON if possible, else text."""
     values: dict[str, Any] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")

@@ -1,6 +1,6 @@
-"""Executors of this machine, with the standard library's interface: this process, or joblib's worker processes.
+"""Executors on this machine, with the standard library's interface: this process, or joblib's worker processes.
 
-Work is idempotent and stored, so a lost worker means: compute again what is missing.
+Work is idempotent and stored, so if a worker is lost, only what is missing is computed again.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from joblib.externals.loky import ProcessPoolExecutor
 from mugkit import files
 
 ATTEMPTS = 3  # of a task whose worker was lost
-# A worker that came to hold far more memory than after its first task is replaced by a fresh one, which is as well.
+# A worker whose memory has grown far beyond that after its first task is replaced by a new one, which does no harm.
 warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
 
 
 class SerialExecutor(Executor):
-    """This process: a task is computed when it is submitted."""
+    """Computes every task in this process, when it is submitted."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # whatever it was, the other tasks go on; it is reported at the end
+        except Exception as error:  # the other tasks still run; the error is reported at the end
             future.set_exception(error)
         return future
 
 
 class Workers(ProcessPoolExecutor):
-    """Worker processes that an interrupt ends cleanly: they unwind what they compute and clear half-written files."""
+    """Worker processes that an interrupt ends cleanly: they unwind their computation and remove half-written files."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = super().submit(_at_work, fn, args, kwargs)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """With `cancel_futures` workers are interrupted at what they compute, and begin nothing more."""
+        """With `cancel_futures`, interrupts the workers' current tasks; they start no further ones."""
         super().shutdown(wait=wait)
         if cancel_futures:
             for worker in list(self._processes):
@@ -53,7 +53,7 @@ class Workers(ProcessPoolExecutor):
                     os.kill(worker, signal.SIGINT)
 
 
-_worker = SimpleNamespace(busy=False, interrupted=False)  # the state of the process that is a worker
+_worker = SimpleNamespace(busy=False, interrupted=False)  # state of this process if it is a worker
 
 
 def _at_work(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -69,20 +69,20 @@ def _at_work(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
 
 
 def _interrupt(*_: Any) -> None:
-    """At work, once: a second interrupt would disturb the clearing away of what is half-written."""
+    """Interrupts a busy worker, only once: a second interrupt would disturb the removal of half-written files."""
     first, _worker.interrupted = not _worker.interrupted, True
     if first and _worker.busy:
         raise KeyboardInterrupt
 
 
 def _begin(parent: int) -> None:
-    """In a new worker."""
+    """Initialises a new worker."""
     signal.signal(signal.SIGINT, _interrupt)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
 def _end_with(parent: int) -> None:
-    """Ends this process soon after its starter, which may have been killed without a chance to shut down."""
+    """Ends this process soon after its parent, which may have been killed without a chance to shut down."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
@@ -92,12 +92,12 @@ _kept: dict[str | None, tuple[tuple[int, str], Workers]] = {}  # by card
 
 
 def processes(workers: int, card: str | None = None) -> Workers:
-    """Worker processes, kept for the next call: each needs seconds to import what it computes with.
+    """Worker processes, kept for the next call because each needs seconds for its imports.
 
     They show no progress bars, which would overwrite each other.
 
     Args:
-        card: that they see, as CUDA_VISIBLE_DEVICES names it ('': none); None: they see what this process sees.
+        card: the GPU that they see, as CUDA_VISIBLE_DEVICES names it ('': none); None: they see what this process sees.
     """
     key, kept = (workers, str(files.home())), _kept.get(card)
     if kept is None or kept[0] != key:
@@ -108,10 +108,10 @@ def processes(workers: int, card: str | None = None) -> Workers:
 
 
 def retry_on_broken_pool(compute: Callable[[], None]) -> None:
-    """Calls a function again if it lost a worker, ATTEMPTS times in all; it has to go on from what is finished.
+    """Calls a function again if it lost a worker, up to ATTEMPTS times; it must continue from finished work.
 
     Raises:
-        BrokenExecutor: workers were lost every time.
+        BrokenExecutor: if workers were lost every time.
     """
     for _ in range(ATTEMPTS - 1):
         with contextlib.suppress(BrokenExecutor):
@@ -120,7 +120,7 @@ def retry_on_broken_pool(compute: Callable[[], None]) -> None:
 
 
 def shutdown_now(pool: Executor) -> None:
-    """Ends an executor that lost a worker or was interrupted; what has not begun never will."""
+    """Ends an executor that lost a worker or was interrupted; tasks that have not started are dropped."""
     for card, (_, kept) in list(_kept.items()):
         if kept is pool:
             del _kept[card]

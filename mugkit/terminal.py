@@ -1,4 +1,4 @@
-"""How a command prints and ends: bad input exits with 2 and a line that says how to mend it, a signal with its own."""
+"""How a command prints and ends: bad input exits with 2 and a line that says how to fix it, a signal with its code."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 
 class Stopped(BaseException):
-    """SIGINT or SIGTERM: not a KeyboardInterrupt, which typer would answer itself. Half-written files are cleared."""
+    """SIGINT or SIGTERM: not a KeyboardInterrupt, which typer would handle itself. Half-written files are removed."""
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], lines: bool = True) -> None:
-    """Prints a table, if wanted with lines around it."""
+    """Prints a table; with `lines`, draws lines around it."""
     table = Table(*header) if lines else Table(*header, box=None)
     for row in rows:
         table.add_row(*row)
@@ -35,7 +35,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], lines: boo
 
 
 def print_unknown(dataset: Dataset, spec: RunSpec) -> None:
-    """Prints how many tokens the text encoder of a run does not know, and a warning where they are many."""
+    """Prints how many tokens a run's text encoder does not know, and a warning if they are many."""
     from mugkit.data.vocabulary import unknown
     from mugkit.experiments.registry import configuration
 
@@ -47,13 +47,13 @@ def print_unknown(dataset: Dataset, spec: RunSpec) -> None:
 
 @contextlib.contextmanager
 def exit_codes() -> Iterator[None]:
-    """A UserError and what a file system refuses become a message and exit code 2, signals a message and their code."""
+    """Turns a UserError or file system error into a message and exit code 2, a signal into a message and its code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     before = {number: signal.signal(number, _stopped) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except Stopped as stop:
-        errors.print(f"stopped by {stop}: what is finished is kept; the same command resumes")
+        errors.print(f"stopped by {stop}: finished work is kept; the same command resumes")
         sys.exit(128 + signal.Signals[str(stop)])
     except UserError as error:
         _refuse(error)
@@ -68,7 +68,7 @@ def exit_codes() -> Iterator[None]:
 
 
 def _stopped(number: int, _: object) -> NoReturn:
-    signal.signal(number, signal.SIG_IGN)  # once is enough; the way out is short
+    signal.signal(number, signal.SIG_IGN)  # further signals are ignored; the command ends soon
     raise Stopped(signal.Signals(number).name)
 
 

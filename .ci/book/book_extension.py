@@ -1,8 +1,8 @@
-"""What the book needs of Sphinx beyond its own extensions: formulas without a network, docstrings as they are written.
+"""The book's Sphinx extension: formulas without a network, and docstrings as they are written.
 
-Formulas are typeset by matplotlib's mathtext into small pictures inside the page; MathJax would be fetched from a
-network, and LaTeX would have to be installed. Docstrings are Google's style in plain text, where |y|, x_ and * mean
-themselves; reStructuredText reads them as markup unless they are escaped.
+matplotlib's mathtext typesets formulas as small pictures inside the page; MathJax would be fetched from a
+network, and LaTeX would have to be installed. Docstrings are plain text in Google's style, in which |y|, x_ and * are
+literal; reStructuredText reads them as markup unless they are escaped.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from matplotlib.mathtext import math_to_image
 
 SIZE = 11.5  # points, of a formula in running text
 
-# mathtext knows most of LaTeX's mathematics; these have another name there or none.
+# mathtext knows most of LaTeX's mathematics; these commands have another name there or none.
 _REPLACEMENTS = (
     (r"\\tag\{([^}]*)\}", r"\\qquad (\1)"),
     (r"\\(ge|le|ne)(?![a-zA-Z])", r"\\\1q"),
@@ -39,7 +39,7 @@ _REPLACEMENTS = (
 
 
 def for_mathtext(tex: str) -> str:
-    """LaTeX as the notebooks write it, in the words that mathtext knows, on one line."""
+    """The notebooks' LaTeX on one line, rewritten with the commands that mathtext knows."""
     text = " ".join(tex.split())
     for pattern, replacement in _REPLACEMENTS:
         text = re.sub(pattern, replacement, text)
@@ -51,7 +51,7 @@ def picture(tex: str) -> str:
     """A formula as an image element: SVG inside the page, on the line's baseline, LaTeX as its text alternative.
 
     Raises:
-        ValueError: mathtext cannot read the formula.
+        ValueError: if mathtext cannot read the formula.
     """
     buffer = BytesIO()
     with rc_context({"mathtext.fontset": "cm", "svg.hashsalt": tex, "svg.fonttype": "path"}):
@@ -63,7 +63,7 @@ def picture(tex: str) -> str:
 
 
 def _typeset(translator: Any, node: nodes.Node, block: bool) -> None:
-    """Writes a formula; one that cannot be typeset is a warning and stays LaTeX."""
+    """Writes a formula; if it cannot be typeset, logs a warning and writes its LaTeX."""
     from sphinx.util import logging
 
     tex = node.astext()
@@ -77,7 +77,7 @@ def _typeset(translator: Any, node: nodes.Node, block: bool) -> None:
 
 
 def plain(line: str) -> str:
-    """A line of a docstring with what reStructuredText would take for markup escaped; code in backticks stays code."""
+    """A docstring's line with anything escaped that reStructuredText would read as markup, except code in backticks."""
     parts = re.split(r"(`+[^`]*`+)", line)
     return "".join(
         part if part.startswith("`") else re.sub(r"([*|\\])|(?<=\w)(_)(?!\w)", r"\\\g<0>", part) for part in parts
@@ -85,7 +85,7 @@ def plain(line: str) -> str:
 
 
 def of_module(lines: list[str]) -> list[str]:
-    """A module's docstring: lists stand apart, and indented blocks (small tables, diagrams) keep their spaces."""
+    """Formats a module's docstring: separates lists and keeps the spaces of indented blocks (tables, diagrams)."""
     made: list[str] = []
     inside, kind = 0, "text"  # where the current block's lines begin, and what it is: text, list or literal
     for line in lines:
@@ -103,12 +103,12 @@ def of_module(lines: list[str]) -> list[str]:
 
 
 def escape_docstring(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Before napoleon reads a docstring: only its sections are markup. Modules have lists and blocks instead."""
+    """Prepares a docstring for napoleon: only its sections are markup. Modules have lists and blocks instead."""
     lines[:] = of_module(lines) if what == "module" else [plain(line) for line in lines]
 
 
 def skip_foreign(app: Any, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool | None:
-    """Leaves out what a module only imports; autodoc takes some of scipy's wrapped functions for the module's own."""
+    """Leaves out what a module only imports; autodoc takes some wrapped functions of scipy for the module's own."""
     return True if not str(getattr(obj, "__module__", "mugkit") or "mugkit").startswith("mugkit") else None
 
 

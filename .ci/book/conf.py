@@ -19,11 +19,11 @@ html_css_files = ["book.css"]
 html_copy_source = False
 html_show_sourcelink = False
 nb_execution_mode = "off"
-# Widgets are shown by their still picture; their script would come from a network.
+# Widgets appear as their static picture; their script would come from a network.
 nb_ipywidgets_js: dict[str, str] = {}
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
-# Words before a colon under "Returns" are looked up as types, and may be the name of several attributes.
+# Sphinx looks up words before a colon under "Returns" as types, and several attributes may have that name.
 suppress_warnings = ["ref.python"]

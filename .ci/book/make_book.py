@@ -1,8 +1,7 @@
 """The book: executed notebooks, the pages about data, the claims, and the API, as linked HTML that needs no network.
 
 `make book` and `mugkit report --book FOLDER` call this. Notebooks are shown as they were executed and committed;
-nothing runs while the book is built. Sources are gathered in a folder of their own, so that the repository stays as it
-is.
+nothing runs while the book is built. Sources are gathered in a separate folder, so the repository does not change.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from mugkit.errors import UserError
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-# Chapter → where it comes from. What is not there is left out.
+# Chapter → its source. Sources that do not exist are left out.
 PAGES: Mapping[str, str] = {
     "readme.md": "README.md",
     "results.md": "figures/README.md",
@@ -36,13 +35,13 @@ def build(target: Path) -> Path:
     """Builds the book.
 
     Args:
-        target: the folder of its pages; what a build left there is replaced.
+        target: the folder of its pages; an earlier build there is replaced.
 
     Returns:
         Its first page.
 
     Raises:
-        UserError: no Sphinx, a target that holds something else, or a warning while building, which is told.
+        UserError: if Sphinx is missing, the target holds something else, or the build warns; it shows the warnings.
     """
     if importlib.util.find_spec("sphinx") is None:
         raise UserError("Sphinx is not installed", fix="make setup EXTRAS=report")
@@ -52,13 +51,13 @@ def build(target: Path) -> Path:
         gather(ROOT, source)
         options = ["-b", "html", "-W", "--keep-going", "-q", "--no-color", "-d", str(Path(scratch) / "doctrees")]
         options += ["-c", str(HERE)]
-        # A process of its own: Sphinx leaves roles and directives behind in docutils.
+        # A separate process, because Sphinx leaves roles and directives behind in docutils.
         done = subprocess.run(
             [sys.executable, "-m", "sphinx", *options, str(source), str(pages)], capture_output=True, text=True
         )
         if done.returncode:
             told = done.stderr.replace(scratch, "").strip()
-            raise UserError(f"the book was built with warnings:\n{told}", fix="mend the pages that they name")
+            raise UserError(f"the book was built with warnings:\n{told}", fix="fix the pages that they name")
     return target / "index.html"
 
 
@@ -66,7 +65,7 @@ def build(target: Path) -> Path:
 
 
 def gather(root: Path, source: Path) -> None:
-    """Puts the book's sources together: chapters, pictures, generated pages."""
+    """Collects the book's sources: chapters, pictures, generated pages."""
     chapters = {page: root / path for page, path in PAGES.items() if (root / path).is_file()}
     chapters |= {f"notebooks/{path.name}": path for path in sorted((root / "notebooks").glob("[0-9]*.ipynb"))}
     chapters |= {f"data_prep/{path.name}": path for path in sorted((root / "data_prep").glob("*.ipynb"))}
@@ -86,10 +85,10 @@ def gather(root: Path, source: Path) -> None:
 
 
 def relinked(text: str, folder: Path, root: Path, chapters: Mapping[str, Path]) -> str:
-    """A page whose links stay inside the book: links to files that are no chapter become their text.
+    """A page whose links stay inside the book: links to files that are not chapters become their text.
 
     Args:
-        folder: the page's own, which its links start from.
+        folder: the page's folder, to which its links are relative.
         chapters: the book's pages and the files that they come from.
     """
     page_of = {path.resolve(): page for page, path in chapters.items()}
@@ -107,7 +106,7 @@ def relinked(text: str, folder: Path, root: Path, chapters: Mapping[str, Path]) 
 
 
 def write_api(folder: Path) -> None:
-    """One page a package: its modules in the order of their names, each with its public members."""
+    """Writes one page per package: its modules in the order of their names, each with its public members."""
     folder.mkdir(parents=True)
     pages: dict[str, list[str]] = {}
     for module in pkgutil.walk_packages(mugkit.__path__, "mugkit."):

@@ -1,9 +1,9 @@
-"""The line at the top of every notebook that says how long it takes and how much memory: measured, never typed.
+"""Writes the line at the top of every notebook that states its time and memory: measured, never typed.
 
-`make costs` runs the notebooks one after the other where their runs are stored, as after `make reproduce`, keeps what
-it measured in `notebooks/costs.json` and rewrites the lines. Without `measure`, `python .ci/upkeep/costs.py` only
-rewrites them; a test fails when a line says something else. With `first` (`make first`) it prints how soon the first
-notebook shows its results where nothing is stored, and fails when that is too late.
+`make costs` runs the notebooks one after the other with their runs stored, as after `make reproduce`, saves the
+measurements in `notebooks/costs.json` and rewrites the lines. Without `measure`, `python .ci/upkeep/costs.py` only
+rewrites them; a test fails if a line differs. With `first` (`make first`) it prints how soon the first notebook shows
+its results if nothing is stored, and fails if that is too late.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from mugkit.reproduction.reproduce import notebooks
 
 NAME = "costs.json"
 _PARAGRAPH = re.compile(r"^Takes about .*?(?=\n\n|\Z)", re.DOTALL | re.MULTILINE)
-_WIDTH, _OFTEN = 118, 0.2  # characters; seconds between two looks at the memory
-SOON = 30.0  # seconds in which the first notebook runs to its end where nothing is stored
+_WIDTH, _OFTEN = 118, 0.2  # characters; seconds between two measurements of memory
+SOON = 30.0  # seconds in which the first notebook must run to its end if nothing is stored
 
 
 @contextlib.contextmanager
 def _memory_watched() -> Iterator[list[float]]:
-    """Megabytes of the processes started inside the block, all of them together, at every look.
+    """Yields a list of the total megabytes of all processes started inside the block, measured repeatedly.
 
-    Pages that several processes share count once where the system says so (Linux).
+    Pages that several processes share count once if the system reports them (Linux).
     """
     seen, over = [0.0], threading.Event()
     others = {child.pid for child in psutil.Process().children(recursive=True)}
@@ -63,7 +63,7 @@ def _memory_watched() -> Iterator[list[float]]:
 
 
 def _bytes(process: psutil.Process) -> int:
-    """What one process holds; nothing if it ended in the meantime."""
+    """Bytes that one process holds; 0 if it ended in the meantime."""
     try:
         memory = process.memory_full_info()
         return int(getattr(memory, "pss", memory.rss))
@@ -74,13 +74,13 @@ def _bytes(process: psutil.Process) -> int:
 def measure(notebook: Path, home: Path) -> dict[str, float]:
     """Runs a notebook from its kernel's start to its end; `seconds` and `megabytes` of the kernel and its workers.
 
-    Also `processor`, the seconds that they computed, and of a notebook with figures `figure`, the seconds to the first.
+    Also `processor`, their CPU seconds, and for a notebook with figures `figure`, the seconds to the first figure.
 
     Args:
-        home: $MUGKIT_HOME of the kernel; figures that the notebook writes are gone afterwards.
+        home: $MUGKIT_HOME of the kernel; figures that the notebook writes are deleted afterwards.
 
     Raises:
-        nbclient.exceptions.CellExecutionError: a cell failed.
+        nbclient.exceptions.CellExecutionError: if a cell failed.
     """
     from nbclient import NotebookClient
 
@@ -103,13 +103,13 @@ def measure(notebook: Path, home: Path) -> dict[str, float]:
 
 
 def _processor() -> float:
-    """Seconds that processes computed which this one started and which have ended."""
+    """CPU seconds of the processes that this one started and that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 def measure_all(paths: Sequence[Path]) -> dict[str, Any]:
-    """What each notebook costs, printed as it is measured: `versions`, and `notebooks` by name."""
+    """The cost of each notebook, printed as soon as it is measured: `versions`, and `notebooks` by name."""
     costs: dict[str, dict[str, float]] = {}
     for path in progress(paths, "notebooks"):
         costs[path.stem] = cost = measure(path, files.home())
@@ -119,17 +119,17 @@ def measure_all(paths: Sequence[Path]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _empty_store(dataset: str) -> Iterator[Path]:
-    """A folder that holds the data set and nothing else; gone afterwards."""
+    """A temporary folder that holds the data set and nothing else."""
     with tempfile.TemporaryDirectory(prefix="mugkit-costs-") as folder:
         shutil.copytree(folder_of(dataset), Path(folder) / "data" / dataset)
         yield Path(folder)
 
 
 def first(notebook: Path, dataset: str = "reviews") -> str:
-    """How soon a notebook shows its first figure, and all it has, where nothing is stored; as a sentence.
+    """A sentence that says how soon a notebook shows its first figure and ends, if nothing is stored.
 
     Raises:
-        SystemExit: its end came later than `SOON`; the sentence is the message.
+        SystemExit: if it ends later than `SOON`; the message holds the sentence.
     """
     with _empty_store(dataset) as home:
         found = measure(notebook, home)
@@ -158,7 +158,7 @@ def rewrite(paths: Sequence[Path], costs: Mapping[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Rewrites the lines; with the argument `measure`, measures before; with `first`, only prints what `first` says."""
+    """Rewrites the lines; with `measure`, measures first; with `first`, only prints the sentence of `first`."""
     paths = notebooks()
     if "first" in arguments:
         print(first(paths[0]))

@@ -1,7 +1,7 @@
 """`DEPENDENCIES.md`: every package that mugkit declares, why it is there (the comment in pyproject), and its licence.
 
 `python .ci/upkeep/dependencies.py` writes the page from `pyproject.toml`, the metadata of what is installed, and
-the versions that the tests passed with; a test fails when the page says something else. These versions are in
+the versions that the tests passed with; a test fails if the page differs. These versions are in
 `figures/versions.json`: `make test-lowest` and `make test-newest` call `dependencies.py NAME tests.xml` in their
 environment once all tests have passed, which also notes the commit.
 """
@@ -28,7 +28,7 @@ from mugkit.errors import UserError
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "DEPENDENCIES.md"
 TESTED = Path("figures") / "versions.json"
-_NOT_NOTED = f"of a commit that was not noted (when: `git log {TESTED}`)"  # what was recorded before commits were
+_NOT_NOTED = f"of a commit that was not noted (when: `git log {TESTED}`)"  # for old records, without a commit
 _UNASKED = {"zh": "unclear of its weights, so nothing installs it unasked"}
 _REASONED = re.compile(r'^\s*"([^"]+)",\s*#\s*(.+?)\s*$', re.MULTILINE)  # an entry and the comment beside it
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -66,7 +66,7 @@ def declared(pyproject: str) -> list[Dependency]:
     """Every package of `dependencies` and of the extras, in their order.
 
     Raises:
-        UserError: one has no reason beside it.
+        UserError: if one has no reason beside it.
     """
     project = tomllib.loads(pyproject)["project"]
     groups = {"dependencies": project["dependencies"], **project["optional-dependencies"]}
@@ -81,30 +81,31 @@ def declared(pyproject: str) -> list[Dependency]:
 
 
 def licence(name: str) -> str:
-    """A package's licence by its metadata: the expression, else the classifiers, else its text if that is a line.
+    """A package's licence by its metadata: the expression, else the classifiers, else a short first line of its text.
 
     Raises:
-        UserError: it is not installed.
+        UserError: if it is not installed.
     """
     try:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError as error:
         raise UserError(f"{name} is not installed", fix="make setup") from error
-    stated = [one.rpartition(" :: ")[2] for one in about.get_all("Classifier", []) if one.startswith("License ::")]
+    stated = [line.rpartition(" :: ")[2] for line in about.get_all("Classifier", []) if line.startswith("License ::")]
     text = next(iter("".join(about.get_all("License", [])).strip().splitlines()), "")
     expression = "".join(about.get_all("License-Expression", []))
-    short = text if len(text) <= 60 else ""  # longer ones are the licence itself
-    return expression or ", ".join(one for one in stated if one != "OSI Approved") or short or "not stated"
+    short = text if len(text) <= 60 else ""  # a longer line is part of the licence itself
+    named = ", ".join(licence for licence in stated if licence != "OSI Approved")
+    return expression or named or short or "not stated"
 
 
 def page(pyproject: str, tested: Mapping[str, Any]) -> str:
-    """The page, a table for each group.
+    """The page, with one table per group.
 
     Args:
         tested: what `record` noted of each environment; may be empty.
 
     Raises:
-        UserError: a package without its reason, or one that is not installed.
+        UserError: if a package has no reason or is not installed.
     """
     parts = [_HEAD, _RAN if tested else ""]
     for name, ran in tested.items():
@@ -130,7 +131,7 @@ def _row(found: Dependency, tested: Mapping[str, Any]) -> str:
 
 
 def recorded(root: Path) -> dict[str, Any]:
-    """What `record` noted so far."""
+    """What `record` has noted so far."""
     found: dict[str, Any] = files.read_json(root / TESTED) if (root / TESTED).exists() else {}
     return found
 
@@ -139,7 +140,7 @@ def outcome(report: Path) -> dict[str, int]:
     """How many tests passed and how many were skipped, from pytest's JUnit report.
 
     Raises:
-        UserError: some failed, or none passed.
+        UserError: if some failed, or none passed.
     """
     suites = list(ElementTree.parse(report).iter("testsuite"))
     names = ("tests", "skipped", "failures", "errors")
@@ -147,25 +148,28 @@ def outcome(report: Path) -> dict[str, int]:
     passed = tests - skipped - failed - errors
     if failed or errors or not passed:
         problem = f"{failed} failed, {errors} in error, {passed} passed: nothing to record"
-        raise UserError(problem, file=report, fix="mend them, then run all tests again")
+        raise UserError(problem, file=report, fix="fix them, then run all tests again")
     return {"passed": passed, "skipped": skipped}
 
 
 def commit(root: Path) -> str:
     """The commit that is checked out, its day, and whether files of the project differ from it; "" outside git."""
-    written = [f":!{TESTED}", f":!{NAME}"]  # by a run before this one
+    written = [f":!{TESTED}", f":!{NAME}"]  # written by an earlier run
     changes = ["status", "--porcelain", "--untracked-files=no", "--", ".", *written]
     commands = (["log", "-1", "--format=%h of %cs"], changes)
     try:
-        said = [subprocess.run(["git", *one], cwd=root, check=True, capture_output=True, text=True) for one in commands]
+        said = [
+            subprocess.run(["git", *command], cwd=root, check=True, capture_output=True, text=True)
+            for command in commands
+        ]
     except (OSError, subprocess.CalledProcessError):
         return ""
-    here, changed = (one.stdout.strip() for one in said)
+    here, changed = (result.stdout.strip() for result in said)
     return f"{here}, with changes" if changed else here
 
 
 def record(name: str, report: Path, root: Path) -> None:
-    """Puts this environment's versions and outcome, and the commit, in place of what was noted under that name.
+    """Records this environment's versions and outcome, and the commit; replaces what was noted under that name.
 
     Extras that are not installed are left out.
     """

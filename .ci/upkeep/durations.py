@@ -1,10 +1,10 @@
-"""Which tests are slow, by measurement: `make test` leaves them to `make test-slow`.
+"""Finds slow tests by measurement; `make test` leaves them to `make test-slow`.
 
     pytest --durations=0 … | python .ci/upkeep/durations.py
 
-Reads pytest's own report of durations, adds up the tests of a function (its parameters, setting up included), and
-writes those functions that take long into `tests/slow.json`, from which `tests/conftest.py` marks them. A function that
-was never measured is not slow.
+Reads pytest's report of durations, sums the tests of each function (all parameters, including setup), and writes the
+functions that take long to `tests/slow.json`, from which `tests/conftest.py` marks them. A function that was never
+measured does not count as slow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mugkit import files
 
-LIMIT = 8.0  # seconds of a function's tests in all
+LIMIT = 8.0  # seconds of all tests of a function together
 TARGET = Path(__file__).resolve().parents[2] / "tests" / "slow.json"
 _LINE = re.compile(r"^\s*([\d.]+)s (?:call|setup|teardown)\s+(tests/\S+?::\w+)")
 
@@ -34,7 +34,7 @@ def main() -> None:
     """Writes the slow functions, the slowest first, and prints how long both kinds take."""
     seconds = measured(sys.stdin)
     if not seconds:
-        sys.exit("no durations in the input; fix: run pytest with --durations=0 and give its output")
+        sys.exit("no durations in the input; fix: run pytest with --durations=0 and pipe its output here")
     slow = {name: round(seconds[name], 1) for name in sorted(seconds, key=seconds.__getitem__, reverse=True)}
     slow = {name: value for name, value in slow.items() if value > LIMIT}
     files.write_json(TARGET, slow)

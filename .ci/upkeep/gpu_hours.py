@@ -1,7 +1,7 @@
 """`figures/gpu-hours.json` and `figures/tables/gpu_hours.md`: what a full reproduction costs in GPU hours.
 
-`python .ci/upkeep/gpu_hours.py` counts every system's steps (ten minutes) and writes both. With `again` it takes the
-counts as they were written, after `make gpu` has measured another card.
+`python .ci/upkeep/gpu_hours.py` counts every system's steps (ten minutes) and writes both. With `again` it reuses
+the written counts, after `make gpu` has measured another card.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from benchmarks.hours import EPOCHS, NAME, TRIALS, Card, card_of, hours, measure
 
 
 def write(rows: Sequence[Mapping[str, Any]], figures: Path) -> pd.DataFrame:
-    """`gpu-hours.json` and `tables/gpu_hours.md`; returns the table of hours."""
+    """Writes `gpu-hours.json` and `tables/gpu_hours.md`; returns the table of hours."""
     card, seeds = card_of(figures), len(profile("paper").seeds)
     table, search = hours(rows, card, seeds), trials(rows, card)
     table.loc[f"{TRIALS} trials of MUG"] = {**search, "total": sum(search.values())}
@@ -53,10 +53,10 @@ def caption(card: Card, seeds: int) -> str:
 
 
 def main(figures: Path) -> None:
-    """Counts and writes; where everything has been counted before, `again` in place of counting."""
+    """Counts and writes; with `again`, uses the counts of an earlier run if there are any."""
     kept = figures / NAME
     again = "again" in sys.argv[1:] and kept.is_file()
-    rows = files.read_json(kept)["counted"] if again else measured([n for n, one in SYSTEMS.items() if one.rows])
+    rows = files.read_json(kept)["counted"] if again else measured([n for n, system in SYSTEMS.items() if system.rows])
     print(write(rows, figures).round(1).to_string())
 
 

@@ -1,8 +1,8 @@
-"""Puts generated tables into the README and RUNNING.md, so that none of its numbers is typed by hand.
+"""Puts generated tables into the README and RUNNING.md, so that none of their numbers is typed by hand.
 
 A block between `<!-- table: NAME -->` and `<!-- end -->` is replaced by table NAME as `tables.page` shows it, by the
 table of open choices, by what `figures/bench.json` holds, by Table 3 in seven columns, or by what notebooks found.
-`python .ci/upkeep/readme.py` rewrites the pages; a test fails when one is out of date.
+`python .ci/upkeep/readme.py` rewrites the pages; a test fails if one is out of date.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 ABLATIONS = "09_table5_ablations"
 LABELS = "05_stage2_meta_learning"
-BRIEF = {  # notebook → what the README calls its first finding; of labels it has all
+BRIEF = {  # notebook → the README's heading for its first finding; for labels, for all its findings
     "07_table3_mosi_mosei": "Table 3", "08_table4_sims": "Table 4", LABELS: "Labels",
     "11_embedding_space": "Modality gap", "14_beyond_the_paper": "When it pays",
 }  # fmt: skip
@@ -48,7 +48,7 @@ def found(figures: Path, *notebooks: str) -> str:
 
 
 def findings_brief(figures: Path) -> str:
-    """What the parts of MUG are worth, then each notebook's first sentence; the README names the data once above."""
+    """What the parts of MUG contribute, then each notebook's first sentence; the README names the data once above."""
     *_, labels, parts = found(figures, ABLATIONS).splitlines()
     said = {"Parts of MUG": [parts]}
     for name, about in BRIEF.items():
@@ -59,19 +59,20 @@ def findings_brief(figures: Path) -> str:
 
 
 def _bare(line: str) -> str:
-    """A finding without the data at its beginning."""
+    """A finding without leading data and intervals; beyond ten intervals, also without values in parentheses."""
     text = re.sub(r"^- (On [^(]*\([^)]*\), )?", "", line)
-    return text[:1].upper() + text[1:]
+    short, intervals = re.subn(r" \[[-+0-9., ]+\]", "", text[:1].upper() + text[1:])
+    return re.sub(r" \([-+0-9.]+\)", "", short) if intervals > 10 else short
 
 
 def headline(figures: Path) -> str:
-    """Does MUG work? The steps of Table 5 in test MAE, at each setting of the data, with the interval that decides and,
-    beside the setting, how many seeds it is over."""
+    """Whether MUG works: the steps of Table 5 in test MAE at each setting of the data, with the interval that decides
+    and, beside the setting, the number of seeds."""
     rows = [row for row in files.read_json(figures / "tables" / "table5_steps.json") if row["metric"] == "MAE"]
     cells: dict[str, dict[str, str]] = {}
     for row in rows:
         dials = row["setting"].removeprefix("reviews").removeprefix("-").replace("-", ", ") or "default: vivid, strong"
-        seeds = sorted({one["seeds"] for one in rows if one["setting"] == row["setting"]})
+        seeds = sorted({other["seeds"] for other in rows if other["setting"] == row["setting"]})
         setting = f"{dials} ({' or '.join(map(str, seeds))} seeds)"
         cells.setdefault(setting, {})[STEPS[row["step"]]] = f"{written(row)} {row['verdict']}"
     answer = found(figures, ABLATIONS).partition("\n")[0].removeprefix("- ")
@@ -82,14 +83,14 @@ def table3_brief(figures: Path) -> str:
     """Table 3 on the data of this run, in seven columns: ours, the paper's, and whether MAE differs from MUG's."""
     rows = files.read_json(figures / "tables" / "table3.json")
     differences = files.read_json(figures / "tables" / "table3_differences.json")
-    against = {one["system"]: one for one in differences if one.get("metric", "MAE") == "MAE"}
+    against = {pair["system"]: pair for pair in differences if pair.get("metric", "MAE") == "MAE"}
     shown = [_brief(row, against.get(row["system"], {})) for row in rows if row["origin"] == "run"]
     return markdown(pd.DataFrame(shown).set_index("system"))
 
 
 def _brief(row: Mapping[str, Any], against: Mapping[str, Any]) -> dict[str, str]:
     metrics = {name: row["metrics"][name] for name in ("Acc2", "MAE", "Corr")}
-    ours = {name: spread(name, one["mean"], one["std"]) for name, one in metrics.items()}
+    ours = {name: spread(name, values["mean"], values["std"]) for name, values in metrics.items()}
     paper = {f"{name}, paper": f"{row['paper'][name]:g}" for name in ("Acc2", "MAE") if name in row["paper"]}
     return {"system": row["system"], **ours, **paper, "MAE is": against.get("verdict", "–")}
 
@@ -112,7 +113,7 @@ def mosi_words(figures: Path) -> str:
     return markdown(pd.DataFrame(shown).set_index("labels"))
 
 
-# Blocks that are no table of figures/tables: from that folder to what they show.
+# Blocks that are not a table of figures/tables: name → function from the figures folder to the text.
 BLOCKS: Mapping[str, Callable[[Path], str]] = {
     "open_choices": lambda _: markdown(open_choices()),
     "bench": lambda figures: saved_table(figures / "bench.json"),
@@ -132,7 +133,7 @@ def content(name: str, figures: Path) -> str:
 
 
 def rewritten(text: str, figures: Path) -> str:
-    """The README's text with every block brought up to date."""
+    """A page's text with every block brought up to date."""
     return _BLOCK.sub(lambda block: f"{block[1]}\n{content(block[2], figures)}\n{block[4]}", text)
 
 

@@ -1,1 +1,1 @@
-"""The example of `from_media_to_frames.ipynb`: sentences spoken by espeak-ng and said by a drawn face."""
+"""The example of `from_media_to_frames.ipynb`: sentences with the voice of espeak-ng and a drawn face."""

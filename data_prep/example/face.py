@@ -1,9 +1,9 @@
 """A drawn face: 68 landmarks moved by action units, seen by a camera, written as OpenFace would write them.
 
-OpenFace may not be handed on, so the example needs faces whose landmarks are known without it: the geometry that draws
-a face takes the place of the tracker. Everything OpenFace would measure is computed from it (landmarks, head pose,
-gaze, action units), with a little jitter as trackers have it. Only the 34 shape modes stay 0: they belong to OpenFace's
-trained model. Units: mm before the camera, pixels in the picture; x to the right, y down, z away from the camera.
+OpenFace may not be redistributed, so the example needs faces whose landmarks are known without it: the geometry that
+draws a face replaces the tracker. Everything that OpenFace would measure is computed from it (landmarks, head pose,
+gaze, action units), with a little jitter, as trackers have. Only the 34 shape modes stay 0: they belong to OpenFace's
+trained model. Units: mm in front of the camera, pixels in the picture; x points right, y down, z away from the camera.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FPS = 10  # pictures a second
 WIDTH, HEIGHT, FOCAL = 320, 240, 500.0  # pixels
 DISTANCE = 450.0  # mm from the camera
-STRONGEST = 5.0  # OpenFace's intensities end here
+STRONGEST = 5.0  # the largest intensity in OpenFace
 PRESENT_FROM = 1.0  # intensity from which a unit counts as present
 _EYES = ((-32.0, -18.0), (32.0, -18.0))  # centres
 
@@ -71,9 +71,9 @@ class Performance:
     """What a face does in a clip, picture by picture.
 
     Attributes:
-        units: intensities 0–5 in the order of OpenFace's 17.
+        units: intensities 0–5 in the order of OpenFace's 17 units.
         rotation: pitch, yaw, roll in radians.
-        place: of the head before the camera, in mm.
+        place: the position of the head in front of the camera, in mm.
         gaze: where the eyes point, left-right and up-down, in radians.
     """
 
@@ -84,7 +84,7 @@ class Performance:
 
 
 def landmarks(performance: Performance) -> Float64[np.ndarray, "frames 68 3"]:
-    """The 68 points before the camera, in mm."""
+    """The 68 points in front of the camera, in mm."""
     rest = _template()
     moved = np.tile(rest, (len(performance.units), 1, 1))
     for unit, moves in _MOVES.items():
@@ -101,12 +101,12 @@ def _before_camera(points: Float64[np.ndarray, "frames points 3"], performance: 
 
 
 def project(points: Float64[np.ndarray, "... 3"]) -> Float64[np.ndarray, "... 2"]:
-    """Where points before the camera are in the picture (pinhole camera)."""
+    """Projects points in front of the camera onto the picture (pinhole camera)."""
     return FOCAL * points[..., :2] / points[..., 2:] + (WIDTH / 2, HEIGHT / 2)
 
 
 def _eye_landmarks(performance: Performance) -> Float64[np.ndarray, "frames 56 3"]:
-    """28 points an eye: eight around the iris, twelve on the lids, eight around the pupil."""
+    """28 points per eye: eight around the iris, twelve on the lids, eight around the pupil."""
     eyes = [(_ring(c, 6, 6, 6, 8, 1), _ring(c, 13, 5, 5, 12, 2), _ring(c, 2.5, 2.5, 2.5, 8, 1)) for c in _EYES]
     points = np.tile(np.vstack([part for eye in eyes for part in eye]), (len(performance.gaze), 1, 1))
     moving = np.r_[0:8, 20:36, 48:56]  # iris and pupil follow the gaze
@@ -145,7 +145,7 @@ def _gaze(performance: Performance) -> Float64[np.ndarray, "frames 8"]:
 
 
 def _with_presences(frames: Columns) -> Columns:
-    """Intensities kept in 0–5, and from them which units are present (AU28, lips sucked in, never)."""
+    """Clips intensities to 0–5 and derives which units are present (never AU28, lips sucked in)."""
     first = COLUMNS.index(INTENSITIES[0])
     intensities = frames[:, first : first + len(INTENSITIES)].clip(0, STRONGEST)
     frames[:, first : first + len(INTENSITIES)] = intensities
@@ -159,7 +159,7 @@ def _with_presences(frames: Columns) -> Columns:
 
 
 def draw(points: Float64[np.ndarray, "68 2"]) -> UInt8[np.ndarray, "height width 3"]:
-    """One picture of the face from its 68 points in pixels."""
+    """Draws a picture of the face from its 68 points in pixels."""
     from PIL import Image, ImageDraw
 
     picture = Image.new("RGB", (WIDTH, HEIGHT), "#DDE6EE")
@@ -179,7 +179,7 @@ def draw(points: Float64[np.ndarray, "68 2"]) -> UInt8[np.ndarray, "height width
 
 
 def _draw_eye(pen: ImageDraw, lids: Float64[np.ndarray, "6 2"]) -> None:
-    """White, iris in the middle if the lids leave room, and the lids' line."""
+    """Draws the white of the eye, the line of the lids, and the iris in the middle if the lids leave room."""
     pen.polygon([tuple(p) for p in lids], fill="white", outline="#553311")
     (x, y), open_by = lids.mean(axis=0), (lids[4:6, 1] - lids[1:3, 1]).mean()
     radius = min(4.0, open_by / 2)

@@ -1,8 +1,8 @@
-"""A small corpus made on the spot: sentences of `reviews`, spoken by espeak-ng and said by a drawn face.
+"""A small corpus made on the spot: sentences of `reviews`, with the voice of espeak-ng and a drawn face.
 
-Text and labels are those of `reviews`: the voice follows a clip's acoustic label, the face its visual label, each with
-an expression noise of its own, so that frames come out of media rather than out of a formula for frames. Every clip is
-recorded to a WAV file and an OpenFace CSV file, and these two are all that feature extraction sees.
+Text and labels are those of `reviews`. The voice follows a clip's acoustic label and the face its visual label, each
+with its own expression noise, so that frames are extracted from media instead of computed by a formula. Every clip is
+recorded to a WAV file and an OpenFace CSV file, and feature extraction sees only these two files.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from mugkit.progress import progress
 
 NAME = "made-on-the-spot"
 SIZES: Mapping[SplitName, int] = {"train": 120, "valid": 30, "test": 50}
-WORDS = (4, 11)  # short sentences: the corpus is made while somebody waits
+WORDS = (4, 11)  # short sentences, because the user waits for the corpus
 EXPRESSION_NOISE = 0.3  # on a ±1 scale: what a clip expresses besides its label
 LOST = 0.04  # share of pictures in which the tracker loses the face
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What is to be recorded.
+    """A clip to record.
 
     Attributes:
-        id: `speaker_sentence`; the speaker decides the voice.
-        text: what is said.
-        acoustic, visual: what voice and face are to express, −1 … 1.
+        id: `speaker_sentence`; the speaker determines the voice.
+        text: the words to say.
+        acoustic, visual: the labels that voice and face express, −1 … 1.
     """
 
     id: str
@@ -54,21 +54,21 @@ class Clip:
     visual: float
 
     def expressed(self, modality: str) -> float:
-        """The label and what comes on top of it in this clip."""
+        """The label plus the expression noise of this clip."""
         label = {"a": self.acoustic, "v": self.visual}[modality]
         return label + EXPRESSION_NOISE * float(Draws("expressed", self.id, modality).gaussian(1)[0])
 
     @property
     def voice(self) -> str:
-        """One voice a speaker."""
+        """The speaker's voice."""
         return speech.VOICES[int(8 * Draws("voice", self.id.split("_")[0]).uniform(1)[0])]
 
 
 def record(clip: Clip, folder: Path) -> tuple[Path, Path]:
-    """A clip's sound (`id.wav`) and face track (`id.csv`).
+    """Records a clip's sound (`id.wav`) and face track (`id.csv`).
 
     Raises:
-        UserError: espeak-ng is missing.
+        UserError: if espeak-ng is missing.
     """
     sound = folder / f"{clip.id}.wav"
     speech.speak(clip.text, sound, clip.voice, speech.Prosody.of(clip.expressed("a")))
@@ -84,7 +84,7 @@ def record(clip: Clip, folder: Path) -> tuple[Path, Path]:
 
 
 def loudness(sound: Path) -> Float64[np.ndarray, " pictures"]:
-    """How loud the voice is in each picture, against the clip's loudest."""
+    """The loudness of the voice in each picture, relative to the clip's loudest picture."""
     samples = read_audio(sound)
     step = RATE // face.FPS
     padded = np.pad(samples, (0, -len(samples) % step)).reshape(-1, step)
@@ -93,7 +93,7 @@ def loudness(sound: Path) -> Float64[np.ndarray, " pictures"]:
 
 
 def perform(clip: Clip, loud: Float64[np.ndarray, " pictures"]) -> face.Performance:
-    """What the face does: the mouth opens with the voice, a smile or a frown comes and goes, eyes blink, heads move."""
+    """What the face does: the mouth opens with the voice, smiles and frowns come and go, eyes blink, the head moves."""
     count, draws = len(loud), Draws("face", clip.id)
     shown = clip.expressed("v") * _bursts(count, draws)
     strength = {
@@ -111,7 +111,7 @@ def perform(clip: Clip, loud: Float64[np.ndarray, " pictures"]) -> face.Performa
 
 
 def _bursts(count: int, draws: Draws) -> Float64[np.ndarray, " pictures"]:
-    """Between a half and 1: an expression that is there all along and strongest at least once in two seconds."""
+    """Strength of an expression, 0.5 to 1: always present, with at least one peak for every two seconds."""
     centres = draws.uniform(1 + count // (2 * face.FPS)) * count
     distance = np.abs(np.arange(count)[:, None] - centres).min(axis=1)
     return np.clip(1.5 - distance / face.FPS, 0.5, 1)
@@ -147,7 +147,7 @@ def make(clip: Clip, folder: Path) -> dict[str, np.ndarray]:
 
 
 def media_folder(name: str = NAME) -> Path:
-    """Where the recordings lie."""
+    """The folder of the recordings."""
     return files.home() / "media" / name
 
 
@@ -156,15 +156,15 @@ def prepare(source: Dataset, name: str = NAME, sizes: Mapping[SplitName, int] = 
 
     Args:
         source: a data set with English text and true unimodal labels: `reviews`.
-        name: to store it under.
-        sizes: clips of each split.
-        workers: processes; with 1 everything happens in this one.
+        name: the name to store it under.
+        sizes: number of clips of each split.
+        workers: number of processes; with 1, everything runs in this process.
 
     Returns:
         Clips with 33 acoustic and 709 visual columns, scaled by the training split's `Scaling` (in `about`).
 
     Raises:
-        UserError: espeak-ng is missing, or the source has too few short sentences.
+        UserError: if espeak-ng is missing, or the source has too few short sentences.
     """
     recipe = _recipe(source, sizes)
     if name in store.available() and store.read_manifest(store.folder_of(name))["about"].get("recipe") == recipe:
@@ -179,30 +179,30 @@ def prepare(source: Dataset, name: str = NAME, sizes: Mapping[SplitName, int] = 
 
 
 def _recipe(source: Dataset, sizes: Mapping[SplitName, int]) -> str:
-    """What the corpus is made of and by."""
+    """A digest of everything that determines the corpus: source, sizes, espeak-ng and code."""
     folders = (Path(__file__), Path(features.__file__))
-    code = {path.name: files.sha256(path) for one in folders for path in sorted(one.parent.glob("*.py"))}
+    code = {path.name: files.sha256(path) for folder in folders for path in sorted(folder.parent.glob("*.py"))}
     return files.digest([source.fingerprint, dict(sizes), speech.version(), code])
 
 
 def _make_all(clips: list[Clip], folder: Path, workers: int) -> dict[str, Frames]:
     """Frames of every clip by its id."""
     folder.mkdir(parents=True, exist_ok=True)
-    one = partial(make, folder=folder)
+    record = partial(make, folder=folder)
     if workers == 1:
-        done = [one(clip) for clip in progress(clips, "recording")]
+        done = [record(clip) for clip in progress(clips, "recording")]
     else:
-        # The first one here: numba then has compiled and stored what librosa needs. Workers that store the same at once
-        # can leave it damaged, for good.
-        done = [one(clip) for clip in clips[:1]]
+        # The first clip is made in this process, so that numba compiles and caches what librosa needs. Workers that
+        # write this cache at the same time can damage it permanently.
+        done = [record(clip) for clip in clips[:1]]
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_single_threaded) as pool:
-            done += progress(pool.map(one, clips[1:], chunksize=8), "recording", total=len(clips) - 1)
+            done += progress(pool.map(record, clips[1:], chunksize=8), "recording", total=len(clips) - 1)
     return {clip.id: frames for clip, frames in zip(clips, done, strict=True)}
 
 
 def _single_threaded() -> None:
-    """Workers share the cores among themselves."""
+    """Gives each worker one thread, because workers share the cores."""
     os.environ["OMP_NUM_THREADS"] = "1"
 
 

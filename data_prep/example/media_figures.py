@@ -1,6 +1,6 @@
-"""Pictures of the way from media to a prediction: a clip's sound and face as frames, and how good the scores are.
+"""Figures from media to a prediction: a clip's sound and face as frames, and the quality of the scores.
 
-Every picture is drawn from a dict of plain numbers, so what lies beside it as JSON is what it shows.
+Every figure is drawn from a dict of plain numbers, so the JSON file next to it holds exactly what it shows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mugkit.metrics import corr
 from mugkit.plots.style import MODALITY_COLORS
 
 PICTURES = 5
-WAVE_POINTS = 600  # a picture's width
+WAVE_POINTS = 600  # enough for a figure's width
 # Landmarks: mouth corner, inner upper and lower lip, inner brow, inner eye corner.
 _CORNER, _UPPER, _LOWER, _BROW, _LID = 54, 62, 66, 21, 39
 NAMES: Mapping[str, str] = {"M": "multimodal", **MODALITY_NAMES}
@@ -38,9 +38,9 @@ def clip_numbers(audio: Path, openface: Path) -> dict[str, Any]:
     """What `clip_figure` draws.
 
     Returns:
-        `seconds`; `wave`: largest size of the samples in each of 600 parts; `f0` in Hz by frame (0: unvoiced); `mfcc`
-        by frame, the 20 of CH-SIMS, each less its mean and by its deviation; `times` of pictures; `smile`, `mouth` and
-        `brow` in pixels; `points`: 68 landmarks of five pictures, and `at`, when these were taken.
+        `seconds`; `wave`: largest absolute sample in each of 600 parts; `f0` in Hz by frame (0: unvoiced); `mfcc` by
+        frame, the 20 of CH-SIMS, each standardized over the clip; `times` of pictures; `smile`, `mouth` and `brow` in
+        pixels; `points`: 68 landmarks of five pictures, and `at`, the times of these pictures.
     """
     samples, track = read_audio(audio), read_openface(openface)
     frames = acoustic.sims_frames(samples)
@@ -126,7 +126,7 @@ def _draw_motion(axes: Axes, numbers: Mapping[str, Any]) -> None:
 
 
 def chance(clips: int) -> float:
-    """The size that a correlation of unrelated numbers stays below in 19 of 20 cases (Student's t, two-sided)."""
+    """The absolute correlation that unrelated numbers stay below in 19 of 20 cases (Student's t, two-sided)."""
     from scipy.stats import t
 
     quantile = float(t.ppf(0.975, clips - 2))
@@ -140,7 +140,7 @@ def score_numbers(
 
     Args:
         split: clips that training has not seen, with true labels.
-        scores: of these clips.
+        scores: the scores of these clips.
         clip: the scores of one clip.
         labels: the labels of that clip under the same names.
     """
@@ -160,15 +160,15 @@ def score_numbers(
 
 
 def score_figure(numbers: Mapping[str, Any], scale: float) -> Figure:
-    """One panel a score: held-out clips by true label and score, the example as a star."""
+    """One panel per score: held-out clips by true label and score, the example as a star."""
     figure = Figure(figsize=(11, 3.6))
     figure.set_layout_engine("constrained")
     panels = figure.subplots(1, len(numbers), sharex=True, sharey=True)
-    for axes, (name, one) in zip(panels, numbers.items(), strict=True):
+    for axes, (name, row) in zip(panels, numbers.items(), strict=True):
         axes.plot((-scale, scale), (-scale, scale), color="#AAAAAA", linewidth=1)
-        axes.plot(one["truth"], one["score"], "o", color=MODALITY_COLORS[name], markersize=4, alpha=0.7)
-        axes.plot(one["label"], one["clip"], "*", color="#CC79A7", markersize=16, markeredgecolor="black")
-        title = f"{NAMES[name]}: r = {one['corr']:.2f}\n(chance: within ±{one['chance']:.2f})"
+        axes.plot(row["truth"], row["score"], "o", color=MODALITY_COLORS[name], markersize=4, alpha=0.7)
+        axes.plot(row["label"], row["clip"], "*", color="#CC79A7", markersize=16, markeredgecolor="black")
+        title = f"{NAMES[name]}: r = {row['corr']:.2f}\n(chance: within ±{row['chance']:.2f})"
         axes.set(title=title, xlabel="true label")
     panels[0].set_ylabel("score")
     return figure

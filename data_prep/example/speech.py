@@ -1,7 +1,7 @@
-"""Speech made on the spot: espeak-ng reads a sentence, with the prosody that an acoustic label asks for.
+"""Synthesizes speech: espeak-ng reads a sentence, with a prosody that follows an acoustic label.
 
-A convention, not a finding: the more positive the label, the higher, livelier, faster and louder the voice. What people
-do is richer, and varies.
+This is a convention, not a finding: the more positive the label, the higher, livelier, faster and louder the voice.
+Real speech is richer, and varies.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VOICES: tuple[str, ...] = tuple(f"en-us+{variant}" for variant in ("m1", "f1", "
 
 @dataclass(frozen=True)
 class Prosody:
-    """How a sentence is said, each in percent of the voice's own: pitch, pitch range, rate, volume."""
+    """The prosody of a sentence, in percent of the voice's default: pitch, pitch range, rate, volume."""
 
     pitch: float = 100.0
     range: float = 100.0
@@ -29,7 +29,7 @@ class Prosody:
 
     @classmethod
     def of(cls, expressed: float) -> Prosody:
-        """What a sentiment between about −1 and 1 sounds like here; at 0 the voice as it is."""
+        """The prosody of a sentiment between about −1 and 1; at 0, the voice's default."""
         return cls(100 + 22 * expressed, 100 + 55 * expressed, 100 + 18 * expressed, 100 + 40 * expressed)
 
     def markup(self, text: str) -> str:
@@ -42,7 +42,7 @@ def espeak() -> str:
     """The path of espeak-ng.
 
     Raises:
-        UserError: it is not installed.
+        UserError: if it is not installed.
     """
     found = shutil.which("espeak-ng")
     if found is None:
@@ -51,7 +51,7 @@ def espeak() -> str:
 
 
 def version() -> str:
-    """Which espeak-ng; another one says the same sentence in other samples."""
+    """The version of espeak-ng; another version gives other samples for the same sentence."""
     answer = subprocess.run([espeak(), "--version"], capture_output=True, text=True, check=True)
     return answer.stdout.split("Data at")[0].strip()
 
@@ -60,7 +60,7 @@ def speak(text: str, path: Path, voice: str = VOICES[0], prosody: Prosody | None
     """Writes a sentence as a WAV file, mono, 22,050 Hz; the same arguments give the same samples.
 
     Raises:
-        UserError: espeak-ng is missing or fails, or the text has nothing to say.
+        UserError: if espeak-ng is missing or fails, or the text is blank.
     """
     if not text.strip():
         raise UserError("there is nothing to say", field="text", fix="give a sentence")

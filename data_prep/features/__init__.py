@@ -1,1 +1,1 @@
-"""From media to frames: a clip's sound and face track as the numbers that the acoustic and visual networks read."""
+"""Turns media into frames: a clip's sound and face track as numbers that the acoustic and visual networks read."""

@@ -1,19 +1,19 @@
 """CH-SIMS's 33 acoustic columns with librosa: log F0, 20 MFCC, 12 chroma bins of the constant-Q transform.
 
-The paper (section 4.3) gives the parts, the sample rate (22,050 Hz) and "default parameters". What it leaves open, and
-what is assumed here:
+The paper (section 4.3) gives the parts, the sample rate (22,050 Hz) and "default parameters". It leaves the following
+open; this module assumes:
 
-- order of columns: as the paper names the parts;
-- hop: librosa's default of 512 samples, 43 frames a second; every frame is centred on its sample, so a clip of n
+- order of columns: the order in which the paper names the parts;
+- hop: librosa's default of 512 samples, 43 frames per second; every frame is centred on its sample, so a clip of n
   samples has 1 + ⌊n / 512⌋ frames, and its ends are padded with zeros;
 - F0: probabilistic YIN (`librosa.pyin`) from 50 to 500 Hz, COVAREP's range, in steps of a quarter of a semitone
-  (1.5 %); librosa's default step of a tenth takes three times as long. Plain YIN is faster still, but it gives a
+  (1.5 %); librosa's default step of a tenth takes three times as long. Plain YIN is even faster, but it gives a
   number to unvoiced frames too;
 - log: natural, of F0 in Hz; 0 where a frame is unvoiced;
 - MFCC: of a mel spectrogram in dB, 128 bands, orthonormal DCT-II; chroma: C first, each frame's largest bin is 1.
 
 The authors of MMSA-FET, CH-SIMS's own tool, write that its column "F0" is the zero-crossing rate and its mel scale
-HTK's. So columns made here equal those of the published files in kind, not in number.
+HTK's. So columns made here match those of the published files in kind, not in value.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def sims_frames(samples: Sound) -> Float32[np.ndarray, "frames 33"]:
         samples: mono, at 22,050 Hz.
 
     Raises:
-        UserError: no samples.
+        UserError: if there are no samples.
     """
     if not len(samples):
         raise UserError("a clip without samples has no frames", fix="check that the recording is not empty")
@@ -92,7 +92,7 @@ def chroma(samples: Sound) -> Float[np.ndarray, "frames 12"]:
 
 
 class _short_clips(warnings.catch_warnings):
-    """librosa warns where a clip is shorter than a window or has no pitch to tune to; here both are all right."""
+    """Ignores librosa's warnings about clips that are shorter than a window or have no pitch; both are valid here."""
 
     def __enter__(self) -> None:
         super().__enter__()

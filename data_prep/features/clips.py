@@ -1,4 +1,4 @@
-"""One clip's frames from its files, and the scaling that makes columns of any unit fit for an LSTM."""
+"""Reads a clip's frames from its files, and scales columns of any unit for an LSTM."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Frames = Mapping[str, Float32[np.ndarray, "frames dim"]]  # by modality: "a", "v
 
 
 def clip_frames(audio: Path, openface: Path) -> dict[str, Float32[np.ndarray, "frames dim"]]:
-    """CH-SIMS's 33 acoustic and 709 visual columns of one clip, each at its own pace.
+    """CH-SIMS's 33 acoustic and 709 visual columns of one clip, each at its own frame rate.
 
     Args:
         audio: a sound or video file.
@@ -35,8 +35,8 @@ def clip_frames(audio: Path, openface: Path) -> dict[str, Float32[np.ndarray, "f
 class Scaling:
     """Mean and standard deviation of every column over the training split, by modality.
 
-    Hertz, decibels, pixels and millimetres differ by orders of magnitude; a gate of an LSTM is open or shut for good
-    at 10. A clip from elsewhere needs the training split's scaling, so it travels with the data set.
+    Hertz, decibels, pixels and millimetres differ by orders of magnitude, and an input of 10 saturates a gate of an
+    LSTM. A new clip needs the training split's scaling, so the scaling is stored with the data set.
     """
 
     mean: Frames
@@ -44,10 +44,10 @@ class Scaling:
 
     @classmethod
     def of(cls, train: Frames) -> Scaling:
-        """From all frames of the training split; a column that never changes is left at its size."""
+        """Computes the scaling from all frames of the training split; a constant column gets standard deviation 1."""
         std = {m: frames.std(axis=0, dtype=np.float64) for m, frames in train.items()}
         mean = {m: frames.mean(axis=0, dtype=np.float64).astype(np.float32) for m, frames in train.items()}
-        # Rounding leaves a constant column of large numbers a tiny deviation.
+        # Rounding gives a constant column of large numbers a tiny deviation.
         constant = {m: np.maximum(std[m], 1e-5 * np.abs(mean[m])) == 1e-5 * np.abs(mean[m]) for m in train}
         return cls(mean, {m: np.where(constant[m], 1.0, std[m]).astype(np.float32) for m in train})
 
@@ -56,12 +56,12 @@ class Scaling:
         return {m: (values - self.mean[m]) / self.std[m] for m, values in frames.items()}
 
     def plain(self) -> dict[str, Any]:
-        """As JSON, for a data set's `about`; single precision survives the round trip."""
+        """As JSON-serializable lists, for a data set's `about`; single precision survives the round trip."""
         return {m: {"mean": self.mean[m].tolist(), "std": self.std[m].tolist()} for m in self.mean}
 
     @classmethod
     def of_dataset(cls, dataset: Dataset) -> Scaling | None:
-        """The scaling a data set was stored with; None if its frames are as its extractors made them."""
+        """The scaling that a data set was stored with; None if its frames were not scaled."""
         stored = dataset.about.get("scaling")
         if stored is None:
             return None

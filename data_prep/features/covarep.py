@@ -1,11 +1,11 @@
-"""COVAREP's 74 acoustic columns, which MOSI and MOSEI have: what they are, how to read them, what can stand in.
+"""COVAREP's 74 acoustic columns, which MOSI and MOSEI have: their meaning, how to read them, what can replace them.
 
-COVAREP is MATLAB code. With MATLAB, `COVAREP_feature_extraction(folder)` leaves a `.mat` file beside every WAV, which
-`read_covarep` reads. Without it only a part can be had, under names of its own: `covarep_like` gives F0, voicing and a
-cepstrum from librosa. What rests on the glottal source has no stand-in, and no column here pretends to be one.
-openSMILE's eGeMAPS (`features.opensmile_features`) is the practical alternative.
+COVAREP is MATLAB code. With MATLAB, `COVAREP_feature_extraction(folder)` writes a `.mat` file next to every WAV, which
+`read_covarep` reads. Without MATLAB, only some columns can be replaced, under different names: `covarep_like` gives F0,
+voicing and a cepstrum from librosa. Columns based on the glottal source have no replacement, and no column here
+pretends to be one. openSMILE's eGeMAPS (`features.opensmile_features`) is the practical alternative.
 
-A model trained on COVAREP's columns cannot read these: scales differ even where the idea is the same.
+A model trained on COVAREP's columns cannot read these replacements: scales differ even if the idea is the same.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from features.acoustic import Sound, f0
 from features.media import need
 from mugkit.errors import UserError
 
-RATE = 16_000  # Hz, what COVAREP is made for
-HOP = 160  # samples: its 10 ms
+RATE = 16_000  # Hz, COVAREP's intended sample rate
+HOP = 160  # samples: COVAREP's 10 ms
 NONE = "none"
 
 
@@ -33,7 +33,7 @@ class Group:
     Attributes:
         columns: their names, as COVAREP writes them.
         what: what they measure.
-        stand_in: what librosa or openSMILE have of the same kind, or `none`.
+        stand_in: similar columns of librosa or openSMILE, or `none`.
     """
 
     columns: tuple[str, ...]
@@ -60,7 +60,7 @@ GROUPS: tuple[Group, ...] = (
 )
 COLUMNS: tuple[str, ...] = tuple(name for group in GROUPS for name in group.columns)
 
-# The five that the CMU SDK's processed MOSI keeps, which MMSA's files have too; counted from 0.
+# The five columns that the CMU SDK's processed MOSI and MMSA's files keep; counted from 0.
 FIVE: tuple[int, ...] = (1, 3, 6, 25, 60)
 LIKE_COLUMNS: tuple[str, ...] = ("pyin_f0", "pyin_vuv", *_numbered("mfcc", 25))
 
@@ -81,10 +81,10 @@ def layout() -> pd.DataFrame:
 
 
 def read_covarep(path: Path) -> Float32[np.ndarray, "frames 74"]:
-    """What `COVAREP_feature_extraction` left beside a WAV file: a row every 10 ms; −inf and NaN become 0.
+    """Reads the output of `COVAREP_feature_extraction` for a WAV file: one row every 10 ms; −inf and NaN become 0.
 
     Raises:
-        UserError: not a MATLAB file, or without its 74 columns in their order.
+        UserError: if the file is not a MATLAB file, or does not have the 74 columns in their order.
     """
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
@@ -102,13 +102,13 @@ def read_covarep(path: Path) -> Float32[np.ndarray, "frames 74"]:
 
 
 def covarep_like(samples: Sound) -> Float32[np.ndarray, "frames 27"]:
-    """What librosa has of COVAREP's kind, every 10 ms: F0 in Hz (0 where unvoiced), voicing, 25 MFCC.
+    """Columns of librosa that resemble COVAREP's, every 10 ms: F0 in Hz (0 where unvoiced), voicing, 25 MFCC.
 
     Args:
         samples: mono, at 16,000 Hz (`read_audio(path, covarep.RATE)`).
 
     Raises:
-        UserError: no samples.
+        UserError: if there are no samples.
     """
     if not len(samples):
         raise UserError("a clip without samples has no frames", fix="check that the recording is not empty")

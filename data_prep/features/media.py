@@ -1,6 +1,6 @@
-"""Sound of a clip, read from a sound or video file as the extractors want it: one channel, a known sample rate.
+"""Reads the sound of a clip from a sound or video file, as extractors need it: one channel, a known sample rate.
 
-Pictures are not read here: faces are tracked by OpenFace, which opens video files itself and leaves a CSV file
+Pictures are not read here: OpenFace tracks faces. It opens video files itself and writes a CSV file
 (`features.openface`).
 """
 
@@ -23,10 +23,10 @@ FFMPEG_FIX = "apt-get install ffmpeg, or turn the file into WAV with another pro
 
 
 def need(module: str) -> Any:
-    """A library of the extra `media`, imported when it is used.
+    """Imports a library of the extra `media` when it is used.
 
     Raises:
-        UserError: it is not installed.
+        UserError: if it is not installed.
     """
     try:
         return import_module(module)
@@ -37,14 +37,14 @@ def need(module: str) -> Any:
 def read_audio(path: Path, rate: int = RATE) -> Float32[np.ndarray, " samples"]:
     """The sound of a file: the mean of its channels, resampled, between −1 and 1.
 
-    libsndfile opens WAV, FLAC, OGG and MP3. Anything else, a video above all, goes through ffmpeg.
+    libsndfile opens WAV, FLAC, OGG and MP3. ffmpeg converts all other files, mainly videos.
 
     Args:
         path: a sound or video file.
-        rate: samples a second of the result.
+        rate: samples per second of the result.
 
     Raises:
-        UserError: no such file, no sound in it, values that are no numbers, or ffmpeg is needed and not installed.
+        UserError: if there is no file, no sound in it, a sample is not finite, or ffmpeg is needed and not installed.
     """
     if not path.is_file():
         raise UserError("no such file", file=path, fix="check the path")
@@ -62,16 +62,16 @@ def _read(path: Path) -> tuple[Float32[np.ndarray, "samples channels"], int]:
     soundfile = need("soundfile")
     try:
         return soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError:  # not a format of libsndfile's
+    except soundfile.LibsndfileError:  # libsndfile does not know the format
         with tempfile.TemporaryDirectory() as folder:
             return soundfile.read(_decoded(path, Path(folder)), dtype="float32", always_2d=True)
 
 
 def _decoded(path: Path, folder: Path) -> Path:
-    """The sound of a file as WAV, by ffmpeg."""
+    """Converts the sound of a file to WAV with ffmpeg."""
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
-        raise UserError("this is no sound file, and ffmpeg, which reads videos, is missing", file=path, fix=FFMPEG_FIX)
+        raise UserError("not a sound file, and ffmpeg, which reads videos, is not installed", file=path, fix=FFMPEG_FIX)
     target = folder / "sound.wav"
     command = [ffmpeg, "-nostdin", "-loglevel", "error", "-i", str(path.absolute()), "-vn", "-y", str(target)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -1,17 +1,17 @@
-"""OpenFace 2's CSV files: CH-SIMS's 709 visual columns, one row a picture.
+"""OpenFace 2's CSV files: CH-SIMS's 709 visual columns, one row per picture.
 
 `FeatureExtraction -f clip.mp4 -gaze -pose -2Dfp -3Dfp -pdmparams -aus` (or no option: everything) tracks the face in a
-video and writes 714 columns. The first five say which row this is and whether to trust it; the other 709 are features:
+video and writes 714 columns. The first five identify a row and say whether to trust it; the other 709 are features:
 
     gaze                   288   two unit vectors (6), their angle (2), 56 eye landmarks in 2-D (112) and 3-D (168)
-    head pose                6   place in mm, rotation in radians
+    head pose                6   position in mm, rotation in radians
     landmarks in 2-D       136   68 points, pixels
     landmarks in 3-D       204   68 points, mm
     face shape              40   scale, rotation and translation (6), 34 modes of the point distribution model
     action units            35   intensity 0–5 of 17 units, presence 0/1 of 18
 
-The same sum is what CH-SIMS's authors give for 709 (288 + 6 + 340 + 40 + 35). OpenFace is free for academic use only
-and may not be handed on, so it is not part of this suite. Facet, behind MOSI's 47 and MOSEI's 35 columns, is
+CH-SIMS's authors give the same sum for 709 (288 + 6 + 340 + 40 + 35). OpenFace is free for academic use only and may
+not be redistributed, so it is not part of this suite. Facet, the source of MOSI's 47 and MOSEI's 35 columns, is
 commercial.
 """
 
@@ -39,7 +39,7 @@ INTENSITIES: tuple[str, ...] = tuple(
 PRESENCES: tuple[str, ...] = tuple(sorted({name[:-1] + "c" for name in INTENSITIES} | {"AU28_c"}))
 _GAZE = (*(f"gaze_{eye}_{axis}" for eye in (0, 1) for axis in "xyz"), "gaze_angle_x", "gaze_angle_y")
 _RIGID = tuple(f"p_{name}" for name in ("scale", "rx", "ry", "rz", "tx", "ty"))
-# By the option of FeatureExtraction that writes them, in OpenFace's order.
+# Option of FeatureExtraction → the columns that it writes, in OpenFace's order.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "-gaze": (*_GAZE, *_points("eye_lmk_", "xyXYZ", 56)),
     "-pose": ("pose_Tx", "pose_Ty", "pose_Tz", "pose_Rx", "pose_Ry", "pose_Rz"),
@@ -50,8 +50,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 COLUMNS: tuple[str, ...] = tuple(name for group in GROUPS.values() for name in group)
 KEYS: tuple[str, ...] = ("frame", "face_id", "timestamp", "confidence", "success")
-LEAST_CONFIDENCE = 0.5  # ours; OpenFace's own `success` asks for more in videos of one face
-_NO_NUMBERS = ["-nan(ind)", "nan(ind)", "-nan", "inf", "-inf"]  # how C++ prints them
+LEAST_CONFIDENCE = 0.5  # our choice; OpenFace's own `success` requires more in videos of one face
+_NO_NUMBERS = ["-nan(ind)", "nan(ind)", "-nan", "inf", "-inf"]  # how C++ prints NaN and infinity
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Track:
     """One face through a clip.
 
     Attributes:
-        frames: the 709 columns, one row a picture; a picture without a trusted face holds the nearest trusted one.
-        timestamps: of each row, in seconds.
+        frames: the 709 columns, one row per picture; a row without a trusted face copies the nearest trusted row.
+        timestamps: the time of each row, in seconds.
         tracked: whether the row is the face of its own picture.
         face: OpenFace's number of the face.
         faces: how many faces the file has.
@@ -74,20 +74,20 @@ class Track:
 
 
 def read_openface(path: Path, face: int | None = None, least_confidence: float = LEAST_CONFIDENCE) -> Track:
-    """One face of an OpenFace 2 CSV file, columns found by name in whatever order.
+    """Reads one face of an OpenFace 2 CSV file; columns are found by name, in any order.
 
     A row counts as tracked if `success` is 1, its confidence is high enough and its numbers are finite. Any other row
-    takes the numbers of the nearest tracked row in time (of two, the earlier): zeros would be a face at the camera's
-    centre, far from anything seen, and leaving rows out would change the pace.
+    gets the numbers of the nearest tracked row in time (of two, the earlier): zeros would be a face at the camera's
+    centre, far from all real rows, and leaving rows out would change the frame rate.
 
     Args:
-        path: written by FeatureExtraction or FaceLandmarkVidMulti.
-        face: which face; by default the one that is tracked in most pictures. OpenFace does not promise that a face
-            keeps its number through a video of several people.
-        least_confidence: below it a row is not trusted, 0–1.
+        path: a file written by FeatureExtraction or FaceLandmarkVidMulti.
+        face: the face's number; by default the face that is tracked in most pictures. OpenFace does not guarantee that
+            a face keeps its number through a video of several people.
+        least_confidence: the confidence below which a row is not trusted, 0–1.
 
     Raises:
-        UserError: no such file, missing columns (named), a cell that is no number, or no tracked face.
+        UserError: if the file or columns are missing (it names them), a cell is not a number, or no face is tracked.
     """
     keys, columns = _read(path)
     good = (keys["success"] == 1).to_numpy() & (keys["confidence"] >= least_confidence).to_numpy()
@@ -98,7 +98,7 @@ def read_openface(path: Path, face: int | None = None, least_confidence: float =
     if not tracked.any():
         raise UserError(f"face {chosen} is tracked in no picture", file=path, field="success", fix=_NO_FACE)
     if repeated := rows["frame"][rows["frame"].duplicated()].tolist():
-        fix = "keep one row a picture and face"
+        fix = "keep one row per picture and face"
         raise UserError(f"face {chosen} comes twice in picture {repeated[0]:.0f}", file=path, field="frame", fix=fix)
     frames = columns[rows.index[_nearest(rows["frame"].to_numpy(), tracked)]]
     return Track(frames, rows["timestamp"].to_numpy(dtype=np.float64), tracked, chosen, keys["face_id"].nunique())
@@ -147,17 +147,17 @@ def _choose(faces: pd.Series, good: Bool[np.ndarray, " rows"], face: int | None,
     known = sorted(faces.dropna().astype(int).unique().tolist())
     if face is not None and face not in known:
         raise UserError(f"face {face} is not in the file", file=path, field="face_id", fix=f"one of: {known}")
-    return face if face is not None else max(known, key=lambda one: (int(good[faces == one].sum()), -one))
+    return face if face is not None else max(known, key=lambda number: (int(good[faces == number].sum()), -number))
 
 
 def _nearest(pictures: np.ndarray, tracked: Bool[np.ndarray, " frames"]) -> np.ndarray:
-    """For each row the position of the nearest tracked row, counted in pictures."""
+    """For each row, the position of the nearest tracked row; distances are counted in pictures."""
     positions = np.flatnonzero(tracked)
     return positions[np.abs(pictures[:, None] - pictures[positions]).argmin(axis=1)]
 
 
 def _decimals() -> list[str]:
-    """How OpenFace prints each column."""
+    """The number format of each column in OpenFace's files."""
     by_name = {"frame": 0, "face_id": 0, "timestamp": 3, "confidence": 2, "success": 0}
     thousandths = (*_GAZE[6:], *GROUPS["-pose"][3:], *GROUPS["-pdmparams"])
     by_name |= dict.fromkeys(_GAZE[:6], 6) | dict.fromkeys(thousandths, 3) | dict.fromkeys(INTENSITIES, 2)
@@ -167,7 +167,7 @@ def _decimals() -> list[str]:
 def write_openface(
     path: Path, frames: Float64[np.ndarray, "frames 709"], keys: Float64[np.ndarray, "frames 5"]
 ) -> Path:
-    """A file as OpenFace 2 writes it: its header, a space after each comma, its decimals.
+    """Writes a file in OpenFace 2's format: its header, a space after each comma, its numbers of decimals.
 
     Args:
         frames: columns in the order of `COLUMNS`.

@@ -1,4 +1,4 @@
-"""openSMILE's eGeMAPS low-level descriptors: 25 columns every 10 ms, which CH-SIMS v2 has.
+"""openSMILE's eGeMAPS low-level descriptors: 25 columns every 10 ms, as in CH-SIMS v2.
 
 The extended Geneva Minimalistic Acoustic Parameter Set (Eyben et al., 2016, version v02) was chosen for voice research:
 loudness, spectral slopes, four MFCC, F0, jitter, shimmer, harmonics-to-noise ratio, three formants. Columns that end in
@@ -36,10 +36,10 @@ def egemaps_frames(samples: Sound, rate: int = RATE) -> Float32[np.ndarray, "fra
 
     Args:
         samples: mono.
-        rate: samples a second.
+        rate: samples per second.
 
     Raises:
-        UserError: the clip is shorter than openSMILE's longest window.
+        UserError: if the clip is shorter than openSMILE's longest window.
     """
     if len(samples) < SHORTEST * rate:
         problem = f"a clip of {1000 * len(samples) / rate:.0f} ms is shorter than openSMILE's window"

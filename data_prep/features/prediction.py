@@ -1,4 +1,4 @@
-"""A clip of one's own to a prediction: the multimodal score, and what P^m of stage 3 says of each modality (Eq. 24)."""
+"""Predicts the scores of a clip: the multimodal score, and the output of stage 3's P^m for each modality (Eq. 24)."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Scores = Mapping[str, Float32[np.ndarray, " clips"]]  # "M", "l", "a", "v"; in u
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A trained network and what its input must look like.
+    """A trained network and the description of its input.
 
     Attributes:
-        network: in evaluation mode.
+        network: the network, in evaluation mode.
         config: its shapes and text encoder.
-        dataset: what it was trained on.
-        scaling: of that data set's frames; None if they were used as extracted.
+        dataset: the data set that it was trained on.
+        scaling: the scaling of that data set's frames; None if they were used as extracted.
     """
 
     network: MUGNetwork
@@ -44,10 +44,10 @@ class TrainedRun:
 
     @classmethod
     def open(cls, folder: Path) -> TrainedRun:
-        """A finished run of stage 3, from its own folder alone and the data set it names by its fingerprint.
+        """Loads a finished run of stage 3 from its folder, and the data set with the fingerprint that it names.
 
         Raises:
-            UserError: no finished run, another system than MUG's network, or its data set is not prepared here.
+            UserError: if there is no finished run, its network is not MUG's, or its data set is not prepared here.
         """
         identity = _identity(folder)
         dataset = _dataset(identity["data"], folder)
@@ -61,17 +61,17 @@ class TrainedRun:
 
     @property
     def dims(self) -> dict[str, int]:
-        """d′_a and d′_v, the columns that the network reads."""
+        """d′_a and d′_v, the numbers of columns that the network reads."""
         return {m: int(network.lstm.input_size) for m, network in self.network.sequences.items()}  # type: ignore[union-attr,arg-type]
 
     def predict(self, text: str, frames: Frames) -> dict[str, float]:
         """The scores of one clip: "M" multimodal, "l", "a", "v" unimodal, in units of the labels.
 
         Args:
-            frames: as extracted; scaled here as the training split was.
+            frames: frames as extracted; this method scales them as the training split was scaled.
 
         Raises:
-            UserError: no text, or frames of another number of columns than the network reads.
+            UserError: if there is no text, or frames have another number of columns than the network reads.
         """
         if not text.strip():
             raise UserError("the transcript is empty", field="text", fix="give what is said in the clip")
@@ -87,7 +87,7 @@ class TrainedRun:
 
     @torch.no_grad()
     def scores(self, split: Split) -> Scores:
-        """The scores of all clips of a split of its data set (frames scaled already)."""
+        """The scores of all clips of a split of its data set, whose frames are scaled already."""
         parts: list[dict[str, Tensor]] = []
         for batch in ClipLoader(split, self.config).in_order(64):
             reps = self.network.represent(batch)
@@ -97,7 +97,7 @@ class TrainedRun:
 
 
 def _identity(folder: Path) -> dict[str, Any]:
-    """What the run store wrote about a run of stage 3."""
+    """The identity of a run of stage 3, as the run store wrote it."""
     path = folder / "done.json"
     fix = "give the folder that `mugkit run --system mug …` printed"
     if not path.is_file():
@@ -108,7 +108,7 @@ def _identity(folder: Path) -> dict[str, Any]:
     return dict(identity)
 
 
-# By these the network of MUG is known: language, two sequences, P^l.
+# These weights identify the network of MUG: language, two sequences, P^l.
 _NEEDED = {
     "language.down.weight",
     "sequences.a.lstm.weight_ih_l0",
@@ -130,7 +130,7 @@ def _weights(folder: Path) -> dict[str, Tensor]:
 
 
 def _dataset(fingerprint: str, folder: Path) -> Dataset:
-    """The prepared data set of that content."""
+    """The prepared data set with that fingerprint."""
     for name in store.available():
         if (dataset := store.load(name)).fingerprint == fingerprint:
             return dataset

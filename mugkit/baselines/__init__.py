@@ -1,1 +1,1 @@
-"""The systems that the paper compares with, one file a paper, each written from its paper."""
+"""The systems that the paper compares with, one file per paper, each written from its paper."""

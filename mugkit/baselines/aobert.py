@@ -1,26 +1,26 @@
-"""AOBERT: one BERT over words, video and sound in a row, pre-trained on two tasks, then trained to regress.
+"""AOBERT: one BERT over the sequence of words, video and sound, pre-trained on two tasks, then trained to regress.
 
 Kyeonghun Kim, Sanghyun Park: AOBERT: All-modalities-in-One BERT for multimodal sentiment analysis. Information Fusion
 92, 2023.
 
     input  = [CLS] words [SEP], visual frames, acoustic frames: each an embedding + position + segment
-    tasks  = masked language modelling: words hidden from a clip are recovered from its other words, video and sound;
-             alignment prediction: from [CLS], whether video and sound are those of the words' clip or of another's
+    tasks  = masked language modelling: hidden words of a clip are recovered from its other words, video and sound;
+             alignment prediction: from [CLS], whether video and sound belong to the same clip as the words
     ŷ      = a predictor on [CLS]'s state
-For the first `pretrain_epochs` epochs the loss is the sum of both tasks, from then on |y − ŷ|. As in BERT 15 % of the
-words are chosen; of these 8 in 10 are hidden, 1 is replaced by another word of the batch, 1 is left as it is.
+For the first `pretrain_epochs` epochs the loss is the sum of both tasks, then |y − ŷ|. As in BERT, 15 % of the words
+are chosen; of these, 8 in 10 are hidden, 1 in 10 is replaced by another word of the batch, and 1 in 10 stays.
 
-A trained text encoder is that one BERT: its word, position and segment embeddings and its layers. With a frozen
-encoder (the CPU profiles) a small BERT is trained from scratch; its words are the encoder's token states, linearly
-narrowed, and the masked task recovers those states (normalised; mean squared error). A state knows its neighbours, so
-that task is easier than finding words.
+A trained text encoder is this BERT, with its word, position and segment embeddings and its layers. If the encoder is
+frozen (the CPU profiles), a small BERT is trained from scratch. Its words are the encoder's token states, narrowed by a
+linear layer, and the masked task recovers those states (normalised; mean squared error). A state has information about
+its neighbours, so this task is easier than finding words.
 
 Departures:
-- Only the article's abstract could be read: epochs of pre-training, learning rates and predictor are ours.
-- An encoder comes without BERT's MLM head; the one here starts anew, its output matrix tied to the word embeddings.
-- Frames are averaged to one a token and take its position.
-- BERT has two segments: each stream adds a vector of its own to the second one's.
-- Hidden words are those of clips that keep their own video and sound.
+- Only the article's abstract was available: epochs of pre-training, learning rates and predictor are ours.
+- The encoder comes without BERT's MLM head; a new head is trained, its output matrix tied to the word embeddings.
+- Frames are averaged to one per token and take the token's position.
+- BERT has two segments: video and sound both use the second, and each adds a vector of its own.
+- Words are hidden only in clips that keep their own video and sound.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from mugkit.models.tokens import aligned
 
 @dataclass(frozen=True)
 class AOBERTConfig:
-    """Pre-training, and the small BERT's sizes where the text encoder is frozen."""
+    """Pre-training, and the sizes of the small BERT that is used if the text encoder is frozen."""
 
     pretrain_epochs: int = 3  # ours
     hidden: float = 0.15  # share of words chosen, as in BERT
@@ -71,7 +71,7 @@ def small_bert(config: AOBERTConfig) -> nn.Module:
         intermediate_size=2 * config.width,
         max_position_embeddings=MAX_TOKENS,
         hidden_dropout_prob=config.dropout,
-        attention_probs_dropout_prob=0.0,  # masking attention weights would take a third of the time
+        attention_probs_dropout_prob=0.0,  # dropout of attention weights would take a third of the time
     )
     bert = BertModel(shape, add_pooling_layer=False)
     bert.set_input_embeddings(nn.Identity())
@@ -79,7 +79,7 @@ def small_bert(config: AOBERTConfig) -> nn.Module:
 
 
 def choose(mask: Int64[Tensor, "batch tokens"], share: float) -> Bool[Tensor, "batch tokens"]:
-    """Draws words to recover; never the first and the last token of a clip, [CLS] and [SEP]."""
+    """Draws the words to recover, but never the first and the last token of a clip, [CLS] and [SEP]."""
     place = torch.arange(mask.shape[1], device=mask.device)[None]
     words = (place > 0) & (place < mask.sum(1, keepdim=True) - 1)
     return words & (torch.rand(mask.shape, device=mask.device) < share)
@@ -91,7 +91,7 @@ def hide(
     mask: Int64[Tensor, "batch tokens"],
     blank: Float[Tensor, "width"],
 ) -> Float[Tensor, "batch tokens width"]:
-    """Of the chosen words 80 % become the blank, 10 % any word of the batch; 10 % stay."""
+    """Of the chosen words, 80 % become the blank, 10 % become a random word of the batch, and 10 % stay."""
     draw = torch.rand(mask.shape, device=mask.device)[..., None]
     pool = words[mask.bool()]
     others = pool[torch.randint(len(pool), mask.shape, device=mask.device)]
@@ -100,7 +100,7 @@ def hide(
 
 
 def exchange(clips: int, device: torch.device) -> Int64[Tensor, "clips"]:
-    """Whose frames each clip gets: about half get their neighbour's in the batch, the others their own."""
+    """The clip whose frames each clip gets: for about half, its neighbour in the batch; for the others, itself."""
     own = torch.arange(clips, device=device)
     return torch.where(torch.rand(clips, device=device) < 0.5, own.roll(1), own)
 
@@ -134,10 +134,10 @@ class AOBERT(Baseline):
         return self.language["encoder"]
 
     def _take_words(self, encoder: Any) -> None:
-        """Word embeddings and the blank, [MASK], from a trained BERT; the recovered words' matrix is tied to them.
+        """Takes word embeddings and the blank ([MASK]) from a trained BERT; ties the output matrix to the embeddings.
 
         Raises:
-            UserError: the encoder is no BERT.
+            UserError: if the encoder is not a BERT.
         """
         if encoder.config.model_type != "bert":
             raise UserError(
@@ -158,7 +158,7 @@ class AOBERT(Baseline):
     def streamed(
         self, batch: Batch, mask: Int64[Tensor, "batch tokens"]
     ) -> dict[str, Float[Tensor, "batch tokens width"]]:
-        """Frames of each stream, one a token, as BERT's input."""
+        """Frames of each stream, one per token, as BERT's input."""
         return {m: net(aligned(batch.frames[m], mask)) + self.streams[m] for m, net in self.frames.items()}
 
     def encode(
@@ -204,7 +204,7 @@ class AOBERT(Baseline):
         return F.mse_loss(found, target, reduction="sum") / (count * found.shape[1])
 
     def pretraining(self, batch: Batch) -> Float[Tensor, ""]:
-        """Masked language modelling and alignment prediction."""
+        """The loss of masked language modelling plus that of alignment prediction."""
         mask = batch.text.mask  # type: ignore[union-attr]
         words, frames = self.embed(batch.text), self.streamed(batch, mask)  # type: ignore[arg-type]
         source = exchange(len(words), words.device)

@@ -1,16 +1,16 @@
-"""What every baseline is: a network and its loss, built from the shapes of the data; and what several of them share.
+"""The base classes of baselines: a baseline is a network and its loss, built from the shapes of the data.
 
 All baselines run under the protocol of `mugkit.training.trainer`: same clips, same text encoder, same optimizer, same
 rule of early stopping, same seeds as MUG. A baseline decides its structure and its loss; `mugkit.experiments.registry`
-has what its paper sets otherwise: learning rates, weight decay and, in profile `paper`, batches and epochs.
+has what its paper sets differently: learning rates, weight decay and, in profile `paper`, batches and epochs.
 
-So all depart from their papers in this: the shared text encoder's states stand where older papers have GloVe words
-(UniMSE has T5, as published); the whole encoder is trained or all of it frozen; the task's loss is the mean absolute
-error, which is most papers' own, but for UniMSE's and for AOBERT's while it pre-trains; AdamW without a schedule takes
-the place of whatever optimizer was published; gradients are clipped at norm 1, where most published code clips none, or
-each value; layers start as torch starts them where the module says nothing else; and training stops after eight epochs
-without a better validation loss, where several published programs train on to their last. What else departs, each
-module says.
+So all baselines depart from their papers as follows. They read the states of the shared text encoder, where older
+papers use GloVe words (UniMSE uses T5, as published). The whole encoder is trained (of UniMSE's T5, the last blocks)
+or all of it is frozen. The task loss is the mean absolute error, as in most papers, except for UniMSE, and for AOBERT
+during pre-training. AdamW without a schedule replaces the published optimizer. Gradients are clipped at norm 1; most
+published code does not clip, or clips each value. Layers are initialised by torch's defaults unless the module says
+otherwise. Training stops after eight epochs without a better validation loss; several published programs train to the
+last epoch. Each module lists its further departures.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from mugkit.training.trainer import Build, Objective
 
 @dataclass(frozen=True)
 class Shapes:
-    """What a baseline is built for.
+    """The shapes of the data that a baseline is built for.
 
     Attributes:
         text: width of the text encoder's states (or of their pooled vector).
         acoustic: d′_a.
         visual: d′_v.
         label_scale: ρ, the largest intensity of sentiment.
-        pooling: how token states become one vector where a baseline needs that: 'first' or 'mean'.
+        pooling: how token states become one vector, if a baseline needs that: 'first' or 'mean'.
     """
 
     text: int
@@ -55,14 +55,14 @@ class Shapes:
 
 
 class Baseline(nn.Module, Objective):
-    """A baseline: `forward` gives ŷ, `loss` what training minimises.
+    """A baseline: `forward` returns ŷ, `loss` returns what training minimises.
 
-    A trained text encoder is kept as `self.language.encoder`, which gives it an optimizer group of its own.
+    A trained text encoder is stored as `self.language.encoder`, so that it has a separate optimizer group.
 
     Attributes:
-        level: what of the text the network reads.
+        level: what the network reads of the text.
         Config: a frozen dataclass of sizes and loss weights; its defaults are the paper's (for MOSI).
-        light: those of the profiles `smoke` and `quick`, narrowed as MUG is.
+        light: the `Config` of the profiles `smoke` and `quick`, narrowed as MUG is.
     """
 
     level: TextLevel = "pooled"
@@ -83,23 +83,23 @@ class Baseline(nn.Module, Objective):
 
 
 class ScaledBaseline(Baseline):
-    """A baseline that reads frames standardised by the training split, in whatever way its paper scales them."""
+    """A baseline that reads frames standardised by the training split, however its paper scales them."""
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: Any) -> None:
         super().__init__(shapes, encoder, config)
         self.standardise = Standardise({"a": shapes.acoustic, "v": shapes.visual})
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
-        """Measures the training frames once."""
+        """Fits the standardisation to the training frames, once."""
         if epoch == 0:
             self.standardise.fit(train.split.sequences)
 
 
 class WordAligned(ScaledBaseline):
-    """A baseline made for word-aligned data: it reads token states, and frames averaged to one a token.
+    """A baseline for word-aligned data: it reads token states, and frames averaged to one per token.
 
     Attributes:
-        dims: of a token's state, an acoustic and a visual frame.
+        dims: dims of a token's state, an acoustic frame and a visual frame.
     """
 
     level: TextLevel = "tokens"
@@ -117,10 +117,10 @@ class WordAligned(ScaledBaseline):
 
 
 class FeatureNetwork(MultiTaskNetwork):
-    """A multi-task network whose representations are themselves the F that labels are made of."""
+    """A multi-task network whose representations are the features F that labels are computed from."""
 
     def head(self, modality: str) -> nn.Module:
-        """What makes a prediction of F, of a modality or, under "m", of the fusion."""
+        """The layers that predict from F of a modality or, under "m", of the fusion."""
         raise NotImplementedError
 
     def predict(self, reps: Representations) -> Float[Tensor, "batch"]:
@@ -134,7 +134,7 @@ class FeatureNetwork(MultiTaskNetwork):
 
 
 def builder(kind: type[Baseline], config: Any, network: Network, dataset: Dataset, device: torch.device) -> Build:
-    """Builds a baseline for a data set; loads the text encoder's weights only when it is to be trained."""
+    """Returns a function that builds a baseline; it loads the text encoder's weights only if the encoder is trained."""
 
     def build(train: ClipLoader) -> tuple[Baseline, Objective]:
         encoder = None if network.freeze_text else trained_encoder(network)

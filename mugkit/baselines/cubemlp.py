@@ -1,22 +1,22 @@
-"""CubeMLP: linear layers along the three axes of time, modality and channel.
+"""CubeMLP: MLPs along the three axes of time, modality and channel.
 
 Sun, Wang, Liu, Chen, Lin: CubeMLP: An MLP-based Model for Multimodal Sentiment Analysis and Depression Estimation. ACM
 Multimedia 2022.
 
 Text, sound and video become sequences of the same length L and d channels and are stacked to X of L × 3 × d. A block
-mixes X along one axis after another, each time by an MLP that also changes the size of the axis:
+mixes X along one axis after another, each time with an MLP that also changes the size of the axis:
 
     X ← W₂ gelu(W₁ LN(X)) + W_r X        along L, then along the modalities, then along d
 
-After the last block X is averaged over time, its modalities are joined, and one linear layer predicts. The loss is the
-mean absolute error.
+After the last block, X is averaged over time, its modalities are concatenated, and one linear layer predicts. The loss
+is the mean absolute error.
 
 Departures:
-- Sound and video are made word-aligned by `aligned`, special tokens included; the paper's data come aligned.
-- Padding is zero after the recurrent networks; in the published code it is partly their normalisation's bias.
+- `aligned` aligns sound and video with tokens, special tokens included; the paper's data are already word-aligned.
+- Padding is zero after the recurrent networks; in the published code it is partly the bias of their normalisation.
 - Tokens after the L-th are not read.
-- There is no dropout in front of the blocks (0.1 in the published command for MOSI).
-- Residual layers start orthogonal: torch's start shrinks the cube, too much for the lower rate of the small profiles.
+- There is no dropout before the blocks (0.1 in the published command for MOSI).
+- Residual layers start orthogonal; torch's default shrinks the cube, too much for the small profiles' lower rate.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class CubeMLPConfig:
     length: int = 100  # L
     cell: Literal["gru", "lstm"] = "gru"  # of the recurrent networks; the published code has both
     layers: int = 2  # of each recurrent network
-    blocks: tuple[tuple[int, int, int], ...] = ((50, 3, 128), (10, 3, 32))  # sizes of the three axes after each
+    blocks: tuple[tuple[int, int, int], ...] = ((50, 3, 128), (10, 3, 32))  # sizes of the axes after each block
     dropout: float = 0.1
 
 
@@ -69,7 +69,7 @@ class AxisMLP(nn.Module):
 
 
 class Frames(nn.Module):
-    """Frames to d channels a token: a bidirectional network whose directions are summed, a normalisation, ReLU."""
+    """Frames to d channels per token: a bidirectional network with summed directions, layer normalisation, ReLU."""
 
     def __init__(self, d_in: int, d: int, layers: int, cell: str) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Frames(nn.Module):
         self.norm = nn.LayerNorm(d)
 
     def forward(self, frames: Padded, mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens d"]:
-        """Zero where there is no token."""
+        """Zero at padding."""
         states = aligned(frames, mask)
         for layer in self.layers:
             states, _ = layer(states, mask)
@@ -97,7 +97,7 @@ class CubeMLP(Baseline):
         cell="lstm",
         layers=1,
         blocks=((16, 3, 16), (8, 3, 16)),
-        dropout=0.5,  # the published default; with a frozen encoder 0.1 learns the clips by heart
+        dropout=0.5,  # the published default; with a frozen encoder, 0.1 lets it memorise the clips
     )
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: CubeMLPConfig) -> None:
@@ -122,12 +122,12 @@ class CubeMLP(Baseline):
         self.output = nn.Linear(modalities * channels, 1)
 
     def cube(self, batch: Batch) -> Float[Tensor, "batch time modality channel"]:
-        """The three modalities at L steps: cut after the L-th token, zero after the last."""
+        """The three modalities at L steps: cut after the L-th token, zero after a clip's last token."""
         states, mask = self.language(batch.text)
         text = self.text(states) * mask[..., None]
         rest = [self.sequences[m](batch.frames[m], mask) for m in ("a", "v")]
         cube = torch.stack([text, *rest], dim=2)
-        missing = self.config.length - cube.shape[1]  # negative: what is cut off
+        missing = self.config.length - cube.shape[1]  # if negative, steps are cut off
         return functional.pad(cube, (0, 0, 0, 0, 0, missing))
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:

@@ -1,22 +1,22 @@
-"""Graph-MFN: MFN with a graph of modalities in place of its attention; the strength of every edge is inferred.
+"""Graph-MFN: MFN with a graph of modalities instead of its attention; the strength of every edge is inferred.
 
 A. Zadeh, P. P. Liang, J. Vanbriesen, S. Poria, E. Tong, E. Cambria, M. Chen, L.-P. Morency: Multimodal Language
 Analysis in the Wild: CMU-MOSEI Dataset and Interpretable Dynamic Fusion Graph, ACL 2018.
 
-At every word, the vertices l, a, v are the consecutive memories c_m^{[t−1, t]} of the LSTMs. Each further vertex is a
-network of the vertices for its proper subsets, every one of them multiplied by its edge's efficacy α:
+At every word, the vertices l, a, v are the consecutive memories c_m^{[t−1, t]} of the LSTMs. A network computes each
+further vertex from the vertices of its proper subsets, each multiplied by the efficacy α of its edge:
 
     la, lv, av   from their two modalities                         6 edges
     lav          from l, a, v, la, lv, av                          6 edges
     τ            from all seven, the output of the graph           7 edges
     α = σ(D_α([l; a; v]))                                          19 efficacies, between 0 (cut) and 1
 
-The memory is written from τ as MFN's is from its attention: u^t = σ(D_γ1(τ)) ⊙ u^{t−1} + σ(D_γ2(τ)) ⊙ tanh(D_u(τ)).
+τ updates the memory as the attention does in MFN: u^t = σ(D_γ1(τ)) ⊙ u^{t−1} + σ(D_γ2(τ)) ⊙ tanh(D_u(τ)).
 
 Departures:
 - Networks have one hidden layer and efficacies are probabilities; the published graph has neither.
-- The gates see τ alone; the MMSA toolbox's see u^{t−1} too, and its vertices are states behind a layer.
-- The paper gives no sizes for MOSI; those below are an early MMSA toolbox's, but for the graph's inner width (100).
+- The gates read only τ; in the MMSA toolbox they also read u^{t−1}, and the vertices are LSTM states after a layer.
+- The paper gives no MOSI sizes; those below are an early MMSA toolbox's, except the graph's inner width (100 there).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class GraphMFNConfig:
 
 
 class DynamicFusionGraph(nn.Module):
-    """From the vertices l, a, v, of these dims, to τ, of d dims as every computed vertex; all networks are alike."""
+    """Computes τ from the vertices l, a, v; every computed vertex has d dims, and all networks have the same form."""
 
     def __init__(self, dims: tuple[int, ...], d: int, width: int, dropout: float) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class DynamicFusionGraph(nn.Module):
     def vertices(
         self, modalities: Mapping[str, Float[Tensor, "*batch dim"]], alpha: Float[Tensor, "*batch edges"]
     ) -> dict[str, Float[Tensor, "*batch dim"]]:
-        """All vertices, given how strong every edge is."""
+        """All vertices, given the efficacy of every edge."""
         found, strengths = dict(modalities), dict(zip(EDGES, alpha.split(1, dim=-1), strict=True))
         for target, sources in GRAPH.items():
             seen = [strengths[source, target] * found[source] for source in sources]

@@ -1,21 +1,21 @@
-"""HyCon: contrastive learning between clips of a sentiment class, within modalities, across them, within a clip.
+"""HyCon: contrastive learning by sentiment class, within modalities, across modalities and within a clip.
 
 Sijie Mai, Ying Zeng, Shuangjia Zheng, Haifeng Hu: Hybrid Contrastive Learning of Tri-Modal Representation for
 Multimodal Sentiment Analysis. IEEE Transactions on Affective Computing, 2022 (arXiv 2109.01797).
 
-One network a modality gives x_l, x_a, x_v of one width; fused, they give ŷ. With unit vectors z_m = x_m / |x_m|, the
-similarity s = z_m · z_n′ of two clips is drawn up if they are of one class and down if they are not:
+One network per modality computes x_l, x_a, x_v of the same width; their fusion predicts ŷ. With unit vectors
+z_m = x_m / |x_m|, the similarity s = z_m · z_n′ of two clips is raised if they share a class, and lowered if not:
     L(m, n)     = mean over anchors of [s⁻ − s⁺ + margin]₊ + [level − s⁺]₊ + [s⁻ − floor]₊
     L_intra     = mean of L(m, m);   L_inter = mean of L(m, n), m ≠ n
-    L_semi      = mean of [1 − gap − z_m · z_n]₊ of a clip with itself, m ≠ n: nothing is driven apart
+    L_semi      = mean of [1 − gap − z_m · z_n]₊ of a clip with itself, m ≠ n: nothing is pushed apart
     L           = |y − ŷ| + weight · (L_intra + L_inter + L_semi)
-s⁺ and s⁻ are weighted means of an anchor's positive and negative similarities, the hardest pairs weighing most (pair
-selection). [level − s⁺]₊ is the refinement: without it, s⁻ < s⁺ is enough, however far positives are.
+s⁺ and s⁻ are weighted means of an anchor's positive and negative similarities; the hardest pairs have the largest
+weights (pair selection). [level − s⁺]₊ is the refinement: without it, s⁻ < s⁺ is enough, however far positives are.
 
 Departures:
-- Only the article's abstract could be read, and no code is published: hinges, weights of pairs and numbers are ours.
-- Labels are brought to a scale of ±3 and rounded to its seven integers, the classes.
-- Networks and fusion are MUG's; one layer brings modalities to one width.
+- Only the article's abstract was available, and no code is published: hinges, pair weights and numbers are ours.
+- Labels are scaled to ±3 and rounded to seven integers, the classes.
+- Networks and fusion are MUG's; a layer per modality brings sound and video to the common width.
 """
 
 from __future__ import annotations
@@ -46,30 +46,30 @@ class HyConConfig:
     fusion_width: int = 512
     activation: str = "tanh"
     shrink: int = 2
-    weight: float = 0.1  # of the contrastive losses beside L1
+    weight: float = 0.1  # weight of the contrastive losses
     intra_margin: float = 0.4
-    inter_margin: float = 0.2  # modality margin: between modalities less is asked
-    level: float = 0.8  # the refinement asks at least this similarity of positives
-    floor: float = 0.0  # and at most this of negatives
-    gap: float = 0.2  # what modalities of one clip may differ by
-    temperature: float = 0.1  # of the weights of pairs: small counts the hardest alone
+    inter_margin: float = 0.2  # modality margin: smaller between modalities
+    level: float = 0.8  # the refinement: positives should be at least this similar
+    floor: float = 0.0  # negatives should be at most this similar
+    gap: float = 0.2  # how much modalities of one clip may differ
+    temperature: float = 0.1  # of the pair weights: a small value counts only the hardest pairs
 
 
 def sentiment_classes(labels: Float[Tensor, "batch"], scale: float) -> Float[Tensor, "batch"]:
-    """The nearest of the integers −3 … 3 after ±scale has become ±3."""
+    """The nearest of the integers −3 … 3, after labels are scaled from ±scale to ±3."""
     return (labels * 3 / scale).round()
 
 
 def weighted_mean(
     similarity: Float[Tensor, "batch batch"], pairs: Bool[Tensor, "batch batch"], sharpness: float
 ) -> Float[Tensor, "batch"]:
-    """Each anchor's mean over its pairs; weights, softmax of similarity · sharpness, get no gradient. 0 if none."""
+    """Each anchor's mean over its pairs, 0 if it has none; weights are softmax(similarity · sharpness), detached."""
     weights = (similarity.detach() * sharpness).masked_fill(~pairs, -torch.inf).softmax(1)
     return (weights.nan_to_num(0.0) * similarity).sum(1)
 
 
 def mean_where(values: Float[Tensor, "batch"], wanted: Bool[Tensor, "batch"]) -> Float[Tensor, ""]:
-    """Mean of the wanted values; 0 if there are none."""
+    """Mean of the wanted values; 0 if no value is wanted."""
     return (values * wanted).sum() / wanted.sum().clamp(min=1)
 
 
@@ -96,7 +96,7 @@ def contrast(
     floor: float,
     temperature: float,
 ) -> Float[Tensor, ""]:
-    """L(m, n) of unit vectors of two modalities, or of one. Anchors without a pair of a kind do not count for it."""
+    """L(m, n) of unit vectors of two modalities, or of one. A term leaves out anchors without the pairs it needs."""
     similarity = anchors @ others.T
     positive = weighted_mean(similarity, pairs.positive, -1 / temperature)
     negative = weighted_mean(similarity, pairs.negative, 1 / temperature)

@@ -8,14 +8,14 @@ products of factors w_m (one factor a modality and rank), then
 
     h = Σ_r α_r (w_l^r z_l) ∘ (w_a^r z_a) ∘ (w_v^r z_v) + b
 
-where ∘ multiplies element by element and each z_m ends in a one. The weights α_r are the authors' published code's;
-the paper's sum is the case α_r = 1. As in that code h is ŷ itself, one number, when sentiment is regressed.
+where ∘ multiplies element by element and each z_m ends in a 1. The weights α_r are from the authors' published code;
+the paper's sum is the case α_r = 1. As in that code, for regression h is a single number, ŷ itself.
 
 Departures:
-- All weights but the text encoder's share one learning rate; the code gives the factors one of their own, and leaves
-  α_r and b as they start.
-- Frames are standardised, then averaged; the code normalises the mean by a layer of its own.
-- The sizes for MOSI are not printed; those below lie within the ranges of the published search.
+- All weights except the text encoder's share one learning rate; the code has a separate rate for the factors, and does
+  not train α_r and b.
+- Frames are standardised, then averaged; the code normalises the mean with a normalisation layer.
+- The paper does not print the sizes for MOSI; those below lie within the ranges of the published search.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class LMFConfig:
 
 
 class LowRankFusion(nn.Module):
-    """h = Σ_r α_r ∏_m (w_m^r [z_m; 1]) + b, for z_m of these dims and h of `d_out`."""
+    """h = Σ_r α_r ∏_m (w_m^r [z_m; 1]) + b, with z_m of `dims` and h of `d_out` dims."""
 
     def __init__(self, dims: tuple[int, ...], rank: int, d_out: int) -> None:
         super().__init__()

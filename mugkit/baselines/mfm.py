@@ -1,4 +1,4 @@
-"""MFM: one factor that predicts sentiment, and one factor a modality that, with it, generates the modality.
+"""MFM: one factor predicts sentiment, and with it one further factor per modality generates the modality.
 
 Y.-H. H. Tsai, P. P. Liang, A. Zadeh, L.-P. Morency, R. Salakhutdinov: Learning Factorized Multimodal Representations,
 ICLR 2019.
@@ -8,16 +8,16 @@ ICLR 2019.
     ŷ from f_y alone;  x̂_m = an LSTM decoder from [f_y; f_m]                                what factors generate
     L = |y − ŷ| + Σ_m λ_m ‖x_m − x̂_m‖² + λ Σ_k MMD(z_k, N(0, I))                            k = y, l, a, v
 
-The last term is the Wasserstein autoencoder's: it holds the codes to their prior by the maximum mean discrepancy
-between a batch of codes and as many draws of the prior. Prediction needs z_y only.
+The last term is the Wasserstein autoencoder's: it keeps the codes close to their prior, by the maximum mean discrepancy
+between a batch of codes and as many samples of the prior. Prediction needs z_y only.
 
 Departures:
-- Frames are standardised and ‖x_m − x̂_m‖² leaves padding out; published, λ_m weigh frames on other scales (raw acoustic
-  ones), over padding too.
-- Token states are generated, too; a text encoder that is trained along gets no gradient from being the target.
-- The gates of the memory see the attended memories alone, as in MFN's paper; the published code shows them u^{t−1} too.
-- The published decoder reads its own last state as its next input; that is an LSTM with one recurrent matrix, which is
-  what stands here, with the factors as the first input and zeros after.
+- Frames are standardised and ‖x_m − x̂_m‖² excludes padding; the published λ_m weight frames on other scales (raw
+  acoustic frames), padding included.
+- Token states are generated, too; as targets they pass no gradient to a trained text encoder.
+- The memory's gates read only the attended memories, as in MFN's paper; in the published code they also read u^{t−1}.
+- The published decoder reads its own last state as its next input, which equals an LSTM with one recurrent matrix. Here
+  it is such an LSTM, with the factors as the first input and zeros after.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _PUBLISHED = MemorySizes((88, 64, 48), 64, (128, 0.5), (128, 0.5), (128, 0.5), (
 
 @dataclass(frozen=True)
 class MFMConfig:
-    """Sizes and weights: those published for MOSI. Of four numbers, the first is of y, the others of l, a, v."""
+    """The sizes and weights published for MOSI. Of four numbers, the first is for y, the others for l, a, v."""
 
     encoder: MemorySizes = _PUBLISHED
     codes: tuple[int, int, int, int] = (32, 32, 8, 80)  # dims of z
@@ -53,7 +53,7 @@ class MFMConfig:
 
 
 def gaussian_kernel(x: Float[Tensor, "m d"], y: Float[Tensor, "n d"]) -> Float[Tensor, "m n"]:
-    """k(x, y) = exp(−‖x − y‖² / d²), the published code's."""
+    """k(x, y) = exp(−‖x − y‖² / d²), as in the published code."""
     distances = x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
     return (-distances.clamp(min=0) / x.shape[1] ** 2).exp()
 
@@ -78,7 +78,7 @@ class SequenceEncoder(nn.Module):
 
 
 class SequenceDecoder(nn.Module):
-    """x̂_m: factors in at the first step, a linear layer over the LSTM's state out at every step."""
+    """x̂_m: an LSTM reads the factors at the first step; a linear layer maps its state at every step."""
 
     def __init__(self, d: int, d_out: int) -> None:
         super().__init__()

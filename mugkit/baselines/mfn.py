@@ -1,16 +1,16 @@
-"""MFN: one LSTM a modality, and a memory of what happened across modalities between two consecutive words.
+"""MFN: one LSTM per modality, and a memory of the interactions of modalities at two consecutive words.
 
 A. Zadeh, P. P. Liang, N. Mazumder, S. Poria, E. Cambria, L.-P. Morency: Memory Fusion Network for Multi-view
 Sequential Learning, AAAI 2018.
 
-At every word t, with c the memories of the three LSTMs one beside the other:
+At every word t, with c the concatenated memories of the three LSTMs:
 
     ĉ = c^{[t−1, t]} ⊙ softmax(D_a(c^{[t−1, t]}))            delta-memory attention
     u^t = σ(D_γ1(ĉ)) ⊙ u^{t−1} + σ(D_γ2(ĉ)) ⊙ tanh(D_u(ĉ))   multi-view gated memory
 
-and after the last word ŷ = D_y([h_l; h_a; h_v; u]). The equations are in `mugkit.models.memory`.
+and after the last word ŷ = D_y([h_l; h_a; h_v; u]). `mugkit.models.memory` implements the equations.
 
-Departure: the gates see ĉ alone, as the paper writes them; the authors' published code also shows them u^{t−1}.
+Departure: the gates read only ĉ, as in the paper; in the authors' published code they also read u^{t−1}.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mugkit.models.memory import MemoryFusion, MemorySizes, two_layers
 
 @dataclass(frozen=True)
 class MFNConfig:
-    """Sizes: those published for the smallest error on MOSI."""
+    """Sizes: those published with the smallest error on MOSI."""
 
     encoder: MemorySizes = field(default_factory=MemorySizes)
     output: tuple[int, float] = (64, 0.5)  # hidden width and dropout of D_y

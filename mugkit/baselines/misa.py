@@ -3,9 +3,10 @@
 Hazarika, Zimmermann, Poria: MISA: Modality-Invariant and -Specific Representations for Multimodal Sentiment Analysis.
 ACM Multimedia 2020.
 
-Each modality becomes one vector u_m: text the mean of its token states, sound and video the last states of two stacked
-bidirectional LSTMs. One shared encoder gives the invariant h_m^c, three private ones the specific h_m^p, and a decoder
-gives back u_m from their sum. A transformer layer over the six vectors and two linear layers predict. The loss is
+Each modality becomes one vector u_m: from the mean of the token states for text, from the last states of two stacked
+bidirectional LSTMs for sound and video. One shared encoder computes the invariant h_m^c, three private encoders the
+specific h_m^p, and a decoder reconstructs u_m from their sum. A transformer layer over the six vectors and two linear
+layers predict. The loss is
 
     L = L_task + α L_sim + β L_diff + γ L_recon
 
@@ -15,8 +16,8 @@ gives back u_m from their sum. A transformer layer over the six vectors and two 
 
 Departures:
 - ‖Aᵀ B‖² is divided by its number of entries, as in the published code, for which β = 0.3 was chosen.
-- The gradient of L_diff goes through the rows' norms; the published code holds them fixed.
-- The mean of the token states leaves padding out; the published code's takes it in.
+- The gradient of L_diff flows through the norms of the rows; the published code treats the norms as constants.
+- The mean of the token states excludes padding; in the published code it includes padding.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class MISAConfig:
     """The paper's sizes and loss weights for MOSI."""
 
     hidden: int = 128  # d_h
-    lstm: int | None = None  # width of each LSTM direction; None: as wide as a frame
+    lstm: int | None = None  # width of each LSTM direction; None: dims of a frame
     heads: int = 2
     inner: int = 2048  # the transformer layer's feed-forward width
     dropout: float = 0.5  # before the last layer
@@ -67,13 +68,13 @@ def central_moment_discrepancy(
 
 
 def overlap(x: Float[Tensor, "batch dim"], y: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
-    """‖Aᵀ B‖² / dim² of two samples: zero mean in each column first, then unit rows."""
+    """‖Aᵀ B‖² / dim² of two samples, whose columns are centred first and whose rows are then scaled to unit length."""
     a, b = (functional.normalize(sample - sample.mean(0), dim=1) for sample in (x, y))
     return (a.T @ b).square().mean()
 
 
 class SequenceEncoder(nn.Module):
-    """Two bidirectional LSTMs, one over the other with a normalisation between; the last states of both."""
+    """The last states of two stacked bidirectional LSTMs, with layer normalisation between them."""
 
     def __init__(self, d_in: int, width: int) -> None:
         super().__init__()
@@ -88,7 +89,7 @@ class SequenceEncoder(nn.Module):
 
 @dataclass(frozen=True)
 class Subspaces:
-    """u_m, h_m^c, h_m^p of every modality, and what the decoders make of the last two."""
+    """u_m, h_m^c, h_m^p of every modality, and the decoders' output for h_m^c + h_m^p."""
 
     whole: Mapping[str, Float[Tensor, "batch hidden"]]
     shared: Mapping[str, Float[Tensor, "batch hidden"]]
@@ -122,12 +123,12 @@ class MISA(Baseline):
         self.predictor = nn.Sequential(
             nn.Linear(6 * h, 3 * h), nn.Dropout(config.dropout), nn.ReLU(), nn.Linear(3 * h, 1)
         )
-        # Never read, never trained: with BERT and CMD the published network still holds a text LSTM's normalisation
-        # and a classifier of the four spaces, and Table 6 of the MUG paper counts both.
+        # Neither read nor trained: with BERT and CMD, the published network still has a text LSTM's normalisation and a
+        # classifier of the four spaces, and Table 6 of the MUG paper counts both.
         self.idle = nn.ModuleList([nn.LayerNorm(2 * shapes.text), nn.Linear(h, 4)]).requires_grad_(False)
 
     def subspaces(self, batch: Batch) -> Subspaces:
-        """What the losses compare."""
+        """The vectors that the losses compare."""
         states, mask = self.language(batch.text)
         x = {"l": pool(states, mask, "mean")}
         x |= {m: self.sequences[m](batch.frames[m]) for m in ("a", "v")}
@@ -163,13 +164,13 @@ def similarity(spaces: Subspaces) -> Float[Tensor, ""]:
 
 
 def difference(spaces: Subspaces) -> Float[Tensor, ""]:
-    """L_diff: overlap of each modality's two vectors and of every two private ones, summed."""
+    """L_diff: the sum of the overlaps of each modality's two vectors and of every two private vectors."""
     own = [overlap(spaces.shared[m], spaces.private[m]) for m in MODALITIES]
     between = [overlap(spaces.private[m], spaces.private[n]) for m, n in PAIRS]
     return torch.stack([*own, *between]).sum()
 
 
 def reconstruction(spaces: Subspaces) -> Float[Tensor, ""]:
-    """L_recon: mean over modalities of the squared error per dim; the target moves too, as in the published code."""
+    """L_recon: mean over modalities of the squared error per dim; the target gets a gradient, as in published code."""
     errors = [functional.mse_loss(spaces.decoded[m], spaces.whole[m]) for m in MODALITIES]
     return torch.stack(errors).mean()

@@ -1,28 +1,28 @@
-"""MMIM, MultiModal InfoMax: mutual information kept at two levels.
+"""MMIM, MultiModal InfoMax: mutual information is maximised at two levels.
 
 Han, Chen, Poria: Improving Multimodal Fusion with Hierarchical Mutual Information Maximization for Multimodal
 Sentiment Analysis. EMNLP 2021.
 
-A text vector h_l, the last states h_a, h_v of two bidirectional LSTMs, and a fusion network Z = F(h_l, h_a, h_v).
+A fusion network Z = F(h_l, h_a, h_v) reads a text vector h_l and the last states h_a, h_v of two bidirectional LSTMs.
 
-Between modalities, for m = a, v, the Barber-Agakov bound I(h_l; h_m) ≥ H(h_m) + E[log q(h_m | h_l)]:
-    q        a Gaussian whose mean and diagonal variance networks read off h_l
+Between modalities, for m = a, v, the Barber-Agakov bound I(h_l; h_m) ≥ H(h_m) + E[log q(h_m | h_l)] is maximised:
+    q        a Gaussian; networks compute its mean and diagonal variance from h_l
     H        ¼ (log det Σ⁺ + log det Σ⁻): a mixture of one Gaussian for positive and one for negative clips, fitted to
-             a projection of h_m over this batch and the one before
-Between Z and each modality, contrastive predictive coding: a network G_m guesses h_m from Z, and among the clips of the
-batch the guess should be nearest to its own.
+             a projection of h_m over this batch and the previous batch
+Between Z and each modality, it is contrastive predictive coding: a network G_m predicts h_m from Z, and among the clips
+of the batch the prediction should be nearest to its own clip.
 
-Every step has two halves: first q alone is fitted to the features as they are, then all the rest minimises
+Every step has two halves: first only q is fitted to the features, which stay fixed; then all other parts minimise
     L = L_task + α L_CPC − β Σ_m (log q(h_m | h_l) + H(h_m)).
 
 Departures:
 - The two halves alternate by batch; the published code runs a whole epoch of the first, then one of the second.
-- log q is the Gaussian's log-likelihood without its constant, log σ² held in (−1, 1) by a tanh; the published code
-  leaves out −½ log σ² and the bound, so that its q can reach the maximum by an infinite variance.
+- log q is the Gaussian's log-likelihood without its constant, with log σ² limited to (−1, 1) by a tanh; the published
+  code leaves out −½ log σ² and the limit, so its q can reach the maximum with an infinite variance.
 - Σ⁺ and Σ⁻ get a ridge of 10⁻³.
-- H is left out where this batch and the one before have fewer than two clips of a class; the published code would fail.
-- Matrices start as torch starts them; published is Xavier's start.
-- H counts from the first batch on, not the third, and its projection is trained; published, no optimizer moves it.
+- H is left out if this and the previous batch together have fewer than two clips of a class; published code would fail.
+- Matrices have torch's default initialisation; the published code has Xavier's.
+- H counts from the first batch on, not the third, and its projection is trained; the published code does not train it.
 - The gradient of q is not clipped.
 """
 
@@ -88,7 +88,7 @@ class Conditional(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Z and ŷ."""
+    """Computes Z and ŷ."""
 
     def __init__(self, d_in: int, d: int, dropout: float) -> None:
         super().__init__()
@@ -102,9 +102,9 @@ class Fusion(nn.Module):
 
 
 def mixture_entropy(x: Float[Tensor, "clips dim"], labels: Float[Tensor, "clips"]) -> Float[Tensor, ""]:
-    """¼ (log det Σ⁺ + log det Σ⁻) of the clips with y > 0 and y < 0; zero where a class has fewer than two.
+    """¼ (log det Σ⁺ + log det Σ⁻) of the clips with y > 0 and y < 0; zero if a class has fewer than two clips.
 
-    Sums over all clips, with a weight of 0 outside the class: to select clips, Python would have to wait for a GPU.
+    Sums run over all clips, with a weight of 0 outside the class: selecting clips would make Python wait for a GPU.
     """
     members = torch.stack([labels > 0, labels < 0]).to(x.dtype)[..., None]  # (class, clip, 1)
     counts = members.sum(1, keepdim=True)
@@ -116,7 +116,7 @@ def mixture_entropy(x: Float[Tensor, "clips dim"], labels: Float[Tensor, "clips"
 
 
 class MMIM(Baseline):
-    """ŷ from a fusion that keeps information about its inputs, which keep information about each other."""
+    """ŷ from a fusion that shares information with its inputs, which share information with each other."""
 
     Config = MMIMConfig
     light = MMIMConfig(visual=16, fusion=64)
@@ -139,7 +139,7 @@ class MMIM(Baseline):
         self.q_optimizer = torch.optim.AdamW(
             self.q.parameters(), lr=config.q_learning_rate, weight_decay=config.q_weight_decay, fused=True
         )
-        self.memory: dict[str, tuple[Tensor, Tensor]] = {}  # what is projected, and the clips' labels
+        self.memory: dict[str, tuple[Tensor, Tensor]] = {}  # projections and labels of the previous batch
 
     def features(self, batch: Batch) -> dict[str, Float[Tensor, "batch dim"]]:
         """h_l, h_a, h_v."""
@@ -151,7 +151,7 @@ class MMIM(Baseline):
         return torch.stack([self.q[m](h["l"], h[m]) for m in ("a", "v")]).sum()
 
     def entropy(self, h: Mapping[str, Float[Tensor, "batch dim"]], labels: Float[Tensor, "batch"]) -> Float[Tensor, ""]:
-        """Σ_m H(h_m), from this batch and what is remembered of the one before; remembers this one."""
+        """Σ_m H(h_m), from this batch and the stored previous batch; stores this batch."""
         found = []
         for m, before in ((m, self.memory.get(m)) for m in ("a", "v")):
             now = self.projections[m](h[m]), labels
@@ -167,7 +167,7 @@ class MMIM(Baseline):
         self.memory = {}
 
     def fit_q(self, h: Mapping[str, Float[Tensor, "batch dim"]]) -> None:
-        """The first half of a step; q's parameters take gradients here and nowhere else."""
+        """The first half of a step: fits q, whose parameters get gradients only here."""
         self.q.requires_grad_(True)
         (-self.log_likelihood({m: x.detach() for m, x in h.items()})).backward()
         self.q_optimizer.step()
@@ -175,7 +175,7 @@ class MMIM(Baseline):
         self.q.requires_grad_(False)
 
     def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
-        """L_task + α L_CPC − β (log q + H), after q was fitted to the same features."""
+        """L_task + α L_CPC − β (log q + H), after fitting q to the same features."""
         h = self.features(batch)
         self.fit_q(h)
         z, predicted = self.fusion(torch.cat([*h.values()], dim=-1))

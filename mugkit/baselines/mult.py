@@ -3,22 +3,22 @@
 Tsai, Bai, Liang, Kolter, Morency, Salakhutdinov: Multimodal Transformer for Unaligned Multimodal Language Sequences.
 ACL 2019.
 
-A convolution over time (for text of kernel 1: a linear layer) brings each modality to d dims; sinusoids mark the
-positions. For every ordered pair of modalities a crossmodal transformer lets the target β be rewritten, block by block,
-by what it attends to in the source α, whatever the lengths of the two:
+A convolution over time (for text with kernel 1: a linear layer) maps each modality to d dims; sinusoids encode the
+positions. For every ordered pair of modalities, a crossmodal transformer updates the target β, block by block, with
+what it attends to in the source α; the two may differ in length:
 
     Z ← Z + softmax(Q(LN Z) K(LN X_α)ᵀ / √d_head) V(LN X_α),    Z ← Z + FF(LN Z)
 
-X_α is always the source as it was before the first block. The two rewritten copies of a target are joined to 2d dims
-and read by a self-attention transformer, whose state at the target's last element goes to the prediction, a residual
-layer over 6d dims. The loss is the mean absolute error.
+Every block reads the same X_α, the source before the first block. The two updated copies of a target are concatenated
+to 2d dims, and a self-attention transformer reads them. Its states at the last elements of the three targets, 6d dims,
+go through a residual layer to the prediction. The loss is the mean absolute error.
 
 Departures:
-- The residual path carries Z as the published code has it; the paper's equations print LN Z.
-- No mask but that of the padding is used: the paper has none, the published code's changes with the padding.
+- The residual path carries Z, as in the published code; the paper's equations print LN Z.
+- Only padding is masked: the paper has no mask, and the mask of the published code changes with the padding.
 - The last element is each clip's own, not the padded batch's.
-- One rate of dropout serves attention weights, residuals and inner layers; the published code has five.
-- Matrices start as torch starts them; published is Xavier's start, about twice as large.
+- Attention weights, residuals and inner layers share one dropout rate; the published code has five.
+- Matrices have torch's default initialisation; the published code has Xavier's, about twice as large.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class MulTConfig:
     d: int = 40  # dims of each modality inside
     heads: int = 10
     blocks: int = 4  # of each crossmodal transformer
-    memory_blocks: int = 4  # of each self-attention transformer; published code: as many, but three at least
+    memory_blocks: int = 4  # of each self-attention transformer; published code: as many, but at least three
     kernel: int = 3  # of the convolutions over sound and video; text has 1, of the paper's "1 or 3"
     text_dropout: float = 0.2
     block_dropout: float = 0.2
@@ -52,7 +52,7 @@ class MulTConfig:
 
 
 class Block(nn.Module):
-    """Attention to a source and a feed-forward layer, each after a normalisation and around a residual path."""
+    """Attention to a source, then a feed-forward layer, each with layer normalisation before it and a residual path."""
 
     def __init__(self, d: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Blocks in which a target reads a source that stays as it was before the first."""
+    """Blocks in which a target reads a source that the blocks do not change."""
 
     def __init__(self, d: int, heads: int, blocks: int, dropout: float) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Transformer(nn.Module):
         source: Float[Tensor, "batch source d"],
         mask: Int64[Tensor, "batch source"],
     ) -> Float[Tensor, "batch target d"]:
-        """The rewritten target; `mask` is 1 where the source has an element."""
+        """The updated target; `mask` is 1 where the source has an element."""
         x, source, padding = self.embed(target), self.embed(source), mask == 0
         for block in self.blocks:
             x = block(x, source, padding)
@@ -100,7 +100,7 @@ class Transformer(nn.Module):
 
 
 class Memory(Transformer):
-    """Self-attention of which only each clip's last element is wanted: the last block computes no other."""
+    """Self-attention that returns only each clip's last element; the last block computes no other element."""
 
     def forward(  # type: ignore[override]
         self, x: Float[Tensor, "batch length d"], mask: Int64[Tensor, "batch length"]
@@ -114,7 +114,7 @@ class Memory(Transformer):
 
 
 class MulT(Baseline):
-    """ŷ from the last elements of three sequences, each rewritten by the two others."""
+    """ŷ from the last elements of three sequences, each updated from the two others."""
 
     level = "tokens"
     Config = MulTConfig
@@ -161,7 +161,7 @@ class MulT(Baseline):
         x: Mapping[str, Float[Tensor, "batch length d"]],
         masks: Mapping[str, Int64[Tensor, "batch length"]],
     ) -> Float[Tensor, "batch two_d"]:
-        """A target at its last element, after both other modalities and itself were attended to."""
+        """The state of a target at its last element, after it has attended to both other modalities and to itself."""
         copies = [
             self.crossmodal[f"{source}_to_{target}"](x[target], x[source], masks[source])
             for source in MODALITIES

@@ -2,21 +2,21 @@
 
 W. Yu, H. Xu, Z. Yuan, J. Wu: "Learning Modality-Specific Representations with Self-Supervised Multi-Task Learning for
 Multimodal Sentiment Analysis", AAAI 2021, section 3.2. Text is BERT's sentence vector; sound and video each go through
-an LSTM, whose last state goes through one linear layer. The three vectors side by side make the fusion. Fusion and
-modalities end in heads of the same make:
+an LSTM, whose last state goes through one linear layer. The fusion is the concatenation of the three vectors. Fusion
+and modalities have heads of the same form:
 
     F = ReLU(W₁·dropout(input) + b₁)        ŷ = W₃·ReLU(W₂F + b₂) + b₃
 
-Its representations are F, from which ULGM makes labels (`mugkit.training.label_sources.ulgm`).
+Its representations are F, from which ULGM computes labels (`mugkit.training.label_sources.ulgm`).
 Loss: |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and ULGM's weights.
 
 Departures:
-- "Published" is MMSA's configuration, the authors' later toolbox; the article's own repository has other sizes.
-- One learning rate for all but BERT; published are 5e-3 for the two LSTMs (1e-4 for MOSEI's video).
-- One weight decay for all; published are 0 to 1e-2 by part on MOSEI and SIMS.
-- MOSEI has MOSI's dropout; published are 0.1 before the fusion's head and none elsewhere.
-- No accumulation of gradients over 4 batches (of 16 on MOSI, of 32 elsewhere).
-- Pooling as configured (the default is the first token, as published).
+- "Published" is the configuration in MMSA, the authors' later toolbox; the article's own repository has other sizes.
+- All parts except BERT share one learning rate; the published rate of the two LSTMs is 5e-3 (1e-4 for MOSEI's video).
+- All parts share one weight decay; the published values are 0 to 1e-2, by part, on MOSEI and SIMS.
+- MOSEI has MOSI's dropout; the published dropout is 0.1 before the fusion's head and none elsewhere.
+- Gradients are not accumulated; the published code does so over 4 batches (of 16 on MOSI, of 32 elsewhere).
+- Pooling is as configured (the default is the first token, as published).
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from mugkit.models.precision import trained_encoder
 
 @dataclass(frozen=True)
 class Config:
-    """Published sizes for MOSI and MOSEI; with them BERT-base and MOSEI's dims give Table 6's count.
+    """Published sizes for MOSI and MOSEI; with BERT-base and MOSEI's dims they give Table 6's parameter count.
 
     Attributes:
         lstm: dims of an LSTM's state, by modality.
-        out: dims of the linear layer behind it.
+        out: dims of the linear layer after it.
         head: dims of F by modality and, under "m", of the fusion.
-        dropout: in front of each head.
+        dropout: dropout rate before each head.
     """
 
     lstm: Mapping[str, int]
@@ -65,7 +65,7 @@ SIMS = replace(PUBLISHED, lstm={"a": 16, "v": 64}, head={"m": 128, "l": 64, "a":
 
 
 class SentenceVector(nn.Module):
-    """x̂_l: what a trained encoder pools, or what a frozen one gave."""
+    """x̂_l: the pooled output of a trained encoder, or the input from a frozen encoder."""
 
     def __init__(self, encoder: TextEncoder | None) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class SentenceVector(nn.Module):
 
 
 class FrameNetwork(nn.Module):
-    """An LSTM's last state, of `hidden` dims, and one linear layer."""
+    """An LSTM's last state, of `hidden` dims, followed by one linear layer."""
 
     def __init__(self, d_in: int, hidden: int, d_out: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class FrameNetwork(nn.Module):
 
 
 class SelfMM(FeatureNetwork):
-    """Unimodal networks, concatenation, and four heads; made as `MUGNetwork` is, but of published sizes."""
+    """Unimodal networks, concatenation, and four heads; built like `MUGNetwork`, but with the published sizes."""
 
     def __init__(
         self,
@@ -123,11 +123,11 @@ def _rest(d: int) -> nn.Sequential:
 
 
 def build(config: Network, frame_dims: Mapping[str, int], text_width: int, sizes: Config = PUBLISHED) -> SelfMM:
-    """The network for a configuration; loads the text encoder's weights only when it is to be trained."""
+    """Builds the network of a configuration; loads the text encoder's weights only if the encoder is trained."""
     encoder = None if config.freeze_text else TextEncoder(trained_encoder(config), config.pooling)
     return SelfMM(frame_dims, encoder.width if encoder else text_width, encoder, sizes)
 
 
 def sizes(family: str, light: bool) -> Config:
-    """Those published for a family of data sets; small enough for every profile."""
+    """The sizes published for a family of data sets; they are small enough for every profile."""
     return SIMS if family == "sims" else PUBLISHED

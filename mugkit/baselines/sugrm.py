@@ -2,28 +2,27 @@
 
 Y. Hwang, J.-H. Kim: "Self-Supervised Unimodal Label Generation Strategy Using Recalibrated Modality Representations
 for Multimodal Sentiment Analysis", Findings of EACL 2023. The transformer is J. Cheng, I. Fostiropoulos, B. Boehm,
-M. Soleymani: "Multimodal Phased Transformer for Sentiment Analysis", EMNLP 2021. Sizes, and what the papers leave open,
-are the authors' code's.
+M. Soleymani: "Multimodal Phased Transformer for Sentiment Analysis", EMNLP 2021. Sizes, and choices that the papers
+leave open, are from the authors' code.
 
-1. Recalibration. The modalities' means over time go through a bottleneck of a quarter of their dims, which gives every
-   dim of every modality a gate between 0 and 2; all its tokens or frames are multiplied by it.
-2. Sparse phased transformer. For every five elements of a modality there is one hidden state. In each of four layers
-   (of the same weights) the states read windows of their elements, then windows of the two other modalities' states,
-   then windows of their own kind. A window that leaves the sequence goes on at its other end.
-3. The common space. The last states, and all three side by side for the fusion, are projected to 32 dims, and a linear
-   layer predicts from those. What the module calls representations are these F, from which
-   `mugkit.training.label_sources.sugrm` makes its labels. Nothing but their width is common: every projection has
-   weights of its own.
+1. Recalibration. The modalities' means over time go through a bottleneck of a quarter of their dims. It computes a gate
+   between 0 and 2 for every dim of every modality, which multiplies this dim of all tokens or frames.
+2. Sparse phased transformer. There is one hidden state for every five elements of a modality. In each of four layers
+   (with the same weights), the states read windows of their elements, then windows of the two other modalities' states,
+   then windows of their own modality's states. A window that leaves the sequence continues at its other end.
+3. Common space. The last state of each modality, and the concatenation of all three for the fusion, are projected to
+   32 dims, from which a linear layer predicts. These projections are the network's representations F, from which
+   `mugkit.training.label_sources.sugrm` computes labels. Only their width is common; all have their own weights.
 
-All of it is trained by |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and the source's weights.
+The loss is |ŷ − y| + Σ_s tanh|y_s − y|·|ŷ_s − y_s|, which is Eq. 27 with β = 1 and the weights of the label source.
 
 Departures:
-- Means, windows and the last state are over each clip's own elements; published: over the padded batch.
-- Windows over states shift by one state a layer, as in the authors' code; the transformer's paper has further phases.
-- One learning rate for all but BERT; published are 1e-2 (MOSI), 1e-3 (MOSEI) for recalibration and common space.
-- Batches are of 128, for which the published code adds up four of 32.
-- One weight decay for all; published is 1e-2 on MOSEI for what is not BERT.
-- The gates of each modality are multiplied with that modality; the published call has sound and vision exchanged.
+- Means, windows and the last state cover each clip's own elements; in the published code, the padded batch.
+- Windows over states shift by one state per layer, as in the authors' code; the transformer's paper has further phases.
+- All parts but BERT share one learning rate; published: 1e-2 (MOSI), 1e-3 (MOSEI) for recalibration and common space.
+- Batches have 128 clips; the published code accumulates the gradients of four batches of 32.
+- All parts share one weight decay; the published value on MOSEI is 1e-2 for all parts except BERT.
+- The gates of each modality multiply that modality; the published call exchanges sound and vision.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ from mugkit.models.mug import Representations
 from mugkit.models.precision import trained_encoder
 from mugkit.models.tokens import TokenLanguage, last_step, sinusoids
 
-PAIRS = (("a", "l"), ("l", "v"), ("v", "a"))  # each reads the other; the second with the roles of weights exchanged
+PAIRS = (("a", "l"), ("l", "v"), ("v", "a"))  # each reads the other; the second with query and key weights exchanged
 Keys = tuple[Float[Tensor, "batch heads source d_head"], Float[Tensor, "batch heads source d_head"]]
 
 
@@ -56,12 +55,12 @@ class Config:
 
     Attributes:
         d: dims of hidden states and of the common space.
-        stride: elements to a hidden state.
-        windows: what a hidden state reads: elements, states of another modality, states of its own.
-        embedding_dropout: of elements with their positions.
-        dropout: inside the transformer.
-        head_dropout: inside the projections.
-        reduction: of the recalibration's bottleneck.
+        stride: elements per hidden state.
+        windows: how many elements, states of another modality and states of its own modality a hidden state reads.
+        embedding_dropout: dropout on elements with their positions.
+        dropout: dropout inside the transformer.
+        head_dropout: dropout inside the projections.
+        reduction: reduction factor of the recalibration's bottleneck.
     """
 
     d: int = 32
@@ -80,7 +79,7 @@ MOSEI = replace(PUBLISHED, heads=4, embedding_dropout=0.2, dropout=0.1, head_dro
 
 
 class Recalibration(nn.Module):
-    """U_m ← 2σ(W_m z) ⊙ U_m with z = ReLU(W[mean U_l; mean U_a; mean U_v]): what all say decides which dims count."""
+    """U_m ← 2σ(W_m z) ⊙ U_m with z = ReLU(W[mean U_l; mean U_a; mean U_v]): all modalities decide which dims count."""
 
     def __init__(self, dims: Mapping[str, int], reduction: int) -> None:
         super().__init__()
@@ -97,9 +96,9 @@ class Recalibration(nn.Module):
 def window(
     states: int, lengths: Int64[Tensor, "batch"], longest: int, stride: int, width: int, shift: int = 0
 ) -> Float[Tensor, "batch 1 states longest"]:
-    """What to add to attention weights so that state i sees the `width` elements up to stride·(i + 1) + shift alone.
+    """Attention mask to add, with which state i sees only the `width` elements up to stride·(i + 1) + shift.
 
-    Positions are taken modulo a clip's own length. An element that a window meets n times counts n times: log n.
+    Positions are taken modulo a clip's own length. An element that a window meets n times counts n times (log n).
     """
     ends = torch.arange(1, states + 1) * stride + shift
     position = to_device(ends[:, None] - width + torch.arange(width), lengths.device) % lengths[:, None, None]
@@ -108,10 +107,10 @@ def window(
 
 
 class Block(nn.Module):
-    """Attention to windows of a source and a feed-forward layer, each after a normalisation, around a residual path.
+    """Attention to windows of a source, then a feed-forward layer, each with normalisation before and a residual path.
 
     Args:
-        source: dims of the source's elements; None: the states read themselves, normalised once.
+        source: dims of the source's elements; None: the states read themselves, with one shared normalisation.
     """
 
     def __init__(self, config: Config, source: int | None = None) -> None:
@@ -129,7 +128,7 @@ class Block(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
     def keys(self, source: Float[Tensor, "batch source d_source"], exchanged: bool = False) -> Keys:
-        """Keys and values of a source; exchanged, the query's weights make the keys."""
+        """Keys and values of a source; if `exchanged`, the query's weights compute the keys."""
         source = self.norm_source(source)
         return self._split((self.query if exchanged else self.key)(source)), self._split(self.value(source))
 
@@ -147,7 +146,7 @@ class Block(nn.Module):
 
 
 class SparsePhasedTransformer(nn.Module):
-    """Sequences of three modalities, each to one vector that has seen the others."""
+    """Maps each modality's sequence to one vector, which depends on the other modalities, too."""
 
     def __init__(self, dims: Mapping[str, int], config: Config) -> None:
         super().__init__()
@@ -188,18 +187,18 @@ class SparsePhasedTransformer(nn.Module):
         most: Mapping[str, int],
         seen: Callable[[int, Tensor, int], Tensor],
     ) -> dict[str, Float[Tensor, "batch states d"]]:
-        """Each modality's states after they read the two others', added up."""
+        """The sum of each modality's states after reading one other modality and after reading the other."""
         read: dict[str, list[Tensor]] = {m: [] for m in MODALITIES}
-        for one, other in PAIRS:
-            block = self.others[one + other]
-            for to, of, exchanged in ((one, other, False), (other, one, True)):
+        for first, second in PAIRS:
+            block = self.others[first + second]
+            for to, of, exchanged in ((first, second, False), (second, first, True)):
                 keys = block.keys(h[of], exchanged)  # type: ignore[operator]
                 read[to].append(block(h[to], keys, seen(most[to], count[of], most[of]), exchanged))
         return {m: first + second for m, (first, second) in read.items()}
 
 
 class SUGRM(FeatureNetwork):
-    """Recalibration, sparse phased transformer, four projections with a prediction each; made as `MUGNetwork` is."""
+    """Recalibration, sparse phased transformer, four projections with a predictor each; built like `MUGNetwork`."""
 
     def __init__(
         self,
@@ -233,14 +232,14 @@ def _projection(width: int, config: Config) -> nn.Sequential:
 
 
 def build(config: Network, frame_dims: Mapping[str, int], text_width: int, sizes: Config = PUBLISHED) -> SUGRM:
-    """The network for a configuration; loads the text encoder's weights only when it is to be trained."""
+    """Builds the network of a configuration; loads the text encoder's weights only if the encoder is trained."""
     encoder = None if config.freeze_text else trained_encoder(config)
     width = text_width if encoder is None else int(encoder.config.hidden_size)  # type: ignore[arg-type,union-attr]
     return SUGRM(frame_dims, width, encoder, sizes)
 
 
 def sizes(family: str, light: bool) -> Config:
-    """Those published for a family of data sets; light, with one layer, one head and no dropout, as MulT's."""
+    """The sizes published for a family of data sets; if light, with one layer, one head and no dropout, as in MulT."""
     published = MOSEI if family == "mosei" else PUBLISHED
     return (
         replace(published, layers=1, heads=1, embedding_dropout=0.0, dropout=0.0, head_dropout=0.0)

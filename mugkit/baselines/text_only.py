@@ -1,4 +1,4 @@
-"""Text alone: the language network of Eq. 1 and one predictor. What sound and video add is measured against it."""
+"""Text only: the language network of Eq. 1 and one predictor; the reference for what sound and video add."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class TextOnly(Baseline):
         self.predictor = Predictor(config.d_l, config.shrink, 0.0)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        """ŷ; frames are not looked at."""
+        """ŷ; frames are ignored."""
         return self.predictor(self.language(batch.text))

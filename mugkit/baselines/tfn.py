@@ -1,4 +1,4 @@
-"""TFN: the outer product of the three modalities, each with a one added, holds every product of one, two or three.
+"""TFN: an outer product of the three modalities, each extended by a 1, has every product of one, two or three.
 
 A. Zadeh, M. Chen, S. Poria, E. Cambria, L.-P. Morency: Tensor Fusion Network for Multimodal Sentiment Analysis,
 EMNLP 2017.
@@ -6,16 +6,16 @@ EMNLP 2017.
     z_l = LSTM over words, then a layer;  z_a, z_v = three layers over the mean frame
     z = [z_l; 1] ⊗ [z_a; 1] ⊗ [z_v; 1];   ŷ = two layers of 128 over z, then one number
 
-With the ones, z contains z_l, z_a, z_v themselves, all products of two and all of three.
+Because of the ones, z contains z_l, z_a, z_v themselves, all products of two and all products of three.
 
 Departures:
-- The language subnetwork takes the LSTM's last state; the paper joins all words' states, which fixes their number.
-- ŷ is an unbounded number; the paper squeezes it through a sigmoid.
-- Dropout stands before each subnetwork's layers and between the inference layers; published code has it before the
-  first of these.
-- z_l is rectified as z_a and z_v are; in published code it is linear.
-- Frames are standardised, then averaged; published code normalises the mean by a layer of its own.
-- The paper's L2 penalty on the subnetworks is AdamW's weight decay on all weights.
+- The language subnetwork takes the LSTM's last state; the paper concatenates the states of a fixed number of words.
+- ŷ is an unbounded number; the paper passes it through a sigmoid.
+- Dropout is before each subnetwork's layers and between the inference layers; the published code has it before the
+  first inference layer.
+- z_l goes through a ReLU, like z_a and z_v; in the published code it is linear.
+- Frames are standardised, then averaged; the published code normalises the mean with a normalisation layer.
+- AdamW's weight decay on all weights replaces the paper's L2 penalty on the subnetworks.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TFNConfig:
 def tensor_fusion(
     z_l: Float[Tensor, "batch d_l"], z_a: Float[Tensor, "batch d_a"], z_v: Float[Tensor, "batch d_v"]
 ) -> Float[Tensor, "batch d_l+1 d_a+1 d_v+1"]:
-    """[z_l; 1] ⊗ [z_a; 1] ⊗ [z_v; 1], the one being last."""
+    """[z_l; 1] ⊗ [z_a; 1] ⊗ [z_v; 1], with each 1 last."""
     language, acoustic, visual = (F.pad(z, (0, 1), value=1.0) for z in (z_l, z_a, z_v))
     return language[:, :, None, None] * acoustic[:, None, :, None] * visual[:, None, None, :]
 

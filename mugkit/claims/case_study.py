@@ -1,11 +1,11 @@
-"""What section 4.11 says of two clips, asked of all: do learned labels leave y in the right direction?
+"""Asks of all clips what section 4.11 says about two: do learned labels move away from y in the right direction?
 
-Three questions a modality, each with a reference that it must beat:
-- where y is wrong for the modality, does y_mc lie on the side of the truth? Reference: pulling every label towards the
-  mean label, which takes no learning;
-- where the modality is neutral and the clip is not, is y_mc nearer to neutral than to y? ("identify non-informative
-  modalities"); where the modality contradicts the clip, has y_mc the modality's sign? ("handle contradictory
-  modalities"). Reference: how often the same happens on clips where the modality agrees with y, a false alarm.
+Three questions per modality, each with a reference that it must beat:
+- If y is wrong for the modality, does y_mc lie on the side of the true label? Reference: pulling every label towards
+  the mean label, which needs no learning.
+- If the modality is neutral and the clip is not, is y_mc nearer to neutral than to y ("identify non-informative
+  modalities")? If the modality contradicts the clip, does y_mc have the modality's sign ("handle contradictory
+  modalities")? Reference: how often the same happens if the modality agrees with y, which is a false alarm.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from mugkit.evaluation.verdicts import word, written
 from mugkit.training.label_sources.source import LearnedLabels
 
 QUESTIONS = ("moved to the side of the truth", "neutral modality found", "contradiction found")
-NEAR = 0.1  # labels that differ by less than this share of ρ count as equal, and such labels themselves as neutral
-CLEAR = 1 / 3  # a clip's label is clear from this share of ρ
+NEAR = 0.1  # labels closer than this share of ρ are equal; labels closer than this to 0 are neutral
+CLEAR = 1 / 3  # a clip's label is clear if it is at least this share of ρ
 
 
 def table(dataset: Dataset, learned: Sequence[LearnedLabels], resamples: int = RESAMPLES) -> pd.DataFrame:
-    """One row a question and modality, all in percent.
+    """One row per question and modality, in percent.
 
     Columns: question, modality, n_clips; share and reference; the difference with its intervals over clips and seeds
-    (`comparison.resampled`); verdict: 'more often' or 'less often' than the reference, or what else `verdicts` says.
+    (`comparison.resampled`); verdict: 'more often' or 'less often' than the reference, or another result of `word`.
 
     Raises:
-        UserError: the data set has no true unimodal labels.
+        UserError: if the data set has no true unimodal labels.
     """
     y, rows = dataset.train.labels.astype(float), []
     true, labels = true_labels(dataset), label_rows([seed.labels for seed in learned])
@@ -48,7 +48,7 @@ def table(dataset: Dataset, learned: Sequence[LearnedLabels], resamples: int = R
 def _hits(
     question: str, y: np.ndarray, true: np.ndarray, labels: Float[np.ndarray, "seeds clips"], rho: float
 ) -> Float[np.ndarray, "seeds clips 4"]:
-    """Where it happened, of the clips it is asked of; and the same for the reference, on these or other clips."""
+    """Per clip, as 0 or 1: whether it is a hit, and whether it counts at all; then the same two for the reference."""
     agrees = np.abs(true - y) < NEAR * rho
     if question == QUESTIONS[0]:
         happened, reference = (np.sign(values - y) == np.sign(true - y) for values in (labels, y.mean()))
@@ -66,7 +66,7 @@ def _hits(
 
 
 def _shares(sums: Sums) -> Float[np.ndarray, "... 2"]:
-    """Share and reference in percent; NaN where there is no clip to ask it of."""
+    """Share and reference in percent; NaN if no clip counts."""
     hits, asked = sums[..., ::2], sums[..., 1::2]
     return np.divide(100 * hits, asked, out=np.full(hits.shape, np.nan), where=asked > 0)
 
@@ -79,7 +79,7 @@ def _compare(parts: Float[np.ndarray, "seeds clips 4"], resamples: int) -> dict[
 
 
 def show(found: pd.DataFrame) -> pd.DataFrame:
-    """The table as people read it, of both intervals the one that decides."""
+    """Formats the table, with the interval that decides."""
     shown = {
         "modality": found["modality"].map(dict(MODALITY_NAMES)),
         "clips": found["n_clips"],

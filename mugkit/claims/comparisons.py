@@ -1,8 +1,8 @@
-"""Two systems compared for the claims, from finished runs: nothing is trained here.
+"""Compares systems for the claims, from finished runs only; nothing is trained here.
 
-Every `Better` names a system, those it is compared with, and metrics. What of these is in the run store is compared
-(`evaluation.comparison`); what is not is left out, and its claims say which command brings it. The same can be asked of
-another data set whose runs lie in that store: of another setting of the dials of `reviews`.
+Every `Better` names a system, the systems it is compared with, and metrics. Pairs with runs in the run store are
+compared (`evaluation.comparison`). The others are left out, and their claims say which command produces the runs. The
+same comparisons work on another data set with runs in that store: another setting of the dials of `reviews`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ On = Literal["test split", "labels", "labels of disagreeing clips"]
 
 @dataclass(frozen=True)
 class Pair:
-    """One comparison: two systems, a metric, and what of them is compared (a modality's labels, or predictions)."""
+    """One comparison: two systems, a metric, and what is compared (a modality's labels, or predictions)."""
 
     ours: str
     theirs: str
@@ -48,8 +48,8 @@ class Better(Test):
 
     Attributes:
         ours: the system that is said to be better.
-        theirs: those it is compared with.
-        metrics: those named by the claim; () is all of the table's columns.
+        theirs: the systems it is compared with.
+        metrics: the metrics that the claim names; () means all of the table's columns.
         on: predictions of the test split, or unimodal labels of the training split against the true ones.
         most: whether more than half of the metrics suffice.
     """
@@ -61,7 +61,7 @@ class Better(Test):
     most: bool = False
 
     def pairs(self, family: str) -> Iterator[Pair]:
-        """Its comparisons, in those of its metrics that this family of data sets has."""
+        """Its comparisons, for those of its metrics that this family of data sets has."""
         known = _metrics(self.on, family)
         for metric in self.metrics or tuple(known):
             if metric in known:
@@ -84,7 +84,7 @@ class Better(Test):
     def _compares(self, results: Sequence[Result]) -> str:
         against = ", ".join(SYSTEMS[name].row for name in self.theirs)
         rule = "in most metrics" if self.most else "in each"
-        asked = (f"{one['metric']} {one['size']:g}{ASKS.get(one.get('amount', ''), '')}" for one in results)
+        asked = (f"{result['metric']} {result['size']:g}{ASKS.get(result.get('amount', ''), '')}" for result in results)
         sizes = ", ".join(dict.fromkeys(asked))
         return f"{SYSTEMS[self.ours].row} against {against} on {self.on}, {rule}: {BOTH}; effect of interest: {sizes}"
 
@@ -102,7 +102,7 @@ def _metrics(on: On, family: str) -> Mapping[str, Metric]:
 
 @dataclass
 class Finished:
-    """What the run store has of a data set under a profile."""
+    """The finished runs of a data set under a profile, from the run store."""
 
     dataset: Dataset
     profile: Profile
@@ -110,15 +110,15 @@ class Finished:
     read: dict[tuple[str, bool], Mapping[str, Rows] | None] = field(default_factory=dict)
 
     def rows(self, system: str, labels: bool) -> Mapping[str, Rows] | None:
-        """A row a seed that has run; None if none has.
+        """One row per finished seed; None if no seed is finished.
 
         Args:
-            labels: of the training split, by modality; else ŷ of the test split, under "".
+            labels: if true, labels of the training split, by modality; else ŷ of the test split, under "".
         """
         if (system, labels) not in self.read:
             try:
                 found = self._labels(system) if labels else self._predictions(system)
-            except UserError:  # a text encoder or a modality that is not there: nothing can have been run
+            except UserError:  # a text encoder or a modality is missing, so there are no runs
                 found = None
             self.read[system, labels] = found
         return self.read[system, labels]
@@ -139,7 +139,7 @@ class Finished:
 
 
 def _has_labels(experiment: Experiment) -> bool:
-    """Whether labels are there without a training: MUCN's after stage 2, online sources' after stage 3."""
+    """Whether labels are available without training: MUCN's after stage 2, online sources' after stage 3."""
     kind, store = experiment.system.labels, experiment.store
     if kind == "mucn":
         return store.has("pretrain", experiment.pretraining) and store.has("labels", experiment.learning)
@@ -147,7 +147,7 @@ def _has_labels(experiment: Experiment) -> bool:
 
 
 def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
-    """One comparison; None if one of the two has not been run, or no clip is one of those to compare on."""
+    """Makes one comparison; None if a system has no runs, true labels are missing, or no clip qualifies."""
     data, labels = finished.dataset, pair.on != "test split"
     if labels and not data.has_true_labels:
         return None
@@ -162,10 +162,10 @@ def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
 
 
 def measure(tests: Sequence[Test], dataset: Dataset, profile: str, store: Store | None = None) -> dict[str, Any]:
-    """Every comparison of the tests that finished runs allow.
+    """Makes every comparison of the tests for which finished runs exist.
 
     Returns:
-        data set, caption, family, profile, and `comparisons`: a `Pair` with what `comparison.compare` says of it.
+        data set, caption, family, profile, and `comparisons`: each `Pair` with the result of `comparison.compare`.
     """
     finished = Finished(dataset, config.profile(profile), store or Store.default())
     better = [test for test in tests if isinstance(test, Better)]

@@ -1,7 +1,7 @@
-"""What the tests of claims read and what they return: the folder of a reproduction as evidence.
+"""What the tests of claims read and return: the output folder of a reproduction as evidence.
 
-Nothing is computed that a notebook or `comparisons.measure` could have written; what is not there raises `Missing`,
-which the ledger turns into "needs data" with the command that brings it.
+Tests read what a notebook or `comparisons.measure` has written, and do not compute it again. Missing input raises
+`Missing`, which the ledger turns into "needs data" with the command that produces the input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mugkit.evaluation.statistics import MeanStd
 
 Result = dict[str, Any]
 
-# Which notebook writes a file that a test reads.
+# File that a test reads → the notebook that writes it.
 WRITERS: Mapping[str, str] = {
     "table3": "07_table3_mosi_mosei", "table3_order": "07_table3_mosi_mosei",
     "table4": "08_table4_sims", "table4_order": "08_table4_sims", "table5": "09_table5_ablations",
@@ -28,11 +28,11 @@ WRITERS: Mapping[str, str] = {
 
 
 class Missing(Exception):
-    """Something that a test reads is not there.
+    """Raised if something that a test reads is missing.
 
     Args:
-        what: in the user's terms.
-        fix: the command that brings it.
+        what: what is missing, in the user's terms.
+        fix: the command that produces it.
     """
 
     def __init__(self, what: str, fix: str) -> None:
@@ -45,13 +45,13 @@ class Finding:
     """What a test found.
 
     Attributes:
-        results: one a comparison: `of` (what), numbers, `outcome` (and `firm`, whether it stays that among all of the
-            claim); `low` and `high` are the ends of the interval that decides.
-        compares: what is compared and when it counts, in a sentence.
-        data: what it was measured on, where that is not the data set at hand.
-        brackets: what its intervals are, where they do not hold those over clips and those over seeds.
-        clips, seeds: how many; None where that means nothing.
-        most: whether the claim is of most metrics; else of every result.
+        results: one per comparison: `of` (what), numbers, `outcome` (and `firm`, whether the outcome is the same when
+            corrected for all comparisons of the claim); `low` and `high` are the ends of the interval that decides.
+        compares: one sentence on what is compared and by which rule.
+        data: what it was measured on, if not on the data set at hand.
+        brackets: what its intervals are, if they do not cover both clips and seeds.
+        clips, seeds: their numbers; None if they have no meaning here.
+        most: whether the claim is about most metrics; else it is about every result.
     """
 
     results: list[Result]
@@ -64,7 +64,7 @@ class Finding:
 
     @property
     def verdict(self) -> verdicts.Verdict:
-        """What the results say together; of a claim of most metrics, each must hold against every system."""
+        """The verdict on all results; a claim about most metrics counts a metric if it holds against every system."""
         if not self.most:
             return _every(self.results)
         metrics = dict.fromkeys(result["metric"] for result in self.results)
@@ -78,7 +78,7 @@ def _every(results: Sequence[Result]) -> verdicts.Verdict:
 def judged(
     of: str, difference: Mapping[str, Any], sign: int, size: float, together: int, amount: verdicts.Amount = "any"
 ) -> Result:
-    """A difference as a result: judged by itself, and whether that stays so among all of the claim."""
+    """A difference as a result, judged by itself; `firm` is whether correction for all of the claim changes nothing."""
     numbers = {key: difference[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")}
     by_itself, among_all = (verdicts.judge(difference, sign, size, k, amount) for k in (1, together))
     low, high = verdicts.hull(difference)
@@ -90,7 +90,7 @@ def judged(
 def measured(
     of: str, value: float, ends: Sequence[float | None], sign: int, limit: float = 0, size: float = 0, **more: Any
 ) -> Result:
-    """A number with one interval as a result: whether it lies above (sign +1) or below a limit."""
+    """A number with a single interval as a result: whether it lies above (sign +1) or below (−1) a limit."""
     low, high = ends
     outcome = verdicts.interval(low, high, sign, size, limit)
     return {"of": of, "value": value, "low": low, "high": high, **more, "outcome": outcome}
@@ -98,14 +98,14 @@ def measured(
 
 @dataclass
 class Evidence:
-    """What a reproduction left below its folder.
+    """The outputs of a reproduction.
 
     Attributes:
-        folder: of figures and tables.
-        tests: what `comparisons.measure` found.
-        again: the command that makes all of it anew.
-        sizes: effect sizes of interest that the paper names; of other metrics `verdicts` has them.
-        amount: what the claim at hand says of an effect's size; of those metrics alone, where the paper names sizes.
+        folder: the folder of figures and tables.
+        tests: the result of `comparisons.measure`.
+        again: the command that regenerates all of it.
+        sizes: effect sizes of interest that the paper names; `verdicts` has those of other metrics.
+        amount: what the current claim says about an effect's size; if there are `sizes`, only for their metrics.
     """
 
     folder: Path
@@ -119,7 +119,7 @@ class Evidence:
         """The records of `tables/NAME.json`, or of a figure's numbers, that have these values.
 
         Raises:
-            Missing: there is none, or the file cannot be read.
+            Missing: if there is none, or the file cannot be read.
         """
         fix = f"{self.again} (notebook {WRITERS.get(name, 'unknown')})"
         if name not in self.read:
@@ -134,16 +134,16 @@ class Evidence:
         return found
 
     def size_of(self, metric: str) -> float:
-        """The effect size of interest of the claim at hand."""
+        """The effect size of interest for the current claim."""
         return self.sizes.get(metric, verdicts.size_of(metric))
 
     def amount_of(self, metric: str) -> verdicts.Amount:
-        """What the claim at hand says of an effect's size in this metric."""
+        """What the current claim says about an effect's size in this metric."""
         return self.amount if metric in (self.sizes or {metric}) else "any"
 
     @property
     def seeds(self) -> int:
-        """How many seeds every row of Table 3 has at least: the paper's five, more where a run takes seconds."""
+        """The smallest number of seeds of a row of Table 3: the paper's five, or more if a run takes seconds."""
         counts = [m["n"] for row in self.table("table3") for m in row["metrics"].values()]
         return min(counts, default=1)
 
@@ -154,6 +154,6 @@ def has(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 
 
 def t_interval_of(summary: Mapping[str, Any], confidence: float) -> tuple[float | None, float | None]:
-    """Student's interval of a mean from its summary over seeds; open for a single seed."""
+    """Student's interval of a mean from its summary over seeds; (None, None) for a single seed."""
     known = MeanStd(*(summary[key] for key in MeanStd._fields))
     return (None, None) if known.mean is None or known.std is None or known.n < 2 else known.interval(confidence)

@@ -1,6 +1,6 @@
 """The kinds of tests that decide claims: what each compares, and where its numbers come from.
 
-A test is data (`mugkit.claims.stated`), and carries itself out on the outputs of a reproduction, so that no verdict is
+A test is a data object (`mugkit.claims.stated`) that evaluates the outputs of a reproduction, so that no verdict is
 written by hand. Systems are named as in `mugkit systems`, rows and columns as in the paper's tables. Tests of two
 systems on the same clips are in `mugkit.claims.comparisons`.
 """
@@ -24,22 +24,22 @@ from mugkit.evaluation.formats import COUNT
 from mugkit.experiments.registry import SYSTEMS
 
 BOTH = "95 % intervals over clips and over seeds"
-ASKS: Mapping[str, str] = {  # of the interval beside a size, by `verdicts.Amount`
+ASKS: Mapping[str, str] = {  # what the interval must do with a size, by `verdicts.Amount`
     "about": " (to be reached)", "over": " (all of it beyond)", "under": " (all of it below)",
 }  # fmt: skip
-METERS: Mapping[str, str] = {"probe": "probe's accuracy"}  # how a metric of notebook 11 is called
-TAIL = verdicts.LEVEL / len(MODALITIES)  # Bonferroni's level of one modality
+METERS: Mapping[str, str] = {"probe": "probe's accuracy"}  # metric of notebook 11 → its name in texts
+TAIL = verdicts.LEVEL / len(MODALITIES)  # Bonferroni's level for one modality
 
 
 class Test(ABC):
-    """What decides a claim."""
+    """A test that decides a claim."""
 
     @abstractmethod
     def find(self, evidence: Evidence) -> Finding:
-        """Carries the test out.
+        """Runs the test.
 
         Raises:
-            Missing: what it reads is not there.
+            Missing: if something that it reads is missing.
         """
 
 
@@ -64,7 +64,7 @@ class SameOrder(Test):
 
 @dataclass(frozen=True)
 class SameLevel(Test):
-    """Our mean over seeds on the paper's own data set is the paper's number, row by row and column by column."""
+    """Our means over seeds on the paper's own data set agree with the paper's numbers, cell by cell."""
 
     table: int
     dataset: str
@@ -95,13 +95,13 @@ class SameLevel(Test):
 
 SHAPES = "shapes alone (MOSEI's dims)"
 LOWER, UPPER = "lower_quartile", "upper_quartile"
-# Stages are not timed in turns, as steps are: a machine that is busier during one of them changes its share. By how
-# much is a guess of ours.
+# Steps are timed in alternation, stages are not: a machine that is busier during one stage changes its share. By how
+# much is our guess.
 BETWEEN_RUNS = 0.1
 
 
 def _count(row: str, evidence: Evidence) -> int:
-    """Our number of parameters of a row of Table 6."""
+    """Our number of parameters for a row of Table 6."""
     return int(evidence.table("table6", system=row)[0]["metrics"][COUNT]["mean"])
 
 
@@ -153,7 +153,7 @@ class FasterStep(Test):
 
 @dataclass(frozen=True)
 class SmallShare(Test):
-    """These stages, run once, take a smaller share of all training time than `below`, stage 3 running once a seed."""
+    """These stages, run once, take less than the share `below` of all training time, with stage 3 run once per seed."""
 
     stages: tuple[str, ...]
     below: float
@@ -199,13 +199,13 @@ class Contradicted(Test):
 
 @dataclass(frozen=True)
 class Embedding(Test):
-    """A sentence of section 4.9, put to MMD² or to a linear probe over seeds by notebook 11.
+    """A sentence of section 4.9, tested by MMD² or by a linear probe over seeds in notebook 11.
 
     Attributes:
-        sentence: gap (with contrastive learning − without), shape (the same of centred clouds), remains (the gap − that
-            of x_m to itself), target (what the loss changes of x_m − what it changes of x_m′), stays (what it changes
-            of x_m), probe (accuracy of a linear probe that tells x_m from x_m′, with − without).
-        sign: on which side of its limit, zero for all but `stays`, the number must be.
+        sentence: gap (with contrastive learning − without), shape (the same for centred clouds), remains (the gap −
+            that of x_m to itself), target (how far the loss moves x_m − how far it moves x_m′), stays (how far it moves
+            x_m), probe (accuracy of a linear probe that tells x_m from x_m′, with − without).
+        sign: the side of its limit (zero for all but `stays`) on which the number must be.
     """
 
     sentence: Literal["gap", "shape", "remains", "target", "stays", "probe"]
@@ -269,17 +269,17 @@ class Steadier(Test):
         return Finding(results, compares, brackets="over seeds alone", seeds=min(counts))
 
 
-# --- studies, and what nobody has -------------------------------------------------------------------------
+# --- studies, and claims that cannot be tested ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Sweep(Test):
-    """Test MAE over a grid of one hyperparameter, against that at the run's own value (Fig. 5).
+    """Test MAE over a grid of one hyperparameter, compared with that at the run's own value (Fig. 5).
 
     Attributes:
         field: the hyperparameter.
-        good: smallest and largest value of the range that is said to be as good as the run's own value; () is none.
-        bad: smallest and largest value of the range that is said to be worse; () is none.
+        good: smallest and largest value of the range that is said to be as good as the run's own value; () means none.
+        bad: smallest and largest value of the range that is said to be worse; () means none.
     """
 
     field: str
@@ -300,7 +300,7 @@ class Sweep(Test):
         size = evidence.size_of("MAE")
         compares = f"test MAE against that at the run's own value: worse, or as good (not worse by {size:g}); {BOTH}"
         amount = evidence.amount_of("MAE")
-        return Finding([self._result(*one, size, len(said), amount) for one in said], compares, seeds=rows[0]["n"])
+        return Finding([self._result(*claim, size, len(said), amount) for claim in said], compares, seeds=rows[0]["n"])
 
     def _result(self, row: Mapping[str, Any], said: str, size: float, together: int, amount: verdicts.Amount) -> Result:
         of = f"{self.field} = {row['value']:g}, said to be {said}, MAE"
@@ -316,8 +316,8 @@ class Sweep(Test):
 
 @dataclass(frozen=True)
 class AllClips(Test):
-    """A question of section 4.11 (`case_study.QUESTIONS`), asked of all clips: learned labels do it more often than a
-    reference."""
+    """A question of section 4.11 (`case_study.QUESTIONS`), asked of all clips: it happens more often for learned labels
+    than for a reference."""
 
     question: str
 
@@ -334,7 +334,7 @@ class AllClips(Test):
 
 @dataclass(frozen=True)
 class Unmeasured(Test):
-    """What it rests on is not here: what is missing, and what would bring it."""
+    """A claim that cannot be tested here: says what is missing, and how to get it."""
 
     missing: str
     fix: str

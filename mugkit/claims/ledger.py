@@ -1,7 +1,7 @@
-"""The ledger of claims: what the paper says, what was found here, and a verdict that only code has written.
+"""The ledger of claims: what the paper says, what was found here, and a verdict that only code writes.
 
-`write` makes `claims.json` and `tables/claims.{md,csv}` below a folder of outputs, from what notebooks left there and
-from the comparisons of `comparisons` (kept in `claim_tests.json`, so that verdicts can be checked without the runs).
+`write` creates `claims.json` and `tables/claims.{md,csv}` in an output folder, from what notebooks wrote there and from
+the results of `comparisons` (stored in `claim_tests.json`, so that verdicts can be checked without the runs).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from mugkit.experiments.registry import SYSTEMS
 from mugkit.experiments.store import versions
 from mugkit.studies.beside import SETTINGS
 
-MAKER = "mugkit report"  # what the manifest names where others name their notebook
+MAKER = "mugkit report"  # stands in the manifest instead of a notebook's name
 
 
 # --- the paper's side -------------------------------------------------------------------------------------
 
 
 def rows_of(claim: Claim, table: int) -> list[str]:
-    """The rows of a table that a claim rests on: named by itself or by its test, else those of the test's systems."""
+    """The rows of a table that a claim rests on: those that it or its test names, else those of the test's systems."""
     if isinstance(claim.test, Better) and not claim.rows:
         systems = (claim.test.ours, *claim.test.theirs)
         return [row for name in systems for row in SYSTEMS[name].rows if row in published.RESULTS[table]]
@@ -57,7 +57,7 @@ def quoted(claim: Claim) -> list[dict[str, Any]]:
 
 
 def stated(claim: Claim) -> list[dict[str, Any]]:
-    """The differences that the text states, beside those in the table that it refers to."""
+    """The differences that the paper's text states, beside those in the table that it refers to."""
     differences = []
     for metric, size in claim.sizes.items():
         (table,), (dataset,), how = claim.tables, claim.about, claim.amount
@@ -71,7 +71,7 @@ def stated(claim: Claim) -> list[dict[str, Any]]:
 
 
 def contrary(claim: Claim) -> str:
-    """How many of the paper's own numbers do not bear a claim out that rests on its tables, in words; else ''."""
+    """States how many comparisons in the paper's own tables do not support a claim; '' if there are none."""
     test = claim.test
     if not isinstance(test, Better) or test.on != "test split":
         return ""
@@ -81,7 +81,7 @@ def contrary(claim: Claim) -> str:
 
 
 def _pairs(claim: Claim, test: Better) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Each cell of the claim's own system in the paper's tables, with that of each system it is compared with."""
+    """Pairs of cells in the paper's tables: that of the claim's own system and that of a system it is compared with."""
     cells = quoted(claim)
     rows = {name: SYSTEMS[name].rows for name in (test.ours, *test.theirs)}
     for cell in (cell for cell in cells if cell["row"] in rows[test.ours]):
@@ -101,18 +101,18 @@ def _holds(rule: Evidence, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -
 
 
 def found(claim: Claim, evidence: Evidence) -> tuple[Finding, str]:
-    """What a claim's test found, and what it needs if it found nothing: never without a verdict."""
+    """What a claim's test found, and what it needs if it cannot run; the finding always has a verdict."""
     try:
         return claim.test.find(replace(evidence, sizes=claim.sizes, amount=claim.amount)), ""
     except Missing as missing:
         needs = f"{missing.what}: {missing.fix}"
-    except (KeyError, TypeError, ValueError) as error:  # an older or a foreign file
+    except (KeyError, TypeError, ValueError) as error:  # a file from an older version or from elsewhere
         needs = f"an input of another shape ({type(error).__name__}: {error}): {evidence.again}"
     return Finding([], ""), needs
 
 
 def elsewhere(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
-    """What was found with the same runs on other settings of the data's dials, where they were made."""
+    """What was found with the same runs on other settings of the data's dials, if these runs exist."""
     settings = []
     for tests in evidence.tests.get("beside", []) if isinstance(claim.test, Better) else []:
         finding, needs = found(claim, replace(evidence, tests=tests))
@@ -124,7 +124,7 @@ def elsewhere(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
 
 
 def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
-    """A claim with what was found; the verdict holds for the data that `data` names."""
+    """A claim with what was found for it; the verdict holds for the data that `data` names."""
     finding, needs = found(claim, evidence)
     reason = "; ".join(filter(None, (why(finding.verdict, finding.results, needs), contrary(claim))))
     return {
@@ -143,8 +143,8 @@ def ledger(folder: Path, tests: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every claim, in the paper's order.
 
     Args:
-        folder: of figures and tables.
-        tests: of `comparisons.measure`; {} if no run is at hand.
+        folder: the folder of figures and tables.
+        tests: the result of `comparisons.measure`; {} if there are no runs.
     """
     profile, dataset = tests.get("profile", "quick"), tests.get("dataset", "reviews")
     evidence = Evidence(folder, tests, f"mugkit reproduce --profile {profile} --dataset {dataset}")
@@ -155,7 +155,7 @@ def ledger(folder: Path, tests: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def display(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The ledger as people read it, a line a claim."""
+    """Formats the ledger, one line per claim."""
     lines = [
         {"where": row["place"], "the paper's numbers": paper_numbers(row)}
         | {"verdict": row["verdict"], "here": compactly(row["results"]) + (f" ({row['note']})" if row["note"] else "")}
@@ -169,13 +169,13 @@ def display(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def otherwise(row: Mapping[str, Any]) -> str:
-    """The settings of the data's dials at which a claim's verdict is another."""
+    """The settings of the data's dials at which a claim has a different verdict."""
     differ = [setting for setting in row["beside"] if setting["verdict"] != row["verdict"]]
     return "; ".join(f"{setting['dataset']}: {setting['verdict']}" for setting in differ)
 
 
 def flat(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """One line a claim and comparison: the shape of the CSV."""
+    """The ledger as in the CSV: one line per claim and comparison."""
     lines = []
     for row in rows:
         about = {key: row[key] for key in ("claim", "place", "says", "data", "clips", "seeds", "verdict", "why")}
@@ -184,7 +184,7 @@ def flat(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    """What stands below the ledger: where the numbers come from, and how many claims have which verdict."""
+    """The text below the ledger: where the numbers come from, and how many claims have which verdict."""
     counts = Counter(row["verdict"] for row in rows)
     totals = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
     source = f"Data, where a line names no other: {tests['caption']}; profile: {tests['profile']}; " if tests else ""
@@ -199,9 +199,9 @@ def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def repeated(rows: Sequence[Mapping[str, Any]]) -> int:
-    """How many claims have no comparison of their own: all are among one other claim's; of equal ones the first has."""
+    """How many claims share all of their comparisons with one other claim; of equal claims the first does not count."""
     tested = [
-        {(row.get("compares", "").partition(" against ")[0], *_same(one)) for one in row["results"]}
+        {(row.get("compares", "").partition(" against ")[0], *_same(result)) for result in row["results"]}
         for row in rows
         if row["results"]
     ]
@@ -212,7 +212,7 @@ def repeated(rows: Sequence[Mapping[str, Any]]) -> int:
 
 
 def _same(result: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What makes a comparison the same in two claims: all but what they say of it."""
+    """What identifies a comparison across claims, i.e. everything but how a claim judges it."""
     return tuple(result.get(key) for key in ("of", "metric", "difference", "value"))
 
 
@@ -220,10 +220,10 @@ def _same(result: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:
-    """What is below a folder of outputs, by file.
+    """The entries of an output folder's manifest, by file.
 
     Raises:
-        UserError: nothing was reproduced there.
+        UserError: if nothing was reproduced there.
     """
     path = folder / "manifest.json"
     if not path.is_file():
@@ -232,7 +232,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 
 def made_with(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """Data set, profile, seeds and device of most outputs of the notebooks."""
+    """The data set, profile, seeds and device that most notebook outputs share."""
     keys = ("dataset", "data", "profile", "seeds", "device")
     found = [{key: entry.get(key) for key in keys} for entry in _of_notebooks(manifest)]
     if not found:
@@ -245,7 +245,7 @@ def _of_notebooks(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def mixture(manifest: Mapping[str, Any]) -> str:
-    """What differs between the notebooks whose outputs lie in one folder, in words; nothing where all agree."""
+    """States what differs between the notebooks whose outputs share the folder; '' if nothing does."""
     entries = _of_notebooks(manifest)
     names = {"dataset": "data sets", "data": "data", "profile": "profiles", "versions": "versions of the software"}
     differing = [said for key, said in names.items() if len({files.digest(entry.get(key)) for entry in entries}) > 1]
@@ -259,7 +259,7 @@ def _without_verdict(row: Mapping[str, Any], mixed: str) -> dict[str, Any]:
 
 
 def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The comparisons of finished runs of the data that the folder was made from; else those kept beside it."""
+    """The comparisons of finished runs on the folder's data; if that is not here, those stored in the folder."""
     about, path = made_with(manifest), folder / "claim_tests.json"
     kept: dict[str, Any] = files.read_json(path) if path.is_file() else {}
     if about["dataset"] not in available():
@@ -272,13 +272,13 @@ def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def measured(dataset: str, profile: str, kept: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The comparisons that finished runs allow, or those kept from before if these are more."""
+    """The comparisons that finished runs allow, or the stored ones if there are more of them."""
     made = comparisons.measure([claim.test for claim in CLAIMS], load(dataset), profile)
     return made if len(made["comparisons"]) >= len(kept.get("comparisons", [])) else kept
 
 
 def beside(dataset: str, profile: str, kept: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The same comparisons on other settings of the dials, as far as they are prepared and have run."""
+    """The same comparisons on other settings of the dials: those that are prepared and have runs, or are stored."""
     settings = {tests["dataset"]: tests for tests in kept}
     for name in (f"{dataset}-{setting}" for setting in SETTINGS):
         if name in available():
@@ -289,10 +289,10 @@ def beside(dataset: str, profile: str, kept: Sequence[Mapping[str, Any]]) -> lis
 def write(folder: Path) -> list[dict[str, Any]]:
     """Writes `claim_tests.json`, `claims.json` and `tables/claims.{md,csv}`, and enters them into the manifest.
 
-    Where the folder holds outputs of more than one profile, data set or version, no claim gets a verdict.
+    If the folder holds outputs of more than one profile, data set or version, no claim gets a verdict.
 
     Raises:
-        UserError: nothing was reproduced in this folder.
+        UserError: if nothing was reproduced in this folder.
     """
     started, manifest = time.perf_counter(), manifest_of(folder)
     tests = tests_of(folder, manifest)
@@ -310,7 +310,7 @@ def write(folder: Path) -> list[dict[str, Any]]:
 
 
 def _entry(path: Path, about: Mapping[str, Any], seconds: float, before: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A file's line in the manifest: as before where neither file nor data have changed."""
+    """A file's entry in the manifest; the previous one if neither file nor data have changed."""
     made = {"versions": versions(), "seconds": seconds, "sha256": files.sha256(path)}
     unchanged = (before.get("sha256"), before.get("data")) == (made["sha256"], about["data"])
     return before if unchanged else {"notebook": MAKER, **about, **made}

@@ -1,4 +1,4 @@
-"""What a claim of the paper is, and all of them: every checkable sentence of its abstract and of sections 4.6–4.12.
+"""The claims of the paper: every checkable sentence of its abstract and of sections 4.6–4.12.
 
 Sentences are in our words; systems are named as in `mugkit systems`, rows and columns as in the paper's tables.
 """
@@ -33,18 +33,18 @@ class Claim:
     """One claim.
 
     Attributes:
-        name: unique; begins with its place, and a hyphen.
+        name: unique; begins with the claim's place and a hyphen.
         says: the claim, in our words.
         test: what decides it.
-        about: the data that the paper claims it for; () where it names none.
+        about: the data sets that the paper claims it for; () if it names none.
         tables: the paper's tables with the numbers that it rests on.
-        rows: their rows; () where the test names them.
-        quoted: the data sets whose columns it rests on; () is all that it is about.
-        sizes: differences of the first two rows that the text puts a number to, by metric, in the metric's unit; the
-            table's own need not be the same.
-        amount: what the sentence says of an effect's size: nothing; that it is at least about, or over, that of
-            `sizes`; where there is none, that it is considerable (over) or slight (under), by the suite's sizes.
-        said: other numbers of the text, by what they are.
+        rows: their rows; () if the test names them.
+        quoted: the data sets whose columns it rests on; () means all of `about`.
+        sizes: differences between the first two rows that the text quantifies, by metric, in the metric's unit; the
+            table's own differences may not be the same.
+        amount: what the sentence says about an effect's size: nothing; that it is at least about, or over, that of
+            `sizes`; without `sizes`, that it is considerable (over) or slight (under), by the suite's sizes.
+        said: other numbers in the text, by name.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Claim:
 
     @property
     def place(self) -> str:
-        """Where it stands: the abstract, or a section."""
+        """Where the paper states it: the abstract, or a section."""
         return self.name.partition("-")[0]
 
 
@@ -80,7 +80,7 @@ _CLIP = Unmeasured(
     "this clip's frames and the authors' labels for others to compare with", "mugkit prepare mosi --source PATH"
 )
 
-# A claim is its name, its sentence, its test, the data it is about and the tables with its numbers: two lines or three.
+# Each claim lists its name, its sentence, its test, its data sets and its tables, in two or three lines.
 # fmt: off
 _ABSTRACT = (
     Claim("abstract-noise", "The clip's label is not always right for a single modality.", Contradicted(0.01)),

@@ -1,4 +1,4 @@
-"""A claim's numbers in words and short lines. No sentence here knows which claim it is about."""
+"""A claim's numbers as short texts. The code is the same for every claim."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from mugkit.evaluation import formats
 from mugkit.evaluation.verdicts import Verdict
 
-# What a claim asked for beyond its sign, by `verdicts.Amount`, and what else counts against it.
+# By `verdicts.Amount`: what a claim requires beyond its sign, and what else counts against it.
 ASKED: Mapping[str, str] = {"over": " (by more than is of interest)", "under": " (by less than is of interest)"}
 AGAINST: Mapping[str, str] = {"under": "by more than is of interest, or the other way round"}
-FEW = 3  # comparisons that are spelled out; of more, the clearest are
+FEW = 3  # comparisons that are spelled out; if there are more, the clearest
 
 
 def result(comparison: Mapping[str, Any]) -> str:
@@ -29,19 +29,19 @@ def result(comparison: Mapping[str, Any]) -> str:
 
 
 def clearest(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The few comparisons that say most: those to the contrary first, then those that are far from their limits."""
+    """The `FEW` clearest comparisons: contrary outcomes first; among equal outcomes, the farthest from zero first."""
     rank = {"opposite": 0, "no effect": 1, "as claimed": 2, "open": 3}
     return sorted(results, key=lambda comparison: (rank[comparison["outcome"]], -_distance(comparison)))[:FEW]
 
 
 def _distance(comparison: Mapping[str, Any]) -> float:
-    """A number's distance from zero in widths of its interval."""
+    """The distance of an interval's centre from zero, in half-widths of the interval."""
     low, high = comparison.get("low"), comparison.get("high")
     return abs(low + high) / (high - low) if low is not None and high is not None and high > low else 0.0
 
 
 def compactly(results: Sequence[Mapping[str, Any]]) -> str:
-    """All comparisons if they are few, else the clearest and how many more there are."""
+    """All comparisons if there are few, else the clearest and how many more there are."""
     if not results:
         return "–"
     shown = results if len(results) <= FEW else clearest(results)
@@ -50,7 +50,7 @@ def compactly(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def why(verdict: Verdict, results: Sequence[Mapping[str, Any]], needs: str) -> str:
-    """The reason of a verdict, from the outcomes of its comparisons."""
+    """The reason for a verdict, from the outcomes of its comparisons."""
     if verdict == "needs data":
         return f"needs {needs}"
     counts, total = Counter(comparison["outcome"] for comparison in results), len(results)
@@ -72,14 +72,14 @@ def why(verdict: Verdict, results: Sequence[Mapping[str, Any]], needs: str) -> s
 
 
 def _is_tiny(comparison: Mapping[str, Any]) -> bool:
-    """Whether something is as claimed, but smaller than the effect size of interest."""
+    """Whether a comparison is as claimed, but smaller than the effect size of interest."""
     if comparison["outcome"] != "as claimed" or not comparison.get("size") or "said to be as good" in comparison["of"]:
         return False
     return max(-comparison["low"], comparison["high"]) < comparison["size"]
 
 
 def paper_numbers(claim: Mapping[str, Any]) -> str:
-    """The paper's numbers of a claim: amounts of the text, cells of its tables, or where they stand."""
+    """The paper's numbers for a claim: amounts in the text, cells of its tables, or the tables' names."""
     if claim["stated"]:
         return "; ".join(map(_amount, claim["stated"]))
     if claim["said"]:
@@ -97,7 +97,7 @@ def paper_numbers(claim: Mapping[str, Any]) -> str:
 
 
 def _amount(amount: Mapping[str, Any]) -> str:
-    """A stated difference, with the table's own where that is another."""
+    """A difference stated in the text, with the table's own if the two disagree."""
     how = {"over": "> ", "about": "≈ "}.get(amount["how"], "")
     text = f"{amount['metric']} {how}{amount['text']:+g}"
     return text if amount["agrees"] else f"{text} (its Table {amount['table']}: {amount['found']:+g})"

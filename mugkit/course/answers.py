@@ -1,8 +1,8 @@
-"""A submission's names, which live in a sandboxed worker while it is judged.
+"""Gives tests access to a submission's names, which live in a sandboxed worker process.
 
-A test calls `contrastive_loss(a, b, 0.1)` and, perhaps, `.backward()` on the result. `SandboxedAnswers` hands tests a
-`Remote` under that name: the call travels to the worker, the value comes back, and so do gradients when autograd asks
-for them. The same test cell therefore runs in a student's notebook and here.
+A test calls `contrastive_loss(a, b, 0.1)` and may call `.backward()` on the result. `SandboxedAnswers` gives tests a
+`Remote` under that name: it sends the call to the worker and returns the value, and gradients when autograd asks for
+them. The same test cell therefore runs in a student's notebook and here.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from mugkit.course import codec
 from mugkit.course.sandbox import Died, Ended, Limits, Sandbox
 from mugkit.course.worker import LONGEST_OUTPUT
 
-_MOST_PARTS = 500_000  # lists, objects and items of a reply; each takes hundreds of bytes and a microsecond
+_MOST_PARTS = 500_000  # lists, objects and items in a reply; each costs hundreds of bytes and a microsecond
 _LONGEST_ERROR = 4000
 _START_SECONDS = 120.0  # a busy machine takes a while to import torch
-_REST = 0.5  # seconds in which a signal arrives, on a busy machine too
+_REST = 0.5  # seconds; enough for a signal to arrive, even on a busy machine
 
 
 class AnswerError(Exception):
-    """The student's code failed, took too long, or sent something that is no answer."""
+    """The student's code failed, took too long, or sent an invalid answer."""
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What running a cell gave: its printed text and, if it failed, {type, message, trace}."""
+    """The result of running a cell: its printed text and, if it failed, {type, message, trace}."""
 
     output: str = ""
     error: dict[str, str] | None = None
@@ -42,14 +42,14 @@ class Ran:
 class SandboxedAnswers:
     """One submission's names in a worker process.
 
-    A worker that dies (killed for time or memory, or by its own code) is started anew with the cells that had
-    run to their end; the one that it died of is left out. A cell can answer and still be deadly: a signal to the
-    process that holds the worker arrives a moment later. So what a worker ended under is asked a second time, of a
-    worker that rests after every cell. A call that was stopped twice is not tried again.
+    If a worker dies (killed for time or memory, or by its own code), a new worker replays the cells that ran to their
+    end, without the cell that killed it. A cell can reply and still be deadly: a signal to the process that holds the
+    worker arrives a moment later. So if a worker ends during a request, the request is sent again to a new worker that
+    pauses after every replayed cell. A call that was stopped twice is not tried again.
 
     Attributes:
-        blocked: modules of mugkit that hold answers: not in the sandbox; without one, importing them fails.
-        preload: modules that are imported before limits apply.
+        blocked: modules of mugkit that hold answers. The sandbox lacks them; without a sandbox, importing them fails.
+        preload: modules that are imported before the limits apply.
     """
 
     protected: bool
@@ -74,7 +74,7 @@ class SandboxedAnswers:
         return Ran(str(reply.get("output", ""))[:LONGEST_OUTPUT], _error(reply.get("error")))
 
     def get(self, name: str) -> Any:
-        """The value of a name, or something to call in its place; KeyError if the submission does not have it."""
+        """The value of a name, or a `Remote` if it is callable; KeyError if the submission does not define it."""
         reply = self._ask("look", name=name)
         if reply.get("missing"):
             raise KeyError(name)
@@ -84,7 +84,7 @@ class SandboxedAnswers:
         return codec.decode(reply["value"])
 
     def call(self, name: str, arguments: Any) -> dict[str, Any]:
-        """Value and handle of a call; AnswerError if it did not return."""
+        """The worker's reply to a call: value, handle and arguments; AnswerError if the call did not return."""
         if self.deadly.get(name, 0) >= 2:
             raise AnswerError(f"{name} was stopped before and is not called again")
         try:
@@ -100,11 +100,11 @@ class SandboxedAnswers:
             raise AnswerError(f"the gradient was not computed: {death}") from None
 
     def fresh(self) -> SandboxedAnswers:
-        """A place of the same kind without names."""
+        """A new instance with the same settings and no names."""
         return SandboxedAnswers(self.protected, self.limits, self.blocked, self.preload)
 
     def close(self) -> None:
-        """Ends what runs for it."""
+        """Ends the worker process."""
         if self.sandbox:
             self.sandbox.kill()
         self.sandbox = None
@@ -141,7 +141,7 @@ class SandboxedAnswers:
             raise RuntimeError(f"the worker did not start: {death}\n{said}") from None
 
     def _replay(self, rest: float) -> None:
-        """Everything that ran so far, in a new worker; the cell that kills it is left out, and the worker is gone."""
+        """Reruns all earlier cells in a new worker. If a cell kills it, drops the cell and closes the worker."""
         for position, source in enumerate(self.ran):
             try:
                 self._exchange("run", {"source": source}, self.limits.cell_seconds)
@@ -163,7 +163,7 @@ class SandboxedAnswers:
 
 
 def _reply(line: bytes, serial: int) -> dict[str, Any]:
-    """A reply to the request of this number; what the student's code wrote there in its place is none."""
+    """The reply to request number `serial`; raises Died if the line is something else that the student's code wrote."""
     if sum(line.count(mark) for mark in (b"[", b"{", b",")) > _MOST_PARTS:
         raise Died("its answer has too many parts")
     with contextlib.suppress(ValueError, RecursionError):
@@ -174,7 +174,7 @@ def _reply(line: bytes, serial: int) -> dict[str, Any]:
 
 
 def _error(value: Any) -> dict[str, str] | None:
-    """An error as the worker tells it; whatever else is there becomes text."""
+    """An error from the worker as {type, message, trace}, converted to text; None if there is no error."""
     if not value:
         return None
     parts = value if isinstance(value, dict) else {"message": value}
@@ -182,7 +182,7 @@ def _error(value: Any) -> dict[str, str] | None:
 
 
 class Remote:
-    """A function of the student, to be called from here."""
+    """A function of the student; calling it runs it in the worker."""
 
     def __init__(self, answers: SandboxedAnswers, name: str, names_used: Sequence[str] = ()) -> None:
         self.answers, self.__name__, self.names_used = answers, name, names_used
@@ -198,7 +198,7 @@ class Remote:
 
 
 class _Call(torch.autograd.Function):
-    """A call as one node of the graph here; its own graph stays in the worker."""
+    """A call as one node of this process's autograd graph; the graph inside the call stays in the worker."""
 
     @staticmethod
     def forward(ctx: Any, remote: Remote, arguments: Any, received: dict[str, Any], *tensors: torch.Tensor) -> Any:

@@ -1,4 +1,4 @@
-"""A source notebook as data: its exercises, their points, and what students get to see.
+"""A source notebook as data: its exercises, their points, and what students see.
 
 nbgrader's metadata says what a cell is (`kind`); the notebook's own metadata says what the assignment is about:
 
@@ -21,14 +21,14 @@ from mugkit.errors import UserError, unknown_name
 
 Kind = Literal["text", "given", "answer", "test", "essay", "explore"]
 
-EXPLORE = "explore"  # tag of cells that students run and grading does not: they train or need prepared data
+EXPLORE = "explore"  # tag of cells that students run but grading skips: they train or need prepared data
 CODE_STUB, TEXT_STUB = "# YOUR CODE HERE\nraise NotImplementedError()", "YOUR ANSWER HERE"
 _SOLUTION = re.compile(r"^([ \t]*)[^\n]*BEGIN SOLUTION[^\n]*\n.*?END SOLUTION[^\n]*$", re.DOTALL | re.MULTILINE)
 _HIDDEN = re.compile(r"^[^\n]*BEGIN HIDDEN TESTS[^\n]*\n.*?END HIDDEN TESTS[^\n]*\n?", re.DOTALL | re.MULTILINE)
 
 
 def kind(cell: Any) -> Kind:
-    """What a cell is, by nbgrader's metadata and our one tag."""
+    """The kind of a cell, from nbgrader's metadata and the tag `EXPLORE`."""
     marks = cell.metadata.get("nbgrader", {})
     if marks.get("solution"):
         return "essay" if marks.get("grade") else "answer"
@@ -40,17 +40,17 @@ def kind(cell: Any) -> Kind:
 
 
 def grade_id(cell: Any) -> str:
-    """nbgrader's name of a cell; empty for cells without one."""
+    """nbgrader's name of a cell, or '' if it has none."""
     return str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
 
 
 def points(*cells: Any) -> int:
-    """The points of cells, summed."""
+    """The sum of the cells' points."""
     return sum(int(cell.metadata.get("nbgrader", {}).get("points", 0) or 0) for cell in cells)
 
 
 def without_solution(cell: Any) -> str:
-    """A cell's source as students get it: stubs in place of solutions, no hidden tests."""
+    """A cell's source as students get it: stubs instead of solutions, no hidden tests."""
     if kind(cell) not in ("answer", "essay"):
         return _HIDDEN.sub("", cell.source).rstrip("\n")
     stub = CODE_STUB if cell.cell_type == "code" else TEXT_STUB
@@ -59,12 +59,12 @@ def without_solution(cell: Any) -> str:
 
 
 def secrets(cell: Any) -> list[str]:
-    """What students do not get of a cell: the solution's region, or hidden tests."""
+    """The parts of a cell that students do not get: regions of the solution, or hidden tests."""
     return [found[0] for pattern in (_SOLUTION, _HIDDEN) for found in pattern.finditer(cell.source)]
 
 
 def names(source: str) -> list[str]:
-    """What a cell defines at its top level: functions, classes, variables."""
+    """The names that a cell defines at its top level: functions, classes, variables."""
     found: list[str] = []
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -80,8 +80,8 @@ class Assignment:
     """One assignment, read from its source.
 
     Attributes:
-        path: the source notebook; its name without ending is the assignment's.
-        notebook: with solutions and hidden tests.
+        path: the source notebook; its file name without suffix is the assignment's name.
+        notebook: its content, with solutions and hidden tests.
     """
 
     path: Path
@@ -93,17 +93,17 @@ class Assignment:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Title, minutes, goals, blocked."""
+        """The notebook's `mugkit` metadata: title, minutes, goals, blocked."""
         return dict(self.notebook.metadata.get("mugkit", {}))
 
     @property
     def blocked(self) -> list[str]:
-        """Modules of the library that hold the answers; a submission that imports one fails while it is graded."""
+        """Modules of the library that hold the answers; during grading, a submission cannot import them."""
         return list(self.about.get("blocked", []))
 
     @property
     def preload(self) -> list[str]:
-        """What its cells import that takes long and much memory."""
+        """Modules that its given cells import and that take much time and memory to load."""
         return ["torch"] if any("import torch" in cell.source for cell in self.cells("given")) else []
 
     def cells(self, *kinds: Kind) -> list[Any]:
@@ -126,7 +126,7 @@ def all_assignments() -> list[Assignment]:
     """All sources, in the order of their names.
 
     Raises:
-        UserError: this is an installed package without the repository.
+        UserError: if the package is installed without its repository.
     """
     root = files.repository()
     if root is None:
@@ -136,7 +136,7 @@ def all_assignments() -> list[Assignment]:
 
 
 def find(name: str) -> Assignment:
-    """The assignment of that name; a UserError names the nearest one otherwise."""
+    """The assignment of that name; if there is none, a UserError suggests the nearest name."""
     known = {assignment.name: assignment for assignment in all_assignments()}
     if name not in known:
         raise unknown_name("assignment", name, known)

@@ -1,6 +1,6 @@
-"""Runs inside the sandbox: tries, harmlessly, what must not work, and prints what happened.
+"""Runs inside the sandbox: harmlessly attempts what the sandbox must prevent, and prints the results.
 
-python -m mugkit.course.attempts FILE     FILE: one that exists outside and must not be seen
+python -m mugkit.course.attempts FILE     FILE: a file outside the sandbox that must not be visible
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ ATTEMPTS = {
     NETWORK: network,
     "other processes hidden": processes,
     "no further namespaces": namespaces,
-    "number of processes": forks,  # this one and the next limit what comes after them
+    "number of processes": forks,  # this attempt and the next set limits that stay in force, so they come last
     MEMORY: memory,
 }
 

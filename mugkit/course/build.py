@@ -1,12 +1,12 @@
 """Builds a course: release versions by nbgrader, pages to read, a zip for students, the instructor's guide.
 
-OUT/source/A/A.ipynb      the source, where nbgrader wants it
+OUT/source/A/A.ipynb      the source, where nbgrader expects it
 OUT/release/A/A.ipynb     what students get
-OUT/gradebook.db          nbgrader's; holds points and the tests that grading restores
+OUT/gradebook.db          nbgrader's database: points, and the tests that grading restores
 OUT/reading/A.html        the release version as a page
-OUT/students.zip          release versions and how to begin
+OUT/students.zip          release versions and a README
 OUT/instructor_guide.md   goals, points, hints, rubrics and solutions
-OUT/nbgrader_config.py    so that `nbgrader formgrader` finds all of it, for grading by hand
+OUT/nbgrader_config.py    lets `nbgrader formgrader` find these files for grading by hand
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from mugkit.course.assignment import Assignment, all_assignments
 from mugkit.course.guide import instructor_guide
 from mugkit.errors import UserError
 
-# nbgrader's own step would run students' code as whoever grades; so nbgrader gets the judge in its place, here and in
-# every course folder. Hidden tests stay out of feedback.
+# nbgrader's own step would run students' code under the grader's account. The judge replaces it, here and in every
+# course folder. Hidden tests stay out of feedback.
 _GRADING = {
     "Autograde": {
         "autograde_preprocessors": [
@@ -48,7 +48,7 @@ _GRADING = {
     },
 }
 _CONFIG = """\
-# Written by mugkit. Autograding in this folder judges in mugkit's sandbox, whoever starts it.
+# Written by mugkit. Autograding in this folder runs in mugkit's sandbox, whoever starts it.
 import os
 
 c = get_config()
@@ -56,20 +56,20 @@ c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
 c.CourseDirectory.course_id = "mugkit"
 c.JudgeExecute.sources = os.path.join(c.CourseDirectory.root, "source")
 """
-_NO_KERNEL = "judged-in-a-sandbox"  # no machine has it: nbgrader's own step fails before it runs anything
+_NO_KERNEL = "judged-in-a-sandbox"  # no machine has this kernel, so nbgrader's own step fails before it runs anything
 _BEGIN = """\
 # Assignments
 
-Install mugkit as its README says, then `jupyter lab` in this folder. Work through the notebooks in order, run the test
-below each exercise, and hand in the notebooks under the names they have, in a folder with your name.
+Install mugkit as its README says, then run `jupyter lab` in this folder. Work through the notebooks in order and run
+the test below each exercise. Hand in the notebooks without renaming them, in a folder with your name.
 """
 
 
 def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Any:
-    """nbgrader's API on a course folder, with settings of its classes.
+    """nbgrader's API for a course folder, with settings for its classes.
 
     Raises:
-        UserError: nbgrader is not installed.
+        UserError: if nbgrader is not installed.
     """
     try:
         from nbgrader.apps import NbGraderAPI  # type: ignore[import-untyped]
@@ -78,15 +78,15 @@ def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
         raise UserError("nbgrader is not installed", fix="make setup EXTRAS=course") from error
     from traitlets.config import Config
 
-    warnings.filterwarnings("ignore", module="nbgrader.api")  # of its own use of SQLAlchemy
+    warnings.filterwarnings("ignore", module="nbgrader.api")  # warnings about its own use of SQLAlchemy
     # nbgrader runs `alembic`, which is installed beside this Python and perhaps not on PATH.
     beside = str(Path(sys.executable).parent)
     if beside not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = beside + os.pathsep + os.environ.get("PATH", "")
     own = {
         "CourseDirectory": {"root": str(root.absolute()), "course_id": "mugkit"},
-        "Exchange": {"root": str(root.absolute())},  # unused, but nbgrader complains where it cannot write
-        "NbGraderAPI": {"log_level": "ERROR"},  # else a page for each notebook
+        "Exchange": {"root": str(root.absolute())},  # unused, but nbgrader complains if it cannot write there
+        "NbGraderAPI": {"log_level": "ERROR"},  # otherwise it logs a page for each notebook
         "JudgeExecute": {"sources": str(root.absolute() / "source")},
     }
     config = Config(_GRADING | own)
@@ -95,10 +95,10 @@ def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
 
 
 def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
-    """Builds all assignments (or those chosen) into `out`, replacing an earlier build; returns what it wrote.
+    """Builds all assignments (or the chosen ones) into `out`, replacing an earlier build; returns the files' paths.
 
     Raises:
-        UserError: `out` holds something else, or nbgrader refuses a source.
+        UserError: if `out` holds something else, or nbgrader refuses a source.
     """
     out = files.replaceable(out, "nbgrader_config.py")
     chosen = all_assignments() if chosen is None else chosen
@@ -118,9 +118,9 @@ def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
 
 
 def guard(out: Path, chosen: list[Assignment]) -> None:
-    """Makes whatever starts autograding in a course folder use the sandbox, or fail.
+    """Makes autograding in a course folder use the sandbox or fail, whoever starts it.
 
-    The folder's configuration names the judge; where nbgrader does not read it, a kernel that no machine has stops it.
+    The folder's configuration names the judge. If nbgrader ignores it, grading stops at a kernel that no machine has.
     """
     _copy_sources(out, chosen)
     lines = [f"c.{name}.{key} = {value!r}" for name, keys in _GRADING.items() for key, value in keys.items()]
@@ -141,7 +141,7 @@ def _copy_sources(out: Path, chosen: list[Assignment]) -> None:
 
 
 def release(out: Path, name: str) -> Path:
-    """Where a build has an assignment's release version."""
+    """The path of an assignment's release version in a build."""
     return out / "release" / name / f"{name}.ipynb"
 
 

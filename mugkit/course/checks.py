@@ -1,8 +1,8 @@
-"""What the tests inside assignments are written with: a comparison that ends in a hint.
+"""Functions for the tests inside assignments: comparisons whose failures end with a hint.
 
     expect_close(mae(prediction, truth), 0.5, hint="absolute values, not squares")
 
-A failure says what was found, what was expected, and the usual mistake. Nothing here gives an answer away.
+A failure states the value found, the value expected, and the usual mistake. Nothing here gives an answer away.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def expect_close(found: Any, expected: Any, hint: str, tolerance: float = 1e-5) 
     """Compares numbers, arrays or tensors; NaN equals NaN, types may differ, shapes may not.
 
     Args:
-        tolerance: absolute, and relative to the expected value.
+        tolerance: absolute tolerance, and also the tolerance relative to the expected value.
 
     Raises:
-        AssertionError: with both values and the hint.
+        AssertionError: if they differ; the message holds both values (or shapes) and the hint.
     """
     values, wanted = _array(found, hint), _array(expected, hint)
     if values.shape != wanted.shape:
@@ -36,8 +36,8 @@ def expect_close(found: Any, expected: Any, hint: str, tolerance: float = 1e-5) 
 
 
 def names_used(function: Any) -> set[str]:
-    """Every name that a function's code mentions, and that of the functions it calls from its own module."""
-    if hasattr(function, "names_used"):  # a student's, elsewhere
+    """All names in the code of a function and of the functions that it calls from its own module."""
+    if hasattr(function, "names_used"):  # a `Remote`: the student's function is in the worker
         return set(function.names_used)
     found: set[str] = set()
     pending = [getattr(function, "__code__", None)]
@@ -56,7 +56,7 @@ def _array(value: Any, hint: str) -> np.ndarray:
     try:
         if isinstance(value, list | tuple):
             return np.stack([_array(item, hint) for item in value]) if len(value) else np.empty(0)
-        if hasattr(value, "detach"):  # a tensor, which may ask for its gradient
+        if hasattr(value, "detach"):  # a tensor, which may require a gradient
             value = value.detach().numpy()
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

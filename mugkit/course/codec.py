@@ -1,8 +1,8 @@
-"""Values as JSON and back: what answers are made of, and nothing that could run.
+"""Encodes values as JSON and decodes them; nothing in them can execute.
 
-Numbers, text, lists, tuples, dictionaries, numpy arrays and torch tensors. No pickle: what a student's process sends
-must not execute anything where points are decided. Dictionaries travel as pairs, so that keys keep their types.
-torch takes seconds to import, so only a process that meets a tensor does.
+Supported are numbers, text, lists, tuples, dictionaries, numpy arrays and torch tensors. There is no pickle: data from
+a student's process must not execute code in the process that decides on points. Dictionaries travel as pairs, so keys
+keep their types. torch takes seconds to import, so only a process that handles tensors imports it.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ import numpy as np
 if TYPE_CHECKING:
     import torch
 
-DEEPEST = 32  # lists in lists
-MOST_KEYS = 1000  # of a dictionary: keys whose hashes are equal are compared each with each
+DEEPEST = 32  # levels of nesting
+MOST_KEYS = 1000  # of a dictionary: keys with equal hashes are all compared with each other
 MOST_NUMBERS = 10_000_000  # of an array
 _PLAIN = (bool, int, float, str, type(None))
 
 
 class NotTransferable(TypeError):
-    """A value that is none of the kinds above."""
+    """A value or an encoded form that this module does not support."""
 
 
 def encode(value: Any, tensor: Callable[[torch.Tensor], Any] | None = None) -> Any:
-    """A JSON-able form of `value`.
+    """`value` in a form that JSON can hold.
 
     Args:
-        tensor: what to add to a tensor's form, for whoever needs to find it again.
+        tensor: called with every tensor; its result is added to the tensor's form as a tag.
 
     Raises:
-        NotTransferable: a value of another kind, such as a function or a module.
+        NotTransferable: if a value has another type, such as a function or a module.
     """
     if type(value) in _PLAIN:
         return value
@@ -62,13 +62,13 @@ def _array(values: np.ndarray) -> dict[str, Any]:
 
 
 def decode(form: Any, tensor: Callable[[torch.Tensor, dict[str, Any]], Any] | None = None, depth: int = 0) -> Any:
-    """The value of a form that `encode` made; nothing is built before it is known to be small.
+    """The value of a form that `encode` made; sizes are checked before anything is built.
 
     Args:
-        tensor: what becomes of a tensor, given its form; by default a leaf that requires what the form says.
+        tensor: maps a tensor and its form to the result; default: a leaf that requires a gradient if the form says so.
 
     Raises:
-        NotTransferable: a form that `encode` never makes, or one that is nested deeply or large.
+        NotTransferable: if `encode` never makes such a form, or it is nested too deeply or too large.
     """
     if type(form) in _PLAIN:
         return form
@@ -108,14 +108,14 @@ def _values(form: dict[str, Any]) -> np.ndarray:
 
 
 def copy_into(old: Any, new: Any) -> None:
-    """Gives arguments of a call the content that they have elsewhere, as a call in this process would have left them.
+    """Copies the worker's version of a call's arguments into the caller's, as a call in this process would leave them.
 
-    Whatever has another kind, shape or number of items there stays as it is here.
+    Arguments whose type, shape or number of items differs stay unchanged.
     """
     if isinstance(old, np.ndarray) and isinstance(new, np.ndarray) and old.shape == new.shape and old.flags.writeable:
         old[...] = new.astype(old.dtype)
     elif _is_tensor(old) and _is_tensor(new) and old.shape == new.shape:
-        if old.detach().numpy().tobytes() != new.detach().numpy().tobytes():  # a copy of the same would void its graph
+        if old.detach().numpy().tobytes() != new.detach().numpy().tobytes():  # copying the same would void its graph
             old.detach().copy_(new)
     elif isinstance(old, dict) and isinstance(new, dict):
         for key in old.keys() & new.keys():

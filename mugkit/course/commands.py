@@ -1,4 +1,4 @@
-"""`mugkit course`: assignments are built, checked and graded."""
+"""`mugkit course`: builds, checks and grades assignments."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from mugkit.terminal import console, print_table
 if TYPE_CHECKING:
     from mugkit.course.sandbox import Layer
 
-commands = typer.Typer(help="Assignments: build, check and grade them.", no_args_is_help=True)
+commands = typer.Typer(help="Build, check and grade assignments.", no_args_is_help=True)
 BUILD = Path("build/course")
 
 
 @commands.command()
-def build(out: Annotated[Path, typer.Option(help="replaced as a whole")] = BUILD) -> None:
+def build(out: Annotated[Path, typer.Option(help="folder of the build; replaced as a whole")] = BUILD) -> None:
     """Build release versions, pages to read, a zip for students and the instructor's guide.
 
     Example: mugkit course build --out build/course
@@ -30,7 +30,7 @@ def build(out: Annotated[Path, typer.Option(help="replaced as a whole")] = BUILD
 
 @commands.command()
 def check(out: Annotated[Path, typer.Option(help="a build to compare with the sources")] = BUILD) -> None:
-    """Check the sources: ids, points, locked tests, hints; and the build: no solutions, same as the sources.
+    """Check the sources (ids, points, locked tests, hints) and the build (no solutions, same as the sources).
 
     Example: mugkit course build && mugkit course check
     """
@@ -47,11 +47,11 @@ def check(out: Annotated[Path, typer.Option(help="a build to compare with the so
 @commands.command()
 def grade(
     submissions: Annotated[Path, typer.Argument(help="one folder per student: NAME/ASSIGNMENT.ipynb")],
-    out: Annotated[Path, typer.Option(help="gradebook, feedback and points.csv; kept and extended")],
+    out: Annotated[Path, typer.Option(help="folder of gradebook, feedback and points.csv; kept and extended")],
     only: Annotated[list[str] | None, typer.Option("--assignment", help="repeat for several; by default all")] = None,
-    unprotected: Annotated[bool, typer.Option(help="grade even where students' code cannot be contained")] = False,
+    unprotected: Annotated[bool, typer.Option(help="grade even if students' code cannot be contained")] = False,
 ) -> None:
-    """Grade submissions in a sandbox: points, nbgrader's gradebook and feedback. Says first what protection there is.
+    """Grade submissions in a sandbox: points, nbgrader's gradebook and feedback. First shows the active protection.
 
     Example: mugkit course grade submissions --out graded
     """
@@ -69,7 +69,7 @@ def grade(
 
 @commands.command()
 def protection() -> None:
-    """Show which layers of protection against students' code hold on this machine; exits with 1 if one does not.
+    """Show which layers of protection against students' code work on this machine; exits with 1 if one does not.
 
     Example: mugkit course protection
     """
@@ -81,5 +81,5 @@ def _print_protection() -> list[Layer]:
 
     layers = sandbox.protection()
     rows = [(layer.name, "yes" if layer.active else "no", layer.detail) for layer in layers]
-    print_table(("protection", "active", "how it shows"), rows, lines=False)
+    print_table(("protection", "active", "evidence"), rows, lines=False)
     return layers

@@ -1,4 +1,4 @@
-"""nbgrader's execution step, replaced by the judge."""
+"""Replaces nbgrader's execution step with the judge."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _NOT_RUN = Ran(error={"type": "NotRun", "message": "this test was not run", "tra
 
 
 class JudgeExecute(NbGraderPreprocessor):
-    """Fills a submission's outputs from the judge's outcomes, where nbgrader's own step would run its kernel.
+    """Fills a submission's outputs from the judge's results; nbgrader's own step would run a kernel instead.
 
-    nbgrader then reads points off the outputs of test cells: all of them without an error output, else none.
+    nbgrader then derives points from the outputs of test cells: full points without an error output, else none.
     """
 
     protected = Bool(None, allow_none=True, help="run in bubblewrap; None: only if every layer holds").tag(config=True)
@@ -30,7 +30,7 @@ class JudgeExecute(NbGraderPreprocessor):
     sources = Unicode("", help="the course's folder of source notebooks").tag(config=True)
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
-        if self.protected is None:  # nbgrader was started by itself: nobody asked for less
+        if self.protected is None:  # nbgrader was started directly: nobody asked for less protection
             sandbox.require(sandbox.protection())
         name = resources["nbgrader"]["notebook"]
         source = assignment.read(Path(self.sources) / name / f"{name}.ipynb")
@@ -40,7 +40,7 @@ class JudgeExecute(NbGraderPreprocessor):
         finally:
             answers.close()
         for position, cell in enumerate(nb.cells):
-            if cell.cell_type == "code":  # a test that nobody ran, which is never, earns nothing
+            if cell.cell_type == "code":  # a test that did not run (this never happens) earns nothing
                 absent = _NOT_RUN if assignment.kind(cell) == "test" else Ran()
                 ran = outcomes.get(assignment.grade_id(cell) or f"cell {position}", absent)
                 cell.outputs = list(_outputs(ran))

@@ -1,12 +1,12 @@
-"""Grades a folder of submissions: nbgrader's gradebook and feedback, points decided by the judge.
+"""Grades a folder of submissions: the judge decides on points; nbgrader keeps the gradebook and writes feedback.
 
     SUBMISSIONS/NAME/A.ipynb    (or NAME/A/A.ipynb)
     OUT/                        a build of the course, and:
-    OUT/submitted, autograded, feedback     as nbgrader has them; OUT/gradebook.db for grading by hand
-    OUT/points.csv              a line a student and assignment
-    OUT/tests.csv               a line a student and test, with the hint where it failed
+    OUT/submitted, autograded, feedback     nbgrader's folders; OUT/gradebook.db for grading by hand
+    OUT/points.csv              one line per student and assignment
+    OUT/tests.csv               one line per student and test, with the hint if it failed
 
-One student's files never stop the others: whatever they provoke becomes that student's status.
+One student's files never stop the grading of others: an error that they cause becomes that student's status.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Graded:
     """A student's points in one assignment.
 
     Attributes:
-        automatic: points of tests, of `of`.
-        status: graded, with what was doubtful about the file; not handed in; or why it could not be graded.
-        tests: by test, its points, the most it can give, and what was said where it failed.
+        automatic: points for tests, out of `of`.
+        status: graded, with notes on what was doubtful about the file; not handed in; or why it could not be graded.
+        tests: for each test its name, its points, the maximum, and its message if it failed.
         id: the student's name in gradebook and feedback.
     """
 
@@ -57,17 +57,17 @@ def grade(
     limits: Limits | None = None,
     chosen: Sequence[Assignment] | None = None,
 ) -> list[Graded]:
-    """Grades every student on every assignment; one that cannot be graded does not stop the others.
+    """Grades every student on every assignment; a submission that cannot be graded does not stop the others.
 
     Raises:
-        UserError: there are no submissions, or `out` holds a build of other sources.
+        UserError: if there are no submissions, or `out` holds a build of other sources.
     """
     students = handed_in.students(submissions)
     chosen = all_assignments() if chosen is None else list(chosen)
     if not (out / "gradebook.db").exists():
         build.build(out, chosen)
-    elif complaints := lint.build_problems(out, chosen):  # kept: its gradebook may hold points given by hand
-        fix = "grade into another folder, or bring the sources back"
+    elif complaints := lint.build_problems(out, chosen):  # not rebuilt: its gradebook may hold points given by hand
+        fix = "grade into another folder, or restore the sources"
         raise UserError(f"built from other sources: {complaints[0]}", file=out, fix=fix)
     build.guard(out, chosen)
     how = {"protected": protected, "limits": asdict(limits or Limits())}
@@ -95,12 +95,12 @@ def _grade(student: Student, task: Assignment, out: Path, grader: Any, releases:
         tests = _tests(task, student.id, out, grader)
         automatic = sum(test["points"] for test in tests)
         return replace(empty, status=f"graded ({notes})" if notes else "graded", automatic=automatic, tests=tests)
-    except Exception as error:  # whatever a submission provokes is that student's alone
+    except Exception as error:  # an error that a submission causes affects only that student
         return replace(empty, status=f"could not be graded: {_reason(error)}")
 
 
 def _reason(error: Exception) -> str:
-    """One line: nbgrader's errors are whole tracebacks, which end in what happened."""
+    """The error on one line: nbgrader's errors are whole tracebacks, whose last line says what happened."""
     if isinstance(error, UserError):
         return handed_in.printable(error.problem)
     return f"{type(error).__name__}: {handed_in.printable((str(error).strip().splitlines() or [''])[-1][:300])}"
@@ -112,7 +112,7 @@ def _succeed(result: dict[str, Any]) -> None:
 
 
 def _tests(task: Assignment, student: str, out: Path, grader: Any) -> tuple[dict[str, Any], ...]:
-    """Points from the gradebook, what nbgrader made of the judge's outcomes; and what a test that failed said."""
+    """Points from the gradebook, which nbgrader derived from the judge's results, and the messages of failed tests."""
     judged = nbformat.read(out / "autograded" / student / task.name / f"{task.name}.ipynb", as_version=4)
     outputs = {grade_id(cell): cell.outputs for cell in judged.cells if kind(cell) == "test"}
     said = {name: " ".join(each.evalue for each in shown if "evalue" in each) for name, shown in outputs.items()}

@@ -11,12 +11,12 @@ from mugkit.course.assignment import Assignment, grade_id, names, points, secret
 _HEAD = """\
 # Instructor's guide
 
-Written by `mugkit course build` from the sources in `notebooks/assignments/`. It holds solutions: not for students.
+Written by `mugkit course build` from the sources in `notebooks/assignments/`. Not for students: it has solutions.
 
-Hand out `students.zip`. Put what comes back into one folder per student, `SUBMISSIONS/NAME/ASSIGNMENT.ipynb`, and run
-`mugkit course grade SUBMISSIONS --out DIR`. That fills nbgrader's gradebook, writes feedback pages and `points.csv`.
-Essays are graded by hand with the rubrics below: `nbgrader formgrader` in DIR. Autograding from there, or by
-`nbgrader autograde`, uses the same sandbox, or refuses.
+Hand out `students.zip`. Put the notebooks that students hand in into one folder per student,
+`SUBMISSIONS/NAME/ASSIGNMENT.ipynb`, and run `mugkit course grade SUBMISSIONS --out DIR`. This fills nbgrader's
+gradebook and writes feedback pages and `points.csv`. Grade essays by hand with the rubrics below: run
+`nbgrader formgrader` in DIR. Autograding from there or with `nbgrader autograde` uses the same sandbox or refuses.
 """
 
 
@@ -38,7 +38,7 @@ def _assignment(task: Assignment) -> Iterator[str]:
     yield from (f"- {goal}" for goal in task.about["goals"])
     if task.blocked:
         modules = ", ".join(f"`{name}`" for name in task.blocked)
-        yield f"\nNot in the library that a submission sees while it is graded: {modules}.\n"
+        yield f"\nDuring grading, the library that a submission sees lacks these modules: {modules}.\n"
     yield "\n| test | points | usual mistakes (the hints) |\n| --- | --- | --- |"
     for test in task.cells("test"):
         hints = "; ".join(dict.fromkeys(hint.replace("|", "\\|") for hint in hints_of(test)))

@@ -1,11 +1,11 @@
-"""What students handed in, recognised by its content: whose it is, which assignment, which cell answers which exercise.
+"""Reads what students handed in and recognises by content the assignment and which cell answers which exercise.
 
-Files come renamed, in other folders, encodings and versions of the format, full of plots, and from editors that drop
-metadata. Whatever can be recognised is, and said; for the rest there is a reason that an instructor can act on.
+Files may be renamed, lie in other folders, have other encodings or format versions, be full of plots, or come from
+editors that drop metadata. Whatever can be recognised is graded and noted; else an instructor gets a reason to act on.
 
-All of it is untrusted, its structure too. `assemble` takes the text of answers and of added cells out of it and puts
-them into the release version, so that nothing else of the file matters: not its metadata, points, cell types, outputs,
-nor tests that were changed, copied or deleted.
+The whole file is untrusted, including its structure. `assemble` copies the text of answers and of added cells into the
+release version. Nothing else in the file has an effect: not its metadata, points, cell types or outputs, and not tests
+that were changed, copied or deleted.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from mugkit.course.assignment import EXPLORE, grade_id, kind, names
 from mugkit.errors import UserError
 from mugkit.reproduction.notebook_files import LARGEST, MOST_CELLS, parse
 
-_LARGEST_FILE = 256 * 1024**2  # bytes with outputs, which are left out before `LARGEST` counts
-_MOST_FILES = 500  # looked at in one student's folder
+_LARGEST_FILE = 256 * 1024**2  # bytes including outputs, which are removed before `LARGEST` applies
+_MOST_FILES = 500  # files examined in one student's folder
 _PLAIN_NAME = re.compile(r"\w[\w.@ -]{0,79}")
 _MARKER = re.compile(r"(BEGIN|END) (HIDDEN TESTS)")
 _SAVE = "open it in JupyterLab, clear the outputs and save it again"
@@ -37,8 +37,8 @@ class Student:
     """One entry of the folder of submissions.
 
     Attributes:
-        name: the folder's, as it can be printed.
-        id: the name in gradebook and feedback: the folder's, where nbgrader can work with it.
+        name: the folder's name in printable form.
+        id: the name in gradebook and feedback: the folder's name if nbgrader can handle it.
     """
 
     folder: Path
@@ -48,17 +48,17 @@ class Student:
 
 @dataclass(frozen=True)
 class HandedIn:
-    """A notebook, and what an instructor should know about where it was found."""
+    """A notebook's cells, with notes for the instructor about where it was found."""
 
     cells: list[dict[str, Any]]
     notes: tuple[str, ...] = ()
 
 
 def students(submissions: Path) -> list[Student]:
-    """Everybody with an entry, in the order of names: folders, and what lies there in place of one.
+    """All students with an entry, sorted by name: folders, and links or notebook and zip files instead of a folder.
 
     Raises:
-        UserError: there is no such folder, or nobody in it.
+        UserError: if there is no such folder, or no student in it.
     """
     if not submissions.is_dir():
         raise UserError("no such folder", file=submissions, fix="name a folder that holds one folder per student")
@@ -77,7 +77,7 @@ def printable(name: str) -> str:
 
 
 def _identifier(name: str) -> str:
-    """nbgrader looks for names as patterns of files, so brackets and stars find others, or nobody."""
+    """A name safe for nbgrader, which treats names as glob patterns: brackets and stars match others or none."""
     if _PLAIN_NAME.fullmatch(name):
         return name
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:10]
@@ -85,13 +85,13 @@ def _identifier(name: str) -> str:
 
 
 def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | None:
-    """A student's notebook of an assignment; None if nothing was handed in.
+    """A student's notebook for an assignment; None if nothing was handed in.
 
     Args:
-        releases: by assignment, its release version.
+        releases: assignment name → release version.
 
     Raises:
-        UserError: something lies there that may be it, but cannot be read, is a link, or is there more than once.
+        UserError: if what may be the notebook cannot be read, is a link, or exists more than once.
     """
     if folder.is_symlink() or not folder.is_dir():
         what = "a link" if folder.is_symlink() else "a file"
@@ -122,7 +122,7 @@ def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | Non
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:
-    """Every notebook in a folder; those that editors keep as copies are none."""
+    """Every notebook in a folder, except the hidden copies that editors keep."""
     looked_at = 0
     for at, below, files in os.walk(folder):
         below[:] = sorted(name for name in below if not name.startswith("."))
@@ -135,10 +135,10 @@ def _notebooks(folder: Path) -> Iterator[Path]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The cells of a notebook, with type, text and metadata alone; formats 3 and 4, any usual encoding.
+    """A notebook's cells with only type, text and metadata; reads formats 3 and 4 in any usual encoding.
 
     Raises:
-        UserError: a link, too large, no JSON, or no notebook.
+        UserError: if the file is a link, too large, not JSON, or not a notebook.
     """
     name = printable(path.name)
     if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
@@ -155,7 +155,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def _cells(found: Any) -> list[Any]:
-    """Of a notebook; in format 3 they are on worksheets."""
+    """The cells of a notebook; format 3 stores them on worksheets."""
     outer = found if isinstance(found, dict) else {}
     sheets = outer.get("worksheets")
     parts = [outer, *(sheet for sheet in (sheets if isinstance(sheets, list) else []) if isinstance(sheet, dict))]
@@ -163,13 +163,13 @@ def _cells(found: Any) -> list[Any]:
 
 
 def _cell(found: dict[str, Any]) -> dict[str, Any]:
-    """Type, text and metadata; format 3 calls a code cell's text its input."""
+    """A cell's type, text and metadata; format 3 calls a code cell's text its input."""
     source = found.get("source", found.get("input", ""))
     return {"cell_type": found.get("cell_type"), "source": source, "metadata": _object(found, "metadata")}
 
 
 def recognise(cells: Sequence[dict[str, Any]], releases: Mapping[str, Any]) -> str | None:
-    """The assignment whose answers and tests these cells have; None if they have none, or several have as many."""
+    """The assignment that has the most exercises and tests among these cells; None if there are none, or at a tie."""
     scores = {}
     for name, release in releases.items():
         own = {grade_id(cell) for cell in release.cells if kind(cell) in ("answer", "test", "essay")}
@@ -179,7 +179,7 @@ def recognise(cells: Sequence[dict[str, Any]], releases: Mapping[str, Any]) -> s
 
 
 def identify(cells: Sequence[dict[str, Any]], release: Any) -> list[str]:
-    """For each cell, the one of the release that it is, or an empty text: by id, else by text, names or place."""
+    """For each cell, the grade_id of the release's cell that it matches, or '': by id, else by text, names or place."""
     known = {grade_id(cell): cell for cell in release.cells if grade_id(cell)}
     found = [name if name in known else "" for name in map(_mark, cells)]
     texts = {cell.source.strip(): name for name, cell in known.items() if kind(cell) in ("test", "given", "text")}
@@ -197,12 +197,12 @@ def identify(cells: Sequence[dict[str, Any]], release: Any) -> list[str]:
 
 
 def _mark(cell: Mapping[str, Any]) -> str:
-    """The grade_id that a cell of a student claims."""
+    """The grade_id that a student's cell claims."""
     return str(_object(cell["metadata"], "nbgrader").get("grade_id", ""))
 
 
 def _defines(cells: Sequence[dict[str, Any]], found: Sequence[str], answer: Any) -> int | None:
-    """The first unknown cell that defines what an answer's stub does."""
+    """The first unrecognised cell that defines all names of an answer's stub."""
     wanted = names(answer.source) if answer.cell_type == "code" else []
     patterns = [re.compile(rf"^[ \t]*(?:def|class)[ \t]+{name}\b", re.MULTILINE) for name in wanted]
     for position, cell in enumerate(cells):
@@ -215,7 +215,7 @@ def _defines(cells: Sequence[dict[str, Any]], found: Sequence[str], answer: Any)
 def _in_place(
     cells: Sequence[dict[str, Any]], found: Sequence[str], name: str, order: Sequence[str], answer: Any
 ) -> int | None:
-    """The unknown cell of an answer's type between the cells that come before and after it in the release."""
+    """The unrecognised cell of the answer's type between the answer's neighbours in the release."""
     at = order.index(name)
     before = order[at - 1] if at else ""
     after = order[at + 1] if at + 1 < len(order) else ""
@@ -229,7 +229,7 @@ def _in_place(
 
 
 def doubts(cells: Sequence[dict[str, Any]], release: Any) -> Iterator[str]:
-    """What an instructor should know about how cells were recognised."""
+    """Notes for the instructor about how cells were recognised."""
     found = identify(cells, release)
     if any(name and name != _mark(cell) for name, cell in zip(found, cells, strict=True)):
         yield "cells without metadata, recognised by their text"
@@ -261,15 +261,15 @@ def assemble(cells: Sequence[dict[str, Any]], release: Any) -> Any:
 
 
 def _object(outer: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A field that ought to be an object; an empty one otherwise."""
+    """A field that should be an object; {} if it is not."""
     found = outer.get(name)
     return found if isinstance(found, dict) else {}
 
 
 def _text(cell: Mapping[str, Any]) -> str:
-    """A cell's text; what is no text, and half a character, cannot have come from an editor.
+    """A cell's text; drops lines that are not text and replaces lone surrogates, which no editor writes.
 
-    nbgrader's marks of hidden tests, which end its feedback, become plain text: they mean something in sources alone.
+    Defuses nbgrader's markers of hidden tests, which would abort its feedback: they have a meaning only in sources.
     """
     source = cell.get("source", "")
     lines = source if isinstance(source, list) else [source]
@@ -278,12 +278,12 @@ def _text(cell: Mapping[str, Any]) -> str:
 
 
 def _harmless(text: str) -> str:
-    """Markdown without HTML: it is shown in the browser of whoever grades."""
+    """Markdown with HTML escaped, because the grader's browser shows it."""
     return text.replace("<", "&lt;")
 
 
 def _added(cell: Mapping[str, Any]) -> Any:
-    """A cell of the student's own, without anything but its text and whether it is for exploring."""
+    """A cell that the student added, with only its text and the `EXPLORE` tag if it has one."""
     if cell.get("cell_type") != "code":
         return new_markdown_cell(_harmless(_text(cell)))
     tags = _object(cell, "metadata").get("tags")

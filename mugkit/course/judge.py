@@ -1,11 +1,11 @@
-"""Runs an assignment's tests on answers, and decides.
+"""Runs an assignment's tests on a student's answers and decides which pass.
 
-nbgrader runs tests inside the student's kernel. Code in that kernel sees the hidden tests and can replace whatever a
-test calls: `torch.allclose`, the functions of mugkit, the compiler that turns `assert` into code. So tests run here
-instead, in a namespace of their own that is made from the source notebook: its given cells and its tests, never the
-submission's. Of the student, only values cross over (mugkit.course.answers). A forged score printed, returned or
-written anywhere is text in a notebook; nobody reads it as a score. One mistake costs one loss: what fails is judged a
-second time, with the solution in place of those earlier answers that were wrong.
+nbgrader runs tests inside the student's kernel. Code in that kernel sees the hidden tests and can replace anything that
+a test calls: `torch.allclose`, mugkit's functions, the compiler that turns `assert` into code. Here, tests run in this
+process instead, in their own namespace built from the source notebook: its given cells and tests, never those of the
+submission. Only values come from the student's process (mugkit.course.answers). A forged score that is printed,
+returned or written anywhere is text in a notebook; nothing reads it as a score. A mistake costs points only once:
+failed tests are judged a second time, with the solution replacing earlier answers that were wrong.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from mugkit.course.assignment import Assignment, Kind, grade_id, kind, names
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a submission, as far as the judge trusts it.
+    """A cell of a submission, reduced to what the judge trusts.
 
     Attributes:
-        kind: by the source; cells that are not in it are answers.
-        source: the source's own text unless it is an answer.
+        kind: the kind in the source notebook; cells that the source lacks are answers.
+        source: the text from the source notebook; for an answer, the student's text.
         defines: the names that tests will look for.
-        solution: the source's own answer.
+        solution: the answer in the source notebook.
     """
 
     name: str
@@ -56,10 +56,10 @@ def cells_of(assignment: Assignment, notebook: Any) -> Iterator[Cell]:
 
 
 def judge(cells: Sequence[Cell], answers: SandboxedAnswers) -> dict[str, Ran]:
-    """Runs all cells in order: answers there, tests here, given cells in both places. By cell, what became of it.
+    """Runs all cells in order: answers in the worker, tests here, given cells in both. Returns results by cell name.
 
-    A test passes if it does with the student's earlier answers, or with the solution in place of those that were wrong.
-    The second round has a process of its own, and only what its tests decide is kept: what it prints is seen by nobody.
+    A test passes if it passes with the student's earlier answers, or with the solution replacing the wrong ones.
+    The second round has a process of its own. Only its tests' results are kept; what it prints is discarded.
     """
     outcomes = dict(_round(cells, answers))
     failed = [cell.name for cell in cells if cell.kind == "test" and outcomes[cell.name].error]
@@ -71,7 +71,7 @@ def judge(cells: Sequence[Cell], answers: SandboxedAnswers) -> dict[str, Ran]:
 
 
 def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False) -> Iterator[tuple[str, Ran]]:
-    """One run of all cells; with `mend`, the solution takes the place of an answer once a test of it has failed."""
+    """One run of all cells; with `mend`, the solution replaces an answer after one of its tests has failed."""
     own: dict[str, Any] = {"__name__": "__judge__"}
     wanted: dict[str, None] = {}
     answer: Cell | None = None
@@ -97,11 +97,11 @@ def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False)
 
 
 def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: SandboxedAnswers) -> Ran:
-    """A test, with the student's names as they are now; an error costs its points."""
+    """Runs a test with the current values of the student's names; an error costs the test's points."""
     try:
         for name in wanted:
             own.pop(name, None)
-            with contextlib.suppress(KeyError, AnswerError, codec.NotTransferable):  # absent: the test names it
+            with contextlib.suppress(KeyError, AnswerError, codec.NotTransferable):  # if absent, the test reports it
                 own[name] = answers.get(name)
         with contextlib.redirect_stdout(io.StringIO()):
             exec(compile(cell.source, f"<{cell.name}>", "exec"), own)
@@ -109,7 +109,7 @@ def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: San
         said = str(error)
     except AnswerError as error:
         said = f"your code failed: {error}"
-    except Exception as error:  # a test that stumbles over a value of an unexpected kind
+    except Exception as error:  # the test met a value of an unexpected type
         said = f"{type(error).__name__}: {error}"
     else:
         return Ran()

@@ -1,7 +1,7 @@
-"""What sources and builds of assignments must keep to; each check yields its complaints, so that all are seen at once.
+"""Rules for sources and builds of assignments; every check yields all its complaints, so that none hides another.
 
-nbgrader notices much of this late and says it vaguely: duplicate ids, missing points, a solution outside of a solution
-cell. What a release may hold is worked out here a second time, apart from nbgrader, and compared.
+nbgrader reports many such errors late and vaguely: duplicate ids, missing points, a solution outside a solution cell.
+The allowed content of a release is computed here a second time, independently of nbgrader, and compared.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _MARKERS = ("BEGIN SOLUTION", "END SOLUTION", "BEGIN HIDDEN TESTS", "END HIDDEN 
 
 
 def problems(task: Assignment) -> list[str]:
-    """Everything that is wrong with a source; empty if nothing is."""
+    """All faults of a source; empty if there are none."""
     of_cells = (f"'{_name(cell)}' {complaint}" for cell in task.notebook.cells for complaint in _of_cell(cell))
     return [f"{task.path.name}: {complaint}" for complaint in (*_of_notebook(task), *of_cells)]
 
 
 def build_problems(out: Path, chosen: list[Assignment]) -> list[str]:
-    """Everything that is wrong with a build of these sources; empty if nothing is."""
+    """All faults of a build of these sources; empty if there are none."""
     complaints = [f"{task.path.name}: {text}" for task in chosen for text in _released(out, task)]
     return complaints + list(_zip(out, chosen))
 
@@ -66,7 +66,7 @@ def _of_cell(cell: Any) -> Iterator[str]:
         yield "has a marker without its counterpart"
     if what == "test":
         yield from _of_test(cell, shown)
-    # A source is committed as it ran: nbval compares it, and a test that passes prints nothing.
+    # A source is committed with its outputs, which nbval compares; a test that passes prints nothing.
     if cell.cell_type == "code" and cell.execution_count is None:
         yield "was not run: run `make notebooks`"
     if what == "explore" and not cell.outputs:
@@ -90,7 +90,7 @@ def _name(cell: Any) -> str:
 
 
 def _released(out: Path, task: Assignment) -> Iterator[str]:
-    """The release version against what the source says it must be."""
+    """Compares the release version with what the source prescribes."""
     path = release(out, task.name)
     if not path.is_file():
         yield "not built: run `mugkit course build`"
@@ -111,7 +111,7 @@ def _released(out: Path, task: Assignment) -> Iterator[str]:
 
 
 def _zip(out: Path, chosen: list[Assignment]) -> Iterator[str]:
-    """What students get is the release, and nothing else."""
+    """Checks that students get the release versions and a README, and nothing else."""
     path = out / "students.zip"
     if not path.is_file():
         yield "students.zip is not built: run `mugkit course build`"

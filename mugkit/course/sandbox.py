@@ -1,17 +1,17 @@
-"""What a student's process may do, and proof of it.
+"""Restricts what a student's process can do, and verifies the restrictions.
 
-Layers, from the outside in; `protection()` tries each one on this machine and says which hold:
+Layers, from the outside in; `protection()` tests each one on this machine and reports which work:
 
 1. points are decided in another process (mugkit.course.judge), whatever happens in this one;
-2. a wall clock: who does not answer in time is killed, with all descendants;
+2. a wall clock: a process that does not answer in time is killed, with all its descendants;
 3. resource limits: memory, processor time, file size, number of processes;
-4. bubblewrap: namespaces of its own (no network, no other processes), and a file system that holds Python, torch and
-   mugkit to read and an empty folder to write. Submissions, sources and hidden tests are not in it, nor are mugkit's
-   modules that hold an assignment's answers.
+4. bubblewrap: separate namespaces (no network, no other processes), and a file system with Python, torch and mugkit
+   read-only and two empty folders to write to. It lacks submissions, sources, hidden tests, and mugkit's modules that
+   hold an assignment's answers.
 
-Run by root (a container, a grading server), the process becomes a user that nobody else is, because the kernel exempts
-root from the limit on processes. Run by anybody else, bubblewrap gives it a user namespace, whose processes are counted
-on their own.
+If root runs it (a container, a grading server), the process takes a user id that nobody else has, because the kernel
+exempts root from the limit on processes. For other users, bubblewrap creates a user namespace, whose processes are
+counted separately.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from mugkit.errors import UserError
 
 MIB = 1024**2
 LONGEST_REPLY = 64 * MIB
-_OWN = 1024 * MIB  # memory that torch holds
+_OWN = 1024 * MIB  # bytes that torch itself holds
 _BLOCK = 1 << 16
-_LIBRARY = str(Path(mugkit.__file__).parent.parent)  # so that the worker runs the library that grades
-SCRATCH = "/scratch"  # the one folder inside the sandbox that can be written to
+_LIBRARY = str(Path(mugkit.__file__).parent.parent)  # so that the worker imports the same mugkit as the grader
+SCRATCH = "/scratch"  # the folder for writing inside the sandbox
 _SYSTEM = (
     "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin",
     "/etc/ld.so.cache", "/etc/alternatives", "/sys/devices/system/cpu",
@@ -77,7 +77,7 @@ def bubblewrap() -> str | None:
 def command(
     program: Sequence[str], protected: bool, scratch_size: int = 64 * MIB, hidden: Sequence[str] = ()
 ) -> list[str]:
-    """The command line that runs `program` inside bubblewrap, without the hidden modules of mugkit; or as it is."""
+    """The command line that runs `program` in bubblewrap without the `hidden` modules; unchanged if not `protected`."""
     if not protected:
         return list(program)
     values = {"HOME": SCRATCH, "TMPDIR": SCRATCH, "PATH": "/usr/bin:/bin", "PYTHONPATH": _LIBRARY}
@@ -95,8 +95,8 @@ def _namespaces() -> list[str]:
 
 
 def _become_nobody() -> list[str]:
-    """As root, a user of its own for every process, out of the range that people and services have; and inside that a
-    user namespace, only because it can forbid further ones (in which there would be file systems to fill)."""
+    """For root, a command prefix that gives the process its own user id, outside the range of people and services. The
+    user namespace inside only serves to forbid further ones, in which file systems could be mounted and filled."""
     if os.geteuid() != 0:
         return []
     user = str(random.SystemRandom().randrange(2_000_000, 2_000_000_000))
@@ -105,10 +105,10 @@ def _become_nobody() -> list[str]:
 
 
 def _files(scratch_size: int, hidden: Sequence[str]) -> list[str]:
-    """Read-only: the system's libraries, Python, its packages and mugkit. Everything else does not exist."""
+    """Mounts the system's libraries, Python, its packages and mugkit read-only. Everything else does not exist."""
     names = dict.fromkeys((*_SYSTEM, sys.base_prefix, sys.prefix, str(Path(mugkit.__file__).parent)))
     paths = [path for path in names if Path(path).exists()]
-    # Folders on the way, which bubblewrap would make for root alone.
+    # Parent folders, which bubblewrap would otherwise create with access for root only.
     above = sorted({str(parent) for path in paths for parent in Path(path).parents[:-1]} - set(paths))
     size = str(scratch_size)
     return [
@@ -123,27 +123,27 @@ def _files(scratch_size: int, hidden: Sequence[str]) -> list[str]:
 
 
 def _hide(module: str) -> list[str]:
-    """An empty file or folder over a module of mugkit, and over the folder that holds its compiled form."""
+    """Mounts an empty file or folder over a module of mugkit, and an empty folder over its compiled form."""
     path = Path(_LIBRARY, *module.split("."))
     if path.is_dir():
         return ["--tmpfs", str(path), "--remount-ro", str(path)]
     compiled = path.parent / "__pycache__"
-    with contextlib.suppress(OSError):  # where nobody may write, nothing will be compiled either
+    with contextlib.suppress(OSError):  # in a folder without write permission, nothing is compiled either
         compiled.mkdir(exist_ok=True)
     over = ["--tmpfs", str(compiled), "--remount-ro", str(compiled)] if compiled.is_dir() else []
     return [*over, "--ro-bind", "/dev/null", str(path.with_suffix(".py"))]
 
 
 class Died(Exception):
-    """The process is gone, or has to go; the message says why."""
+    """The process ended or must be killed; the message says why."""
 
 
 class Ended(Died):
-    """It ended by itself: of what it was asked, or of what an earlier request had set going."""
+    """The process ended by itself, because of this request or of something that an earlier request started."""
 
 
 class Sandbox:
-    """One process tree with a pipe to it and from it. `kill` ends all of it."""
+    """A process tree with a pipe in each direction. `kill` ends the whole tree."""
 
     def __init__(self, module: str, protected: bool, limits: Limits, hidden: Sequence[str] = ()) -> None:
         self.limits = limits
@@ -161,7 +161,7 @@ class Sandbox:
         self.requests, self.replies = self.process.stdin, self.process.stdout
 
     def send(self, request: bytes, deadline: float) -> None:
-        """Writes without ever waiting for a process that does not read."""
+        """Writes a request; raises Died at the deadline if the process does not read it."""
         data = memoryview(request)
         os.set_blocking(self.requests.fileno(), False)
         while data:
@@ -175,7 +175,7 @@ class Sandbox:
                 raise Ended("its process ended") from None
 
     def line(self, deadline: float) -> bytes:
-        """The next line that it writes; watches clock, memory and length while it waits."""
+        """The next line that the process writes; enforces the limits on time, memory and length while waiting."""
         received = bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(self.replies, selectors.EVENT_READ)
@@ -194,9 +194,9 @@ class Sandbox:
         return bytes(received)
 
     def _memory(self) -> int:
-        """Bytes that all its processes hold together; a page that forks share counts once."""
+        """Bytes that all its processes hold together; in large totals, a page that forks share counts once."""
         total = self._held(lambda process: process.memory_info().rss)
-        # proportional shares are slow to find out, so only where it matters
+        # proportional shares are slow to compute, so only for large totals
         return total if total < 1024 * MIB else self._held(lambda process: process.memory_full_info().pss)
 
     def _held(self, measure: Callable[[psutil.Process], int]) -> int:
@@ -227,14 +227,14 @@ class Sandbox:
         self.folder.cleanup()
 
     def complaint(self) -> str:
-        """What it said on stderr before it started to serve."""
+        """What the process wrote to stderr before it started to serve."""
         self.errors.seek(0)
         return self.errors.read().decode(errors="replace").strip()[-2000:]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One line of the table: what is kept from the rest, whether it is, and how it was found out."""
+    """One layer of protection: its name, whether it works, and the evidence."""
 
     name: str
     active: bool
@@ -242,7 +242,7 @@ class Layer:
 
 
 def protection() -> list[Layer]:
-    """Tries harmlessly, inside the sandbox of this machine, what must not work, and reports what was stopped."""
+    """Harmlessly attempts what this machine's sandbox must prevent, and reports which attempts were stopped."""
     found = _attempts()
     if isinstance(found, str):
         own = {attempts.MEMORY: (True, "limits of each process")}  # which need no bubblewrap
@@ -255,7 +255,7 @@ def protection() -> list[Layer]:
 
 
 def _attempts() -> dict[str, tuple[bool, str]] | str:
-    """By layer, whether it holds and how that shows; or why nothing could be tried."""
+    """For each layer, whether it works and the evidence; or the reason why nothing could be attempted."""
     if bubblewrap() is None:
         return "bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)"
     with tempfile.NamedTemporaryFile(prefix="mugkit-course-") as secret:
@@ -272,7 +272,7 @@ def _attempts() -> dict[str, tuple[bool, str]] | str:
 
 
 def contains(layers: Sequence[Layer]) -> bool:
-    """Whether bubblewrap runs here at all; with --unprotected it is used as far as it goes."""
+    """Whether bubblewrap runs here at all; --unprotected still uses it, even if other layers are missing."""
     return any(layer.active for layer in layers if layer.name == attempts.NETWORK)
 
 
@@ -280,8 +280,8 @@ def require(layers: Sequence[Layer]) -> None:
     """Refuses a machine that lacks a layer.
 
     Raises:
-        UserError: names what is missing.
+        UserError: if a layer is missing; the message names it.
     """
     if lacking := "; ".join(f"{layer.name} ({layer.detail})" for layer in layers if not layer.active):
-        fix = "mend that, or grade with --unprotected on a machine that may be lost"
+        fix = "fix that, or grade with --unprotected on a machine that you can afford to lose"
         raise UserError(f"students' code cannot be contained here: {lacking}", fix=fix)

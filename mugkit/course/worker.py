@@ -1,15 +1,15 @@
 """The student's process: runs the cells of one submission and answers calls, until its pipe closes.
 
-One line of JSON comes in, one goes out:
+Each request and each reply is one line of JSON:
 
-    {"id": 1, "do": "start", "limits": {…}, "blocked": [modules], "preload": [modules]}    first of all
+    {"id": 1, "do": "start", "limits": {…}, "blocked": [modules], "preload": [modules]}    comes first
     {"id": 2, "do": "run", "source": …}                 → {"id": 2, "output": …, "error": null | {…}}
     {"id": 3, "do": "look", "name": …}                  → {"id": 3, "missing": true, "callable": names, or "value": …}
-    {"id": 4, "do": "call", "name": …, "arguments": …}  → {"id": 4, "value": …, "handle": 7, "arguments": as left}
+    {"id": 4, "do": "call", "name": …, "arguments": …}  → {"id": 4, "value": …, "handle": 7, "arguments": after it}
     {"id": 5, "do": "gradient", "handle": 7, "of": …}   → {"id": 5, "value": gradients of the call's tensors}
 
-Nothing in here decides on points, sees a test or an expected value: whoever overwrites it changes answers, no more.
-It needs numpy, and of mugkit only the codec and the checks.
+Nothing here decides on points or sees a test or an expected value: code that overwrites it can only change answers.
+The module needs numpy and, from mugkit, only the codec and the checks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mugkit.course.checks import names_used
 if TYPE_CHECKING:
     import torch
 
-LONGEST_OUTPUT = 10_000  # characters kept of what a cell prints
+LONGEST_OUTPUT = 10_000  # characters of a cell's output that are kept
 _MAGIC = re.compile(r"^[ \t]*[%!].*$", re.MULTILINE)
 
 
@@ -46,7 +46,7 @@ class Printed(io.StringIO):
 
 
 def parse(source: str) -> ast.Module:
-    """A cell's code; IPython's magics, which mean nothing here, are left out."""
+    """A cell's syntax tree; if the cell does not parse, lines with IPython's magics are left out."""
     try:
         return ast.parse(source)
     except SyntaxError:
@@ -54,7 +54,7 @@ def parse(source: str) -> ast.Module:
 
 
 def apply_limits(limits: dict[str, int]) -> None:
-    """Hard limits, so that they cannot be raised again. Memory counts on top of what is mapped already."""
+    """Sets hard limits, which cannot be raised again. The memory limit comes on top of what is already mapped."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     values = {
         resource.RLIMIT_AS: pages * resource.getpagesize() + limits["memory"],
@@ -70,14 +70,14 @@ def apply_limits(limits: dict[str, int]) -> None:
 
 
 def problem(error: BaseException) -> dict[str, str]:
-    """What went wrong, with the lines of the student's own code."""
+    """An error as {type, message, trace}; the trace keeps only frames of the student's code."""
     lines = traceback.format_exception(type(error), error, error.__traceback__)
     own = [line for line in lines if 'File "<cell' in line or not line.startswith("  File")]
     return {"type": type(error).__name__, "message": str(error)[:2000], "trace": "".join(own)[:4000]}
 
 
 class Worker:
-    """The student's names, and the calls whose gradients can still be asked for."""
+    """The student's names, and the calls whose gradients can still be requested."""
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {"__name__": "__main__"}
@@ -85,7 +85,7 @@ class Worker:
         self.cells = 0
 
     def start(self, limits: dict[str, int], blocked: list[str], preload: list[str]) -> dict[str, Any]:
-        for name in preload:  # what it maps does not count as the student's memory
+        for name in preload:  # memory that it maps does not count as the student's
             importlib.import_module(name)
         for name in blocked:
             sys.modules[name] = None  # type: ignore[assignment]  # importing it fails from here on
@@ -150,7 +150,7 @@ class Worker:
 
 
 def main() -> None:
-    """Serves requests over what were stdin and stdout; the student's code gets neither."""
+    """Serves requests over the original stdin and stdout; the student's code gets neither of them."""
     requests, replies = os.fdopen(os.dup(0), "r"), os.fdopen(os.dup(1), "w")
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)
@@ -158,11 +158,11 @@ def main() -> None:
     worker, owner = Worker(), os.getpid()
     for line in requests:
         reply = json.dumps(worker.answer(json.loads(line)))
-        if os.getpid() != owner:  # a fork that came out of the student's code
+        if os.getpid() != owner:  # a process that the student's code forked
             os._exit(1)
         replies.write(reply + "\n")
         replies.flush()
-        os.dup2(nowhere, 2)  # stderr was for a failed start
+        os.dup2(nowhere, 2)  # stderr is only for a failed start
 
 
 if __name__ == "__main__":

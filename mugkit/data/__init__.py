@@ -1,1 +1,1 @@
-"""Data: the schema, the on-disk store, readers of other people's files, and the embedded default."""
+"""Data: the schema, the on-disk store, readers of published file formats, and the default data set `reviews`."""

@@ -1,9 +1,8 @@
-"""How far unimodal labels agree with the multimodal one.
+"""Measures how far unimodal labels agree with the multimodal label.
 
-MUG starts from the observation that one multimodal label y is only a weak label of each modality (paper,
-sections 1 and 3.3). How weak, the annotators of CH-SIMS tell: they rated every clip four times, once with
-everything and once with each modality alone. These statistics put such a table of labels in numbers that can be
-laid side by side.
+MUG starts from the observation that a multimodal label y is only a weak label of each modality (paper,
+sections 1 and 3.3). The labels of CH-SIMS show how weak: its annotators rated every clip four times, once with all
+modalities and once with each modality alone. These statistics summarize a table of labels, to compare it with others.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def agreement(labels: pd.DataFrame, scale: float) -> pd.Series:
     """Agreement statistics of multimodal and unimodal labels, on a ±1 scale.
 
     Args:
-        labels: one row a clip, columns y (multimodal), y_l, y_a, y_v; other columns are ignored.
+        labels: one row per clip, columns y (multimodal), y_l, y_a, y_v; other columns are ignored.
         scale: ρ, the half-width of the label scale (3 for MOSI, 1 for SIMS); gaps are divided by it.
 
     Returns:
@@ -78,7 +77,7 @@ def _regression(table: pd.DataFrame) -> dict[str, float]:
 
 
 def disagreement(part: Float64[np.ndarray, "clips"], whole: Float64[np.ndarray, "clips"]) -> dict[str, float]:
-    """Shares of clips with equal, opposite and (of a modality alone) neutral labels, and the mean gap between them."""
+    """Shares of clips with equal labels, opposite signs, and only the modality's label neutral; and the mean gap."""
     gap = np.abs(part - whole)
     neutral_part, neutral_whole = np.abs(part) < SAME, np.abs(whole) < SAME
     opposite = ~neutral_part & ~neutral_whole & (part * whole < 0)

@@ -1,4 +1,4 @@
-"""What a batch is made of: clips of different lengths in one array, filled up with zeros, and a mask beside it."""
+"""Mini-batches: clips of different lengths in one zero-padded array, with a mask."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from mugkit.device import to_device
 
 @dataclass(frozen=True)
 class Tokens:
-    """Token ids of a batch, zero-padded, and the mask that is 1 on tokens.
+    """Zero-padded token ids of a batch, and a mask that is 1 on tokens.
 
     Attributes:
-        places: of the tokens, counted through all rows, if known: a GPU would have to be waited for to tell how many.
+        places: positions of the tokens in the flattened batch, if known; computing them on a GPU would synchronize it.
     """
 
     ids: Int64[Tensor, "batch length"]
@@ -33,7 +33,7 @@ class Tokens:
 
 
 def pad(ids: Sequence[Sequence[int]]) -> Tokens:
-    """A batch as long as its longest transcript, and no longer."""
+    """Pads token ids to the length of the longest transcript."""
     lengths = torch.tensor([len(row) for row in ids])
     mask = torch.arange(int(lengths.max())) < lengths[:, None]
     padded = torch.zeros(mask.shape, dtype=torch.long)
@@ -43,10 +43,10 @@ def pad(ids: Sequence[Sequence[int]]) -> Tokens:
 
 @dataclass(frozen=True)
 class Padded:
-    """Clips of different lengths in one array, filled up with zeros: frames, or a frozen encoder's token states.
+    """Clips of different lengths in one zero-padded array: frames, or a frozen encoder's token states.
 
     Attributes:
-        values: the clips' elements.
+        values: the elements of the clips.
         mask: 1 on elements, 0 on padding.
     """
 
@@ -55,7 +55,7 @@ class Padded:
 
     @classmethod
     def of(cls, clips: Sequence[Float[Tensor, "_ dim"]]) -> Padded:
-        """Clips given one by one."""
+        """Pads a sequence of clips."""
         lengths = torch.tensor([len(clip) for clip in clips])
         return cls(
             pad_sequence(list(clips), batch_first=True), (torch.arange(int(lengths.max())) < lengths[:, None]).long()
@@ -68,7 +68,7 @@ class Padded:
         offsets: Int64[np.ndarray, "clips+1"],
         index: Int64[np.ndarray, "batch"],
     ) -> Padded:
-        """The chosen clips out of all clips' elements (possibly memory-mapped), copied in one go."""
+        """Selects clips from the elements of all clips (possibly memory-mapped), in a single copy."""
         start, end = offsets[index, None], offsets[index + 1, None]
         position = start + np.arange((end - start).max())
         mask = position < end
@@ -78,7 +78,7 @@ class Padded:
 
     @property
     def lengths(self) -> Int64[Tensor, "batch"]:
-        """Elements of each clip."""
+        """Number of elements of each clip."""
         return self.mask.sum(1)
 
     def to(self, device: torch.device) -> Padded:
@@ -91,7 +91,7 @@ class Batch:
 
     Attributes:
         index: the clips' positions in their split; on the CPU.
-        text: token ids; or what a frozen encoder made of them, by token or pooled to x̂_l.
+        text: token ids; or the output of a frozen encoder, one vector per token or pooled to x̂_l.
         frames: U_a and U_v.
         labels: y.
     """
@@ -103,5 +103,5 @@ class Batch:
 
     @cached_property
     def index_there(self) -> Int64[Tensor, "batch"]:
-        """`index` on the batch's device, for tables that are there."""
+        """`index` on the batch's device, to index tables on that device."""
         return to_device(self.index, self.labels.device)

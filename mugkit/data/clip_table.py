@@ -1,8 +1,8 @@
-"""`clips.parquet`, read without trust in the sizes that it claims.
+"""Reads `clips.parquet` without trusting the sizes that it claims.
 
-Parquet stores a text that many rows share once, and counts of repeated values in a few bytes: a small file can hold
-more than any memory. So the columns are looked at first, texts are read as the dictionaries that they are stored as,
-and only what fits the bounds is spread out.
+Parquet stores a text that many rows share once, and the count of a repeated value in a few bytes, so a small file can
+expand beyond any memory. So the columns are checked first, texts are read in their dictionary encoding, and only
+columns within the limits are expanded.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import pyarrow.parquet as pq
 
 TEXTS = ("split", "id", "text")
 LABELS = ("y", "y_l", "y_a", "y_v")
-LARGEST = 2**28  # bytes of one column's texts: MOSEI's transcripts are 3 MB
+LARGEST = 2**28  # bytes of one column's texts: MOSEI's transcripts take 3 MB
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Splits, ids, texts and labels, with the types that the rest relies on; other columns are left out.
+    """Splits, ids, texts and labels, with the types that other code expects; other columns are left out.
 
     Raises:
-        ValueError: columns are missing or of another type, or there is more than the file can honestly hold.
-        Exception: whatever a spoilt file makes its reader raise.
+        ValueError: if columns are missing or of another type, or the file claims more than it can hold.
+        Exception: any error that pyarrow raises for a corrupt file.
     """
     described, schema = pq.read_metadata(path), pq.read_schema(path)
-    if described.num_rows > 8 * path.stat().st_size:  # ids differ: each takes more than a bit, however compressed
+    if described.num_rows > 8 * path.stat().st_size:  # ids differ: each takes more than a bit, even compressed
         raise ValueError(f"claims {described.num_rows} clips, which it cannot hold")
     labels = [name for name in LABELS if name in schema.names]
     if "y" not in labels:
@@ -45,7 +45,7 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def _check_type(name: str, kind: pa.DataType) -> None:
-    """Flat columns only: lists can claim any number of elements a row."""
+    """Rejects all but flat columns: lists can claim any number of elements per row."""
     text = kind.value_type if pa.types.is_dictionary(kind) else kind
     fits = pa.types.is_string(text) or pa.types.is_large_string(text)
     if name in LABELS:
@@ -55,7 +55,7 @@ def _check_type(name: str, kind: pa.DataType) -> None:
 
 
 def _check_size(name: str, column: pa.ChunkedArray) -> None:
-    """Refuses texts that would take more memory spread out than any data set's."""
+    """Rejects texts that take more than LARGEST bytes when expanded."""
     size = 0
     for chunk in column.chunks:
         lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())

@@ -1,12 +1,12 @@
-"""From COVAREP's 74 and Facet's 47 columns to the 5 and 20 of MMSA's MOSI, for comparisons with published 5/20 results.
+"""Converts COVAREP's 74 and Facet's 47 columns to the 5 and 20 of MMSA's MOSI, to compare with published 5/20 results.
 
-The old processed MOSI of the CMU Multimodal SDK, which MulT, MMSA and others pass on, holds a selection of columns. The
-SDK's author published it, counted from 0 (discussion "Question about the mosi word-aligned data" of
-A2Zadeh/CMU-MultimodalSDK, 2019). The acoustic list is of COVAREP's columns: VUV, QOQ, MDQ, MCEP 14 and HMPDM 24. The
-visual list stands beside 48 names of Facet 4.1 that begin with the frame's time. The 47 columns in circulation have no
-frame time, so the list is counted from the first of them, the face's position. Counted from the frame time, every
-column would be the one before, and one of the 20 would not exist. Nothing published settles it beyond doubt: the data
-set says so in its caveats, and the list can be replaced.
+The old processed MOSI of the CMU Multimodal SDK, which MulT, MMSA and others redistribute, holds a selection of
+columns. The SDK's author published it, counted from 0 (discussion "Question about the mosi word-aligned data" of
+A2Zadeh/CMU-MultimodalSDK, 2019). The acoustic list refers to COVAREP's columns: VUV, QOQ, MDQ, MCEP 14 and HMPDM 24.
+The visual list was published with 48 names of Facet 4.1, of which the first is the frame's time. The 47 columns in
+circulation have no frame time, so we count from their first column, the face's position. Counted from the frame time,
+each number would mean the previous column, and one of the 20 columns would not exist. Nothing published settles this
+beyond doubt: the data set says so in its caveats, and the list can be replaced.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from mugkit.errors import UserError, unknown_name
 
 COVAREP_5 = (1, 3, 6, 25, 60)
 FACET_20 = (0, 2, 5, 10, 11, 12, 14, 17, 20, 21, 22, 24, 25, 29, 30, 31, 32, 36, 37, 40)
-FROM: Mapping[str, tuple[int, int]] = {"5/20": (74, 47)}  # d′_a and d′_v that a target is made from
-_CLIPS = 256  # at a time
+FROM: Mapping[str, tuple[int, int]] = {"5/20": (74, 47)}  # target → d′_a and d′_v that it is made from
+_CLIPS = 256  # clips read at a time
 
 
 def convert(
     name: str, to: str, store_as: str, *, visual_columns: Sequence[int] | None = None, force: bool = False
 ) -> Path:
-    """Stores a prepared data set once more, with a selection of its columns; returns the new folder.
+    """Stores a prepared data set again with a selection of its columns; returns the new folder.
 
     Args:
         name: a prepared data set with COVAREP 74 and Facet 47.
         to: "5/20".
-        visual_columns: other visual columns than FACET_20, counted from 0.
-        force: replace what is stored under the new name.
+        visual_columns: visual columns to use instead of FACET_20, counted from 0.
+        force: replace the data stored under the new name.
 
     Raises:
-        UserError: not prepared, not MOSI, of other dims, an unknown target, a column that is not there, other data
-            stored under the new name, or no room on the disk.
+        UserError: if the data set is not prepared, not MOSI or of other dims, the target is unknown, a column does not
+            exist, other data is stored under the new name, or the disk has no room.
     """
     if to not in FROM:
         raise unknown_name("target", to, FROM)
@@ -79,7 +79,7 @@ def _select(dataset: Dataset, columns: Mapping[str, Sequence[int]]) -> Dataset:
     variant = str(dataset.about.get("variant"))
     dims = (len(columns["a"]), len(columns["v"]))
     about = features(dataset.family, dims, aligned=variant.endswith(", aligned"))
-    # What else the caption says, of a made-up split for instance, stays.
+    # The rest of the caption stays, for example a note about a made-up split.
     about["caption"] = str(dataset.about.get("caption", "")).replace(variant, about["variant"])
     # Caveats about dims change, others stay.
     about["caveats"] += [old for old in dataset.about.get("caveats", ()) if "not the paper's features" not in old]

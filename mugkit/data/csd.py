@@ -1,14 +1,14 @@
 """Reads computational sequences of the CMU Multimodal SDK (`.csd`): MOSI and MOSEI as their authors publish them.
 
-The intervals of the labels are the clips; everything else is cut to them:
+The intervals of the labels define the clips; words and frames are cut to them:
 
-- A word or frame belongs to the clip in which the middle of its interval lies. Neighbouring clips touch, and a word on
-  the boundary would otherwise be in both. Where no middle lies inside (a clip shorter than a word; one clip of MOSI has
-  no extent at all), whatever overlaps the clip is taken.
+- A word or frame belongs to the clip that contains the middle of its interval. Neighbouring clips touch, and a word on
+  the boundary would otherwise be in both. If a clip contains no middle (a clip shorter than a word; one clip of MOSI
+  has zero length), all entries that overlap the clip belong to it.
 - A clip is named `VIDEO$_$N`, as in MMSA's files and in MOSI's tables; N counts the labels of a video from 1, in the
   order of the file, so that the SDK's `VIDEO[0]` is `VIDEO$_$1`.
 
-Files of gigabytes are read video by video, and frames go to a scratch file.
+Files may take gigabytes, so they are read video by video, and frames go to a scratch file.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ PAUSES = ("sp", "sil", "")
 def read(
     paths: Sequence[Path], family: str, folds: Mapping[str, SplitName] | None = None, *, align: bool = False
 ) -> Dataset:
-    """The data set in the files of a CMU SDK data set: labels, and words, acoustic and visual frames where there.
+    """Reads a CMU SDK data set from its files: labels, and words, acoustic and visual frames if present.
 
-    What is not finite in frames becomes 0 (`validate.finite`). A clip without frames gets one of zeros. Clips without
-    words are left out where words are there. Counts of these are caveats.
+    Values in frames that are not finite become 0 (`validate.finite`). A clip without frames gets a frame of zeros.
+    Clips without words are left out if there is a file of words. Caveats give the counts of these cases.
 
     Args:
         paths: one file of labels, and at most one each of words, acoustic and visual features.
         family: mosi or mosei.
         folds: the split of each video, or of each clip by its name; the standard folds of MOSI if None.
-        align: average frames over each word's interval, so that both modalities have one frame a word, as MISA does.
+        align: average frames over each word's interval, so that both modalities have one frame per word, as in MISA.
 
     Raises:
-        UserError: not a computational sequence, two of one kind, no labels, no folds, a split without clips, or times
-            that do not belong to the labels'. What `validate` checks is not checked.
+        UserError: if a file is not a computational sequence, two files are of one kind, labels or folds are missing, a
+            split has no clips, or times do not match those of the labels. Does not check what `validate` checks.
     """
     folds = _standard_folds(family) if folds is None else folds
     notes: Counter[str] = Counter()
@@ -101,7 +101,7 @@ def _by_kind(found: Sequence[Source]) -> tuple[dict[str, Source], list[str]]:
 
 @dataclass(frozen=True)
 class _Clip:
-    key: str  # in the file of labels: a video, or a clip
+    key: str  # the key in the file of labels: a video or a clip
     video: str
     number: int
     interval: Float64[np.ndarray, "2"]
@@ -137,22 +137,22 @@ def _without(source: Source) -> str:
 
 
 def _strangers(source: Source, clips: Sequence[_Clip]) -> UserError:
-    """The error for a file none of whose entries lies in a clip: other videos, or other times."""
+    """The error for a file without entries in any clip: it has different videos or different times."""
     place, fix = f"{source.name}/data", "use files of one release: labels, words and features with the same times"
     shared = next((clip for clip in clips if len(source.read(clip.key)[0])), None)
     if shared is None:
-        problem = f"holds nothing of any clip: its videos ({', '.join(list(source.data)[:3])}, …) or times are others"
+        problem = f"has no entry in any clip: its videos ({', '.join(list(source.data)[:3])}, …) or times are different"
         return UserError(problem, file=source.path, field=place, fix=fix)
     theirs, ours = source.read(shared.key)[0], shared.interval
     problem = (
-        f"no label's interval meets any of its entries: of {shared.video}, a label lies at {ours.min():.6g} to "
+        f"has no entry in any label's interval: in {shared.video}, a label lies at {ours.min():.6g} to "
         f"{ours.max():.6g} s, the entries at {theirs.min():.6g} to {theirs.max():.6g} s"
     )
     return UserError(problem, file=source.path, field=place, fix=fix)
 
 
 def _inside(intervals: Float64[np.ndarray, "entries 2"], clip: Float64[np.ndarray, "2"]) -> np.ndarray:
-    """Which entries belong to a clip, in order of time; see the head of this file. Reversed intervals do no harm."""
+    """The indices of a clip's entries, in order of time (see the module docstring); intervals may be reversed."""
     middle = intervals.mean(axis=1)
     start, stop = clip.min(), clip.max()
     found = np.flatnonzero((middle >= start) & (middle < stop))
@@ -165,18 +165,18 @@ def _inside(intervals: Float64[np.ndarray, "entries 2"], clip: Float64[np.ndarra
 def _spoken(
     intervals: Float64[np.ndarray, "entries 2"], tokens: Sequence[str], offset: int
 ) -> tuple[Float64[np.ndarray, "words 2"], list[str]]:
-    """The words without the pauses, each with the interval `offset` entries after its own."""
+    """The words without pauses, each with the interval stored `offset` entries after the word."""
     shared = range(max(0, -offset), min(len(tokens), len(tokens) - offset))
     spoken = [k for k in shared if tokens[k] not in PAUSES]
     return intervals[[k + offset for k in spoken]], [tokens[k] for k in spoken]
 
 
 def _words_offset(words: Source, notes: Counter[str]) -> int:
-    """How many entries after its own each word's interval is stored: 0 in a sound file.
+    """How many entries after each word its interval is stored: 0 in a correct file.
 
-    In a circulating file of MOSI's words (ModifiedTimestampedWords), each word has the interval after its own, and
-    each clip would begin with the last word of the clip before. Long words take long: over all words but pauses, the
-    rank correlation of letters and seconds is .55 where words and intervals belong together, and about 0 one entry off.
+    In a circulating file of MOSI's words (ModifiedTimestampedWords), each word has the interval of the next word, and
+    each clip would begin with the last word of the clip before. Longer words take more time: over all words but
+    pauses, the rank correlation of letters and seconds is .55 if words and intervals match, and about 0 one entry off.
     """
     from scipy.stats import spearmanr
 
@@ -193,7 +193,7 @@ def _words_offset(words: Source, notes: Counter[str]) -> int:
     if not rank[best] > rank[0] + 0.3:
         return 0
     where = f"the interval {'before' if best < 0 else 'after'} theirs"
-    why = f"there letters and seconds correlate ({rank[best]:.2f}), as stored they do not ({rank[0]:.2f})"
+    why = f"with it letters and seconds correlate ({rank[best]:.2f}), as stored they do not ({rank[0]:.2f})"
     notes[f"words of {words.path.name} are read with {where}: {why}"] = len(pairs[0])
     return best
 
@@ -201,7 +201,7 @@ def _words_offset(words: Source, notes: Counter[str]) -> int:
 def _by_split(
     clips: Sequence[_Clip], folds: Mapping[str, SplitName], place: Path, notes: Counter[str], spoken: bool
 ) -> dict[SplitName, list[_Clip]]:
-    """Clips by split; without those that have no words where there are words."""
+    """Clips by split; leaves out clips without words if there is a file of words."""
     parts: dict[SplitName, list[_Clip]] = {name: [] for name in SPLITS}
     for clip in clips:
         if name := next((folds[key] for key in (*names(clip.id), clip.video) if key in folds), None):
@@ -212,14 +212,14 @@ def _by_split(
         if not part:
             theirs = ", ".join([key for key, split in folds.items() if split == name][:3]) or "no video"
             ours = ", ".join(dict.fromkeys(clip.video for clip in clips[:200]))[:80]
-            problem = f"no clip belongs to the split {name}: the folds name {theirs} for it, the labels are of {ours}"
+            problem = f"no clip belongs to the split {name}: its folds name {theirs}, but the labels are of {ours}"
             fix = "give the folds of these videos as a further --source, by the names that the .csd use"
             raise UserError(problem, file=place, field="folds", fix=fix)
         parts[name] = [clip for clip in part if clip.text or not spoken]
         if silent := len(part) - len(parts[name]):
             notes["clips without words are left out"] += silent
         if not parts[name]:
-            problem = f"none of the {silent} clips of {name} has a word: labels and words have other times there"
+            problem = f"none of the {silent} clips of {name} has a word: labels and words have different times"
             fix = "use files of one release: labels and words with the same times"
             raise UserError(problem, file=place, field=f"intervals, {part[0].id}", fix=fix)
     return parts
@@ -250,7 +250,7 @@ def _sequences(source: Source, clips: Sequence[_Clip], align: bool, notes: Count
 def _cut(
     source: Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]
 ) -> list[Float32[np.ndarray, "frames dim"]]:
-    """The frames of clips of one video, or of one clip that the file of labels keeps apart."""
+    """The frames of the clips of a video; or of one clip, if the file of labels is keyed by clips."""
     intervals, values = source.read(clips[0].key)
     values = finite(values, source.kind, notes)
     cut = []
@@ -269,7 +269,7 @@ def _average(
     values: Float32[np.ndarray, "entries dim"],
     words: Float64[np.ndarray, "words 2"],
 ) -> Float32[np.ndarray, "words dim"]:
-    """One frame a word: the mean of those in its interval, zeros if there are none."""
+    """One frame per word: the mean of the frames in its interval, or zeros if there are none."""
     frames = np.zeros((len(words), values.shape[1]), np.float32)
     for row, word in enumerate(words):
         if len(inside := _inside(intervals, word)):

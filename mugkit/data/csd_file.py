@@ -1,7 +1,7 @@
-"""One `.csd` of the CMU Multimodal SDK: an HDF5 file with one sequence of one kind for all videos.
+"""A `.csd` file of the CMU Multimodal SDK: an HDF5 file with one kind of sequence for all videos.
 
-`NAME/data/VIDEO/intervals` (n, 2), in seconds, and `NAME/data/VIDEO/features` (n, d) lie beside `NAME/metadata`. Files
-that the SDK wrote after aligning to the labels have keys of clips, `VIDEO[0]`, in place of videos.
+It holds `NAME/metadata`, `NAME/data/VIDEO/intervals` (n, 2), in seconds, and `NAME/data/VIDEO/features` (n, d). Files
+that the SDK wrote after aligning to the labels use clips, `VIDEO[0]`, as keys instead of videos.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jaxtyping import Float64
 from mugkit.errors import UserError
 
 CLIP = re.compile(r"(.+)\[(\d+)\]")
-# The kind of a sequence by its name; by its dims if the name says nothing, else by its description. "" is not used.
+# Kind of a sequence → hints in its name. Without a hint, the dims decide, then the description. "" is not used.
 _DESCRIPTION = "metadata/computational sequence description"
 _NAMED: Mapping[str, tuple[str, ...]] = {
     "": ("phone", "glove", "bert", "vector", "emotion"),
@@ -33,7 +33,7 @@ _FIX = "download the file again from the CMU Multimodal SDK"
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file is HDF5, by its first bytes, or is called `.csd`."""
+    """Whether a file is HDF5, by its first bytes, or ends in `.csd`."""
     with path.open("rb") as stream:
         return path.suffix.lower() == ".csd" or stream.read(8) == b"\x89HDF\r\n\x1a\n"
 
@@ -43,8 +43,8 @@ class Source:
     """One computational sequence: an entry is an interval and its features.
 
     Attributes:
-        kind: words, labels, a or v; "" is of no use here.
-        dim: features an entry.
+        kind: words, labels, a or v; "" if it is not used.
+        dim: number of features per entry.
         data: the HDF5 group of all videos.
     """
 
@@ -70,7 +70,7 @@ class Source:
 
     @property
     def bytes(self) -> int:
-        """Of all features as float32."""
+        """The size of all features as float32."""
         return 4 * sum(self.data[video]["features"].size for video in self.data)
 
     @cached_property
@@ -83,8 +83,8 @@ class Source:
         return found
 
     def read(self, key: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
-        """Intervals and features (entries, dim) of a video, or of a clip `VIDEO[k]` where the file is cut into these;
-        none if the file does not have it.
+        """Intervals and features (entries, dim) of a video, or of a clip `VIDEO[k]` if the file is keyed by clips;
+        empty arrays if the file does not have it.
         """
         numbered = CLIP.fullmatch(key)
         if key not in self.data and numbered and numbered[1] in self.data:
@@ -94,7 +94,7 @@ class Source:
         if not (parts := [self._read(part) for part in self.clips.get(key, ())]):
             return np.zeros((0, 2)), np.zeros((0, self.dim), np.float32)
         intervals, values = (np.concatenate(part) for part in zip(*parts, strict=True))
-        _, first = np.unique(intervals, axis=0, return_index=True)  # what crosses a boundary is in both clips
+        _, first = np.unique(intervals, axis=0, return_index=True)  # entries across a boundary are in both clips
         return intervals[np.sort(first)], values[np.sort(first)]
 
     def _read(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
@@ -108,17 +108,17 @@ class Source:
             raise UserError("is damaged or of another form", file=self.path, field=place, fix=_FIX) from error
 
     def words(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], list[str]]:
-        """Intervals and words of a video, pauses among them."""
+        """Intervals and words of a video, including pauses."""
         intervals, values = self.read(video)
         tokens = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in values[:, 0]]
         return intervals, tokens
 
 
 def _refuse_outside(data: Any, path: Path) -> None:
-    """Refuses what HDF5 can say besides data: links to other files, and sizes of which nearly nothing is stored."""
+    """Rejects links to other files, and declared sizes that are far larger than the file."""
     import h5py
 
-    known, most = 0, 1000 * path.stat().st_size + 2**26  # HDF5's compression makes at most about 1000 of one
+    known, most = 0, 1000 * path.stat().st_size + 2**26  # HDF5 compresses by a factor of at most about 1000
     for video in data:
         for place in (video, f"{video}/intervals", f"{video}/features"):
             if isinstance(data.get(place, getlink=True), h5py.ExternalLink):

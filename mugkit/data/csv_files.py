@@ -1,7 +1,7 @@
-"""Reads tables of clips (CSV, TSV): ids, transcripts and labels, as they are published beside a data set's features.
+"""Reads tables of clips (CSV, TSV): ids, transcripts and labels, as published next to a data set's features.
 
-Either one table with a column that names each clip's split, or one table a split. A table has no frames, so a data set
-read from it has language at most. A table, or a JSON file, may also say the split of each video of a CMU SDK data set.
+There is either one table with a column for the split, or one table per split. A table has no frames, so a data set read
+from it has language at most. A table or a JSON file may also give the split of each video of a CMU SDK data set.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from mugkit.data.table import COLUMNS, Table
 from mugkit.data.validate import features
 from mugkit.errors import UserError
 
-_UNREAD = ("start", "stop")  # the columns of a table that matter for joining transcripts alone
+_UNREAD = ("start", "stop")  # columns that are used only to join transcripts
 
 
 def read(paths: Sequence[Path], family: str, encoding: str | None = None) -> Dataset:
-    """The data set in one table with a column for the split, or in three tables named after their splits.
+    """Reads a data set from one table with a column for the split, or from three tables named after their splits.
 
-    Where a column `is_v1` exists, only the clips of version 1 are taken. `about` lists the columns that were taken.
+    If a column `is_v1` exists, only the clips of version 1 are used. `about` lists the columns that were used.
 
     Args:
         paths: one file, or three.
@@ -33,8 +33,8 @@ def read(paths: Sequence[Path], family: str, encoding: str | None = None) -> Dat
         encoding: see `Table.read`.
 
     Raises:
-        UserError: not a table, a column missing or of unclear meaning, a split or label that is none, named by its
-            column and line. What `validate` checks is not checked.
+        UserError: if a file is not a table, a column is missing or ambiguous, or a cell is not a split or not a label
+            (the error names its column and line). Does not check what `validate` checks.
     """
     tables = _by_split([Table.read(path, encoding) for path in paths])
     splits = {name: _split(name, tables[name]) for name in SPLITS}
@@ -60,7 +60,7 @@ def _by_split(tables: Sequence[Table]) -> dict[SplitName, Table]:
     named = {split_of(table.path): table for table in tables}
     if named.keys() != set(SPLITS):
         found = ", ".join(table.path.name for table in tables)
-        raise UserError(f"not one table a split: {found}", file=tables[0].path.parent, fix="pass train, valid and test")
+        raise UserError(f"not one table per split: {found}", file=tables[0].path.parent, fix="pass train, valid, test")
     return named
 
 
@@ -79,13 +79,13 @@ def _split(name: SplitName, table: Table) -> Split:
 
 
 def read_folds(path: Path, encoding: str | None = None) -> dict[str, SplitName]:
-    """The split of each video (`VIDEO`) or clip (`VIDEO$_$CLIP`), as a CMU SDK data set needs it.
+    """Reads the split of each video (`VIDEO`) or clip (`VIDEO$_$CLIP`), which a CMU SDK data set needs.
 
     Args:
         path: a table with a column for the split, or JSON: `{"train": [VIDEO, …], "valid": […], "test": […]}`.
 
     Raises:
-        UserError: neither of the two, or a name in two splits.
+        UserError: if the file is neither, or a name is in two splits.
     """
     if path.suffix.lower() == ".json":
         pairs = _json_folds(path)
@@ -115,10 +115,10 @@ def split_of(path: Path) -> SplitName:
     """The split that a file's name mentions.
 
     Raises:
-        UserError: it mentions none, or several.
+        UserError: if it mentions none, or several.
     """
     stem = path.stem.lower()
-    # Words first: "val" is in "evaluation" too.
+    # Whole words first, because "evaluation" contains "val".
     names = {SPLIT_NAMES[word] for word in re.findall("[a-z]+", stem) if word in SPLIT_NAMES} or {
         split for key, split in SPLIT_NAMES.items() if key in stem
     }

@@ -1,8 +1,8 @@
-"""Frames between a file and memory: in blocks, through scratch files, with a look at the free space first.
+"""Moves frames between files and memory: in blocks, through scratch files, after a check of the free disk space.
 
-MOSEI's frames are gigabytes. Pages of a mapped file count as the process's memory for as long as they stay mapped,
-so whoever walks over a map lets go of what it has read (`release`), unless the map is small: pages that are let go of
-have to be mapped again.
+MOSEI's frames take gigabytes. Pages of a mapped file count as the process's memory while they stay mapped, so code
+that reads through a map releases the pages behind it (`release`), unless the map is small: released pages must be
+mapped again.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from mugkit.data.schema import RaggedFrames
 from mugkit.errors import UserError
 
 BLOCK_BYTES = 16 * 2**20
-KEPT_BYTES = 2 * BLOCK_BYTES  # of a map that stays mapped: those of the default data set are smaller
+KEPT_BYTES = 2 * BLOCK_BYTES  # maps up to this size stay mapped: those of the default data set are smaller
 
 
 @contextlib.contextmanager
 def room(folder: Path, needed: int) -> Iterator[None]:
-    """Refuses to write what the disk has no room for: at once, or when something else fills it meanwhile.
+    """Raises an error if the disk has no room: before the block, or inside it if the disk fills up meanwhile.
 
     Args:
-        folder: where the block writes; made if absent.
+        folder: where the block writes; created if absent.
         needed: bytes that the block writes.
 
     Raises:
-        UserError: fewer bytes are free, or the disk or a quota became full inside the block.
+        UserError: if fewer bytes are free, or the disk or a quota becomes full inside the block.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(folder).free) < needed:
@@ -48,30 +48,30 @@ def room(folder: Path, needed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[BinaryIO]:
-    """A file without a name in MUGKIT_HOME. It vanishes with the last map of it, however the process ends."""
+    """A file without a name in MUGKIT_HOME. It disappears with its last memory map, however the process ends."""
     files.home().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=files.home()) as stream:
         yield stream
 
 
 def release(array: np.ndarray, kept: int = 0) -> None:
-    """Lets go of the pages of a read-only map, which stay in the system's cache; does nothing to other arrays.
+    """Releases the pages of a read-only map, which stay in the system's cache; does nothing to other arrays.
 
     Args:
-        kept: bytes of a map that may stay: of what is read again and again, mapping takes longer than copying.
+        kept: maps of at most this many bytes are not released: if read repeatedly, mapping takes longer than copying.
     """
     base: object = array
     while isinstance(base, np.ndarray | memoryview):
         base = base.base if isinstance(base, np.ndarray) else base.obj
     if not isinstance(base, mmap.mmap) or len(base) <= kept:
         return
-    # Of a map that can be written to, this could drop what was written. Windows has no such call.
+    # On a writable map, this call could discard written data. Windows does not have it.
     if not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
         base.madvise(mmap.MADV_DONTNEED)
 
 
 def blocks(array: Shaped[np.ndarray, "rows ..."], size: int | None = None) -> Iterator[Shaped[np.ndarray, "some ..."]]:
-    """Consecutive rows of an array, about `size` bytes (else BLOCK_BYTES); pages of a map are released behind them."""
+    """Consecutive blocks of rows, of about `size` bytes (default: BLOCK_BYTES); releases a map's pages behind them."""
     rows = max(1, (size or BLOCK_BYTES) * len(array) // max(1, array.nbytes))
     for start in range(0, len(array), rows):
         yield array[start : start + rows]
@@ -79,10 +79,10 @@ def blocks(array: Shaped[np.ndarray, "rows ..."], size: int | None = None) -> It
 
 
 def flatten(batches: Iterable[Sequence[Shaped[np.ndarray, "length dim"]]], dim: int) -> RaggedFrames:
-    """Clips that come a few at a time, as flat float32 frames in a scratch file, mapped read-only.
+    """Writes batches of clips as flat float32 frames to a scratch file, and maps it read-only.
 
     Raises:
-        OSError: the disk is full, among others; `room` says so in the user's terms.
+        OSError: if writing fails, e.g. because the disk is full; `room` turns a full disk into a UserError.
     """
     lengths = [0]
     with scratch() as stream:

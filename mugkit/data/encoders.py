@@ -1,7 +1,7 @@
-"""Text encoders by name: where they lie, whether they are here, and how they are loaded.
+"""Finds and loads text encoders by name.
 
-A name is an offline encoder (its weights travel inside a Python package), a local folder, or a model of the hub. An
-offline encoder and a folder never touch the network; a hub's model does so once, unless `HF_HUB_OFFLINE=1`.
+A name is an offline encoder (its weights come inside a Python package), a local folder, or a model on the Hugging Face
+hub. Offline encoders and folders never use the network; a hub model uses it once, unless `HF_HUB_OFFLINE=1`.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _WEIGHT_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_m
 
 @dataclass(frozen=True)
 class Package:
-    """A Python package that carries an encoder.
+    """A Python package that contains an encoder.
 
     Attributes:
-        distribution: its name on the package index.
-        folder: where the encoder lies in it.
+        distribution: the package's name on the package index.
+        folder: the encoder's folder inside the package.
         extra: the extra of mugkit that installs it.
-        about: what it is, in a few words.
-        onnx: whether it has to be converted from ONNX once.
+        about: a short description.
+        onnx: whether the encoder must be converted from ONNX once.
     """
 
     distribution: str
@@ -45,7 +45,7 @@ class Package:
 
     @property
     def path(self) -> Path | None:
-        """The encoder's folder, found without importing the package; None where it is not installed."""
+        """The encoder's folder, found without importing the package; None if it is not installed."""
         try:
             folder = Path(str(importlib.metadata.distribution(self.distribution).locate_file(self.folder)))
         except importlib.metadata.PackageNotFoundError:
@@ -68,8 +68,8 @@ OFFLINE: Mapping[str, Package] = {
 }
 
 
-# Random weights of a published encoder's shape: what training costs can be measured with them where nothing is
-# downloaded; what is learned means nothing. Name → the encoder whose tokenizer stands in.
+# Encoders with random weights and the shape of a published encoder. They measure the cost of training without a
+# download; what they learn means nothing. Name → the encoder whose tokenizer is used.
 SHAPES: Mapping[str, str] = {"random-bert-base": OFFLINE_ENCODER, "random-t5-base": "traceforge-t5-small"}
 
 
@@ -81,20 +81,20 @@ def _of_shape(encoder: str) -> nn.Module:
         network: Any = BertModel(BertConfig())
     else:
         config: Any = T5Config(d_model=768, d_ff=3072, num_layers=12, num_heads=12)
-        config.decoder_start_token_id = 0  # as all published T5
+        config.decoder_start_token_id = 0  # as in all published T5 models
         network = T5EncoderModel(config)
     network.name_or_path = encoder
     return network.eval()
 
 
 def locate(encoder: str) -> str:
-    """What transformers should load: a folder wherever there is one, else the hub name itself.
+    """The path or name that transformers should load: a folder if there is one, else the hub name itself.
 
-    The folder of an offline encoder, a local folder, or the one of the hub's cache: given the name of a model that it
-    has, transformers would still ask the hub for newer files.
+    The folder is that of an offline encoder, a local folder, or a model's folder in the hub's cache: given the name of
+    a cached model, transformers would still ask the hub for newer files.
 
     Raises:
-        UserError: an offline encoder whose package is not installed.
+        UserError: if the package of an offline encoder is not installed.
     """
     if encoder not in OFFLINE:
         folder = Path(encoder).expanduser()
@@ -122,7 +122,7 @@ def not_installed(encoder: str) -> UserError:
 
 
 def identity(encoder: str) -> str:
-    """What decides an encoder's output: its name, or the content of a local folder, which a user may train further."""
+    """Identifies an encoder's output: by its name, or by the content of a local folder, which a user may train."""
     folder = Path(encoder).expanduser()
     if encoder in OFFLINE or not folder.is_dir():
         return encoder
@@ -132,18 +132,18 @@ def identity(encoder: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _hash(path: Path, _modified: int, _size: int) -> list[str]:
-    """Name and SHA-256; weights are large, so a file is read again only if it was written again."""
+    """Name and SHA-256 of a file. Weights are large, so a file is hashed again only if it has changed."""
     return [path.name, files.sha256(path)]
 
 
 def hub_folder(encoder: str) -> Path | None:
-    """Where the hub's local cache has a whole model: configuration, weights and tokenizer; asks nobody."""
+    """The folder of a complete model (configuration, weights, tokenizer) in the hub's cache; never uses the network."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
         configuration = try_to_load_from_cache(encoder, "config.json")
-    except HFValidationError:  # no name of a model
+    except HFValidationError:  # not a model name
         return None
     folder = Path(configuration).parent if isinstance(configuration, str) else None
     return folder if folder and all(_has_any(folder, names) for names in (_WEIGHT_FILES, _TOKENIZER_FILES)) else None
@@ -154,19 +154,19 @@ def _has_any(folder: Path, names: Sequence[str]) -> bool:
 
 
 def load(loader: Any, encoder: str, **options: Any) -> Any:
-    """`loader.from_pretrained` of an encoder; the hub is asked only for what is neither a folder nor in its cache.
+    """Calls `loader.from_pretrained`; uses the network only if the encoder is neither a folder nor in the hub's cache.
 
     Raises:
-        UserError: the encoder is not here and cannot be fetched.
+        UserError: if the encoder is not on this machine and cannot be downloaded.
     """
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # it lists weights of task heads, which nobody asked for
+    logging.set_verbosity_error()  # else it lists unused weights of task heads
     path = locate(encoder)
     try:
         return loader.from_pretrained(path, local_files_only=Path(path).is_dir(), **options)
-    except (OSError, ValueError) as error:  # ValueError: no name of a model, a folder without a readable configuration
+    except (OSError, ValueError) as error:  # ValueError: not a model name, or no readable configuration in a folder
         raise UserError(
             f"text encoder '{encoder}' is neither a folder, nor cached, nor reachable on the hub",
             field="text_encoder",
@@ -179,14 +179,14 @@ def load_tokenizer(encoder: str) -> Any:
     """The encoder's own tokenizer.
 
     Raises:
-        UserError: it is not here and cannot be fetched.
+        UserError: if it is not on this machine and cannot be downloaded.
     """
     encoder = SHAPES.get(encoder, encoder)
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # data workers fork; the tokenizer's threads do not
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads do not survive a fork of data workers
     from transformers import AutoTokenizer
 
     folder = Path(locate(encoder))
-    # Given a folder without one, transformers makes up a tokenizer with an empty vocabulary.
+    # For a folder without a tokenizer, transformers creates a tokenizer with an empty vocabulary.
     if folder.is_dir() and not _has_any(folder, _TOKENIZER_FILES):
         raise UserError(
             "no tokenizer beside the encoder", file=folder.name, field="text_encoder", fix="save it there too"
@@ -195,10 +195,10 @@ def load_tokenizer(encoder: str) -> Any:
 
 
 def model_type(encoder: str) -> str:
-    """What transformers calls the encoder's architecture: 'bert', 't5', …
+    """The encoder's architecture, as transformers names it: 'bert', 't5', …
 
     Raises:
-        UserError: the encoder is not here and cannot be fetched.
+        UserError: if the encoder is not on this machine and cannot be downloaded.
     """
     if encoder in SHAPES:
         return encoder.split("-")[1]
@@ -208,10 +208,10 @@ def model_type(encoder: str) -> str:
 
 
 def load_encoder(encoder: str) -> nn.Module:
-    """The pretrained encoder without a task head, in evaluation mode; of T5, the encoder half.
+    """The pretrained encoder without a task head, in evaluation mode; for T5, only the encoder half.
 
     Raises:
-        UserError: the encoder is not here, or its file lacks weights that we use.
+        UserError: if the encoder is not on this machine and cannot be downloaded, or lacks weights that we use.
     """
     if encoder in SHAPES:
         return _of_shape(encoder)
@@ -219,7 +219,7 @@ def load_encoder(encoder: str) -> nn.Module:
 
     loader = T5EncoderModel if model_type(encoder) == "t5" else AutoModel
     model, found = load(loader, encoder, output_loading_info=True)
-    # transformers fills gaps with random weights. BERT's pooler may be a gap: we read the states before it.
+    # transformers fills missing weights with random values. BERT's pooler may be missing: we use the states before it.
     if missing := sorted(name for name in found["missing_keys"] if not name.startswith("pooler.")):
         raise UserError(
             f"text encoder '{encoder}' lacks {len(missing)} weights, {missing[0]} for one",

@@ -1,6 +1,6 @@
-"""What a file is by its first bytes: compressed files are unpacked, and what is no data of ours is named.
+"""Recognises a file by its first bytes: unpacks compressed files, and names formats that cannot be read.
 
-Downloads break off or bring a page in place of the file, drives rename, and many formats share an ending.
+Downloads break off or return a web page instead, cloud drives rename files, and many formats share a suffix.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from mugkit import files
 from mugkit.data import disk
 from mugkit.errors import UserError
 
-COMPRESSED = (".gz", ".bz2", ".xz")  # endings
+COMPRESSED = (".gz", ".bz2", ".xz")  # suffixes
 _OPENERS: Mapping[bytes, Callable[[Path], Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
     b"\xfd7zXZ\x00": lzma.open,
     b"\x5d\x00\x00": lzma.open,  # .lzma
 }
-_START = 4096  # bytes that are looked at
-_LARGEST = 1000  # times a compressed file's size: gzip makes at most about that of one byte
-_AGAIN = "download the file again, and compare its size with the one that is announced"
+_START = 4096  # bytes that are inspected
+_LARGEST = 1000  # times a compressed file's size: about the largest factor that gzip reaches
+_AGAIN = "download the file again, and compare its size with the published size"
 _EXPORT = "export its content as a pickle of MMSA's or MISA's form, or (labels and text) as .csv"
 _UNPACK = "unpack it, and pass the file or folder that was in it"
 _TORCH = "load it with torch.load and store its numpy arrays with pickle.dump"
-# By what a file starts with.
+# First bytes of a file, what it is, and the fix.
 _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "fetch it with `git lfs pull`"),
     (b"/annex/objects", "a git-annex pointer, not the file itself", "fetch it with `git annex get`"),
@@ -61,10 +61,10 @@ _PAGE = re.compile(rb"\s*(<!doctype|<html|<head|<body|<\?xml|<!--|<script)", re.
 
 @contextlib.contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """The file itself, or for the time of the block what a gzip, bzip2 or xz file holds, under its name without `.gz`.
+    """Yields the file itself, or for a gzip, bzip2 or xz file a temporary copy of its content, named without `.gz`.
 
     Raises:
-        UserError: the compressed file is damaged, claims too much, or the disk has no room for its content.
+        UserError: if the compressed file is damaged or claims too much, or the disk has no room for its content.
     """
     start = _start(path)
     opened = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
@@ -91,11 +91,11 @@ def _copy(opened: Callable[[Path], Any], path: Path, target: Path) -> None:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuses what is certainly no pickle, HDF5 file or table, by its name in the user's terms.
+    """Rejects a file that is certainly not a pickle, HDF5 file or table.
 
     Raises:
-        UserError: what the file is, and what to do.
-        OSError: it cannot be read.
+        UserError: if the file has such a format; it says which, and what to do.
+        OSError: if the file cannot be read.
     """
     start = _start(path)
     if found := _archive(path) if start.startswith((b"PK\x03\x04", b"PK\x05\x06")) else _foreign(start):
@@ -105,7 +105,7 @@ def refuse_foreign(path: Path) -> None:
 
 def _foreign(start: bytes) -> tuple[str, str] | None:
     if start and not start.strip(b"\0"):
-        return "a file of zeros: a download that broke off", _AGAIN
+        return "a file of zeros: an interrupted download", _AGAIN
     if _PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
         what = "a web page, not the file (a notice of a quota, a login or an error)"
         return what, "open the address in a browser, and download the file itself"
@@ -121,7 +121,7 @@ def _foreign(start: bytes) -> tuple[str, str] | None:
 
 
 def _archive(path: Path) -> tuple[str, str]:
-    """Which of the formats that are zip archives, by the names inside."""
+    """Which format based on zip archives a file has, by the names inside."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -137,7 +137,7 @@ def _archive(path: Path) -> tuple[str, str]:
 
 
 def outline(path: Path) -> str | None:
-    """What a file that no pickle starts like is; None where it may be one."""
+    """Describes a file that does not start like a pickle; None if it may be a pickle."""
     if _has_operations(path):
         return None
     start = _start(path)
@@ -148,8 +148,8 @@ def outline(path: Path) -> str | None:
 
 
 def _has_operations(path: Path) -> bool:
-    """Whether the first of a pickle's operations are ones: few other files, and no prose, come to twenty."""
-    start = _start(path)  # alone: a pickle may claim any length
+    """Whether a file starts with operations of a pickle: few other files, and no prose, parse as twenty operations."""
+    start = _start(path)  # only the start: a pickle may claim any length
     with contextlib.suppress(ValueError, IndexError):
         return len(list(itertools.islice(pickletools.genops(start), 20))) == 20 or start.endswith(b".")
     return False

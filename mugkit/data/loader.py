@@ -1,4 +1,4 @@
-"""From a split on disk to batches on a device: text as features or tokens, frames gathered batch by batch."""
+"""Turns a split on disk into batches on a device: text as features or tokens, frames gathered batch by batch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TextLevel = Literal["pooled", "tokens"]
 
 
 def prefetch(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """`map`, in a thread that makes the next while the present one is used, and no more than the next."""
+    """Like `map`, but a thread makes the next result while the current result is used; it works no further ahead."""
     with ThreadPoolExecutor(1) as thread:
         made: Future[Made] | None = None
         for item in items:
@@ -36,11 +36,11 @@ def prefetch(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
 
 
 class ClipLoader:
-    """A split made ready for a network: text encoded or tokenized once, frames gathered batch by batch.
+    """Serves a split in batches: text is encoded or tokenized once, frames are gathered batch by batch.
 
     Args:
-        level: how a frozen encoder's text is given: 'pooled' to one vector a clip, or one vector a token. An encoder
-            that is trained along reads token ids at either level.
+        level: form of a frozen encoder's text: 'pooled', one vector per clip, or 'tokens', one vector per token. A
+            trained encoder reads token ids at either level.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ClipLoader:
 
     @property
     def text_width(self) -> int:
-        """Dims of a frozen encoder's text; 0 when the encoder is trained and knows its own width."""
+        """Width of a frozen encoder's text vectors; 0 if the encoder is trained and knows its own width."""
         frozen = self._features if self._states is None else self._states[0]
         return 0 if frozen is None else frozen.shape[1]
 
@@ -88,9 +88,9 @@ class ClipLoader:
 
     @property
     def lengths(self) -> Int64[Tensor, "clips"]:
-        """What a clip costs: its tokens where the encoder is trained along, else its acoustic and visual frames.
+        """The cost of each clip: its tokens if the encoder is trained, else its acoustic and visual frames, if any.
 
-        Next to an encoder the LSTMs cost little; without one they are all there is. Zero where there are no frames.
+        Next to a trained encoder, the LSTMs cost little; with a frozen encoder, they are the only cost.
         """
         if self._ids:
             return torch.tensor([len(clip) for clip in self._ids])
@@ -98,13 +98,13 @@ class ClipLoader:
         return torch.from_numpy(sum((s.lengths for s in self.split.sequences.values()), start=none))
 
     def batches(self, batches: Iterable[Int64[Tensor, "batch"]]) -> Iterator[Batch]:
-        """The batches made of these clips, in this order; for a GPU the next one is made while it computes."""
+        """Makes a batch from each index, in this order; for a GPU, the next batch is made while the GPU computes."""
         return prefetch(self.batch, batches) if self.device.type == "cuda" else map(self.batch, batches)
 
     def by_length(self, batch_size: int) -> Iterator[Batch]:
-        """All clips once, those of similar length together; `Batch.index` says which they are.
+        """All clips once, grouped by similar length; `Batch.index` says which clips a batch has.
 
-        A frozen encoder's token states count too; `lengths`, which training goes by, leaves them out.
+        Here lengths include a frozen encoder's token states; `lengths`, which training uses, leaves them out.
         """
         lengths = self.lengths if self._states is None else self.lengths + self._states[1].diff()
         return self.batches(lengths.argsort(stable=True).split(batch_size))

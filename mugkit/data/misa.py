@@ -1,8 +1,8 @@
 """Reads the pickles of MISA and MAG-BERT: frames averaged over words, COVAREP 74 and Facet 47 (MOSI) or 35 (MOSEI).
 
-A split is a list of `((words or word ids, visual (T, d_v), acoustic (T, d_a), words), label (1, 1), segment id)`; where
-the first field holds the words themselves, the fourth may be absent. MISA keeps a file a split, MAG-BERT one file with
-all three.
+A split is a list of `((words or word ids, visual (T, d_v), acoustic (T, d_a), words), label (1, 1), segment id)`; if
+the first field holds the words themselves, the fourth may be absent. MISA has one file per split, MAG-BERT one file
+with all three splits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from mugkit.data.schema import (
 from mugkit.data.validate import counted, features, finite, number
 from mugkit.errors import UserError
 
-SHARES: Mapping[SplitName, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}  # of a split that is made up
+SHARES: Mapping[SplitName, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}  # of a made-up split
 _MADE_UP = (
     "the split is made up: the file holds one list of clips, divided 70/10/20 by a hash of the clip's id, so that "
     "speakers are shared between splits; too small for claims about accuracy"
@@ -54,18 +54,18 @@ def _is_list(content: Any) -> bool:
 
 
 def read(content: Sequence[Any] | Mapping[str, Sequence[Any]], family: str, path: Path) -> Dataset:
-    """The data set in unpickled MISA or MAG-BERT data.
+    """Reads a data set from unpickled MISA or MAG-BERT data.
 
-    One list alone is split 70/10/20 by a hash of the clip's id, and says so in its caption and caveats. What is not
-    finite in frames becomes 0 (`validate.finite`). Of entries that have numbers in place of words, there is no text.
+    A single list is split 70/10/20 by a hash of the clip's id; caption and caveats say so. Values in frames that are
+    not finite become 0 (`validate.finite`). Entries with word ids instead of words have no text.
 
     Args:
-        content: what `recognises` accepted; files of one split each go into a dict first.
+        content: content that `recognises` accepted; files of one split each are joined to a dict before.
         family: mosi or mosei.
         path: the file, for errors.
 
     Raises:
-        UserError: an entry of another form, named by its position. What `validate` checks is not checked.
+        UserError: if an entry has another form (the error names its position). Does not check what `validate` checks.
     """
     if isinstance(content, Mapping):
         clips = {name: _clips(content[key], path, as_text(key)) for key in content if (name := split_name(key))}
@@ -107,12 +107,12 @@ def _clip(entry: Any, path: Path, place: str) -> _Clip:
 
 
 def _text(value: Any) -> str:
-    """An id or a word, also as bytes or in an array of one."""
+    """The text of an id or a word, which may be bytes or an array of one element."""
     return as_text(value.item() if isinstance(value, np.ndarray) else value).strip()
 
 
 def _words(tokens: Any) -> str:
-    """The transcript; empty where word ids, numbers of another program's vocabulary, stand in place of words."""
+    """The transcript; empty if the tokens are word ids, which belong to another program's vocabulary."""
     words = list(tokens)
     return " ".join(map(as_text, words)) if all(isinstance(word, str | bytes) for word in words) else ""
 
@@ -125,7 +125,7 @@ def _frames(values: Any) -> Float32[np.ndarray, "frames dim"]:
 
 
 def _made_up_split(clips: Sequence[_Clip]) -> dict[SplitName, list[_Clip]]:
-    """Clips by a hash of their ids, so that the split does not depend on their order."""
+    """Splits clips by a hash of their ids, so that the split does not depend on their order."""
     bounds = np.cumsum(list(SHARES.values()))[:-1]
     parts: dict[SplitName, list[_Clip]] = {name: [] for name in SPLITS}
     for clip in clips:

@@ -1,11 +1,11 @@
-"""Reads pickles of fields by split: MMSA's and MulT's, as most users hold MOSI, MOSEI and CH-SIMS.
+"""Reads the pickles of MMSA and MulT, which most users have of MOSI, MOSEI and CH-SIMS.
 
-The schema: `{train, valid, test}`, each with `id` and `raw_text` (one a clip), `audio` (N, L_a, d_a) and `vision`
-(N, L_v, d_v) padded with zeros, `audio_lengths` and `vision_lengths` (absent where both are aligned to words), and
-`regression_labels` (N,). CH-SIMS adds `regression_labels_T`, `_A`, `_V`: labels of people who saw one modality alone.
+The schema: `{train, valid, test}`, each with `id` and `raw_text` (one per clip), `audio` (N, L_a, d_a) and `vision`
+(N, L_v, d_v) padded with zeros, `audio_lengths` and `vision_lengths` (absent if both are aligned to words), and
+`regression_labels` (N,). CH-SIMS adds `regression_labels_T`, `_A`, `_V`: labels of people who saw only one modality.
 
-MulT's have `labels` (N, 1, 1) in place of `regression_labels`, `id` (N, 3) (video, start, end) or (N, 1), and their
-`text` is GloVe's vectors of the words: transcripts come from elsewhere (`transcripts`).
+MulT's files have `labels` (N, 1, 1) instead of `regression_labels`, and `id` (N, 3) (video, start, end) or (N, 1).
+Their `text` is GloVe vectors of the words, so transcripts come from other files (`transcripts`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ TRUE_LABELS: Mapping[str, str] = {
     "a": "regression_labels_A",
     "v": "regression_labels_V",
 }
-# The first that is there counts.
+# The first of these fields that exists is used.
 LABELS = ("regression_labels", "labels", "label")
 TEXTS = ("raw_text", "text")
 
@@ -44,21 +44,21 @@ def recognises(content: Any) -> bool:
 
 
 def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
-    """The data set in an unpickled MMSA file.
+    """Reads a data set from an unpickled MMSA file.
 
-    Frames are cut to their recorded lengths, or where none are recorded, from the first to the last frame that is not
-    all zero: files exist that pad in front. What is not finite becomes 0 (`validate.finite`). Frames go to a scratch
-    file, some hundred clips at a time; `text` is read only where it is text, not features of it. Files without
-    transcripts or without one kind of frames are read as what they are.
+    Frames are cut to their recorded lengths. Without these, all frames before the first and after the last frame that
+    is not all zero are cut: some files pad in front. Values that are not finite become 0 (`validate.finite`). Frames go
+    to a scratch file, some hundred clips at a time. `text` is read only if it holds text, not features. Files may lack
+    transcripts or one kind of frames.
 
     Args:
-        content: what `load_pickle` returned and `recognises` accepted.
+        content: content that `load_pickle` returned and `recognises` accepted.
         family: mosi, mosei or sims.
         path: the file, for errors.
 
     Raises:
-        UserError: a field is missing or is not an array of the expected shape, or the disk has no room for the frames
-            and for storing them afterwards. What `validate` checks is not checked.
+        UserError: if a field is missing or is not an array of the expected shape, or the disk has no room for the
+            frames and for storing them afterwards. Does not check what `validate` checks.
     """
     parts = {name: _Part.of(key, content[key], path) for key in content if (name := split_name(key))}
     needed = sum(_bytes(part, key) for part in parts.values() for key in FIELDS.values() if key in part.fields)
@@ -74,8 +74,8 @@ def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
 
 
 def _numbered(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
-    """Names that differ for clips that are numbered from the start in every split, or named by times that they share
-    (two clips of MOSI do): the second of these gets `#2`.
+    """Makes clip names unique if every split numbers its clips from the start, or if clips are named by times that they
+    share (two clips of MOSI do): the second of these gets `#2`.
     """
     every = [clip for split in splits.values() for clip in split.ids]
     if len(set(every)) == len(every) or not all(clip.isdigit() or TIMED.fullmatch(clip) for clip in every):
@@ -94,7 +94,7 @@ def _told_apart(name: SplitName, ids: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Part:
-    """The fields of one split, with errors that say where they are."""
+    """The fields of one split; errors say where they occur."""
 
     fields: Mapping[str, Any]
     split: str  # as the file calls it
@@ -113,7 +113,7 @@ class _Part:
         return UserError(problem, file=self.path, field=f"{self.split}.{key}", fix=fix)
 
     def _rows(self, key: str) -> np.ndarray:
-        """One cell or more a clip, as objects."""
+        """One or more cells per clip, as objects."""
         try:
             rows = np.array(list(self.get(key)), dtype=object)
         except (TypeError, ValueError) as error:  # a single number, or rows of different shapes
@@ -121,24 +121,24 @@ class _Part:
         return rows.reshape(len(rows), -1) if rows.size else np.empty((0, 1), dtype=object)
 
     def not_text(self, key: str) -> UserError:
-        return self.error(key, "is not a list of strings", "store one string a clip")
+        return self.error(key, "is not a list of strings", "store one string per clip")
 
     def strings(self, key: str) -> list[str]:
-        """A text a clip: strings, bytes, or arrays of one of these."""
+        """One text per clip, from strings, bytes, or arrays of a single string or bytes."""
         rows = self._rows(key)
         if rows.shape[1] != 1 or not all(isinstance(value, str | bytes) for value in rows[:, 0]):
             raise self.not_text(key)
         return [as_text(value) for value in rows[:, 0]]
 
     def ids(self) -> list[str]:
-        """Names of clips: text, whole numbers, or several of these and times a clip, joined as MMSA joins them."""
+        """Clip names: text, integers, or several of these and times per clip, joined as in MMSA."""
         try:
             return ["$_$".join(_name(value) for value in row) for row in self._rows("id")]
         except (TypeError, ValueError) as error:
             raise self.not_text("id") from error
 
     def text(self) -> list[str]:
-        """Transcripts; empty where there are none, or vectors of the words in their place."""
+        """Transcripts; empty strings if there are none, or word vectors instead."""
         for key in TEXTS:
             if key in self.fields and (key == "raw_text" or _holds_text(self.fields[key])):
                 return self.strings(key)
@@ -151,7 +151,7 @@ class _Part:
             return np.empty(0, dtype=object)
 
     def numbers(self, key: str, shape: str) -> Float[np.ndarray, "..."]:
-        """The array of a field, in its own precision; `shape` names its axes, empty for any number of them."""
+        """The array of a field, in its own precision; `shape` names its axes ("" accepts any number of axes)."""
         array = self._array(key)
         if array.dtype.kind not in "fiub" or (shape and array.ndim != len(shape.split())):
             problem = f"is not an array of numbers of shape ({shape.replace(' ', ', ') or 'clips'})"
@@ -161,25 +161,25 @@ class _Part:
     def frames(self, key: str) -> Float[np.ndarray, "clips padded dim"]:
         padded = self.numbers(key, "clips frames dim")
         if 0 in padded.shape:
-            raise self.error(key, f"is empty: its shape is {padded.shape}", "store at least one frame a clip")
+            raise self.error(key, f"is empty: its shape is {padded.shape}", "store at least one frame per clip")
         return padded
 
     def lengths(self, key: str) -> Int64[np.ndarray, " clips"] | None:
-        """Recorded lengths of the clips of a field of frames, None where there are none."""
+        """Recorded lengths of the clips of a field of frames; None if there are none."""
         if (name := f"{key}_lengths") not in self.fields:
             return None
         lengths, (clips, padded, _) = self.numbers(name, "clips"), self.frames(key).shape
         if len(lengths) != clips:
-            raise self.error(name, f"has {len(lengths)} rows for {clips} clips", "store one length a clip")
-        wrong = np.flatnonzero(~((lengths >= 1) & (lengths <= padded)))  # NaN is in neither
+            raise self.error(name, f"has {len(lengths)} rows for {clips} clips", "store one length per clip")
+        wrong = np.flatnonzero(~((lengths >= 1) & (lengths <= padded)))  # NaN fails both comparisons
         if wrong.size:
             clip = self.ids()[wrong[0]]
-            problem = f"says {lengths[wrong[0]]} frames for clip '{clip}' (row {wrong[0]}), but 1 to {padded} are there"
+            problem = f"says {lengths[wrong[0]]} frames for clip '{clip}' (row {wrong[0]}), but must be 1 to {padded}"
             raise self.error(name, problem, f"correct the length, or leave '{name}' out to trim padding instead")
         return lengths.astype(np.int64)
 
     def labels(self, *keys: str) -> Float32[np.ndarray, " clips"]:
-        """The label of each clip; (N,), (N, 1) and (N, 1, 1) all occur, and text among the numbers."""
+        """The label of each clip; shapes (N,), (N, 1) and (N, 1, 1) all occur, and text instead of numbers."""
         key = next((key for key in keys if key in self.fields), keys[0])
         labels = self._array(key)
         if labels.dtype.kind in "OSU" and 0 < labels.size == len(ids := self.ids()):
@@ -191,14 +191,14 @@ class _Part:
         if labels.ndim and len(labels) and labels.size != len(labels):
             shape = " × ".join(map(str, labels.shape[1:]))
             problem = f"holds {shape} numbers a clip: classes (of emotions, as IEMOCAP's), not intensities of sentiment"
-            raise self.error(key, problem, "use data whose label is one number a clip: MOSI, MOSEI or CH-SIMS")
+            raise self.error(key, problem, "use data whose label is one number per clip: MOSI, MOSEI or CH-SIMS")
         return labels.reshape(-1).astype(np.float32)
 
 
 def _name(value: Any) -> str:
     if isinstance(value, str | bytes):
         return as_text(value).strip()
-    if isinstance(value, bool | np.bool_) or not np.isfinite(value):  # a TypeError where it is no number
+    if isinstance(value, bool | np.bool_) or not np.isfinite(value):  # a TypeError if it is not a number
         raise ValueError("no name")
     return str(int(value)) if value == int(value) else str(round(float(value), 6))
 
@@ -210,7 +210,7 @@ def _holds_text(values: Any) -> bool:
 
 
 def _split(name: SplitName, part: _Part, notes: Counter[str]) -> Split:
-    labels = part.labels(*LABELS)  # first: classes of emotions should be refused as such, and often have no ids
+    labels = part.labels(*LABELS)  # first: emotion classes should be rejected as such, and such files often have no ids
     return Split(
         name=name,
         ids=part.ids(),
@@ -228,7 +228,7 @@ def _sequences(part: _Part, modality: str, notes: Counter[str]) -> RaggedFrames:
 
 
 def _cut(part: _Part, key: str) -> Iterator[list[Float32[np.ndarray, "length dim"]]]:
-    """The clips of a field without padding, some at a time."""
+    """The clips of a field without padding, in blocks."""
     lengths, done = part.lengths(key), 0
     for block in disk.blocks(part.frames(key)):
         padded = np.array(block, dtype=np.float32)
@@ -240,20 +240,20 @@ def _cut(part: _Part, key: str) -> Iterator[list[Float32[np.ndarray, "length dim
 
 
 def _bytes(part: _Part, key: str) -> int:
-    """How much the clips of a field take without padding; where no lengths are recorded, with it."""
+    """The bytes that the clips of a field take without padding; with padding if no lengths are recorded."""
     clips, padded, dim = part.frames(key).shape
     lengths = part.lengths(key)
     return 4 * dim * (clips * padded if lengths is None else int(lengths.sum()))
 
 
 def _trim(clip: Float32[np.ndarray, "padded dim"]) -> Float32[np.ndarray, "length dim"]:
-    """The clip without padding at either end; one frame of a clip that is all padding."""
+    """The clip without padding at either end; a single frame if it is all padding."""
     used = np.flatnonzero(((clip != 0) & ~np.isneginf(clip)).any(axis=1))
     return clip[used[0] : used[-1] + 1] if len(used) else clip[:1]
 
 
 def _aligned(part: _Part) -> bool:
-    """Files aligned to words pad both modalities to the same number of words and record no lengths."""
+    """Whether a file is aligned to words: both modalities are padded to the same length and lengths are absent."""
     shapes = [np.shape(part.fields[key]) for key in FIELDS.values() if key in part.fields]
     same = len(shapes) == 2 and shapes[0][1] == shapes[1][1]
     return same and not any(f"{key}_lengths" in part.fields for key in FIELDS.values())

@@ -1,8 +1,8 @@
-"""An offline T5: the ONNX files of a Python package, turned once into a folder that transformers loads.
+"""An offline T5: converts the ONNX files of a Python package once into a folder that transformers loads.
 
-The files hold an English T5-small in eight bits. A quantized weight q stands for (q − zero_point) × scale; a matrix
-that a `MatMulInteger` node multiplies by is stored transposed, under a number, and only the node's name says whose it
-is. Both halves are there, so the folder serves as encoder (`T5EncoderModel`) and as sequence-to-sequence model.
+The files hold an English T5-small in eight bits. A quantized weight q stands for (q − zero_point) × scale. The matrix
+of a `MatMulInteger` node is stored transposed, with a number as its name; only the node's name says where it belongs.
+Both halves exist, so the folder serves as encoder (`T5EncoderModel`) and as sequence-to-sequence model.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from torch import Tensor
 from mugkit import files
 from mugkit.errors import UserError
 
-# How the ONNX files name the parts that transformers calls encoder, decoder and shared embedding.
+# Prefix of a name in the ONNX files → prefix in transformers: shared embedding, encoder, other weights.
 _PREFIXES = {"enc.embed_tokens.": "shared.", "enc.": "encoder.", "m.": ""}
 
 
 def converted(encoder: str, source: Path | None) -> Path:
-    """The folder `home()/encoders/<encoder>`, converted from the ONNX files in `source` if it is not there yet.
+    """The folder `home()/encoders/<encoder>`, converted from the ONNX files in `source` if it does not exist yet.
 
     Raises:
-        ImportError: it is not there, and the package with the ONNX files or onnx itself is not installed.
+        ImportError: if it does not exist, and the package with the ONNX files or onnx itself is not installed.
     """
     folder = files.home() / "encoders" / encoder
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):  # runs beside each other would otherwise all convert
+        with FileLock(f"{folder}.lock"):  # otherwise parallel runs would all convert
             if not folder.is_dir():
                 _convert(encoder, source, folder)
     return folder
@@ -43,7 +43,7 @@ def _convert(encoder: str, source: Path | None, folder: Path) -> None:
         raise ModuleNotFoundError(f"no package of {encoder}")
     weights = {**_weights(source / "encoder.onnx"), **_weights(source / "decoder.onnx")}
     with files.atomic_folder(folder) as temporary:
-        with files.atomic_path(temporary / "model.safetensors") as path:  # gives others the right to read it
+        with files.atomic_path(temporary / "model.safetensors") as path:  # lets other users read it
             save_file(weights, path, metadata={"format": "pt"})
         files.write_json(temporary / "config.json", _config(weights))
         _tokenizer(source / "tokenizer.json").save_pretrained(temporary)
@@ -77,14 +77,14 @@ def _dequantize(tensors: dict[str, np.ndarray], name: str) -> np.ndarray:
 
 
 def _rename(name: str) -> str:
-    """`/enc/block.0/…/q/MatMul_quant` and `enc.block.0.….weight_quantized` as transformers names them."""
+    """Translates `/enc/block.0/…/q/MatMul_quant` and `enc.block.0.….weight_quantized` to transformers' names."""
     name = name.strip("/").replace("/", ".").replace(".MatMul_quant", ".weight").removesuffix("_quantized")
     prefix = next(prefix for prefix in _PREFIXES if name.startswith(prefix))
     return _PREFIXES[prefix] + name.removeprefix(prefix)
 
 
 def _config(weights: dict[str, Tensor]) -> dict[str, Any]:
-    """Sizes read off the weights; what no weight shows is that of FLAN-T5, whose gated units they have."""
+    """Takes sizes from the weights, and all other values from FLAN-T5, whose gated units the weights have."""
     vocabulary, width = weights["shared.weight"].shape
     attention = "encoder.block.0.layer.0.SelfAttention"
     buckets, heads = weights[f"{attention}.relative_attention_bias.weight"].shape
@@ -99,7 +99,7 @@ def _config(weights: dict[str, Tensor]) -> dict[str, Any]:
         "num_heads": heads,
         "relative_attention_num_buckets": buckets,
         "feed_forward_proj": "gated-gelu",
-        "tie_word_embeddings": False,  # the output layer has weights of its own, and its input is not scaled
+        "tie_word_embeddings": False,  # the output layer has its own weights, and its input is not scaled
         "decoder_start_token_id": 0,
         "pad_token_id": 0,
         "eos_token_id": 1,
@@ -107,16 +107,16 @@ def _config(weights: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def _check(folder: Path) -> None:
-    """Loads what was written.
+    """Checks that transformers loads the folder.
 
     Raises:
-        UserError: a weight is missing, left over or of another shape.
+        UserError: if a weight is missing, left over or of another shape.
     """
     from transformers import T5ForConditionalGeneration
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    logging.set_verbosity_error()  # what is wrong is said below
+    logging.set_verbosity_error()  # problems are reported below
     loader: Any = T5ForConditionalGeneration
     _, found = loader.from_pretrained(
         folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
@@ -128,7 +128,7 @@ def _check(folder: Path) -> None:
 
 
 def _tokenizer(path: Path) -> Any:
-    """The package's tokenizer without the cut at 48 tokens and the padding that it is shipped with."""
+    """The package's tokenizer, without its default truncation at 48 tokens and its default padding."""
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 

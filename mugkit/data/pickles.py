@@ -1,15 +1,15 @@
-"""Reading other people's pickles as data: whatever a file says, nothing in it is run.
+"""Reads untrusted pickles as data: nothing in a file is executed.
 
-A pickle is a program for a small stack machine, and the machine may call any function it can name. The peers' data
-sets come as pickles from strangers' drives, so this machine keeps only the operations that plain data needs, and the
-few names that numpy arrays and containers need lead to stand-ins written here. Not even numpy sees what the file says
-before it was checked: a forged dtype state passed to numpy's own `__setstate__` would have it follow forged pointers.
+A pickle is a program for a small stack machine, which may call any function that it can name. Data sets of this field
+are shared as pickles from unknown sources, so this machine keeps only the operations that plain data needs. Stand-ins
+defined here replace the few names that numpy arrays and containers need. Not even numpy sees content that was not
+checked: a forged dtype state passed to numpy's own `__setstate__` would make it follow forged pointers.
 
-Long byte strings stay in the file: an array of gigabytes is a read-only view of the mapped file and costs no memory
-until it is read. Protocol 2 of Python 3 alone writes bytes as text; such arrays are decoded into a scratch file. Of
-protocol 0, whose strings are lines of text, every array is read into memory.
+Long byte strings stay in the file: an array of gigabytes is a read-only view of the mapped file and takes no memory
+until it is read. In protocol 2, Python 3 writes bytes as text; such arrays are decoded into a scratch file. Arrays of
+protocol 0, whose strings are lines of text, are read into memory.
 
-A hostile file can still waste time; it cannot run, write or read anything, nor claim much more memory than its size.
+A hostile file can still waste time. It cannot run, write or read anything, nor claim much more memory than its size.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ from mugkit import files
 from mugkit.data import disk, file_kinds
 from mugkit.errors import UserError
 
-LARGE = 2**20  # bytes from which a string stays in the file
+LARGE = 2**20  # a string of at least this many bytes stays in the file
 _FIX = "only numpy arrays, numbers, text and plain containers are read; store the data again as these"
 _PLAIN_DTYPE = re.compile(r"b1|[iu][1248]|f[248]|c(8|16)|[SU]\d+|O8?")
-_SPARE = 64 * 2**20  # bytes that calls may make beyond four times the file: sets and shells of small files
+_SPARE = 64 * 2**20  # bytes that calls may allocate beyond 4 times the file's size: for sets and objects in small files
 
 
 class _Refused(Exception):
-    """Something in the file that plain data has no need of."""
+    """Raised for content that plain data does not need."""
 
 
 def load_pickle(path: Path, large: int = LARGE) -> Any:
-    """The data in a pickle of numpy arrays and built-in containers; Python 2 pickles are read as latin-1.
+    """Loads a pickle of numpy arrays and built-in containers; Python 2 pickles are read as latin-1.
 
     Args:
         path: an untrusted file.
-        large: arrays of at least so many bytes stay in the file, which is mapped read-only.
+        large: arrays of at least this many bytes stay in the file, which is mapped read-only.
 
     Returns:
         Dicts, lists, tuples, sets, strings, numbers, and numpy arrays and scalars. Arrays may be read-only.
 
     Raises:
-        UserError: unreadable, cut off, not a pickle, or anything but plain data; nothing in it was executed. Or the
-            disk has no room for the scratch file of a protocol 2 pickle.
+        UserError: if the file is unreadable, cut off, not a pickle, or holds anything but plain data (nothing in it is
+            executed); or if the disk has no room for the scratch file of a protocol 2 pickle.
     """
     try:
         with path.open("rb") as stream:
@@ -80,25 +80,25 @@ def _instead(path: Path) -> str:
     return f"is {found}" if (found := file_kinds.outline(path)) else ""
 
 
-# --- stand-ins for long strings and for what numpy's pickles name -----------------------------------
+# --- stand-ins for long strings and for the names in numpy's pickles --------------------------------
 
 
 class _Long:
-    """A byte string or text left in the file, until it is known to be an array or something else."""
+    """A byte string or text that stays in the file until it is known whether it is an array."""
 
     __slots__ = ("kind", "view")
 
     def __init__(self, view: memoryview, kind: str) -> None:
         self.view, self.kind = view, kind
 
-    def __sizeof__(self) -> int:  # what a decoded one takes on disk counts as what a call made
+    def __sizeof__(self) -> int:  # a decoded string's size on disk counts towards the limit of calls
         return len(self.view)
 
     def read(self) -> bytes | bytearray | str:
         return _KINDS[self.kind](self.view)
 
     def decode(self) -> _Long:
-        """The bytes of a text of latin-1 letters, which the file holds as UTF-8, in a scratch file."""
+        """Writes the bytes of latin-1 text, which the file holds as UTF-8, to a scratch file."""
         decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
         with disk.room(files.home(), len(self.view)), disk.scratch() as stream:
             for start in range(0, len(self.view), disk.BLOCK_BYTES):
@@ -140,7 +140,7 @@ class _DType:
 
 
 class _Array:
-    """An array whose content comes later, as in numpy's own two-step reconstruction."""
+    """An array whose content is set later, as in numpy's own two-step reconstruction."""
 
     __slots__ = ("value",)
 
@@ -167,14 +167,14 @@ def _array(content: Any, dtype: _DType, shape: tuple[int, ...], order: Any = "C"
 
 
 def _check_content(content: Any, dtype: np.dtype, shape: tuple[int, ...]) -> None:
-    """Refuses what does not fill the shape exactly, before anything is allocated, and text that is no text."""
+    """Rejects content that does not fill the shape exactly, before any allocation, and invalid text."""
     expected: Any = list if dtype.hasobject else bytes | bytearray | memoryview
     if not isinstance(content, expected):
-        raise _Refused("has an array with a content of the wrong kind")
+        raise _Refused("has an array whose content is of the wrong kind")
     if len(content) != math.prod(shape) * (1 if dtype.hasobject else dtype.itemsize) or min(shape, default=0) < 0:
-        raise _Refused(f"has an array of shape {shape} with a content of another size")
+        raise _Refused(f"has an array of shape {shape} whose content has another size")
     if dtype.kind == "U" and np.frombuffer(content, f"{dtype.byteorder}u4").max(initial=0) > sys.maxunicode:
-        raise _Refused("has text of something else than letters")
+        raise _Refused("has text with invalid characters")
 
 
 def _scalar(dtype: _DType, content: Any) -> Any:
@@ -182,19 +182,19 @@ def _scalar(dtype: _DType, content: Any) -> Any:
 
 
 def _encode(text: str | _Long, encoding: str = "latin1") -> bytes | _Long:
-    """How protocol 2 of Python 3 writes bytes."""
+    """Restores bytes that Python 3 wrote as text, in protocol 2."""
     if encoding not in ("latin1", "latin-1"):
         raise _Refused(f"encodes text as {encoding!r}")
     return text.decode() if isinstance(text, _Long) and text.kind == "utf-8" else _in_memory(text).encode("latin-1")
 
 
 def _from_text(kind: Callable) -> Callable:
-    """`bytes` or `bytearray` without the form that allocates what a number says."""
+    """`bytes` or `bytearray`, limited to text arguments: for a number, they would allocate that many bytes."""
 
     def make(*strings: Any) -> Any:
         arguments = [_in_memory(string) for string in strings]
         if not all(isinstance(argument, str | bytes) for argument in arguments):
-            raise _Refused(f"calls {kind.__name__} with something else than text")
+            raise _Refused(f"calls {kind.__name__} with an argument that is not text")
         return kind(*arguments)
 
     return make
@@ -213,7 +213,7 @@ _BUILTINS: Mapping[str, Callable] = {
     "bytes": _from_text(bytes),
     "bytearray": _from_text(bytearray),
 }
-# Lists, dicts, numbers and strings have operations of their own and are never named.
+# Lists, dicts, numbers and strings have their own operations, so pickles never refer to them by name.
 _ALLOWED: Mapping[str, Any] = {
     "numpy.dtype": _DType,
     "numpy.ndarray": _NDARRAY,
@@ -228,7 +228,7 @@ _ALLOWED: Mapping[str, Any] = {
 
 
 class _Bounded:
-    """A stream that never returns, nor allocates for, more than the file holds."""
+    """A stream that never returns or allocates more bytes than the file holds."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.readline = stream, stream.readline
@@ -243,7 +243,7 @@ class _Bounded:
         return data
 
     def skip(self, count: int) -> memoryview:
-        """What `read` would return, left in the file."""
+        """A view of the bytes that `read` would return; they stay in the file."""
         start = self.stream.tell()
         if count > self.size - start:
             raise EOFError
@@ -252,10 +252,10 @@ class _Bounded:
 
 
 class _Reader(pickle._Unpickler):
-    """The standard library's unpickler in Python (its C twin sizes its memo by what a file claims), restricted."""
+    """The standard library's Python unpickler, restricted (the C version sizes its memo by what a file claims)."""
 
     dispatch: ClassVar[dict[int, Callable]] = dict(pickle._Unpickler.dispatch)
-    stack: list[Any]  # these three are set by the parent
+    stack: list[Any]  # the parent class sets these three
     append: Callable[[Any], None]
     read: Callable[[int], bytes]
 
@@ -270,7 +270,7 @@ class _Reader(pickle._Unpickler):
         return allowed
 
     def call(self) -> None:
-        """REDUCE, with a budget: one byte string in the file can be copied by many calls."""
+        """REDUCE, with a memory limit: many calls can copy the same byte string of the file."""
         arguments, function = self.stack.pop(), self.stack.pop()
         result = function(*arguments)
         self.made += sys.getsizeof(result)
@@ -286,12 +286,12 @@ class _Reader(pickle._Unpickler):
         instance.__setstate__(state)
 
     def frame(self) -> None:
-        """FRAME only says how much to read ahead. Old Pythons put whole arrays into one, so nothing is read ahead."""
+        """FRAME says how much to read ahead. Old Pythons put whole arrays into a frame, so nothing is read ahead."""
         if int.from_bytes(self.read(8), "little") > self.file.size:
             raise EOFError
 
     def string(self, width: int, kind: str) -> None:
-        """A string after its length in `width` bytes."""
+        """Reads a string that follows its length, which takes `width` bytes."""
         length = int.from_bytes(self.read(width), "little")
         is_long = length >= self.large
         self.append(_Long(self.file.skip(length), kind) if is_long else _KINDS[kind](self.read(length)))
@@ -319,7 +319,7 @@ _PENDING = object()
 
 
 def _settle(value: Any, done: dict[int, Any]) -> Any:
-    """`value` with stand-ins replaced by what they stand for. `done` keeps shared parts shared, by identity."""
+    """Replaces the stand-ins in `value` by real objects. `done`, keyed by identity, keeps shared parts shared."""
     if isinstance(value, str | bytes | bytearray | int | float | complex | None | np.generic):
         return value
     if id(value) not in done:
@@ -343,4 +343,4 @@ def _settle_parts(value: Any, done: dict[int, Any]) -> Any:
         return type(value)((_settle(key, done), _settle(item, done)) for key, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
         return type(value)(_settle(item, done) for item in value)
-    raise _Refused(f"has something else than data in it ({type(value).__name__})")
+    raise _Refused(f"has an object that is not data ({type(value).__name__})")

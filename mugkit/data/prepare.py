@@ -1,6 +1,6 @@
-"""`mugkit prepare`: a user's files, or the embedded default, into the on-disk format; and what is in it.
+"""`mugkit prepare`: stores a user's files, or the default data set, in the on-disk format, and describes the content.
 
-Preparing the same files again costs one hash of them; other files never take the place of prepared data unasked.
+Preparing the same files again only hashes them. Other files replace prepared data only on request.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from mugkit.data.sources import expand, place, read
 from mugkit.data.validate import split_note, validate
 from mugkit.errors import UserError, unknown_name
 
-LONGEST_NAME = 100  # letters: temporary names beside it are longer, and file systems stop at 255
-_SHOWN = 5  # clips that lack a modality
-_ACC5_SIMS = (-1.01, -0.7, -0.1, 0.1, 0.7, 1.01)  # each class without its lower, with its upper edge
+LONGEST_NAME = 100  # characters: temporary names are longer, and file systems allow 255
+_SHOWN = 5  # clips listed as lacking a modality
+_ACC5_SIMS = (-1.01, -0.7, -0.1, 0.1, 0.7, 1.01)  # each class excludes its lower edge and includes its upper edge
 
 
 def prepare(
@@ -55,18 +55,18 @@ def prepare(
 
     Args:
         name: reviews, mosi, mosei or sims: the family, which decides label scale and hyperparameters.
-        sources: files of one kind, or a folder of these: one pickle or three (named train, dev, test); `.csd`, with a
-            table of folds where they are not MOSI's; one table or three. A table of ids and text may come with a pickle
-            or `.csd` that has no transcripts. None for `reviews`.
+        sources: files of one kind, or a folder of them: one pickle or three (named train, dev, test); `.csd`, with a
+            table of folds unless they are MOSI's; one table or three. A table of ids and text may accompany a pickle or
+            `.csd` without transcripts. `reviews` needs none.
         store_as: the name to store it under, if not the family's; lower-case letters, digits, `_` and `-`.
-        force: replace what is stored under that name.
-        seed: of the simulated parts of `reviews`.
-        align: of `.csd`: average frames over words.
-        expression, disagreement: of `reviews`: settings of its dials (`reviews.Dials`), if not the default's.
-        encoding: of tables, if not UTF-8.
+        force: replace the data stored under that name.
+        seed: seed of the simulated parts of `reviews`.
+        align: for `.csd`: average frames over words.
+        expression, disagreement: for `reviews`: settings of its dials (`reviews.Dials`), if not the defaults.
+        encoding: encoding of tables, if not UTF-8.
 
     Raises:
-        UserError: unknown name, unreadable or unsound files, or other data stored under that name.
+        UserError: if the name is unknown, files are unreadable or invalid, or other data is stored under that name.
     """
     if name not in LABEL_SCALE:
         raise unknown_name("data set", name, LABEL_SCALE)
@@ -75,7 +75,7 @@ def prepare(
     settings = {dial: setting for dial, setting in given.items() if setting is not None}
     if name == "reviews":
         if align:
-            raise UserError("reviews has no times of words", field="align", fix="leave out --align")
+            raise UserError("reviews has no word times", field="align", fix="leave out --align")
         dials = _dials(settings)
         origin = {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed}
         origin |= {"sizes": list(PAPER_SPLITS["reviews"]), "dials": dataclasses.asdict(dials)}
@@ -89,7 +89,7 @@ def prepare(
 
 
 def simulated(dials: Dials) -> str:
-    """The name of `reviews` at these settings, prepared if it is not yet.
+    """Prepares `reviews` at these settings unless it is prepared already, and returns its name.
 
     Raises:
         UserError: see `prepare`.
@@ -101,23 +101,23 @@ def simulated(dials: Dials) -> str:
 def store_once(
     stored_name: str, origin: Mapping[str, Any], build: Callable[[], Dataset], source: Path | str, force: bool
 ) -> Path:
-    """Builds, checks and stores a data set unless what is stored under that name has the same origin.
+    """Builds, checks and stores a data set unless data of the same origin is stored under that name.
 
     Args:
-        stored_name: a `checked_name`.
-        origin: JSON-able; what determines the outcome. Where files lie does not, and is nobody else's business.
+        stored_name: a name that `checked_name` accepts.
+        origin: what determines the outcome, JSON-serializable. File paths do not determine it, and are private.
         build: makes the data set.
-        source: where to look if it is unsound.
+        source: what to name in the error if the data set is invalid.
         force: replace other data stored under that name.
 
     Raises:
-        UserError: other data is stored there, or the data set is unsound.
+        UserError: if other data is stored there, or the data set is invalid.
     """
     folder = files.data_home() / stored_name
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Of several processes that need the same data set, one prepares it and the others wait.
     with FileLock(folder.with_name(f".{folder.name}.lock")):
-        files.remove_stale_temporaries(folder.parent)  # what a killed preparation left
+        files.remove_stale_temporaries(folder.parent)  # left behind by a killed preparation
         if not force and _is_stored(folder, origin):
             return folder
         dataset = build()
@@ -128,7 +128,7 @@ def store_once(
 
 
 def checked_name(stored_name: str, family: str) -> str:
-    """The name, if a data set of that family can be stored under it; a UserError otherwise."""
+    """Returns the name if a data set of that family can be stored under it; raises a UserError otherwise."""
     if not store.NAME.fullmatch(stored_name) or len(stored_name) > LONGEST_NAME:
         shown = stored_name if len(stored_name) <= LONGEST_NAME else f"{stored_name[:20]}…"
         fix = f"use lower-case letters, digits, _ and -, {LONGEST_NAME} at most, such as mosi-aligned"
@@ -139,11 +139,11 @@ def checked_name(stored_name: str, family: str) -> str:
     return stored_name
 
 
-# --- what is there already ------------------------------------------------------------------------
+# --- stored data ------------------------------------------------------------------------------------
 
 
 def _is_stored(folder: Path, origin: Mapping[str, Any]) -> bool:
-    """Whether the folder holds what these files give today; other data there is refused."""
+    """Whether the folder holds data of this origin and code; raises a UserError for data of another origin."""
     if not (folder / store.MANIFEST).is_file():
         return False
     about = store.load(folder, verify=True).about
@@ -157,16 +157,16 @@ def _is_stored(folder: Path, origin: Mapping[str, Any]) -> bool:
 
 
 def _code() -> str:
-    """A digest of this package's readers: data that older readers made is made again."""
+    """A digest of this package's code: data that other code prepared is prepared again."""
     sources = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".json"))
     return files.digest([[path.name, files.sha256(path)] for path in sources])
 
 
-# --- the embedded default ---------------------------------------------------------------------------
+# --- the default data set ---------------------------------------------------------------------------
 
 
 def _dials(settings: Mapping[str, str]) -> Dials:
-    """The default's settings, and what is asked for in their place; a UserError names the nearest setting."""
+    """The default settings, updated with `settings`; for an unknown setting, a UserError names the nearest."""
     dials = dataclasses.replace(Dials(), **settings)
     simulate.LabelStructure.of(dials.disagreement)
     simulate.stream_styles(dials.expression)
@@ -183,7 +183,7 @@ def _sentences(sources: Sequence[Path]) -> pd.DataFrame:
 
 
 def describe(dataset: Dataset) -> str:
-    """A data set in words and tables, for the terminal: caption, variant, what is missing, sizes, lengths, labels, and
+    """Describes a data set for the terminal: caption, variant, missing inputs, sizes, lengths, labels, caveats, and
     the clips that lack a modality."""
     about = dataset.about
     taken = about.get("columns", {})
@@ -204,9 +204,9 @@ def describe(dataset: Dataset) -> str:
 
 
 def _silences(dataset: Dataset) -> list[str]:
-    """A line for each modality and split that some clips lack: how many, and the first of them.
+    """One line per split and modality that some clips lack: the number of these clips, and the first of them.
 
-    Prepared files hold frames of zeros there, and training takes them as they are.
+    Prepared files hold frames of zeros for these clips, and training uses the zeros as they are.
     """
     lines = []
     for name, split in dataset.splits.items():
@@ -220,28 +220,28 @@ def _silences(dataset: Dataset) -> list[str]:
 
 
 def silent(sequences: RaggedFrames) -> list[int]:
-    """The clips all of whose frames are zero; frames are looked at some MB at a time."""
+    """The clips whose frames are all zero; reads some MB of frames at a time."""
     blocks = [block.any(axis=1) for block in disk.blocks(sequences.frames)]
-    frames = np.cumsum(np.concatenate([[0], *blocks]))  # with something in them, before each position
+    frames = np.cumsum(np.concatenate([[0], *blocks]))  # number of nonzero frames before each position
     return np.flatnonzero(np.diff(frames[sequences.offsets]) == 0).tolist()
 
 
 def caveats(dataset: Dataset) -> list[str]:
-    """A line for each caveat."""
+    """One line per caveat."""
     return [f"caveat: {caveat}" for caveat in dataset.about.get("caveats", ())]
 
 
 def describe_briefly(dataset: Dataset) -> str:
-    """A line: name, caption, clips in train/valid/test, modalities."""
+    """One line: name, caption, clips in train/valid/test, modalities."""
     modalities = ", ".join(MODALITY_NAMES[m] for m in dataset.modalities) or "labels alone"
     sizes = "/".join(map(str, _sizes(dataset)))
     return f"{dataset.name}: {dataset.about.get('caption', dataset.family)}; {sizes} clips; {modalities}"
 
 
 def describe_splits(dataset: Dataset) -> pd.DataFrame:
-    """One row a split: clips here and in the paper, words and frames a clip (min/median/max), mean, std of y.
+    """One row per split: clips here and in the paper, words and frames per clip (min/median/max), mean, std of y.
 
-    The paper has no `reviews`, so there the column `paper` is left out.
+    The paper does not use `reviews`, so its table has no column `paper`.
     """
     rows = {name: {"clips": len(split), **_measures(split)} for name, split in dataset.splits.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
@@ -259,7 +259,7 @@ def _measures(split: Split) -> dict[str, Any]:
 
 
 def describe_true_labels(dataset: Dataset) -> pd.DataFrame:
-    """One row a modality with labels of its own, over all clips: their mean and std, and how far they agree with y.
+    """One row per modality with its own labels, over all clips: their mean and std, and their agreement with y.
 
     Columns: mean and std; r, Pearson's correlation with y; the shares of clips with the same label and with the
     opposite sign; gap, the mean of |y_m − y|.
@@ -275,7 +275,7 @@ def describe_true_labels(dataset: Dataset) -> pd.DataFrame:
 
 
 def describe_labels(dataset: Dataset) -> pd.DataFrame:
-    """Clips in each class of y (rows: the classes of Acc7, of Acc5 for SIMS; columns: splits)."""
+    """Number of clips in each class of y (rows: the classes of Acc7, or of Acc5 for SIMS; columns: splits)."""
     return pd.DataFrame({name: _classes(s.labels, dataset.label_scale) for name, s in dataset.splits.items()})
 
 

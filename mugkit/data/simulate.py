@@ -1,15 +1,15 @@
-"""Simulated sound and vision for sentences that people rated: labels that disagree, and frame sequences.
+"""Simulates sound and vision for sentences with human ratings: labels that disagree, and frame sequences.
 
-Two steps. `joint_labels` draws the acoustic, visual and multimodal label of each clip given its real language
-label, so that they agree and disagree as the labels of CH-SIMS do. `frame_sequence` turns a clip's own unimodal
-label into frames in which emotion shows in short bursts.
+There are two steps. `joint_labels` draws the acoustic, visual and multimodal label of each clip given its real
+language label, so that they agree and disagree as the labels of CH-SIMS do, or disagree more (`DISAGREEMENT`).
+`frame_sequence` turns a clip's own unimodal label into frames in which emotion shows in short bursts.
 
-Byte-identical everywhere, from one seed. Each clip has its own generator, seeded by SHA-256 of (seed, names), so no
-clip's numbers depend on another's. Only raw PCG64 words are used, whose sequence numpy guarantees (the methods
-of `Generator` may change between versions). Gaussians are sums of integers, and after them only +, −, ×, ÷, √
-and rounding touch the numbers, element by element: IEEE 754 fixes every bit of those, where exp or log, a matrix
-product or a float sum may differ in the last one. Labels and frames then land on coarse grids (fifths of the
-scale; multiples of 2⁻⁸), so even a stray last bit could show only within about 10⁻¹³ of a rounding edge.
+The same seed gives the same bytes on every machine. Each clip has its own generator, seeded by SHA-256 of (seed,
+names), so no clip's numbers depend on another clip. Only raw PCG64 words are used, whose sequence numpy guarantees (the
+methods of `Generator` may change between versions). Gaussians are sums of integers. They are then changed only by
+elementwise +, −, ×, ÷, √ and rounding: IEEE 754 fixes every bit of these, while exp, log, a matrix product or a float
+sum may differ in the last bit. Labels and frames are then rounded to coarse grids (fifths of the scale; multiples of
+2⁻⁸), so even a different last bit could matter only within about 10⁻¹³ of a rounding edge.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FRAME_GRID = 256.0  # frames are multiples of 1/256
 
 
 class Draws:
-    """Random numbers that belong to the given names and to nothing else.
+    """Random numbers that depend only on the given names.
 
     Args:
         names: what the numbers are for, e.g. (seed, clip, modality); order matters.
@@ -58,20 +58,20 @@ class Draws:
 
 @dataclass(frozen=True)
 class LabelStructure:
-    """How the labels of one clip hang together; every number is on a ±1 scale.
+    """How the labels of a clip depend on each other; every number is on a ±1 scale.
 
-    Acoustic and visual labels lean on the language label and on each other, and sometimes show nothing
-    (neutral). A clip seen whole is judged by one leading modality, or by all three, which strengthen each other.
+    Acoustic and visual labels depend on the language label and on each other, and are sometimes neutral. The multimodal
+    label follows one leading modality, or combines all three, which reinforce each other.
 
     Attributes:
         acoustic_from_language: loading of the acoustic label on the language label.
-        acoustic_spread: standard deviation of what the voice adds.
+        acoustic_spread: standard deviation of the voice's own part.
         visual_from_language: loading of the visual label on the language label.
-        visual_from_acoustic: standard deviation of what the face shares with the voice beyond language.
-        visual_spread: standard deviation of what the face adds alone.
-        acoustic_neutral, visual_neutral: probability that this modality shows nothing.
+        visual_from_acoustic: standard deviation of the part that the face shares with the voice beyond language.
+        visual_spread: standard deviation of the face's own part.
+        acoustic_neutral, visual_neutral: probability that this modality is neutral.
         lead_language, lead_acoustic, lead_visual: probability that y is exactly this modality's label.
-        blend: weight of each modality where none leads; above 1/3 where agreeing modalities reinforce each other.
+        blend: weight of each modality if none leads; above 1/3, agreeing modalities reinforce each other.
     """
 
     acoustic_from_language: float
@@ -88,11 +88,11 @@ class LabelStructure:
 
     @classmethod
     def of(cls, disagreement: str) -> LabelStructure:
-        """The constants at a setting of the dial: `sims`, fitted to CH-SIMS's annotators by
-        `data_prep/calibrate_reviews.py`; `strong`: modalities share less.
+        """The constants of a setting: `sims`, fitted to CH-SIMS's labels by `data_prep/calibrate_reviews.py`, or
+        `strong`, in which modalities share less.
 
         Raises:
-            UserError: there is no such setting.
+            UserError: if there is no such setting.
         """
         if disagreement not in DISAGREEMENT:
             raise unknown_name("disagreement", disagreement, DISAGREEMENT)
@@ -101,7 +101,7 @@ class LabelStructure:
 
 
 def _less_in_common(sims: LabelStructure) -> dict[str, float]:
-    """Voice and face lean less on language and on each other, and seldom decide alone how the clip comes across."""
+    """Voice and face depend less on language and on each other, and seldom determine the multimodal label alone."""
     kept = 0.4
     shared = ("acoustic_from_language", "visual_from_language", "visual_from_acoustic")
     return {
@@ -111,7 +111,7 @@ def _less_in_common(sims: LabelStructure) -> dict[str, float]:
     }  # fmt: skip
 
 
-# The dial of disagreement: what a setting changes in the constants that were fitted to CH-SIMS.
+# Setting of the disagreement dial → changes to the constants that were fitted to CH-SIMS.
 DISAGREEMENT: Mapping[str, Callable[[LabelStructure], dict[str, float]]] = {
     "sims": lambda sims: {},
     "strong": _less_in_common,
@@ -119,14 +119,14 @@ DISAGREEMENT: Mapping[str, Callable[[LabelStructure], dict[str, float]]] = {
 
 
 def sims_agreement() -> Mapping[str, Any]:
-    """CH-SIMS v1's number of `clips`, their agreement `statistics`, and the `constants` fitted to those."""
+    """The number of `clips` of CH-SIMS v1, their agreement `statistics`, and the `constants` fitted to these."""
     text = resources.files("mugkit.data").joinpath("sims_agreement.json").read_text(encoding="utf-8")
     return json.loads(text)
 
 
 @dataclass(frozen=True)
 class LabelDraws:
-    """The random numbers behind the labels; apart, so that they stay fixed while constants are fitted."""
+    """Random numbers for the labels; drawn separately, so that they stay fixed while constants are fitted."""
 
     gaussian: Float64[np.ndarray, "clips 2"]
     uniform: Float64[np.ndarray, "clips 3"]
@@ -147,7 +147,7 @@ def on_grid(values: Float64[np.ndarray, "clips"]) -> Float64[np.ndarray, "clips"
 
 
 def joint_labels(language: Float64[np.ndarray, "clips"], draws: LabelDraws, structure: LabelStructure) -> pd.DataFrame:
-    """Acoustic, visual and multimodal labels given the language label.
+    """Draws acoustic, visual and multimodal labels given the language label.
 
     Args:
         language: y_l on a ±1 scale, on the grid of `on_grid`.
@@ -173,20 +173,20 @@ def joint_labels(language: Float64[np.ndarray, "clips"], draws: LabelDraws, stru
 
 @dataclass(frozen=True)
 class StreamStyle:
-    """What the frames of one modality look like; frame noise has standard deviation 1.
+    """Properties of the frames of one modality; frame noise has standard deviation 1.
 
     Attributes:
         modality: "a" or "v".
-        dim: numbers a frame.
-        frames_per_word: mean frames a word of the sentence.
+        dim: numbers per frame.
+        frames_per_word: mean number of frames per word of the sentence.
         shortest, longest: bounds of the length in frames.
-        smoothness: φ, the correlation of a frame's noise with the frame before (AR(1)).
+        smoothness: φ, the correlation of a frame's noise with that of the previous frame (AR(1)).
         speaker_spread: standard deviation of a speaker's constant offset.
         emotional: share of the dims in which emotion shows.
-        gain: size of the emotion in those dims for a label at the end of the scale.
+        gain: size of the emotion in these dims for a label at the end of the scale.
         expression_noise: standard deviation, on a ±1 scale, of what a clip expresses besides its label; it
             bounds what any model can read from the frames.
-        burst: frames a burst lasts.
+        burst: length of a burst in frames.
         burst_every: mean frames from one burst to the next.
     """
 
@@ -204,8 +204,8 @@ class StreamStyle:
     burst_every: int
 
 
-# Dims after MOSI's COVAREP 74 and Facet 47, lengths that train quickly; gain and expression noise set so that models of
-# these frames alone are weak and text is far ahead, as on MOSI (Corr with y of about .2 by pooled ridge).
+# Dims are those of MOSI's COVAREP (74) and Facet (47); lengths are chosen for fast training. With this gain and noise,
+# models of frames alone are weak and text is far better, as on MOSI (Corr with y of about .2 by pooled ridge).
 ACOUSTIC = StreamStyle(
     modality="a", dim=74, frames_per_word=0.72, shortest=4, longest=40, smoothness=0.7, speaker_spread=0.5,
     emotional=0.25, gain=1.5, expression_noise=2.5, burst=3, burst_every=7,
@@ -215,7 +215,7 @@ VISUAL = StreamStyle(
     emotional=0.25, gain=1.5, expression_noise=3.0, burst=3, burst_every=5,
 )  # fmt: skip
 
-# The dial of expression: standard deviation, on a ±1 scale, of what a clip's voice and face show besides their labels.
+# Setting of the expression dial → standard deviation, on a ±1 scale, of what voice and face show besides their labels.
 EXPRESSION: Mapping[str, Mapping[str, float]] = {
     "vivid": {"a": 0.3, "v": 0.3},
     "clear": {"a": 0.6, "v": 0.6},
@@ -226,10 +226,10 @@ EXPRESSION: Mapping[str, Mapping[str, float]] = {
 
 
 def stream_styles(expression: str) -> tuple[StreamStyle, StreamStyle]:
-    """The acoustic and the visual style at a setting of the dial.
+    """The acoustic and the visual style of a setting of the expression dial.
 
     Raises:
-        UserError: there is no such setting.
+        UserError: if there is no such setting.
     """
     if expression not in EXPRESSION:
         raise unknown_name("expression", expression, EXPRESSION)
@@ -246,12 +246,12 @@ def frame_sequence(
     Args:
         label: the clip's own label of this modality (not y), on a ±1 scale.
         words: number of words in the sentence; longer sentences take more frames.
-        clip, speaker: names that seed what belongs to the clip and what belongs to the speaker.
+        clip, speaker: names that seed the random numbers of the clip and of the speaker.
         style: the modality's constants.
-        seed: of the whole data set.
+        seed: the seed of the whole data set.
     """
     draws = Draws(seed, clip, style.modality)
-    tempo = 0.75 + 0.5 * float(draws.uniform(1)[0])  # people speak between 0.75 and 1.25 times the usual pace
+    tempo = 0.75 + 0.5 * float(draws.uniform(1)[0])  # clips have 0.75 to 1.25 times the mean number of frames
     length = min(max(round(words * style.frames_per_word * tempo), style.shortest), style.longest)
     offset = _offset(speaker, style, seed)
     expressed = label + style.expression_noise * float(draws.gaussian(1)[0])
@@ -262,19 +262,19 @@ def frame_sequence(
 
 @functools.lru_cache(maxsize=512)
 def _offset(speaker: str, style: StreamStyle, seed: int) -> Float64[np.ndarray, "dim"]:
-    """What all frames of a speaker have in common."""
+    """The offset that all frames of a speaker share."""
     return style.speaker_spread * Draws(seed, speaker, style.modality).gaussian(style.dim)
 
 
 @functools.lru_cache(maxsize=16)
 def _pattern(style: StreamStyle, seed: int) -> Float64[np.ndarray, "dim"]:
-    """The direction in which emotion moves a frame: zero in most dims, the same for everybody."""
+    """The direction in which emotion moves a frame: zero in most dims, the same for all speakers."""
     draws = Draws(seed, "pattern", style.modality)
     return np.where(draws.uniform(style.dim) < style.emotional, draws.gaussian(style.dim), 0.0)
 
 
 def _bursts(length: int, style: StreamStyle, draws: Draws) -> Float64[np.ndarray, "length"]:
-    """1 within bursts at random places, 0 elsewhere, with sides that rise and fall; at least one burst."""
+    """1 inside bursts at random places, 0 elsewhere, with rising and falling edges; at least one burst."""
     count = 1 + length // style.burst_every
     half = style.burst / 2
     centres = half + draws.uniform(count) * max(length - style.burst, 0)
@@ -283,7 +283,7 @@ def _bursts(length: int, style: StreamStyle, draws: Draws) -> Float64[np.ndarray
 
 
 def _smooth(noise: Float64[np.ndarray, "length dim"], phi: float) -> Float64[np.ndarray, "length dim"]:
-    """AR(1) with standard deviation 1 at every frame."""
+    """AR(1) noise with standard deviation 1 at every frame."""
     fresh = math.sqrt(1 - phi * phi)
     frames = np.empty_like(noise)
     frames[0] = noise[0]

@@ -1,4 +1,4 @@
-"""Whatever files a user holds, handed to the reader that knows them: told by what they hold, not by their names."""
+"""Finds the reader for a user's files, mostly by their content, and reads the files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mugkit.data.schema import Dataset, split_name
 from mugkit.data.table import Table
 from mugkit.errors import UserError
 
-SUFFIXES = (".pkl", ".pickle", ".csd", ".csv", ".tsv", ".json")  # of the files that are taken from a folder
+SUFFIXES = (".pkl", ".pickle", ".csd", ".csv", ".tsv", ".json")  # of the files that are read from a folder
 _FRAMES = (".pkl", ".pickle", ".csd")
 _FIX = (
     "MMSA or MulT pickles ({train, valid, test} with text, audio, vision), MISA or MAG-BERT pickles, the CMU SDK's "
@@ -23,10 +23,10 @@ _FIX = (
 
 
 def expand(name: str, sources: Sequence[Path]) -> list[Path]:
-    """The files meant by `sources`: themselves, or those in a folder whose names end as data sets' files do.
+    """The files that `sources` mean: files themselves, and in a folder the files with one of SUFFIXES.
 
     Raises:
-        UserError: none are given, or one does not exist.
+        UserError: if no source is given, a source does not exist, or `_inside` rejects a folder.
     """
     if not sources:
         raise UserError(f"{name} needs files", field="source", fix=f"mugkit prepare {name} --source PATH")
@@ -39,7 +39,7 @@ def expand(name: str, sources: Sequence[Path]) -> list[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """The data files of a folder; asks where folders in it hold the frames, or all there is."""
+    """The data files of a folder; raises a UserError to ask for a choice if subfolders hold the frames or all files."""
     found = [path for path in sorted(folder.iterdir()) if _suffix(path) in SUFFIXES and path.is_file()]
     if any(_suffix(path) in _FRAMES for path in found):
         return found
@@ -56,18 +56,18 @@ def _ask(folder: Path, found: Sequence[Path], deeper: Sequence[Path]) -> UserErr
     names = ", ".join(str(path.relative_to(folder)) for path in deeper[:4]) + (", …" if len(deeper) > 4 else "")
     here = f"holds {', '.join(path.name for path in found[:4])}" if found else "has no data files of its own"
     choice = deeper[0].parent if _suffix(deeper[0]) == ".csd" else deeper[0]
-    fix = f"say which: --source {choice}" + (f", or --source {found[0]} for that alone" if found else "")
+    fix = f"choose: --source {choice}" + (f", or --source {found[0]} for that file alone" if found else "")
     return UserError(f"the folder {here}, and folders in it hold {names}", file=folder, fix=fix)
 
 
 def _suffix(path: Path) -> str:
-    """The ending without that of a compressed file."""
+    """The suffix, ignoring that of a compressed file."""
     name = path.name.lower()
     return Path(next((name.removesuffix(end) for end in file_kinds.COMPRESSED if name.endswith(end)), name)).suffix
 
 
 def _kinds(paths: Sequence[Path], align: bool) -> dict[str, list[Path]]:
-    """The files by kind, told from their content: pickle, csd, table, or folds (JSON)."""
+    """The files by kind: pickle, csd, table, or folds (JSON)."""
     kinds: dict[str, list[Path]] = {}
     for path in paths:
         kinds.setdefault(_kind(path), []).append(path)
@@ -76,7 +76,7 @@ def _kinds(paths: Sequence[Path], align: bool) -> dict[str, list[Path]]:
         fix = "pass the files of one kind, each with --source"
         raise UserError(f"files of several kinds ({found})", file=paths[0].parent, field="source", fix=fix)
     if align and "csd" not in kinds:
-        fix = "leave out --align: only the CMU SDK's .csd have the times of words"
+        fix = "leave out --align: only the CMU SDK's .csd have word times"
         raise UserError("frames cannot be aligned to words", file=place(paths), fix=fix)
     return kinds
 
@@ -94,16 +94,16 @@ def _kind(path: Path) -> str:
 
 
 def read(family: str, paths: Sequence[Path], align: bool = False, encoding: str | None = None) -> Dataset:
-    """The data set in files of one kind, or in a pickle or `.csd` with tables of what these lack.
+    """Reads a data set from files of one kind, or from a pickle or `.csd` and tables that add what is missing.
 
     Args:
         family: mosi, mosei or sims.
-        paths: what `expand` returned.
-        align: of `.csd`: average frames over words.
-        encoding: of tables.
+        paths: the files that `expand` returned.
+        align: for `.csd`: average frames over words.
+        encoding: encoding of tables.
 
     Raises:
-        UserError: no reader knows them, several kinds, too many or too few, or what the readers refuse.
+        UserError: if no reader knows the files, a reader rejects them, they are of several kinds, or too many or few.
     """
     with contextlib.ExitStack() as stack:
         given = {stack.enter_context(file_kinds.unpacked(path)): path for path in paths}
@@ -112,7 +112,7 @@ def read(family: str, paths: Sequence[Path], align: bool = False, encoding: str 
         except UserError as error:
             if error.file not in given:
                 raise
-            # An unpacked file is gone by now; the user knows the compressed one.
+            # The unpacked file is deleted by now; the user knows the compressed file.
             raise UserError(error.problem, file=given[Path(error.file)], field=error.field, fix=error.fix) from error
     return dataset
 
@@ -134,7 +134,7 @@ def _read(family: str, paths: Sequence[Path], align: bool, encoding: str | None)
 
 
 def _read_csd(family: str, kinds: Mapping[str, Sequence[Path]], align: bool, encoding: str | None) -> Dataset:
-    """`.csd`, with the folds and, where there are no words, the transcripts of a table."""
+    """Reads `.csd` files with their folds and, if they have no words, with transcripts from a table."""
     columns = {path: Table.read(path, encoding).columns.keys() for path in kinds.get("table", [])}
     spoken = [path for path, names in columns.items() if "text" in names]
     lists = [path for path, names in columns.items() if "split" in names or path not in spoken]
@@ -170,12 +170,12 @@ def _read_pickles(family: str, paths: Sequence[Path]) -> Dataset:
 
 
 def place(paths: Sequence[Path]) -> Path:
-    """Where to look for an error: the file, or the folder of several."""
+    """The location to name in errors: the file, or the folder of several files."""
     return paths[0] if len(paths) == 1 else paths[0].parent
 
 
 def _join(paths: Sequence[Path], contents: Sequence[Any]) -> dict[str, Any]:
-    """MISA's three files as one dict; a file's split is told from its name."""
+    """MISA's three files as one dict; a file's name gives its split."""
     parts = {csv_files.split_of(path): content for path, content in zip(paths, contents, strict=True)}
     if len(parts) < len(paths):
         raise UserError("two files of one split", file=place(paths), fix="pass one file each of train, dev and test")
@@ -183,7 +183,7 @@ def _join(paths: Sequence[Path], contents: Sequence[Any]) -> dict[str, Any]:
 
 
 def _refuse_two(content: Any, path: Path) -> None:
-    """Refuses a dict in which two keys name one split."""
+    """Rejects a dict in which two keys name the same split."""
     keys = [key for key in content if split_name(key)] if isinstance(content, Mapping) else []
     names = [split_name(key) for key in keys]
     if twice := [str(key) for key in keys if names.count(split_name(key)) > 1]:
@@ -191,7 +191,7 @@ def _refuse_two(content: Any, path: Path) -> None:
 
 
 def _outline(content: Any) -> str:
-    """What an unpickled object is, briefly."""
+    """A short description of an unpickled object."""
     if isinstance(content, Mapping):
         keys = [str(key)[:30] for key in content]
         return f"a dict of {len(keys)} keys ({', '.join(keys[:6])}{', …' if len(keys) > 6 else ''})"

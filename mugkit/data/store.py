@@ -1,13 +1,13 @@
 """Prepared data sets on disk: one folder each, labels in parquet, frames memory-mapped from safetensors.
 
     <home>/data/mosi/
-        dataset.json         what it is, and the size and SHA-256 of everything beside it
-        clips.parquet        split, id, text, y, and y_l, y_a, y_v where people labelled single modalities
-        train.safetensors    a.frames (frames, dim), a.offsets (clips+1), v.frames, v.offsets, of the modalities it has
+        dataset.json         a description, and the size and SHA-256 of the other files
+        clips.parquet        split, id, text, y, and y_l, y_a, y_v if single modalities are labelled
+        train.safetensors    a.frames (frames, dim), a.offsets (clips+1), v.frames, v.offsets, if it has the modality
         valid.safetensors, test.safetensors
 
 Opening a data set reads the labels and maps the frames: frames are read from disk when they are used. Neither writing
-nor reading needs memory for more than a block of them. Nothing stored is executable.
+nor reading needs memory for more than a block of frames. Nothing stored is executable.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ _ON_DISK: Mapping[str, str] = {"F32": "<f4", "I64": "<i8"}  # safetensors' names
 
 
 def save(dataset: Dataset, folder: Path, *, replace: bool = False) -> Path:
-    """Writes a data set into `folder`, whole or not at all, and returns the folder.
+    """Writes a data set into `folder` atomically, and returns the folder.
 
     Args:
-        dataset: what to write; its `about` must be JSON-able.
+        dataset: the data set to write; its `about` must be JSON-serializable.
         folder: the data set's own folder, by convention `data_home() / name`.
-        replace: overwrite an earlier one.
+        replace: overwrite an earlier data set.
 
     Raises:
-        UserError: the folder exists and `replace` is off, it holds files that are not of a data set, or the disk has
-            no room.
+        UserError: if the folder exists and `replace` is off, it holds files that do not belong to a data set, or the
+            disk has no room.
     """
     _check_target(folder, replace)
     arrays = [array for split in dataset.splits.values() for array in _arrays(split).values()]
@@ -63,11 +63,11 @@ def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
     """Opens a prepared data set: labels in memory, frames memory-mapped and read-only.
 
     Args:
-        name_or_folder: a prepared name such as `mosi`, or a data set's folder.
-        verify: also read all frames once and compare their hashes; without it only their sizes are compared.
+        name_or_folder: the name of a prepared data set such as `mosi`, or a data set's folder.
+        verify: also read all frames once and compare their hashes; without it, only their sizes are compared.
 
     Raises:
-        UserError: not prepared, damaged, or written by a newer mugkit.
+        UserError: if the data set is not prepared, is damaged, or was written by a newer mugkit.
     """
     folder = folder_of(name_or_folder)
     manifest = read_manifest(folder)
@@ -80,10 +80,10 @@ def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
 
 
 def _check_family(folder: Path, family: str) -> None:
-    """Refuses other data under a family's own name, under which nobody would look for it."""
+    """Rejects data that lies under the name of another family, where nobody would expect it."""
     if folder.parent == files.data_home() and folder.name in LABEL_SCALE and folder.name != family:
         source = "" if folder.name == "reviews" else " --source PATH"
-        fix = f"mugkit prepare {folder.name} --force{source}, and what is there now again under another name"
+        fix = f"mugkit prepare {folder.name} --force{source}; then prepare the other data under another name"
         raise UserError(f"'{folder.name}' holds {family}, another data set", file=folder / MANIFEST, fix=fix)
 
 
@@ -94,15 +94,15 @@ def available() -> list[str]:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of what training can see: family, ids, transcripts, labels and frames of every split.
+    """SHA-256 of everything that training can see: family, ids, transcripts, labels and frames of every split.
 
-    Independent of name, place, time, provenance (`about`) and of the versions of the libraries that wrote it.
+    It does not depend on name, location, time, provenance (`about`) or the versions of the libraries that wrote it.
     """
     return _fingerprint(dataset.family, _content(dataset))
 
 
 def folder_of(name_or_folder: str | Path) -> Path:
-    """The folder of a data set: a bare name lies under `data_home()`, anything else is taken as a path."""
+    """The folder of a data set: a bare name means a folder in `data_home()`, anything else is a path."""
     if isinstance(name_or_folder, str) and NAME.fullmatch(name_or_folder):
         return files.data_home() / name_or_folder
     return Path(name_or_folder)
@@ -112,7 +112,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """`dataset.json` of a prepared data set.
 
     Raises:
-        UserError: not prepared, unreadable, or of a newer format.
+        UserError: if the data set is not prepared, or the file is unreadable or of a newer format.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -130,7 +130,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _check_manifest(manifest: Mapping[str, Any]) -> None:
-    """Refuses values of other types than `_manifest` writes, and files outside of the folder."""
+    """Rejects values of types that `_manifest` does not write, and files outside the folder."""
     if missing := _DESCRIBED - manifest.keys():
         raise ValueError(f"without {missing}")
     for name, entry in manifest["files"].items():
@@ -154,13 +154,13 @@ def _check_target(folder: Path, replace: bool) -> None:
         raise UserError("a data set is stored here already", file=folder, fix="store it under another name")
     ours = {CLIPS, MANIFEST, *(f"{name}.safetensors" for name in SPLITS)}
     if others := sorted(path.name for path in folder.iterdir() if path.name not in ours):
-        # Replacing deletes: somebody may have put the very source files here.
+        # Replacing deletes files, and a user may have put the source files here.
         fix = "move them elsewhere; this folder is for the prepared data alone"
         raise UserError(f"holds other files ({', '.join(others[:3])})", file=folder, fix=fix)
 
 
 def _arrays(split: Split) -> dict[str, tuple[np.ndarray, str]]:
-    """The arrays of a split and their types on disk: the wider type first, so that each is aligned in the file."""
+    """The arrays of a split and their types on disk; the wider type comes first, so all are aligned in the file."""
     offsets = {f"{m}.offsets": (sequences.offsets, "I64") for m, sequences in split.sequences.items()}
     return offsets | {f"{m}.frames": (sequences.frames, "F32") for m, sequences in split.sequences.items()}
 
@@ -175,7 +175,7 @@ def _blocks(array: np.ndarray, kind: str) -> Iterator[np.ndarray]:
 
 
 def _write_arrays(arrays: Mapping[str, tuple[np.ndarray, str]], path: Path) -> None:
-    """A safetensors file (see `_map_arrays`), written in blocks; safetensors' own writer copies every array first."""
+    """Writes a safetensors file (see `_map_arrays`) in blocks; safetensors' own writer copies every array first."""
     header, end = {}, 0
     for key, (array, kind) in arrays.items():
         begin, end = end, end + _bytes(array, kind)
@@ -203,7 +203,7 @@ def _manifest(dataset: Dataset, folder: Path) -> dict[str, Any]:
 
 
 def _content(dataset: Dataset) -> dict[str, str]:
-    """A digest of each part: of values, because parquet's bytes change with the library that writes them."""
+    """A digest of each part's values; parquet's bytes would change with the library that writes them."""
     content = {}
     for name, split in dataset.splits.items():
         content[f"{name}.text"] = files.digest([split.ids, split.text])
@@ -239,12 +239,12 @@ def _check_files(folder: Path, manifest: Mapping[str, Any], verify: bool) -> Non
 
 
 def _read_clips(path: Path) -> pd.DataFrame:
-    """Ids, texts and labels, with the types that the rest relies on."""
-    from mugkit.data import clip_table  # pyarrow is imported when it is needed
+    """Ids, texts and labels, with the types that other code expects."""
+    from mugkit.data import clip_table  # imports pyarrow only when it is needed
 
     try:
         return clip_table.read(path)
-    except Exception as error:  # a spoilt file can make its reader fail in any way
+    except Exception as error:  # a corrupt file can make its reader fail in any way
         raise _damaged(path, "is not a table of clips") from error
 
 
@@ -252,7 +252,7 @@ def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: 
     path = folder / f"{name}.safetensors"
     try:
         arrays = _map_arrays(path)
-        # Offsets are few and asked for at every step; frames stay on disk.
+        # Offsets are few and needed at every step, so they are copied; frames stay on disk.
         sequences = {m: RaggedFrames(arrays[f"{m}.frames"], np.array(arrays[f"{m}.offsets"])) for m in modalities}
         for of_modality in sequences.values():
             _check_offsets(of_modality, len(table))
@@ -265,7 +265,7 @@ def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: 
 
 
 def _check_offsets(sequences: RaggedFrames, clips: int) -> None:
-    """Offsets that point outside of the frames would have a batch read, or pad to, whatever they say."""
+    """Rejects offsets that do not fit the frames and clips: a batch would read, or pad to, arbitrary positions."""
     offsets, frames = sequences.offsets, sequences.frames
     if offsets.ndim != 1 or frames.ndim != 2 or len(offsets) != clips + 1:
         raise ValueError("frames and offsets do not belong to these clips")
@@ -289,7 +289,7 @@ def _map_arrays(path: Path) -> dict[str, np.ndarray]:
 def _map_array(path: Path, start: int, entry: Mapping[str, Any]) -> np.ndarray:
     shape, begin = tuple(entry["shape"]), start + entry["data_offsets"][0]
     dtype = _ON_DISK[entry["dtype"]]
-    if 0 in shape:  # nothing to map, which mmap refuses
+    if 0 in shape:  # mmap rejects empty arrays
         return np.zeros(shape, dtype=dtype)
     array: np.ndarray = np.memmap(path, dtype=dtype, mode="r", offset=begin, shape=shape)
     return array
@@ -302,7 +302,7 @@ def _not_prepared(folder: Path) -> UserError:
     elif name in LABEL_SCALE:
         fix = f"mugkit prepare {name} --source PATH"
     else:
-        fix = f"prepared are: {prepared}; or: mugkit prepare FAMILY --source PATH --store-as {name}"
+        fix = f"use a prepared data set ({prepared}), or: mugkit prepare FAMILY --source PATH --store-as {name}"
     return UserError(f"data set '{name}' is not prepared", fix=fix)
 
 

@@ -1,6 +1,6 @@
-"""A table of clips (CSV, TSV) with its columns under our names.
+"""Reads a table of clips (CSV, TSV) and renames its columns to ours.
 
-Columns are found by the names in use (`COLUMNS`), in any case and order; the separator is a comma, semicolon or tab.
+Columns are found by their usual names (`COLUMNS`), in any case and order; the separator is a comma, semicolon or tab.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mugkit.data.schema import SPLIT_NAMES, SplitName, split_name
 from mugkit.data.validate import number
 from mugkit.errors import UserError
 
-# What a column may be called, lower-case; the first one found counts.
+# Possible names of each column, in lower case; the first name found is used.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "video": ("video_id", "video", "vid"),
     "clip": ("clip_id", "segment_id", "segment", "clip", "cid"),
@@ -33,14 +33,14 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "y_l": ("label_t", "label_l", "y_l", "y_t", "t"),
     "y_a": ("label_a", "y_a", "a"),
     "y_v": ("label_v", "y_v", "v"),
-    "version 1": ("is_v1",),  # marks the clips of CH-SIMS's first version, the paper's
+    "version 1": ("is_v1",),  # marks the clips of CH-SIMS's first version, which the paper uses
 }
 _MEANINGS = {"y": "the label", "y_l": "the language label", "y_a": "the acoustic label", "y_v": "the visual label"}
 _SEPARATORS = ",;\t"
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file is a table by its name, or starts with a line of names, of labels or texts for one."""
+    """Whether a file is a table: by its suffix, or because its first line names a column of labels or texts."""
     if path.suffix.lower() in (".csv", ".tsv"):
         return True
     with path.open("rb") as stream:
@@ -50,12 +50,12 @@ def recognises(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Table:
-    """A table with columns under our names, those of version 1 alone where it tells.
+    """A table with our column names; only the clips of version 1 if a column marks these.
 
     Attributes:
-        frame: our columns, each cell as text without blanks around it; the index counts the file's lines.
-        columns: their name of each of ours.
-        all_columns: theirs.
+        frame: our columns, each cell as stripped text; the index counts the file's lines.
+        columns: our name → the file's name, of each column that was found.
+        all_columns: the file's names of all columns.
     """
 
     path: Path
@@ -68,10 +68,10 @@ class Table:
         """Reads a table.
 
         Args:
-            encoding: of the text, as Python calls it; by default UTF-8, or UTF-16 where the file says so.
+            encoding: Python's name of the text encoding; by default UTF-8, or UTF-16 if the file starts with its mark.
 
         Raises:
-            UserError: not a table, or letters as names of columns, whose meaning is unclear.
+            UserError: if the file is not a table, or a single letter as the name of a column is ambiguous.
         """
         whole = _cells(path, encoding)
         names = [str(column) for column in whole]
@@ -82,19 +82,19 @@ class Table:
         return cls(path, frame, found, names)
 
     def splits(self) -> list[SplitName]:
-        """The split of each clip; a UserError names the cell that is none."""
+        """The split of each clip; raises a UserError that names a cell if it is not a split."""
         if "split" not in self.columns:
-            fix = f"name a column {' or '.join(COLUMNS['split'])} (train, valid, test), or pass a file a split"
+            fix = f"name a column {' or '.join(COLUMNS['split'])} (train, valid, test), or pass one file per split"
             raise UserError("has no column for the split", file=self.path, fix=fix)
         for line, cell in self.frame["split"].items():
             if split_name(cell) is None:
                 place = f"{self.columns['split']}, line {line}"
                 fix = f"the splits are {', '.join(SPLIT_NAMES)}"
-                raise UserError(f"'{cell}' is no split", file=self.path, field=place, fix=fix)
+                raise UserError(f"'{cell}' is not a split", file=self.path, field=place, fix=fix)
         return [str(split_name(cell)) for cell in self.frame["split"]]
 
     def ids(self) -> list[str]:
-        """`VIDEO$_$CLIP`, as MMSA names clips, where both are known; else the id, or the video."""
+        """Clip names: `VIDEO$_$CLIP`, as in MMSA, if both are known; else the id or the video."""
         frame = self.frame
         if {"video", "clip"} <= self.columns.keys():
             return [f"{video}$_${clip}" for video, clip in zip(frame["video"], frame["clip"], strict=True)]
@@ -105,7 +105,7 @@ class Table:
         raise UserError("has no column that names the clips", file=self.path, fix=fix)
 
     def numbers(self, ours: str) -> Float32[np.ndarray, " clips"]:
-        """A column as numbers; a UserError names the cell that is none."""
+        """A column as numbers; raises a UserError that names a cell if it is not a number."""
         place = f"{self.columns[ours]}, line"
         cells = self.frame[ours].items()
         return np.array([number(cell, self.path, f"{place} {line}") for line, cell in cells], np.float32)
@@ -120,14 +120,14 @@ def _plain(columns: Sequence[str]) -> list[str]:
 
 
 def _cells(path: Path, encoding: str | None) -> pd.DataFrame:
-    """The table as it is, every cell as text, lines numbered as in the file unless a cell spans several."""
+    """The original table, every cell as text; rows have the file's line numbers, unless a cell spans several lines."""
     encoding = encoding or _encoding(path)
     try:
         with path.open(encoding=encoding) as stream:
             separator = _separator(stream.readline())
         options: dict[str, Any] = {"dtype": str, "index_col": False, "keep_default_na": False, "encoding": encoding}
         with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # lines longer than the first would be cut
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # else longer lines than the first are cut
             table = pd.read_csv(path, sep=separator, **options)
     except LookupError as error:
         fix = "use Python's name of it, such as gb18030, big5, cp1252 or utf-8"
@@ -141,14 +141,14 @@ def _cells(path: Path, encoding: str | None) -> pd.DataFrame:
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8, but UTF-16 where the file starts with its mark (Excel's "Unicode text")."""
+    """UTF-16 if the file starts with its byte order mark (Excel's "Unicode text"), else UTF-8."""
     with path.open("rb") as stream:
         start = stream.read(2)
     return "utf-16" if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 def _undecodable(path: Path, encoding: str) -> UserError:
-    """The error for other encodings, with what the first such line would say in those that people's programs write."""
+    """The error for other encodings; shows the first non-ASCII line as two common encodings would read it."""
     if encoding not in ("utf-8-sig", "utf-16"):
         fix = "name another --encoding, or store it as UTF-8"
         return UserError(f"is not text in {encoding}", file=path, field="encoding", fix=fix)
@@ -161,16 +161,16 @@ def _undecodable(path: Path, encoding: str) -> UserError:
 
 
 def _found(columns: Sequence[str], path: Path) -> dict[str, str]:
-    """Their name of each column of ours that is there.
+    """Our name → the file's name, of each of our columns that the file has.
 
     Raises:
-        UserError: letters alone that may be the labels of modalities, or may not: CREMA-D's `A` counts votes for anger.
+        UserError: if a single letter may name a modality's labels or may not: CREMA-D's `A` counts votes for anger.
     """
-    theirs = dict(zip(reversed(_plain(columns)), reversed(columns), strict=True))  # of equal names the first
+    theirs = dict(zip(reversed(_plain(columns)), reversed(columns), strict=True))  # the first of equal names
     first = {ours: next((theirs[name] for name in names if name in theirs), None) for ours, names in COLUMNS.items()}
     found = {ours: name for ours, name in first.items() if name is not None}
     letters = {name for name in theirs if len(name) == 1 and name.isalpha()}
-    # M, T, A, V together are SIMS's labels; one of them alone, or among other letters, can mean anything.
+    # M, T, A, V together are SIMS's labels; one such letter alone, or among other letters, can mean anything.
     whole = {"a", "v"} <= letters and letters & {"t", "l"} and letters <= set("mytlav")
     taken = [(ours, name) for ours, name in found.items() if name.strip().lower() in letters - {"y"}]
     if taken and not whole and not letters <= {"m", "y"}:

@@ -1,7 +1,7 @@
-"""From transcripts to token ids, and to what a frozen text encoder makes of them.
+"""Turns transcripts into token ids, and into the features of a frozen text encoder.
 
 A frozen encoder's features never change, so they are computed once per data set and cached; the language network
-(`mugkit.models.mug.LanguageNetwork`) then starts at the features. A trained encoder reads tokens.
+(`mugkit.models.mug.LanguageNetwork`) then starts from the features. A trained encoder reads tokens.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def tokenize(tokenizer: Any, text: Sequence[str]) -> list[list[int]]:
-    """Token ids of every transcript, special tokens included, cut at `MAX_TOKENS`; how many were cut is logged."""
+    """Token ids of every transcript, with special tokens, truncated at `MAX_TOKENS`; logs how many are truncated."""
     encoded = tokenizer(list(text), truncation=True, max_length=MAX_TOKENS)
     if cut := sum(bool(clip.overflowing) for clip in encoded.encodings or ()):
         log.warning("%d of %d transcripts are longer than %d tokens: the rest is not read", cut, len(text), MAX_TOKENS)
@@ -44,7 +44,7 @@ def tokenize(tokenizer: Any, text: Sequence[str]) -> list[list[int]]:
 
 
 def token_ids(text: Sequence[str], encoder: str) -> list[list[int]]:
-    """`tokenize` with the encoder's own tokenizer; done once, then read from `home()/cache/text`."""
+    """`tokenize` with the encoder's own tokenizer; computed once, then read from `home()/cache/text`."""
     cached = _cached(_key(text, encoder, "ids"), lambda: _tokenize(text, encoder))
     flat, offsets = cached["ids"].tolist(), cached["offsets"].tolist()
     return [flat[start:end] for start, end in itertools.pairwise(offsets)]
@@ -57,12 +57,12 @@ def _tokenize(text: Sequence[str], encoder: str) -> dict[str, Tensor]:
 
 
 def check_pooling(kind: str, how: str) -> None:
-    """Refuses the first token of a T5, which is the transcript's first word: T5 has no token for the whole.
+    """Rejects pooling by the first token for T5: it has no token for the whole text, so this is only the first word.
 
-    The paper does not say how it pools T5's states. Their mean is what Sentence-T5 (Ni et al., 2022) found best.
+    The paper does not say how it pools T5's states. Sentence-T5 (Ni et al., 2022) found their mean to work best.
 
     Raises:
-        UserError: the configuration has to name 'mean'.
+        UserError: if the encoder is a T5 and pooling is 'first'; the fix is 'mean'.
     """
     if kind == "t5" and how == "first":
         raise UserError("T5 puts no token for the whole before a text", field="pooling", fix="--set pooling=mean")
@@ -72,7 +72,7 @@ def frozen_features(text: Sequence[str], encoder: str, pooling: str) -> Float[Te
     """x̂_l of all transcripts from a frozen encoder; computed once, then read from `home()/cache/text`.
 
     Raises:
-        UserError: the encoder is not here, or has no first token to pool by.
+        UserError: if the encoder is not on this machine and cannot be downloaded, or `check_pooling` rejects it.
     """
     return _cached(_key(text, encoder, pooling), lambda: {"features": _encode(text, encoder, pooling)})["features"]
 
@@ -80,21 +80,21 @@ def frozen_features(text: Sequence[str], encoder: str, pooling: str) -> Float[Te
 def frozen_states(text: Sequence[str], encoder: str) -> tuple[Float[Tensor, "tokens hidden"], Int64[Tensor, "clips+1"]]:
     """A frozen encoder's last hidden states of all tokens of all transcripts.
 
-    Clip c has the rows offsets[c]:offsets[c + 1], special tokens included. Computed once, then memory-mapped from
-    `home()/cache/text`, where a token takes four bytes a dim: about 90 MB for 2,200 sentences and 384 dims.
+    Clip c owns rows offsets[c]:offsets[c + 1], special tokens included. Computed once, then memory-mapped from
+    `home()/cache/text`, where a token takes four bytes per dim: about 90 MB for 2,200 sentences and 384 dims.
     """
     states = _cached(_key(text, encoder), lambda: _encode_tokens(text, encoder))
     return states["states"], states["offsets"]
 
 
 def _key(text: Sequence[str], encoder: str, *more: str) -> str:
-    """Everything that decides the states: the encoder, the transcripts, and the code between them."""
+    """A digest of everything that determines the states: the encoder, the transcripts and the code."""
     return files.digest([identity(encoder), list(text), MAX_TOKENS, _code(), *more])
 
 
 @functools.cache
 def _code() -> list[str]:
-    """How transcripts are tokenized, cut, encoded and pooled: the sources of this module and of `encoders`."""
+    """Hashes of the code that tokenizes, truncates, encodes and pools: this module and `encoders`."""
     return [files.sha256(Path(path)) for path in (__file__, encoders.__file__)]
 
 
@@ -102,8 +102,8 @@ def _cached(key: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Ten
     path = files.home() / "cache" / "text" / f"{key}.safetensors"
     locks = files.home() / "cache" / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / key):  # of many runs that need the same text one encodes it, the others wait
-        with contextlib.suppress(OSError, SafetensorError):  # not there yet, or damaged
+    with FileLock(locks / key):  # if several runs need the same text, one encodes it and the others wait
+        with contextlib.suppress(OSError, SafetensorError):  # does not exist yet, or is damaged
             return load_file(path)
         tensors = compute()
         with files.atomic_path(path) as temporary:
@@ -120,7 +120,7 @@ def _encode(text: Sequence[str], encoder: str, pooling: str) -> Float[Tensor, "c
 
 
 def _encode_tokens(text: Sequence[str], encoder: str, batch_size: int = 64) -> dict[str, Tensor]:
-    """Batches side by side, a thread each: threads that share one batch wait for each other at every operation."""
+    """Encodes batches in parallel, one thread each: threads on one batch wait for each other at every operation."""
     model = load_encoder(encoder)
     ids = token_ids(text, encoder)
     offsets = torch.tensor([0, *map(len, ids)]).cumsum(0)
@@ -133,7 +133,7 @@ def _encode_tokens(text: Sequence[str], encoder: str, batch_size: int = 64) -> d
         for clip, clip_states in zip(chosen, batch, strict=True):
             states[offsets[clip] : offsets[clip + 1]] = clip_states[: len(ids[clip])]
 
-    # Similar lengths together: a batch is as wide as its longest transcript.
+    # Transcripts of similar length share a batch, because a batch is as wide as its longest transcript.
     order = sorted(range(len(ids)), key=lambda clip: len(ids[clip]))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     threads = torch.get_num_threads()

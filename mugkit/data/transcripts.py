@@ -1,8 +1,8 @@
-"""Transcripts from a table, for clips whose own file has none: words as vectors or numbers, or frames alone.
+"""Adds transcripts from a table to clips whose own file has only word vectors, word ids, or frames.
 
-A clip is found by its id, by the other ways in which people write `VIDEO` and its number N, or, where ids are a video
-and times, by these. Where the table has labels as well, they have to be those of the clips: files number clips from 0
-or from 1, and one off would give every clip its neighbour's words.
+A clip is found by its id, by other spellings of `VIDEO` and its number N, or, if ids are made of a video and times, by
+these. If the table also has labels, they must match those of the clips: files number clips from 0 or from 1, and an
+offset of 1 would give every clip its neighbour's words.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from mugkit.data.table import COLUMNS, Table
 from mugkit.data.validate import features
 from mugkit.errors import UserError
 
-_SECONDS = 0.06  # that a start or stop may differ by: tables and pickles round differently
-_NEAR = 0.051  # the same for labels
+_SECONDS = 0.06  # largest difference of starts and stops: tables and pickles round differently
+_NEAR = 0.051  # largest difference of labels
 _NUMBERED = (
-    (re.compile(r"(.+)\[(\d+)\]"), 1),  # the SDK's, from 0
+    (re.compile(r"(.+)\[(\d+)\]"), 1),  # the SDK's names, counted from 0
     (re.compile(r"(.+)\$_\$(\d+)"), 0),
     (re.compile(r"(.+)_(\d+)"), 0),
 )
-TIMED = re.compile(r"(.+)\$_\$([\d.]+)\$_\$([\d.]+)(#\d+)?")  # video, start, stop; #2 where another has the same
+TIMED = re.compile(r"(.+)\$_\$([\d.]+)\$_\$([\d.]+)(#\d+)?")  # video, start, stop; #2 if two clips share these
 
 
 def names(clip: str) -> Iterator[str]:
-    """A clip's id, and the other ways to write it: `VIDEO$_$3`, `VIDEO_3` and `VIDEO[2]`."""
+    """A clip's id and its other spellings: `VIDEO$_$3`, `VIDEO_3` and `VIDEO[2]`."""
     yield clip
     for pattern, before in _NUMBERED:
         if found := pattern.fullmatch(clip):
@@ -41,15 +41,15 @@ def names(clip: str) -> Iterator[str]:
 
 
 def join(dataset: Dataset, paths: Sequence[Path], encoding: str | None = None) -> Dataset:
-    """The data set with the transcripts of tables.
+    """Adds the transcripts of tables to a data set.
 
     Args:
-        dataset: as read, without transcripts.
-        paths: tables with columns of ids and text; columns of splits and labels are used where there.
-        encoding: of the tables.
+        dataset: the data set as read, without transcripts.
+        paths: tables with columns of ids and text; columns of splits and labels are used if present.
+        encoding: encoding of the tables.
 
     Raises:
-        UserError: a clip has no transcript there or several, or the labels there are others.
+        UserError: if a clip has no transcript in the tables or several, or the labels in the tables differ.
     """
     rows = _Rows({}, {})
     for path in paths:
@@ -69,7 +69,7 @@ def join(dataset: Dataset, paths: Sequence[Path], encoding: str | None = None) -
 
 @dataclass(frozen=True)
 class _Row:
-    """What is said, its label where the table has one, and start and stop in seconds where it has times."""
+    """A transcript, its label if the table has labels, and start and stop in seconds if the table has times."""
 
     text: str
     label: float | None
@@ -79,7 +79,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows of all tables by split ("" where a table has none) and id, and by split and video those with times."""
+    """The rows of all tables by split ("" if a table has none) and id; rows with times by split and video."""
 
     named: dict[tuple[str, str], _Row]
     timed: dict[tuple[str, str], list[_Row]]
@@ -98,7 +98,7 @@ def _add(rows: _Rows, table: Table) -> None:
     if has_times:
         for split, video, row in zip(splits, table.frame["video"], found, strict=True):
             rows.timed.setdefault((split, video), []).append(row)
-    if not has_times or columns & {"id", "clip"}:  # else a video and its times name a clip
+    if not has_times or columns & {"id", "clip"}:  # else video and times identify a clip
         for line, split, clip, row in zip(table.frame.index, splits, table.ids(), found, strict=True):
             if rows.named.setdefault((split, clip), row).text != row.text:
                 fix = "give each clip one row"
@@ -124,7 +124,7 @@ def _joined(split: Split, rows: _Rows, path: Path) -> Split:
 
 
 def _named(split: str, clip: str, rows: Mapping[tuple[str, str], _Row]) -> _Row | None:
-    """The row of a clip: of its own split first, then of a table without splits, then the only one of that name."""
+    """The row of a clip: from its own split, else from a table without splits, else the only row of that name."""
     short = clip.removeprefix(f"{split}$_$")  # numbered within its split
     found = [rows[part, name] for part in (split, "") for name in (*names(clip), short) if (part, name) in rows]
     if found:
@@ -134,7 +134,7 @@ def _named(split: str, clip: str, rows: Mapping[tuple[str, str], _Row]) -> _Row 
 
 
 def _timed(split: str, clip: str, label: float, rows: _Rows) -> str:
-    """The text at a clip's times; where several are there, one with the clip's label."""
+    """The text at a clip's times; if several rows match, a row with the clip's label is preferred."""
     if not (found := TIMED.fullmatch(clip)):
         return ""
     start, stop = float(found[2]), float(found[3])
@@ -145,10 +145,10 @@ def _timed(split: str, clip: str, label: float, rows: _Rows) -> str:
 
 
 def _check_labels(split: Split, rows: Sequence[_Row | None], path: Path) -> None:
-    """Refuses a table whose labels differ in more than one clip of twenty: its rows are other clips'."""
+    """Rejects a table whose labels differ in more than 5 % of the clips: its rows belong to other clips."""
     pairs = [(y, row.label) for y, row in zip(split.labels, rows, strict=True) if row and row.label is not None]
     wrong = sum(abs(ours - theirs) > _NEAR for ours, theirs in pairs)
     if wrong > 0.05 * len(pairs):
-        problem = f"of {len(pairs)} clips of {split.name}, {wrong} have another label there: its rows are other clips'"
+        problem = f"of {len(pairs)} clips of {split.name}, {wrong} have another label here: rows belong to other clips"
         fix = "check how both files number clips (from 0, from 1); or leave the labels out of the table"
         raise UserError(problem, file=path, field="label", fix=fix)

@@ -1,7 +1,7 @@
-"""Is a data set sound, and is it the one the paper used?
+"""Checks that a data set is valid, and whether it is the data set that the paper used.
 
-Unsound data (a NaN frame, a label off the scale, a clip in two splits) is refused with the row to look at. Sound data
-that differs from the paper's (other features, other sizes) is taken, and the difference goes into its caption and
+Invalid data (a NaN frame, a label off the scale, a clip in two splits) is rejected, and the error names the row. Valid
+data that differs from the paper's (other features, other sizes) is accepted. The difference goes into its caption and
 caveats, which every table made from it shows.
 """
 
@@ -28,13 +28,13 @@ PAPER_DIMS: Mapping[str, tuple[int, int]] = {
     "mosei": (74, 35),
     "sims": (33, 709),
 }
-# Features that circulate under these dims.
+# Known feature sets by their dims.
 KNOWN_DIMS: Mapping[tuple[int, int], str] = {
     (74, 47): "74/47",  # MISA's and MAG-BERT's MOSI: COVAREP and Facet
     (74, 35): "74/35",  # MOSEI: COVAREP and Facet
     (5, 20): "5/20",  # MMSA's MOSI
     (33, 709): "33/709",  # MMSA's CH-SIMS: librosa and OpenFace
-    (73, 5): "custom 73/5",  # one acoustic vector a clip, and word timing in place of vision
+    (73, 5): "custom 73/5",  # one acoustic vector per clip, and word timing instead of vision
 }
 _BLOCK_BYTES = 8 * 2**20
 _ROUNDING = 1e-4  # labels stored as float32, or averaged over raters, may overshoot the scale by this much
@@ -43,12 +43,12 @@ _ROUNDING = 1e-4  # labels stored as float32, or averaged over raters, may overs
 def features(
     family: str, dims: tuple[int | None, int | None], *, aligned: bool = False, language: bool = True
 ) -> dict[str, Any]:
-    """What the clips are described by: `variant`, the `caption` of tables, and `caveats` where it is not the paper's.
+    """Describes the features: `variant`, the `caption` of tables, and `caveats` if they are not the paper's.
 
     Args:
         family: mosi, mosei, sims or reviews.
         dims: d′_a and d′_v; None for a modality that is missing.
-        aligned: whether acoustic and visual frames were averaged over words, so that both have one frame a word.
+        aligned: whether acoustic and visual frames were averaged over words, so that both have one frame per word.
         language: whether there are transcripts.
     """
     missing = [what for what, there in zip(INPUTS.values(), (language, *dims), strict=True) if not there]
@@ -77,8 +77,9 @@ def _variant(dims: tuple[int | None, int | None], aligned: bool, language: bool)
 def finite(
     frames: Float[np.ndarray, "frames dim"], modality: str, notes: Counter[str]
 ) -> Float32[np.ndarray, "frames dim"]:
-    """Frames as float32 with 0 for all that is not finite: the rule of every reader, because published features hold
-    such values. −∞ in acoustic frames is the logarithm of silence; frames with any other are counted in `notes`.
+    """Frames as float32, with 0 for values that are not finite; every reader uses it, as published features have them.
+
+    −∞ in acoustic frames is the logarithm of silence; frames with any other such value are counted in `notes`.
     """
     frames = np.array(frames, dtype=np.float32)
     if modality == "a":
@@ -89,13 +90,13 @@ def finite(
 
 
 def number(cell: Any, source: Path, place: str) -> float:
-    """A label of a file, as a number or as text of one.
+    """Parses a label that a file stores as a number or as text.
 
     Args:
-        place: of the cell, down to its row, for errors.
+        place: the location of the cell, including its row, for errors.
 
     Raises:
-        UserError: it is no finite number.
+        UserError: if it is not a finite number.
     """
     said = as_text(cell).strip() if isinstance(cell, str | bytes) else str(cell)
     try:
@@ -110,12 +111,12 @@ def number(cell: Any, source: Path, place: str) -> float:
 
 
 def counted(notes: Counter[str]) -> list[str]:
-    """The caveats in `notes`."""
+    """The counts in `notes` as caveats."""
     return [f"{count} {what}" for what, count in notes.items()]
 
 
 def split_note(family: str, sizes: tuple[int, int, int]) -> str:
-    """How many clips there are in train/valid/test, beside the paper's number (section 4.1) where it has these data."""
+    """The numbers of clips in train/valid/test, compared with the paper's (section 4.1) if it uses these data."""
     ours, theirs = ("/".join(map(str, counts)) for counts in (sizes, PAPER_SPLITS[family]))
     if family == "reviews":
         return f"{ours} clips"
@@ -123,16 +124,16 @@ def split_note(family: str, sizes: tuple[int, int, int]) -> str:
 
 
 def validate(dataset: Dataset, source: Path | str) -> None:
-    """Refuses a data set that training could not use, or that would make its scores wrong.
+    """Rejects a data set that training cannot use, or that would make its scores wrong.
 
     Args:
-        dataset: as read, before it is stored.
+        dataset: the data set as read, before it is stored.
         source: the file it was read from, for the error.
 
     Raises:
-        UserError: an empty split, fields of different lengths, a modality that some splits lack, an id twice, an empty
-            transcript where others are not empty, a clip without frames, frames that are not finite, dims that differ
-            between splits, a label missing or off the scale.
+        UserError: if there is an empty split, fields of different lengths, a modality that some splits lack, a repeated
+            id, an empty transcript although others are not empty, a clip without frames, a frame that is not finite,
+            dims that differ between splits, or a label that is missing or off the scale.
     """
     spoken = any(text.strip() for split in dataset.splits.values() for text in split.text)
     for name in SPLITS:
@@ -153,7 +154,7 @@ def _refuse(split: Split, field: str, row: int, problem: str, fix: str, source: 
 
 
 def _first(wrong: np.ndarray) -> int | None:
-    """The first row where a boolean array is true."""
+    """The first row in which a boolean array is true; None if there is none."""
     return int(wrong.argmax()) if wrong.any() else None
 
 
@@ -195,7 +196,7 @@ def _check_text(split: Split, spoken: bool, source: Path | str) -> None:
 
 def _check_labels(split: Split, scale: float, source: Path | str) -> None:
     for name, labels in {"labels": split.labels, **{f"labels of {m}": y for m, y in split.true_labels.items()}}.items():
-        # Written so that NaN, which compares false with everything, is wrong.
+        # NaN compares false with everything; the negation makes it count as wrong.
         if (row := _first(~(np.abs(labels) <= scale + _ROUNDING))) is not None:
             fix = f"labels lie in [−{scale:g}, {scale:g}]; is this the right data set's file?"
             _refuse(split, name, row, f"the label {labels[row]:g} is off the scale", fix, source)
@@ -218,7 +219,7 @@ def _check_frames(split: Split, dims: Mapping[str, int], source: Path | str) -> 
 
 
 def _first_not_finite(frames: Float32[np.ndarray, "frames dim"]) -> int | None:
-    """The first frame with a NaN or infinite value; looks at a few MB at a time, because frames may be gigabytes."""
+    """The first frame with a NaN or infinite value; reads a few MB at a time, because frames may take gigabytes."""
     start = 0
     for block in disk.blocks(frames, _BLOCK_BYTES):
         if (row := _first(~np.isfinite(block).all(axis=1))) is not None:

@@ -1,6 +1,7 @@
-"""How much of a data set's text an encoder can read: a vocabulary of another language turns most words into one token.
+"""Measures how much of a data set's text an encoder can read.
 
-Training does not fail on such text. It learns from what is left, and nothing else would tell.
+A vocabulary of another language maps most words to the unknown token. Training does not fail on such text: it learns
+from the remaining tokens, and only this check reveals the problem.
 """
 
 from __future__ import annotations
@@ -12,17 +13,17 @@ import numpy as np
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 
-LARGE = 0.05  # share of unknown tokens from which it is warned of: names and misspellings stay far below
+LARGE = 0.05  # share of unknown tokens that triggers a warning; names and misspellings stay far below it
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """Tokens of all transcripts that an encoder does not know.
+    """The number of tokens in all transcripts that an encoder does not know.
 
     Attributes:
-        encoder: its name.
-        unknown: how many they are.
-        tokens: of how many, special tokens left out.
+        encoder: the encoder's name.
+        unknown: the number of unknown tokens.
+        tokens: the number of all tokens, without special tokens.
         chinese: whether most letters of the text are Chinese.
     """
 
@@ -37,7 +38,7 @@ class Unknown:
 
     @property
     def warning(self) -> str:
-        """What to do about a large share; "" where it is small."""
+        """What to do about a large share; "" if it is small."""
         if self.share < LARGE:
             return ""
         instead = "bert-base-multilingual-cased, or another encoder of the text's language"
@@ -50,10 +51,10 @@ class Unknown:
 
 
 def unknown(dataset: Dataset, encoder: str) -> Unknown | None:
-    """The share of unknown tokens; None without transcripts, or where the encoder is not on this machine."""
+    """Counts unknown tokens; None if there are no transcripts or the encoder's tokenizer cannot be loaded."""
     if "l" not in dataset.modalities:
         return None
-    # Imported here: the data package stays importable without transformers.
+    # Imported here, so that the data package can be imported without transformers.
     from mugkit.data import encoders, text
 
     try:

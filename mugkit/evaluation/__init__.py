@@ -1,1 +1,1 @@
-"""What numbers say: the one comparison, the one rule of verdicts, tables, and how good labels and spaces are."""
+"""Evaluation: comparing two systems, the rule for verdicts, tables, and the quality of labels and representations."""

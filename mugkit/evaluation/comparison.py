@@ -1,11 +1,11 @@
-"""The one comparison: two systems, or two sources of labels, on the same clips and seeds.
+"""Compares two systems, or two sources of labels, on the same clips and seeds.
 
 Every metric of the tables is a function of a few sums over clips (hits; errors; products of prediction and truth). A
-bootstrapped metric is therefore that function of weighted sums, where a clip's weight is how often it was drawn, and
-thousands of resamples are one matrix product.
+bootstrapped metric is therefore the same function of weighted sums, where a clip's weight is how often it was drawn,
+and thousands of resamples are one matrix product.
 
-A difference has two intervals. Would it be there with other clips: the bootstrap over clips, of the mean over seeds.
-Would it be there with other seeds: Student's interval over the paired seeds. What they say is for `verdicts`.
+A difference has two intervals. The bootstrap over clips, of the mean over seeds, asks whether it would hold with other
+clips. Student's interval over the paired seeds asks whether it would hold with other seeds. `verdicts` judges both.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Metric:
     """A metric as a function of sums over clips.
 
     Attributes:
-        name: as tables have it.
-        parts: prediction and truth → what is summed, one row a clip.
-        value: sums → the metric; NaN where it is undefined.
+        name: its name in tables.
+        parts: prediction and truth → the terms to sum, one row per clip.
+        value: sums → the metric; NaN if it is undefined.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Metric:
     value: Callable[[Sums], Float[np.ndarray, "..."]]
 
     def of(self, prediction: Values, truth: Values) -> float:
-        """The metric of one prediction (or label) a clip."""
+        """Computes the metric from one prediction (or label) per clip."""
         parts = self.parts(np.asarray(prediction, np.float64), np.asarray(truth, np.float64))
         return float(self.value(parts.sum(0)))
 
@@ -77,7 +77,7 @@ def _signs(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
 
 
 def _confusion(neutral: bool) -> Callable[[Values, Values], Float[np.ndarray, "clips 4"]]:
-    """True and false positives, false and true negatives; clips labelled 0 count as negative or not at all."""
+    """True and false positives, false and true negatives; clips labelled 0 are negative if `neutral`, else ignored."""
 
     def cells(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 4"]:
         said, is_so = prediction > 0, truth > 0
@@ -89,7 +89,7 @@ def _confusion(neutral: bool) -> Callable[[Values, Values], Float[np.ndarray, "c
 
 
 def _products(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 6"]:
-    p, t = prediction - prediction.mean(), truth - truth.mean()  # centred: sums of squares stay exact
+    p, t = prediction - prediction.mean(), truth - truth.mean()  # centred, so that sums of squares stay exact
     return np.stack([np.ones_like(t), p, t, p * p, t * t, p * t], axis=1)
 
 
@@ -132,7 +132,7 @@ _MOSI = _by_name(
     Metric("MAE", _errors, _mean),
     Metric("Corr", _products, _pearson),
 )
-# After MMSA, whatever SIMS's metrics look at is within ±1 (signs and what is 0 stay as they are).
+# As in MMSA, SIMS's metrics clip predictions and labels to ±1; Acc2 and F1 need only signs, which clipping keeps.
 _SIMS = _by_name(
     Metric("MAE", _within_one(_errors), _mean),
     Metric("Corr", _within_one(_products), _pearson),
@@ -143,10 +143,10 @@ LABELS = _by_name(_MOSI["MAE"], _MOSI["Corr"], Metric("sign %", _signs, _mean))
 
 
 def metrics_of(family: str) -> Mapping[str, Metric]:
-    """The metrics of a family's predictions, in the paper's convention for it.
+    """The metrics for predictions on a family of data sets, by the paper's convention for that family.
 
     Raises:
-        UserError: an unknown family.
+        UserError: if the family is unknown.
     """
     if family not in LABEL_SCALE:
         raise unknown_name("family of data sets", family, LABEL_SCALE)
@@ -158,7 +158,7 @@ def metrics_of(family: str) -> Mapping[str, Metric]:
 
 @lru_cache(maxsize=2)
 def _draws(clips: int, resamples: int) -> Float[np.ndarray, "resamples clips"]:
-    """How often each clip is drawn."""
+    """How often each resample draws each clip."""
     rng = np.random.default_rng(SEED)
     return rng.multinomial(clips, np.full(clips, 1 / clips), size=resamples).astype(np.float32)
 
@@ -169,16 +169,16 @@ def resampled(
     difference: Callable[[Sums], Float[np.ndarray, "..."]],
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
-    """A difference that is a function of sums over clips, mean over seeds, with its two 95 % intervals.
+    """A difference that is a function of sums over clips: its mean over seeds and its two 95 % intervals.
 
     Args:
-        name: the metric's.
-        parts: what is summed.
-        difference: sums → the difference; NaN where it is undefined.
+        name: the metric's name.
+        parts: the terms to sum.
+        difference: sums → the difference; NaN if it is undefined.
 
     Returns:
-        metric, difference, clips_low, clips_high, clips, seeds_low, seeds_high, seeds; None where undefined (a
-        constant's correlation, the spread of a single seed).
+        metric, difference, clips_low, clips_high, clips, seeds_low, seeds_high, seeds. Undefined values are None (the
+        correlation of a constant, the spread of a single seed).
     """
     seeds, clips, _ = parts.shape
     by_seed = difference(parts.sum(1))
@@ -193,11 +193,11 @@ def resampled(
 
 
 def compare(metric: Metric, ours: Rows, theirs: Rows, truth: Values, resamples: int = RESAMPLES) -> dict[str, Any]:
-    """Our metric minus theirs: see `resampled`.
+    """Our metric minus theirs, as `resampled` returns it.
 
     Args:
-        ours: ŷ (or labels) of one system, a row a seed.
-        theirs: the other's; rows are paired in their order, as many as both have.
+        ours: ŷ (or labels) of one system, one row per seed.
+        theirs: the same for the other system. Rows are paired in order; rows without a partner are ignored.
     """
     pairs = zip(ours, theirs, strict=False)
     parts = np.stack([np.concatenate([metric.parts(x, truth) for x in pair], axis=1) for pair in pairs])
@@ -213,7 +213,7 @@ def compare(metric: Metric, ours: Rows, theirs: Rows, truth: Values, resamples: 
 
 
 def predictions(folders: Sequence[Path], dataset: Dataset, split: SplitName = "test") -> Rows:
-    """ŷ of one split, a row a run, in the data set's order of clips."""
+    """ŷ of one split: one row per run, with clips in the data set's order."""
     rows = []
     for folder in folders:
         table = pd.read_parquet(folder / "predictions.parquet").query("split == @split").set_index("id")
@@ -225,7 +225,7 @@ def true_labels(dataset: Dataset, split: SplitName = "train") -> dict[str, Value
     """The true unimodal labels of a split, by modality.
 
     Raises:
-        UserError: the data set has none.
+        UserError: if the data set has none.
     """
     if not dataset.has_true_labels:
         raise UserError(f"'{dataset.name}' has no true unimodal labels", fix="use reviews or sims")
@@ -233,12 +233,12 @@ def true_labels(dataset: Dataset, split: SplitName = "train") -> dict[str, Value
 
 
 def label_rows(labels: Sequence[Mapping[str, Float[Tensor, " clips"]]]) -> dict[str, Rows]:
-    """Each modality's labels, a row a seed."""
+    """Each modality's labels, one row per seed."""
     return {m: np.stack([of_seed[m].numpy() for of_seed in labels]) for m in MODALITIES}
 
 
 def training_labels(works: Sequence[Experiment]) -> dict[str, Rows]:
-    """Each modality's labels of the training split, a row a run, wherever its system has them from."""
+    """Each modality's labels of the training split from any label source, one row per run."""
     return label_rows([_labels(work) for work in works])
 
 
@@ -254,10 +254,10 @@ def _labels(work: Experiment) -> Mapping[str, Float[Tensor, " clips"]]:
 def of_runs(
     runs: Sequence[Run], reference: Sequence[Run], dataset: Dataset, metric: str = "MAE", split: SplitName = "test"
 ) -> dict[str, Any]:
-    """A metric of one split of runs minus that of reference runs, over the seeds that both have.
+    """A metric of one split of `runs` minus that of `reference`, over the seeds that both have.
 
     Raises:
-        UserError: they share no seed.
+        UserError: if they share no seed.
     """
     by_seed = [{run.spec.seed: run.folder for run in group} for group in (runs, reference)]
     seeds = [seed for seed in by_seed[0] if seed in by_seed[1]]
@@ -270,7 +270,7 @@ def of_runs(
 def against(
     dataset: Dataset, runs: Mapping[str, Sequence[Run]], reference: str, metrics: Sequence[str] = ("MAE", "Acc2")
 ) -> pd.DataFrame:
-    """One row a system and metric: the difference to the reference, and whether the system is better or worse.
+    """One row per system and metric: the difference to the reference, and whether the system is better or worse.
 
     Args:
         runs: system → its runs.
@@ -286,7 +286,7 @@ def against(
 
 
 def columns(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Differences and both their intervals, as people read them."""
+    """Formats differences and both of their intervals."""
     metrics, differences = table["metric"], zip(table["metric"], table["difference"], strict=True)
     shown = {"difference": [formats.number(*pair, signed=True) for pair in differences]}
     for which in ("clips", "seeds"):
@@ -295,7 +295,7 @@ def columns(table: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
-    """The comparison as people read it: the first metric with both intervals, of others the one that decides."""
+    """Formats the comparison: the first metric with both intervals, the others with the interval that decides."""
     shown: dict[str, list[str]] = {}
     for metric, rows in table.groupby("metric", sort=False):
         cells = {"difference": list(map(written, records(rows)))} if shown else columns(rows)

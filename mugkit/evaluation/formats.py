@@ -1,4 +1,4 @@
-"""How a number, its spread, an interval and a difference are written: once for tables, claims and sentences."""
+"""Formats numbers, spreads, intervals and differences; shared by tables, claims and sentences."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ import math
 from collections.abc import Iterable
 from functools import partial
 
-COUNT = "Parameters"  # Table 6's one column
+COUNT = "Parameters"  # Table 6's only column
 _PERCENTAGES = ("Acc", "F1", "sign", "share", "probe")
 
 
 def digits(metric: str) -> int:
-    """Counts are whole, percentages have one digit, everything else has three."""
+    """Decimal places of a metric: none for counts, one for percentages, three for everything else."""
     if metric == COUNT:
         return 0
     return 1 if metric.startswith(_PERCENTAGES) else 3
 
 
 def known(value: float | None) -> bool:
-    """Whether there is a number: neither JSON's null nor NaN."""
+    """Whether a value is neither None (JSON's null) nor NaN."""
     return value is not None and not math.isnan(value)
 
 
 def number(metric: str, value: float | None, signed: bool = False, more: int = 0) -> str:
-    """A number with the digits of its metric and `more`, or `undefined`."""
+    """A number with its metric's decimal places plus `more`, or `undefined`."""
     if value is None or math.isnan(value):
         return "undefined"
     return f"{value:{'+' if signed else ''},.{digits(metric) + more}f}"
 
 
 def spread(metric: str, mean: float | None, std: float | None) -> str:
-    """`47.5 ± 0.6`; the deviation is left out where there is none."""
+    """`47.5 ± 0.6`; the deviation is left out if it is undefined."""
     return number(metric, mean) + (f" ± {number(metric, std)}" if known(mean) and known(std) else "")
 
 
@@ -40,9 +40,9 @@ def spreads(metric: str, means: Iterable[float | None], stds: Iterable[float | N
 
 
 def span(metric: str, low: float | None, high: float | None, signed: bool = True) -> str:
-    """`[-0.003, +0.027]`, or `–` where it is undefined.
+    """`[-0.003, +0.027]`, or `–` if it is undefined.
 
-    An end that would round to zero without being zero has more digits: `[-0.016, -0.0004]` does not hold zero.
+    A nonzero end that would round to zero gets more digits: `[-0.016, -0.0004]` does not contain zero.
     """
     if low is None or high is None or not (known(low) and known(high)):
         return "–"
@@ -50,10 +50,10 @@ def span(metric: str, low: float | None, high: float | None, signed: bool = True
 
 
 def _more(metric: str, end: float) -> int:
-    """How many digits more show that an end is not zero; none where three are too few, as for rounding errors."""
+    """How many extra digits show that an end is not zero; 0 if three are too few, as for rounding errors."""
     return next((more for more in range(4) if round(end, digits(metric) + more)), 0)
 
 
 def estimate(metric: str, value: float | None, low: float | None, high: float | None, signed: bool = True) -> str:
-    """`+0.012 [-0.003, +0.027]`: a number with its interval, if it has one."""
+    """`+0.012 [-0.003, +0.027]`: a number with its interval, if that is defined."""
     return number(metric, value, signed) + (f" {span(metric, low, high, signed)}" if known(low) and known(high) else "")

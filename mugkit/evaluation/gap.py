@@ -1,7 +1,7 @@
-"""The modality gap: how well can one tell projections x_m′ from unimodal representations x_m?
+"""The modality gap: how well can projections x_m′ be told apart from unimodal representations x_m?
 
-t-SNE shows a gap but does not measure one. Two numbers do: the accuracy of a linear probe that must tell the two
-apart (50 % is no gap), and how often a projection's nearest unimodal representation is its own clip's.
+t-SNE shows a gap but does not measure it. Two numbers do: the accuracy of a linear probe that tells the two apart
+(50 % means no gap), and how often the unimodal representation nearest to a projection belongs to the same clip.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Gap:
     """How far x_m and x_m′ are apart.
 
     Attributes:
-        probe: accuracy of the linear probe in percent, mean over folds; 50 means no gap it can see.
+        probe: accuracy of the linear probe in percent, mean over folds; 50 means that it sees no gap.
         probe_low, probe_high: 95 % interval of the probe's accuracy over folds.
-        retrieval: share of projections, in percent, nearest to their own clip among `pool` clips.
+        retrieval: percentage of projections whose nearest clip, of `pool` clips, is their own.
         pool: how many clips a projection chooses among.
-        distance: Euclidean distance of the two means of unit vectors (0 to 2).
+        distance: Euclidean distance between the two means of unit vectors (0 to 2).
     """
 
     probe: float
@@ -43,7 +43,7 @@ class Gap:
 def measure(
     unimodal: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], folds: int = 5, pool: int = 32
 ) -> Gap:
-    """Probe, retrieval and distance of means on unit vectors (Eq. 10).
+    """Measures probe accuracy, retrieval and distance of means on unit vectors (Eq. 10).
 
     Both vectors of a clip are in the same fold, so that the probe cannot recognise clips.
     """
@@ -54,13 +54,13 @@ def measure(
         scores = 100 * cross_val_score(
             LogisticRegression(max_iter=1000), vectors, kind, groups=clip, cv=GroupKFold(folds)
         )  # fmt: skip
-    low, high = np.clip(t_interval(list(scores)), 0, 100)  # Student's t does not know that accuracies end at 100 %
+    low, high = np.clip(t_interval(list(scores)), 0, 100)  # Student's interval may exceed 100 %
     distance = float(np.linalg.norm(x.mean(0) - x_projected.mean(0)))
     return Gap(float(scores.mean()), float(low), float(high), _retrieval(x, x_projected, pool), pool, distance)
 
 
 def _retrieval(x: np.ndarray, projected: np.ndarray, pool: int) -> float:
-    """Top-1 accuracy in percent within consecutive pools of clips; the rest that fills no pool is left out."""
+    """Top-1 accuracy in percent within consecutive pools of clips; an incomplete last pool is left out."""
     hits = [
         (projected[start : start + pool] @ x[start : start + pool].T).argmax(1) == np.arange(pool)
         for start in range(0, len(x) - pool + 1, pool)

@@ -1,7 +1,7 @@
-"""Are the learned labels right? Their distance to true unimodal labels, beside that of y_m ← y.
+"""How close learned labels are to the true unimodal labels, compared with copies of the clip's label (y_m ← y).
 
-Nobody could measure this on MOSI or MOSEI, which have no unimodal labels. Every difference to copying has its intervals
-over seeds of stages 1 and 2 and over clips (`comparison`), and its word from `verdicts`, as in the ledger of claims.
+MOSI and MOSEI have no unimodal labels, so this cannot be measured there. Every difference to copying has intervals over
+seeds of stages 1 and 2 and over clips (`comparison`) and a verdict from `verdicts`, as in the ledger of claims.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ MEASURES = ("MAE", "Corr")
 
 
 def compare(dataset: Dataset, learned: Sequence[LearnedLabels], others: Sequence[LearnedLabels] = ()) -> pd.DataFrame:
-    """One row a modality and measure: copying, MUCN over seeds, and their difference with both intervals.
+    """One row per modality and measure: copies, MUCN over seeds, and their difference with both intervals.
 
     Args:
         learned: stage 2's labels, one per seed.
-        others: of the same seeds, in place of copying.
+        others: labels with the same seeds, to compare with instead of copies.
 
     Raises:
-        UserError: the data set has no true unimodal labels.
+        UserError: if the data set has no true unimodal labels.
     """
     true, ours = comparison.true_labels(dataset), comparison.label_rows([seed.labels for seed in learned])
     copies = {m: np.broadcast_to(dataset.train.labels, ours[m].shape) for m in MODALITIES}
@@ -47,7 +47,7 @@ def _row(name: str, modality: str, ours: Rows, theirs: Rows, true: Values) -> di
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
-    """The comparison as people read it."""
+    """Formats the comparison."""
     shown = pd.DataFrame(
         {
             "y_m ← y": table["copy"].map("{:.3f}".format),

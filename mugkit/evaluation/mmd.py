@@ -1,8 +1,8 @@
-"""Maximum mean discrepancy: do two samples come from one distribution? A number, and a test.
+"""Maximum mean discrepancy (MMD): how far two samples are apart, and a test of whether they share a distribution.
 
-A linear probe sees a gap only if a plane separates it. MMD with an RBF kernel is zero for equal distributions alone,
-whatever their shapes. The test is exact for independent samples: their union is dealt out anew at random, again and
-again, and p is the share of deals whose MMD is as large as the real one.
+A linear probe sees a gap only if a plane separates the samples. MMD with an RBF kernel is zero only for equal
+distributions, whatever their shapes. The permutation test is exact for independent samples: it deals their union at
+random into two samples, many times, and p is the share of deals whose MMD is at least as large as the real one.
 
 Source: A. Gretton et al., "A Kernel Two-Sample Test", JMLR 13 (2012): Eq. 3 (unbiased estimate), section 8 (median).
 """
@@ -25,8 +25,8 @@ class Discrepancy:
 
     Attributes:
         mmd2: unbiased estimate of MMD²; near 0, and sometimes below it, for equal distributions; at most 2.
-        p: of the permutation test.
-        bandwidth: σ of the kernel exp(−‖a − b‖²/2σ²): the median distance of any two vectors.
+        p: p-value of the permutation test.
+        bandwidth: σ of the kernel exp(−‖a − b‖²/2σ²): the median distance between two vectors.
     """
 
     mmd2: float
@@ -35,41 +35,41 @@ class Discrepancy:
 
 
 def discrepancy(
-    one: Float[np.ndarray, "n dim"], other: Float[np.ndarray, "m dim"], permutations: int = 199, seed: int = 0
+    first: Float[np.ndarray, "n dim"], second: Float[np.ndarray, "m dim"], permutations: int = 199, seed: int = 0
 ) -> Discrepancy:
     """MMD² of two independent samples and its permutation test.
 
     Args:
-        permutations: how often the vectors are dealt out anew; the smallest possible p is 1/(permutations + 1).
-        seed: of the deals.
+        permutations: number of random deals; the smallest possible p is 1/(permutations + 1).
+        seed: seed of the deals.
 
     Raises:
-        UserError: a sample has fewer than two vectors, or their dims differ.
+        UserError: if a sample has fewer than two vectors, or the dims differ.
     """
-    if min(len(one), len(other)) < 2 or one.shape[1:] != other.shape[1:]:
-        found = f"{'×'.join(map(str, one.shape))} and {'×'.join(map(str, other.shape))}"
+    if min(len(first), len(second)) < 2 or first.shape[1:] != second.shape[1:]:
+        found = f"{'×'.join(map(str, first.shape))} and {'×'.join(map(str, second.shape))}"
         raise UserError(f"MMD needs two samples of two or more equally wide vectors, got {found}", field="samples")
-    kernel, bandwidth = rbf_kernel(np.concatenate([one, other]).astype(np.float64))
-    rng, n = np.random.default_rng(seed), len(one)
+    kernel, bandwidth = rbf_kernel(np.concatenate([first, second]).astype(np.float64))
+    rng, n = np.random.default_rng(seed), len(first)
     deals = np.stack([np.arange(len(kernel)), *(rng.permutation(len(kernel)) for _ in range(permutations))])
     values = unbiased(kernel, (deals < n).T.astype(np.float64))
-    # A deal that gives back the same two samples must count, whatever the order of summation did to its last bit.
+    # A deal that reproduces the two samples must count, even if the order of summation changes its last bit.
     p = float((values >= values[0] - 1e-12).mean())
     return Discrepancy(float(values[0]), p, bandwidth)
 
 
 def rbf_kernel(vectors: Float64[np.ndarray, "n dim"]) -> tuple[Float64[np.ndarray, "n n"], float]:
-    """exp(−‖a − b‖²/2σ²) with the median distance as σ; equal vectors alone have σ = 1."""
+    """exp(−‖a − b‖²/2σ²) with the median distance as σ, or σ = 1 if that is 0."""
     distances = pdist(vectors)
     bandwidth = float(np.median(distances)) or 1.0
     return squareform(np.exp(-(distances**2) / (2 * bandwidth**2))) + np.eye(len(vectors)), bandwidth
 
 
 def unbiased(kernel: Float64[np.ndarray, "n n"], first: Float64[np.ndarray, "n deals"]) -> Float64[np.ndarray, "deals"]:
-    """MMD² for each way to deal the vectors out: mean k within both samples, without i = j, minus twice between.
+    """MMD² of each deal: the mean kernel within each sample (without i = j), summed, minus twice that between them.
 
     Args:
-        first: 1 where a vector is in the first sample of a deal, else 0.
+        first: 1 if a vector is in the first sample of a deal, else 0.
     """
     between_any = kernel - np.diag(np.diag(kernel))
     n, m = first.sum(0), len(kernel) - first.sum(0)

@@ -1,4 +1,4 @@
-"""Rows of the paper's tables and the systems that stand for them: ours beside the paper's, what a missing row needs."""
+"""The rows of the paper's tables: their systems, our numbers beside the paper's, and what missing rows need."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def system_of(row: str) -> str:
 
 
 def columns(number: int) -> tuple[str, ...]:
-    """The data sets that a table of the paper has."""
+    """The data sets in a table of the paper."""
     return tuple(next(iter(published.RESULTS[number].values())))
 
 
 def column(number: int, family: str) -> str:
-    """The data set of the paper that ours is put beside: itself, or the table's first for data the paper lacks."""
+    """The paper's data set to compare a family with: the family itself, or the table's first if the table lacks it."""
     return family if family in columns(number) else columns(number)[0]
 
 
@@ -30,7 +30,7 @@ def rows(number: int, family: str, runs: Mapping[str, Sequence[Run]], missing: M
 
     Args:
         runs: system → its runs over the seeds.
-        missing: system → what it would need, for those that could not run.
+        missing: system → what it needs, for systems that could not run.
     """
     beside = column(number, family)
     made = []
@@ -44,7 +44,7 @@ def rows(number: int, family: str, runs: Mapping[str, Sequence[Run]], missing: M
 
 
 def waiting(number: int, have: Iterable[str]) -> list[Row]:
-    """The paper's rows on those of its data sets that are not there: quoted, with the command that brings them."""
+    """The paper's rows on its data sets that are not in `have`: quoted, with the command that prepares the data."""
     absent = [name for name in columns(number) if name not in set(have)]
     return [
         Row(row, name, {}, values[name], "quoted", f"{name.upper()}: mugkit prepare {name} --source PATH")
@@ -54,6 +54,6 @@ def waiting(number: int, have: Iterable[str]) -> list[Row]:
 
 
 def catalogue() -> list[tuple[str, tuple[int, ...], System]]:
-    """Every row of the paper, the tables that have it and the system that stands for it; then systems without a row."""
+    """Every row of the paper, its tables and the system that stands for it; then systems without a row."""
     rows = [(row, tables, SYSTEMS[system_of(row)]) for row, tables in published.SYSTEM_ROWS.items()]
     return rows + [(system.title, (), system) for system in SYSTEMS.values() if not system.rows]

@@ -1,4 +1,4 @@
-"""How many parameters a system has (Table 6), counted on shapes alone: no weights are loaded or allocated."""
+"""Counts a system's parameters (Table 6) from shapes alone; no weights are loaded or allocated."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 
 def parts(system: str, family: str) -> dict[str, Sequence[nn.Module]]:
-    """The modules that a system trains on a family's features with BERT, without weights.
+    """The modules, without weights, that a system trains with BERT on a family's features.
 
     Args:
-        system: mug, self-mm, or a baseline with a loss of its own.
+        system: mug, self-mm, or a baseline with its own loss.
         family: mosi, mosei or sims.
     """
     from transformers import BertConfig, BertModel
@@ -34,7 +34,7 @@ def parts(system: str, family: str) -> dict[str, Sequence[nn.Module]]:
     hp = hyperparameters(family, "paper", chosen.changes, chosen.own)
     dims, rho = {"a": acoustic, "v": visual}, LABEL_SCALE[family]
     with torch.device("meta"):  # shapes without memory
-        bert = BertModel(BertConfig())  # bert-base-uncased's: the configuration's defaults
+        bert = BertModel(BertConfig())  # the configuration's defaults are bert-base-uncased's
         if chosen.baseline:
             kind = import_attribute(chosen.baseline)
             return {"network": [kind(Shapes(768, acoustic, visual, rho, "first"), bert, kind.Config())]}
@@ -48,18 +48,18 @@ def parts(system: str, family: str) -> dict[str, Sequence[nn.Module]]:
 
 
 def count(*modules: nn.Module) -> int:
-    """All parameters of the modules, each once."""
+    """The number of parameters of the modules; shared parameters count once."""
     unique = {id(p): p.numel() for module in modules for p in module.parameters()}
     return sum(unique.values())
 
 
 def total(system: str, family: str) -> int:
-    """All parameters that a system trains in any of its stages."""
+    """The number of parameters that a system trains in all of its stages together."""
     return count(*(module for modules in parts(system, family).values() for module in modules))
 
 
 def by_part(system: str, family: str) -> pd.Series:
-    """A system's parameters by the parts of its network."""
+    """A system's number of parameters in each part of its network."""
     found = parts(system, family)
     sizes = {name: count(child) for name, child in found["network"][0].named_children()}
     sizes |= {name: count(*modules) for name, modules in found.items() if name != "network"}
@@ -69,7 +69,7 @@ def by_part(system: str, family: str) -> pd.Series:
 
 
 def table6(family: str) -> list[Row]:
-    """Table 6: ours at a family's dims beside the paper's number."""
+    """Table 6: our counts at a family's feature dims beside the paper's."""
     return [
         Row(row, family, {COUNT: {"mean": total(system_of(row), family), "std": None, "n": 1}}, values["mosei"])
         for row, values in published.TABLE6.items()
@@ -77,7 +77,7 @@ def table6(family: str) -> list[Row]:
 
 
 def over_families() -> pd.DataFrame:
-    """The same systems at every data set's dims; the paper has one column and does not say whose it is."""
+    """The same systems at every data set's feature dims; the paper has one column and does not name its data set."""
     return pd.DataFrame(
         {family: {row: total(system_of(row), family) for row in published.TABLE6} for family in published.DATASETS}
     )

@@ -1,7 +1,7 @@
-"""Linear probes of single modalities: what one vector a clip and ridge regression get out of each stream.
+"""Linear probes of single modalities: ridge regression on one vector per clip.
 
-A closed form, so a probe takes less than a second and always gives the same. Its one free number, the strength of
-the penalty, is chosen by the validation split.
+Ridge regression has a closed form, so a probe takes less than a second and is deterministic. Its only hyperparameter,
+the strength of the penalty, is chosen on the validation split.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from mugkit.metrics import corr, mae
 
 STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4)
 Vectors = Mapping[str, Float64[np.ndarray, "clips dim"]]  # by split
-Targets = Mapping[str, Float[np.ndarray, "clips"]]  # by split; `test` is never asked for
+Targets = Mapping[str, Float[np.ndarray, "clips"]]  # by split; `test` is never read
 
 
 def frame_means(sequences: RaggedFrames) -> Float64[np.ndarray, "clips dim"]:
-    """The mean over the frames of each clip: time is lost, which is what an LSTM could keep."""
+    """The mean frame of each clip. This loses the order in time, which an LSTM could keep."""
     totals = np.add.reduceat(sequences.frames, sequences.offsets[:-1], axis=0, dtype=np.float64)
     return totals / sequences.lengths[:, None]
 
 
 def clip_vectors(split: Split, modality: str, network: Network) -> Float64[np.ndarray, "clips dim"]:
-    """One vector a clip: x̂_l of Eq. 1 from the frozen text encoder, or the mean of the frames."""
+    """One vector per clip: x̂_l of Eq. 1 from the frozen text encoder, or the mean of the frames."""
     if modality != "l":
         return frame_means(split.sequences[modality])
     from mugkit.data.text import frozen_features
@@ -50,7 +50,7 @@ def ridge_predictions(inputs: Vectors, targets: Targets) -> Float64[np.ndarray, 
 
     Args:
         inputs: vectors of train, valid and test.
-        targets: labels of train and valid; more is ignored.
+        targets: labels of train and valid; other splits are ignored.
     """
     with one_thread():
         scaler = StandardScaler().fit(inputs["train"])
@@ -61,13 +61,13 @@ def ridge_predictions(inputs: Vectors, targets: Targets) -> Float64[np.ndarray, 
 
 
 def teachers(dataset: Dataset, network: Network) -> pd.DataFrame:
-    """What noisy labels cost: probes of one modality taught by y or by y_m, both judged by the true y_m of test clips.
+    """What noisy labels cost: probes of one modality, trained on y or on y_m and tested against the true y_m.
 
     Returns:
-        Two rows a modality: `modality`, `taught by` (y or y_m), `MAE` (units of the labels) and `Corr` against y_m.
+        Two rows per modality: `modality`, `taught by` (y or y_m), `MAE` (units of the labels) and `Corr` against y_m.
 
     Raises:
-        UserError: the data set has no true unimodal labels.
+        UserError: if the data set has no true unimodal labels.
     """
     rows = []
     for m, true in true_labels(dataset, "test").items():
@@ -80,15 +80,15 @@ def teachers(dataset: Dataset, network: Network) -> pd.DataFrame:
 
 
 def _targets(dataset: Dataset, modality: str = "") -> Targets:
-    """What a probe may learn from: a modality's true labels, or the clips'; never those of the test split."""
+    """The labels that a probe trains on: a modality's true labels, or the clips'; never those of the test split."""
     splits = {name: dataset.splits[name] for name in ("train", "valid")}
     return {name: split.true_labels[modality] if modality else split.labels for name, split in splits.items()}
 
 
 def single_streams(dataset: Dataset, network: Network) -> pd.DataFrame:
-    """How much of y one stream tells: test MAE and Corr of a probe for each, for all three together, and of a constant.
+    """How well streams predict y: test MAE and Corr of a probe for each, for all three together, and of a constant.
 
-    The constant is the median of the training labels, the best one under MAE.
+    The constant is the median of the training labels, the best constant under MAE.
     """
     inputs = {MODALITY_NAMES[m]: vectors(dataset, m, network) for m in MODALITIES}
     together = {name: np.hstack([part[name] for part in inputs.values()]) for name in SPLITS}

@@ -1,4 +1,4 @@
-"""The paper as data: its Tables 2–6, where each stands, which numbers it quotes, where it contradicts itself.
+"""The paper as data: Tables 2–6, the sections that discuss them, the numbers it quotes, and its contradictions.
 
 Numbers are in the paper's units: accuracies and F1 in percent, MAE in units of the labels, learning rates as used.
 Row names are the paper's, without its citation numbers ("MuT" in the text is the Multimodal Transformer, MulT).
@@ -121,7 +121,7 @@ TABLE6: Table = {
 
 RESULTS: Mapping[int, Table] = {3: TABLE3, 4: TABLE4, 5: TABLE5, 6: TABLE6}
 
-# Every row → the tables that have it. Table 2 is about MUG itself and has no systems.
+# Row → the tables that contain it. Table 2 is about MUG itself and has no systems.
 SYSTEM_ROWS: Mapping[str, tuple[int, ...]] = {
     row: tuple(n for n, rows in RESULTS.items() if row in rows)
     for row in dict.fromkeys(row for rows in RESULTS.values() for row in rows)
@@ -145,9 +145,9 @@ class Note:
     """Something in the paper that a reader comparing numbers should know.
 
     Attributes:
-        place: where it stands.
-        stated: what the paper has there.
-        found: what its own tables, or the peers' code, have instead.
+        place: where in the paper.
+        stated: what the paper says there.
+        found: what its own tables, or the baselines' published code, say instead.
     """
 
     place: str
@@ -199,7 +199,7 @@ def table(number: int) -> pd.DataFrame:
         (data set, metric).
 
     Raises:
-        UserError: the paper has no results in a table of that number.
+        UserError: if the paper has no results in a table of that number.
     """
     if number == 2:
         return pd.DataFrame(dict(TABLE2)).T.astype(float)

@@ -1,4 +1,4 @@
-"""The settings behind a table (Table 2), and how well our order of rows agrees with the paper's."""
+"""Table 2, the settings behind the results, and how well our order of a table's rows agrees with the paper's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mugkit.evaluation import published
 from mugkit.evaluation.tables import Row
 from mugkit.experiments.registry import configuration
 
-# Table 2's rows and the fields of the configuration that they are.
+# Row of Table 2 → field of the configuration.
 FIELDS: Mapping[str, str] = {
     "Batch Size": "batch_size",
     "Learning Rate": "learning_rate",
@@ -39,10 +39,10 @@ def flat(hp: Hyperparameters) -> dict[str, Any]:
 
 
 def table2(family: str, profile: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Table 2: the paper's value and our preset for each of its data sets, and what this profile runs MUG with.
+    """Table 2: the paper's value and our preset for each of its data sets, and the values that this profile uses.
 
     Returns:
-        One row a hyperparameter with numbers; the same as text.
+        Two tables with one row per hyperparameter: as numbers, and as text.
     """
     presets = {name: flat(hyperparameters(name, "paper")) for name in published.DATASETS}
     here = flat(configuration(RunSpec("mug", family, 0, profile), family))
@@ -68,7 +68,7 @@ def rank_agreement(rows: Sequence[Row], metric: str) -> pd.DataFrame:
     """Kendall's τ between our order of rows and the paper's in one metric, with its p and the number of rows.
 
     Args:
-        rows: those that ran; rows without the paper's number do not count.
+        rows: the table's rows; rows that did not run or have no number in the paper are ignored.
     """
     pairs = [(row.metrics[metric]["mean"], row.paper[metric]) for row in rows if metric in row.paper and row.metrics]
     ours, theirs = (np.array(values, dtype=np.float64) for values in zip(*pairs, strict=True))

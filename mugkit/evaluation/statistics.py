@@ -1,4 +1,4 @@
-"""Uncertainty of a number over seeds, and Holm's correction; over clips it is in `comparison`."""
+"""Uncertainty of a number over seeds, and Holm's correction. `comparison` has the uncertainty over clips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mugkit.errors import UserError
 
 
 class Interval(NamedTuple):
-    """A two-sided confidence interval; both ends are NaN where it is undefined."""
+    """A two-sided confidence interval; both ends are NaN if it is undefined."""
 
     low: float
     high: float
@@ -29,7 +29,7 @@ class MeanStd(NamedTuple):
         """Student's confidence interval of the mean; NaN for a single value.
 
         Raises:
-            UserError: `confidence` is not between 0 and 1.
+            UserError: if `confidence` is not between 0 and 1.
         """
         if not 0 < confidence < 1:
             raise UserError(f"{confidence} is not between 0 and 1", field="confidence", fix="95 % is 0.95")
@@ -41,7 +41,7 @@ def mean_std(values: Sequence[float | None]) -> MeanStd:
     """Mean and sample standard deviation, e.g. of a metric over seeds. A NaN or None among the values makes both NaN.
 
     Raises:
-        UserError: there are no values.
+        UserError: if there are no values.
     """
     array = np.asarray(values, np.float64)
     if array.ndim != 1 or not len(array):
@@ -54,13 +54,13 @@ def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """Confidence interval of the mean over seeds, by Student's t; NaN for a single value.
 
     Raises:
-        UserError: there are no values, or `confidence` is not between 0 and 1.
+        UserError: if there are no values, or `confidence` is not between 0 and 1.
     """
     return mean_std(values).interval(confidence)
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's correction: p of each of several tests such that all verdicts hold together; never below its own p."""
+    """Holm's correction: adjusts p of several tests so that all verdicts hold together; never lowers a p."""
     order = np.argsort(p, kind="stable")
     scaled = np.asarray(p, np.float64)[order] * np.arange(len(p), 0, -1)
     corrected = np.empty(len(p))

@@ -1,4 +1,4 @@
-"""Tables: ours (mean ± std over seeds) beside the paper's, as JSON, CSV and Markdown."""
+"""Tables: our numbers (mean ± std over seeds) beside the paper's, as JSON, CSV and Markdown."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mugkit.evaluation.statistics import mean_std
 from mugkit.experiments.experiment import Run
 from mugkit.metrics import HEADLINE
 
-COLUMNS = 7  # of a table that people read, the rows' names among them; files hold the rest
-FIRST = ("MAE", "Acc2", "Corr", "F1", "Acc7", COUNT)  # which metrics are shown where not all have room
+COLUMNS = 7  # maximum in a displayed table, row names included; files hold the rest
+FIRST = ("MAE", "Acc2", "Corr", "F1", "Acc7", COUNT)  # metrics by priority, if not all fit
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Row:
     """One row of a table.
 
     Attributes:
-        system: the row's name in the paper, or ours where the paper has none.
+        system: the row's name in the paper, or our name if the paper has none.
         dataset: the data set of our numbers.
         metrics: name → mean, std and n over seeds; empty for a row that is only quoted.
         paper: name → the paper's number, on the paper's data set.
         origin: 'run' (computed here) or 'quoted' (the paper's number only).
-        needs: what is missing for numbers of ours, e.g. a data set, and the command that brings it.
-        comparable: whether the paper's numbers are on the same data: if not, a difference to them says nothing.
-        differences: another row's system → metric → this row's minus that one's, with both intervals (`comparison`).
+        needs: what is missing to compute our numbers, e.g. a data set, and the command that provides it.
+        comparable: whether the paper's numbers are on the same data; if not, a difference to them is meaningless.
+        differences: another row's system → metric → this row's value minus that one's, with intervals (`comparison`).
     """
 
     system: str
@@ -47,13 +47,13 @@ class Row:
     differences: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """What `NAME.json` promises: always the first five keys."""
+        """The row as stored in `NAME.json`; the first five keys are always present."""
         row = {name: value for name, value in vars(self).items() if name != "comparable"}
         return {name: value for name, value in row.items() if value or name not in ("needs", "differences")}
 
 
 def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None = None, comparable: bool = True) -> Row:
-    """A row from one system's runs over seeds; a metric undefined in any seed is undefined in the row."""
+    """A row from one system's runs over seeds; a metric undefined for any seed is undefined in the row."""
     metrics: dict[str, dict[str, float | int | None]] = {}
     for name in runs[0].metrics:
         mean, std, n = mean_std([run.metrics[name] for run in runs])
@@ -63,7 +63,7 @@ def summarise(runs: Sequence[Run], row: str, paper: Mapping[str, float] | None =
 
 
 def display(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
-    """What people read: the rows that ran, ours beside the paper's, as many metrics as `COLUMNS` has room for."""
+    """The table for display: rows that ran, our numbers beside the paper's, and as many metrics as fit `COLUMNS`."""
     ran = [row for row in rows if row.metrics]
     sides = _sides(ran, metrics) if 3 * len(metrics) < COLUMNS else _sides(ran, metrics)[:2]
     room = (COLUMNS - 1 - (len({row.dataset for row in ran}) > 1)) // len(sides)
@@ -72,7 +72,7 @@ def display(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def rest(rows: Sequence[Row], metrics: Sequence[str], name: str) -> str:
-    """Where to find what `display` leaves out, and what rows without numbers of ours need; empty if it shows all."""
+    """States where to find what `display` leaves out, and what rows without our numbers need; '' if it shows all."""
     count = Counter(row.needs for row in rows if not row.metrics)
     listed = "; ".join(f"{number} need {needs}" for needs, number in count.items())
     told = f"Rows that did not run here: {listed}. " if listed else ""
@@ -81,12 +81,12 @@ def rest(rows: Sequence[Row], metrics: Sequence[str], name: str) -> str:
 
 
 def seeds(counts: Iterable[tuple[str, int]]) -> str:
-    """`20 seeds`, or where rows differ `5 seeds, but 20 of MUG (BERT)`: what most rows have first.
+    """`20 seeds`, or `5 seeds, but 20 of MUG (BERT)` if rows differ; the number that most rows have comes first.
 
     Args:
-        counts: the name of a row and over how many seeds it is.
+        counts: each row's name and number of seeds.
     """
-    names: dict[int, dict[str, None]] = {}  # a name that comes again, on another data set, is told once
+    names: dict[int, dict[str, None]] = {}  # a name that recurs, on another data set, is listed once
     for name, n in counts:
         names.setdefault(int(n), {})[name] = None
     (most, _), *others = sorted(names.items(), key=lambda found: -len(found[1])) or [(0, {})]
@@ -95,7 +95,7 @@ def seeds(counts: Iterable[tuple[str, int]]) -> str:
 
 
 def whole(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
-    """Every row and metric: ours, the paper's, their difference where the data are the same; what is missing last."""
+    """Every row and metric: ours, the paper's, their difference if the data are the same; what is missing last."""
     shown = _table(rows, metrics, _sides(rows, metrics))
     if any(row.needs for row in rows):
         shown["needs", ""] = [row.needs or "–" for row in rows]
@@ -103,13 +103,13 @@ def whole(rows: Sequence[Row], metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def _sides(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
-    """What is shown of a metric: ours, and what any row has of the paper's number and of the difference."""
+    """The columns of a metric: ours, and the paper's number and the difference if any row has them."""
     given = {side: any(_CELLS[side](row, name) != "–" for row in rows for name in metrics) for side in ("paper", "Δ")}
     return ["ours", *(side for side, some in given.items() if some)]
 
 
 def _table(rows: Sequence[Row], metrics: Sequence[str], sides: Sequence[str]) -> pd.DataFrame:
-    """Systems down, metrics and their sides across."""
+    """Systems as rows; metrics and their sides as columns."""
     columns = {(name, side): [_CELLS[side](row, name) for row in rows] for name in metrics for side in sides}
     if len({row.dataset for row in rows}) > 1:
         columns = {("data", ""): [row.dataset for row in rows], **columns}
@@ -130,7 +130,7 @@ def _difference(row: Row, name: str) -> str:
 
 
 def _quoted(row: Row, name: str) -> str:
-    """The paper's number as it stands there."""
+    """The paper's number, not rounded."""
     if name not in row.paper:
         return "–"
     return f"{row.paper[name]:,.0f}" if name == COUNT else f"{row.paper[name]:g}"
@@ -140,8 +140,8 @@ _CELLS = {"ours": _ours, "paper": _quoted, "Δ": _difference}
 
 
 def blocks(table: pd.DataFrame) -> list[pd.DataFrame]:
-    """The columns of `whole` over several tables of at most `COLUMNS`, each with the rows' names and data sets; the
-    columns of one metric stay together."""
+    """Splits `whole` into tables of at most `COLUMNS` columns, each with row names and data sets; the columns of one
+    metric stay together."""
     heads = list(dict.fromkeys(table.columns.get_level_values(0)))
     first = [name for name in heads if name == "data"]
     parts: list[list[str]] = [[]]
@@ -153,7 +153,7 @@ def blocks(table: pd.DataFrame) -> list[pd.DataFrame]:
 
 
 def flat(rows: Sequence[Row]) -> pd.DataFrame:
-    """One line a row and metric, of ours or the paper's: mean, std, n, paper's value. The shape of the CSV."""
+    """The table as in the CSV: one line per row and metric, with our mean, std and n, and the paper's value."""
     none = {"mean": None, "std": None, "n": 0}
     lines = [
         {"system": row.system, "dataset": row.dataset, "metric": name, **row.metrics.get(name, none)}
@@ -165,7 +165,7 @@ def flat(rows: Sequence[Row]) -> pd.DataFrame:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A GitHub table; a two-line header becomes one, and so do several columns of an index."""
+    """A Markdown table for GitHub; merges a two-line header into one line, and several index columns into one."""
     header = [" ".join(c).strip() if isinstance(c, tuple) else str(c) for c in table.columns]
     corner = ", ".join(str(name) for name in table.index.names if name)
     index = [", ".join(map(str, row)) if isinstance(row, tuple) else str(row) for row in table.index]
@@ -178,17 +178,17 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def write(rows: Sequence[Row], metrics: Sequence[str], folder: Path, name: str, caption: str) -> list[Path]:
-    """`name.json` (rows, as `mugkit` promises them), `name.csv` and `name.md`, each atomically."""
+    """Writes `name.json` (rows as in `Row.as_json`), `name.csv` and `name.md`, each atomically."""
     files.write_json(folder / f"{name}.json", [row.as_json() for row in rows])
     shown = "\n".join(map(markdown, blocks(whole(rows, metrics))))
     return [folder / f"{name}.json", *write_text(flat(rows), shown, folder, name, caption)]
 
 
 def page(folder: Path, name: str) -> str:
-    """A written table as pages of text show it: of a table of systems what `display` shows, of another shape all.
+    """A written table for pages of text: for a table of systems what `display` shows, else the whole table.
 
     Raises:
-        UserError: there is no such table.
+        UserError: if there is no such table.
     """
     path = folder / f"{name}.md"
     if not path.is_file():
@@ -205,19 +205,19 @@ def page(folder: Path, name: str) -> str:
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table's rows as JSON has them: NaN, which JSON does not know, becomes null."""
+    """A table's rows as JSON records; NaN, which JSON does not have, becomes null."""
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def write_frame(table: pd.DataFrame, shown: pd.DataFrame, folder: Path, name: str, caption: str) -> list[Path]:
-    """Like `write`, for a table of its own shape: `table` holds the numbers, `shown` their formatted version."""
+    """Like `write`, for a table of any shape: `table` holds the numbers, `shown` their formatted version."""
     files.write_json(folder / f"{name}.json", records(table))
     return [folder / f"{name}.json", *write_text(table, markdown(shown), folder, name, caption)]
 
 
 def write_text(table: pd.DataFrame, shown: str, folder: Path, name: str, caption: str) -> list[Path]:
-    """The CSV and the Markdown of a table."""
+    """Writes the CSV and the Markdown of a table."""
     with files.atomic_path(folder / f"{name}.csv") as temporary:
         table.to_csv(temporary, index=False)
     with files.atomic_path(folder / f"{name}.md") as temporary:

@@ -1,6 +1,6 @@
-"""Training clips with everything known about their labels: the clip's own, true ones, learned ones over seeds.
+"""Training clips with all of their labels: the clip's label, the true unimodal labels, the learned ones over seeds.
 
-The case study (Fig. 6) and the label explorer read the same table and the same entry of a clip.
+The case study (Fig. 6) and the label explorer use the same table and the same entry for a clip.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from mugkit.errors import UserError
 from mugkit.evaluation.probes import frame_means
 from mugkit.training.label_sources.source import LearnedLabels
 
-MOMENT_FRAMES = 100_000  # enough for a mean and a deviation
+MOMENT_FRAMES = 100_000  # at most; enough for a mean and a standard deviation
 
 
 @dataclass(frozen=True)
 class Utterances:
-    """The training split of a data set and stage 2's labels of it, one `LearnedLabels` a seed."""
+    """The training split of a data set and its labels from stage 2, one `LearnedLabels` per seed."""
 
     dataset: Dataset
     learned: Sequence[LearnedLabels]
@@ -37,10 +37,10 @@ class Utterances:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row a clip.
+        """One row per clip.
 
-        Columns: id, text, y; for each modality true_m (only where known), learned_m (mean over seeds), low_m and
-        high_m (range over seeds); disagreement, the range of the three true labels, or of the learned ones where the
+        Columns: id, text, y; for each modality true_m (only if known), learned_m (mean over seeds), low_m and
+        high_m (range over seeds); disagreement, the range of the three true labels, or of the learned ones if the
         truth is unknown; moved, the mean |y_mc − y| over modalities.
         """
         split = self.dataset.train
@@ -54,7 +54,7 @@ class Utterances:
         table = pd.DataFrame(columns)
         judged = table[[f"{'true' if self.dataset.has_true_labels else 'learned'}_{m}" for m in MODALITIES]]
         changes = [np.abs(table[f"learned_{m}"] - table["y"]) for m in MODALITIES]
-        spread = np.ptp(judged.to_numpy(), axis=1).round(4)  # so that ties are ties, whatever a label's last bit
+        spread = np.ptp(judged.to_numpy(), axis=1).round(4)  # so that rounding errors do not break ties
         return table.assign(disagreement=spread, moved=np.mean(changes, axis=0))
 
     def _labels(self, modality: str) -> Float[np.ndarray, "seeds clips"]:
@@ -64,11 +64,11 @@ class Utterances:
         """One clip as plain numbers.
 
         Returns:
-            id, text, y; `true` and `learned` by modality (the latter mean, low and high over seeds); `trajectory`, the
-            same after every meta-epoch; `frames`, the reading of every frame of sound and vision (see `direction`).
+            id, text, y; `true` and `learned` by modality (`learned` as mean, low and high over seeds); `trajectory`,
+            like `learned`, after every meta-epoch; `frames`, the `readings` of every frame of sound and vision.
 
         Raises:
-            UserError: there is no clip of that position.
+            UserError: if there is no clip at that position.
         """
         if not 0 <= clip < len(self.table):
             raise UserError(f"no clip {clip}", field="clip", fix=f"positions are 0 to {len(self.table) - 1}")
@@ -83,7 +83,7 @@ class Utterances:
         }  # fmt: skip
 
     def readings(self, modality: str, clip: int) -> Float[np.ndarray, "length"]:
-        """What each frame says on its own: its coordinate along `direction`, in deviations of all training frames."""
+        """Each frame's coordinate along `direction`, in standard deviations over the training frames."""
         mean, weights = self._directions[modality]
         return (self.dataset.train.sequences[modality][clip].astype(np.float64) - mean) @ weights
 
@@ -102,10 +102,10 @@ def _summary(over_seeds: Float[np.ndarray, "seeds *epochs"]) -> dict[str, Any]:
 def direction(
     sequences: RaggedFrames, labels: Float[np.ndarray, "clips"]
 ) -> tuple[Float[np.ndarray, "dim"], Float[np.ndarray, "dim"]]:
-    """The mean frame, and weights that turn a frame into one number that rises with the clip's label.
+    """The mean frame, and weights that map a frame to one number that rises with the clip's label.
 
-    Each dim is standardised and weighted by the correlation of its mean over a clip with y; the whole is scaled so
-    that it has deviation 1 over frames. It needs no unimodal label, and shows *when* a stream speaks, not how well.
+    Each dim is standardised and weighted by the correlation of its clip mean with y. The result is scaled to a standard
+    deviation of 1 over frames. It needs no unimodal label, and shows *when* a stream is expressive, not how well.
     """
     frames = sequences.frames[:: -(-len(sequences.frames) // MOMENT_FRAMES)].astype(np.float64)
     mean, std = frames.mean(0), frames.std(0)

@@ -1,22 +1,22 @@
-"""What numbers say: the one rule behind every verdict of the ledger and every word of tables, studies and sentences.
+"""The rule behind every verdict of the ledger and every verdict in tables, studies and sentences.
 
-A difference has two 95 % intervals: over clips, and over seeds. It would have to be there with other clips *and* with
-other seeds, so what decides is the smallest interval that holds both (`hull`), and an effect size of interest:
+A difference has two 95 % intervals: over clips, and over seeds. It must hold with other clips *and* with other seeds.
+Therefore the smallest interval that contains both (`hull`) decides, together with an effect size of interest:
 
     as claimed   the interval lies beyond zero on the claimed side
     opposite     it lies beyond zero on the other side
-    no effect    it ends below the size of interest: whatever there is, is too small to matter
-    open         it holds both zero and that size: too few clips or seeds
+    no effect    it ends below the size of interest: any effect is too small to matter
+    open         it contains both zero and that size: too few clips or seeds
 
-A claim may say how much (`Amount`). "By about so much" asks the interval to reach the size (more is no contradiction),
-"considerably" asks all of it to lie beyond the size, and "slightly" all of it between zero and the size: to lie beyond
-it is opposite, too.
+A claim may also say how large the effect is (`Amount`). "About" requires the interval to reach the size (a larger
+effect is no contradiction). "Over" (considerably) requires all of it to lie beyond the size. "Under" (slightly)
+requires all of it to lie between zero and the size; an interval beyond the size is then opposite, too.
 
-A single comparison is judged by itself, and so has the same outcome wherever it stands. Many of them enter one
-statement in two ways. "All of these hold" is no likelier by chance than any one of them, and needs no correction. "One
-of these does not" is likelier the more there are: so a comparison refutes a claim of many only if it stays what it is
-in intervals, over clips and over seeds, as wide as Holm's correction asks for the first to be rejected of so many
-(Bonferroni's). The same widths are used where a study looks for whatever differs.
+Each comparison is judged by itself, so it has the same outcome wherever it appears. A claim about many comparisons
+needs no correction to be supported: that all of them hold by chance is no likelier than that a given one does. But the
+more comparisons there are, the likelier one of them fails by chance. A comparison therefore refutes a claim about many
+only if its outcome is the same with wider intervals over clips and over seeds: those of the first step of Holm's
+correction (Bonferroni's). Studies that look for any difference among many use the same widths.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from mugkit.evaluation.formats import estimate, known
 from mugkit.metrics import HIGHER_IS_BETTER
 
 Outcome = Literal["as claimed", "opposite", "no effect", "open"]
-Amount = Literal["any", "about", "over", "under"]  # what a claim says of an effect's size: nothing, or ...
+Amount = Literal["any", "about", "over", "under"]  # what a claim says about an effect's size; "any": nothing
 Verdict = Literal["supported", "not supported", "undecided", "needs data"]
 Difference = Mapping[str, Any]  # what `comparison.compare` returns
 VERDICTS: tuple[Verdict, ...] = ("supported", "not supported", "undecided", "needs data")
 LEVEL = 0.05
-OPEN = "undecided"  # a difference in words where it is open
+OPEN = "undecided"  # the word for an open difference
 
-# The smallest effect of interest where the paper names none, on predictions and on labels alike.
+# The smallest effect of interest if the paper names none, for predictions and labels alike.
 SIZES: Mapping[str, float] = {"MAE": 0.01, "Corr": 0.005, "MMD²": 0.01}
-POINTS = 0.5  # of every percentage: accuracies, F1, the share of labels with the right sign, a probe's accuracy
+POINTS = 0.5  # for every percentage: accuracies, F1, the share of labels with the right sign, a probe's accuracy
 
 
 def size_of(metric: str) -> float:
@@ -53,13 +53,13 @@ def better(metric: str) -> int:
 
 
 def hull(difference: Difference, together: int = 1) -> tuple[float | None, float | None]:
-    """The smallest interval that holds a difference's interval over clips and that over seeds.
+    """The smallest interval that contains a difference's interval over clips and that over seeds.
 
     Args:
-        together: of how many comparisons the difference that stands out is looked for; widens both intervals.
+        together: number of comparisons to correct for (Bonferroni); widens both intervals.
 
     Returns:
-        Its ends; None where either interval is undefined, as over a single seed.
+        Its ends; both None if either interval is undefined, as over a single seed.
     """
     value, each = difference["difference"], LEVEL / together / 2
     freedom = max((difference["seeds"] or 1) - 1, 1)
@@ -74,14 +74,14 @@ def hull(difference: Difference, together: int = 1) -> tuple[float | None, float
 def interval(
     low: float | None, high: float | None, sign: int, size: float = 0.0, limit: float = 0.0, amount: Amount = "any"
 ) -> Outcome:
-    """What an interval says of a claim.
+    """The outcome of a claim for an interval.
 
     Args:
-        low, high: its ends; None or NaN where it is undefined.
+        low, high: the interval's ends; None or NaN if undefined.
         sign: +1 if the claim says above the limit, −1 if below.
         size: the effect size of interest; with 0 no effect is too small.
-        limit: zero unless given.
-        amount: what the claim says of the effect's size.
+        limit: the value that the claim is about.
+        amount: what the claim says about the effect's size.
     """
     if low is None or high is None or not (known(low) and known(high)):
         return "open"
@@ -97,7 +97,7 @@ def interval(
 def judge(
     difference: Difference, sign: int, size: float | None = None, together: int = 1, amount: Amount = "any"
 ) -> Outcome:
-    """What a difference says of a claim about its sign; the size of interest is its metric's unless given."""
+    """The outcome of a claim about a difference's sign; the size of interest defaults to its metric's."""
     size = size_of(difference["metric"]) if size is None else size
     return interval(*hull(difference, together), sign, size, amount=amount)
 
@@ -108,17 +108,17 @@ def written(difference: Difference) -> str:
 
 
 def small(difference: Difference, together: int = 1) -> bool:
-    """Whether a difference is smaller than its metric's size of interest, to either side."""
+    """Whether a difference is smaller than its metric's size of interest in both directions."""
     low, high = hull(difference, together)
     return low is not None and high is not None and max(-low, high) < size_of(difference["metric"])
 
 
 def word(difference: Difference, good: str, bad: str, together: int = 1) -> str:
-    """A difference in a word: `good` or `bad`, by less than the size of interest or not; no such difference; or open.
+    """A difference in words: `good` or `bad` (noting if below the size of interest), no difference, or undecided.
 
     Args:
         good: the word if the metric is better, such as "closer".
-        bad: if it is worse.
+        bad: the word if it is worse.
         together: as in `hull`.
     """
     metric = difference["metric"]
@@ -130,7 +130,7 @@ def word(difference: Difference, good: str, bad: str, together: int = 1) -> str:
 
 
 def as_good(difference: Difference, together: int = 1) -> Outcome:
-    """A claim that something is as good as another: it is not worse by the size of interest."""
+    """The outcome of a claim that something is as good as another, i.e. not worse by the size of interest."""
     outcome = judge(difference, -better(difference["metric"]), together=together)
     if outcome == "as claimed":  # it is worse
         return "as claimed" if small(difference, together) else "opposite"
@@ -138,7 +138,7 @@ def as_good(difference: Difference, together: int = 1) -> Outcome:
 
 
 def ordering(tau: float | None, p: float | None) -> Outcome:
-    """Kendall's τ of two orders: the same order beyond chance, the reverse, or neither."""
+    """The outcome of Kendall's τ of two orders: equal beyond chance, reversed beyond chance, or open."""
     return "open" if tau is None or p is None or p >= LEVEL else interval(tau, tau, 1)
 
 
@@ -150,10 +150,10 @@ def within(value: float, low: float | None, high: float | None) -> Outcome:
 
 
 def every(outcomes: Sequence[Outcome], firm: Sequence[bool] = ()) -> Verdict:
-    """A claim that all its comparisons must bear out; one to the contrary refutes it.
+    """The verdict on a claim that all of its comparisons must support; a single contrary one refutes it.
 
     Args:
-        firm: whether each outcome stays what it is among so many; () if all do.
+        firm: whether each outcome stays the same after correction for the number of comparisons; () if all do.
     """
     if not outcomes:
         return "needs data"
@@ -164,7 +164,7 @@ def every(outcomes: Sequence[Outcome], firm: Sequence[bool] = ()) -> Verdict:
 
 
 def most(verdicts: Sequence[Verdict]) -> Verdict:
-    """A claim that more than half of its parts must bear out, each of which has a verdict of its own."""
+    """The verdict on a claim that more than half of its parts must support, from the verdicts of its parts."""
     if not verdicts:
         return "needs data"
     if 2 * verdicts.count("supported") > len(verdicts):

@@ -1,4 +1,4 @@
-"""What a command was asked for, looked at before any work starts: where it is to write, device, data set, engine."""
+"""Checks the options of a command before any work starts: output folder, device, data set, engine."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
 
 def check_folder(path: Path, field: str) -> None:
-    """Refuses a folder, named by an option, that cannot be made or written into; leaves nothing behind."""
+    """Rejects a folder, named by an option, that cannot be created or written to; leaves nothing behind."""
     try:
         nearest = next(place for place in (path, *path.parents) if place.exists() or place.is_symlink())
         with tempfile.TemporaryDirectory(prefix=".", dir=nearest):
             pass
     except OSError as error:
-        problem = f"nothing can be written into this folder ({error.strerror})"
-        raise UserError(problem, file=path, field=field, fix="name a folder that you may write into") from error
+        problem = f"nothing can be written to this folder ({error.strerror})"
+        raise UserError(problem, file=path, field=field, fix="name a folder that you may write to") from error
 
 
 def check_file(path: Path | None, field: str) -> None:
-    """Refuses a file, if one is asked for, that is a folder or lies in one that `check_folder` refuses."""
+    """Rejects an output file (None is fine) that is a folder, or whose folder `check_folder` rejects."""
     if path is None:
         return
     if path.is_dir():
         fix = f"name a file, such as {path / field.strip('-')}"
-        raise UserError("this is a folder, and a file is to be written", file=path, field=field, fix=fix)
+        raise UserError("this is a folder, but a file is needed", file=path, field=field, fix=fix)
     check_folder(path.parent, field)
 
 
 def check_device(name: str) -> None:
-    """Refuses a device that torch would answer with a traceback, before any work starts."""
+    """Rejects a device, before any work starts, for which torch would fail with a traceback."""
     import torch
 
     kinds = ("auto", "cpu", "cuda")
@@ -48,15 +48,15 @@ def check_device(name: str) -> None:
 
 
 def check_dataset(name: str) -> None:
-    """Refuses a name that seems to be another data set's, misspelt, and a home that is no folder: there, every data set
-    would seem not to be prepared."""
+    """Rejects a name that looks like a misspelt data set, and a home that is not a folder (where no data set would seem
+    to be prepared)."""
     from mugkit.data.schema import LABEL_SCALE
     from mugkit.data.store import NAME, available
 
     home = files.home()
     if home.exists() and not home.is_dir():
         fix = "point MUGKIT_HOME to a folder that you may write to"
-        raise UserError("data and runs cannot be kept here: this is no folder", file=home, field="MUGKIT_HOME", fix=fix)
+        raise UserError("data and runs cannot be stored here: not a folder", file=home, field="MUGKIT_HOME", fix=fix)
     known = {*available(), *LABEL_SCALE}
     near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     if NAME.fullmatch(name) and name not in known and near:
@@ -64,7 +64,7 @@ def check_dataset(name: str) -> None:
 
 
 def column_numbers(text: str, field: str) -> list[int]:
-    """The numbers of a list such as `0,2,5`; a UserError if it is none."""
+    """Parses a list of numbers such as `0,2,5`; raises UserError if it is none."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
@@ -75,13 +75,13 @@ def column_numbers(text: str, field: str) -> list[int]:
 def execution(
     places: Mapping[str, Path | None], engine: str, address: str, cpus: float | None, gpus: float | None, device: str
 ) -> ExecutionConfig:
-    """Where runs are computed.
+    """Checks options and returns where runs are computed.
 
     Args:
-        places: data set → the folder that is to be written into, if it is known before.
+        places: data set → its output folder, if it is known in advance.
 
     Raises:
-        UserError: an unknown device or engine, a cluster's options without one, or a data set or folder as above.
+        UserError: if device or engine is unknown, a cluster's options come without one, or a check above fails.
     """
     from mugkit.experiments.resources import Resources
     from mugkit.experiments.scheduler import ExecutionConfig

@@ -1,4 +1,4 @@
-"""One run."""
+"""Computes a single run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Run:
     """A finished run.
 
     Attributes:
-        spec: what was asked for.
-        folder: where its artifacts lie.
-        metrics: of the test split.
-        valid_metrics: of the validation split.
-        best_epoch: of the chosen weights.
+        spec: its specification.
+        folder: the folder of its artifacts.
+        metrics: metrics on the test split.
+        valid_metrics: metrics on the validation split.
+        best_epoch: the epoch of the chosen weights.
         reused: whether it was already in the store.
     """
 
@@ -41,16 +41,16 @@ class Run:
 
 @lru_cache(maxsize=4)
 def _dataset(name: str, _prepared: int) -> Dataset:
-    """A data set, read once for each time it was prepared; altered frames would be trained on in silence."""
+    """Loads and verifies a data set, cached until it is prepared again; else altered frames would go unnoticed."""
     return load(name, verify=True)
 
 
 def work(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Experiment:
-    """A specification with its data set and store, checked."""
+    """The experiment of a specification, with its data set and store; checked."""
     manifest = folder_of(spec.dataset) / "dataset.json"
     prepared = manifest.stat().st_mtime_ns if manifest.is_file() else 0
     found = Experiment(spec, _dataset(spec.dataset, prepared), store or Store.default(), device)
-    _ = found.hp  # an unknown system, profile or field is refused here, before any work starts
+    _ = found.hp  # rejects an unknown system, profile or field before any work starts
     found.dataset.require(found.system.needs, f"system '{spec.system}'")
     return found
 
@@ -65,7 +65,7 @@ def missing(spec: RunSpec) -> str:
 
 
 def finish(experiment: Experiment) -> Run:
-    """Computes in this process what is missing of a run; stages that are stored are reused."""
+    """Computes the missing stages of a run in this process; stored stages are reused."""
     reused = experiment.finished()
     folder = experiment.result()
     result = read_result(folder)
@@ -73,5 +73,5 @@ def finish(experiment: Experiment) -> Run:
 
 
 def run(spec: RunSpec, store: Store | None = None, device: str = "auto") -> Run:
-    """One run, in this process; stages that are stored are reused."""
+    """Computes one run in this process; stored stages are reused."""
     return finish(work(spec, store, device))

@@ -1,12 +1,12 @@
-"""Noisier labels, as noisy as the raters of `reviews` disagreed, and training on them.
+"""Training on noisier labels, where the noise follows how much the raters of `reviews` disagreed.
 
-Every sentence of `reviews` was rated by 15–20 people; their spread is its own measure of how doubtful its label is. A
-label y becomes y + k·s·ε, with s the spread of the sentence's raters on the scale of the labels and ε standard normal:
-k = 1 is about what one rater would have said in place of the mean of all, k = 2 is twice as bad. Training and
-validation labels are changed, as an annotator's noise would be in both; the test split and all true labels stay.
+Every sentence of `reviews` was rated by 15–20 people; their spread measures how doubtful its label is. A label y
+becomes y + k·s·ε, where s is the spread of the sentence's raters on the scale of the labels and ε is standard normal.
+k = 1 is about what one rater would have said instead of the mean of all; k = 2 is twice as bad. Training and validation
+labels change, since an annotator's noise would be in both. The test split and all true labels stay as they are.
 
-Noisy data sets exist in memory only. Their fingerprint is the data set's with k and the draw added, so their runs are
-kept in the run store under an identity of their own.
+Noisy data sets exist only in memory. Their fingerprint is the data set's with k and the draw added, so the run store
+keeps their runs under separate identities.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def rater_spread(split: Split) -> Float[np.ndarray, " clips"]:
     Read from the published ratings, which are downloaded once; the prepared data keeps means only.
 
     Raises:
-        UserError: a clip is not a sentence of `reviews`.
+        UserError: if a clip is not a sentence of `reviews`.
     """
     sentences = _spreads(files.home() / "downloads")
     numbers = [name.rpartition("_")[2] for name in split.ids]
@@ -57,14 +57,14 @@ def _spreads(downloads: Path) -> pd.Series:
 
 
 def noisy(dataset: Dataset, k: float, draw: int) -> Dataset:
-    """The data set with labels as in the module's text; k = 0 is the data set itself.
+    """The data set with noisy labels, as the module describes; k = 0 returns the data set itself.
 
     Args:
-        k: how many of the raters' standard deviations the noise has.
-        draw: seed of ε; equal for every k, so that a larger k moves each label further in the same direction.
+        k: size of the noise, in standard deviations of the raters.
+        draw: seed of ε; the same for every k, so that a larger k moves each label further in the same direction.
 
     Raises:
-        UserError: see `rater_spread`; a negative k.
+        UserError: see `rater_spread`; or if k is negative.
     """
     if k < 0:
         raise UserError(f"{k} is not possible", field="k", fix="give a number of at least 0")
@@ -82,7 +82,7 @@ def _noisy_split(split: Split, k: float, draw: int, rho: float) -> Split:
 
 
 def work(spec: RunSpec, k: float, store: Store | None = None, device: str = "auto") -> Experiment:
-    """A run on noisy labels taken apart; the seed of its stage 3 is also the draw of the noise."""
+    """The experiment of a run on noisy labels; the seed of its stage 3 is also the draw of the noise."""
     clean = experiment.work(spec, store, device)
     return replace(clean, dataset=noisy(clean.dataset, k, spec.seed))
 
@@ -90,5 +90,5 @@ def work(spec: RunSpec, k: float, store: Store | None = None, device: str = "aut
 def run_all(
     jobs: Sequence[tuple[RunSpec, float]], execution: scheduler.ExecutionConfig = scheduler.LOCAL
 ) -> list[experiment.Run]:
-    """As `mugkit.experiments.scheduler.run_all`, on noisy labels; k differs freely."""
+    """Like `mugkit.experiments.scheduler.run_all`, on noisy labels; jobs may differ in k."""
     return scheduler.finish_all([partial(work, *job) for job in jobs], execution, Store.default())

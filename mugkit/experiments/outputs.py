@@ -1,4 +1,4 @@
-"""What a notebook writes: figures with their numbers beside them, and the manifest that says how they came about."""
+"""What a notebook writes: figures with their numbers beside them, and the manifest that records how they were made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mugkit.data.schema import Dataset
 from mugkit.device import choose_device
 from mugkit.experiments.store import versions
 
-NO_RESULT = "smoke: these numbers mean nothing"  # on everything that a profile of too few epochs makes
+NO_RESULT = "smoke: these numbers mean nothing"  # on all outputs of a profile with too few epochs
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Outputs:
 
     Attributes:
         folder: where figures and tables go.
-        notebook: its file name without ending.
+        notebook: its file name without extension.
     """
 
     folder: Path
@@ -38,13 +38,13 @@ class Outputs:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def note(self, paths: Sequence[Path]) -> None:
-        """Remembers written files and when they were done."""
+        """Records written files and when they were finished."""
         for path in paths:
             name = path.relative_to(self.folder).as_posix()
             self.seconds[name] = round(time.perf_counter() - self.started, 1)
 
     def figure(self, figure: Figure, name: str, numbers: Any) -> None:
-        """`name.png`, `name.svg` and the plotted numbers as `name.json`."""
+        """Writes `name.png`, `name.svg` and the plotted numbers as `name.json`."""
         if self.profile.name == "smoke":
             figure.text(0.5, 0.5, NO_RESULT, rotation=20, alpha=0.35, fontsize=18, ha="center", va="center")
         targets = save_figure(figure, self.folder, name)
@@ -52,7 +52,7 @@ class Outputs:
         self.note([*targets, self.folder / f"{name}.json"])
 
     def finish(self) -> list[str]:
-        """Enters everything into the manifest, beside what other notebooks entered; returns the names."""
+        """Enters everything into the manifest, next to other notebooks' entries; returns the file names."""
         shared = {
             "notebook": self.notebook, "dataset": self.dataset.name, "data": self.dataset.fingerprint,
             "profile": self.profile.name, "seeds": [*self.profile.seeds, *self.profile.more_seeds],
@@ -67,7 +67,7 @@ class Outputs:
 
 
 def enter(folder: Path, maker: str, entries: Mapping[str, Mapping[str, Any]]) -> None:
-    """Puts a maker's outputs into the folder's `manifest.json`, in place of those that it entered before."""
+    """Enters a maker's outputs into the folder's `manifest.json`; they replace its earlier entries."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "manifest.json"
     (files.home() / "runs").mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def enter(folder: Path, maker: str, entries: Mapping[str, Mapping[str, Any]]) ->
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """`name.png` and `name.svg`.
+    """Writes `name.png` and `name.svg`.
 
     SVG is written without its date and with fixed element names, so that equal pictures are equal files.
     """

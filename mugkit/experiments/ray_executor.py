@@ -1,7 +1,7 @@
 """A Ray cluster as an executor (extra `cluster`).
 
-The run store has to be on a path that all nodes share; a node computes a task as a worker process does. What a lost
-node or worker was computing is handed out again by Ray and resumes from its checkpoint.
+The run store must be on a path that all nodes share; a node computes a task as a worker process does. If a node or
+worker is lost, Ray reschedules its task, which resumes from its checkpoint.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 from mugkit import files
 from mugkit.errors import UserError
 
-RETRIES = 3  # of a task whose worker or node was lost; a task that raises is not tried again
-PATIENCE = 60.0  # seconds that interrupted tasks get to clear away what they were writing; a busy node needs some
+RETRIES = 3  # of a task whose worker or node was lost; a task that raises is not retried
+PATIENCE = 60.0  # seconds for interrupted tasks to remove half-written files; a busy node needs some
 log = logging.getLogger(__name__)
 
 
@@ -33,7 +33,7 @@ def _ray() -> Any:
 
 
 def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """On a node. Ray takes functions only, and what is called may be a partial one."""
+    """Runs on a node. Ray takes functions only, but `fn` may be a partial object."""
     return fn(*args, **kwargs)
 
 
@@ -43,7 +43,7 @@ def _one_core(_: object) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keeps this process's answer to SIGTERM, which Ray replaces by its own; only the main thread may set it."""
+    """Restores this process's SIGTERM handler, which Ray replaces by its own; only the main thread may set it."""
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -53,7 +53,7 @@ def _own_signals() -> Iterator[None]:
 
 
 def _reach(address: str) -> None:
-    """Refuses an address at which nothing listens; Ray itself would try for minutes."""
+    """Rejects an address at which nothing listens; Ray itself would try for minutes."""
     host, _, port = address.rpartition(":")
     if not port.isdigit():
         return
@@ -65,15 +65,15 @@ def _reach(address: str) -> None:
 
 
 class RayExecutor(Executor):
-    """Tasks on a Ray cluster.
+    """Runs tasks on a Ray cluster.
 
     Args:
-        address: of a running cluster ('auto': the one this machine belongs to); '' starts one on this machine.
-        request: from what each node has to what a task asks for, both as {'CPU': cores, 'GPU': cards}; of a card less
-            than one lets several tasks share it.
+        address: address of a running cluster ('auto': the one this machine belongs to); '' starts one on this machine.
+        request: maps what each node has to what a task asks for, both as {'CPU': cores, 'GPU': cards}; with less than
+            one card, several tasks share a card.
 
     Raises:
-        UserError: Ray is not installed, there is no cluster at that address, or this machine has less than is asked.
+        UserError: if Ray is not installed, no cluster is at that address, or this machine has too little for a task.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RayExecutor(Executor):
     ) -> None:
         self._ray = _ray()
         self._refs: dict[Future[Any], Any] = {}
-        self._connected = not self._ray.is_initialized()  # else a user's own connection, which stays
+        self._connected = not self._ray.is_initialized()  # else the connection is the user's own, and stays open
         if self._connected:
             self._connect(address)
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
@@ -105,7 +105,7 @@ class RayExecutor(Executor):
             raise UserError(problem, field="address", fix="ray start --head") from error
 
     def _refuse(self, asked: Mapping[str, float], *, grows: bool) -> None:
-        """No node can take a task: an error on this machine alone; a cluster may yet get such a node."""
+        """Called if no node can take a task: an error on this machine alone; a cluster may still get such a node."""
         told = f"no node has the {asked['CPU']:g} CPU cores and {asked['GPU']:g} GPUs that a run asks for"
         if grows:
             log.warning("%s; waiting for one", told)
@@ -120,14 +120,14 @@ class RayExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Leaves the cluster as it is; with `cancel_futures` no task of ours runs any more afterwards."""
+        """Leaves the cluster as it is; with `cancel_futures`, none of our tasks runs afterwards."""
         if cancel_futures:
             self._cancel([reference for future, reference in self._refs.items() if not future.done()])
             self._leave()
         self._refs.clear()
 
     def _cancel(self, references: list[Any]) -> None:
-        """A Ctrl-C for every task, so that half-written files are cleared away; an end to those that do not follow."""
+        """Interrupts every task like Ctrl-C, so that half-written files are removed; then kills those that remain."""
         for force in (False, True):
             for reference in references:
                 self._ray.cancel(reference, force=force)
@@ -135,6 +135,6 @@ class RayExecutor(Executor):
                 _, references = self._ray.wait(references, num_returns=len(references), timeout=PATIENCE)
 
     def _leave(self) -> None:
-        """Ends what `_connect` began: the connection, and a cluster of this machine's own."""
+        """Ends what `_connect` started: the connection, and the cluster if it was started on this machine."""
         if self._connected:
             self._ray.shutdown()

@@ -1,4 +1,4 @@
-"""What one run asks of a machine: CPU cores, and a share of a card."""
+"""The resources that one run asks for: CPU cores, and a share of a GPU card."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from mugkit.config import RunSpec, profile
 from mugkit.errors import UserError
 
-_CORES = 4  # of a run whose threads torch decides
+_CORES = 4  # for a run whose number of threads torch decides
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,11 @@ class Resources:
     """What one run asks for.
 
     Attributes:
-        cpus: CPU cores; None: as many as its profile gives it threads.
-        gpus: of one card, from 0 (none) to 1 (all of it); with 0.25 four runs share a card. None: its profile's.
+        cpus: CPU cores; None means the number of threads of its profile.
+        gpus: share of one card, from 0 (none) to 1 (all of it); with 0.25 four runs share a card. None: its profile's.
 
     Raises:
-        UserError: no cores, or more than one card.
+        UserError: if there are no cores, or more than one card.
     """
 
     cpus: float | None = None
@@ -38,14 +38,14 @@ class Resources:
 
 
 def gpus_of(resources: Resources, specs: Sequence[RunSpec]) -> float:
-    """Of one card, for the run that needs most."""
+    """The share of one card for the run that needs most."""
     return max((profile(s.profile).gpus for s in specs), default=1) if resources.gpus is None else resources.gpus
 
 
 def on_cluster(
     resources: Resources, specs: Sequence[RunSpec], device: str, nodes: Sequence[Mapping[str, float]]
 ) -> dict[str, float]:
-    """What a task asks a cluster for. By default no more cores than a node has, and a card only where there is one.
+    """What a task asks a cluster for. By default no more cores than a node has, and a card only if there is one.
 
     Args:
         nodes: what each node has: 'CPU', 'GPU'.
@@ -58,9 +58,9 @@ def on_cluster(
 
 
 def cards(resources: Resources, specs: Sequence[RunSpec], device: str) -> list[str]:
-    """The card of each worker process of this machine, as CUDA_VISIBLE_DEVICES names it; none: not a matter of cards.
+    """The card of each worker process of this machine, as in CUDA_VISIBLE_DEVICES; [] if workers get no card assigned.
 
-    Several runs share a card, several cards are used in turn. Of a device named with its number, only that card is.
+    Several runs share a card, and several cards are used in turn. A device with a number uses only that card.
     """
     if device not in ("auto", "cuda") or not torch.cuda.is_available():
         return []

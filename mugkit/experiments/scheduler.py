@@ -1,4 +1,4 @@
-"""Many runs: each shared stage once, each task as soon as what it needs is there."""
+"""Computes many runs: each shared stage once, and each task as soon as its inputs are there."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from mugkit.training.label_sources.source import LearnedLabels
 
 ENGINES = ("local", "ray")
 _SHARED = "set MUGKIT_HOME to a path that all nodes and this machine share"
-Slot = Callable[[], Executor]  # opens, or returns, the executor that computes a task; one task at a time
+Slot = Callable[[], Executor]  # opens, or returns, the executor for a task; holds one task at a time
 
 
 def workers_of(workers: int | None, device: str) -> int:
-    """One process a core on a CPU, one on a GPU, unless said otherwise."""
+    """The number of processes: by default one per core on a CPU, and one on a GPU."""
     return workers or (1 if choose_device(device).type == "cuda" else (os.cpu_count() or 1))
 
 
@@ -38,12 +38,12 @@ class ExecutionConfig:
 
     Attributes:
         engine: 'local' spreads runs over processes of this machine, 'ray' over a Ray cluster.
-        workers: how many processes; by default one a core on a CPU, on GPUs as many as share the cards.
-        address: of the Ray cluster ('auto': the one this machine belongs to); '' starts one on this machine.
-        resources: of a machine that each run asks for.
+        workers: number of processes; by default one per core on a CPU, and on GPUs as many as share the cards.
+        address: address of the Ray cluster ('auto': the one this machine belongs to); '' starts one on this machine.
+        resources: what each run asks for.
 
     Raises:
-        UserError: an unknown engine.
+        UserError: if the engine is unknown.
     """
 
     engine: str = "local"
@@ -57,8 +57,8 @@ class ExecutionConfig:
             raise unknown_name("engine", self.engine, ENGINES)
 
     def slots(self, specs: Sequence[RunSpec], tasks: int) -> list[Slot]:
-        """As many as tasks are handed out at a time: a stage that others wait for must not queue behind those nothing
-        waits for. A cluster takes all that can begin."""
+        """One slot for each task submitted at a time: a stage that others wait for must not queue behind stages that
+        nothing waits for. A cluster takes all tasks that can start."""
         if self.engine == "ray":
             from mugkit.experiments.ray_executor import RayExecutor
 
@@ -76,10 +76,10 @@ LOCAL = ExecutionConfig()
 
 
 class Scheduler:
-    """Hands tasks to executors; iterating over it computes them and yields each one that is over.
+    """Submits tasks to executors; iterating over it computes them and yields each task when it ends.
 
     Attributes:
-        failed: by folder, what went wrong; a task whose predecessor failed is over too, but adds nothing here.
+        failed: folder → what went wrong. A task whose predecessor failed is also yielded, but is not listed here.
     """
 
     def __init__(self, tasks: Sequence[Task], slots: Sequence[Slot], store: Store, device: str) -> None:
@@ -104,7 +104,7 @@ class Scheduler:
             raise
 
     def _drop(self) -> Iterator[Task]:
-        """Tasks that can never begin."""
+        """Yields tasks that can never start, because one that they need failed."""
         for task in list(self._waiting.values()):
             if task.needs in self._gone:
                 self._gone.add(task.folder)
@@ -133,7 +133,7 @@ class Scheduler:
         pools.shutdown_now(pool)
 
     def _collect(self) -> Iterator[Task]:
-        """Waits for the next task to end."""
+        """Waits for a task to end; yields those that have ended for good."""
         for future in wait(self._running, return_when=FIRST_COMPLETED).done:
             (task, slot, pool), error = self._running.pop(future), future.exception()
             self._free.append(slot)
@@ -154,12 +154,12 @@ class Scheduler:
 def compute(
     recipes: Sequence[Recipe], until: Stage, store: Store, execution: ExecutionConfig, learn: Sequence[Recipe] = ()
 ) -> set[Path]:
-    """Computes what is missing; returns its folders. Arguments as those of `plan`.
+    """Computes what is missing; returns its folders. The arguments are those of `plan`.
 
     Raises:
-        UserError: some tasks failed, all others being finished.
+        UserError: if some tasks failed; all others are finished by then.
     """
-    files.remove_stale_temporaries(store.root)  # also where nothing is missing: what was killed may have left some
+    files.remove_stale_temporaries(store.root)  # also if nothing is missing: killed processes may have left some
     tasks = plan(recipes, store, execution.device, until, learn)
     if not tasks:
         return set()
@@ -169,14 +169,14 @@ def compute(
         pass
     if scheduler.failed:
         failed = "\n  ".join(scheduler.failed.values())
-        raise UserError(f"some runs failed, all others are finished:\n  {failed}", fix="mend the cause and run again")
+        raise UserError(f"some runs failed, all others are finished:\n  {failed}", fix="fix the cause and run again")
     return {task.folder for task in tasks}
 
 
 def finish_all(
     recipes: Sequence[Recipe], execution: ExecutionConfig, store: Store, learn: Sequence[Recipe] = ()
 ) -> list[Run]:
-    """As `run_all`, from recipes."""
+    """Like `run_all`, from recipes."""
     fresh = compute(recipes, "train", store, execution, learn)
     runs = [finish(recipe(store, execution.device)) for recipe in recipes]
     return [replace(run, reused=run.folder not in fresh) for run in runs]
@@ -186,14 +186,14 @@ def run_all(
     specs: Sequence[RunSpec], execution: ExecutionConfig = LOCAL, *, store: Store | None = None,
     learn: Sequence[RunSpec] = (),
 ) -> list[Run]:  # fmt: skip
-    """Many runs; stages that several of them share once. Finished runs are reused, interrupted ones resume.
+    """Computes many runs; stages that several runs share run once. Finished runs are reused, interrupted ones resume.
 
     Args:
-        learn: further runs, of which stages 1 and 2 alone are computed.
+        learn: further runs, of which only stages 1 and 2 are computed.
 
     Raises:
-        UserError: a wrong specification, before anything runs; or some runs failed (all others are finished and stored
-            by then).
+        UserError: if a specification is wrong (before anything runs), or if some runs failed (all others are finished
+            and stored by then).
     """
     recipes, learned = ([partial(work, spec) for spec in some] for some in (specs, learn))
     return finish_all(recipes, execution, store or Store.default(), learned)
@@ -202,10 +202,10 @@ def run_all(
 def learn_all(
     specs: Sequence[RunSpec], execution: ExecutionConfig = LOCAL, *, store: Store | None = None
 ) -> list[LearnedLabels]:
-    """Stages 1 and 2 of many runs, e.g. over seeds; stored ones are reused.
+    """Computes stages 1 and 2 of many runs, e.g. over seeds; stored results are reused.
 
     Raises:
-        UserError: some failed (all others are finished and stored by then).
+        UserError: if some failed (all others are finished and stored by then).
     """
     store = store or Store.default()
     compute([partial(work, spec) for spec in specs], "labels", store, execution)

@@ -1,7 +1,7 @@
-"""Random search over hyperparameters (section 4.4: fifty trials), chosen by validation alone.
+"""Random search over hyperparameters (section 4.4: fifty trials); the choice is by validation alone.
 
-A trial is a run of the run store: a search that was interrupted resumes, one that was made before is read, and a
-larger one with the same seed reuses the smaller.
+A trial is a run in the run store: an interrupted search resumes, a finished search is read, and a larger search with
+the same seed reuses a smaller one.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from mugkit.experiments.search_space import Dimension, distributions, of_system
 
 log = logging.getLogger(__name__)
 
-SELECTED_BY = "MAE"  # of the validation split; training stops by the same loss
-DIGITS = 6  # of an error in records
+SELECTED_BY = "MAE"  # on the validation split; training stops early by the same loss
+DIGITS = 6  # decimal places of an error in records
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Trial:
     """One configuration that was tried.
 
     Attributes:
-        number: its place in the order of drawing, from 0.
+        number: its position in the order of drawing, from 0.
         values: what was drawn: field → value.
-        valid: MAE of the validation split, to as many digits as records have; NaN: its training failed.
-        run: the finished run; None: its training failed, or it is read from a record.
+        valid: MAE of the validation split, rounded as in records; NaN if its training failed.
+        run: the finished run; None if its training failed or it is read from a record.
     """
 
     number: int
@@ -49,13 +49,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """A finished search. No test score is in it, so none can be chosen by.
+    """A finished search. Validation errors alone decide its best trial, never test scores.
 
     Attributes:
         base: the run that all trials vary: Table 2's values under the profile.
-        seed: of the draws.
+        seed: seed of the draws.
         trials: in the order of drawing.
-        finals: of trials that were run with more seeds, number → validation error with each; the winner is one of them.
+        finals: number → validation error with each seed, for trials that ran with more seeds; one of them wins.
     """
 
     base: RunSpec
@@ -65,11 +65,11 @@ class Search:
 
     @property
     def best(self) -> Trial:
-        """The trial with the best validation score; of equal ones the first."""
+        """The trial with the best validation score; of equal trials the first."""
         return self.trials[choose([self.score(trial) for trial in self.trials])]
 
     def score(self, trial: Trial) -> float:
-        """What a trial is judged by: its validation error; if there are finalists their mean, and NaN for the rest."""
+        """The score of a trial: its validation error; if there are finalists, their mean, and NaN for other trials."""
         if not self.finals:
             return trial.valid
         return fmean(self.finals.get(trial.number, [math.nan]))
@@ -93,15 +93,15 @@ class Search:
         ]
 
     def frame(self) -> pd.DataFrame:
-        """One row a trial: number, the drawn fields, and `valid` (MAE)."""
+        """One row per trial: number, the drawn fields, and `valid` (MAE)."""
         return pd.DataFrame([{"trial": t.number, **t.values, "valid": t.valid} for t in self.trials])
 
 
 def choose(valid: Sequence[float]) -> int:
-    """Which trial wins: the lowest validation error. Test scores are not an argument.
+    """The index of the winning trial, which has the lowest validation error. Test scores are not an argument.
 
     Raises:
-        UserError: no trial has a finite score.
+        UserError: if no trial has a finite score.
     """
     finite = [i for i, value in enumerate(valid) if math.isfinite(value)]
     if not finite:
@@ -113,15 +113,15 @@ def specifications(
     system: str, dataset: str, profile_name: str, trials: int, seed: int = 1111,
     space: Mapping[str, Dimension] | None = None,
 ) -> list[tuple[dict[str, Any], RunSpec]]:  # fmt: skip
-    """What a search will try, drawn but not run: pairs of drawn values and run.
+    """Draws what a search will try, without running it: pairs of drawn values and specification.
 
     Args:
-        trials: how many configurations.
-        seed: of the draws; the first n of more trials are the same.
-        space: what may change; None: all that the system reads.
+        trials: number of configurations.
+        seed: seed of the draws; a larger number of trials starts with the same ones.
+        space: what may change; None means all that the system reads.
 
     Raises:
-        UserError: an unknown system, profile or data set, or fewer than one trial.
+        UserError: if system, profile or data set is unknown, or `trials` or `seed` is out of range.
     """
     if trials < 1:
         raise UserError(f"{trials} is not possible", field="--trials", fix="give a number of at least 1")
@@ -134,13 +134,13 @@ def specifications(
 
 
 def trial(system: str, dataset: str, profile_name: str, values: Mapping[str, Any]) -> RunSpec:
-    """One trial: a whole run, Table 2's values with the drawn ones on top, so that it stays the same run for ever."""
+    """The specification of a trial: Table 2's values with the drawn ones on top, so that the trial never changes."""
     first = profile(profile_name).seeds[0]
     return RunSpec(system, dataset, first, profile_name, changes=tuple(sorted(values.items())), preset="table2")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Python's own numbers, drawn ones with two digits: nobody could tell more apart, and people can read them."""
+    """Plain Python numbers; floats get two significant digits, which are readable and precise enough."""
     plain = {name: getattr(value, "item", lambda value=value: value)() for name, value in values.items()}
     return {name: float(f"{v:.2g}") if isinstance(v, float) else v for name, v in sorted(plain.items())}
 
@@ -152,11 +152,11 @@ def search(
     """Draws configurations, runs what is not stored yet, and returns them with their scores.
 
     Args:
-        trials: how many; None: as many as the profile says.
-        space: what may change; None: all that the system reads.
+        trials: number of trials; None means that of the profile.
+        space: what may change; None means all that the system reads.
 
     Raises:
-        UserError: see `specifications`; or every trial failed.
+        UserError: see `specifications`; or if every trial failed.
     """
     count = profile(profile_name).trials if trials is None else trials
     pairs = specifications(system, dataset, profile_name, count, seed, space)
@@ -166,21 +166,21 @@ def search(
 
 
 def tried(number: int, values: Mapping[str, Any], run: Run | None) -> Trial:
-    """A trial that was made here."""
+    """A trial from its run; None is a run whose training failed."""
     return Trial(number, values, error(run.valid_metrics) if run else math.nan, run)
 
 
 def error(metrics: Mapping[str, float | None]) -> float:
-    """The MAE of a run's metrics as records have it; NaN if there is none."""
+    """The MAE among a run's metrics, rounded as in records; NaN if there is none."""
     value = metrics.get(SELECTED_BY)
     return math.nan if value is None else round(value, DIGITS)
 
 
 def finished(specs: Sequence[RunSpec], execution: ExecutionConfig = LOCAL) -> list[Run | None]:
-    """Runs all; a configuration whose training fails is a result too (None), as long as another one succeeds.
+    """Runs all; a configuration whose training fails gives None, as long as another one succeeds.
 
     Raises:
-        UserError: all failed.
+        UserError: if all failed.
     """
     try:
         return list(scheduler.run_all(specs, execution))
@@ -192,7 +192,7 @@ def finished(specs: Sequence[RunSpec], execution: ExecutionConfig = LOCAL) -> li
 
 
 def _again(spec: RunSpec, device: str) -> Run | None:
-    """A second try in this process: training that diverges says so again; a worker that was killed does not count."""
+    """Runs again in this process: training that diverges fails again, but a killed worker does not count as failed."""
     try:
         return experiment.run(spec, device=device)
     except UserError as error:
@@ -201,11 +201,11 @@ def _again(spec: RunSpec, device: str) -> Run | None:
 
 
 def by_lot(found: Search, others: int = 2, seed: int = 1111) -> list[Trial]:
-    """The best trial and some of the other finished ones, drawn by lot: to be run again."""
+    """The best trial and some random other finished trials, to be run again."""
     rest = [other for other in found.finished if other != found.best]
     return [found.best, *random.Random(seed).sample(rest, min(others, len(rest)))]
 
 
 def specification(found: Search, of: Trial) -> RunSpec:
-    """The run that a trial of a search is."""
+    """The run specification of a trial in a search."""
     return trial(found.base.system, found.base.dataset, found.base.profile, of.values)

@@ -1,7 +1,7 @@
-"""What a random search may change, from where to where, and why.
+"""The search space of the random search: hyperparameters, their ranges, and the reasons.
 
-Ranges are relative to the profile's own value where that depends on the profile (a fine-tuned BERT wants another
-learning rate than heads on frozen features), else absolute: those of Table 2's columns and of section 4.10.
+A range is relative to the profile's own value if that depends on the profile (a fine-tuned BERT needs another learning
+rate than heads on frozen features). Other ranges are absolute: those of Table 2's columns and of section 4.10.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Dimension:
     """One hyperparameter of the search.
 
     Attributes:
-        values: from the profile's value to a list of values or a distribution of scipy.
+        values: maps the profile's value to a list of values or a scipy distribution.
         said: the range in words, for tables.
         why: the reason for it.
     """
@@ -67,7 +67,7 @@ SPACE: Mapping[str, Dimension] = {
     "beta": _log(1e-4, 1.0, "Table 2 has 0.01 and 0.0001; section 4.10 goes up to 1"),
 }
 
-# What a system's training reads beside AdamW's settings. A system with a network of its own has its own widths.
+# What a system's training reads besides AdamW's settings. A system with its own network has its own widths.
 _MULTI_TASK = ("dropout", "d", "d_l", "d_a", "d_v")
 _PRETRAINING = ("pretrain_epochs", "gamma", "eta", "temperature")
 _READ: Mapping[str, tuple[str, ...]] = {
@@ -80,15 +80,15 @@ _ADAMW = ("learning_rate", "batch_size", "weight_decay")
 
 
 def of_system(system: System) -> dict[str, Dimension]:
-    """The part of the space that a system reads, without what makes it that system."""
+    """The part of the space that a system reads, without the fields that define the system."""
     own_network = system.baseline or system.network
     read = {*_ADAMW, *(() if own_network else _READ[system.labels])}
     return {name: dimension for name, dimension in SPACE.items() if name in read - system.changes.keys()}
 
 
 def of_training(system: System) -> dict[str, Dimension]:
-    """The same without what only stages 1 and 2 read, which keeps Table 2's values; `tuning` says why."""
-    label_learner = {*_PRETRAINING, "meta_epochs", "alpha"}  # α′ is MLC's rate too, within stage 3
+    """`of_system` without what only stages 1 and 2 read, which keeps Table 2's values; `tuning` says why."""
+    label_learner = {*_PRETRAINING, "meta_epochs", "alpha"}  # α′ is also MLC's rate, in stage 3
     if system.labels == "mucn":
         label_learner.add("alpha_prime")
     return {name: dimension for name, dimension in of_system(system).items() if name not in label_learner}

@@ -1,7 +1,7 @@
-"""The run store: results addressed by what they are made of, written whole or not at all, computed once.
+"""The run store: results are addressed by their inputs, written atomically, and computed once.
 
-A result's identity is a JSON value (hyperparameters, seed, data fingerprint, code fingerprint, the identities of
-what it was made from). Its folder's name is the hash of that value, so asking for the same thing again finds it.
+A result's identity is a JSON value (hyperparameters, seed, data fingerprint, code fingerprint, the identities of the
+results it was made from). The hash of that value names its folder, so that the same request finds it again.
 
     runs/<kind>/<key>/   artifacts, and done.json: identity, seconds, versions, SHA-256 of every artifact
     runs/partial/<key>/  the checkpoint of an interrupted computation
@@ -30,8 +30,8 @@ from mugkit.errors import UserError
 from mugkit.training.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
-_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # of reading a damaged JSON file
-PAUSE = 1.0  # seconds from one state of an unfinished computation to the next: in `quick` an epoch takes less
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)  # from reading a damaged JSON file
+PAUSE = 1.0  # minimum seconds between checkpoints of a computation; in `quick` an epoch takes less
 
 # A change to any of these can change a number; a change elsewhere (tables, figures, command line) cannot.
 _NUMERIC_CODE = (
@@ -44,7 +44,7 @@ Compute = Callable[[Path, Checkpoint], None]
 
 @functools.cache
 def code_fingerprint(*more: str) -> str:
-    """SHA-256 over the sources that decide numbers; part of every identity, so edited code recomputes.
+    """SHA-256 over the sources that decide numbers; part of every identity, so edited code leads to recomputation.
 
     Args:
         more: further sources, relative to the package: a baseline's own file.
@@ -61,7 +61,7 @@ def code_fingerprint(*more: str) -> str:
 def versions() -> dict[str, str]:
     """What a number may depend on besides our code."""
     rest = {name: metadata.version(name) for name in ("transformers", "numpy")}  # transformers takes long to import
-    # torch's own word has the build in it (+cpu, +cu132), the package's metadata only sometimes.
+    # torch.__version__ always contains the build (+cpu, +cu132), the package's metadata only sometimes.
     return {"mugkit": __version__, "python": platform.python_version(), "torch": str(torch.__version__), **rest}
 
 
@@ -76,21 +76,21 @@ class Store:
         return cls(files.home() / "runs")
 
     def folder(self, kind: str, identity: Any) -> Path:
-        """Where the result of that identity lies, or would lie."""
+        """The folder of the result with that identity, whether or not it exists."""
         return self.root / kind / files.digest(identity)[:20]
 
     def has(self, kind: str, identity: Any) -> bool:
         return self.intact(self.folder(kind, identity))
 
     def get(self, kind: str, identity: Any, compute: Compute) -> Path:
-        """The result's folder; computes it first if it is not there, resuming from its checkpoint.
+        """The result's folder; computes a missing result first, resuming from its checkpoint.
 
         Args:
             compute: writes artifacts into the folder it is given; may save its state in the checkpoint.
         """
         folder = self.folder(kind, identity)
         if self.intact(folder):
-            shutil.rmtree(self.root / "partial" / folder.name, ignore_errors=True)  # killed just before it did so
+            shutil.rmtree(self.root / "partial" / folder.name, ignore_errors=True)  # left by a killed process
             return folder
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ class Store:
 
     def _compute(self, folder: Path, identity: Any, compute: Compute) -> None:
         files.remove_stale_temporaries(self.root)
-        if not folder.exists():  # a damaged one is told already
+        if not folder.exists():  # a damaged one was reported already
             warn_stale(folder.parent, identity)
         partial = self.root / "partial" / folder.name
         started = time.perf_counter()
@@ -114,12 +114,12 @@ class Store:
         shutil.rmtree(partial, ignore_errors=True)
 
     def intact(self, folder: Path) -> bool:
-        """Whether a finished result is there with every artifact unchanged; a damaged one is told and recomputed."""
+        """Whether a finished result exists with every artifact unchanged; warns of a damaged one, to be recomputed."""
         if not folder.is_dir():
             return False
         try:
             expected = files.read_json(folder / "done.json")["files"]
-            outside = [name for name in expected if Path(name).name != name]  # of another's making: may never end
+            outside = [name for name in expected if Path(name).name != name]  # not ours; reading it may never end
             damaged = outside or [name for name, value in expected.items() if files.sha256(folder / name) != value]
         except _DAMAGE as error:
             damaged = [str(error)]
@@ -128,17 +128,17 @@ class Store:
         return not damaged
 
 
-_told: set[Path] = set()  # kinds of which it was said that other code made some
+_told: set[Path] = set()  # kinds for which the warning was given
 
 
 def warn_stale(folder: Path, identity: Any) -> None:
-    """Warns, once a kind, if a result that is not there is there from other code.
+    """Warns, once per kind, if a missing result exists from other code.
 
     Args:
-        folder: of the kind, e.g. `runs/train`.
-        identity: of what is about to be computed.
+        folder: the folder of the kind, e.g. `runs/train`.
+        identity: the identity of what is about to be computed.
     """
-    if folder in _told or multiprocessing.parent_process() is not None:  # a worker: its starter has told it
+    if folder in _told or multiprocessing.parent_process() is not None:  # a worker, whose parent has warned already
         return
     asked, stored = files.digest(_apart_from_code(identity)), _stored(folder)
     if any(made == asked for made, _ in stored):
@@ -149,14 +149,14 @@ def warn_stale(folder: Path, identity: Any) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _stored(folder: Path) -> list[tuple[str, set[str]]]:
-    """What is stored of a kind, apart from its code, and the code of it: read once a process, and only where something
-    has to be computed. What is computed meanwhile is of the present code, and has no need to be in the list."""
+    """For each stored result of a kind, the digest of its identity without code, and its code. Read once per process,
+    and only if something must be computed. Results computed meanwhile are from the present code, so need no listing."""
     found = []
     for path in folder.glob("[!.]*/done.json"):
         try:
             identity = files.read_json(path)["identity"]
             found.append((files.digest(_apart_from_code(identity)), _code_of(identity)))
-        except _DAMAGE:  # told when it is asked for
+        except _DAMAGE:  # reported when it is requested
             continue
     return found
 
@@ -168,7 +168,7 @@ def _apart_from_code(identity: Any) -> Any:
 
 
 def _code_of(identity: Any) -> set[str]:
-    """The fingerprint of the library's sources, and those of earlier stages'."""
+    """The fingerprints of the library's sources, for this stage and earlier ones."""
     parts = identity.items() if isinstance(identity, dict) else ()
     return set().union(*({str(value)} if name == "code" else _code_of(value) for name, value in parts))
 
@@ -177,7 +177,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     """`result.json` of a finished run.
 
     Raises:
-        UserError: the folder holds no result.
+        UserError: if the folder holds no result.
     """
     path = folder / "result.json"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Many runs taken apart: one task for every stored thing that is not there yet."""
+"""Splits many runs into tasks: one for every result that is not stored yet."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mugkit.experiments.store import Store, warn_stale
 
 Stage = Literal["pretrain", "labels", "train"]
 STAGES: tuple[Stage, ...] = ("pretrain", "labels", "train")
-VISIBLE_WITHIN = 90.0  # seconds: file systems on a network keep what they know of a folder for up to a minute
-# How to set an experiment up with a store and a device, here or on a node: a function of a module, or a partial one.
+VISIBLE_WITHIN = 90.0  # seconds; network file systems cache the content of a folder for up to a minute
+# Sets an experiment up with a store and a device, here or on a node: a module-level function, or a partial of one.
 Recipe = Callable[[Store, str], Experiment]
 
 
@@ -28,9 +28,9 @@ class Task:
     """One stage of one run.
 
     Attributes:
-        spec: of the run, which the recipe sets up.
-        folder: where its result will lie.
-        needs: the folder of the stage before it, if that has to be computed first.
+        spec: the specification of the run, which the recipe sets up.
+        folder: the folder for its result.
+        needs: the folder of the stage before it, if that must be computed first.
     """
 
     stage: Stage
@@ -46,14 +46,14 @@ class Task:
 def plan(
     recipes: Sequence[Recipe], store: Store, device: str, until: Stage = "train", learn: Sequence[Recipe] = ()
 ) -> list[Task]:
-    """What is missing, each once however many runs share it; stages in order, so that a task follows what it needs.
+    """Lists what is missing, once even if several runs share it; stages in order, so that a task follows what it needs.
 
-    A stage begins with one task for each text encoder. A frozen encoder reads a split's texts once, and whoever else
-    needs them waits: so that one worker reads them with one encoder while another does with the next.
+    A stage begins with one task for each text encoder. A frozen encoder reads a split's texts once, and other tasks
+    that need them wait. This order lets one worker read texts with one encoder while another uses the next encoder.
 
     Args:
         until: the last stage wanted of `recipes`.
-        learn: runs of which stage 2 is the last one wanted.
+        learn: runs of which stage 2 is the last stage wanted.
     """
     found: dict[Path, Task] = {}
     first: dict[tuple[Stage, str], Path] = {}
@@ -81,7 +81,7 @@ def run_task(task: Task, root: Path, device: str) -> None:
     """Computes one task; stages before it that are not stored are computed too.
 
     Raises:
-        UserError: here the same run is another one: this node's code, data or text encoder are not the caller's.
+        UserError: if the run has another identity here, as this node's code, data or text encoder differ.
     """
     experiment = task.recipe(Store(root), device)
     if experiment.folder(task.stage) != task.folder:
@@ -93,7 +93,7 @@ def run_task(task: Task, root: Path, device: str) -> None:
 
 
 def wait_until_visible(folder: Path) -> bool:
-    """Whether what a task stored can be seen here. A network's file system may show it late: listing it asks anew."""
+    """Whether a task's result is visible here. Network file systems may show it late; listing the folder helps."""
     until = time.monotonic() + VISIBLE_WITHIN
     while True:
         if folder.parent.is_dir() and folder.name in os.listdir(folder.parent):  # noqa: PTH208

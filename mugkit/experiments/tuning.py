@@ -1,13 +1,14 @@
-"""Hyperparameters chosen on validation: equally many whole trials for every system, of which no test score is read.
+"""Chooses hyperparameters on validation: every system gets the same number of full trials, and no test score is read.
 
 `mugkit tune` draws a system's trials (`mugkit.experiments.search`), runs them with one seed, runs the best ones with
 more seeds, and records the winner in the package's `chosen.json`, from which every later run of that system
-takes its values (`mugkit.config.chosen`). One seed alone would choose starts that happen to be good.
+takes its values (`mugkit.config.chosen`). With one seed, lucky initialisations would win.
 
-Drawn is what the network, its optimizer and its loss read. What only the label learner reads (stages 1 and 2) keeps
-Table 2's values: a first rule drew it too, and its winner's labels of sound and vision were seen to lie farther from
-the truth than copies (`figures/README.md`, "What was not blind"). Of the rest β, which spans four decades, is the worst
-known after a random search. A system with unimodal tasks therefore draws fewer trials, and tries `BETAS` at the best.
+The search draws what the network, its optimizer and its loss read. What only the label learner reads (stages 1 and 2)
+keeps Table 2's values: an earlier rule drew it too, and its winner's labels of sound and vision were seen to be farther
+from the truth than copies (`figures/README.md`, "What was not blind"). Of the drawn fields, β spans four decades and is
+the least well known after a random search. A system with unimodal tasks therefore draws fewer trials, and tries `BETAS`
+at the best.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
 from mugkit.experiments.search import Search
 from mugkit.experiments.search_space import of_training
 
-TRIALS = 20  # for every system: what the slowest one allows
+TRIALS = 20  # for every system; as many as the slowest one allows
 FINALISTS = 3  # of these, run with every study seed of the profile
 BETAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # from Table 2's smallest to the largest of section 4.10
 
 
 def tunable() -> list[str]:
-    """The systems with hyperparameters of their own: those of the tables that are no ablation of MUG."""
+    """The systems with hyperparameters of their own: those in the tables that are no ablation of MUG."""
     return [name for name, found in SYSTEMS.items() if found.tuned_as == name]
 
 
@@ -43,7 +44,7 @@ def tune(
     system: str, dataset: str, profile_name: str, trials: int = TRIALS, seed: int = 1111,
     execution: ExecutionConfig = LOCAL,
 ) -> Search:  # fmt: skip
-    """Random trials, with unimodal tasks the last of them over β at the best of the others; the best over more seeds.
+    """Runs random trials; with unimodal tasks the last ones vary β at the best of the others. The best get more seeds.
 
     Raises:
         UserError: see `search.search`.
@@ -62,7 +63,7 @@ def tune(
 
 
 def _finals(found: Search, execution: ExecutionConfig) -> dict[int, list[float]]:
-    """The validation errors of the best trials, one a study seed of stage 3 (stages 1 and 2 keep the trial's)."""
+    """The validation errors of the best trials, one per study seed of stage 3 (stages 1 and 2 keep the trial's)."""
     best = sorted(found.finished, key=lambda trial: trial.valid)[:FINALISTS]
     seeds = profile(found.base.profile).study_seeds
     specs = [replace(searching.specification(found, trial), seed=seed) for trial in best for seed in seeds]
@@ -71,7 +72,7 @@ def _finals(found: Search, execution: ExecutionConfig) -> dict[int, list[float]]
 
 
 def record(found: Search, place: Path = CHOSEN) -> dict[str, Any]:
-    """Writes the best trial of a search into `chosen.json`; what it records of other systems stays."""
+    """Writes the best trial of a search into `chosen.json`; entries of other systems stay."""
     base, best = found.base, found.best
     entry = {
         "values": dict(best.values),
@@ -91,10 +92,10 @@ def record(found: Search, place: Path = CHOSEN) -> dict[str, Any]:
 
 
 def table(family: str, profile: str, place: Path = CHOSEN) -> pd.DataFrame:
-    """What was chosen for every system on a family of data sets, the best on validation first; may have no rows.
+    """The values chosen for every system on a family of data sets, the best on validation first; may have no rows.
 
     Columns: system (its row in tables), learning_rate, batch_size, weight_decay, valid (MAE, mean over seeds), trials,
-    fields (how many hyperparameters these trials are over).
+    fields (how many hyperparameters these trials vary).
     """
     found = files.read_json(place).get(profile, {}).get(family, {})
     shared = ("learning_rate", "batch_size", "weight_decay")
@@ -108,7 +109,7 @@ def table(family: str, profile: str, place: Path = CHOSEN) -> pd.DataFrame:
 
 
 def display(chosen: pd.DataFrame) -> pd.DataFrame:
-    """The same as people read it."""
+    """Formats `table`."""
     shown = {"learning rate": chosen["learning_rate"].map("{:g}".format), "batch size": chosen["batch_size"]}
     shown |= {"weight decay": chosen["weight_decay"].map("{:g}".format)}
     shown |= {"validation MAE, mean of seeds": chosen["valid"].map("{:.3f}".format)}

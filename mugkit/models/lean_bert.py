@@ -1,8 +1,8 @@
-"""BERT without the work that nobody reads: padding, and of the last layer all but the first token.
+"""BERT without unused computation: it skips padding and, in the last layer, every token but the first.
 
-Tokens of a batch stand one after the other, so every linear layer sees real tokens alone; only attention spreads them
-into padded rows. Where Eq. 1 reads the first token, the last layer's queries and its feed-forward part are computed for
-that token; keys and values still come from all. Results and gradients are the whole encoder's.
+The tokens of a batch are packed one after the other, so linear layers compute real tokens only; only attention spreads
+them into padded rows. If Eq. 1 reads only the first token, the last layer computes its query and its feed-forward part
+for that token only; keys and values still come from all tokens. Results and gradients are those of the full encoder.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-# Queries, keys and values by head, the mask, dropout of attention weights → what attention makes of the values.
+# (queries, keys and values per head, mask, dropout of the attention weights) → output of attention.
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor, nn.Dropout], Tensor]
 
 
 def applies(encoder: nn.Module) -> bool:
-    """Whether this is a plain BERT; every other encoder has to be run as it comes."""
+    """Whether the encoder is a plain BERT; any other encoder must run its own forward pass."""
     from transformers import BertModel
 
     if type(encoder) is not BertModel:
@@ -33,11 +33,11 @@ def applies(encoder: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the tokens of a batch are: `packed` one after the other, or `spread` into rows that end in padding.
+    """Positions of a batch's tokens, which are `packed` one after the other or `spread` into rows padded at the end.
 
     Attributes:
-        mask: whether a place in a row holds a token.
-        places: the places of all tokens, counted through all rows.
+        mask: True where a row has a token.
+        places: indices of all tokens in the flattened rows.
     """
 
     mask: Bool[Tensor, "batch length"]
@@ -45,12 +45,12 @@ class Layout:
 
     @classmethod
     def of(cls, mask: Int64[Tensor, "batch length"], places: Int64[Tensor, "tokens"] | None = None) -> Layout:
-        """Of a mask that is 1 on tokens; every row begins with one."""
+        """The layout of a mask that is 1 on tokens; every row begins with a token."""
         return cls(mask.bool(), mask.flatten().nonzero()[:, 0] if places is None else places)
 
     @property
     def starts(self) -> Int64[Tensor, "batch"]:
-        """Where each row's first token is among the packed ones."""
+        """Index of each row's first token among the packed tokens."""
         lengths = self.mask.sum(1)
         return lengths.cumsum(0) - lengths
 
@@ -65,15 +65,15 @@ class Layout:
 def last_states(
     encoder: Any, ids: Int64[Tensor, "batch length"], layout: Layout, first_only: bool
 ) -> Float[Tensor, "batch _ width"]:
-    """The last layer's states of every row's first token, or of all its tokens with zeros behind them.
+    """The last layer's states of each row's first token, or of all its tokens followed by zeros.
 
     Args:
-        encoder: one that this `applies` to.
-        layout: where the tokens are.
+        encoder: an encoder for which `applies` is True.
+        layout: the positions of the tokens.
     """
     position = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     packed, place = layout.packed(ids)[None], layout.packed(position)[None]
-    kind = torch.zeros_like(packed)  # all of one sentence; left out, transformers 4 takes them for 512 tokens at most
+    kind = torch.zeros_like(packed)  # one sentence; without `kind`, transformers 4 accepts at most 512 tokens
     states = encoder.embeddings(input_ids=packed, token_type_ids=kind, position_ids=place)[0]
     return through_layers(encoder, states, layout, first_only)
 
@@ -81,7 +81,7 @@ def last_states(
 def through_layers(
     encoder: Any, states: Float[Tensor, "tokens width"], layout: Layout, first_only: bool
 ) -> Float[Tensor, "batch _ width"]:
-    """The same, given what the embeddings make of the packed tokens."""
+    """`last_states`, given the embeddings of the packed tokens."""
     attend = _attend if encoder.config._attn_implementation == "sdpa" else _attend_eagerly
     *below, last = encoder.encoder.layer
     for layer in below:
@@ -94,7 +94,7 @@ def through_layers(
 def _layer(
     layer: Any, states: Float[Tensor, "tokens width"], layout: Layout, attend: Attend
 ) -> Float[Tensor, "tokens width"]:
-    """A whole layer."""
+    """One layer, for all tokens."""
     attention = layer.attention.self
     mixed = _mixed(attention, layout.spread(attention.query(states)), states, layout, attend)
     return _finished(layer, layout.packed(mixed), states)
@@ -103,7 +103,7 @@ def _layer(
 def _first(
     layer: Any, states: Float[Tensor, "tokens width"], layout: Layout, attend: Attend
 ) -> Float[Tensor, "batch width"]:
-    """A layer for the first tokens."""
+    """One layer, for each row's first token only."""
     attention, first = layer.attention.self, states[layout.starts]
     return _finished(layer, _mixed(attention, attention.query(first)[:, None], states, layout, attend)[:, 0], first)
 
@@ -115,10 +115,10 @@ def _mixed(
     layout: Layout,
     attend: Attend,
 ) -> Float[Tensor, "batch queries width"]:
-    """What attention makes of the values of each row's tokens, for each of its queries."""
+    """The output of attention for each query, over the tokens of its row."""
     rows = (query, layout.spread(attention.key(states)), layout.spread(attention.value(states)))
     q, k, v = (x.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2) for x in rows)
-    mixed = attend(q, k, v, layout.mask[:, None, None], attention.dropout)  # the mask: batch 1 1 length
+    mixed = attend(q, k, v, layout.mask[:, None, None], attention.dropout)  # mask: (batch, 1, 1, length)
     return mixed.transpose(1, 2).flatten(2)
 
 
@@ -127,13 +127,13 @@ def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: nn.Dropout) 
 
 
 def _attend_eagerly(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: nn.Dropout) -> Tensor:
-    """Has second derivatives on a CPU, too."""
+    """Attention that has second derivatives on a CPU, too."""
     scores = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).masked_fill(~mask, torch.finfo(q.dtype).min)
     mixed: Tensor = dropout(scores.softmax(-1)) @ v
     return mixed
 
 
 def _finished(layer: Any, mixed: Float[Tensor, "some width"], states: Float[Tensor, "some width"]) -> Tensor:
-    """The rest of a layer behind its attention, token by token."""
+    """The part of a layer after attention, applied to each token."""
     attended = layer.attention.output(mixed, states)
     return layer.output(layer.intermediate(attended), attended)

@@ -1,4 +1,4 @@
-"""The losses of MUG on a batch: the absolute error of every prediction, and the contrastive loss (Eqs. 10, 11)."""
+"""The losses of MUG on a batch: the mean absolute error of a prediction and the contrastive loss (Eqs. 10, 11)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ def l1(prediction: Float[Tensor, "batch"], target: Float[Tensor, "batch"]) -> Fl
 
 
 def l2_normalise(x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
-    """Unit vectors, so that dot products are similarities between −1 and +1 (Eq. 10)."""
+    """x scaled to unit length, so that dot products are similarities between −1 and +1 (Eq. 10)."""
     return functional.normalize(x, dim=-1)  # Eq. 10
 
 
 def info_nce(
     queries: Float[Tensor, "batch dim"], keys: Float[Tensor, "batch dim"], temperature: float
 ) -> Float[Tensor, ""]:
-    """How hard it is for each query to pick its own clip's key out of the batch's, by cosine similarity.
+    """InfoNCE: the cross-entropy of picking each query's own key out of the batch's keys by cosine similarity.
 
     Args:
-        temperature: τ; small counts the hardest keys alone.
+        temperature: τ; a small value counts only the hardest keys.
     """
     similarity = l2_normalise(queries) @ l2_normalise(keys).T / temperature  # (batch queries, batch keys)
     own = torch.arange(len(queries), device=queries.device)

@@ -1,9 +1,9 @@
-"""Memories over time: what MFN, Graph-MFN and MFM share.
+"""The memory over time that MFN, Graph-MFN and MFM share.
 
-One LSTM a modality runs over word-aligned sequences; what happens across modalities between two consecutive steps is
-written into a memory u through two gates (Zadeh et al. 2018, "Memory Fusion Network", section 3). The LSTMs do not
-read u, so only the LSTMs and u itself are computed step by step; everything between them covers all steps at once.
-Padding stands at the end and nothing looks ahead, so it is enough to read states at each clip's own last step.
+One LSTM per modality runs over word-aligned sequences. Two gates write the interactions of the modalities at two
+consecutive steps into a memory u (Zadeh et al. 2018, "Memory Fusion Network", section 3). The LSTMs do not read u, so
+only the LSTMs and u are computed step by step; everything between them is computed for all steps at once. Padding is at
+the end and no step reads later steps, so it is enough to read the states at each clip's own last step.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class MemorySizes:
     """Sizes of a memory fusion network. The defaults are those its authors published for MOSI, with 300-dim words.
 
     Attributes:
-        views: dims of the LSTMs of language, acoustic and visual.
+        views: dims of the language, acoustic and visual LSTMs.
         memory: dims of u.
-        attention: hidden width of D_a and its dropout; the same for D_u, D_γ1 and D_γ2 below.
+        attention: hidden width and dropout of D_a; the fields below are the same for D_u, D_γ1 and D_γ2.
     """
 
     views: tuple[int, int, int] = (88, 48, 16)
@@ -49,13 +49,13 @@ def consecutive(c: Float[Tensor, "batch time dim"]) -> Float[Tensor, "batch time
 
 
 def _by_gate(weight: Float[Tensor, "4*d *d_in"]) -> Float[Tensor, "4 d *d_in"]:
-    """An LSTM cell's weights gate by gate: input, forget, output, candidate (torch keeps the candidate third)."""
+    """An LSTM cell's weights by gate: input, forget, output, candidate (torch stores the candidate third)."""
     i, f, g, o = weight.chunk(4)
     return torch.stack([i, f, o, g])
 
 
 class ViewLSTMs(nn.Module):
-    """One LSTM a modality, all on the same steps. Side by side they cost one loop over time instead of three.
+    """One LSTM per modality, all over the same steps. Computed together, they take one loop over time instead of three.
 
     Args:
         d_in: dims of each modality's input.
@@ -68,7 +68,7 @@ class ViewLSTMs(nn.Module):
         self.d_out = tuple(d_out)
 
     def _inputs(self, views: Sequence[Float[Tensor, "batch time d_in"]]) -> Float[Tensor, "batch time 4 total"]:
-        """What the inputs add to every gate, for all steps at once."""
+        """The contribution of the inputs to every gate, for all steps at once."""
         parts = []
         for view, cell in zip(views, self.cells, strict=True):
             weight, bias = _by_gate(cell.weight_ih), _by_gate(cell.bias_ih + cell.bias_hh)
@@ -76,14 +76,14 @@ class ViewLSTMs(nn.Module):
         return torch.cat(parts, dim=-1)
 
     def _recurrent(self) -> Float[Tensor, "total 4*total"]:
-        """All cells' recurrent weights as one matrix: no modality's LSTM reads another's state."""
+        """The recurrent weights of all cells as one matrix, in which no LSTM reads another modality's state."""
         gates = zip(*(_by_gate(cell.weight_hh) for cell in self.cells), strict=True)
         return torch.cat([torch.block_diag(*gate) for gate in gates]).T
 
     def forward(
         self, views: Sequence[Float[Tensor, "batch time d_in"]]
     ) -> tuple[Float[Tensor, "batch time total"], Float[Tensor, "batch time total"]]:
-        """States h and memories c after every step; the modalities one beside the other."""
+        """States h and memories c after every step, with the modalities concatenated."""
         inputs, recurrent = self._inputs(views), self._recurrent()
         h = c = inputs.new_zeros(len(inputs), sum(self.d_out))
         states, memories = [], []
@@ -100,7 +100,7 @@ class ViewLSTMs(nn.Module):
 class GatedMemory(nn.Module):
     """The multi-view gated memory: u^t = γ1 ⊙ u^{t−1} + γ2 ⊙ tanh(û^t).
 
-    û = D_u(x), γ1 = σ(D_γ1(x)) retains, γ2 = σ(D_γ2(x)) updates; x is what is seen at step t.
+    û = D_u(x), γ1 = σ(D_γ1(x)) retains, γ2 = σ(D_γ2(x)) updates; x is the input at step t.
 
     Args:
         d_in: dims of x.
@@ -122,7 +122,7 @@ class GatedMemory(nn.Module):
         )
 
     def forward(self, x: Float[Tensor, "batch time d_in"]) -> Float[Tensor, "batch time d"]:
-        """u after every step, from u⁰ = 0."""
+        """u after every step, starting from u⁰ = 0."""
         retained = self.retain(x).sigmoid()
         written = self.update(x).sigmoid() * self.candidate(x).tanh()
         u, memories = torch.zeros_like(written[:, 0]), []
@@ -133,11 +133,11 @@ class GatedMemory(nn.Module):
 
 
 class MemoryFusion(nn.Module):
-    """MFN without its output layers: word-aligned sequences to [h_l; h_a; h_v; u] at the last step.
+    """MFN without its output layers: maps word-aligned sequences to [h_l; h_a; h_v; u] at the last step.
 
     Args:
         d_in: dims of language, acoustic and visual input.
-        sizes: of everything inside.
+        sizes: sizes of the inner networks.
     """
 
     def __init__(self, d_in: Sequence[int], sizes: MemorySizes) -> None:
@@ -150,7 +150,7 @@ class MemoryFusion(nn.Module):
         self.d_out = total + sizes.memory
 
     def attended(self, c: Float[Tensor, "batch time total"]) -> Float[Tensor, "batch time 2*total"]:
-        """ĉ^{[t−1, t]} = c^{[t−1, t]} ⊙ softmax(D_a(c^{[t−1, t]})): dims that change together get weight."""
+        """ĉ^{[t−1, t]} = c^{[t−1, t]} ⊙ softmax(D_a(c^{[t−1, t]})), which gives weight to dims that change together."""
         pair = consecutive(c)
         return pair * self.attention(pair).softmax(dim=-1)
 

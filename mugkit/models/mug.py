@@ -1,11 +1,11 @@
-"""The networks of MUG in reading order (Fig. 3): unimodal networks, fusion, predictors, projections, MUCN, the whole.
+"""The networks of MUG (Fig. 3) in reading order: unimodal networks, fusion, predictors, projections, MUCN, MUG.
 
 text ─▶ LanguageNetwork ─▶ x_l ─┐                    ┌─▶ P^M ─▶ ŷ
 sound ─▶ SequenceNetwork ─▶ x_a ─┼─▶ Fusion ─▶ x ────┤
 video ─▶ SequenceNetwork ─▶ x_v ─┘                    └─▶ CPM_m ─▶ x_m′ ─▶ P^m ─▶ ŷ_m′   (stage 1)
                             └────────────────────────────────────▶ P^m ─▶ ŷ_m            (stage 3)
 
-In stage 2 MUCN_m reads x_m or x_m′ and a noisy label, and writes a corrected label.
+In stage 2, MUCN_m reads x_m or x_m′ and a noisy label, and outputs a corrected label.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from mugkit.models.tokens import last_step, pool
 
 
 def activation(name: str) -> nn.Module:
-    """f of Eqs. 1 and 7 by its configuration name."""
+    """The activation f of Eqs. 1 and 7, by its name in the configuration."""
     return {"tanh": nn.Tanh, "relu": nn.ReLU}[name]()
 
 
 class TextEncoder(nn.Module):
-    """BERT(U_l; θ_BERT) and pooling, the first line of Eq. 1; of T5 (section 4.3), its encoder in BERT's place.
+    """BERT(U_l; θ_BERT) and pooling, the first line of Eq. 1; or the encoder of T5 instead of BERT (section 4.3).
 
     Raises:
-        UserError: the first token of a T5 is to stand for the transcript.
+        UserError: if the encoder is a T5 and the pooling is "first".
     """
 
     def __init__(self, encoder: nn.Module, pooling: str) -> None:
@@ -65,7 +65,7 @@ class LanguageNetwork(nn.Module):
         width: dims of x̂_l.
         d_l: dims of x_l.
         f: name of the activation.
-        encoder: trained along when given; without it the input is x̂_l itself (a frozen encoder's features).
+        encoder: trained with the network; if None, the input is x̂_l itself (a frozen encoder's features).
     """
 
     def __init__(self, width: int, d_l: int, f: str, encoder: TextEncoder | None = None) -> None:
@@ -82,8 +82,8 @@ class LanguageNetwork(nn.Module):
 class SequenceNetwork(nn.Module):
     """x_m = LSTM(U_m; θ_m): the state after each clip's own last frame.
 
-    The LSTM runs over the padded array, several times as fast on a CPU as over packed frames. What it makes of the
-    padding comes after the clip's last frame and is not read.
+    The LSTM runs over the padded array, which on a CPU is several times as fast as running over packed frames. Its
+    states at padding come after the clip's last frame and are not read.
 
     Args:
         d_in: d′_m, dims of a frame.
@@ -99,13 +99,13 @@ class SequenceNetwork(nn.Module):
 
 
 class Fusion(nn.Module):
-    """x = F^M(x_l, x_a, x_v): concatenate, one hidden layer, down to d.
+    """x = F^M(x_l, x_a, x_v): concatenation, one hidden layer, and a linear layer down to d dims.
 
     Args:
         dims: d_l, d_a, d_v.
-        width: of the hidden layer.
+        width: width of the hidden layer.
         d: dims of the multimodal representation.
-        dropout: before the hidden layer.
+        dropout: dropout rate before the hidden layer.
     """
 
     def __init__(self, dims: tuple[int, int, int], width: int, d: int, dropout: float) -> None:
@@ -124,7 +124,7 @@ class Fusion(nn.Module):
 
 
 class Predictor(nn.Module):
-    """P^M or P^m: a representation to a sentiment score.
+    """P^M or P^m: maps a representation to a sentiment score.
 
     P^M reads x (Eq. 5); each P^m reads x_m′ in stage 1 (Eq. 8) and x_m in stage 3 (Eq. 24).
     """
@@ -136,7 +136,7 @@ class Predictor(nn.Module):
         )  # fmt: skip
 
     def hidden(self, x: Float[Tensor, "batch d"]) -> Float[Tensor, "batch width"]:
-        """After the hidden layer's ReLU."""
+        """The output of the hidden layer, after its ReLU."""
         return self.layers[:-1](x)
 
     def forward(self, x: Float[Tensor, "batch d"]) -> Float[Tensor, "batch"]:
@@ -156,11 +156,11 @@ class Projection(nn.Module):
 
 
 class MUCN(nn.Module):
-    """Reads a representation and a noisy label, writes a corrected label in (−ρ, ρ).
+    """Maps a representation and a noisy label to a corrected label in (−ρ, ρ).
 
     Args:
         d_m: dims of the representation.
-        width: of the hidden layer.
+        width: width of the hidden layer.
         rho: ρ, the largest intensity of sentiment.
         residual: 'paper' is Eq. 28 as printed; 'scaled' divides the noisy label by ρ inside tanh.
         output_bias: whether the last layer has a bias.
@@ -187,12 +187,12 @@ class Representations:
     multimodal: Float[Tensor, "batch d"]
 
     def detach(self) -> Representations:
-        """The same values; no gradient goes back through them."""
+        """The same values; no gradient flows back through them."""
         return Representations({m: x.detach() for m, x in self.unimodal.items()}, self.multimodal.detach())
 
 
 class MultiTaskNetwork(nn.Module):
-    """What stage 3 and sources of labels ask of a network: MUG's, and those of Self-MM and SUGRM."""
+    """What stage 3 and label sources need from a network; the networks of MUG, Self-MM and SUGRM implement it."""
 
     def represent(self, batch: Batch) -> Representations:
         """x_m of every modality, and x."""
@@ -203,11 +203,11 @@ class MultiTaskNetwork(nn.Module):
         raise NotImplementedError
 
     def predict_unimodal(self, x: Mapping[str, Float[Tensor, "batch d_m"]]) -> dict[str, Float[Tensor, "batch"]]:
-        """A prediction of every modality from its own representation."""
+        """One prediction per modality, from its own representation."""
         raise NotImplementedError
 
     def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
-        """F of every modality and, under "m", of the fusion: what labels are made of."""
+        """F of every modality and, under "m", of the fusion: the features that labels are computed from."""
         raise NotImplementedError
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
@@ -215,13 +215,13 @@ class MultiTaskNetwork(nn.Module):
 
 
 class MUGNetwork(MultiTaskNetwork):
-    """Everything that stages 1 and 3 train.
+    """The whole network, which stages 1 and 3 train.
 
     Args:
         config: dims and widths.
         frame_dims: d′_a and d′_v by modality.
         text_width: dims of x̂_l.
-        encoder: the text encoder if it is trained along, else None.
+        encoder: the text encoder if it is trained, else None.
     """
 
     def __init__(
@@ -260,13 +260,13 @@ class MUGNetwork(MultiTaskNetwork):
         return {m: self.unimodal_predictors[m](x[m]) for m in MODALITIES}
 
     def features(self, reps: Representations) -> dict[str, Float[Tensor, "batch width"]]:
-        """F of every modality and, under "m", of the fusion: the hidden layers of the predictors (Self-MM)."""
+        """F of every modality and, under "m", of the fusion: the hidden layers of the predictors, as in Self-MM."""
         heads = self.unimodal_predictors
         unimodal = {m: heads[m].hidden(reps.unimodal[m]) for m in MODALITIES}  # type: ignore[operator]
         return {"m": self.predictor.hidden(reps.multimodal), **unimodal}
 
 
 def build(config: Network, frame_dims: Mapping[str, int], text_width: int) -> MUGNetwork:
-    """A network for a configuration; loads the text encoder's weights only when it is to be trained."""
+    """Builds the network of a configuration; loads the text encoder's weights only if the encoder is trained."""
     encoder = None if config.freeze_text else TextEncoder(trained_encoder(config), config.pooling)
     return MUGNetwork(config, frame_dims, encoder.width if encoder else text_width, encoder)

@@ -1,8 +1,8 @@
-"""In which precision a trained text encoder computes, and whether it is compiled.
+"""Precision and compilation of a trained text encoder.
 
-Nearly all arithmetic of a training step is the encoder's, so it alone takes bfloat16 where the configuration says so:
-its matrix products while it trains. Its weights, and everything behind its states (heads, losses, labels), stay
-float32, as does all that is done without training: validation, test, and the representations that stage 1 saves.
+The encoder does nearly all arithmetic of a training step. If the configuration says bfloat16, only the encoder's matrix
+products use it, and only while the encoder trains. Its weights and everything after its states (heads, losses, labels)
+stay float32. So does everything outside training: validation, test, and the representations that stage 1 saves.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 
 def trained_encoder(config: Network) -> nn.Module:
-    """The configuration's text encoder, to be trained along.
+    """The configuration's text encoder, ready to be trained with the network.
 
     Raises:
-        UserError: the encoder is not here, or its file lacks weights that we use.
+        UserError: if the encoder is not installed, or its file lacks weights that we use.
     """
     encoder = load_encoder(config.text_encoder)
     encoder.mugkit_precision = config.precision  # type: ignore[assignment]
@@ -38,14 +38,14 @@ def trained_encoder(config: Network) -> nn.Module:
 
 
 def computing(encoder: nn.Module) -> AbstractContextManager[Any]:
-    """What an encoder computes in; whoever reads its states makes them float32 again."""
+    """The precision context of an encoder's forward pass; the caller converts the states back to float32."""
     if getattr(encoder, "mugkit_precision", "float32") == "float32" or not encoder.training:
         return contextlib.nullcontext()
     return torch.autocast(next(encoder.parameters()).device.type, torch.bfloat16)
 
 
 def as_weights(states: Tensor, encoder: nn.Module) -> Tensor:
-    """An encoder's states in the type of its weights, whatever it computed in."""
+    """An encoder's states, converted to the dtype of its weights."""
     return states.to(next(encoder.parameters()).dtype)
 
 
@@ -54,9 +54,9 @@ def is_compiled(encoder: nn.Module) -> bool:
 
 
 def why_not_compiled(compile: Callable[..., Any] = torch.compile) -> str:
-    """Why torch.compile does not work here, e.g. for want of a C++ compiler; '' if it does."""
+    """Why torch.compile does not work on this machine, e.g. because it has no C++ compiler; '' if it works."""
     try:
         compile(lambda x: x * 2 + 1)(torch.ones(2))
-    except Exception as error:  # whatever a compiler's absence looks like
+    except Exception as error:  # a missing compiler can raise any error
         return f"{type(error).__name__}: {error}".splitlines()[0]
     return ""

@@ -1,7 +1,7 @@
-"""Frames on one scale: features such as pitch in hertz are hundreds of times larger than others.
+"""Brings frames to one scale: features such as pitch in hertz are hundreds of times larger than others.
 
-The baselines of before 2020 were published with features scaled beforehand or with batch normalisation of clip means.
-Here the training split's mean and standard deviation take the place of both: they depend on no other clip of a batch.
+The baselines published before 2020 scale features beforehand or apply batch normalisation to clip means. Here the mean
+and standard deviation of the training split replace both: they do not depend on the other clips of a batch.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Standardise(nn.Module):
             self.register_buffer(f"scale_{m}", torch.ones(dim))
 
     def fit(self, sequences: Mapping[str, RaggedFrames]) -> None:
-        """Measures all frames of a split, block by block; a dim that never changes keeps its size."""
+        """Computes mean and scale from all frames of a split, block by block; the scale of a constant dim is 1."""
         for m in self.dims:
             mean, scale = _moments(sequences[m])
             getattr(self, f"mean_{m}").copy_(mean)
             getattr(self, f"scale_{m}").copy_(scale)
 
     def forward(self, frames: Mapping[str, Padded]) -> dict[str, Padded]:
-        """The same frames, scaled, with padding still zero; of the modalities it was made for."""
+        """The standardised frames of the modalities in `dims`; padding stays zero."""
         return {m: self._scaled(m, frames[m]) for m in self.dims}
 
     def _scaled(self, m: str, frames: Padded) -> Padded:
@@ -57,6 +57,6 @@ def _moments(sequences: RaggedFrames) -> tuple[torch.Tensor, torch.Tensor]:
         squares += values.square().sum(0)
     mean = total / len(sequences.frames)
     variance = squares / len(sequences.frames) - mean.square()
-    # What is left of a constant after rounding is not a variance.
+    # Rounding leaves a constant dim with a variance that is not exactly 0.
     constant = variance <= 1e-12 * mean.square().clamp(min=1e-12)
     return mean, torch.where(constant, 1.0, variance.clamp(min=1e-300).rsqrt())

@@ -1,4 +1,4 @@
-"""The subnetworks in front of TFN's and LMF's fusion: an LSTM over words, three layers over the mean frame."""
+"""The subnetworks before the fusion of TFN and LMF: an LSTM over words, three layers over the mean frame."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TextSubnet(nn.Module):
 
 
 class FrameSubnet(nn.Module):
-    """A clip's mean frame, with dropout, through three layers of rectified linear units."""
+    """Dropout on a clip's mean frame, then three layers of rectified linear units."""
 
     def __init__(self, d_in: int, d_out: int, dropout: float) -> None:
         super().__init__()
@@ -42,13 +42,13 @@ class FrameSubnet(nn.Module):
 
 
 class Subnets(nn.Module):
-    """z_l, z_a and z_v.
+    """The three subnetworks, which compute z_l, z_a and z_v.
 
     Args:
-        dims: of a token's state, an acoustic and a visual frame.
+        dims: dims of a token's state, an acoustic frame and a visual frame.
         lstm: dims of the LSTM over words.
         d_out: dims of z_l, z_a and z_v.
-        dropout: in front of each one's layers.
+        dropout: dropout rate before the linear layers of each subnetwork.
     """
 
     def __init__(self, dims: tuple[int, int, int], lstm: int, d_out: tuple[int, int, int], dropout: float) -> None:

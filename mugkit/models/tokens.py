@@ -1,4 +1,4 @@
-"""Clips of different lengths in one array: token states, positions, last steps, frames one a token, both directions."""
+"""Layers and functions for padded clips: token states, frames per token, last steps, positions, both directions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class TokenLanguage(nn.Module):
     """The text encoder's states, token by token.
 
     Args:
-        encoder: trained along when given; without it the input is a frozen encoder's states.
+        encoder: trained with the network; if None, the input is a frozen encoder's states.
     """
 
     def __init__(self, encoder: nn.Module | None = None) -> None:
@@ -34,10 +34,10 @@ class TokenLanguage(nn.Module):
 
 
 def aligned(frames: Padded, mask: Int64[Tensor, "batch tokens"]) -> Float[Tensor, "batch tokens dim"]:
-    """Frames averaged to one a token; zero where there is no token.
+    """Frames averaged to one per token; zero at padding.
 
-    Without word times, token k of n stands for the k-th n-th of the clip; a clip with fewer frames than tokens repeats
-    them. Models made for word-aligned data (MFN, Graph-MFN, MFM) read unaligned data this way.
+    Without word times, token k of n gets the k-th of n equal parts of the clip; a clip with fewer frames than tokens
+    repeats frames. Models for word-aligned data (MFN, Graph-MFN, MFM) read unaligned data this way.
     """
     values, lengths, tokens = frames.values, frames.mask.sum(1, keepdim=True), mask.sum(1, keepdim=True)
     position = torch.arange(mask.shape[1], device=mask.device)[None]
@@ -65,7 +65,7 @@ def pool(
 
 
 def sinusoids(length: int, d: int) -> Float[Tensor, "length d"]:
-    """Position i, dims 2j and 2j + 1: sin and cos of i / 10000^(2j/d)."""
+    """Encodings of positions: at position i, dims 2j and 2j + 1 are sin and cos of i / 10000^(2j/d)."""
     rates = 10_000.0 ** (-torch.arange(0, d, 2) / d)
     angles = torch.arange(length)[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :d]
@@ -81,10 +81,10 @@ def turned(
 
 
 class Bidirectional(nn.Module):
-    """One layer of a bidirectional LSTM or GRU for which padding does not exist.
+    """One layer of a bidirectional LSTM or GRU that ignores padding.
 
-    Each direction runs over the padded array, the second one over clips turned round within their own length. PyTorch's
-    own needs packed clips for that; an LSTM takes two to three times as long over those on a CPU.
+    Both directions run over the padded array, the second over clips reversed within their own length. PyTorch's
+    bidirectional layers need packed clips for that; on a CPU an LSTM takes two to three times as long over those.
     """
 
     def __init__(self, d_in: int, width: int, cell: type[nn.LSTM] | type[nn.GRU] = nn.LSTM) -> None:
@@ -94,9 +94,9 @@ class Bidirectional(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch length d_in"], mask: Int64[Tensor, "batch length"]
     ) -> tuple[Float[Tensor, "batch length two_widths"], Float[Tensor, "batch two_widths"]]:
-        """The states of both directions at every element, and after each direction's last element.
+        """The states of both directions at every element, and those after each direction's last element.
 
-        States where the mask is 0 mean nothing.
+        States where the mask is 0 are meaningless.
         """
         onward, backward = self.onward(x)[0], self.returning(turned(x, mask))[0]
         last = last_step(torch.cat([onward, backward], dim=-1), mask)

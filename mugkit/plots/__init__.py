@@ -1,1 +1,1 @@
-"""Figures, a file each or a family of them, from numbers that others computed."""
+"""Figures from numbers that other modules computed; each file draws one figure or a family."""

@@ -1,4 +1,4 @@
-"""What the networks are made of, read off the modules themselves: layers, shapes on a batch, parameter counts."""
+"""The structure of the networks, read from the modules themselves: layers, shapes on a batch, parameter counts."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def assemble(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float, tex
     Args:
         frame_dims: d′_a and d′_v.
         rho: ρ, the largest intensity of sentiment.
-        text: the text encoder if it is trained along, else the width of its features.
+        text: the text encoder if it is trained too, else the width of its features.
     """
     width, encoder = (text, None) if isinstance(text, int) else (text.width, text)
     network = MUGNetwork(hp.network, frame_dims, width, encoder)
@@ -46,7 +46,7 @@ def assemble(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float, tex
 
 
 def paper_parts(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float) -> Parts:
-    """The same with BERT-base trained along, on torch's meta device: shapes without memory or weights."""
+    """As `assemble`, with BERT-base trained too, on torch's meta device: shapes without memory or weights."""
     from transformers import BertConfig, BertModel
 
     with torch.device("meta"):
@@ -55,7 +55,7 @@ def paper_parts(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float) 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its type, its dims from input to output, what else to say, its parameter count."""
+    """One layer: its type, its dims from input to output, a note, its parameter count."""
 
     kind: str
     dims: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ class Layer:
 
 
 def layers(module: nn.Module) -> list[Layer]:
-    """The layers of a module in the order it registers them; a dropout that drops nothing is left out."""
+    """The layers of a module in the order it registers them; dropout with probability 0 is left out."""
     size = count(module)
     match module:
         case nn.Linear():
@@ -88,7 +88,7 @@ def layers(module: nn.Module) -> list[Layer]:
 
 
 def side_by_side(columns: Sequence[Sequence[Layer]]) -> list[Layer]:
-    """Equal stacks of layers as one, e.g. the three unimodal predictors: dims that differ stand beside each other."""
+    """Merges equal stacks of layers, e.g. the three unimodal predictors; dims that differ are joined by slashes."""
     joined = []
     for row in zip(*columns, strict=True):
         dims = [list(places) for places in zip(*(layer.dims for layer in row), strict=True)]
@@ -97,7 +97,7 @@ def side_by_side(columns: Sequence[Sequence[Layer]]) -> list[Layer]:
     return joined
 
 
-# Part → (what it is, where it enters, in which stages it works, how to find it).
+# Part → (its modalities, its equation, the stages that use it, how to find it).
 _PARTS: Mapping[str, tuple[str, str, str, Callable[[Parts, str], nn.Module | None]]] = {
     "text encoder": ("l", "Eq. 1", "1, 3", lambda parts, m: parts.network.language.encoder),
     "layer after it": ("l", "Eq. 1", "1, 3", lambda parts, m: parts.network.language.down),
@@ -111,19 +111,19 @@ _PARTS: Mapping[str, tuple[str, str, str, Callable[[Parts, str], nn.Module | Non
 
 
 def parameter_table(configurations: Mapping[str, Parts]) -> pd.DataFrame:
-    """Parameters of every part, one column a configuration, with a last row of totals."""
+    """Parameters of every part, one column per configuration, with totals in the last row."""
     rows: list[dict[str, Any]] = []
     for name, (modalities, equation, stages, find) in _PARTS.items():
         for m in modalities:
             part = f"{name}, {MODALITY_NAMES[m]}" if m in MODALITY_NAMES and len(modalities) > 1 else name
-            # A frozen encoder is no part of the network and counts nothing.
+            # A frozen encoder is not part of the network and counts 0.
             counts = {title: count(*filter(None, [find(parts, m)])) for title, parts in configurations.items()}
             rows.append({"part": part, "equation": equation, "stages": stages, **counts})
     totals = {title: sum(row[title] for row in rows) for title in configurations}
     return pd.DataFrame([*rows, {"part": "all", "equation": "", "stages": "", **totals}])
 
 
-# Step → (module, symbol of its output), in the order in which data passes.
+# Step → (module, symbol of its output), in the order of the forward pass.
 _STEPS: Mapping[str, str] = {
     "language": "x_l (Eq. 1)", "sequences.a": "x_a (Eq. 2)", "sequences.v": "x_v (Eq. 2)", "fusion": "x (Eq. 4)",
     "predictor": "ŷ (Eq. 5)", "projections.l": "x_l′ (Eq. 7)", "projections.a": "x_a′ (Eq. 7)",
@@ -134,7 +134,7 @@ _STEPS: Mapping[str, str] = {
 
 @torch.no_grad()
 def trace(network: MUGNetwork, batch: Batch) -> pd.DataFrame:
-    """Shapes as they are after each step of stage 1's forward pass on a batch, in the order of the steps."""
+    """Shapes after each step of stage 1's forward pass on a batch, in the order of the steps."""
     rows: list[dict[str, str]] = []
 
     def note(name: str, symbol: str) -> Any:
@@ -155,7 +155,7 @@ def trace(network: MUGNetwork, batch: Batch) -> pd.DataFrame:
 
 
 def shape(value: Tensor | Padded | Tokens) -> str:
-    """`3 × 64`; frames with every clip's own length: `(12 + 7 + 30) × 74`."""
+    """A shape as text, `3 × 64`; for frames with the length of every clip, `(12 + 7 + 30) × 74`."""
     if isinstance(value, Padded):
         return f"({' + '.join(map(str, value.lengths.tolist()))}) × {value.values.shape[2]}"
     tensor = value.ids if isinstance(value, Tokens) else value

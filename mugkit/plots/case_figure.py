@@ -1,7 +1,7 @@
 """Fig. 6: utterances whose modalities agree, and utterances whose modalities contradict each other.
 
-The paper shows two clips. Any two prove little, so these are drawn by lot from stated pools, and `case_claims` says
-how often the same happens over all clips.
+The paper shows two clips. Two clips prove little, so these are drawn at random from stated pools, and `case_claims`
+says how often the same happens over all clips.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from mugkit.plots.style import MODALITY_COLORS
 def pools(table: pd.DataFrame, rho: float) -> dict[str, list[int]]:
     """Positions of the clips from which cases are drawn.
 
-    'agree' is the tenth of clips with the smallest disagreement, of those whose label is clear (|y| ≥ ρ/3); 'disagree'
-    is the tenth of all clips with the largest. Disagreement: see `Utterances.table`.
+    'agree' holds the tenth of the clips with a clear label (|y| ≥ ρ/3) that disagree least; 'disagree' holds the tenth
+    of all clips that disagree most. For disagreement see `Utterances.table`.
 
     Args:
-        table: of `Utterances`; at least one of its clips is in each pool that has candidates.
+        table: the table of `Utterances`; each pool that has candidates gets at least one of its clips.
     """
     clear = table[table["y"].abs() >= rho / 3 - 1e-6]
     ranked = {
@@ -38,13 +38,13 @@ def pools(table: pd.DataFrame, rho: float) -> dict[str, list[int]]:
 
 
 def draw_lots(pools: Mapping[str, Sequence[int]], count: int = 2, seed: int = 1111) -> dict[str, list[int]]:
-    """`count` clips of each pool at random, always the same for the same pools; fewer where a pool has fewer."""
+    """`count` random clips of each pool, always the same for the same pools; fewer if a pool has fewer."""
     rng = np.random.default_rng(seed)
     return {name: [int(c) for c in rng.permutation(np.sort(pool))[:count]] for name, pool in pools.items()}
 
 
 def figure(cases: Sequence[Mapping[str, Any]], rho: float) -> Figure:
-    """A column a case: its words and labels above, what its acoustic and visual frames say over time below.
+    """One column per case: its words and labels above, the readings of its acoustic and visual frames over time below.
 
     Args:
         cases: entries of `Utterances`, each with its `pool`.
@@ -66,10 +66,10 @@ def figure(cases: Sequence[Mapping[str, Any]], rho: float) -> Figure:
 
 
 def in_words(case: Mapping[str, Any], near: float) -> str:
-    """A case in four lines: its text and y, then where each learned label went and whether the truth lies there.
+    """A case in four lines: its text and y, then how far each learned label moved and whether towards the truth.
 
     Args:
-        near: a true label that is no further than this from y makes y right; a learned one has not gone anywhere.
+        near: if the true label is closer to y than this, y is right; a learned label within a tenth of it hardly moved.
     """
     lines = [f"{case['pool']}: y = {case['y']:+.1f}, {textwrap.shorten(case['text'], 70, placeholder=' …')}"]
     for m in MODALITIES:
@@ -86,7 +86,7 @@ def in_words(case: Mapping[str, Any], near: float) -> str:
 
 
 def labels_panel(axes: Axes, case: Mapping[str, Any], rho: float) -> None:
-    """The clip's label as a line; for each modality the learned label with its range over seeds, and the true one."""
+    """The clip's label as a line; for each modality the learned label with its range over seeds, and the true label."""
     axes.axhline(case["y"], color=MODALITY_COLORS["M"], linestyle="--", label="clip's label $y$")
     axes.axhline(0, color="#BBBBBB", linewidth=0.8)
     for place, m in enumerate(MODALITIES):
@@ -103,13 +103,13 @@ def labels_panel(axes: Axes, case: Mapping[str, Any], rho: float) -> None:
 
 
 def readings_panel(axes: Axes, case: Mapping[str, Any], modality: str) -> None:
-    """What each frame says: above zero like positive clips, below like negative ones."""
+    """The reading of each frame: above zero like positive clips, below zero like negative clips."""
     axes.axhline(0, color="#BBBBBB", linewidth=0.8)
     axes.set(xlabel="frame", ylabel=f"{MODALITY_NAMES[modality]}\nreading (deviations)")
     if modality not in case["frames"]:
         axes.text(0.5, 0.5, "no frames", transform=axes.transAxes, ha="center")
         return
     values = case["frames"][modality]
-    marker = "o" if len(values) < 3 else ""  # a line through one frame would not be seen
+    marker = "o" if len(values) < 3 else ""  # a line through one frame would be invisible
     axes.plot(values, color=MODALITY_COLORS[modality], linewidth=1.1, marker=marker)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -1,6 +1,6 @@
-"""Pictures of the data: how far labels disagree (what the paper's Fig. 1 is about), and what a clip's frames look like.
+"""Figures of the data: how far labels disagree (the topic of the paper's Fig. 1), and what a clip's frames look like.
 
-Every picture is drawn from a dict of plain numbers, so what lies beside it as JSON is what it shows.
+Every figure is drawn from a dict of plain numbers, so the JSON file beside it holds what it shows.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from mugkit.errors import UserError
 from mugkit.evaluation.probes import frame_means
 from mugkit.plots.style import MODALITY_COLORS
 
-CELLS = 11  # a side: the grids of reviews (0.6 on ±3) and CH-SIMS (0.2 on ±1) have one value a cell
-MOMENT_FRAMES = 100_000  # enough for a mean and a deviation; MOSEI has millions of frames
+CELLS = 11  # per side: the grids of reviews (0.6 on ±3) and CH-SIMS (0.2 on ±1) have one value per cell
+MOMENT_FRAMES = 100_000  # enough for a mean and a standard deviation; MOSEI has millions of frames
 
 
 # --- how far labels disagree ----------------------------------------------------------------------
@@ -30,15 +30,15 @@ def label_gaps(labels: pd.DataFrame, scale: float) -> dict[str, Any]:
     """Numbers of Fig. 1: where clips lie in the plane of y and y_m, and how often the two disagree.
 
     Args:
-        labels: one row a clip, columns y, y_l, y_a, y_v.
+        labels: one row per clip, columns y, y_l, y_a, y_v.
         scale: ρ, the half-width of the label scale.
 
     Returns:
-        `clips`, `scale`, `centres` (of 11 cells a side), and for each modality `joint` (clips; row y_m, column y),
+        `clips`, `scale`, `centres` (of 11 cells per side), and for each modality `joint` (clips; row y_m, column y),
         the shares `equal`, `opposite`, `neutral` of all clips, and `gap`, the mean |y_m − y| in units of the labels.
 
     Raises:
-        UserError: see `agreement`.
+        UserError: if `agreement` raises it.
     """
     statistics = agreement(labels, scale)
     edges = np.linspace(-1.1, 1.1, CELLS + 1) * scale
@@ -52,7 +52,7 @@ def label_gaps(labels: pd.DataFrame, scale: float) -> dict[str, Any]:
 
 
 def label_gaps_figure(numbers: dict[str, Any]) -> Figure:
-    """One panel a modality: a dot in every occupied cell, its area the number of clips; opposite signs shaded."""
+    """One panel per modality: a dot in every occupied cell, its area the number of clips; opposite signs shaded."""
     figure = Figure(figsize=(11.5, 4))
     figure.set_layout_engine("constrained", wspace=0.08)
     panels = figure.subplots(1, len(MODALITIES), sharex=True, sharey=True)
@@ -79,11 +79,11 @@ def _gap_panel(axes: Axes, centres: np.ndarray, share: np.ndarray, color: str) -
 
 
 def contradictions(labels: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Sentences of twelve words at most whose own label says the opposite of their clip's label, widest gap first.
+    """Sentences of at most twelve words whose own label has the opposite sign of y, widest gap first.
 
     Args:
         labels: columns id, text, y, y_l; others are kept.
-        count: how many rows at most.
+        count: maximum number of rows.
     """
     opposite = labels[labels["y"] * labels["y_l"] < 0]
     short = opposite[[len(text.split()) <= 12 for text in opposite["text"]]]
@@ -110,7 +110,7 @@ def streams(dataset: Dataset, clips: list[int]) -> dict[str, Any]:
         `dims`: for each modality the dims' numbers in the order shown.
 
     Raises:
-        UserError: a position outside the split.
+        UserError: if a position is outside the split.
     """
     split, train = dataset.test, dataset.train
     if wrong := [clip for clip in clips if not 0 <= clip < len(split)]:
@@ -134,7 +134,7 @@ def _moments(sequences: RaggedFrames) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_signal(sequences: RaggedFrames, label: Float[np.ndarray, "clips"]) -> np.ndarray:
-    """Dims by falling correlation of clip mean and label; that of a constant dim counts as 0."""
+    """Dims by falling correlation of clip mean and label; a constant dim has correlation 0."""
     means = frame_means(sequences)
     std = means.std(axis=0)
     covariance = (means - means.mean(axis=0)).T @ (label - label.mean())
@@ -142,7 +142,7 @@ def _by_signal(sequences: RaggedFrames, label: Float[np.ndarray, "clips"]) -> np
 
 
 def streams_figure(numbers: dict[str, Any]) -> Figure:
-    """A column a clip, a row a modality: dims down, frames across, colour the standardised value."""
+    """One column per clip, one row per modality: dims down, frames across, colour the standardised value."""
     clips = numbers["clips"]
     figure = Figure(figsize=(5.5 * len(clips), 6.4))
     figure.set_layout_engine("constrained", wspace=0.08)
@@ -160,5 +160,5 @@ def streams_figure(numbers: dict[str, Any]) -> Figure:
 
 
 def _round(value: float) -> float:
-    """Labels are float32; JSON and titles need no more than their grid."""
+    """Rounds a float32 label: JSON and titles need no more precision than the labels' grid."""
     return round(float(value), 4)

@@ -1,4 +1,4 @@
-"""The paper's Figs. 2 and 3, drawn from the modules that run: a diagram cannot say what the code does not do.
+"""The paper's Figs. 2 and 3, drawn from the modules that run, so that they cannot show what the code does not do.
 
 parts = architecture.assemble(hp, dataset.dims, dataset.label_scale, text_width)
 figure, numbers = draw_stage(1, parts)
@@ -43,7 +43,7 @@ def draw_method(parts: Parts) -> tuple[Figure, dict[str, Any]]:
 
 
 def structures(parts: Parts) -> Diagram:
-    """Fig. 3 as boxes: one column a network, one box a layer, data flowing down."""
+    """Fig. 3 as boxes: one column per network, one box per layer, data flowing down."""
     network = parts.network
     columns = [
         ("unimodal predictor $P^m$", "$x_m$ or $x_{m'}$", _each(network.unimodal_predictors), "$\\hat{y}_m$"),
@@ -72,7 +72,7 @@ def _column(x: float, title: str, texts: list[str]) -> dict[str, Box]:
 
 
 def _each(modules: Any) -> list[Layer]:
-    """The layers of a network that every modality has, l/a/v beside each other."""
+    """The layers of a network that exists for every modality, with the dims of l/a/v side by side."""
     return side_by_side([layers(modules[m]) for m in MODALITIES])
 
 
@@ -85,7 +85,7 @@ def _network(at: Point, title: str, module: nn.Module | list[Layer], width: floa
 
 
 def _legend_of(boxes: Mapping[str, Box]) -> dict[BoxKind, str]:
-    """The meaning of those colours that occur."""
+    """The meaning of the colours that occur."""
     used = {box.kind for box in boxes.values()}
     return {kind: meaning for kind, meaning in _LEGEND.items() if kind in used}
 
@@ -118,7 +118,7 @@ def _backbone(parts: Parts) -> tuple[dict[str, Box], list[Arrow]]:
 def stage_1(parts: Parts) -> Diagram:
     """Fig. 2, pre-training (Eqs. 1–12): y trains the network, the contrastive loss moves the projections.
 
-    The gradient of Eq. 11 stops at its target x_m; under the other reading at x, too, from which the projection starts.
+    The gradient of Eq. 11 stops at its target x_m; under the other reading also at x, the input of the projection.
     """
     network, dims = parts.network, _dims(parts)
     boxes, arrows = _backbone(parts)
@@ -206,7 +206,7 @@ _HANDED_ON = (
 def method(parts: Parts) -> Diagram:
     """The three stages below each other, each in a panel, with what is saved between them.
 
-    Boxes and arrows are those of the single stages; their names carry the stage's number: `1/x_m`.
+    Boxes and arrows are those of the single stages; their names start with the stage's number: `1/x_m`.
     """
     boxes: dict[str, Box] = {}
     arrows: list[Arrow] = []
@@ -223,7 +223,7 @@ def method(parts: Parts) -> Diagram:
 
 
 def _panel(number: str, diagram: Diagram, bottom: float) -> tuple[dict[str, Box], float]:
-    """A stage's boxes in a panel that starts at this height, and where the panel ends."""
+    """A stage's boxes in a panel that starts at height `bottom`, and the height at which it ends."""
     low = min(box.at[1] - box.tall / 2 for box in diagram.boxes.values())
     high = max(box.at[1] + box.tall / 2 for box in diagram.boxes.values())
     top = bottom + high - low + 0.3 + _TITLE

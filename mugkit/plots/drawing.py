@@ -1,4 +1,4 @@
-"""Boxes and arrows: a diagram as data, drawn with matplotlib. What is in the boxes is somebody else's business."""
+"""Boxes and arrows: a diagram as data, drawn with matplotlib. Other modules decide what is in the boxes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Box:
     Attributes:
         at: its centre, in inches from the lower left corner of the drawing.
         title: first line, in bold; may hold mathtext.
-        lines: further lines, one a layer.
+        lines: further lines, one per layer.
         kind: decides the colour.
         width: in inches.
         height: in inches; by default what the lines need.
@@ -57,7 +57,7 @@ class Box:
         return self.height or 0.2 + 0.19 * (len(self.lines) + bool(self.title))
 
     def anchor(self, other: Box) -> Point:
-        """Where an arrow from or to `other` ends: the centre, moved level with it if the box reaches that far."""
+        """Where an arrow from or to `other` ends: the centre, moved level with `other` if this box reaches that far."""
         (x, y), (there_x, there_y) = self.at, other.at
         level = abs(there_y - y) < self.tall / 2 and self.tall > other.tall
         above = abs(there_x - x) < self.width / 2 and self.width > other.width
@@ -91,7 +91,7 @@ class Diagram:
 
 
 def draw(diagram: Diagram) -> tuple[Figure, dict[str, Any]]:
-    """The diagram as a figure, one inch a unit, and its JSON."""
+    """The diagram as a figure, one inch per unit, and its JSON."""
     boxes = diagram.boxes.values()
     right = max(box.at[0] + box.width / 2 for box in boxes) + 0.1
     top = max(box.at[1] + box.tall / 2 for box in boxes) + 0.1
@@ -109,7 +109,7 @@ def draw(diagram: Diagram) -> tuple[Figure, dict[str, Any]]:
 
 
 def _draw_box(axes: Axes, box: Box) -> PathPatch:
-    """Returns where its edge is. An arrow asks that hundreds of times, and the box itself works it out each time."""
+    """Draws a box; returns its outline. Arrows need it hundreds of times, and the box would recompute it every time."""
     corner = (box.at[0] - box.width / 2, box.at[1] - box.tall / 2)
     look: dict[str, Any] = {"facecolor": _FILLS[box.kind], "edgecolor": _EDGES[box.kind], "linewidth": 1.3}
     behind = 0 if box.kind == "panel" else 2  # arrows, at 1, run over panels and end at boxes

@@ -1,8 +1,8 @@
-"""The label explorer: look up any utterance in JupyterLab, and see its labels and streams.
+"""The label explorer: find any utterance in JupyterLab and see its labels and streams.
 
 label_explorer.show(Utterances(session.dataset, session.learned()))
 
-Where no front end listens (papermill, nbval, nbconvert, the book), its static version is shown instead. There is no
+Without a front end (papermill, nbval, nbconvert, the book), it shows its static version instead. There is no
 player: data sets hold frames, and `reviews` simulates them, so there is no recording to listen to.
 """
 
@@ -28,8 +28,8 @@ from mugkit.plots.case_figure import readings_panel
 from mugkit.plots.style import MODALITY_COLORS, canvas
 
 LISTED = 500  # utterances in the list at once: a browser slows down with many thousands, and nobody reads them
-# How utterances can be sorted: by which column of `Utterances.table`, largest first, and listed with its number; None
-# leaves the data's order.
+# Sort order → the column of `Utterances.table` to sort by, largest first, and to show in the list; None keeps the order
+# of the data.
 ORDERS: Mapping[str, str | None] = {
     "modalities disagree most": "disagreement",
     "labels moved furthest": "moved",
@@ -41,14 +41,14 @@ ORDERS: Mapping[str, str | None] = {
 
 
 def ordered(table: pd.DataFrame, order: str, words: str = "") -> list[int]:
-    """Positions of the utterances whose text or id holds `words` (case does not count), sorted; ties as in the data."""
+    """Positions of the utterances whose text or id holds `words` (ignoring case), sorted; ties as in the data."""
     needle, column = words.strip().casefold(), ORDERS[order]
     found = table[[needle in f"{text}\n{i}".casefold() for text, i in zip(table["text"], table["id"], strict=True)]]
     return (found.sort_values(column, ascending=False, kind="stable") if column else found).index.tolist()
 
 
 def title(table: pd.DataFrame, clip: int, order: str) -> str:
-    """An utterance's line in a list: the number that the order sorts by, and its first words."""
+    """An utterance's line in a list: the value that the list is sorted by, and its first words."""
     words, column = textwrap.shorten(table["text"][clip], 80, placeholder=" …"), ORDERS[order]
     return f"{f'{table[column][clip]:.2f}  ' if column else ''}{words or table['id'][clip]}"
 
@@ -57,8 +57,8 @@ def details(entry: Mapping[str, Any], source: str) -> str:
     """An utterance's words and labels as HTML.
 
     Args:
-        entry: of `Utterances.entry`.
-        source: what the data are, e.g. that sound and vision are simulated.
+        entry: the result of `Utterances.entry`.
+        source: a description of the data, e.g. that sound and vision are simulated.
     """
     labels = _html(("modality", "true label", "learned label", "over seeds"), [_labels(entry, m) for m in MODALITIES])
     return (
@@ -85,14 +85,14 @@ def listing(table: pd.DataFrame, clips: list[int]) -> str:
 
 
 def _html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of plain text."""
+    """An HTML table of plain text."""
     head = "".join(f"<th>{cell}</th>" for cell in heads)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def figure(entry: Mapping[str, Any], rho: float) -> Figure:
-    """An utterance's learned labels over meta-epochs, and what its frames say over time."""
+    """An utterance's learned labels over meta-epochs, and the readings of its frames over time."""
     drawn, (left, *others) = canvas((11, 3.2), 1, 3, width_ratios=(1.5, 1, 1))
     _trajectory_panel(left, entry, rho)
     for axes, m in zip(others, FRAME_MODALITIES, strict=True):
@@ -123,7 +123,7 @@ def page(utterances: Utterances, clip: int) -> tuple[str, Figure]:
 
 
 def static(utterances: Utterances) -> tuple[str, Figure]:
-    """What is shown without a front end: the eight utterances that disagree most, and the page of the first of them."""
+    """The version without a front end: the eight utterances that disagree most, and the page of the first."""
     order, table = next(iter(ORDERS)), utterances.table
     clips = ordered(table, order)[:8]
     known = "; true labels in brackets" if utterances.dataset.has_true_labels else ""
@@ -167,7 +167,7 @@ class LabelExplorer:
         return box
 
     def _list(self, _: object = None) -> None:
-        """Fills the list anew; its first utterance is chosen."""
+        """Refills the list and selects its first utterance."""
         table, order = self.utterances.table, self.order.value
         found = ordered(table, order, self.search.value)
         rest = f", {LISTED} listed" if len(found) > LISTED else ""
@@ -176,12 +176,12 @@ class LabelExplorer:
         self.chosen.index = 0 if found else None
 
     def _turn(self, _: object = None) -> None:
-        """Shows the page of the chosen utterance, or that there is none."""
-        self.picture.layout.display = None if self.chosen.options else "none"  # a picture of no bytes looks broken
+        """Shows the page of the selected utterance, or that no utterance matches."""
+        self.picture.layout.display = None if self.chosen.options else "none"  # an empty picture looks broken
         if self.chosen.value is not None:
             self.details.value, drawn = page(self.utterances, self.chosen.value)
             self.picture.value = png(drawn)
-        elif not self.chosen.options:  # else the list is just being filled, and its first follows
+        elif not self.chosen.options:  # else the list is being refilled, and its first utterance follows
             self.details.value = "<p>No clip matches.</p>"
 
 
@@ -193,15 +193,15 @@ def png(figure: Figure) -> bytes:
 
 
 def is_live() -> bool:
-    """Whether a Jupyter server opened this kernel for a notebook: it tells the kernel the notebook's name.
+    """Whether a Jupyter server started this kernel for a notebook: the server passes the notebook's name to the kernel.
 
-    papermill, nbval and nbconvert start kernels themselves, and nobody could use a control there.
+    papermill, nbval and nbconvert start kernels themselves, and nobody could use the controls there.
     """
     return "JPY_SESSION_NAME" in os.environ
 
 
-# Beside controls the static version is hidden; where a saved notebook is opened again and no kernel knows the controls,
-# JupyterLab has an empty box that says so, which is hidden in its place.
+# Beside controls, the static version is hidden. If a saved notebook is opened again and no kernel knows the controls,
+# JupyterLab shows an empty box instead; then that box is hidden.
 _SAVED = """<style>
 .jp-OutputArea:has(.mugkit-explorer) .mugkit-explorer-static { display: none; }
 .jp-OutputArea:has(.mugkit-explorer-static) .jp-OutputArea-output.jupyter-widgets:not(:has(*)) { display: none; }
@@ -209,12 +209,12 @@ _SAVED = """<style>
 
 
 def show(utterances: Utterances, live: bool | None = None) -> None:
-    """Displays the explorer: its static version and, in JupyterLab, controls in its place.
+    """Displays the explorer: its static version or, in JupyterLab, controls instead.
 
-    A saved notebook keeps the static version, and shows it where no kernel answers the controls.
+    A saved notebook keeps the static version and shows it if no kernel answers the controls.
 
     Args:
-        live: True for front ends that `is_live` does not know, False for the static version.
+        live: True shows controls, for front ends that `is_live` does not know; False shows the static version.
     """
     from IPython.display import HTML, display
 

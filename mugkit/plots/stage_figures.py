@@ -1,4 +1,4 @@
-"""Pictures of stage 1: its losses, the modality gap before and after, and what MUCN's last layer can return."""
+"""Figures of stage 1: its losses, the modality gap before and after, and what MUCN's last layer can return."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def mucn_curves(rho: float, corrections: Sequence[float] = (-1.0, 0.0, 1.0), poi
 
 
 def plot_mucn(curves: pd.DataFrame) -> Figure:
-    """One panel a variant of Eq. 28, one curve a correction, and the identity."""
+    """One panel per variant of Eq. 28, with one curve per correction and the identity."""
     figure, panels = canvas((9, 4), 1, 2, sharey=True)
     titles = {"paper": "paper: ρ·tanh(ȳ + y′)", "scaled": "scaled: ρ·tanh(ȳ/ρ + y′)"}
     rho = float(curves["noisy"].max())
@@ -67,9 +67,9 @@ def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance:
     """Stage 1's terms of Eq. 12 over epochs: predictive losses left, contrastive losses right.
 
     Args:
-        history: one row an epoch, as stage 1 stores it.
+        history: one row per epoch, as stage 1 stores it.
         constant: L1 of the best constant prediction; a predictor at this height has learned nothing.
-        chance: of `chance_loss`.
+        chance: the result of `chance_loss`.
     """
     table = pd.DataFrame(list(history))
     figure, (left, right) = canvas((9, 4), 1, 2)
@@ -95,7 +95,7 @@ def constant_loss(labels: np.ndarray) -> float:
 
 
 def chance_loss(clips: int, batch_size: int) -> float:
-    """L^c (Eq. 11) of a projection that picks at random: log n of a batch of n clips, mean over an epoch's batches."""
+    """L^c (Eq. 11) of a projection that picks at random: log n for a batch of n clips, mean over an epoch's batches."""
     return float(np.log([len(batch) for batch in torch.arange(clips).split(batch_size)]).mean())
 
 
@@ -117,7 +117,7 @@ def _gap_row(name: str, reps: SavedRepresentations, modality: str) -> dict[str, 
 
 
 def show_gap(table: pd.DataFrame) -> pd.DataFrame:
-    """The gap table as people read it."""
+    """The gap table, formatted for people."""
     probe = zip(table["probe"], table["probe_low"], table["probe_high"], strict=True)
     shown = pd.DataFrame(
         {
@@ -133,7 +133,7 @@ def show_gap(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_gap(table: pd.DataFrame) -> Figure:
-    """Probe, retrieval and distance of means as bars, one group a modality, with the value of no gap or chance."""
+    """Probe, retrieval and distance of means as bars, one group per modality, with the value for no gap or chance."""
     figure, panels = canvas((11, 3.6), 1, 3)
     pool = int(table["pool"].iloc[0])
     _bars(panels[0], table, "probe", 50.0, "linear probe tells $x_m$ from $x_{m'}$ (%)", "no gap: 50 %")
@@ -144,7 +144,7 @@ def plot_gap(table: pd.DataFrame) -> Figure:
     return figure
 
 
-# Okabe and Ito again: before training, without, with, and with more contrastive learning.
+# Okabe and Ito again: before training, then without, with and with more contrastive learning.
 _NETWORK_COLORS = ("#BBBBBB", "#56B4E9", "#0072B2", ACCENT)
 
 
@@ -165,7 +165,7 @@ def embed(saved: Saved, clips: int = 100, seed: int = 0, modalities: Sequence[st
 
     Args:
         clips: how many clips of the training split are drawn, the same for every network.
-        seed: of the choice of clips and of t-SNE.
+        seed: seed for the choice of clips and for t-SNE.
     """
     total = len(next(iter(saved.values())).labels)
     chosen = np.sort(np.random.default_rng(seed).permutation(total)[:clips])
@@ -188,9 +188,9 @@ def _embedding(reps: SavedRepresentations, modality: str, chosen: np.ndarray, se
 
 
 def plot_embedding(points: pd.DataFrame, notes: Mapping[tuple[str, str], str] | None = None) -> Figure:
-    """One row a network, one column a modality; x_m as circles, x_m′ as crosses. Axes of t-SNE have no units.
+    """One row per network, one column per modality; x_m as circles, x_m′ as crosses. Axes of t-SNE have no units.
 
-    A single modality has its networks side by side.
+    With a single modality, its networks are side by side.
 
     Args:
         notes: a second line of the title by (network, modality), e.g. what was measured there.

@@ -27,10 +27,10 @@ def apply_style() -> None:
 
 
 def canvas(size: tuple[float, float], rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, Any]:
-    """A figure of that many inches, and its panels, which keep clear of each other.
+    """A figure of `size` inches and its panels, which do not overlap.
 
     Args:
-        shared: as `Figure.subplots` takes it, such as `sharey=True`.
+        shared: arguments of `Figure.subplots`, such as `sharey=True`.
     """
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, **shared)
@@ -39,11 +39,11 @@ def canvas(size: tuple[float, float], rows: int = 1, columns: int = 1, **shared:
 def bars_by_modality(
     axes: Axes, heights: Mapping[str, ArrayLike], colors: Sequence[str], errors: Mapping[str, ArrayLike]
 ) -> None:
-    """A group of bars a modality, in each of them a bar a name.
+    """Draws a group of bars per modality, with one bar per name.
 
     Args:
-        heights: name → one value a modality, in the order of `MODALITIES`.
-        errors: name → matplotlib's `yerr`, of those that have one.
+        heights: name → one value per modality, in the order of `MODALITIES`.
+        errors: name → matplotlib's `yerr`, for the names that have it.
     """
     width = 0.8 / len(heights)
     for i, ((name, values), color) in enumerate(zip(heights.items(), colors, strict=False)):

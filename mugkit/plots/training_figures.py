@@ -1,4 +1,4 @@
-"""Figures of stages 2 and 3: losses and gate, how labels move and how right they are, validation curves, ablation."""
+"""Figures of stages 2 and 3: losses, gate, movement and accuracy of labels, validation curves, ablation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 
 def lambda_numbers(config: MetaLearning, others: tuple[float, ...] = (0.9, 0.95)) -> dict[str, Any]:
-    """λ after every epoch for the configured λ_init and a few others, and the epoch at which Eq. 17 sets in."""
+    """λ after every epoch for the configured λ_init and a few others, and the epoch at which Eq. 17 starts to apply."""
     epochs = range(config.meta_epochs)
     starts = sorted({config.lambda_init, *others})
     return {
@@ -50,7 +50,7 @@ def lambda_figure(numbers: Mapping[str, Any]) -> Figure:
 
 
 def history_numbers(learned: LearnedLabels) -> dict[str, Any]:
-    """Losses and share of open gates by modality, an entry an epoch."""
+    """Losses and share of open gates by modality, one entry per epoch."""
     columns = ("unimodal", "pre", "post", "gate_open")
     rows = {m: learned.history[learned.history["modality"] == m] for m in MODALITIES}
     return {m: {c: [float(v) for v in rows[m][c]] for c in columns} for m in MODALITIES}
@@ -75,7 +75,7 @@ def history_figure(numbers: Mapping[str, Mapping[str, list[float]]]) -> Figure:
 
 
 def trajectory_numbers(dataset: Dataset, learned: LearnedLabels, clips: int = 3) -> list[dict[str, Any]]:
-    """The clips whose true labels lie farthest apart (or the learned ones, where the truth is unknown)."""
+    """The clips whose true labels lie farthest apart (or the learned labels, if the true ones are unknown)."""
     labels: Mapping[str, Any] = dataset.train.true_labels if dataset.has_true_labels else learned.labels
     apart = np.ptp(np.stack([np.asarray(labels[m]) for m in MODALITIES]), axis=0)
     chosen = np.argsort(-apart, kind="stable")[:clips]
@@ -126,7 +126,7 @@ def quality_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def curve_numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
-    """Training and validation loss an epoch, and the chosen epoch, of the first seed of every system."""
+    """Training and validation loss per epoch, and the chosen epoch, for the first seed of every system."""
     return {
         name: {"best_epoch": done[0].best_epoch}
         | {part: [row[part] for row in read_result(done[0].folder)["history"]] for part in ("train", "valid")}
@@ -154,7 +154,7 @@ def ablation_figure(rows: Sequence[Row], metric: str, reference: str = "MUG") ->
     """One metric of every row with its spread over seeds; the line is the reference row's mean.
 
     Args:
-        metric: one that is defined for any predictions, such as MAE.
+        metric: a metric that is defined for any predictions, such as MAE.
     """
     figure, axes = canvas((8, 0.5 * len(rows) + 1.2))
     values = {row.system: [float(row.metrics[metric][key] or 0) for key in ("mean", "std")] for row in rows}

@@ -1,1 +1,1 @@
-"""Questions that take many runs: each file names its settings, runs them and returns its table and its figure."""
+"""Questions that need many runs: each file defines its settings, runs them, and returns its table and its figure."""

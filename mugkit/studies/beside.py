@@ -1,7 +1,7 @@
-"""Table 5's four steps at other settings of the dials of `reviews`, beside the default's.
+"""Table 5's four steps at other settings of the dials of `reviews`, to compare with the default's.
 
-From no unimodal tasks over copies of y to MUG and to true labels: `sentences.STEPS`. How much the steps are worth is
-no property of the method alone; it depends on how far modalities disagree and on how well they can be read.
+The steps (`sentences.STEPS`) lead from no unimodal tasks over copies of y and MUG to true labels. Their effects do not
+depend on the method alone, but also on how far modalities disagree and on how well they can be read.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from mugkit.evaluation.verdicts import Difference, word, written
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.studies.sentences import STEPS
 
-# What follows `reviews-` in a prepared data set's name → the dials. The default is vivid and strong.
+# The part after `reviews-` in a prepared data set's name → the dials. The default is vivid and strong.
 SETTINGS: Mapping[str, Dials] = {"vivid-sims": Dials("vivid", "sims"), "faint-sims": Dials("faint", "sims")}
-SEEDS = 10  # the first of the default's: every seed of MUG costs all three stages
+SEEDS = 10  # the first of the default's seeds; every seed of MUG takes all three stages
 COMPARED = tuple(dict.fromkeys(name for pair in STEPS.values() for name in pair))  # the systems of all steps
 
 
 def prepared() -> list[str]:
-    """Prepares the settings where they are not; their names."""
+    """Prepares the settings that are not prepared yet; returns the names of all."""
     return [simulated(dials) for dials in SETTINGS.values()]
 
 
 def table(found: Mapping[str, Mapping[str, Sequence[Difference]]]) -> pd.DataFrame:
-    """One row a setting, step and metric, with both intervals and a word.
+    """One row per setting, step and metric, with both intervals and a verdict.
 
     Args:
-        found: setting → what `sentences.steps` says of it.
+        found: setting → the result of `sentences.steps`.
     """
     rows = [
         {"setting": setting, "step": step, **change, "verdict": word(change, "better", "worse")}
@@ -46,7 +46,7 @@ def table(found: Mapping[str, Mapping[str, Sequence[Difference]]]) -> pd.DataFra
 
 
 def show(found: pd.DataFrame) -> pd.DataFrame:
-    """`table` as people read it: MAE with both intervals, and Acc2 with the one that decides."""
+    """Formats `table`: MAE with both intervals, and Acc2 with the interval that decides."""
     errors, hits = (found[found["metric"] == name].reset_index(drop=True) for name in ("MAE", "Acc2"))
     steps = [" over ".join(SYSTEMS[name].row for name in STEPS[step]) for step in errors["step"]]
     acc2 = list(map(written, records(hits)))
@@ -55,10 +55,10 @@ def show(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def with_differences(rows: Sequence[Row], found: Mapping[str, Sequence[Difference]], dataset: str) -> list[Row]:
-    """The rows of a table, those of a step's upper system with its differences to the lower one.
+    """The rows of a table; rows of a step's upper system get its differences to the lower system.
 
     Args:
-        found: of `sentences.steps`, on the data set of that name.
+        found: the result of `sentences.steps` on `dataset`.
     """
     added: dict[str, dict[str, dict[str, Difference]]] = {}
     for step, changes in found.items():

@@ -1,7 +1,7 @@
-"""What training costs: a step of one system beside a step of another, and each stage's share of a run.
+"""What training costs: one system's step time relative to another's, and each stage's share of a run.
 
-Only ratios within one run are reported: steps of the systems alternate on the same batches, so that whatever else the
-machine does slows all of them alike.
+Only ratios within one run are reported. Steps of the systems alternate on the same batches, so that other load on the
+machine slows all of them alike.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mugkit.training.optim import adamw, step
 from mugkit.training.seeding import derive_seed, similar_lengths
 from mugkit.training.trainer import Objective
 
-WARM_UP = 3  # first steps fill caches and are left out
+WARM_UP = 3  # the first steps fill caches and are not counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Trainer:
         return similar_lengths(self.clips.lengths, self.optimization.batch_size, seed, epoch)
 
     def step(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
-        """One step, with all that belongs to it; the loss before it, on its device."""
+        """Makes one step with all hooks; returns the loss before the step, on its device."""
         self.objective.before_step(batch, epoch)
         loss = self.objective.loss(batch, epoch)
         value = step(self.network, self.optimizer, loss, self.optimization.clip_norm)
@@ -65,9 +65,9 @@ class Trainer:
 
 
 def stepper(work: Experiment) -> Callable[[int], None]:
-    """A system ready to train: a function that makes the i-th step of its first epochs.
+    """Returns a function that makes the i-th step of a system's first epochs.
 
-    The first epoch ends with the warm-up: labels that are made in training are made from the second on.
+    The first epoch ends with the warm-up, because labels made in training are made from the second epoch on.
     """
     trainer = Trainer.of(work)
     order = trainer.order(work.spec.seed, 0)
@@ -80,7 +80,7 @@ def stepper(work: Experiment) -> Callable[[int], None]:
 
 
 def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of every step of every system; in each round all systems make one step, one after the other."""
+    """Times every step of every system in seconds; in each round all systems make one step, one after the other."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for number in range(WARM_UP + rounds):
         for name, make_step in steps.items():
@@ -92,10 +92,10 @@ def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[s
 
 
 def step_times(works: Mapping[str, Experiment], over: Sequence[str] = (), rounds: int = 40) -> pd.DataFrame:
-    """Median and quartiles of the step time of each system over that of another (`over`), round by round.
+    """Median and quartiles of the ratio of each system's step time to another's (`over`), taken in every round.
 
     Args:
-        over: the others; (): the first system.
+        over: the systems to compare with; () means the first system.
     """
     first = next(iter(works))
     with cpu_threads(profile(works[first].spec.profile).threads):
@@ -109,27 +109,27 @@ def step_times(works: Mapping[str, Experiment], over: Sequence[str] = (), rounds
 
 
 def show_step_times(table: pd.DataFrame) -> pd.DataFrame:
-    """`step_times` as people read it: systems down, over what across."""
+    """Formats `step_times`: systems as rows, the systems in `over` as columns."""
     ends = zip(table["ratio"], table["lower_quartile"], table["upper_quartile"], strict=True)
     cells = [f"{ratio:.2f} [{low:.2f}, {high:.2f}]" for ratio, low, high in ends]
     return grid(table.assign(cell=cells, head="over " + table["over"]), "system", "head").rename_axis(columns=None)
 
 
 def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataFrame:
-    """A row a name: the median, and the quartiles below and above it."""
+    """One row per name: the median, and the quartiles below and above it."""
     table = pd.DataFrame.from_dict(quartiles, orient="index", columns=["lower_quartile", value, "upper_quartile"])
     return table.rename_axis(name).reset_index()[[name, value, "lower_quartile", "upper_quartile"]]
 
 
 def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.DataFrame:
-    """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs whatever is missing.
+    """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs missing stages.
 
-    Medians: whichever run comes first also encodes the texts. The quartiles of a stage's seconds are divided by the
+    Medians are used because the first run also encodes the texts. The quartiles of a stage's seconds are divided by the
     same total as its median.
 
     Args:
-        labelled: of stages 1 and 2.
-        trained: folders of runs, for stage 3; two at least.
+        labelled: experiments for stages 1 and 2.
+        trained: at least two folders of runs, for stage 3.
     """
     folders = {
         "1 pretrain": [work.representations() for work in labelled],

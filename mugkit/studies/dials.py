@@ -1,7 +1,7 @@
-"""The two dials of `reviews`: what can be read of a stream at each setting of expression, and how far the modalities'
-labels lie apart at each setting of disagreement, beside those of people.
+"""The two dials of `reviews`: how well a stream can be read at each setting of expression, and how far apart the
+modalities' labels are at each setting of disagreement, compared with human labels.
 
-Only labels and frames are drawn; what a network reads takes a training each (`network_reading`).
+Only labels and frames are drawn; measuring what a network reads takes one training per setting (`network_reading`).
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from mugkit.plots.style import MODALITY_COLORS, canvas
 from mugkit.studies.sentences import listed
 
 SIMS, CREMA_D = "CH-SIMS's annotators", "CREMA-D's voters"
-# Valence of the emotions that voters of CREMA-D (Cao et al., IEEE Transactions on Affective Computing 2014) named for
-# a clip's sound or picture alone, against that of those named for the whole clip.
+# Correlation of the valence of emotions that voters of CREMA-D (Cao et al., IEEE Transactions on Affective Computing
+# 2014) named for a clip's sound or picture alone with that of the emotions they named for the whole clip.
 CREMA_D_AGREEMENT: Mapping[str, float] = {"clips": 7442, "corr(y, y_a)": 0.665, "corr(y, y_v)": 0.944}
 READERS = ("ceiling", "probe", "network")
 MARKERS = {"l": "s", "a": "o", "v": "^"}
-SIZES, SEED = PAPER_SPLITS["reviews"], 2024  # as the default data set is made
+SIZES, SEED = PAPER_SPLITS["reviews"], 2024  # as in the default data set
 
 
 # --- expression: what can be read -------------------------------------------------------------------
@@ -63,13 +63,13 @@ def ceiling(labels: Float[np.ndarray, "clips"], noise: float) -> float:
 def reading(
     sentences: pd.DataFrame, network: Mapping[str, Mapping[str, float]], sizes: Sequence[int] = SIZES
 ) -> list[dict[str, Any]]:
-    """A record a setting of expression and a stream, at the default's disagreement.
+    """One record per setting of expression and stream, at the default disagreement.
 
-    Keys: `expression`, `modality`, `noise`, `ceiling` (of all clips), and the test correlations of a ridge probe of
-    mean frames that was taught y_m: `probe` with y_m, `with y` with y; `network`, of a network with y_m.
+    Keys: `expression`, `modality`, `noise`, `ceiling` (of all clips), and test correlations: `probe` and `with y`, of
+    a ridge probe of mean frames trained on y_m, with y_m and with y; `network`, of a network with y_m.
 
     Args:
-        network: of `network_reading.correlations`; a setting that is not in it has None.
+        network: the result of `network_reading.correlations`; settings that it lacks get None.
     """
     records = []
     for expression in EXPRESSION:
@@ -92,7 +92,7 @@ def _probed(dataset: Dataset, modality: str) -> dict[str, float]:
 
 
 def reading_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """A row a setting: for each stream the ceiling, and r of a probe and of a network with y_m."""
+    """One row per setting: for each stream the ceiling, and r of a probe and of a network with y_m."""
     rows: dict[str, dict[str, str]] = {}
     for expression in EXPRESSION:
         pair = [record for record in records if record["expression"] == expression]
@@ -104,12 +104,12 @@ def reading_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _noise(expression: str) -> str:
-    """Of both streams, where they differ."""
+    """The noise of a setting; of both streams if they differ."""
     return " / ".join(dict.fromkeys(f"{style.expression_noise:.1f}" for style in stream_styles(expression)))
 
 
 def one_rater(sentences: pd.DataFrame) -> float:
-    """How far one person who reads a sentence agrees with the mean of all: r, from the raters' spread.
+    """The correlation r of a single rater of a sentence with the mean of all, from the raters' spread.
 
     Args:
         sentences: columns rating (the mean) and spread (standard deviation of a sentence's scores).
@@ -122,9 +122,9 @@ def one_rater(sentences: pd.DataFrame) -> float:
 
 
 def apart(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> dict[str, dict[str, float]]:
-    """Statistics of `agreement` with the number of `clips`: at each setting of disagreement, then of people.
+    """Statistics of `agreement` and the number of `clips`: at each setting of disagreement, then for human labels.
 
-    Of CREMA-D's voters only correlations of voice and face with the whole clip are known.
+    For CREMA-D's voters only the correlations of voice and face with the whole clip are known.
     """
     clips = pd.concat(reviews.choose(sentences, sizes).values())
     language, draws = reviews.language_labels(clips["rating"]), LabelDraws.of(clips["clip"].tolist(), SEED)
@@ -139,7 +139,7 @@ def apart(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> dict[str, di
 
 
 def apart_table(found: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
-    """A row a setting or a group of people: clips, corr(y, y_m), shares with the same value and opposite sign."""
+    """One row per setting or group of people: clips, corr(y, y_m), shares with the same value and opposite sign."""
     rows = {}
     for name, numbers in found.items():
         pairs = [f"corr(y, y_{m})" for m in MODALITIES]
@@ -159,7 +159,7 @@ def _told(numbers: Mapping[str, Any], name: str, shape: str = ".2f") -> str:
 
 
 def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> Figure:
-    """Left what a probe reads at each expression, below what any reader could; right corr(y, y_m), of people too."""
+    """Left: ceiling, probe and network at each setting of expression. Right: corr(y, y_m), also of human labels."""
     drawn, (left, right) = canvas((11.5, 4.2), 1, 2, sharey=True)
     for m in FRAME_MODALITIES:
         _reading_lines(left, [record for record in records if record["modality"] == m], m)
@@ -186,7 +186,7 @@ def _reading_lines(axes: Axes, records: Sequence[Mapping[str, Any]], modality: s
 
 
 def sentence(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> str:
-    """What both dials do, in two sentences: readings at either end, labels at each setting and of people."""
+    """Two sentences on what both dials do: readings at both ends, labels at each setting and of people."""
     parts = []
     for setting in list(EXPRESSION)[:: len(EXPRESSION) - 1]:
         pair = [record for record in records if record["expression"] == setting]

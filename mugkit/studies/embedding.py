@@ -1,13 +1,13 @@
-"""Section 4.9 in numbers: how far x_m and x_m′ are apart, with and without contrastive learning, over seeds.
+"""Section 4.9 in numbers: how far apart x_m and x_m′ are, with and without contrastive learning, over seeds.
 
-Fig. 4 shows it by t-SNE, which preserves neighbours and nothing else: distances and shapes of its clouds prove little.
-Beside each panel stand a linear probe (`gap.measure`) and MMD (`mmd.discrepancy`), and each sentence of the section
-is put to a measurement whose interval over seeds decides.
+Fig. 4 uses t-SNE, which preserves only neighbours: distances and shapes of its clouds prove little. Each panel also
+shows a linear probe (`gap.measure`) and MMD (`mmd.discrepancy`). Each sentence of the section is tested by a
+measurement whose interval over seeds decides.
 
-Two readings of Eq. 11 are asked: its gradient stops at x_m, which the paper says, or at x too, from which x_m′ is
-projected and of which it says nothing. The section observes that the gap narrows, and that x_m is almost the same. Of
-the latter a weaker half is asked, too: does x_m move less than x_m′? Beside these is what each reading does to the
-validation error of stage 3, which takes no true labels to know.
+Eq. 11 has two readings: its gradient stops at x_m, as the paper says, or also at x, from which x_m′ is projected and
+about which the paper says nothing. The section observes that the gap narrows, and that x_m stays almost the same. A
+weaker form of the latter is tested, too: does x_m move less than x_m′? The study also reports how each reading affects
+the validation error of stage 3, which needs no true labels.
 """
 
 from __future__ import annotations
@@ -33,35 +33,35 @@ from mugkit.training.label_sources.source import LearnedLabels
 from mugkit.training.pretrain import SavedRepresentations
 
 PLAIN, PROJECTION, NETWORK = "γ = 0", "stopped at x too", "stopped at x_m alone"
-READINGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # name → system, and fields that differ from its own
+READINGS: Mapping[str, tuple[str, Mapping[str, Any]]] = {  # name → system, and fields that differ from its own values
     PLAIN: ("mug-without-contrastive", {}),
     PROJECTION: ("mug", {"contrastive_gradient_scope": "projection"}),
     NETWORK: ("mug", {"contrastive_gradient_scope": "network"}),
 }
-OverSeeds = Sequence[SavedRepresentations]  # of the training split, one a seed
+OverSeeds = Sequence[SavedRepresentations]  # of the training split, one per seed
 Vectors = Float[np.ndarray, "clips d_m"]
 
 
-def halves(one: Float[Tensor, "clips d_m"], other: Float[Tensor, "clips d_m"], most: int) -> tuple[Vectors, Vectors]:
+def halves(first: Float[Tensor, "clips d_m"], second: Float[Tensor, "clips d_m"], most: int) -> tuple[Vectors, Vectors]:
     """Unit vectors (Eq. 10) of one kind for some clips and of the other kind for other clips.
 
-    The two vectors of one clip belong together; those of different clips are independent, as the test of MMD wants
-    them. The choice of clips is the same every time.
+    The two vectors of one clip depend on each other; those of different clips are independent, as the MMD test
+    requires. The choice of clips is fixed.
 
     Args:
-        most: how many clips each half has at most.
+        most: the maximum number of clips in each half.
     """
-    order = np.random.default_rng(0).permutation(len(one))
-    size = min(most, len(one) // 2)
-    return l2_normalise(one).numpy()[order[:size]], l2_normalise(other).numpy()[order[size : 2 * size]]
+    order = np.random.default_rng(0).permutation(len(first))
+    size = min(most, len(first) // 2)
+    return l2_normalise(first).numpy()[order[:size]], l2_normalise(second).numpy()[order[size : 2 * size]]
 
 
 def measure(variants: Mapping[str, OverSeeds], most: int = 400) -> pd.DataFrame:
-    """One row a variant, modality and seed.
+    """One row per variant, modality and seed.
 
-    Columns: variant, modality, seed (its number in the sequence); probe, probe_low, probe_high (%, interval over
+    Columns: variant, modality, seed (its position in the sequence); probe, probe_low, probe_high (%, interval over
     folds); retrieval (%, `gap.Gap`); mmd2, p (of x_m and x_m′); null, MMD² of x_m and x_m of other clips, which a gap
-    must exceed; shape, MMD² of the centred clouds; distance, of the two means.
+    must exceed; shape, MMD² of the centred clouds; distance, between the two means.
     """
     return pd.DataFrame(
         [
@@ -85,15 +85,15 @@ def _one(x: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], m
 
 
 def drift(plain: OverSeeds, contrastive: OverSeeds, most: int = 400) -> pd.DataFrame:
-    """What contrastive learning did to each kind of vector: MMD² of x_m, and of x_m′, without and with it.
+    """How far contrastive learning moves each kind of vector: MMD² of x_m without and with it, and likewise of x_m′.
 
     Args:
-        contrastive: of the same seeds in the same order, or of the first of them.
+        contrastive: the same seeds in the same order, or the first of them.
 
     Columns: modality, seed, unimodal, projected (MMD²), cosine (mean over clips of x_m's cosine without and with).
 
     Raises:
-        UserError: seeds without a partner.
+        UserError: if a seed of `contrastive` has no partner.
     """
     if len(plain) < len(contrastive):
         raise UserError(f"{len(plain)} and {len(contrastive)} seeds cannot be paired", field="seeds")
@@ -113,11 +113,11 @@ def _moved(before: SavedRepresentations, after: SavedRepresentations, m: str, mo
     return {**moved, "cosine": float((without * with_it).sum(-1).mean())}
 
 
-ALMOST = verdicts.size_of("MMD²")  # what is less is almost nothing
+ALMOST = verdicts.size_of("MMD²")  # less than this counts as almost nothing
 
 
 class Claim(NamedTuple):
-    """A sentence of section 4.9, what is measured to test it, and on which side (sign) of which limit that must be."""
+    """A sentence of section 4.9, what is measured to test it, and on which side (sign) of which limit that must lie."""
 
     sentence: str
     measured: str
@@ -136,18 +136,18 @@ CLAIMS: Mapping[str, Claim] = {
         "a probe tells them apart less well (ours)", "probe's accuracy in %: with the loss − at γ = 0", -1, "probe"
     ),
 }
-OBSERVATIONS = ("gap", "target", "stays")  # what the section says of its pictures, and the weaker half of the last
+OBSERVATIONS = ("gap", "target", "stays")  # what the section says about its figure, and a weaker form of the last
 
 
 def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> pd.DataFrame:
     """Every sentence for every modality: the mean over seeds, a 95 % interval, and a verdict.
 
-    Each is judged by itself; `firm` says whether its outcome stays in an interval as wide as Bonferroni's correction
-    for all modalities asks for, as a claim about all of them needs to be refuted (`verdicts`).
+    Each is judged by itself. `firm` says whether its outcome is the same with Bonferroni's interval for all modalities,
+    which is necessary to refute a claim about all of them (`verdicts`).
 
     Args:
-        table: of `measure`, with variants named `plain` and `contrastive`.
-        moved: of `drift`.
+        table: the result of `measure`, with variants named `plain` and `contrastive`.
+        moved: the result of `drift`.
 
     Returns:
         Columns claim, metric, modality, mean, low, high, n (seeds), limit, firm, verdict: as in the ledger of claims.
@@ -168,7 +168,7 @@ def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: st
 
 
 def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> dict[str, np.ndarray]:
-    """One value a seed for every claim."""
+    """For every claim, one value per seed."""
     before, after = (rows[rows["variant"] == name].sort_values("seed") for name in (plain, contrastive))
     before = before[before["seed"].isin(after["seed"])]
     return {
@@ -182,7 +182,7 @@ def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastiv
 
 
 def show(table: pd.DataFrame) -> pd.DataFrame:
-    """`measure` as people read it: a row a modality and variant, mean and spread over seeds."""
+    """Formats `measure`: one row per modality and variant, with mean and spread over seeds."""
     rows = {}
     for m in MODALITIES:
         for variant, part in table[table["modality"] == m].groupby("variant", sort=False):
@@ -199,7 +199,7 @@ def show(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def show_claims(table: pd.DataFrame) -> pd.DataFrame:
-    """`claims` as people read it."""
+    """Formats `claims`."""
     columns = {
         "measured": [CLAIMS[claim].measured for claim in table["claim"]],
         "modality": table["modality"].map(dict(MODALITY_NAMES)),
@@ -216,22 +216,22 @@ def _with_std(values: pd.Series[float]) -> str:
 
 
 def panel_notes(table: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """(variant, modality) → what Fig. 4 writes into that panel's title: the numbers of the drawn seed, the first."""
+    """(variant, modality) → text in that panel's title in Fig. 4: the numbers of the first seed, which it shows."""
     first = table[table["seed"] == 0]
     values = zip(first["variant"], first["modality"], first["probe"], first["mmd2"], strict=True)
     return {(variant, m): f"probe {probe:.0f} %, MMD² {mmd2:.2f}" for variant, m, probe, mmd2 in values}
 
 
-# --- the readings, as far as stage 3 ----------------------------------------------------------------
+# --- the readings, up to stage 3 --------------------------------------------------------------------
 
 
 def specifications(dataset: str, profile: str) -> dict[str, list[RunSpec]]:
-    """Reading → its runs, a study seed each, which is the seed of all three stages."""
+    """Reading → its runs, one per study seed, which is the seed of all three stages."""
     return {name: repeated(system, dataset, profile, changes) for name, (system, changes) in READINGS.items()}
 
 
 def validation(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
-    """MAE of the validation split after stage 3: one row a reading, and its difference to no contrastive learning.
+    """MAE of the validation split after stage 3: one row per reading, with its difference to no contrastive learning.
 
     Columns: reading, mean, std, n; what `comparison.compare` returns; verdict, whether the error is lower or higher.
     """
@@ -245,7 +245,7 @@ def validation(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> pd.DataFr
 
 
 def show_validation(table: pd.DataFrame) -> pd.DataFrame:
-    """`validation` as people read it."""
+    """Formats `validation`."""
     differences = comparison.columns(table)
     differences["difference"] = [text.replace("undefined", "–") for text in differences["difference"]]
     shown = {"validation MAE": formats.spreads("MAE", table["mean"], table["std"]), **differences}
@@ -260,6 +260,6 @@ def labels(dataset: Dataset, learned: Mapping[str, Sequence[LearnedLabels]]) -> 
 
 
 def show_labels(table: pd.DataFrame) -> pd.DataFrame:
-    """`labels` as people read it: readings down; modalities and measures across."""
+    """Formats `labels`: readings as rows; modalities and measures as columns."""
     cells = table.assign(cell=formats.spreads("MAE", table["mucn"], table["mucn_std"]))
     return grid(cells, "reading", ["measure", "modality"]).rename_axis(index="contrastive learning")

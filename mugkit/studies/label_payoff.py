@@ -1,10 +1,10 @@
-"""When do learned unimodal labels pay? Every source of labels over how well sound and vision can be read, how far the
-modalities disagree, and how much the unimodal tasks weigh.
+"""When do learned unimodal labels pay off? Compares label sources as three things vary: how well sound and vision can
+be read, how far the modalities disagree, and how much the unimodal tasks weigh.
 
-On `reviews` two dials say what the data is (`mugkit.data.simulate`), and every modality's true label is known. At each
+On `reviews` two dials control the data (`mugkit.data.simulate`), and every modality's true label is known. At each
 setting stage 3 is trained without unimodal tasks, with copies of the clip's label, with MUG's labels and with the true
-ones. What a source is worth is its test MAE minus that without unimodal tasks, paired over clips and seeds; the true
-labels say what there was to gain, and a source's share of that gain how much of it was found.
+ones. The effect of a source is its test MAE minus that without unimodal tasks, paired over clips and seeds. The true
+labels show how much there is to gain, and a source's share of that gain shows how much of it the source reaches.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WITHOUT, TRUE = "mug-without-unimodal", "mug-true-labels"
 SOURCES: Mapping[str, str] = {"copy": "copies of y", "mug": "MUG's labels", TRUE: "true labels"}
 BETA = 0.01  # Table 2's for MOSI
 DATA = "reviews (real text, simulated sound and vision) at the settings of its dials that rows name"
-_LOOKS: Mapping[str, tuple[str, str, str]] = {  # source → color (Okabe and Ito's, none a modality's), marker, line
+_LOOKS: Mapping[str, tuple[str, str, str]] = {  # source → color (Okabe and Ito's, no modality's), marker, line
     "copy": ("#E69F00", "s", "--"),
     "mug": ("#000000", "o", "-"),
     TRUE: (ACCENT, "^", ":"),
@@ -50,20 +50,20 @@ SETTINGS = tuple(Dials(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for 
 
 
 def settings(profile: str) -> tuple[Dials, ...]:
-    """The whole map; under `smoke`, whose numbers mean nothing, one place that is prepared anyway."""
+    """The whole map; under `smoke`, whose numbers mean nothing, only the default, which is prepared anyway."""
     return (Dials(),) if profile == "smoke" else SETTINGS
 
 
 def betas(profile: str) -> tuple[float, ...]:
-    """The weights of the unimodal tasks that are compared: the chosen one, and Table 2's."""
+    """The weights of the unimodal tasks to compare: the chosen weight, and Table 2's."""
     chosen = experiment.work(repeated("mug", "reviews", profile, {})[0]).hp.joint.beta
     return tuple(dict.fromkeys((chosen, BETA)))
 
 
 def specifications(setting: Dials, profile: str) -> dict[tuple[str, float], list[RunSpec]]:
-    """(system, β) → its runs, one a study seed, which is the seed of all stages; prepares the data if need be.
+    """(system, β) → its runs, one per study seed, which is the seed of all stages; prepares the data if needed.
 
-    Without unimodal tasks β weighs nothing, so these runs serve every β.
+    Without unimodal tasks β has no effect, so these runs serve every β.
     """
     name, weights = prepare.simulated(setting), betas(profile)
     pairs = [(WITHOUT, weights[0]), *((system, beta) for beta in weights for system in SOURCES)]
@@ -71,11 +71,11 @@ def specifications(setting: Dials, profile: str) -> dict[tuple[str, float], list
 
 
 def study(profile: str) -> pd.DataFrame:
-    """One row a setting, β and source: what it is worth, and what its labels are.
+    """One row per setting, β and source: the effect of the source, and how good its labels are.
 
     Columns: expression, disagreement, noise (standard deviation, on ±1, of what sound shows besides its label), beta,
     source; difference (test MAE minus that without unimodal tasks), clips_low, clips_high, clips, seeds_low,
-    seeds_high, seeds; share (of the true labels' gain, where these gain anything; else None); corr_l,
+    seeds_high, seeds; share (of the true labels' gain; None if they gain nothing); corr_l,
     corr_a, corr_v (of the training labels with the true ones, mean over seeds).
     """
     runs = by_setting(scheduler.run_all, _wanted(profile))
@@ -92,7 +92,7 @@ def _wanted(profile: str) -> dict[tuple[Dials, str, float], list[RunSpec]]:
 
 
 def at_hand(profile: str, folder: Path) -> list[dict[str, Any]]:
-    """The map's rows without a training: from finished runs, else as notebook 14 wrote them to `folder`; else none."""
+    """The map's rows without training: from finished runs, else from what notebook 14 wrote to `folder`, else []."""
     prepared = all(setting.stored_as in available() for setting in settings(profile))
     if prepared and all(experiment.work(spec).finished() for specs in _wanted(profile).values() for spec in specs):
         return records(study(profile))
@@ -114,13 +114,13 @@ def _rows(setting: Dials, runs: Mapping[tuple[str, float], Sequence[Run]]) -> li
 
 
 def _share(found: Mapping[str, Any], true: Mapping[str, Any]) -> float | None:
-    """Of the true labels' gain; None where the true labels gain nothing of the size of interest beyond chance."""
+    """The share of the true labels' gain; None unless that gain is beyond chance and at least the size of interest."""
     gains = judge(true, -1) == "as claimed" and -true["difference"] >= size_of("MAE")
     return found["difference"] / true["difference"] if gains else None
 
 
 def correlations(labels: Mapping[str, Rows], dataset: Dataset) -> dict[str, float]:
-    """Pearson's r of training labels with the true ones, a modality each, mean over seeds."""
+    """Pearson's r of training labels with the true ones, by modality, mean over seeds."""
     true = dataset.train.true_labels
     return {f"corr_{m}": float(np.mean([corr(row, true[m]) for row in labels[m]])) for m in MODALITIES}
 
@@ -129,7 +129,7 @@ def correlations(labels: Mapping[str, Rows], dataset: Dataset) -> dict[str, floa
 
 
 def display(table: pd.DataFrame, beta: float) -> pd.DataFrame:
-    """Settings down; what each source is worth at one β across, MUG's share of the gain, and its labels' r."""
+    """One row per setting: the effect of each source at one β, MUG's share of the gain, and r of the labels."""
     rows = table[np.isclose(table["beta"], beta)]
     shown = []
     for (disagreement, expression), group in rows.groupby(["disagreement", "expression"], sort=False):
@@ -142,7 +142,7 @@ def display(table: pd.DataFrame, beta: float) -> pd.DataFrame:
 
 
 def _said(share: float | None) -> str:
-    """A share in percent; above one it says no more than that nothing is missing, for it has no interval."""
+    """A share in percent. From 100 % on it reads `all`: a share without an interval says no more than that."""
     return "–" if share is None else f"{100 * share:.0f} %" if share < 1 else "all"
 
 
@@ -151,10 +151,10 @@ def _mean_corr(row: Mapping[str, Any]) -> float:
 
 
 def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """A column a disagreement; rows: what sources are worth at each β, and how right their labels are.
+    """One column per disagreement; rows: the effects of the sources at each β, then the correlation of their labels.
 
     Args:
-        rows: of `study`, as records: what the figure's JSON holds.
+        rows: the result of `study` as records, as in the figure's JSON.
     """
     table = pd.DataFrame(rows)
     weights, columns = list(dict.fromkeys(table["beta"])), list(dict.fromkeys(table["disagreement"]))
@@ -177,7 +177,7 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _draw_worth(axes: Axes, rows: pd.DataFrame) -> None:
-    """Differences with intervals over seeds."""
+    """Draws differences with intervals over seeds."""
     axes.axhline(0.0, color="0.6", linewidth=0.8)
     for offset, (source, name) in zip((-0.08, 0.0, 0.08), SOURCES.items(), strict=True):
         part = rows[rows["source"] == source]
@@ -189,7 +189,7 @@ def _draw_worth(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_labels(axes: Axes, rows: pd.DataFrame) -> None:
-    """MUG's labels in the modality's colour, copies dashed in the same."""
+    """Draws MUG's labels in the modality's colour, and copies as dashed lines in the same colour."""
     for source, line in (("copy", "--"), ("mug", "-")):
         part = rows[rows["source"] == source]
         for m in MODALITIES:
@@ -199,7 +199,7 @@ def _draw_labels(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
-    """When learned labels pay, written from the numbers: `rows` as for `draw`."""
+    """States when learned labels pay off, from the numbers; `rows` as for `draw`."""
     table = pd.DataFrame(rows)
     parts = [f"With β = {beta:g}: {_at(rows)}." for beta, rows in table.groupby("beta", sort=False)]
     settings, seeds = len(table.drop_duplicates(["expression", "disagreement"])), max(table["seeds"])
@@ -210,7 +210,7 @@ def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _at(rows: pd.DataFrame) -> str:
-    """At how many settings each source of labels is better than none, and what it is at the others."""
+    """For each source of labels, the number of settings with each verdict against no unimodal tasks."""
     said = []
     for source, of_source in rows.groupby("source", sort=False):
         words = Counter(word(row, "better", "worse") for row in records(of_source))

@@ -1,8 +1,8 @@
-"""Every source of unimodal labels beside the truth, and beside what stage 3 makes of it.
+"""Compares every source of unimodal labels with the true labels, and shows stage 3's result with it.
 
-Three measures a modality, on all clips and on those whose modalities disagree: mean absolute error, Pearson's r, and
-how often a label has the sign of the true one. Beside them stands stage 3's result with these labels, so that one
-sees whether better labels make a better model.
+Three measures per modality, on all clips and on those whose modalities disagree: mean absolute error, Pearson's r, and
+how often a label has the sign of the true label. Stage 3's result with the same labels shows whether better labels make
+a better model.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ NAMES: Mapping[str, str] = {
     TRUE: "true labels",
     WITHOUT: "no unimodal tasks",
 }
-# Colour and marker of a source: Okabe and Ito's colours, and MUG's three variants differ in both.
+# Colour and marker of a source. The colours are Okabe and Ito's; MUG's three variants differ in both.
 LOOKS: Mapping[str, tuple[str, str]] = {
     "copy": ("#E69F00", "o"),
     "ulgm": ("#56B4E9", "s"),
@@ -54,23 +54,23 @@ LOOKS: Mapping[str, tuple[str, str]] = {
     "mug-without-contrastive": ("#000000", "X"),
     TRUE: ("#000000", "*"),
 }
-NEAR = 1.25  # times the smallest label error of a source: what the enlarged panel shows
+NEAR = 1.25  # the enlarged panel shows label errors up to the smallest times this
 
 
 def disagreeing(true: Labels) -> Bool[np.ndarray, " clips"]:
-    """Clips of which one modality says positive and another negative."""
+    """Which clips have a positive true label in one modality and a negative one in another."""
     values = np.stack([true[m] for m in MODALITIES])
     return np.logical_and((values > 0).any(axis=0), (values < 0).any(axis=0))
 
 
 def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.DataFrame:
-    """One row a source, modality, group of clips and measure: mean and std over seeds.
+    """One row per source, modality, group of clips and measure: mean and std over seeds.
 
     Args:
-        sources: name → its labels of the training split, one mapping by modality a seed.
+        sources: name → its labels of the training split, one mapping by modality per seed.
 
     Raises:
-        UserError: the data set has no true unimodal labels.
+        UserError: if the data set has no true unimodal labels.
     """
     true = true_labels(dataset)
     groups = {"all": np.ones(len(dataset.train), dtype=bool), "disagreeing": disagreeing(true)}
@@ -85,7 +85,7 @@ def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.Dat
 
 
 def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
-    """The table with stage 3's MAE and Corr on the test split for every source that was trained with."""
+    """The table with stage 3's test MAE and Corr added, for every source in `runs`."""
     place = {"clips": "test", "n_clips": None, "modality": "multimodal"}
     lines = [
         {"source": source, **place, "measure": measure, **over_seeds(done, measure)}
@@ -96,10 +96,10 @@ def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.D
 
 
 def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = ("MAE",)) -> pd.DataFrame:
-    """One group of clips as people read it: sources down; modalities and measures across; with all clips, stage 3 last.
+    """Formats one group of clips: sources as rows, modalities and measures as columns; for all clips also stage 3.
 
     Args:
-        clips: all, or those that are disagreeing.
+        clips: `all` or `disagreeing`.
         measures: of labels, from `comparison.LABELS`; stage 3 has MAE and Corr.
     """
     chosen = table[(table["clips"] == clips) & table["measure"].isin(measures)]
@@ -111,9 +111,9 @@ def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = (
 
 
 def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """A point a source: its labels' MAE to the truth, mean over modalities; stage 3's MAE with them; whose network.
+    """One point per source: its labels' MAE to the truth, mean over modalities; stage 3's MAE with them; the network.
 
-    Two anchors stand beside the sources: true labels, whose error is 0, and no unimodal tasks, which have no labels.
+    Two anchors are added to the sources: true labels, whose error is 0, and no unimodal tasks, which have no labels.
     """
     errors = table[table["measure"] == "MAE"]
     found = errors[errors["clips"] == "all"].groupby("source", sort=False)["mean"].mean()
@@ -126,10 +126,10 @@ def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
-    """Label error across, stage 3's error up, with its spread over seeds; networks that are not MUG's are hollow.
+    """Stage 3's error (vertical, with its spread over seeds) by label error; markers of networks not MUG's are hollow.
 
-    Left all sources, right those nearest to the truth. True labels are a star; no unimodal tasks, which have no place
-    across, a line with its spread.
+    Left: all sources. Right: those nearest to the truth. True labels are a star. Training without unimodal tasks has no
+    label error, and is a horizontal line with its spread.
     """
     figure, (left, right) = canvas((11.5, 3.8), 1, 2)
     errors = [point["labels"] for point in points if point["labels"] is not None and point["source"] != TRUE]
@@ -160,7 +160,7 @@ def _point(axes: Axes, point: Mapping[str, Any]) -> None:
 
 
 def which_are_right(data: str, table: pd.DataFrame) -> str:
-    """Every source's distance to the truth, the nearest first; `table` is of `quality`."""
+    """States every source's distance to the truth, the nearest first; `table` is the result of `quality`."""
     errors, said = table[table["measure"] == "MAE"], []
     for clips, name in {"all": "on all training clips", "disagreeing": "on those whose modalities disagree"}.items():
         means = errors[errors["clips"] == clips].groupby("source")["mean"].mean().sort_values()
@@ -172,18 +172,18 @@ def which_are_right(data: str, table: pd.DataFrame) -> str:
 def better_model(
     data: str, points: Sequence[Mapping[str, Any]], runs: Mapping[str, Sequence[Run]], dataset: Dataset
 ) -> str:
-    """Do better labels make a better model? Whether label error and stage 3's error have the same order over the
-    sources on MUG's networks, and how far the two anchors lie outside.
+    """Do better labels make a better model? States whether the sources on MUG's networks have the same order by label
+    error and by stage 3's error, and how far the anchors are from the best and the worst source.
 
     Args:
-        points: of `quality_against_result`.
+        points: the result of `quality_against_result`.
         runs: source or anchor → its runs on the data set.
     """
     sources = [p for p in points if p["network"] == "MUG's" and p["source"] not in (TRUE, WITHOUT)]
-    tau, p = kendalltau([one["labels"] for one in sources], [one["result"] for one in sources])
+    tau, p = kendalltau([row["labels"] for row in sources], [row["result"] for row in sources])
     known = {"as claimed": "agree beyond chance", "opposite": "are opposite beyond chance"}
     order = known.get(ordering(tau, p), "agree no more than those of so few could by chance")
-    best, worst = (choose(sources, key=lambda one: one["result"])["source"] for choose in (min, max))
+    best, worst = (choose(sources, key=lambda row: row["result"])["source"] for choose in (min, max))
     anchors = {TRUE: f"Against the best of them ({NAMES.get(best, best)}), knowing the true labels"}
     anchors[WITHOUT] = f"against the worst ({NAMES.get(worst, worst)}), leaving out the unimodal tasks"
     pairs = {TRUE: best, WITHOUT: worst}

@@ -1,5 +1,5 @@
-"""What a network reads of one modality at each setting of expression: the unimodal predictions of stage 3 (Eq. 24),
-taught with the true labels, so that nothing but the stream limits them."""
+"""How well a network reads one modality at each setting of expression: the unimodal predictions of stage 3 (Eq. 24),
+trained on the true labels, so that nothing but the stream limits them."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from mugkit.studies.label_payoff import TRUE
 def correlations(profile: str) -> dict[str, dict[str, float]]:
     """Expression → modality → r of a network's unimodal predictions with y_m on the test split.
 
-    One training a setting where modalities disagree, which notebook 14's map is made of as well; whatever is missing
-    is run. A profile without that map reads the default alone.
+    Each setting with strong disagreement takes one training, which notebook 14's map also uses; missing runs are
+    computed. A profile without that map reads only the default.
     """
     settings = [setting for setting in label_payoff.settings(profile) if setting.disagreement == "strong"]
     first, changes = of_profile(profile).study_seeds[:1], {"beta": label_payoff.betas(profile)[0]}

@@ -1,7 +1,7 @@
-"""How sources of unimodal labels hold up: where modalities disagree, and where the clips' labels are noisy.
+"""How robust sources of unimodal labels are: to disagreeing modalities, and to noise in the clips' labels.
 
-Two questions. On which clips are labels wrong: those of which the modalities say different things? And what happens
-to the labels, and to stage 3, when all that training sees are noisier labels of clips?
+Two questions: Are labels wrong on those clips whose modalities disagree? And what happens to the labels, and to stage
+3, if training sees only noisier labels of clips?
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from mugkit.studies.label_table import Labels
 from mugkit.studies.sentences import grouped
 from mugkit.studies.study import by_setting, grid, over_seeds
 
-Runs = Mapping[tuple[str, float], Sequence[Run]]  # (system, k) → a run a seed
-SeenLabels = Mapping[tuple[str, float], Mapping[str, Rows]]  # … → by modality, a row a seed
+Runs = Mapping[tuple[str, float], Sequence[Run]]  # (system, k) → one run per seed
+SeenLabels = Mapping[tuple[str, float], Mapping[str, Rows]]  # … → by modality, one row per seed
 SOURCES = ("copy", "ulgm", "mug")
 LEVELS = (0.0, 2.0)  # k of `mugkit.experiments.noise`
-BINS = (-0.01, 0.01, 0.2, 0.4, 0.6, 2.0)  # of the disagreement, as a share of ρ
+BINS = (-0.01, 0.01, 0.2, 0.4, 0.6, 2.0)  # edges of the bins of disagreement, as a share of 2ρ
 WORDS = {
     "against_copy": ("closer", "farther"),
     "test_change": ("better", "worse"),
@@ -57,10 +57,10 @@ def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -
     """Label MAE, mean over modalities, in bins of disagreement.
 
     Args:
-        sources: name → its labels of the training split, one mapping by modality a seed.
+        sources: name → its labels of the training split, one mapping by modality per seed.
 
     Returns:
-        One row a source and bin that has clips: source, bin (in units of the labels), clips, mean, std, n over seeds.
+        One row per source and bin that has clips: source, bin (in units of the labels), clips, mean, std, n over seeds.
     """
     true, rho = dataset.train.true_labels, dataset.label_scale
     *edges, _ = (2 * rho * edge for edge in BINS[2:])  # in units of the labels
@@ -78,7 +78,7 @@ def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -
 
 
 def display_bins(table: pd.DataFrame) -> pd.DataFrame:
-    """Sources down, bins across with their numbers of clips."""
+    """Formats the bins: sources as rows, bins with their numbers of clips as columns."""
     cells = formats.spreads("MAE", table["mean"], table["std"])
     heads = [f"{name} ({clips} clips)" for name, clips in zip(table["bin"], table["clips"], strict=True)]
     return grid(table.assign(cell=cells, head=heads), "source", "head").rename_axis(columns=None)
@@ -88,13 +88,13 @@ def display_bins(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSpec, float]]]:
-    """Every source at every level of noise, a run a study seed: (system, k) → what `noise.run_all` takes."""
+    """Every source at every level of noise, one run per study seed: (system, k) → jobs for `noise.run_all`."""
     cells = [(system, k) for system in SOURCES for k in LEVELS]
     return {(s, k): [(spec, k) for spec in repeated(s, dataset, profile, {})] for s, k in cells}
 
 
 def study(dataset: Dataset, profile: str) -> tuple[Runs, SeenLabels]:
-    """All of `jobs`, and the labels of the training split that they used; what is stored is reused."""
+    """Runs all of `jobs`; returns the runs and the training labels that they used. Stored results are reused."""
     wanted = jobs(dataset.name, profile)
     runs = by_setting(noise.run_all, wanted)
     works = {cell: [noise.work(*job) for job in group] for cell, group in wanted.items()}
@@ -102,7 +102,7 @@ def study(dataset: Dataset, profile: str) -> tuple[Runs, SeenLabels]:
 
 
 def robustness(dataset: Dataset, runs: Runs, labels: SeenLabels) -> pd.DataFrame:
-    """One row a source and level: label MAE (mean over modalities) and test MAE, over seeds, with three verdicts.
+    """One row per source and level: label MAE (mean over modalities) and test MAE, over seeds, with three verdicts.
 
     Columns: source, k, labels_mean, labels_std, test_mean, test_std, n; against_copy_difference with its intervals and
     seeds, and against_copy_verdict (are labels closer to the truth than copies of the same noisy labels?); the same for
@@ -133,12 +133,12 @@ def _row(dataset: Dataset, runs: Runs, labels: SeenLabels, system: str, k: float
 
 
 def _errors(dataset: Dataset, labels: Mapping[str, np.ndarray]) -> Float[np.ndarray, "*seeds clips"]:
-    """|label − true label|, mean over modalities: against 0 its MAE is the labels' MAE."""
+    """|label − true label|, mean over modalities; its MAE to 0 is the labels' MAE."""
     return np.mean([np.abs(labels[m] - dataset.train.true_labels[m]) for m in MODALITIES], axis=0)
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
-    """The study as people read it."""
+    """Formats the study."""
     labels, tests = (formats.spreads("MAE", table[f"{of}_mean"], table[f"{of}_std"]) for of in ("labels", "test"))
     shown = {"label MAE": labels, "labels, against copies": table["against_copy_verdict"].tolist()}
     shown |= {"test MAE": tests, "test, against k = 0": table["test_change_verdict"].tolist()}
@@ -148,9 +148,9 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentence(data: str, table: pd.DataFrame) -> str:
-    """MUG's labels against copies of the same noisy labels, and stage 3 with either; `table` is of `robustness`.
+    """Compares MUG's labels with copies of the same noisy labels, and stage 3 with each; `table` is of `robustness`.
 
-    Brackets are the interval that decides where all rows of a question are judged together.
+    Brackets hold the interval that decides when all rows of a question are judged together.
     """
     said = {"labels": "against_copy", "test MAE of stage 3": "test_against_copy"}
     parts = [f"{what} {grouped(_of_mug(table, column), 'k', 'at k =')}" for what, column in said.items()]
@@ -158,7 +158,7 @@ def sentence(data: str, table: pd.DataFrame) -> str:
 
 
 def _of_mug(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """MUG's rows of one question, as `grouped` takes them."""
+    """MUG's rows of one question, in the form that `grouped` takes."""
     rows, together = table[table["source"] == "mug"], int((table[f"{column}_verdict"] != "").sum())
     differences = rows[[f"{column}_{end}" for end in ENDS]].set_axis(ENDS, axis=1)
     ends = [hull(row, together) for row in records(differences)]

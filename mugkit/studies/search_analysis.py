@@ -1,8 +1,8 @@
-"""What the trials of a search tell: which hyperparameters matter, and what choosing by the test set would have gained.
+"""Analyses the trials of a search: which hyperparameters matter, and what choosing by the test set would have gained.
 
-Two looks at what matters. A rank correlation with the validation error sees one field at a time and only monotone
-effects; its p is corrected by Holm for the number of fields. A random forest sees any shape and fields together; its
-permutation importance is measured on trials it was not fitted to, and counts only as far as it predicts those at all.
+Two methods show what matters. A rank correlation with the validation error sees one field at a time and only monotone
+effects; its p is corrected by Holm for the number of fields. A random forest sees any shape and several fields at once;
+its permutation importance is measured on held-out trials, and counts only as far as the forest predicts them at all.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from mugkit.plots.style import ACCENT, MODALITY_COLORS, canvas
 from mugkit.studies.search_record import Record
 
 SEED = 1111  # of folds, forests and the bootstrap
-FEWEST = 4  # trials; below that there is nothing to correlate
+FEWEST = 4  # trials; with fewer, correlations mean nothing
 MATTERS, UNSEEN = "matters", "undecided"
 
 
 def scored(record: Record) -> pd.DataFrame:
-    """The finished trials, one row each: trial, the searched fields, `valid`; and `test` where it was looked at (MAE).
+    """The finished trials, one row each: trial, the searched fields, `valid` and, if it was evaluated, `test` (MAE).
 
     Raises:
-        UserError: fewer than four.
+        UserError: if there are fewer than four.
     """
     table = record.search.frame().dropna(subset=["valid"]).reset_index(drop=True)
     if len(table) < FEWEST:
@@ -52,12 +52,12 @@ def fields(table: pd.DataFrame) -> list[str]:
 
 
 def importance(table: pd.DataFrame) -> pd.DataFrame:
-    """Which fields move the validation MAE of trials (`scored`).
+    """Which fields affect the validation MAE of trials (`scored`).
 
     Returns:
-        One row a field: `rho` (Spearman's, with the validation MAE), `p`, `p_corrected`, `importance` (rise of the
+        One row per field: `rho` (Spearman's, with the validation MAE), `p`, `p_corrected`, `importance` (rise of the
         forest's error on held-out trials when the field is shuffled, in units of the labels), its 95 % interval over
-        folds `low`, `high`, and `verdict` (by the corrected rank correlation or an interval above zero).
+        folds `low`, `high` (Bonferroni), and `verdict` (by the corrected rank correlation or an interval above zero).
     """
     names = fields(table)
     rho, p = zip(*(_rank_correlation(table[name], table["valid"]) for name in names), strict=True)
@@ -93,13 +93,13 @@ def _held_out_importance(
 
 
 def predictability(table: pd.DataFrame) -> float:
-    """R² of the forest on trials it was not fitted to; at or below zero its importances mean nothing."""
+    """R² of the forest on held-out trials; if it is zero or less, the importances mean nothing."""
     x, y = table[fields(table)].to_numpy(float), table["valid"].to_numpy()
     return float(r2_score(y, cross_val_predict(RandomForestRegressor(random_state=SEED), x, y, cv=_folds(len(y)))))
 
 
 def display(rows: pd.DataFrame) -> pd.DataFrame:
-    """`importance` as people read it, the clearest rank correlation first."""
+    """Formats `importance`, the clearest rank correlation first."""
     rows = rows.sort_values("p", kind="stable")
     ends = zip(rows["importance"], rows["low"], rows["high"], strict=True)
     shown = {
@@ -139,7 +139,7 @@ def _gain(valid: np.ndarray, test: np.ndarray) -> float:
 
 
 def draw(table: pd.DataFrame) -> Figure:
-    """Validation MAE of every trial over each hyperparameter; the chosen trial stands out."""
+    """Validation MAE of every trial over each hyperparameter; a star marks the chosen trial."""
     names, columns = fields(table), 4
     rows = -(-len(names) // columns)
     figure, grid = canvas((10, 2.1 * rows), rows, columns, sharey=True, squeeze=False)
@@ -156,8 +156,8 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _scale(axes: Axes, values: pd.Series) -> None:
-    """A logarithmic axis, from the smallest positive value on where zero and several powers of ten occur; ticks at the
-    values if they are few, else at the ends."""
+    """Makes the axis logarithmic: if there are zeros, only from the smallest positive value on, and only if the values
+    span more than a power of ten. Ticks are at the values if there are few, else at the ends."""
     smallest = values[values > 0].min()
     if values.min() > 0:
         axes.set_xscale("log")

@@ -1,7 +1,7 @@
-"""The record of a search, to be committed: every trial's configuration and validation error, and what chose.
+"""The record of a search, to be committed: every trial's configuration and validation error, and the choice.
 
-`mugkit search` records beside it how the trials do on the test split, clip by clip (`Tested`): for the study of tuning
-on the test set, which needs nothing else. `mugkit tune` records no test score at all.
+`mugkit search` also records the trials' results on the test split, clip by clip (`Tested`): the study of tuning on the
+test set needs nothing else. `mugkit tune` records no test score at all.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from mugkit.experiments import search
 from mugkit.experiments.store import code_fingerprint
 from mugkit.studies.selection import Hits, sign_hits
 
-FOLDER = Path("figures") / "search"  # of the repository: what is committed
+FOLDER = Path("figures") / "search"  # in the repository; it is committed
 _SPLITS: tuple[SplitName, ...] = ("valid", "test")
 
 
 @dataclass(frozen=True)
 class Tested:
-    """How finished trials do on the test split: for reports, nothing is chosen by it.
+    """The results of finished trials on the test split: for reports, never for a choice.
 
     Attributes:
-        errors: test MAE, one a finished trial.
-        valid, test: on which clips that are not neutral the sign is right, a row a finished trial.
+        errors: test MAE of each finished trial.
+        valid, test: whether the sign is right on each clip that is not neutral, one row per finished trial.
     """
 
     errors: list[float]
@@ -48,12 +48,12 @@ class Tested:
 
 @dataclass(frozen=True)
 class Record:
-    """A search as it was recorded.
+    """A recorded search.
 
     Attributes:
-        tested: None where no test score was looked at.
+        tested: None if the test split was not evaluated.
         data: fingerprint of the data set.
-        made_with: what its numbers depend on besides: processor, torch, and our code.
+        made_with: what else its numbers depend on: processor, torch, and our code.
     """
 
     search: search.Search
@@ -69,7 +69,7 @@ def made_with() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """Its model, and the vector instructions that torch takes."""
+    """The processor's model, and the vector instructions that torch uses."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(errors="replace").splitlines() if about.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -78,7 +78,7 @@ def _processor() -> str:
 
 
 def record(found: search.Search, dataset: Dataset, with_test: bool) -> Record:
-    """A search that was made here, as it is to be recorded; the test split is looked at if asked for."""
+    """The record of a search that ran here; the test split is evaluated if `with_test`."""
     return Record(found, _tested(found, dataset) if with_test else None, dataset.fingerprint, made_with())
 
 
@@ -93,7 +93,7 @@ def _tested(found: search.Search, dataset: Dataset) -> Tested:
 
 
 def write(recorded: Record, folder: Path) -> list[Path]:
-    """`SYSTEM.json` (all of it), and `.csv` and `.md` of every trial's validation error, each atomically."""
+    """Writes `SYSTEM.json` (all of it), and `.csv` and `.md` of every trial's validation error, each atomically."""
     found, base = recorded.search, recorded.search.base
     table = found.frame()
     content: dict[str, Any] = {
@@ -114,7 +114,7 @@ def write(recorded: Record, folder: Path) -> list[Path]:
 
 
 def _finals(found: search.Search) -> str:
-    """By what the best trial won."""
+    """By which numbers the best trial won."""
     if not found.finals:
         return f", by which trial {found.best.number} is the best"
     means = ", ".join(f"{number}: {fmean(errors):.4f}" for number, errors in found.finals.items())
@@ -123,7 +123,7 @@ def _finals(found: search.Search) -> str:
 
 
 def _packed(hits: Hits) -> dict[str, Any]:
-    """A text a trial: a bit a clip, in base 64."""
+    """One string per trial, with one bit per clip, in base 64."""
     return {"clips": hits.shape[1], "hits": [base64.b64encode(np.packbits(row).tobytes()).decode() for row in hits]}
 
 
@@ -131,17 +131,17 @@ def _packed(hits: Hits) -> dict[str, Any]:
 
 
 def read(path: Path) -> Record:
-    """What `write` wrote.
+    """Reads what `write` wrote.
 
     Raises:
-        UserError: the file is not there, is damaged, or is no record of a search.
+        UserError: if the file is missing, damaged, or no record of a search.
     """
     try:
         return _parsed(files.read_json(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
-        again = "take the committed file again (git checkout), or make it anew with `mugkit search`"
+        again = "restore the committed file (git checkout), or create it again with `mugkit search`"
         raise UserError(
-            f"this is no whole record of a search ({getattr(error, 'problem', error)})", file=path, fix=again
+            f"this is not a complete record of a search ({getattr(error, 'problem', error)})", file=path, fix=again
         ) from error
 
 
@@ -156,13 +156,13 @@ def _parsed(content: Mapping[str, Any]) -> Record:
         finals.setdefault(row["trial"], []).append(_error(row))
     found = search.Search(base, int(content["seed of the draws"]), trials, finals)
     if [trial.number for trial in trials] != list(range(len(trials))) or found.best.number != content["best"]:
-        raise ValueError("its trials are not in order, or another is its best")
+        raise ValueError("its trials are not in order, or another trial is the best")
     tested = _unpacked(content["tested"], len(found.finished)) if "tested" in content else None
     return Record(found, tested, content["data"], dict(content["made with"]))
 
 
 def _error(row: Mapping[str, Any]) -> float:
-    """The validation error of a trial; JSON has null where its training failed."""
+    """The validation error of a trial; JSON has null if its training failed."""
     return math.nan if row["valid"] is None else float(row["valid"])
 
 
@@ -170,25 +170,25 @@ def _unpacked(content: Mapping[str, Any], trials: int) -> Tested:
     valid, test = (_hits(content[name]) for name in _SPLITS)
     errors = [float(value) for value in content["errors"]]
     if not trials == len(errors) == len(valid) == len(test):
-        raise ValueError(f"what is recorded of the test split is not of {trials} finished trials")
+        raise ValueError(f"the results on the test split do not cover {trials} finished trials")
     return Tested(errors, valid, test)
 
 
 def _hits(content: Mapping[str, Any]) -> Hits:
     packed = [np.frombuffer(base64.b64decode(row, validate=True), np.uint8) for row in content["hits"]]
     if any(len(row) != -(-content["clips"] // 8) for row in packed):
-        raise ValueError(f"a row of hits is not of {content['clips']} clips")
+        raise ValueError(f"a row of hits does not have {content['clips']} clips")
     return np.unpackbits(np.stack(packed), axis=1, count=content["clips"]).astype(bool)
 
 
-# --- what a report asks for -------------------------------------------------------------------------------
+# --- for reports ------------------------------------------------------------------------------------------
 
 
 def committed(system: str, dataset: Dataset, profile: str, trials: int) -> Record | None:
-    """The repository's own record of a search, if it has one on these very data, with this profile and as many trials.
+    """The repository's record of a search on exactly these data, with this profile and number of trials, or None.
 
     Raises:
-        UserError: it is damaged, or its trials are not those that its seed draws.
+        UserError: if it is damaged, or its trials are not those that its seed draws.
     """
     root = files.repository()
     path = (root or Path()) / FOLDER / f"{system}.json"
@@ -201,13 +201,13 @@ def committed(system: str, dataset: Dataset, profile: str, trials: int) -> Recor
         return None
     drawn = [values for values, _ in search.specifications(system, dataset.name, profile, trials, recorded.search.seed)]
     if drawn != [trial.values for trial in recorded.search.trials]:
-        fix = f"make it anew: mugkit search --system {system} --trials {trials} --out {FOLDER}"
+        fix = f"create it again: mugkit search --system {system} --trials {trials} --out {FOLDER}"
         raise UserError("its trials are not those that its seed draws", file=path, field="trials", fix=fix)
     return recorded
 
 
 def known(system: str, dataset: Dataset, profile: str, trials: int) -> Record:
-    """The committed record, else a search made here and now.
+    """The committed record, else that of a new search.
 
     Raises:
         UserError: see `committed` and `search.search`.
@@ -217,7 +217,7 @@ def known(system: str, dataset: Dataset, profile: str, trials: int) -> Record:
 
 
 def again(recorded: Record) -> pd.DataFrame:
-    """Runs the best trial and two drawn by lot once more: one row each, the recorded validation error beside today's.
+    """Runs the best trial and two random others again: one row each, with the recorded and the new validation error.
 
     Columns: trial, recorded, again, same.
     """
@@ -229,16 +229,16 @@ def again(recorded: Record) -> pd.DataFrame:
 
 
 def unlike(recorded: Record) -> list[str]:
-    """In what this machine and code differ from those of the record; trainings then differ in their last digits."""
+    """How this machine and code differ from those of the record; if so, trainings differ in their last digits."""
     return [
-        f"{name}: {now} in place of {recorded.made_with.get(name)}"
+        f"{name}: {now} instead of {recorded.made_with.get(name)}"
         for name, now in made_with().items()
         if now != recorded.made_with.get(name)
     ]
 
 
 def told(recorded: Record, table: pd.DataFrame) -> str:
-    """Whether `again` came out the same, in words."""
+    """States whether `again` gave the recorded errors."""
     if table["same"].all():
         return f"all {len(table)} trials came out as recorded, to {search.DIGITS} digits"
     off = (table["again"] - table["recorded"]).abs().max()

@@ -1,7 +1,7 @@
 """What tuning on the test set does to a score, measured on many models none of which is special.
 
-Half of the test clips play the test set that a paper reports; the other half play tomorrow's clips. Whoever keeps the
-best of n models by the first half reports a score that the second half does not confirm.
+Half of the test clips stand for the test set that a paper reports; the other half stand for fresh clips. Choosing the
+best of n models on the first half gives a reported score that the second half does not confirm.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def candidates(
 
     Args:
         inputs: vectors of train, valid and test.
-        targets: labels of train; more is ignored.
-        count: how many models.
-        width: how many dims each model sees; all of them if there are fewer.
+        targets: labels of train; other splits are ignored.
+        count: number of models.
+        width: number of dims that each model sees; all of them if there are fewer.
     """
     rng, scaler = np.random.default_rng(seed), StandardScaler().fit(inputs["train"])
     x = {name: scaler.transform(values) for name, values in inputs.items()}
@@ -52,15 +52,15 @@ def candidates(
 
 
 def sign_hits(predictions: Float64[np.ndarray, "candidates clips"], truth: np.ndarray) -> Hits:
-    """Who is right where, as Acc2 of non0 counts: clips with y = 0 dropped, > 0 on both sides."""
+    """Which candidates are right on which clips, as Acc2 (non0) counts: without clips with y = 0, > 0 on both sides."""
     return (predictions[:, truth != 0] > 0) == (truth[truth != 0] > 0)
 
 
 def tuning_gain(valid: Hits, test: Hits, repeats: int = 1000, seed: int = 1111) -> dict[str, Any]:
     """Mean Acc2 in percent of the best of n candidates, chosen by the test set or by validation.
 
-    Each repeat halves the test clips anew and puts the candidates in a new order; the first n are tried. Of equal
-    candidates the first is kept.
+    Each repeat splits the test clips at random into halves and shuffles the candidates; the first n are tried. Of
+    equally good candidates the first wins.
 
     Returns:
         `counts` (n = 1, 2, 4, … and all), and for each n `peeked_reported` (chosen by and scored on the first half),

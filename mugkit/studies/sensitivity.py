@@ -1,8 +1,8 @@
-"""The assumptions ledger: every choice that the paper leaves open, and what happens when it is made otherwise.
+"""The assumptions ledger: every choice that the paper leaves open, and what happens with an alternative.
 
-Each open field of the configuration gets one alternative, and MUG is trained with it, all stages, whole, with every
-study seed of the profile. Two things are measured against the default with the same seeds: the test MAE, and how far
-the learned labels are from the true ones. A field that cannot matter here, or would cost too much, says so instead.
+Each open field of the configuration gets one alternative, and MUG is trained with it through all stages, with every
+study seed of the profile. Two things are compared with the default on the same seeds: the test MAE, and how far the
+learned labels are from the true ones. A field that cannot matter here, or would cost too much, gets a reason instead.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mugkit.studies.study import by_setting
 FROZEN = "the text encoder is frozen, so it has no learning rate"
 SEARCHED = "chosen on validation here, so no assumption"
 GENERAL = "a setting of any network, not MUG's own; profile paper tries it"
-# Measured under `quick`: 3.2 s of processor time an epoch of stage 2 in place of 0.12.
+# Measured under `quick`: an epoch of stage 2 takes 3.2 s of processor time instead of 0.12 s.
 SLOW = "stage 2 takes 25 times as long ({tasks} tasks a step); profile paper tries it"
 
 
@@ -38,9 +38,9 @@ class Alternative:
     """Another way to make an open choice.
 
     Attributes:
-        values: in order of preference; the first that is not the run's own is taken.
+        values: in order of preference; the first that is not the run's own is used.
         why: the reason to try it.
-        unless: the reason why it is not tried: with a frozen text encoder, any other under a light profile.
+        unless: why it may not be tried: `FROZEN` applies if the text encoder is frozen, any other in a light profile.
     """
 
     values: tuple[Any, ...]
@@ -83,7 +83,7 @@ ALTERNATIVES: Mapping[str, Alternative] = {
 
 
 def plan(dataset: str, profile: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """What to try: field → alternative value; and field → reason, of the fields that are not tried here."""
+    """What to try: field → alternative value; and field → reason, for fields that are not tried here."""
     hp = engines.work(repeated("mug", dataset, profile, {})[0]).hp
     reasons = {name: other.excluded(hp, config.profile(profile)) for name, other in ALTERNATIVES.items()}
     values = {name: other.of(flat(hp)[name]) for name, other in ALTERNATIVES.items() if not reasons[name]}
@@ -91,17 +91,17 @@ def plan(dataset: str, profile: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def specifications(dataset: str, profile: str) -> dict[str, list[RunSpec]]:
-    """Field (or '' for the default) → its runs, one a study seed."""
+    """Field (or '' for the default) → its runs, one per study seed."""
     tried = {"": {}, **{name: {name: value} for name, value in plan(dataset, profile)[0].items()}}
     return {name: repeated("mug", dataset, profile, changes) for name, changes in tried.items()}
 
 
 def ledger(dataset: Dataset, profile: str) -> pd.DataFrame:
-    """One row an open choice.
+    """One row per open choice.
 
     Columns: field, default, alternative, why; test_difference, of the test MAE, with its interval over seeds in
-    test_difference_low and _high; the same for the label MAE of each modality in label_l_difference and so on; a
-    word for each in test_verdict and labels_verdict; reason, why there is no number. Label columns are empty on data
+    test_difference_low and _high; the same for the label MAE of each modality in label_l_difference and so on;
+    verdicts in test_verdict and labels_verdict; reason, why there is no number. Label columns are empty on data
     without true unimodal labels.
     """
     values, reasons = plan(dataset.name, profile)
@@ -135,7 +135,7 @@ def _measure(runs: Sequence[Run | None], default: Sequence[Run | None], dataset:
 
 
 def _words(found: Mapping[str, Difference], together: int) -> dict[str, str]:
-    """What happens to the result and to each modality's labels, judged as one of so many differences."""
+    """Verdicts on the result and on each modality's labels, each judged as one of `together` differences."""
     if not found:
         return {"test_verdict": "", "labels_verdict": ""}
     by_word: dict[str, list[str]] = {}
@@ -153,7 +153,7 @@ def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
 
 
 def display(table: pd.DataFrame) -> pd.DataFrame:
-    """The ledger as people read it; a reason stands where there is no number. Intervals of labels are in the table."""
+    """Formats the ledger; a missing number is replaced by its reason. Intervals of labels are only in the table."""
     shown: dict[str, Any] = {"default": table["default"], "alternative": table["alternative"]}
     estimates = zip(*(table[f"test_difference{end}"] for end in ("", "_low", "_high")), strict=True)
     shown["Δ test MAE"] = ["–" if pd.isna(row[0]) else formats.estimate("MAE", *row) for row in estimates]

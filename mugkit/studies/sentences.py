@@ -90,13 +90,13 @@ def ablations(data: str, found: Mapping[str, Sequence[Difference]]) -> str:
     """Does MUG work? No unimodal tasks, copies, MUG, true labels: `found` is of `steps`, `data` the caption."""
     heads = {
         "copies": "training them on copies of the clip's label", "MUG": "training them on MUG's labels",
-        "MUG over copies": "over copies, MUG's learning of labels",
-        "true labels over MUG": "over MUG, knowing the true labels",
+        "MUG over copies": "compared with copies, learning labels with MUG",
+        "true labels over MUG": "compared with MUG, knowing the true labels",
     }  # fmt: skip
     said = {name: f"{heads[name]} {listed(map(effect, changes))}" for name, changes in found.items()}
     first, second = ([said[name] for name in list(STEPS)[half] if name in said] for half in (slice(2), slice(2, 4)))
-    sentences = [f"over no unimodal tasks, {'; '.join(first)}" if first else "", "; ".join(second)]
-    return f"On {data}: {'. As to the labels, '.join(filter(None, sentences))}."
+    sentences = [f"compared with no unimodal tasks, {'; '.join(first)}" if first else "", *second]
+    return f"On {data}: {'; '.join(filter(None, sentences))}."
 
 
 def answer(settings: Mapping[str, Mapping[str, Sequence[Difference]]], beta: float) -> str:
@@ -104,11 +104,11 @@ def answer(settings: Mapping[str, Mapping[str, Sequence[Difference]]], beta: flo
     rows = {name: [found[name][0] for found in settings.values() if name in found] for name in STEPS}
     said = {name: _lower(of_step) for name, of_step in rows.items() if of_step}
     heads = {
-        "MUG": "MUG's labels instead of none", "copies": "copies of the clip's label instead of none",
-        "MUG over copies": "MUG's labels instead of copies", "true labels over MUG": "true labels instead of MUG's",
+        "MUG": "MUG's labels than with none", "MUG over copies": "MUG's labels than with copies of the clip's label",
+        "copies": "copies than with none", "true labels over MUG": "true labels than with MUG's",
     }  # fmt: skip
-    parts = [f"{head} {said[name]}" for name, head in heads.items() if name in said]
-    return f"What lowers the test MAE, at {len(settings)} settings of the data with β = {beta:g}: {'; '.join(parts)}."
+    parts = [f"with {head} {said[name]}" for name, head in heads.items() if name in said]
+    return f"With β = {beta:g}, at {len(settings)} settings of the data, test MAE is lower {listed(parts)}."
 
 
 def _lower(rows: Sequence[Difference]) -> str:
@@ -137,8 +137,8 @@ def baselines(data: str, table: pd.DataFrame, number: int) -> str:
     against = grouped(others, "system", "against")
     return (
         f"On {data}, MUG's test MAE is better than that of {len(rows) - len(others)} of Table {number}'s {len(rows)} "
-        f"baselines, of {firm} of them also in intervals as wide as so many comparisons need."
-        + (f" MUG against the others, theirs minus MUG's: {against}." if against else "")
+        f"baselines, and than that of {firm} after Bonferroni's correction for {len(rows)} comparisons."
+        + (f" MUG compared with the others (their MAE minus MUG's): {against}." if against else "")
     )
 
 
@@ -147,22 +147,22 @@ def label_quality(
 ) -> str:
     """Are learned labels closer to the truth than copies, or others? `table` is of `label_quality.compare`."""
     measures = table.groupby("measure", sort=False)
-    said = [f"in {name} {grouped(rows, 'modality')}" for name, rows in measures]
-    return f"On {data}, {ours} against {theirs}, by distance to the truth: {'. And '.join(said)}."
+    said = [f"by {name}, {grouped(rows, 'modality')}" for name, rows in measures]
+    return f"On {data}, how close {ours} are to the true labels, compared with {theirs}: {'. And '.join(said)}."
 
 
 def labels_elsewhere(settings: Mapping[str, pd.DataFrame]) -> str:
     """In which modalities labels are closer in MAE, at each setting of the data: name → of `label_quality.compare`."""
     wordy = {name: table[table["measure"] == "MAE"].assign(difference=None) for name, table in settings.items()}
     said = [f"On {name}: {grouped(rows, 'modality')}" for name, rows in wordy.items()]
-    return f"MUG's labels against copies, by their MAE from the truth. {'. '.join(said)}."
+    return f"How close MUG's labels are to the true labels by MAE, compared with copies. {'. '.join(said)}."
 
 
 def curves(data: str, table: pd.DataFrame) -> str:
     """What α and β do to the test MAE, against the default; `table` is of `hyperparameter_curves.curves`."""
     fields = table[(table["metric"] == "MAE") & (table["verdict"] != DEFAULT)].groupby("field", sort=False)
     said = [f"{SYMBOLS[str(field)]}: {grouped(rows, 'value', 'at')}" for field, rows in fields]
-    return f"On {data}, test MAE against that at MUG's own values here. {'. '.join(said)}."
+    return f"On {data}, test MAE compared with that at the values MUG uses here. {'. '.join(said)}."
 
 
 def embedding_gap(data: str, table: pd.DataFrame, moved: pd.DataFrame | None = None) -> str:
@@ -215,7 +215,7 @@ def gap(data: str, table: pd.DataFrame) -> str:
         said.append(f"{name}: {listed(parts)}")
     return (
         f"On {data}, a linear probe tells x_m from x_m′ (and a projection finds its own clip), {'; '.join(said)}. "
-        "50 % would be no gap that it can see."
+        "50 % would mean that the probe sees no gap."
     )
 
 
@@ -244,10 +244,10 @@ def cost(times: pd.DataFrame, stages: pd.DataFrame) -> str:
     }
     before = stages.set_index("stage")["share"].iloc[:-1].sum()
     return (
-        f"On this machine, a step of MUG's stage 3 takes {ratios['mug', 'self-mm']} of the time of one of Self-MM, "
-        f"with networks of its own, and {ratios['mug', 'ulgm']} of that of one that computes Self-MM's labels (ULGM) "
-        f"on MUG's networks (median and quartiles of alternating steps; the paper has 0.86 s against 1.16 s). Stages 1 "
-        f"and 2 take {100 * before:.0f} % of the time of a run with one seed."
+        f"On this machine, a step of MUG's stage 3 takes {ratios['mug', 'self-mm']} times as long as a step of Self-MM "
+        f"with its own networks, and {ratios['mug', 'ulgm']} times as long as a step that computes Self-MM's labels "
+        f"(ULGM) on MUG's networks (median and quartiles of alternating steps; the paper has 0.86 s against 1.16 s). "
+        f"Stages 1 and 2 take {100 * before:.0f} % of the time of a run with one seed."
     )
 
 

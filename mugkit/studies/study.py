@@ -1,4 +1,4 @@
-"""What all studies share: many settings over seeds, run together, a metric's mean and spread, cells as a grid."""
+"""Shared by all studies: runs many settings over seeds, summarises a metric, arranges cells as a grid."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def by_setting(
     """Setting → its results, in the order of its jobs; the jobs of all settings run together.
 
     Args:
-        run_all: returns a result a job, in their order.
-        wanted: setting → a job a seed.
+        run_all: returns one result per job, in order.
+        wanted: setting → its jobs, one per seed.
     """
     results = iter(run_all([job for jobs in wanted.values() for job in jobs]))
     return {setting: [next(results) for _ in jobs] for setting, jobs in wanted.items()}
@@ -34,5 +34,5 @@ def over_seeds(runs: Sequence[Run], metric: str = "MAE") -> dict[str, Any]:
 
 
 def grid(table: pd.DataFrame, down: str | list[str], across: str | list[str]) -> pd.DataFrame:
-    """The column `cell` spread out; rows and columns keep the order in which the table has them."""
+    """Pivots the column `cell`; rows and columns keep the order of the table."""
     return table.pivot_table(index=down, columns=across, values="cell", aggfunc="first", sort=False)

@@ -1,4 +1,4 @@
-"""What a stage writes: its unfinished state, so that an interrupted run resumes, and the weights at its end."""
+"""What a stage writes: a checkpoint, from which an interrupted run resumes, and the final weights."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _DIGEST = 32  # bytes of a SHA-256
 
 @dataclass
 class Checkpoint:
-    """Where an unfinished stage keeps its state, so that an interrupted run resumes near where it was.
+    """The checkpoint file of an unfinished stage, from which an interrupted run resumes near where it stopped.
 
     Attributes:
-        path: the file; None keeps nothing.
-        pause: seconds after a state was written in which no other is; epochs may be shorter than it takes to write one.
+        path: the file; None: nothing is saved.
+        pause: minimum seconds from one save to the next; an epoch may take less time than a save.
     """
 
     path: Path | None = None
@@ -36,14 +36,14 @@ class Checkpoint:
     _written: float = field(default=-math.inf, repr=False, compare=False)
 
     def part(self, name: str) -> Checkpoint:
-        """That of a part of the stage, beside this one."""
+        """The checkpoint of a part of the stage, in the same folder."""
         return Checkpoint(self.path and self.path.with_name(f"{name}-{self.path.name}"), self.pause)
 
     def load(self) -> dict[str, Any] | None:
-        """The last saved state; None if there is none, or a damaged one, which is told.
+        """The last saved state; None if there is none, or if it is damaged, which is logged.
 
-        A SHA-256 stands before the state: torch itself would read flipped bits as other weights. Only tensors and
-        plain values are ever read (`weights_only`).
+        The file begins with the SHA-256 of the state, because torch would read flipped bits as other weights. Only
+        tensors and plain values are read (`weights_only`).
         """
         if self.path is None or not self.path.exists():
             return None
@@ -60,7 +60,7 @@ class Checkpoint:
         return saved
 
     def save(self, state: dict[str, Any]) -> None:
-        """Writes the state, unless one was written within the pause."""
+        """Writes the state, unless the last save was less than `pause` seconds ago."""
         if self.path is None or time.monotonic() < self._written + self.pause:
             return
         content = io.BytesIO()
@@ -72,10 +72,10 @@ class Checkpoint:
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
-    """All weights by name; those that layers share are written once, under the first of their names.
+    """Writes all weights by name; weights that layers share are written once, under the first of their names.
 
-    `safetensors.torch.load_model` reads them back. Its `save_model` would write the same weights and, of shared ones, a
-    header in an order that changes from process to process; equal weights should be equal bytes.
+    `safetensors.torch.load_model` reads them back. Its `save_model` writes the same weights, but lists shared weights
+    in the header in an order that changes from process to process; here equal weights give equal bytes.
     """
     kept: dict[tuple[int, tuple[int, ...]], str] = {}
     state = network.state_dict()

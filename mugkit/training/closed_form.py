@@ -1,23 +1,23 @@
-"""An appendix for the curious: the bi-level step of stage 2 (Eqs. 15, 20, 22, 23) with MUCN's derivatives written out.
+"""Optional reading: the bi-level step of stage 2 (Eqs. 15, 20, 22, 23) with MUCN's derivatives written out.
 
-The step itself is `mugkit.training.meta.bilevel_step`; what follows computes the same in less time.
+`mugkit.training.meta.bilevel_step` defines the step; this module computes the same step in less time.
 
 learn2learn builds the graph of a gradient step and differentiates through it, for any network. MUCN has one hidden
-layer and the loss is an absolute error, so both derivatives fit on a few lines and nothing has to be recorded. With
+layer and the loss is an absolute error, so both derivatives take a few lines and no graph is needed. With
 i = [x; ȳ; 1] and W = [W₁ b₁]:
 
     z = Wi,  h = ReLU(z),  u = s·ȳ + h·w₂ + b₂,  y_mc = ρ tanh(u),  L = mean|target − y_mc|
     c = −ρ/n,  δ = sign(target − y_mc)·(1 − tanh²u),  φ = ∂u/∂z = w₂ ⊙ ReLU′(z),  ∂L/∂W = c·Σ δ·φ ⊗ i
 
 Eq. 23 needs ∇_θ L(θ − α∇ℓ(θ)) = g − αHg with g = ∇L(θ′) and H the Hessian of ℓ at θ. Hg is the derivative of ∇ℓ along
-g (Pearlmutter's R operator): a forward and a backward pass over the batch. All of it is linear in g, so c is left to
-the rates.
+g (Pearlmutter's R operator), which takes a forward and a backward pass over the batch. All of it is linear in g, so
+the functions leave c out of g and multiply the learning rates by it instead.
 
 Eq. 20 is needed at θ and at θ′, on a set D eleven times as large as S. Eq. 15 changes W by α·c·Σ δ·φ ⊗ i over S, a
-matrix of rank |S|, so z at θ′ is z at θ minus α·c·Σ δ·⟨i_D, i_S⟩·φ: where S has far fewer clips than i has dims, that
-costs less than a second pass over D. Products run faster where W lies in memory column by column (`laid_out`), and the
-hidden layers of D lie in the same room every step: memory that is asked for anew has to be mapped anew.
-`tests/training/test_closed_form.py` holds all of it against learn2learn.
+matrix of rank |S|, so z at θ′ is z at θ minus α·c·Σ δ·⟨i_D, i_S⟩·φ. If S has far fewer clips than i has dims, this
+costs less than a second pass over D. Matrix products run faster if W is stored column by column (`laid_out`). The
+hidden layers of D use the same buffers in every step, because newly allocated memory has to be mapped again.
+`tests/training/test_closed_form.py` compares all of it with learn2learn.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from mugkit.config import MetaLearning
 from mugkit.models.mug import MUCN
 from mugkit.training.denoising import Step, Task
 
-Last = list[Tensor]  # w₂ and, if the last layer has one, b₂
+Last = list[Tensor]  # w₂ and, if the last layer has a bias, b₂
 
 
 def laid_out(mucn: MUCN) -> Float[Tensor, "d_m+2 width"]:
-    """Wᵀ; from now on the network keeps W₁ and b₁ in it, in one piece, column by column, as the products read it."""
+    """Wᵀ in one block of memory, so W is stored column by column; the network's W₁ and b₁ become views of it."""
     hidden, bias_of_hidden, *_ = mucn.parameters()
     weight, bias = hidden.data, bias_of_hidden.data
     together = weight.untyped_storage().data_ptr() == bias.untyped_storage().data_ptr()
@@ -52,10 +52,10 @@ def laid_out(mucn: MUCN) -> Float[Tensor, "d_m+2 width"]:
 
 @dataclass(frozen=True)
 class Theta:
-    """θ: Wᵀ, w₂ and perhaps b₂.
+    """θ: Wᵀ, w₂ and, if the last layer has a bias, b₂.
 
     Attributes:
-        make: works Wᵀ out when it is first asked for: behind a closed gate nobody asks for that of θ′.
+        make: computes Wᵀ on its first use; if the gate is closed, Wᵀ of θ′ need not be computed.
     """
 
     make: Callable[[], Float[Tensor, "d_m+2 width"]]
@@ -68,20 +68,20 @@ class Theta:
 
     @classmethod
     def of(cls, mucn: MUCN) -> Theta:
-        """The network's own numbers, in its memory: they change as it learns."""
+        """The parameters of the network. They share its memory, so they change as it learns."""
         first = laid_out(mucn)
         _, _, second, *rest = (p.data for p in mucn.parameters())
         return cls(lambda: first, [second[0], *rest])
 
     def as_mucn(self) -> list[Tensor]:
-        """The same in the order and the shapes of MUCN's own parameters."""
+        """θ in the order and the shapes of MUCN's own parameters."""
         second, *rest = self.last
         return [self.first[:-1].T, self.first[-1], second[None], *rest]
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What one forward pass leaves for the derivatives.
+    """The values of one forward pass that the derivatives need.
 
     Attributes:
         inputs: [x; ȳ; 1].
@@ -100,23 +100,23 @@ class Pass:
     c: float
 
     def slope(self, w2: Float[Tensor, "width"], out: Tensor | None = None) -> Float[Tensor, "batch width"]:
-        """φ: w₂ where h > 0.
+        """φ: w₂ where h > 0, else 0.
 
         Args:
-            out: where it is put.
+            out: a tensor to write φ to.
         """
         out = torch.empty_like(self.hidden) if out is None else out
         spread = w2.expand_as(self.hidden)
         return torch.ops.aten.threshold_backward.grad_input(spread, self.hidden, 0.0, grad_input=out)
 
     def weighed(self) -> Float[Tensor, "d_m+2 batch"]:
-        """The inputs of every clip, times its δ."""
+        """The inputs i of every clip, times its δ."""
         return (self.inputs * self.delta.unsqueeze(1)).t()
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What of MUCN is not learned: ρ, and s of Eq. 28."""
+    """The constants of MUCN: ρ, and s, the scale of ȳ in Eq. 28."""
 
     rho: float
     scale: float
@@ -133,10 +133,10 @@ class Shape:
         return torch.sub(on.target, self.tanh(last, hidden, on.noisy), alpha=self.rho).abs_().mean()
 
     def forward(self, last: Last, z: Float[Tensor, "batch width"], on: Task) -> Pass:
-        """L with all that its derivatives need.
+        """L and all that its derivatives need.
 
         Args:
-            z: overwritten.
+            z: overwritten with h.
         """
         hidden = z.relu_()
         tanh = self.tanh(last, hidden, on.noisy)
@@ -145,14 +145,14 @@ class Shape:
         return Pass(on.inputs, hidden, tanh, delta, error.abs_().mean(), -self.rho / len(error))
 
 
-Gradient = list[Tensor]  # of Wᵀ, w₂ and perhaps b₂
+Gradient = list[Tensor]  # with respect to Wᵀ, w₂ and, if there is one, b₂
 
 
 def gradient(last: Last, at: Pass, room: Tensor | None = None) -> Gradient:
     """∇L/c.
 
     Args:
-        room: for φ.
+        room: a buffer for φ.
     """
     found = [torch.mm(at.weighed(), at.slope(last[0], room)), torch.mv(at.hidden.t(), at.delta)]
     return found if len(last) == 1 else [*found, at.delta.sum()[None]]
@@ -177,8 +177,8 @@ def hessian_vector_product(last: Last, at: Pass, v: Gradient, rate: float) -> Gr
     active = at.hidden.sign()  # ReLU′(z): 0 or 1
     r_hidden = torch.mm(at.inputs, v[0]).mul_(active)
     r_u = torch.addmv(torch.mv(at.hidden, v[1]), r_hidden, last[0])
-    r_delta = (at.tanh * at.delta).mul_(r_u if len(last) == 1 else r_u + v[2])  # times −2
-    r_zeta = torch.outer(at.delta, v[1]).addr_(r_delta, last[0], alpha=-2).mul_(active)  # of δ·φ
+    r_delta = (at.tanh * at.delta).mul_(r_u if len(last) == 1 else r_u + v[2])  # −2 times this is R(δ)
+    r_zeta = torch.outer(at.delta, v[1]).addr_(r_delta, last[0], alpha=-2).mul_(active)  # R(δ·φ)
     v[0].addmm_(at.inputs.t(), r_zeta, alpha=-rate)
     v[1].addmv_(at.hidden.t(), r_delta, alpha=2 * rate).addmv_(r_hidden.t(), at.delta, alpha=-rate)
     return v if len(last) == 1 else [*v[:2], v[2].sub_(r_delta.sum(), alpha=-2 * rate)]
@@ -192,10 +192,10 @@ def step_along(theta: Theta, direction: Gradient, rate: float) -> Theta:
 
 @dataclass(frozen=True)
 class Adapted:
-    """Eq. 15, a step or several.
+    """The result of Eq. 15, after one or more gradient steps.
 
     Attributes:
-        before: θ, the pass over S and φ in front of every step.
+        before: θ, the pass over S, and φ before every step.
         theta: θ′.
     """
 
@@ -204,7 +204,7 @@ class Adapted:
 
 
 def adapt(shape: Shape, theta: Theta, source: Task, config: MetaLearning) -> Adapted:
-    """Eq. 15 on S."""
+    """Applies Eq. 15 on S."""
     before = []
     for _ in range(config.adaptation_steps):
         at = shape.forward(theta.last, torch.mm(source.inputs, theta.first), source)
@@ -214,7 +214,7 @@ def adapt(shape: Shape, theta: Theta, source: Task, config: MetaLearning) -> Ada
 
 
 def to_theta_prime(z: Float[Tensor, "D width"], wide: Task, adapted: Adapted, alpha: float) -> Float[Tensor, "D width"]:
-    """z of D, brought in place from θ to θ′."""
+    """z of D at θ′, computed in place from z at θ."""
     inputs = adapted.before[0][1].inputs
     if 2 * len(inputs) >= inputs.shape[1]:
         return torch.mm(wide.inputs, adapted.theta.first, out=z)
@@ -224,21 +224,21 @@ def to_theta_prime(z: Float[Tensor, "D width"], wide: Task, adapted: Adapted, al
     return z
 
 
-_READS_THE_GATE = {"cpu"}  # kinds of devices that lose nothing when Python waits for a number
+_READS_THE_GATE = {"cpu"}  # device types on which reading a number costs no waiting
 
 
 def gate(opened: Bool[Tensor, ""], taken: Theta, otherwise: Callable[[], Theta]) -> list[Tensor]:
-    """Eq. 22 if the gate is open, else Eq. 23. A GPU computes both and selects one: Python never waits for the gate."""
+    """Eq. 22 if the gate is open, else Eq. 23. On a GPU both are computed, so that Python never waits for the gate."""
     if opened.device.type in _READS_THE_GATE:
         return (taken if opened else otherwise()).as_mucn()
     return [torch.where(opened, *pair) for pair in zip(taken.as_mucn(), otherwise().as_mucn(), strict=True)]
 
 
 class ClosedForm:
-    """The bi-level steps of one MUCN.
+    """Computes the bi-level steps of one MUCN.
 
     Args:
-        mucn: `laid_out` if it was not.
+        mucn: the network; `laid_out` rearranges its memory.
     """
 
     def __init__(self, mucn: MUCN, config: MetaLearning) -> None:
@@ -246,7 +246,7 @@ class ClosedForm:
         self._room: tuple[Tensor, Tensor] | None = None
 
     def _two_rooms(self, wide: Task) -> tuple[Float[Tensor, "D width"], Float[Tensor, "D width"]]:
-        """For z and for h or φ of D; those of the step before, if they fit."""
+        """Buffers for z and for h or φ of D; those of the previous step, if their size is right."""
         size = (len(wide.inputs), self._theta.first.shape[1])
         if self._room is None or self._room[0].shape != size:
             self._room = wide.inputs.new_empty(size), wide.inputs.new_empty(size)
@@ -254,11 +254,11 @@ class ClosedForm:
 
     @torch.inference_mode()
     def __call__(self, unimodal: Sequence[Task], multimodal: Task | None) -> list[Step]:
-        """What `mugkit.training.meta.bilevel_step` proposes for every task, all from the same parameters.
+        """The steps that `mugkit.training.meta.bilevel_step` proposes, one per task, all from the same parameters.
 
         Args:
-            unimodal: a batch, or each of its clips for itself.
-            multimodal: None leaves only the unimodal denoising task (Table 5).
+            unimodal: the task of a batch, or one task for each of its clips.
+            multimodal: None: only the unimodal denoising task (Table 5).
         """
         adapted = [adapt(self._shape, self._theta, task, self._config) for task in unimodal]
         if multimodal is None:
@@ -270,13 +270,13 @@ class ClosedForm:
         return [self._outer(to, at, pre, multimodal, other) for to, at in zip(adapted, own, strict=True)]
 
     def _outer(self, adapted: Adapted, z: Tensor, pre: Float[Tensor, ""], wide: Task, room: Tensor) -> Step:
-        """The gate of Eq. 22 and what follows from it, for one task.
+        """Evaluates the gate and returns the step of Eq. 22 or Eq. 23, for one task.
 
         Args:
-            z: of D at θ; overwritten.
+            z: z of D at θ; overwritten.
             pre: Eq. 20 at θ.
             wide: D.
-            room: for φ of D.
+            room: a buffer for φ of D.
         """
         theta_prime, config = adapted.theta, self._config
         after = self._shape.forward(theta_prime.last, to_theta_prime(z, wide, adapted, config.alpha), wide)

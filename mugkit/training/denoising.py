@@ -1,7 +1,7 @@
 """The two denoising tasks of stage 2 (sections 3.3.1 to 3.3.3, Eqs. 13, 14, 16–19, 21).
 
-Unimodal: from a modality's own representation and the clip's label with noise on it, recover the clip's label, later
-partly MUCN's own last word. Multimodal: from the projected representation and a noisy prediction, recover the label.
+Unimodal: from a modality's own representation and the clip's label plus noise, recover the label, in later epochs mixed
+with MUCN's previous label. Multimodal: from the projected representation and a noisy prediction, recover the label.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Task:
 
     @classmethod
     def of(cls, x: Float[Tensor, "batch d_m"], noisy: Float[Tensor, "batch"], target: Float[Tensor, "batch"]) -> Task:
-        """The task of these clips."""
+        """Builds a task from its representations, noisy labels and targets."""
         return cls(torch.cat([x, noisy[:, None], torch.ones_like(noisy)[:, None]], dim=1), noisy, target)
 
     @property
@@ -48,15 +48,15 @@ class Task:
         return l1(mucn(self.x, self.noisy), self.target)
 
     def clip(self, row: int) -> Task:
-        """The task made of one clip alone."""
+        """The task of a single clip."""
         return Task(self.inputs[row : row + 1], self.noisy[row : row + 1], self.target[row : row + 1])
 
 
 @dataclass(frozen=True)
 class StepSample:
-    """The random part of several steps: S, D = S ∪ S′, and the noise of either (Eqs. 13, 21).
+    """The random part of several steps: S, D = S ∪ S′, and the noise of both (Eqs. 13, 21).
 
-    D is None without its task.
+    D and its noise are None without the multimodal task.
     """
 
     batches: Int64[Tensor, "steps batch"]
@@ -71,7 +71,7 @@ class StepSample:
 
 @dataclass(frozen=True)
 class Step:
-    """What one bi-level step proposes and measured; numbers may be tensors, so that a GPU need not be waited for."""
+    """What one bi-level step proposes and measures; numbers may be tensors, so that Python need not wait for a GPU."""
 
     parameters: list[Tensor]
     unimodal: float | Float[Tensor, ""]
@@ -113,23 +113,23 @@ class ModalityData:
 
 
 def _with_room(x: Float[Tensor, "clips d_m"]) -> Float[Tensor, "clips d_m+2"]:
-    """[x; 0; 1]: room for a label, and the input of a bias."""
+    """[x; 0; 1]: a place for the label, and the input of the bias."""
     return torch.cat([x, x.new_zeros(len(x), 1), x.new_ones(len(x), 1)], dim=1)
 
 
 def decay(lambda_init: float, epoch: int) -> float:
-    """λ = λ_init^(E+1), E counted from 0 over the whole of stage 2."""
+    """λ = λ_init^(E+1), with E counted from 0 over all of stage 2."""
     return lambda_init ** (epoch + 1)  # Eq. 18
 
 
 def unimodal_targets(
     labels: Float[Tensor, "clips"], previous: Float[Tensor, "clips"], epoch: int, config: MetaLearning
 ) -> Float[Tensor, "clips"]:
-    """What the unimodal denoising task must recover: y at first (Eq. 14), later partly MUCN's own last word.
+    """The targets of the unimodal denoising task: y at first (Eq. 14), later a mix of y and the previous y_mc (Eq. 17).
 
     Args:
         labels: y.
-        previous: y_mc as MUCN_m wrote it after the previous epoch; a constant, no gradient flows into it.
+        previous: y_mc that MUCN_m wrote after the previous epoch; a constant, no gradient flows into it.
         epoch: E.
     """
     if epoch < config.halfway * config.meta_epochs:
@@ -138,7 +138,7 @@ def unimodal_targets(
     return share * previous.detach() + (1 - share) * labels  # Eq. 17, the target of Eq. 16
 
 
-_AT_ONCE = 8  # steps: fewer and larger copies, small enough for a processor's cache
+_AT_ONCE = 8  # steps per copy: copies are few, but small enough for a processor's cache
 
 
 def _gathered(
@@ -147,10 +147,10 @@ def _gathered(
     noisy: Float[Tensor, "steps batch"],
     target: Float[Tensor, "steps batch"],
 ) -> Iterator[Task]:
-    """The tasks of some clips.
+    """The tasks of all steps.
 
     Args:
-        wide: [x; anything; 1] of all clips.
+        wide: [x; any value; 1] of all clips.
     """
     for clips, labels, targets in zip(*(part.split(_AT_ONCE) for part in (index, noisy, target)), strict=True):
         inputs = wide.index_select(0, clips.flatten()).view(*clips.shape, -1)
@@ -164,7 +164,7 @@ def unimodal_tasks(
     targets: Float[Tensor, "clips"],
     noise: Float[Tensor, "steps batch"],
 ) -> Iterator[Task]:
-    """S of every step: the unimodal representation and the clip's label with noise on it."""
+    """S of every step: the unimodal representation and the clip's label plus noise."""
     return _gathered(data.wide, batches, data.labels[batches] + noise, targets[batches])  # Eq. 13
 
 
@@ -176,7 +176,7 @@ def multimodal_tasks(
     return _gathered(data.wide_projected, chosen, noisy, data.labels[chosen])
 
 
-_FEW = 16  # D is a small part of the split if it is less than one in so many
+_FEW = 16  # D is a small part of the split if it has less than 1/16 of the clips
 
 
 def multimodal_sets(
@@ -184,8 +184,8 @@ def multimodal_sets(
 ) -> Int64[Tensor, "steps D"]:
     """D = S ∪ S′: each batch, and b·|S| other clips drawn without replacement (all of them if there are fewer).
 
-    A few among many are drawn with replacement, and those drawn again left out: as likely, and no list of all others
-    makes an epoch's cost grow with the square of its clips.
+    If D is a small part of the split, clips are drawn with replacement and repeated clips are dropped. All sets stay
+    equally likely, and an epoch's cost does not grow with the square of its clips, as with a list of all other clips.
     """
     size = (1 + ratio) * batches.shape[1]
     if _FEW * size < clips:
@@ -193,7 +193,7 @@ def multimodal_sets(
             [batches, torch.randint(clips, (len(batches), size + size // 8 + _FEW), generator=draw)], dim=1
         )
         ordered, place = drawn.sort(dim=1, stable=True)
-        again = torch.zeros_like(drawn, dtype=torch.bool)  # of a clip that is there more than once all but the first
+        again = torch.zeros_like(drawn, dtype=torch.bool)  # every occurrence of a clip but the first
         again.scatter_(1, place[:, 1:], ordered[:, 1:] == ordered[:, :-1])
         kept = ~again & ((~again).cumsum(1) <= size)
         if int(kept.sum()) == size * len(batches):
@@ -209,11 +209,11 @@ def _with_others(batch: Int64[Tensor, "batch"], clips: int, count: int, draw: to
 
 
 def step_samples(clips: int, config: MetaLearning, seed: int, epoch: int) -> Iterator[StepSample]:
-    """One epoch's batches and noises: those of all whole batches, then those of the smaller one that may be left.
+    """One epoch's batches and noises: first those of all full batches, then those of a smaller last batch, if any.
 
     Drawn on the CPU, so that they are the same on every device.
     """
-    # Two streams: without the multimodal task the unimodal one still sees the same noise, so ablations are paired.
+    # Two streams: the unimodal task sees the same noise with and without the multimodal task, so ablations are paired.
     draw, draw_multimodal = generator(seed, "noise", epoch), generator(seed, "multimodal", epoch)
     order, size = shuffled(clips, seed, epoch), config.meta_batch_size
     whole = clips - clips % size
@@ -233,7 +233,7 @@ def step_samples(clips: int, config: MetaLearning, seed: int, epoch: int) -> Ite
 def tasks(
     data: ModalityData, targets: Float[Tensor, "clips"], drawn: StepSample
 ) -> Iterator[tuple[Int64[Tensor, "batch"], Task, Task | None]]:
-    """Every step's batch, its unimodal task, and its multimodal one where there is one."""
+    """The batch of every step, its unimodal task and its multimodal task (None if there is no such task)."""
     unimodal = unimodal_tasks(data, drawn.batches, targets, drawn.noise)
     multimodal: Iterable[Task | None] = repeat(None, len(drawn.batches))
     if drawn.chosen is not None and drawn.noise_multimodal is not None:

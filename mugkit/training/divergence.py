@@ -1,7 +1,7 @@
-"""Stage 2 gone wrong, said where it arises: which modality, which epoch, which clips.
+"""Reports divergence in stage 2 where it arises: the modality, the epoch and the clips.
 
-A step size α that is too large throws MUCN's parameters to where nothing is finite any more. The tanh of Eq. 28 hides
-that for a while (the loss stays within 2ρ), so the parameters are looked at beside the losses.
+If the step size α is too large, MUCN's parameters grow until they are no longer finite. The tanh of Eq. 28 hides that
+for a while (the loss stays within 2ρ), so the parameters are checked as well as the losses.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class NotFinite(UserError):
 
     Args:
         what: the loss, or the parameters.
-        epoch: of stage 2.
-        clips: those of the batch, by their positions in the training split or by their ids.
+        epoch: the epoch of stage 2.
+        clips: clips of the batch, by their positions in the training split or by their ids.
     """
 
     def __init__(self, what: str, epoch: int, clips: Sequence[int | str]) -> None:
@@ -47,14 +47,14 @@ def check_epoch(
     batches: Sequence[Int64[Tensor, "batch"]],
     epoch: int,
 ) -> None:
-    """Looks at one epoch of MUCN_m.
+    """Checks that the losses and parameters of one epoch of MUCN_m are finite.
 
     Args:
-        losses: of every step, in order: one a batch, or one a clip where each clip has a gate of its own.
-        batches: the clips of every batch, in the order that they were taken in.
+        losses: losses of all steps, in order: one per batch, or one per clip if each clip has its own gate.
+        batches: the clips of every batch, in the order of training.
 
     Raises:
-        NotFinite: names the first batch whose loss is not finite; the last one if only the parameters are not.
+        NotFinite: if a loss is not finite (names the first such step), or only a parameter is not (the last batch).
     """
     bad = (~torch.isfinite(torch.as_tensor(losses, dtype=torch.float64))).nonzero().flatten().tolist()
     if bad:
@@ -66,7 +66,7 @@ def check_epoch(
 
 @contextlib.contextmanager
 def of_modality(modality: str) -> Iterator[None]:
-    """Adds the modality to what goes wrong inside."""
+    """Adds the modality to a `NotFinite` that is raised inside."""
     try:
         yield
     except NotFinite as error:
@@ -76,7 +76,7 @@ def of_modality(modality: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def of_clips(ids: Sequence[str]) -> Iterator[None]:
-    """Says the clips of what goes wrong inside by their ids."""
+    """Replaces the positions of clips by their ids in a `NotFinite` that is raised inside."""
     try:
         yield
     except NotFinite as error:

@@ -24,9 +24,9 @@ from mugkit.training.trainer import Build, Objective
 def joint_loss(
     network: MultiTaskNetwork, reps: Representations, batch: Batch, source: LabelSource, beta: float
 ) -> Float[Tensor, ""]:
-    """L = L_M + Σ_m β·L_m; from a source that gives no labels only L_M ('W/O Unimodal Tasks').
+    """L = L_M + Σ_m β·L_m; only L_M if the source gives no labels ('W/O Unimodal Tasks').
 
-    Self-MM's and SUGRM's sources also weigh each clip's unimodal losses; for all others every clip counts the same.
+    The sources of Self-MM and SUGRM also weight each clip's unimodal losses; all other sources weight clips equally.
     """
     multimodal = l1(network.predict(reps), batch.labels)  # Eq. 26
     targets, weights = source.targets(batch.index_there), source.weights(batch.index_there)
@@ -41,7 +41,7 @@ def joint_loss(
 
 
 class JointObjective(Objective):
-    """Eq. 27 with any source of unimodal labels, which is told of every step.
+    """Eq. 27 with any source of unimodal labels, which is notified of every epoch and step.
 
     Args:
         beta: weight of each unimodal loss.
@@ -74,7 +74,7 @@ class JointObjective(Objective):
         self.source.restore(state)
 
 
-# Configuration, d′_m by modality and the text's width → network.
+# (configuration, d′_m by modality, width of the text features) → network.
 BuildNetwork = Callable[[Network, Mapping[str, int], int], Any]
 
 
@@ -85,10 +85,10 @@ def builder(
     device: str = "auto",
     network_of: BuildNetwork | None = None,
 ) -> Build:
-    """Builds a multi-task network and its objective.
+    """Returns a function that builds a multi-task network and its objective.
 
     Args:
-        network_of: builds another network in place of MUG's (Self-MM's own).
+        network_of: builds another network instead of MUG's (e.g. Self-MM's own).
     """
 
     def make(train: ClipLoader) -> tuple[Any, Objective]:

@@ -1,7 +1,7 @@
 """learn2learn's MAML, without the rest of learn2learn.
 
 `import learn2learn` pulls in its vision and reinforcement-learning subpackages, which need torchvision and gym.
-MAML needs neither. Registering the bare package first lets Python import the one submodule from its folder.
+MAML needs neither. Once empty packages are registered, Python can import the one submodule from its folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _import_maml() -> type:
         raise ModuleNotFoundError("learn2learn is not installed: run `make setup`")
     folder = Path(next(iter(spec.submodule_search_locations)))
     for name, place in (("learn2learn", folder), ("learn2learn.algorithms", folder / "algorithms")):
-        package = types.ModuleType(name)  # whose `__init__` is not run
+        package = types.ModuleType(name)  # its `__init__` is not run
         package.__path__ = [str(place)]
         package.__spec__ = importlib.machinery.ModuleSpec(name, None, is_package=True)
         package.__spec__.submodule_search_locations = [str(place)]

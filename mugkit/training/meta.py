@@ -1,13 +1,13 @@
 """Stage 2: meta-learning the unimodal labels (section 3.3, Eqs. 13–23).
 
-For every batch S and modality m, MUCN_m first learns to denoise the clip's label from the unimodal representation
-(unimodal denoising, Eqs. 13–18). Whether that step made it better is measured on the projected multimodal
-representations of D = S ∪ S′, whose label is known (multimodal denoising, Eqs. 19–21). If it did, the step stands
-(Eq. 22); if not, the step is not taken, and MUCN_m moves instead along the gradient of the loss *after* the step
-with respect to the parameters *before* it (Eq. 23): a gradient through a gradient step, hence learn2learn's MAML.
+For every batch S and modality m, MUCN_m first takes a gradient step on denoising the clip's label from the unimodal
+representation (unimodal denoising, Eqs. 13–18). The loss on the projected multimodal representations of D = S ∪ S′,
+whose labels are known, shows whether this step improved MUCN_m (multimodal denoising, Eqs. 19–21). If it did, the step
+is kept (Eq. 22). If not, the step is discarded and MUCN_m descends along the gradient of the loss *after* the step with
+respect to the parameters *before* it (Eq. 23). That is a gradient through a gradient step, hence learn2learn's MAML.
 
-`bilevel_step` is that step, for any network. MUCN is small enough to write its derivatives out, so what runs by default
-is `closed_form.ClosedForm`, the same step in less time; `mugkit bench --only stage2` measures how much that saves.
+`bilevel_step` implements this step for any network. MUCN is small enough to write its derivatives out, so by default
+`closed_form.ClosedForm` computes the same step in less time; `mugkit bench --only stage2` measures how much that saves.
 Modalities do not depend on each other: each has a `ModalityMetaTrainer`, and several processes share their epochs.
 """
 
@@ -44,11 +44,11 @@ from mugkit.training.seeding import derive_seed
 
 
 def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: MetaLearning) -> Step:
-    """Eqs. 15, 20, 22 and 23 for one task; the parameters it proposes are not yet written.
+    """Eqs. 15, 20, 22 and 23 for one task; returns the proposed parameters without writing them to the network.
 
     Args:
         maml: learn2learn's MAML around MUCN_m, with lr = α.
-        multimodal: None leaves only the unimodal denoising task (Table 5).
+        multimodal: None: only the unimodal denoising task (Table 5).
     """
     learner = maml.clone()
     for _ in range(config.adaptation_steps):
@@ -68,17 +68,17 @@ def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: Met
 
 
 class WithLearn2learn:
-    """`bilevel_step` by learn2learn's MAML: the reference."""
+    """The reference implementation: `bilevel_step` with learn2learn's MAML."""
 
     def __init__(self, mucn: MUCN, config: MetaLearning) -> None:
         self._maml, self._config = MAML(mucn, lr=config.alpha, first_order=False), config
 
     def __call__(self, unimodal: Sequence[Task], multimodal: Task | None) -> list[Step]:
-        """What is proposed for every task, all from the same parameters."""
+        """One proposed step per task, all from the same parameters."""
         return [bilevel_step(self._maml, task, multimodal, self._config) for task in unimodal]
 
 
-# From the unimodal tasks and the multimodal task to what is proposed for each unimodal task.
+# (unimodal tasks, multimodal task) → one proposed step per unimodal task.
 Steps = Callable[[Sequence[Task], Task | None], list[Step]]
 BilevelSteps = Callable[[MUCN, MetaLearning], Steps]
 
@@ -91,12 +91,12 @@ def write_parameters(parameters: Sequence[Tensor], proposals: list[Step]) -> Non
         parameter.copy_(values[0] if len(values) == 1 else torch.stack(values).mean(0))
 
 
-_CLIPS = 2048  # at a time: hidden layers that stay in a processor's cache
+_CLIPS = 2048  # per forward pass, so that the hidden layer stays in a processor's cache
 
 
 @torch.no_grad()
 def correct(mucn: torch.nn.Module, data: ModalityData, config: MetaLearning) -> Float[Tensor, "clips"]:
-    """y_mc of all clips: what MUCN_m makes of the unimodal representation and a label without noise."""
+    """y_mc of all clips: the output of MUCN_m for the unimodal representation and a label without noise."""
     given = data.labels if config.label_input == "multimodal" else data.projected_prediction
     parts = zip(data.x.split(_CLIPS), given.split(_CLIPS), strict=True)
     return torch.cat([mucn(x, label) for x, label in parts])
@@ -111,13 +111,13 @@ def train_epoch(
     epoch: int,
     steps: BilevelSteps | None = None,
 ) -> dict[str, float]:
-    """One pass of MUCN_m over the training split; returns means of losses and how often the gate opened.
+    """Trains MUCN_m for one pass over the training split; returns mean losses and the share of open gates.
 
     Args:
-        steps: `WithLearn2learn` in place of the closed form.
+        steps: implementation of the steps, e.g. `WithLearn2learn`; by default the closed form.
 
     Raises:
-        NotFinite: a loss or a parameter.
+        NotFinite: if a loss or a parameter is not finite.
     """
     propose = (steps or ClosedForm)(mucn, config)
     targets = unimodal_targets(data.labels, previous, epoch, config)
@@ -144,11 +144,11 @@ def fresh_mucn(data: ModalityData, config: MetaLearning, rho: float, seed: int) 
 
 
 class ModalityMetaTrainer:
-    """One modality as it learns, epoch by epoch; goes on from its checkpoint.
+    """Trains MUCN_m of one modality, epoch by epoch; resumes from its checkpoint.
 
     Attributes:
         mucn: MUCN_m.
-        history: one row an epoch.
+        history: one row per epoch.
         trajectory: y_mc after every epoch.
 
     Args:
@@ -176,7 +176,7 @@ class ModalityMetaTrainer:
 
     @property
     def left(self) -> range:
-        """Epochs to come."""
+        """The remaining epochs."""
         return range(len(self.history), self.config.meta_epochs)
 
     @property
@@ -185,11 +185,11 @@ class ModalityMetaTrainer:
         return self.trajectory[-1].to(self.data.labels.device) if self.trajectory else self.data.labels
 
     def record_epoch(self, row: Mapping[str, float], labels: Float[Tensor, "clips"]) -> None:
-        """Notes an epoch that `mucn` has just been through.
+        """Records the epoch that `mucn` has just finished, and saves a checkpoint.
 
         Args:
-            row: what `train_epoch` returned.
-            labels: what `correct` then did.
+            row: the result of `train_epoch`.
+            labels: the result of `correct` after that epoch.
         """
         epoch = len(self.history)
         self.trajectory.append(labels.cpu())
@@ -201,25 +201,25 @@ class ModalityMetaTrainer:
         )
 
     def learn(self) -> None:
-        """All epochs that are left, here."""
+        """Runs all remaining epochs in this process."""
         with divergence.of_modality(self.modality):
             for epoch in progress(self.left, f"stage 2, {self.modality}"):
                 row = train_epoch(self.mucn, self.data, self.previous, self.config, self.seed, epoch, self._steps)
                 self.record_epoch(row, correct(self.mucn, self.data, self.config))
 
 
-# Several processes: a core takes the next epoch of whichever modality waits.
+# Several processes: a free worker takes the next epoch of any modality that is waiting.
 #
-# Processes and not threads: a step is a hundred short operations, and threads would wait for each other's Python.
-# Whoever takes an epoch reads MUCN_m as the epoch before left it, so three modalities keep two cores busy to the end.
-# Every epoch is one core's work and adds up in the same order, however many cores there are.
+# Processes instead of threads: a step is a hundred short operations, and threads would wait for each other's Python.
+# A worker reads MUCN_m as the previous epoch left it, so three modalities keep two cores busy to the end.
+# Every epoch runs on one core and sums in the same order, however many cores there are.
 
-_LABELS = "labels"  # beside MUCN's parameters: y_mc
+_LABELS = "labels"  # the name of y_mc, next to those of MUCN's parameters
 
 
 @dataclass(frozen=True)
 class Job:
-    """One modality as a worker finds it; `file` has its representations."""
+    """What a worker needs to train one modality; `file` has its representations."""
 
     file: Path
     modality: str
@@ -234,7 +234,7 @@ def _data(file: Path) -> ModalityData:
 
 
 def packed(learning: ModalityMetaTrainer) -> bytes:
-    """What the next epoch starts from. Bytes: tensors would go through shared memory, which may be small."""
+    """What the next epoch starts from, as bytes: tensors would go through shared memory, which may be small."""
     return _packed(learning.mucn.state_dict(), learning.previous)
 
 
@@ -243,7 +243,7 @@ def _packed(mucn: dict[str, Tensor], labels: Tensor) -> bytes:
 
 
 def epoch_in_worker(job: Job, number: int, before: bytes) -> tuple[bytes, dict[str, float]]:
-    """In a worker: one epoch of one modality."""
+    """Runs one epoch of one modality in a worker."""
     with cpu_threads(1), divergence.of_modality(job.modality):
         data, state = _data(job.file), safetensors.torch.load(before)
         previous, mucn = state.pop(_LABELS), fresh_mucn(data, job.config, job.rho, job.seed)
@@ -253,7 +253,7 @@ def epoch_in_worker(job: Job, number: int, before: bytes) -> tuple[bytes, dict[s
 
 
 def _epochs(learning: dict[Job, ModalityMetaTrainer], workers: int) -> Iterator[None]:
-    """Hands epochs out, at most one of a modality at a time; yields after each."""
+    """Submits epochs to workers, at most one per modality at a time; yields after each finished epoch."""
     pool = pools.processes(workers)
     running: dict[Future[tuple[bytes, dict[str, float]]], Job] = {}
 
@@ -279,14 +279,14 @@ def _epochs(learning: dict[Job, ModalityMetaTrainer], workers: int) -> Iterator[
 
 
 def learn_side_by_side(learning: Sequence[ModalityMetaTrainer], rho: float, workers: int, folder: Path) -> None:
-    """All epochs that are left.
+    """Runs all remaining epochs of all modalities in worker processes.
 
     Args:
-        folder: of what workers read; made, and removed at the end.
+        folder: folder for the files that workers read; created here and removed at the end.
 
     Raises:
         NotFinite: see `train_epoch`.
-        BrokenExecutor: workers were lost again and again.
+        BrokenExecutor: if workers die repeatedly.
     """
     folder.mkdir()
     jobs = {}
@@ -305,7 +305,7 @@ def _all_epochs(learning: dict[Job, ModalityMetaTrainer], workers: int) -> None:
         pass
 
 
-WORTH = 10_000  # steps: below, workers take longer to start than they save
+WORTH = 10_000  # steps; for fewer steps, workers take longer to start than they save
 
 
 def meta_learn(
@@ -317,7 +317,7 @@ def meta_learn(
     checkpoint: Checkpoint | None = None,
     device: str = "cpu",
 ) -> LearnedLabels:
-    """Runs stage 2 for the three modalities and leaves `labels.safetensors` and `history.json` in `folder`."""
+    """Runs stage 2 for the three modalities and writes `labels.safetensors` and `history.json` to `folder`."""
     chosen = choose_device(device)
     learning = []
     for modality in MODALITIES:

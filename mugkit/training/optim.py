@@ -19,7 +19,7 @@ from mugkit.errors import UserError
 
 
 def adamw(network: nn.Module, config: Optimization) -> torch.optim.AdamW:
-    """AdamW (section 4.4) with a group of its own for the text encoder."""
+    """AdamW (section 4.4) with a separate parameter group for the text encoder."""
     text: list[nn.Parameter] = []
     other: list[nn.Parameter] = []
     for name, parameter in network.named_parameters():
@@ -34,10 +34,10 @@ def adamw(network: nn.Module, config: Optimization) -> torch.optim.AdamW:
 def step(
     network: nn.Module, optimizer: torch.optim.Optimizer, loss: Float[Tensor, ""], clip_norm: float
 ) -> Float[Tensor, ""]:
-    """One update: θ ← θ − α∇L (Eq. 6, with AdamW for the plain step); returns the loss, on its device.
+    """One update: θ ← θ − α∇L (Eq. 6, with AdamW instead of the plain step); returns the loss, on its device.
 
     Raises:
-        UserError: the loss is not finite. On a GPU `StepLosses` finds that out.
+        UserError: if the loss is not finite. On a GPU, `StepLosses` checks this later.
     """
     if is_looked_at(loss):
         check_finite(loss.item())
@@ -49,21 +49,21 @@ def step(
 
 
 def is_looked_at(loss: Tensor) -> bool:
-    """Whether to look at a loss right away: a GPU would have to be waited for, and would have nothing to do after."""
+    """Whether to check a loss immediately; not on a GPU, where Python would wait and then leave the GPU idle."""
     return loss.device.type == "cpu"
 
 
 def check_finite(value: float) -> None:
-    """Refuses a training loss that is infinite or no number."""
+    """Raises a UserError if a training loss is infinite or NaN."""
     if not math.isfinite(value):
         raise UserError(f"the training loss became {value}", field="learning_rate", fix="lower it, or check the data")
 
 
 class StepLosses:
-    """The losses of an epoch's steps, fetched from their device once, at its end.
+    """The losses of an epoch's steps, fetched from their device once, at the end of the epoch.
 
     Args:
-        clips: what is trained on: an error names those of its batch.
+        clips: the training clips; an error names the clips of its batch.
     """
 
     def __init__(self, clips: ClipLoader, epoch: int) -> None:
@@ -73,7 +73,7 @@ class StepLosses:
 
     @contextlib.contextmanager
     def of(self, batch: Batch) -> Iterator[None]:
-        """Around the step that a batch is used in."""
+        """Context of the step on a batch: an error raised inside names the clips."""
         self._batches.append(batch.index)
         try:
             yield
@@ -81,14 +81,14 @@ class StepLosses:
             raise named(error, batch, self._clips, self._epoch) from error
 
     def note(self, *terms: Float[Tensor, ""]) -> None:
-        """That step's loss, and further terms to keep."""
+        """Stores the loss of the step, and further terms."""
         self._rows.append(torch.stack([term.detach() for term in terms]))
 
     def fetch(self) -> Float64[np.ndarray, "steps terms"]:
-        """All of them; the one time in an epoch that a GPU is waited for.
+        """All stored terms; the only call in an epoch for which Python waits for a GPU.
 
         Raises:
-            UserError: a loss was not finite; the first such step's clips are named.
+            UserError: if a loss is not finite; names the clips of the first such step.
         """
         rows = torch.stack(self._rows).cpu().numpy().astype(np.float64)
         for number in np.flatnonzero(~np.isfinite(rows[:, 0]))[:1]:
@@ -98,7 +98,7 @@ class StepLosses:
 
 
 def named(error: UserError, batch: Batch, clips: ClipLoader, epoch: int) -> UserError:
-    """An error of `step` with the clips to look at: those with values that are not finite, else the whole batch."""
+    """An error of `step` that names clips: those with values that are not finite, else those of the whole batch."""
     wrong = ~torch.isfinite(batch.labels)
     for part in (*(frames.values for frames in batch.frames.values()), batch.text):
         if isinstance(part, Tensor):

@@ -1,8 +1,8 @@
 """Stage 1: pre-training of the multimodal framework (section 3.2, Eqs. 6–12).
 
-The clip's label trains the whole network. Beside it, each CPM learns to place x in its modality's space: the
-unimodal predictor must read the label off the projection (Eq. 9), and the projection must find its own clip's
-unimodal representation among the batch's (Eq. 11). What stage 2 needs is saved once: `SavedRepresentations`.
+The clip's label trains the whole network. In addition, each CPM learns to project x into its modality's space: the
+unimodal predictor must predict the label from the projection (Eq. 9), and the projection must pick its own clip's
+unimodal representation out of the batch (Eq. 11). What stage 2 needs is saved once, as `SavedRepresentations`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mugkit.training.seeding import derive_seed, similar_lengths
 
 @dataclass(frozen=True)
 class SavedRepresentations:
-    """The training split as stage 1 left it; stage 2 reads nothing else (section 3.3.4).
+    """What stage 1 computes for the training split; stage 2 reads nothing else (section 3.3.4).
 
     Attributes:
         unimodal: x_m by modality.
@@ -59,7 +59,7 @@ class SavedRepresentations:
 
     @classmethod
     def of(cls, tensors: Mapping[str, Tensor]) -> SavedRepresentations:
-        """From tensors by part and modality, and the labels."""
+        """Builds the representations from tensors named by part and modality, and the labels."""
         x, projected, prediction = (
             {m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("x", "projected", "prediction")
         )
@@ -103,7 +103,7 @@ def losses(network: MUGNetwork, batch: Batch, config: Pretraining) -> Losses:
 
 @torch.no_grad()
 def save_representations(network: MUGNetwork, clips: ClipLoader, batch_size: int = 64) -> SavedRepresentations:
-    """x_m, x_m′, ŷ_m′ and y of all clips, in their order, from the network in evaluation mode."""
+    """x_m, x_m′, ŷ_m′ and y of all clips, in the order of the split, with the network in evaluation mode."""
     network.eval()
     rows: list[dict[str, Tensor]] = []
     places: list[Tensor] = []
@@ -113,7 +113,7 @@ def save_representations(network: MUGNetwork, clips: ClipLoader, batch_size: int
         parts = {"x": reps.unimodal, "projected": projected, "prediction": network.predict_unimodal(projected)}
         rows.append({f"{part}.{m}": values[m].cpu() for part, values in parts.items() for m in MODALITIES})
         places.append(batch.index)
-    back = torch.cat(places).argsort()  # from the order of lengths to the clips' own
+    back = torch.cat(places).argsort()  # from the order of lengths to the order of the split
     joined = {name: torch.cat([row[name] for row in rows])[back] for name in rows[0]}
     return SavedRepresentations.of({**joined, "labels": torch.from_numpy(clips.split.labels.copy())})
 
@@ -136,7 +136,7 @@ def train_epoch(
 
 
 def own_seed(seed: int) -> int:
-    """Stage 1's: a stage 3 with the same seed starts from other weights and takes clips in another order."""
+    """The seed of stage 1: stage 3 with the same seed has other initial weights and another order of clips."""
     return derive_seed(seed, "pretraining")
 
 
@@ -148,7 +148,7 @@ def pretrain(
     checkpoint: Checkpoint | None = None,
     device: str = "auto",
 ) -> SavedRepresentations:
-    """Runs stage 1 and leaves `representations.safetensors`, `history.json` and `weights.safetensors` in `folder`."""
+    """Runs stage 1 and writes `representations.safetensors`, `history.json` and `weights.safetensors` to `folder`."""
     checkpoint = checkpoint or Checkpoint()
     chosen, seed = choose_device(device), own_seed(seed)
     clips = ClipLoader(dataset.train, hp.network, chosen)
@@ -171,7 +171,7 @@ def _train(
     seed: int,
     checkpoint: Checkpoint,
 ) -> list[dict[str, Any]]:
-    """All epochs, from the checkpoint if there is one. Stage 1 has no early stop: the epochs are Table 2's."""
+    """Runs all epochs, from the checkpoint if there is one. Without early stopping: Table 2 gives the epochs."""
     state = checkpoint.load() or {"history": []}
     if "network" in state:
         network.load_state_dict(state["network"])

@@ -1,4 +1,4 @@
-"""Seeds: every purpose and every epoch has a stream of random numbers of its own; the order of clips is drawn here."""
+"""Seeds: every purpose and every epoch has its own stream of random numbers; the order of clips is drawn here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def derive_seed(seed: int, *names: str | int) -> int:
     """A seed for one purpose, e.g. `derive_seed(1111, "meta", "a", 3)`; distinct names give unrelated streams.
 
     Random state is never carried from one epoch to the next: every epoch starts from its own seed, so a resumed
-    run draws what an uninterrupted one would have drawn.
+    run draws the same numbers as an uninterrupted run.
     """
     return zlib.crc32(repr((seed, *names)).encode())
 
@@ -31,10 +31,10 @@ def shuffled(clips: int, seed: int, epoch: int) -> Int64[Tensor, "clips"]:
 def similar_lengths(
     lengths: Int64[Tensor, "clips"], batch_size: int, seed: int, epoch: int, span: int = 8
 ) -> list[Int64[Tensor, "batch"]]:
-    """One epoch's batches, in each of them clips of similar length: an LSTM takes as many steps as the longest has.
+    """One epoch's batches, each of clips of similar length: an LSTM takes as many steps as the longest clip has.
 
-    Clips are shuffled, sorted by length within every `span` batches, and the batches shuffled again. Every clip
-    comes once; no clip is dropped.
+    Clips are shuffled and sorted by length within every `span` batches; then the batches are shuffled. Every clip
+    occurs once; no clip is dropped.
     """
     chunks = shuffled(len(lengths), seed, epoch).split(span * batch_size)
     batches = [part for c in chunks for part in c[lengths[c].argsort(stable=True)].split(batch_size)]

@@ -1,7 +1,7 @@
 """Training with early stopping, the same for every system of every table (section 4.4).
 
-What differs between systems is an `Objective`: a loss on a batch, and what happens around a step. What they share is
-here: the optimizer, the order of clips, the choice of weights on the validation split, and that the test split is read
+Systems differ in their `Objective`: the loss on a batch, and what happens before and after a step. They share this
+module: the optimizer, the order of clips and the choice of weights on the validation split. The test split is read
 once, after that choice.
 """
 
@@ -34,7 +34,7 @@ from mugkit.training.seeding import derive_seed, similar_lengths
 
 
 class Objective:
-    """What a system minimises. Only `loss` has to be given."""
+    """What a system minimises. Subclasses have to implement only `loss`."""
 
     def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
         """The training loss on one batch of the training split."""
@@ -47,22 +47,22 @@ class Objective:
         """Called before every step, e.g. for a meta step or an inner player of a minimax game."""
 
     def after_step(self, batch: Batch, epoch: int) -> None:
-        """Called after every step, e.g. to move labels."""
+        """Called after every step, e.g. to update labels."""
 
     def finish(self, folder: Path) -> None:
-        """Called after training, to leave what else was made in the run's folder."""
+        """Called after training, to write further results to the run's folder."""
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs besides the network's weights: tensors and plain values."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave."""
+        """Restores what `state` returned."""
 
 
 @dataclass
 class EarlyStop:
-    """Keeps the weights of the best validation loss and says when to stop (section 4.4).
+    """Keeps the weights with the best validation loss and decides when to stop (section 4.4).
 
     Attributes:
         patience: how many epochs without a better validation loss are allowed.
@@ -75,7 +75,7 @@ class EarlyStop:
     weights: dict[str, Tensor] = field(default_factory=dict)
 
     def better(self, loss: float, epoch: int, network: nn.Module) -> bool:
-        """Notes one epoch's validation loss; True if training should go on."""
+        """Records the validation loss of one epoch; True if training should go on."""
         if loss < self.best:
             self.best, self.best_epoch, self.waited = loss, epoch, 0
             self.weights = copy.deepcopy(network.state_dict())
@@ -93,13 +93,13 @@ class EarlyStop:
 
 @dataclass(frozen=True)
 class Result:
-    """What a training leaves behind.
+    """The result of one training.
 
     Attributes:
-        metrics: of the test split, from the weights of the best validation loss.
-        valid_metrics: the same weights on the validation split.
+        metrics: metrics on the test split, with the weights of the best validation loss.
+        valid_metrics: metrics of the same weights on the validation split.
         best_epoch: the epoch of those weights.
-        history: one row an epoch: training loss, validation loss.
+        history: one row per epoch: training loss, validation loss.
     """
 
     metrics: dict[str, float]
@@ -110,7 +110,7 @@ class Result:
 
 @torch.no_grad()
 def predict(network: nn.Module, clips: ClipLoader, batch_size: int = 128) -> Float32[np.ndarray, "clips"]:
-    """ŷ of all clips, in their order, from the network in evaluation mode."""
+    """ŷ of all clips, in the order of the split, with the network in evaluation mode."""
     network.eval()
     found = np.empty(len(clips), dtype=np.float32)
     for batch in clips.by_length(batch_size):
@@ -193,7 +193,7 @@ def fit(
     return stop, history
 
 
-# From the training split to a network on the device, and what it minimises.
+# Training split → a network on the device, and its objective.
 Build = Callable[[ClipLoader], tuple[nn.Module, Objective]]
 
 
@@ -207,13 +207,13 @@ def train_and_test(
     device: str = "auto",
     level: TextLevel = "pooled",
 ) -> Result:
-    """Trains from scratch; leaves weights, predictions and history in `folder`.
+    """Trains from scratch, then tests; writes weights and predictions to `folder`.
 
     The test split is read once, after the weights have been chosen.
 
     Args:
         build: makes the network; called once, after the seed of its initial weights is set.
-        level: what of the text the network reads: one vector a clip, or one a token.
+        level: what the network reads of the text: one vector per clip, or one per token.
     """
     chosen = choose_device(device)
     train, valid = (ClipLoader(split, hp.network, chosen, level) for split in (dataset.train, dataset.valid))
@@ -241,7 +241,7 @@ def _save(folder: Path, network: nn.Module, dataset: Dataset, predictions: Mappi
 
 
 def save_result(folder: Path, result: Result) -> None:
-    """`result.json`; an undefined metric (NaN) becomes null."""
+    """Writes `result.json`; an undefined metric (NaN) becomes null."""
     clean = {
         name: {k: None if np.isnan(v) else v for k, v in values.items()}
         for name, values in (("metrics", result.metrics), ("valid_metrics", result.valid_metrics))

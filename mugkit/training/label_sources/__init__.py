@@ -1,1 +1,1 @@
-"""Where unimodal labels come from: a part that can be swapped while networks and stage 3 stay the same."""
+"""Sources of unimodal labels, which can be exchanged while networks and stage 3 stay the same."""

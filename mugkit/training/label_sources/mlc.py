@@ -1,31 +1,32 @@
 """MLC, meta label correction, as regression.
 
 G. Zheng, A. H. Awadallah, S. Dumais: "Meta Label Correction for Noisy Label Learning", AAAI 2021; row 'MLC' of Table 5
-puts it in the place of stages 1 and 2 (section 4.8). A correction network with parameters α reads a clip's detached
-representation and its noisy label and writes a label ỹ. The network w is trained on ỹ; α is trained to make that
-training good for a loss on clean labels, and by nothing else:
+uses it instead of stages 1 and 2 (section 4.8). A correction network with parameters α maps a clip's detached
+representation and its noisy label to a label ỹ. The network w is trained on ỹ. The only objective of α is that this
+training lowers a loss on clean labels:
 
     g_s(α) = ∇_w L_soft(w, ỹ(α))        w′ = w − η·g_s        g′ = ∇_w L_clean(w′)
     ∇_α L_clean(w′) = −η·∇_α⟨g_s(α), g′⟩
 
 Since w depends on α through earlier steps too, the previous step's meta-gradient is added, times
-γ = ⟨(1−η)·g′, g⟩/‖g‖² with g = ∇_w L_clean(w) (the Hessian taken for the identity). Over `LOOK_AHEAD` steps the sum
-builds up; then α takes one step of Adam and the sum starts at 0 again.
+γ = ⟨(1−η)·g′, g⟩/‖g‖² with g = ∇_w L_clean(w) (the Hessian is taken to be the identity). The sum accumulates over
+`LOOK_AHEAD` steps; then α takes one step of Adam and the sum starts at 0 again.
 
-As regression of unimodal labels (the original classifies images):
-- The correction network is MUCN, one for each modality, on x_m and y. L_soft is the sum over modalities of the mean
-  squared error of ŷ_m against ỹ_m. An absolute error does not do: its gradient in w holds ỹ by a sign alone, so
-  ∇_α⟨g_s, g′⟩ is zero almost everywhere. Of the mean squared error it is simple,
+Here MLC regresses unimodal labels (the original classifies images):
+- The correction network is MUCN, one per modality, on x_m and y. L_soft is the sum over modalities of the mean squared
+  error of ŷ_m against ỹ_m. An absolute error does not work: its gradient in w depends on ỹ through a sign only, so
+  ∇_α⟨g_s, g′⟩ is zero almost everywhere. For the mean squared error it is simple,
 
       −η·∇_α⟨g_s(α), g′⟩ = (2η/n)·Σ_m Σ_i (Jg′)_mi·∇_α ỹ_mi        (Jg′)_mi: derivative of ŷ_mi along g′,
 
   where Jg′ needs two forward passes (a central difference, as in DARTS, Liu et al. 2019) and no second derivative of
-  an LSTM. The real step minimises Eq. 27 with ỹ as any source's labels; MLC's hyperparameters are its own.
-- No label of a modality is clean, y is: L_clean is L_M on half a batch of the training split (the authors halve theirs
-  too), drawn by itself: some clips can be the batch's own. It sees w through the unimodal networks, the only parameters
-  that both losses share, so w is theirs alone; a text encoder that is trained along is left out for its size.
-- s = 1 in w′: plain gradient descent with the learning rate of stage 3, although the real step is AdamW's.
-- Adam has learning rate α′, the meta-learning rate of the strategy that MLC stands in for.
+  an LSTM. The real step minimises Eq. 27 with ỹ as the labels, as for any source; MLC has its own hyperparameters.
+- Unimodal labels are not clean, but y is: L_clean is L_M on half a batch of the training split (the authors halve
+  theirs too), drawn independently, so it can share clips with the batch. The two losses share only the parameters of
+  the unimodal networks, so w is these parameters; a trained text encoder is left out because of its size.
+- w′ comes from plain gradient descent (s = 1 in the authors' code) with the learning rate of stage 3, although the
+  real step is AdamW's.
+- Adam has learning rate α′, the meta-learning rate of the strategy that MLC replaces.
 """
 
 from __future__ import annotations
@@ -47,15 +48,15 @@ from mugkit.models.mug import MUCN, MultiTaskNetwork
 from mugkit.training.label_sources.online import OnlineLabels
 from mugkit.training.seeding import derive_seed, similar_lengths
 
-LOOK_AHEAD = 5  # steps of w for one of α: the authors' number for data whose noise is real
-DIFFERENCE = 1e-2  # length of the step to either side in a central difference
+LOOK_AHEAD = 5  # steps of w per step of α: the authors' number for data with real noise
+DIFFERENCE = 1e-2  # length of the step to each side in a central difference
 
 Gradients = Sequence[Tensor]
 ByModality = Mapping[str, Float[Tensor, "batch"]]
 
 
 def shared_parameters(network: MultiTaskNetwork) -> list[nn.Parameter]:
-    """w: the unimodal networks without a text encoder."""
+    """w: the parameters of the unimodal networks without the text encoder."""
     return [p for name, p in network.named_parameters() if name.startswith(("language.down.", "sequences."))]
 
 
@@ -63,7 +64,7 @@ def shared_parameters(network: MultiTaskNetwork) -> list[nn.Parameter]:
 def perturbed(
     parameters: Sequence[nn.Parameter], direction: Gradients, length: float | Float[Tensor, ""]
 ) -> Iterator[None]:
-    """Runs a block at w + length·direction; w is back afterwards, bit for bit."""
+    """Runs a block at w + length·direction and then restores w bit for bit."""
     before = [p.detach().clone() for p in parameters]
     with torch.no_grad():
         for p, d in zip(parameters, direction, strict=True):
@@ -76,9 +77,9 @@ def perturbed(
                 p.copy_(value)
 
 
-def dot(one: Gradients, other: Gradients) -> Float[Tensor, ""]:
-    """⟨one, other⟩ over all parameters."""
-    return torch.stack([(a * b).sum() for a, b in zip(one, other, strict=True)]).sum()
+def dot(first: Gradients, second: Gradients) -> Float[Tensor, ""]:
+    """⟨first, second⟩ over all parameters."""
+    return torch.stack([(a * b).sum() for a, b in zip(first, second, strict=True)]).sum()
 
 
 def clean_gradient(network: MultiTaskNetwork, clean: Batch) -> tuple[Tensor, ...]:
@@ -88,14 +89,14 @@ def clean_gradient(network: MultiTaskNetwork, clean: Batch) -> tuple[Tensor, ...
 
 
 def soft_gradient(network: MultiTaskNetwork, predicted: ByModality, labels: ByModality) -> tuple[Tensor, ...]:
-    """g_s: ∇_w of the mean squared errors of ŷ_m against ỹ_m; a modality's own parameters see its own error alone."""
+    """g_s: ∇_w of the mean squared errors of ŷ_m against ỹ_m; a modality's parameters depend on its own error only."""
     losses = [(predicted[m] - labels[m].detach()).square().mean() for m in MODALITIES]
     return torch.autograd.grad(torch.stack(losses).sum(), shared_parameters(network))
 
 
 @torch.no_grad()
 def slope(network: MultiTaskNetwork, batch: Batch, direction: Gradients) -> dict[str, Float[Tensor, "batch"]]:
-    """J·direction: how fast each ŷ_m changes as w moves that way; without dropout, which would differ between sides."""
+    """J·direction: derivative of each ŷ_m along `direction`; without dropout, which would differ between sides."""
     length = DIFFERENCE / dot(direction, direction).sqrt().clamp(min=1e-12)
     sides = []
     network.train(False)
@@ -107,22 +108,22 @@ def slope(network: MultiTaskNetwork, batch: Batch, direction: Gradients) -> dict
 
 
 def meta_loss(labels: ByModality, slopes: ByModality, eta: float) -> Float[Tensor, ""]:
-    """A number whose gradient in α is −η·∇_α⟨g_s(α), g′⟩: ỹ is to fall where it drives w up the clean loss."""
+    """A scalar whose gradient in α is −η·∇_α⟨g_s(α), g′⟩: minimising it lowers ỹ where ỹ drives the clean loss up."""
     return torch.stack([2 * eta * (labels[m] * slopes[m]).mean() for m in MODALITIES]).sum()
 
 
 class MLC(OnlineLabels):
-    """Labels written by correction networks that are trained through the network's next step."""
+    """Labels from correction networks that are trained through the network's next step."""
 
     def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
         super().__init__(dataset, hp)
         self.eta = hp.optimization.learning_rate
-        self.corrections = nn.ModuleDict()  # filled when training begins: seed and device are known then
+        self.corrections = nn.ModuleDict()  # filled when training begins, when seed and device are known
         self._steps, self._sum = 0, torch.zeros(0)
         self._saved: Mapping[str, Any] = {}
 
     def _make_corrections(self, seed: int, device: torch.device) -> None:
-        """The correction networks and their optimizer, or those of a resumed run."""
+        """Makes the correction networks and their optimizer, or restores those of a resumed run."""
         torch.manual_seed(derive_seed(seed, "mlc"))
         network, meta = self.hp.network, self.hp.meta
         dims = {"l": network.d_l, "a": network.d_a, "v": network.d_v}
@@ -142,7 +143,7 @@ class MLC(OnlineLabels):
         self._clean = train.batches(similar_lengths(train.lengths, half, derive_seed(seed, "clean"), epoch))
 
     def before_step(self, network: MultiTaskNetwork, batch: Batch, epoch: int) -> None:
-        """Writes the batch's labels, then moves the networks that wrote them."""
+        """Writes the batch's labels, then trains the networks that wrote them (one step per `LOOK_AHEAD` batches)."""
         reps = network.represent(batch)
         predicted, x = network.predict_unimodal(reps.unimodal), reps.detach().unimodal
         labels = {m: self.corrections[m](x[m], batch.labels) for m in MODALITIES}  # ỹ(α)

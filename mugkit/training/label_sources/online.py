@@ -1,4 +1,4 @@
-"""What the sources that make labels during training share: a table of labels, and how labels move in it."""
+"""Base classes of sources that make labels during training: a table of labels, and the rule that moves them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mugkit.training.label_sources.source import FixedLabels, save_labels
 
 
 class OnlineLabels(FixedLabels):
-    """Labels that start as y and do not stay fixed: subclasses write into them.
+    """Labels that start as y; subclasses change them during training.
 
     Attributes:
         y: the clips' labels.
@@ -46,11 +46,11 @@ class OnlineLabels(FixedLabels):
 
 
 class MovingLabels(OnlineLabels):
-    """Labels that move a little every epoch, as Self-MM and SUGRM have them, towards what a network's features say.
+    """Labels that move a little every epoch towards labels from a network's features, as in Self-MM and SUGRM.
 
     Attributes:
-        kept: whose features are kept of all clips: modalities' and, under "m", the fusion's.
-        features: they, as last seen.
+        kept: modalities whose features are stored for all clips; "m" is the fusion.
+        features: the stored features, each from the last step on its clip.
     """
 
     kept: tuple[str, ...] = ("m", *MODALITIES)
@@ -62,7 +62,7 @@ class MovingLabels(OnlineLabels):
     def proposed(
         self, seen: Mapping[str, Float[Tensor, "batch width"]], index: Int64[Tensor, "batch"]
     ) -> dict[str, Float[Tensor, "batch"]]:
-        """ŷ_s of these clips by modality, from their features and those that are kept."""
+        """ŷ_s of these clips by modality, from their features and the stored features."""
         raise NotImplementedError
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
@@ -71,9 +71,9 @@ class MovingLabels(OnlineLabels):
 
     @torch.no_grad()
     def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
-        """Moves the batch's labels, from the second epoch on, and then keeps its features."""
+        """Moves the batch's labels, from the second epoch on, and then stores its features."""
         seen, index = network.features(reps), batch.index_there
-        if epoch >= 1:  # from here on every clip's features are there
+        if epoch >= 1:  # from here on the features of every clip are stored
             for m, labels in self.proposed(seen, index).items():
                 self.move(m, index, labels, epoch)
         for m in self.kept:
@@ -82,11 +82,11 @@ class MovingLabels(OnlineLabels):
             self.features[m][index] = seen[m]
 
     def weights(self, index: Int64[Tensor, "batch"]) -> dict[str, Float[Tensor, "batch"]]:
-        """tanh|y_s − y|: a unimodal task counts as far as its label differs from the clip's."""
+        """tanh|y_s − y|: a unimodal task counts more, the more its label differs from the clip's."""
         return {m: (self.values[m] - self.y)[index].abs().tanh() for m in MODALITIES}
 
     def move(self, modality: str, index: Int64[Tensor, "batch"], proposed: Float[Tensor, "batch"], epoch: int) -> None:
-        """y_s ← (n−1)/(n+1)·y_s + 2/(n+1)·ŷ_s, with ŷ_s kept in [−ρ, ρ]; n = epoch + 1 counts from 1.
+        """y_s ← (n−1)/(n+1)·y_s + 2/(n+1)·ŷ_s, with ŷ_s clamped to [−ρ, ρ]; n = epoch + 1 counts from 1.
 
         Args:
             proposed: ŷ_s; NaN leaves a label as it is.
@@ -107,7 +107,7 @@ class MovingLabels(OnlineLabels):
 def centres(
     features: Float[Tensor, "clips width"], positive: Bool[Tensor, "clips"], negative: Bool[Tensor, "clips"]
 ) -> tuple[Float[Tensor, "width"], Float[Tensor, "width"]]:
-    """C⁺ and C⁻, the means of two classes; NaN while a class has no clip."""
-    members = torch.stack([positive, negative]).to(features.dtype)  # sums, not selections: a GPU need not count them
+    """C⁺ and C⁻, the mean features of two classes; NaN if a class has no clip."""
+    members = torch.stack([positive, negative]).to(features.dtype)  # sums: no wait for a GPU to count clips
     first, second = members @ features / members.sum(1, keepdim=True)
     return first, second

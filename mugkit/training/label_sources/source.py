@@ -1,8 +1,8 @@
-"""Label sources: who says what one modality expresses.
+"""Label sources: they provide the unimodal labels of stage 3.
 
-A source is asked once per batch for the targets of L_m (Eq. 25). An offline source knows its labels beforehand: the
-clip's label copied (y_mc ← y), human unimodal labels, and the labels that MUCN learned in stage 2. An online source
-(`ulgm`, `sugrm`, `mlc`) makes them while the network is trained, from the network's own features.
+Stage 3 asks a source once per batch for the targets of L_m (Eq. 25). An offline source knows its labels beforehand:
+copies of the clip's label (y_mc ← y), human unimodal labels, or the labels that MUCN learned in stage 2. An online
+source (`ulgm`, `sugrm`, `mlc`) makes labels while the network is trained, from the network's own features.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ from mugkit.models.mug import MultiTaskNetwork, Representations
 
 
 class LabelSource:
-    """Who says what one modality expresses. Only `targets` has to be given; only the training split ever reaches it."""
+    """A source of unimodal labels. Subclasses have to implement only `targets`; they see only the training split."""
 
     def targets(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]]:
-        """Labels by modality for these clips of the training split; empty: no unimodal task.
+        """Labels by modality for these clips of the training split; empty if there are no unimodal tasks.
 
         Args:
-            index: on the device of what is trained; so are the labels.
+            index: positions of the clips, on the device of the network; the labels are on the same device.
         """
         raise NotImplementedError
 
     def weights(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]] | None:
-        """How much each clip's unimodal losses count; None: all the same."""
+        """Weights of each clip's unimodal losses; None: all clips count the same."""
         return None
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
-        """Called before every epoch; a source takes there what it has to the device of `train`."""
+        """Called before every epoch; a source moves its tensors to the device of `train`."""
 
     def before_step(self, network: MultiTaskNetwork, batch: Batch, epoch: int) -> None:
         """Called before every step of the network."""
 
     def after_step(self, network: MultiTaskNetwork, reps: Representations, batch: Batch, epoch: int) -> None:
-        """Called after every step of the network; `reps` are the step's own, from before it, detached."""
+        """Called after every step of the network; `reps` are the representations that the step used, detached."""
 
     def finish(self, folder: Path) -> None:
-        """Called after training, to leave labels that were made meanwhile in the run's folder."""
+        """Called after training, to write labels that were made during training to the run's folder."""
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs: tensors and plain values."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state` gave."""
+        """Restores what `state` returned."""
 
 
 @dataclass
@@ -68,7 +68,7 @@ class FixedLabels(LabelSource):
     """A source whose labels are known before stage 3 begins.
 
     Attributes:
-        values: labels of the training split by modality; none without unimodal tasks ('W/O Unimodal Tasks').
+        values: labels of the training split by modality; empty without unimodal tasks ('W/O Unimodal Tasks').
     """
 
     values: Mapping[str, Float[Tensor, "clips"]] = field(default_factory=dict)
@@ -90,7 +90,7 @@ def true(dataset: Dataset) -> FixedLabels:
     """Human unimodal labels ('MUG (With True Label)', Table 4).
 
     Raises:
-        UserError: the data set has none.
+        UserError: if the data set has no such labels.
     """
     if not dataset.has_true_labels:
         raise UserError(
@@ -103,12 +103,12 @@ def true(dataset: Dataset) -> FixedLabels:
 
 @dataclass(frozen=True)
 class LearnedLabels:
-    """y_mc of the training split, and how they came about.
+    """y_mc of the training split, and how stage 2 arrived at them.
 
     Attributes:
         labels: y_mc by modality, after the last epoch.
         trajectory: y_mc by modality after every epoch, for figures and the label explorer.
-        history: one row an epoch and modality: losses, share of open gates, λ.
+        history: one row per epoch and modality: losses, share of open gates, λ.
     """
 
     labels: Mapping[str, Float[Tensor, "clips"]]
@@ -137,17 +137,17 @@ ONLINE: Mapping[str, str] = {
 
 
 def online(name: str, dataset: Dataset, hp: Hyperparameters) -> LabelSource:
-    """A source that makes its labels while the network is trained."""
+    """The online source of this name, which makes its labels while the network is trained."""
     source: LabelSource = resolve_name(ONLINE[name])(dataset, hp)
     return source
 
 
 def save_labels(labels: Mapping[str, Float[Tensor, "clips"]], folder: Path) -> None:
-    """`labels.safetensors`: what an online source's labels were when training stopped."""
+    """Writes `labels.safetensors`: an online source's labels at the end of training."""
     save_file({f"labels.{m}": values.cpu().contiguous() for m, values in labels.items()}, folder / "labels.safetensors")
 
 
 def saved_labels(folder: Path) -> dict[str, Float[Tensor, "clips"]]:
-    """What `save_labels` left in a run's folder."""
+    """The labels that `save_labels` wrote to a run's folder."""
     tensors = load_file(folder / "labels.safetensors")
     return {m: tensors[f"labels.{m}"] for m in MODALITIES}

@@ -1,27 +1,27 @@
-"""SUGRM's unimodal labels: shifts of y measured in one space common to all modalities.
+"""SUGRM's unimodal labels: y plus a shift, which is measured in a space common to all modalities.
 
 Y. Hwang, J.-H. Kim: "Self-Supervised Unimodal Label Generation Strategy Using Recalibrated Modality Representations
-for Multimodal Sentiment Analysis", Findings of EACL 2023. Nothing here is trained: F_m of the fusion and F_s of a
-modality are `mugkit.baselines.sugrm`'s. D, the distance between the mean fused features of the clips with the largest
-and with the smallest label, stands for the whole range 2ρ, which turns the distance from a modality to the fusion into
-a shift:
+for Multimodal Sentiment Analysis", Findings of EACL 2023. Nothing here is trained: `mugkit.baselines.sugrm` computes
+the features F_m of the fusion and F_s of a modality. D is the distance between the mean fused features of the clips
+with the largest label and those with the smallest. It corresponds to the whole range 2ρ of labels, so it turns the
+distance from a modality to the fusion into a shift:
 
     shift = 2ρ·min(‖F_m − F_s‖, D) / D
 
-Its sign comes from r = ‖F − C⁺‖ / ‖F − C⁻‖, C⁺ and C⁻ being the centres of the fused features of clips with y ≥ 0 and
-y < 0: with r_s > r_m a modality is more negative than the fusion and ŷ_s = y − shift, with r_s < r_m ŷ_s = y + shift.
-Clamping, momentum and the weights of the losses are Self-MM's (`MovingLabels`).
+The sign comes from r = ‖F − C⁺‖ / ‖F − C⁻‖; C⁺ and C⁻ are the centres of the fused features of clips with y ≥ 0 and
+y < 0. If r_s > r_m, the modality is more negative than the fusion and ŷ_s = y − shift. If r_s < r_m, ŷ_s is y + shift.
+Clamping, momentum and loss weights are those of Self-MM (`MovingLabels`).
 
-The rule is right for features between C⁻ and C⁺, where a modality's lie where the fusion's would for its sentiment.
-Beyond a centre, r grows again: the weaker of two features counts as the stronger. And where a modality's features lie
-in a place of their own, about as far from C⁺ as from C⁻, r_s is near 1 for all clips: above r_m of positive clips and
-below that of negative ones, and labels turn against y. Nothing in the published procedure prevents that. No unimodal
-loss is at work in the first epoch, so the first labels come from projections that nothing has trained; from then on
-a modality learns those labels, and its features say the same again.
+The rule is right for features between C⁻ and C⁺, if a modality's features lie where the fusion's would lie for the same
+sentiment. Beyond a centre the trend of r reverses: the weaker of two features counts as the stronger. If a modality's
+features lie elsewhere, about as far from C⁺ as from C⁻, r_s is near 1 for all clips. That is above r_m of positive
+clips and below r_m of negative clips, so labels turn against y. Nothing in the published procedure prevents that. In
+the first epoch no unimodal loss has any weight, so the first labels come from untrained projections. From then on a
+modality learns those labels, and its features confirm them.
 
 Departures:
-- D is between the labels ρ and −ρ. Where a data set has no clip so labelled, the outermost 5 % of clips serve.
-- While a class has no clip, or D is 0, labels stay as they are.
+- D is between the clips with labels ρ and −ρ. If a data set has no such clip, the outermost 5 % of clips are used.
+- If a class has no clip, or D is 0, labels stay as they are.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ OUTERMOST = 0.05
 
 
 def extremes(labels: Float[Tensor, "clips"], rho: float) -> tuple[Bool[Tensor, "clips"], Bool[Tensor, "clips"]]:
-    """The clips labelled ρ and those labelled −ρ; on a side where there are none, the outermost 5 %."""
+    """The clips labelled ρ and those labelled −ρ; on a side without such clips, the outermost 5 %."""
     high, low = (labels == rho, labels == -rho)
     return (
         high if high.any() else labels >= labels.quantile(1 - OUTERMOST),
@@ -51,7 +51,7 @@ def extremes(labels: Float[Tensor, "clips"], rho: float) -> tuple[Bool[Tensor, "
 def proximity(
     features: Float[Tensor, "batch common"], positive: Float[Tensor, "common"], negative: Float[Tensor, "common"]
 ) -> Float[Tensor, "batch"]:
-    """r = ‖F − C⁺‖ / ‖F − C⁻‖: the larger, the more negative."""
+    """r = ‖F − C⁺‖ / ‖F − C⁻‖: a larger r is more negative."""
     return (features - positive).norm(dim=-1) / (features - negative).norm(dim=-1)
 
 
@@ -63,7 +63,7 @@ def shifted(
     span: Float[Tensor, ""],
     rho: float,
 ) -> Float[Tensor, "batch"]:
-    """ŷ_s before clamping; NaN where D is 0.
+    """ŷ_s before clamping; NaN if D is 0.
 
     Args:
         fused: F_m.

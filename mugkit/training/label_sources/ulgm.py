@@ -1,23 +1,23 @@
 """ULGM, Self-MM's unimodal label generation module.
 
 W. Yu, H. Xu, Z. Yuan, J. Wu: "Learning Modality-Specific Representations with Self-Supervised Multi-Task Learning for
-Multimodal Sentiment Analysis", AAAI 2021, section 3.3. Nothing here is trained. F is what the hidden layer of a
-predictor makes of a clip; C⁺ and C⁻ are the means of F over clips with a positive and a negative label. How much
-nearer a clip lies to C⁺ than to C⁻, relative to its distance from C⁺, says how positive it is:
+Multimodal Sentiment Analysis", AAAI 2021, section 3.3. Nothing here is trained. F is the output of a predictor's
+hidden layer for a clip; C⁺ and C⁻ are the means of F over clips with a positive and a negative label. δ measures how
+positive a clip is: how much nearer it is to C⁺ than to C⁻, relative to its distance from C⁺:
 
     δ = (‖F − C⁻‖ − ‖F − C⁺‖) / ‖F − C⁺‖
 
-Where a modality s is more positive in this sense than the fusion m, its label is moved up from y, and the reverse:
+If a modality s is more positive in this sense than the fusion m, its label is moved up from y, and vice versa:
 
     ŷ_s = ½·(δ_s/δ_m)·y + ½·(y + δ_s − δ_m)
 
 Labels stay at y in the first epoch and then approach ŷ_s with momentum (`MovingLabels`).
 
 Departures and choices:
-- C⁺ is over labels ≥ 0, as the paper has it; the authors' later toolkit leaves zeros out.
-- F is taken of the representations that the step before the labels was computed from. In MUG's networks the
-  predictors, whose hidden layers make F of them, are one step newer; in Self-MM's own network they are not.
-- While a class has no clip (no negative label at all), labels stay as they are.
+- C⁺ covers labels ≥ 0, as in the paper; the authors' later toolkit excludes zeros.
+- F comes from the representations that the preceding training step used. In MUG's networks the predictors, whose
+  hidden layers compute F, are one step newer; in Self-MM's own network they are not.
+- If a class has no clip (no negative label at all), labels stay as they are.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Centres = tuple[Float[Tensor, "width"], Float[Tensor, "width"]]
 
 
 def relative_distance(features: Float[Tensor, "batch width"], centre: Centres) -> Float[Tensor, "batch"]:
-    """δ: above 0 where a clip lies nearer to C⁺ than to C⁻."""
+    """δ: above 0 if a clip is nearer to C⁺ than to C⁻."""
     to_positive, to_negative = ((features - c).norm(dim=-1) for c in centre)
     return (to_negative - to_positive) / (to_positive + EPS)
 
@@ -51,7 +51,7 @@ class ULGM(MovingLabels):
     """Labels from distances to class centres, modality by modality."""
 
     def centres_of(self, modality: str) -> Centres:
-        """C⁺ and C⁻ of a modality by its own labels, of the fusion by y."""
+        """C⁺ and C⁻: clips are divided by the modality's own labels, for the fusion by y."""
         labels = self.values.get(modality, self.y)
         return centres(self.features[modality], labels >= 0, labels < 0)
 

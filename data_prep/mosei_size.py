@@ -4,7 +4,7 @@
 
 Writes an MMSA pickle of MOSEI's shape (22,856 clips of up to 500 frames of 74 + 35 floats; random numbers), prepares
 it, makes all batches of an epoch, and trains stage 1 for some minutes, each in its own process. Then it repeats this
-with a tenth of the clips. Needs 17 GB of free disk, which it frees at the end, and a quarter of an hour. Fails if a
+with a tenth of the clips. Needs 17 GB of free disk, which it frees at the end, and up to an hour. Fails if a
 process takes 3000 MB or more. Linux only: memory is read from /proc.
 """
 

@@ -108,7 +108,7 @@ def processes(workers: int, card: str | None = None) -> Workers:
 
 
 def retry_on_broken_pool(compute: Callable[[], None]) -> None:
-    """Calls a function again if it lost a worker, up to ATTEMPTS times; it must continue from finished work.
+    """Calls a function again if it lost a worker, up to ATTEMPTS times in all; it must continue from finished work.
 
     Raises:
         BrokenExecutor: if workers were lost every time.

@@ -13,7 +13,7 @@ _IN_LOGS = "{desc}: {n_fmt} of {total_fmt} after {elapsed}, about {remaining} le
 
 
 class _Log:
-    """Where a bar writes that nobody watches: every state of it is a line of its own."""
+    """Where a bar writes in logs: each of its states is a separate line."""
 
     def write(self, text: str) -> None:
         if line := text.strip("\r\n "):

@@ -42,7 +42,7 @@ LONGEST_REPLY = 64 * MIB
 _OWN = 1024 * MIB  # bytes that torch itself holds
 _BLOCK = 1 << 16
 _LIBRARY = str(Path(mugkit.__file__).parent.parent)  # so that the worker imports the same mugkit as the grader
-SCRATCH = "/scratch"  # the folder for writing inside the sandbox
+SCRATCH = "/scratch"  # the working folder inside the sandbox; besides it, only /dev/shm can be written to
 _SYSTEM = (
     "/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin",
     "/etc/ld.so.cache", "/etc/alternatives", "/sys/devices/system/cpu",
@@ -123,7 +123,7 @@ def _files(scratch_size: int, hidden: Sequence[str]) -> list[str]:
 
 
 def _hide(module: str) -> list[str]:
-    """Mounts an empty file or folder over a module of mugkit, and an empty folder over its compiled form."""
+    """Mounts an empty file or folder over a module of mugkit, and an empty folder over that of its compiled form."""
     path = Path(_LIBRARY, *module.split("."))
     if path.is_dir():
         return ["--tmpfs", str(path), "--remount-ro", str(path)]

@@ -64,7 +64,7 @@ def check_dataset(name: str) -> None:
 
 
 def column_numbers(text: str, field: str) -> list[int]:
-    """Parses a list of numbers such as `0,2,5`; raises UserError if it is none."""
+    """Parses a list of numbers such as `0,2,5`; raises UserError if it is not such a list."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:

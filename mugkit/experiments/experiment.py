@@ -41,7 +41,7 @@ class Run:
 
 @lru_cache(maxsize=4)
 def _dataset(name: str, _prepared: int) -> Dataset:
-    """Loads and verifies a data set, cached until it is prepared again; else altered frames would go unnoticed."""
+    """Loads a data set, cached until it is prepared again; verifies it, else altered frames would go unnoticed."""
     return load(name, verify=True)
 
 

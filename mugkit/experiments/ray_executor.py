@@ -135,6 +135,6 @@ class RayExecutor(Executor):
                 _, references = self._ray.wait(references, num_returns=len(references), timeout=PATIENCE)
 
     def _leave(self) -> None:
-        """Ends what `_connect` started: the connection, and the cluster if it was started on this machine."""
+        """Ends what `_connect` started: the connection, and the cluster if it started one."""
         if self._connected:
             self._ray.shutdown()

@@ -209,7 +209,7 @@ _SAVED = """<style>
 
 
 def show(utterances: Utterances, live: bool | None = None) -> None:
-    """Displays the explorer: its static version or, in JupyterLab, controls instead.
+    """Displays the explorer: its static version and, in JupyterLab, controls that replace it.
 
     A saved notebook keeps the static version and shows it if no kernel answers the controls.
 

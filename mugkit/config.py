@@ -198,8 +198,8 @@ class Profile:
 
     Attributes:
         seeds: seeds of every row of every table.
-        more_seeds: further seeds for systems with unimodal tasks and MUG's ablations: the effects of unimodal labels
-            are about as large as the differences between seeds.
+        more_seeds: further seeds for systems with unimodal tasks (not T5) and MUG's ablations: the effects of unimodal
+            labels are about as large as the differences between seeds.
         study_seeds: seeds of every setting of a study.
         overrides: changed hyperparameters.
         trials: configurations that a search tries; the paper tried fifty (section 4.4).
@@ -222,7 +222,7 @@ class Profile:
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
-        """The seeds of systems with unimodal tasks, of MUG's ablations, and of the labels that are measured."""
+        """The seeds of systems with unimodal tasks (not T5) and MUG's ablations, and of labels that are measured."""
         return self.seeds + self.more_seeds
 
 

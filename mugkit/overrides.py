@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Configuration = TypeVar("Configuration", bound="DataclassInstance")
 
-# Ranges of fields other than the default: whole numbers from 1, other numbers from 0.
+# Ranges of fields that differ from the default (whole numbers from 1, other numbers from 0).
 _RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("pretrain_epochs", "extra_ratio", "patience"), (0, math.inf)),
     **dict.fromkeys(("temperature", "clip_norm"), (1e-6, math.inf)),

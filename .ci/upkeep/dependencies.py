@@ -94,7 +94,7 @@ def licence(name: str) -> str:
     text = next(iter("".join(about.get_all("License", [])).strip().splitlines()), "")
     expression = "".join(about.get_all("License-Expression", []))
     short = text if len(text) <= 60 else ""  # a longer line is part of the licence itself
-    named = ", ".join(licence for licence in stated if licence != "OSI Approved")
+    named = ", ".join(title for title in stated if title != "OSI Approved")
     return expression or named or short or "not stated"
 
 

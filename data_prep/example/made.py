@@ -188,16 +188,16 @@ def _recipe(source: Dataset, sizes: Mapping[SplitName, int]) -> str:
 def _make_all(clips: list[Clip], folder: Path, workers: int) -> dict[str, Frames]:
     """Frames of every clip by its id."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = partial(make, folder=folder)
+    make_clip = partial(make, folder=folder)
     if workers == 1:
-        done = [record(clip) for clip in progress(clips, "recording")]
+        done = [make_clip(clip) for clip in progress(clips, "recording")]
     else:
         # The first clip is made in this process, so that numba compiles and caches what librosa needs. Workers that
         # write this cache at the same time can damage it permanently.
-        done = [record(clip) for clip in clips[:1]]
+        done = [make_clip(clip) for clip in clips[:1]]
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_single_threaded) as pool:
-            done += progress(pool.map(record, clips[1:], chunksize=8), "recording", total=len(clips) - 1)
+            done += progress(pool.map(make_clip, clips[1:], chunksize=8), "recording", total=len(clips) - 1)
     return {clip.id: frames for clip, frames in zip(clips, done, strict=True)}
 
 

@@ -5,12 +5,12 @@ rule of early stopping, same seeds as MUG. A baseline decides its structure and 
 has what its paper sets differently: learning rates, weight decay and, in profile `paper`, batches and epochs.
 
 So all baselines depart from their papers as follows. They read the states of the shared text encoder, where older
-papers use GloVe words (UniMSE uses T5, as published). The whole encoder is trained (of UniMSE's T5, the last blocks)
-or all of it is frozen. The task loss is the mean absolute error, as in most papers, except for UniMSE, and for AOBERT
-during pre-training. AdamW without a schedule replaces the published optimizer. Gradients are clipped at norm 1; most
-published code does not clip, or clips each value. Layers are initialised by torch's defaults unless the module says
-otherwise. Training stops after eight epochs without a better validation loss; several published programs train to the
-last epoch. Each module lists its further departures.
+papers use GloVe words (UniMSE uses T5, as published). The whole encoder is trained (of UniMSE's T5, the last blocks) or
+all of it is frozen. The task loss is the mean absolute error, as in most papers, except for UniMSE, and for AOBERT
+during pre-training. AdamW without a schedule replaces the published optimizer. Gradients are clipped at norm 1 (MulT:
+0.8); most published code does not clip, or clips each value. Layers are initialised by torch's defaults unless the
+module says otherwise. Training stops after more than eight epochs (MISA 6, MMIM 10) without a better validation loss;
+several published programs train to the last epoch. Each module lists its further departures.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class CubeMLP(Baseline):
         cell="lstm",
         layers=1,
         blocks=((16, 3, 16), (8, 3, 16)),
-        dropout=0.5,  # the published default; with a frozen encoder, 0.1 lets it memorise the clips
+        dropout=0.5,  # the published default; at 0.1 the model memorises clips if the encoder is frozen
     )
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: CubeMLPConfig) -> None:

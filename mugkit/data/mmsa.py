@@ -174,7 +174,9 @@ class _Part:
         wrong = np.flatnonzero(~((lengths >= 1) & (lengths <= padded)))  # NaN fails both comparisons
         if wrong.size:
             clip = self.ids()[wrong[0]]
-            problem = f"says {lengths[wrong[0]]} frames for clip '{clip}' (row {wrong[0]}), but must be 1 to {padded}"
+            problem = (
+                f"says {lengths[wrong[0]]} frames for clip '{clip}' (row {wrong[0]}), but it must be 1 to {padded}"
+            )
             raise self.error(name, problem, f"correct the length, or leave '{name}' out to trim padding instead")
         return lengths.astype(np.int64)
 

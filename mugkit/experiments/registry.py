@@ -143,7 +143,7 @@ def system(name: str) -> System:
 
 
 def seeds_of(name: str, profile: Profile) -> tuple[int, ...]:
-    """The seeds of a system's rows under a profile: more if it has unimodal tasks (not with T5) or is MUG's ablation."""
+    """The seeds of a system's rows under a profile: more if it has unimodal tasks (not T5) or is MUG's ablation."""
     wanted = system(name)
     return profile.seeds if wanted.baseline or wanted.t5 else profile.all_seeds
 

@@ -26,7 +26,7 @@ def trained_encoder(config: Network) -> nn.Module:
     """The configuration's text encoder, ready to be trained with the network.
 
     Raises:
-        UserError: if the encoder is not installed, or its file lacks weights that we use.
+        UserError: if the encoder is neither here nor can be downloaded, or it lacks weights that we use.
     """
     encoder = load_encoder(config.text_encoder)
     encoder.mugkit_precision = config.precision  # type: ignore[assignment]

@@ -24,8 +24,8 @@ Here MLC regresses unimodal labels (the original classifies images):
 - Unimodal labels are not clean, but y is: L_clean is L_M on half a batch of the training split (the authors halve
   theirs too), drawn independently, so it can share clips with the batch. The two losses share only the parameters of
   the unimodal networks, so w is these parameters; a trained text encoder is left out because of its size.
-- w′ comes from plain gradient descent (s = 1 in the authors' code) with the learning rate of stage 3, although the
-  real step is AdamW's.
+- w′ comes from plain gradient descent (s = 1 in the notation of the authors' code) with the learning rate of stage 3,
+  although the real step is AdamW's.
 - Adam has learning rate α′, the meta-learning rate of the strategy that MLC replaces.
 """
 
@@ -89,7 +89,7 @@ def clean_gradient(network: MultiTaskNetwork, clean: Batch) -> tuple[Tensor, ...
 
 
 def soft_gradient(network: MultiTaskNetwork, predicted: ByModality, labels: ByModality) -> tuple[Tensor, ...]:
-    """g_s: ∇_w of the mean squared errors of ŷ_m against ỹ_m; a modality's parameters depend on its own error only."""
+    """g_s: ∇_w of the mean squared errors of ŷ_m against ỹ_m, in which a modality's weights see its own error only."""
     losses = [(predicted[m] - labels[m].detach()).square().mean() for m in MODALITIES]
     return torch.autograd.grad(torch.stack(losses).sum(), shared_parameters(network))
 

@@ -29,8 +29,9 @@ def progress(items: Iterable[Item], label: str, total: int | None = None) -> Ite
         return items
     from tqdm.auto import tqdm
 
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()  # none outside of notebooks
     style: dict[str, Any] = {}
-    if "ipykernel" not in sys.modules and not sys.stderr.isatty():
+    if shell is None and not sys.stderr.isatty():
         seconds = {"delay": LOG_SECONDS, "mininterval": LOG_SECONDS}
         style = {"file": _Log(), "bar_format": _IN_LOGS, "miniters": 1, **seconds}
     bar: Iterable[Item] = tqdm(items, desc=label, total=total, leave=False, **style)

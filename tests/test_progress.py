@@ -11,7 +11,7 @@ from mugkit import progress
 
 @pytest.fixture(autouse=True)
 def _in_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    monkeypatch.setitem(sys.modules, "ipykernel", sys)  # papermill imports it; that makes no notebook of a process
     monkeypatch.delenv("MUGKIT_PROGRESS", raising=False)
 
 

@@ -42,6 +42,8 @@ class Kernel(ThroughFiles, AsyncKernelManager):
         _started.add(self)
         threads = max(1, (os.cpu_count() or 1) // AT_ONCE)
         environment = {"OMP_NUM_THREADS": str(threads), **os.environ, **options.pop("env", {})}
+        # Every kernel that is shut down logs the interrupt with which jupyter_client begins.
+        options["extra_arguments"] = [*options.get("extra_arguments", ()), "--IPKernelApp.log_level=CRITICAL"]
         command, options = await super()._async_pre_start_kernel(env=environment, **options)
         return command, options
 

@@ -194,31 +194,19 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Profile:
-    """The compute budget of a run: a small override of the preset.
-
-    Attributes:
-        seeds: seeds of every row of every table.
-        more_seeds: further seeds for systems with unimodal tasks (not T5) and MUG's ablations: the effects of unimodal
-            labels are about as large as the differences between seeds.
-        study_seeds: seeds of every setting of a study.
-        overrides: changed hyperparameters.
-        trials: configurations that a search tries; the paper tried fifty (section 4.4).
-        threads: CPU threads of one run; fixed so that the same seed gives the same artifacts. 0: torch decides.
-        gpus: the share of a GPU, if there is one, that one run requests, so that several seeds share the GPU.
-        t5_encoder: the text encoder of the T5 rows.
-        light: whether baselines are narrowed as MUG is.
-    """
+    """The compute budget of a run: a small override of the preset."""
 
     name: str
-    seeds: tuple[int, ...]
-    study_seeds: tuple[int, ...]
-    overrides: Mapping[str, Any]
+    seeds: tuple[int, ...]  # of every row of every table
+    study_seeds: tuple[int, ...]  # of every setting of a study
+    overrides: Mapping[str, Any]  # changed hyperparameters
+    # For systems with unimodal tasks (not T5) and MUG's ablations, whose effects are as large as seeds' differences.
     more_seeds: tuple[int, ...] = ()
-    trials: int = 50
-    threads: int = 1
-    gpus: float = 0.25
+    trials: int = 50  # configurations that a search tries; the paper tried fifty (section 4.4)
+    threads: int = 1  # CPU threads of a run; fixed so that the same seed gives the same artifacts. 0: torch decides
+    gpus: float = 0.25  # the share of a GPU, if there is one, that a run requests, so that several share the GPU
     t5_encoder: str = "traceforge-t5-small"
-    light: bool = True
+    light: bool = True  # whether baselines are narrowed as MUG is
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
@@ -267,9 +255,7 @@ def hyperparameters(
 ) -> Hyperparameters:
     """Table 2's column for a family of data sets, under a profile, with further changes on top.
 
-    Args:
-        own: values of a baseline's own paper, instead of Table 2's; a profile that narrows MUG narrows it too.
-        t5: read text with the profile's T5 instead of its BERT.
+    `own` are values of a baseline's own paper, instead of Table 2's; a profile that narrows MUG narrows it too.
     """
     preset = override(override(Hyperparameters(), PRESETS[family]), own or {})
     chosen = profile(profile_name)
@@ -302,24 +288,17 @@ Preset = Literal["chosen", "table2"]
 class RunSpec:
     """One training run; two equal specs on equal data are the same run.
 
-    Attributes:
-        system: a name of `mugkit systems`.
-        dataset: a prepared data set's name.
-        seed: the seed of all three stages: initial weights, order of batches, noise.
-        profile: smoke, quick or paper.
-        label_seed: the seed of stages 1 and 2; by default `seed`. If all seeds shared one label seed, an interval over
-            seeds would not include the variation from learning the labels again.
-        changes: overrides on top of preset and profile, as sorted pairs.
-        preset: `chosen`, the values that a search chose for this system and data, if there are any; or `table2`.
+    `label_seed` is the seed of stages 1 and 2; by default `seed`. If all seeds shared one label seed, an interval over
+    seeds would not include the variation from learning the labels again.
     """
 
-    system: str
-    dataset: str
-    seed: int
+    system: str  # a name of `mugkit systems`
+    dataset: str  # a prepared data set's name
+    seed: int  # of all three stages: initial weights, order of batches, noise
     profile: str = "quick"
     label_seed: int = None  # type: ignore[assignment]  # becomes `seed`
-    changes: tuple[tuple[str, Any], ...] = ()
-    preset: Preset = "chosen"
+    changes: tuple[tuple[str, Any], ...] = ()  # overrides on top of preset and profile, as sorted pairs
+    preset: Preset = "chosen"  # the values that a search chose for this system and data, if any; or `table2`
 
     def __post_init__(self) -> None:
         if self.label_seed is None:
@@ -339,10 +318,6 @@ class RunSpec:
 def repeated(
     system: str, dataset: str, profile_name: str, changes: Mapping[str, Any], seeds: tuple[int, ...] = ()
 ) -> list[RunSpec]:
-    """The runs of one setting of a study: one run per seed, which is the seed of all three stages.
-
-    Args:
-        seeds: the seeds; by default the study seeds of the profile.
-    """
+    """The runs of one setting of a study, one per seed; by default the study seeds of the profile."""
     together, each = tuple(sorted(changes.items())), seeds or profile(profile_name).study_seeds
     return [RunSpec(system, dataset, seed, profile_name, changes=together) for seed in each]

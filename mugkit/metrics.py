@@ -44,16 +44,10 @@ SIMS_CUTS_5 = (-0.7, -0.1, 0.1, 0.7)
 
 
 def evaluate(prediction: Labels, truth: Labels, family: str) -> dict[str, float]:
-    """All metrics of a data set's family under the names that tables use.
+    """All metrics of a data set's family under the names that tables use, from unclipped predictions.
 
-    Args:
-        prediction: ŷ, unclipped, one number per clip.
-        truth: y, the multimodal labels.
-        family: reviews, mosi, mosei or sims.
-
-    Returns:
-        For sims: MAE, Corr, Acc2, F1, Acc3, Acc5 (the `sims_*` conventions). For the others: Acc7, Acc5, Acc2 and F1
-        (non0, as in the paper), Acc2_has0, F1_has0, MAE, Corr.
+    For sims: MAE, Corr, Acc2, F1, Acc3, Acc5 (the `sims_*` conventions). For the others: Acc7, Acc5, Acc2 and F1 (non0,
+    as in the paper), Acc2_has0, F1_has0, MAE, Corr.
 
     Raises:
         UserError: if the family is unknown, there are no clips, the numbers of clips differ, or values are not finite.
@@ -64,11 +58,7 @@ def evaluate(prediction: Labels, truth: Labels, family: str) -> dict[str, float]
 
 
 def undefined(prediction: Labels, truth: Labels, family: str) -> dict[str, str]:
-    """The metrics of `evaluate` that are undefined, each with the reason in words.
-
-    Raises:
-        UserError: as in `evaluate`.
-    """
+    """The metrics of `evaluate` that are undefined, each with the reason in words; raises as `evaluate` does."""
     names = [name for name, value in evaluate(prediction, truth, family).items() if np.isnan(value)]
     clip = _sims_clipped if family == "sims" else _checked
     return {name: _reason(name, *clip(prediction, truth)) for name in names}

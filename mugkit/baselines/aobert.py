@@ -185,7 +185,6 @@ class AOBERT(Baseline):
             return lean_bert.through_layers(self.bert, states, layout, first_only).float()
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        """ŷ."""
         mask = batch.text.mask  # type: ignore[union-attr]
         words, frames = self.embed(batch.text), self.streamed(batch, mask)  # type: ignore[arg-type]
         return self.predictor(self.encode(words, frames, mask, mask, first_only=True)[:, 0])

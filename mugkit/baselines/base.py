@@ -37,37 +37,24 @@ from mugkit.training.trainer import Build, Objective
 
 @dataclass(frozen=True)
 class Shapes:
-    """The shapes of the data that a baseline is built for.
+    """The shapes of the data that a baseline is built for."""
 
-    Attributes:
-        text: width of the text encoder's states (or of their pooled vector).
-        acoustic: d′_a.
-        visual: d′_v.
-        label_scale: ρ, the largest intensity of sentiment.
-        pooling: how token states become one vector, if a baseline needs that: 'first' or 'mean'.
-    """
-
-    text: int
-    acoustic: int
-    visual: int
-    label_scale: float = 3.0
-    pooling: str = "first"
+    text: int  # width of the text encoder's states (or of their pooled vector)
+    acoustic: int  # d′_a
+    visual: int  # d′_v
+    label_scale: float = 3.0  # ρ, the largest intensity of sentiment
+    pooling: str = "first"  # how token states become one vector, if a baseline needs that: 'first' or 'mean'
 
 
 class Baseline(nn.Module, Objective):
     """A baseline: `forward` returns ŷ, `loss` returns what training minimises.
 
     A trained text encoder is stored as `self.language.encoder`, so that it has a separate optimizer group.
-
-    Attributes:
-        level: what the network reads of the text.
-        Config: a frozen dataclass of sizes and loss weights; its defaults are the paper's (for MOSI).
-        light: the `Config` of the profiles `smoke` and `quick`, narrowed as MUG is.
     """
 
-    level: TextLevel = "pooled"
-    Config: type[Any]
-    light: Any
+    level: TextLevel = "pooled"  # what the network reads of the text
+    Config: type[Any]  # a frozen dataclass of sizes and loss weights; its defaults are the paper's (for MOSI)
+    light: Any  # the `Config` of the profiles `smoke` and `quick`, narrowed as MUG is
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: Any) -> None:
         super().__init__()
@@ -78,8 +65,7 @@ class Baseline(nn.Module, Objective):
         raise NotImplementedError
 
     def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
-        """The mean absolute error, unless the baseline has more to minimise."""
-        return l1(self(batch), batch.labels)
+        return l1(self(batch), batch.labels)  # unless the baseline has more to minimise
 
 
 class ScaledBaseline(Baseline):
@@ -96,11 +82,7 @@ class ScaledBaseline(Baseline):
 
 
 class WordAligned(ScaledBaseline):
-    """A baseline for word-aligned data: it reads token states, and frames averaged to one per token.
-
-    Attributes:
-        dims: dims of a token's state, an acoustic frame and a visual frame.
-    """
+    """A baseline for word-aligned data: it reads token states, and frames averaged to one per token."""
 
     level: TextLevel = "tokens"
 

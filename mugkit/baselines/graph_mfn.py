@@ -92,16 +92,7 @@ class GraphMFN(WordAligned):
     """ŷ = D_y of the LSTMs' last states and a memory written by the graph."""
 
     Config = GraphMFNConfig
-    light = GraphMFNConfig(
-        views=(16, 8, 8),
-        memory=16,
-        vertex=8,
-        graph=(16, 0.0),
-        candidate=(16, 0.0),
-        retain=(16, 0.0),
-        update=(16, 0.0),
-        output=(32, 0.2),
-    )
+    light = GraphMFNConfig((16, 8, 8), 16, 8, (16, 0.0), (16, 0.0), (16, 0.0), (16, 0.0), (32, 0.2))
 
     def __init__(self, shapes: Shapes, encoder: nn.Module | None, config: GraphMFNConfig) -> None:
         super().__init__(shapes, encoder, config)

@@ -119,18 +119,15 @@ class MFM(WordAligned):
     def discriminative_code(
         self, x: Mapping[str, Float[Tensor, "batch time d"]], mask: Int64[Tensor, "batch time"]
     ) -> Float[Tensor, "batch z_y"]:
-        """z_y."""
         return self.code(self.fusion([x[m] for m in MODALITIES], mask))
 
     def predicted(self, f_y: Float[Tensor, "batch f_y"]) -> Float[Tensor, "batch"]:
-        """ŷ from f_y."""
         return self.output(f_y).squeeze(-1)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
         return self.predicted(self.factor["y"](self.discriminative_code(*self.views(batch))))
 
     def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
-        """|y − ŷ| + Σ_m λ_m ‖x_m − x̂_m‖² + λ Σ_k MMD(z_k, N(0, I))."""
         x, mask = self.views(batch)
         z = {"y": self.discriminative_code(x, mask)} | {m: self.encoders[m](x[m], mask) for m in MODALITIES}
         f = {k: self.factor[k](code) for k, code in z.items()}

@@ -110,11 +110,9 @@ class MISA(Baseline):
         h, dims = config.hidden, {"a": shapes.acoustic, "v": shapes.visual}
         widths = {m: config.lstm or dim for m, dim in dims.items()}
         self.sequences = nn.ModuleDict({m: SequenceEncoder(dims[m], widths[m]) for m in dims})
+        inputs = {"l": shapes.text, "a": 4 * widths["a"], "v": 4 * widths["v"]}
         self.project = nn.ModuleDict(
-            {
-                m: nn.Sequential(nn.Linear(width, h), nn.ReLU(), nn.LayerNorm(h))
-                for m, width in {"l": shapes.text, "a": 4 * widths["a"], "v": 4 * widths["v"]}.items()
-            }
+            {m: nn.Sequential(nn.Linear(d, h), nn.ReLU(), nn.LayerNorm(h)) for m, d in inputs.items()}
         )
         self.private = nn.ModuleDict({m: nn.Sequential(nn.Linear(h, h), nn.Sigmoid()) for m in MODALITIES})
         self.shared = nn.Sequential(nn.Linear(h, h), nn.Sigmoid())
@@ -139,7 +137,6 @@ class MISA(Baseline):
         return Subspaces(whole, shared, private, decoded)
 
     def predict(self, spaces: Subspaces) -> Float[Tensor, "batch"]:
-        """ŷ."""
         six = torch.stack([*spaces.private.values(), *spaces.shared.values()], dim=1)  # (batch, 6, hidden)
         return self.predictor(self.attention(six).flatten(1)).squeeze(-1)
 
@@ -147,7 +144,6 @@ class MISA(Baseline):
         return self.predict(self.subspaces(batch))
 
     def loss(self, batch: Batch, epoch: int) -> Float[Tensor, ""]:
-        """L_task + α L_sim + β L_diff + γ L_recon."""
         spaces, config = self.subspaces(batch), self.config
         return (
             l1(self.predict(spaces), batch.labels)

@@ -125,12 +125,8 @@ class MMIM(Baseline):
         super().__init__(shapes, encoder, config)
         self.language = None if encoder is None else TextEncoder(encoder, shapes.pooling)
         d, text = config.d, shapes.text
-        self.sequences = nn.ModuleDict(
-            {
-                "a": SequenceEncoder(shapes.acoustic, config.acoustic, d),
-                "v": SequenceEncoder(shapes.visual, config.visual, d),
-            }
-        )
+        sizes = {"a": (shapes.acoustic, config.acoustic), "v": (shapes.visual, config.visual)}
+        self.sequences = nn.ModuleDict({m: SequenceEncoder(*size, d) for m, size in sizes.items()})
         self.fusion = Fusion(text + 2 * d, config.fusion, config.dropout)
         self.guesses = nn.ModuleDict({m: nn.Linear(config.fusion, text if m == "l" else d) for m in ("l", "a", "v")})
         self.projections = nn.ModuleDict({m: nn.Sequential(nn.Linear(d, d // 4), nn.Tanh()) for m in ("a", "v")})

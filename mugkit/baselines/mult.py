@@ -130,14 +130,8 @@ class MulT(Baseline):
             {m: nn.Conv1d(dim, d, config.kernel, padding="same", bias=False) for m, dim in frames.items()}
         )
         shape, memory = (config.heads, config.blocks), (config.heads, config.memory_blocks)
-        self.crossmodal = nn.ModuleDict(
-            {
-                f"{source}_to_{target}": Transformer(d, *shape, config.block_dropout)
-                for target in MODALITIES
-                for source in MODALITIES
-                if source != target
-            }
-        )
+        pairs = [f"{source}_to_{target}" for target in MODALITIES for source in MODALITIES if source != target]
+        self.crossmodal = nn.ModuleDict({pair: Transformer(d, *shape, config.block_dropout) for pair in pairs})
         self.memories = nn.ModuleDict({m: Memory(2 * d, *memory, config.block_dropout) for m in MODALITIES})
         self.residual = nn.Sequential(
             nn.Linear(6 * d, 6 * d), nn.ReLU(), nn.Dropout(config.output_dropout), nn.Linear(6 * d, 6 * d)

@@ -38,19 +38,12 @@ from mugkit.models.precision import trained_encoder
 
 @dataclass(frozen=True)
 class Config:
-    """Published sizes for MOSI and MOSEI; with BERT-base and MOSEI's dims they give Table 6's parameter count.
+    """Published sizes for MOSI and MOSEI; with BERT-base and MOSEI's dims they give Table 6's parameter count."""
 
-    Attributes:
-        lstm: dims of an LSTM's state, by modality.
-        out: dims of the linear layer after it.
-        head: dims of F by modality and, under "m", of the fusion.
-        dropout: dropout rate before each head.
-    """
-
-    lstm: Mapping[str, int]
-    out: Mapping[str, int]
-    head: Mapping[str, int]
-    dropout: Mapping[str, float]
+    lstm: Mapping[str, int]  # dims of an LSTM's state, by modality
+    out: Mapping[str, int]  # dims of the linear layer after it
+    head: Mapping[str, int]  # dims of F by modality and, under "m", of the fusion
+    dropout: Mapping[str, float]  # before each head
 
 
 PUBLISHED = Config(
@@ -59,8 +52,6 @@ PUBLISHED = Config(
     head={"m": 128, "l": 32, "a": 16, "v": 32},
     dropout={"m": 0.0, "l": 0.1, "a": 0.1, "v": 0.0},
 )
-
-
 SIMS = replace(PUBLISHED, lstm={"a": 16, "v": 64}, head={"m": 128, "l": 64, "a": 16, "v": 32})
 
 
@@ -91,19 +82,18 @@ class SelfMM(FeatureNetwork):
     """Unimodal networks, concatenation, and four heads; built like `MUGNetwork`, but with the published sizes."""
 
     def __init__(
-        self,
-        frame_dims: Mapping[str, int],
-        text_width: int,
-        encoder: TextEncoder | None = None,
-        config: Config = PUBLISHED,
+        self, dims: Mapping[str, int], text_width: int, encoder: TextEncoder | None = None, config: Config = PUBLISHED
     ) -> None:
         super().__init__()
         self.language = SentenceVector(encoder)
-        self.sequences = nn.ModuleDict({m: FrameNetwork(frame_dims[m], config.lstm[m], config.out[m]) for m in "av"})
+        self.sequences = nn.ModuleDict({m: FrameNetwork(dims[m], config.lstm[m], config.out[m]) for m in "av"})
         inputs = {"l": text_width, **config.out}
         inputs["m"] = sum(inputs.values())
-        self.first = nn.ModuleDict({m: _first(inputs[m], d, config.dropout[m]) for m, d in config.head.items()})
-        self.rest = nn.ModuleDict({m: _rest(d) for m, d in config.head.items()})
+        self.first, self.rest = nn.ModuleDict(), nn.ModuleDict()
+        for m, d in config.head.items():
+            self.first[m] = nn.Sequential(nn.Dropout(config.dropout[m]), nn.Linear(inputs[m], d), nn.ReLU())
+        for m, d in config.head.items():
+            self.rest[m] = nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 1))
 
     def represent(self, batch: Batch) -> Representations:
         x = {"l": self.language(batch.text), **{m: self.sequences[m](batch.frames[m]) for m in "av"}}
@@ -112,14 +102,6 @@ class SelfMM(FeatureNetwork):
 
     def head(self, modality: str) -> nn.Module:
         return self.rest[modality]
-
-
-def _first(d_in: int, d: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Dropout(dropout), nn.Linear(d_in, d), nn.ReLU())
-
-
-def _rest(d: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(d, d), nn.ReLU(), nn.Linear(d, 1))
 
 
 def build(config: Network, frame_dims: Mapping[str, int], text_width: int, sizes: Config = PUBLISHED) -> SelfMM:

@@ -51,27 +51,17 @@ Keys = tuple[Float[Tensor, "batch heads source d_head"], Float[Tensor, "batch he
 
 @dataclass(frozen=True)
 class Config:
-    """Published sizes for MOSI.
+    """Published sizes for MOSI."""
 
-    Attributes:
-        d: dims of hidden states and of the common space.
-        stride: elements per hidden state.
-        windows: how many elements, states of another modality and states of its own modality a hidden state reads.
-        embedding_dropout: dropout on elements with their positions.
-        dropout: dropout inside the transformer.
-        head_dropout: dropout inside the projections.
-        reduction: reduction factor of the recalibration's bottleneck.
-    """
-
-    d: int = 32
+    d: int = 32  # dims of hidden states and of the common space
     heads: int = 8
     layers: int = 4
-    stride: int = 5
-    windows: tuple[int, int, int] = (17, 9, 7)
-    embedding_dropout: float = 0.3
-    dropout: float = 0.3
-    head_dropout: float = 0.3
-    reduction: int = 4
+    stride: int = 5  # elements per hidden state
+    windows: tuple[int, int, int] = (17, 9, 7)  # read: elements, states of another modality, states of its own
+    embedding_dropout: float = 0.3  # on elements with their positions
+    dropout: float = 0.3  # inside the transformer
+    head_dropout: float = 0.3  # inside the projections
+    reduction: int = 4  # of dims in the recalibration's bottleneck
 
 
 PUBLISHED = Config()
@@ -109,8 +99,7 @@ def window(
 class Block(nn.Module):
     """Attention to windows of a source, then a feed-forward layer, each with normalisation before and a residual path.
 
-    Args:
-        source: dims of the source's elements; None: the states read themselves, with one shared normalisation.
+    Without dims of a source, the states read themselves, with one shared normalisation.
     """
 
     def __init__(self, config: Config, source: int | None = None) -> None:
@@ -201,19 +190,18 @@ class SUGRM(FeatureNetwork):
     """Recalibration, sparse phased transformer, four projections with a predictor each; built like `MUGNetwork`."""
 
     def __init__(
-        self,
-        frame_dims: Mapping[str, int],
-        text_width: int,
-        encoder: nn.Module | None = None,
-        config: Config = PUBLISHED,
+        self, frames: Mapping[str, int], text_width: int, encoder: nn.Module | None = None, config: Config = PUBLISHED
     ) -> None:
         super().__init__()
-        d, dims = config.d, {"l": text_width, "a": frame_dims["a"], "v": frame_dims["v"]}
+        d, dims = config.d, {"l": text_width, "a": frames["a"], "v": frames["v"]}
         self.language = TokenLanguage(encoder)
         self.recalibration = Recalibration(dims, config.reduction)
         self.transformer = SparsePhasedTransformer(dims, config)
         widths = {**dict.fromkeys(MODALITIES, d), "m": len(MODALITIES) * d}
-        self.projections = nn.ModuleDict({m: _projection(width, config) for m, width in widths.items()})
+        self.projections = nn.ModuleDict()
+        for m, width in widths.items():
+            dropout = nn.Dropout(config.head_dropout)
+            self.projections[m] = nn.Sequential(nn.Linear(width, d), nn.ReLU(), dropout, nn.Linear(d, d))
         self.predictors = nn.ModuleDict({m: nn.Linear(d, 1) for m in widths})
 
     def represent(self, batch: Batch) -> Representations:
@@ -226,11 +214,6 @@ class SUGRM(FeatureNetwork):
         return self.predictors[modality]
 
 
-def _projection(width: int, config: Config) -> nn.Sequential:
-    d = config.d
-    return nn.Sequential(nn.Linear(width, d), nn.ReLU(), nn.Dropout(config.head_dropout), nn.Linear(d, d))
-
-
 def build(config: Network, frame_dims: Mapping[str, int], text_width: int, sizes: Config = PUBLISHED) -> SUGRM:
     """Builds the network of a configuration; loads the text encoder's weights only if the encoder is trained."""
     encoder = None if config.freeze_text else trained_encoder(config)
@@ -241,8 +224,5 @@ def build(config: Network, frame_dims: Mapping[str, int], text_width: int, sizes
 def sizes(family: str, light: bool) -> Config:
     """The sizes published for a family of data sets; if light, with one layer, one head and no dropout, as in MulT."""
     published = MOSEI if family == "mosei" else PUBLISHED
-    return (
-        replace(published, layers=1, heads=1, embedding_dropout=0.0, dropout=0.0, head_dropout=0.0)
-        if light
-        else published
-    )
+    lighter = {"layers": 1, "heads": 1, "embedding_dropout": 0.0, "dropout": 0.0, "head_dropout": 0.0}
+    return replace(published, **lighter) if light else published

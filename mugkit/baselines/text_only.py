@@ -34,5 +34,4 @@ class TextOnly(Baseline):
         self.predictor = Predictor(config.d_l, config.shrink, 0.0)
 
     def forward(self, batch: Batch) -> Float[Tensor, "batch"]:
-        """ŷ; frames are ignored."""
         return self.predictor(self.language(batch.text))

@@ -114,16 +114,10 @@ def small_t5(config: UniMSEConfig) -> nn.Module:
 
 
 class Scores(nn.Module):
-    """All scores from −ρ to ρ in steps of 0.1 and their spellings.
-
-    Attributes:
-        values: the scores.
-        ids, mask: their token ids, each with its end token, zero-padded.
-        certain: for each position, whether all scores have the same token there, such as the point.
-    """
+    """All scores from −ρ to ρ in steps of 0.1 and their spellings."""
 
     values: Float[Tensor, "scores"]
-    ids: Int64[Tensor, "scores places"]
+    ids: Int64[Tensor, "scores places"]  # of tokens, with the end token, zero-padded
     mask: Int64[Tensor, "scores places"]
 
     def __init__(self, scale: float, tokenizer: Any = None) -> None:
@@ -135,6 +129,7 @@ class Scores(nn.Module):
         self.register_buffer("values", torch.tensor([tenth / 10 for tenth in tenths]), persistent=False)
         self.register_buffer("ids", tokens.ids, persistent=False)
         self.register_buffer("mask", tokens.mask, persistent=False)
+        # For each position, whether all scores have the same token there, such as the point.
         self.certain: list[bool] = (tokens.ids == tokens.ids[0]).all(0).tolist()
 
     def nearest(self, labels: Float[Tensor, "batch"]) -> Int64[Tensor, "batch"]:

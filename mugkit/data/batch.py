@@ -17,15 +17,11 @@ from mugkit.device import to_device
 
 @dataclass(frozen=True)
 class Tokens:
-    """Zero-padded token ids of a batch, and a mask that is 1 on tokens.
-
-    Attributes:
-        places: positions of the tokens in the flattened batch, if known; computing them on a GPU would synchronize it.
-    """
+    """Zero-padded token ids of a batch, and a mask that is 1 on tokens."""
 
     ids: Int64[Tensor, "batch length"]
     mask: Int64[Tensor, "batch length"]
-    places: Int64[Tensor, "tokens"] | None = None
+    places: Int64[Tensor, "tokens"] | None = None  # in the flattened batch; computing them would synchronize a GPU
 
     def to(self, device: torch.device) -> Tokens:
         places = None if self.places is None else to_device(self.places, device)
@@ -43,23 +39,16 @@ def pad(ids: Sequence[Sequence[int]]) -> Tokens:
 
 @dataclass(frozen=True)
 class Padded:
-    """Clips of different lengths in one zero-padded array: frames, or a frozen encoder's token states.
-
-    Attributes:
-        values: the elements of the clips.
-        mask: 1 on elements, 0 on padding.
-    """
+    """Clips of different lengths in one zero-padded array: frames, or a frozen encoder's token states."""
 
     values: Float[Tensor, "batch length dim"]
-    mask: Int64[Tensor, "batch length"]
+    mask: Int64[Tensor, "batch length"]  # 1 on elements, 0 on padding
 
     @classmethod
     def of(cls, clips: Sequence[Float[Tensor, "_ dim"]]) -> Padded:
-        """Pads a sequence of clips."""
         lengths = torch.tensor([len(clip) for clip in clips])
-        return cls(
-            pad_sequence(list(clips), batch_first=True), (torch.arange(int(lengths.max())) < lengths[:, None]).long()
-        )
+        mask = torch.arange(int(lengths.max())) < lengths[:, None]
+        return cls(pad_sequence(list(clips), batch_first=True), mask.long())
 
     @classmethod
     def gathered(
@@ -78,7 +67,6 @@ class Padded:
 
     @property
     def lengths(self) -> Int64[Tensor, "batch"]:
-        """Number of elements of each clip."""
         return self.mask.sum(1)
 
     def to(self, device: torch.device) -> Padded:
@@ -87,19 +75,12 @@ class Padded:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some clips of a split, on one device.
+    """Some clips of a split, on one device."""
 
-    Attributes:
-        index: the clips' positions in their split; on the CPU.
-        text: token ids; or the output of a frozen encoder, one vector per token or pooled to x̂_l.
-        frames: U_a and U_v.
-        labels: y.
-    """
-
-    index: Int64[Tensor, "batch"]
-    text: Tokens | Padded | Float[Tensor, "batch hidden"]
-    frames: Mapping[str, Padded]
-    labels: Float[Tensor, "batch"]
+    index: Int64[Tensor, "batch"]  # positions in the split; on the CPU
+    text: Tokens | Padded | Float[Tensor, "batch hidden"]  # ids; or a frozen encoder's states, or these pooled to x̂_l
+    frames: Mapping[str, Padded]  # U_a and U_v
+    labels: Float[Tensor, "batch"]  # y
 
     @cached_property
     def index_there(self) -> Int64[Tensor, "batch"]:

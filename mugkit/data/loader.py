@@ -38,9 +38,7 @@ def prefetch(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Ma
 class ClipLoader:
     """Serves a split in batches: text is encoded or tokenized once, frames are gathered batch by batch.
 
-    Args:
-        level: form of a frozen encoder's text: 'pooled', one vector per clip, or 'tokens', one vector per token. A
-            trained encoder reads token ids at either level.
+    A frozen encoder's text is one vector per clip ('pooled') or per token; a trained encoder reads token ids.
     """
 
     def __init__(

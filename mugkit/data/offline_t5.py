@@ -107,20 +107,15 @@ def _config(weights: dict[str, Tensor]) -> dict[str, Any]:
 
 
 def _check(folder: Path) -> None:
-    """Checks that transformers loads the folder.
-
-    Raises:
-        UserError: if a weight is missing, left over or of another shape.
-    """
+    """Raises a UserError if, for transformers, a weight of the folder is missing, left over or of another shape."""
     from transformers import T5ForConditionalGeneration
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()  # problems are reported below
     loader: Any = T5ForConditionalGeneration
-    _, found = loader.from_pretrained(
-        folder, local_files_only=True, output_loading_info=True, ignore_mismatched_sizes=True
-    )
+    options = {"local_files_only": True, "output_loading_info": True, "ignore_mismatched_sizes": True}
+    _, found = loader.from_pretrained(folder, **options)
     if wrong := {kind: names for kind, names in found.items() if names}:
         raise UserError(
             f"the package's ONNX files do not hold a T5: {wrong}", field="text_encoder", fix="install the package again"

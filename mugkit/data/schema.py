@@ -24,15 +24,9 @@ SplitName = str
 SPLITS: tuple[SplitName, ...] = ("train", "valid", "test")
 # Names of the splits in files, columns and file names.
 SPLIT_NAMES: Mapping[str, SplitName] = {
-    "train": "train",
-    "training": "train",
-    "dev": "valid",
-    "development": "valid",
-    "valid": "valid",
-    "validation": "valid",
-    "val": "valid",
-    "test": "test",
-    "testing": "test",
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("dev", "development", "valid", "validation", "val"), "valid"),
+    **dict.fromkeys(("test", "testing"), "test"),
 }
 
 # Half-width ρ of the label scale (Eq. 28), and sizes of the splits: the paper's (section 4.1), and ours for `reviews`.
@@ -57,15 +51,10 @@ def split_name(key: object) -> SplitName | None:
 
 @dataclass(frozen=True)
 class RaggedFrames:
-    """Frame sequences of one modality for all clips of a split.
+    """Frame sequences of one modality for all clips of a split."""
 
-    Attributes:
-        frames: the frames of all clips, concatenated (possibly memory-mapped).
-        offsets: the start of each clip, followed by the end of the last clip.
-    """
-
-    frames: Float32[np.ndarray, "frames dim"]
-    offsets: Int64[np.ndarray, "clips+1"]
+    frames: Float32[np.ndarray, "frames dim"]  # of all clips, concatenated (possibly memory-mapped)
+    offsets: Int64[np.ndarray, "clips+1"]  # the start of each clip, followed by the end of the last clip
 
     @classmethod
     def of(cls, clips: Sequence[Float32[np.ndarray, "_ dim"]]) -> RaggedFrames:
@@ -89,22 +78,13 @@ class RaggedFrames:
 
 @dataclass(frozen=True)
 class Split:
-    """The clips of one split.
-
-    Attributes:
-        name: train, valid or test.
-        ids: unique clip names.
-        text: transcripts; all are empty if the data set has no language.
-        labels: y, the multimodal label of each clip, in [−ρ, ρ].
-        sequences: frames of the acoustic ("a") and visual ("v") modality, if the data set has them.
-        true_labels: true unimodal labels by modality, if the data set has them (SIMS, reviews); else empty.
-    """
+    """The clips of one split: their ids, texts, labels, frames, and true unimodal labels where the data has them."""
 
     name: SplitName
-    ids: list[str]
-    text: list[str]
-    labels: Float32[np.ndarray, "clips"]
-    sequences: Mapping[str, RaggedFrames]
+    ids: list[str]  # unique
+    text: list[str]  # transcripts; all are empty if the data set has no language
+    labels: Float32[np.ndarray, "clips"]  # y, the multimodal label of each clip, in [−ρ, ρ]
+    sequences: Mapping[str, RaggedFrames]  # by modality, "a" and "v", if the data set has them
     true_labels: Mapping[str, Float32[np.ndarray, "clips"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -124,21 +104,13 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set.
+    """A prepared data set. Its family decides label scale, hyperparameters and metric conventions."""
 
-    Attributes:
-        name: the name it is stored under, e.g. `mosi`.
-        family: reviews, mosi, mosei or sims; decides label scale, hyperparameters and metric conventions.
-        splits: train, valid and test.
-        fingerprint: SHA-256 over the stored content; part of every run's identity.
-        about: source, variant and caveats, as shown under tables.
-    """
-
-    name: str
-    family: str
-    splits: Mapping[SplitName, Split]
-    fingerprint: str = ""
-    about: Mapping[str, Any] = field(default_factory=dict)
+    name: str  # it is stored under, e.g. `mosi`
+    family: str  # reviews, mosi, mosei or sims
+    splits: Mapping[SplitName, Split]  # train, valid and test
+    fingerprint: str = ""  # SHA-256 over the stored content; part of every run's identity
+    about: Mapping[str, Any] = field(default_factory=dict)  # source, variant and caveats, as shown under tables
 
     @property
     def label_scale(self) -> float:
@@ -156,14 +128,9 @@ class Dataset:
         return tuple(m for m in MODALITIES if all(m in split.modalities for split in self.splits.values()))
 
     def require(self, modalities: Collection[str], who: str) -> None:
-        """Raises an error if the data set lacks a modality.
+        """Raises a UserError if the data set lacks a modality that `who` needs, e.g. "system 'mug'".
 
-        Args:
-            modalities: the modalities needed, of "l", "a" and "v".
-            who: what needs them, e.g. "system 'mug'".
-
-        Raises:
-            UserError: if modalities are missing; it names them, and what runs without them.
+        The error names what is missing, and what runs without it.
         """
         if missing := [m for m in MODALITIES if m in modalities and m not in self.modalities]:
             problem = f"{who} needs {' and '.join(INPUTS[m] for m in missing)}, which '{self.name}' does not have"

@@ -33,26 +33,15 @@ def applies(encoder: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class Layout:
-    """Positions of a batch's tokens, which are `packed` one after the other or `spread` into rows padded at the end.
+    """Positions of a batch's tokens, which are `packed` one after the other or `spread` into rows padded at the end."""
 
-    Attributes:
-        mask: True where a row has a token.
-        places: indices of all tokens in the flattened rows.
-    """
-
-    mask: Bool[Tensor, "batch length"]
-    places: Int64[Tensor, "tokens"]
+    mask: Bool[Tensor, "batch length"]  # True where a row has a token
+    places: Int64[Tensor, "tokens"]  # in the flattened rows
 
     @classmethod
     def of(cls, mask: Int64[Tensor, "batch length"], places: Int64[Tensor, "tokens"] | None = None) -> Layout:
         """The layout of a mask that is 1 on tokens; every row begins with a token."""
         return cls(mask.bool(), mask.flatten().nonzero()[:, 0] if places is None else places)
-
-    @property
-    def starts(self) -> Int64[Tensor, "batch"]:
-        """Index of each row's first token among the packed tokens."""
-        lengths = self.mask.sum(1)
-        return lengths.cumsum(0) - lengths
 
     def packed(self, rows: Shaped[Tensor, "batch length *dim"]) -> Shaped[Tensor, "tokens *dim"]:
         return rows.flatten(0, 1).index_select(0, self.places)
@@ -65,12 +54,7 @@ class Layout:
 def last_states(
     encoder: Any, ids: Int64[Tensor, "batch length"], layout: Layout, first_only: bool
 ) -> Float[Tensor, "batch _ width"]:
-    """The last layer's states of each row's first token, or of all its tokens followed by zeros.
-
-    Args:
-        encoder: an encoder for which `applies` is True.
-        layout: the positions of the tokens.
-    """
+    """The last layer's states of each row's first token, or of all its tokens followed by zeros."""
     position = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
     packed, place = layout.packed(ids)[None], layout.packed(position)[None]
     kind = torch.zeros_like(packed)  # one sentence; without `kind`, transformers 4 accepts at most 512 tokens
@@ -86,9 +70,12 @@ def through_layers(
     *below, last = encoder.encoder.layer
     for layer in below:
         states = _layer(layer, states, layout, attend)
-    if first_only:
-        return _first(last, states, layout, attend)[:, None]
-    return layout.spread(_layer(last, states, layout, attend))
+    if not first_only:
+        return layout.spread(_layer(last, states, layout, attend))
+    attention, lengths = last.attention.self, layout.mask.sum(1)
+    first = states[lengths.cumsum(0) - lengths]
+    mixed = _mixed(attention, attention.query(first)[:, None], states, layout, attend)
+    return _finished(last, mixed[:, 0], first)[:, None]
 
 
 def _layer(
@@ -98,14 +85,6 @@ def _layer(
     attention = layer.attention.self
     mixed = _mixed(attention, layout.spread(attention.query(states)), states, layout, attend)
     return _finished(layer, layout.packed(mixed), states)
-
-
-def _first(
-    layer: Any, states: Float[Tensor, "tokens width"], layout: Layout, attend: Attend
-) -> Float[Tensor, "batch width"]:
-    """One layer, for each row's first token only."""
-    attention, first = layer.attention.self, states[layout.starts]
-    return _finished(layer, _mixed(attention, attention.query(first)[:, None], states, layout, attend)[:, 0], first)
 
 
 def _mixed(

@@ -21,11 +21,7 @@ def l2_normalise(x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
 def info_nce(
     queries: Float[Tensor, "batch dim"], keys: Float[Tensor, "batch dim"], temperature: float
 ) -> Float[Tensor, ""]:
-    """InfoNCE: the cross-entropy of picking each query's own key out of the batch's keys by cosine similarity.
-
-    Args:
-        temperature: τ; a small value counts only the hardest keys.
-    """
+    """InfoNCE: cross-entropy of picking each query's own key by cosine similarity; a small τ counts only hard keys."""
     similarity = l2_normalise(queries) @ l2_normalise(keys).T / temperature  # (batch queries, batch keys)
     own = torch.arange(len(queries), device=queries.device)
     return functional.cross_entropy(similarity, own)
@@ -34,11 +30,5 @@ def info_nce(
 def contrastive_loss(
     projected: Float[Tensor, "batch d_m"], unimodal: Float[Tensor, "batch d_m"], temperature: float
 ) -> Float[Tensor, ""]:
-    """L^c_m (Eq. 11): each projection must pick its own clip's unimodal representation out of the batch.
-
-    Args:
-        projected: x_m′, the anchors; gradients flow here.
-        unimodal: x_m, positive on the diagonal, negatives elsewhere; gradients are stopped.
-        temperature: τ.
-    """
+    """L^c_m (Eq. 11): each x_m′ must pick its own clip's x_m out of the batch; no gradient flows to x_m."""
     return info_nce(projected, unimodal.detach(), temperature)  # Eq. 11

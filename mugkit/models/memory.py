@@ -22,20 +22,14 @@ from mugkit.models.tokens import last_step
 
 @dataclass(frozen=True)
 class MemorySizes:
-    """Sizes of a memory fusion network. The defaults are those its authors published for MOSI, with 300-dim words.
+    """Sizes of a memory fusion network. The defaults are those its authors published for MOSI, with 300-dim words."""
 
-    Attributes:
-        views: dims of the language, acoustic and visual LSTMs.
-        memory: dims of u.
-        attention: hidden width and dropout of D_a; the fields below are the same for D_u, D_γ1 and D_γ2.
-    """
-
-    views: tuple[int, int, int] = (88, 48, 16)
-    memory: int = 128
-    attention: tuple[int, float] = (128, 0.0)
-    candidate: tuple[int, float] = (64, 0.2)
-    retain: tuple[int, float] = (256, 0.0)
-    update: tuple[int, float] = (64, 0.2)
+    views: tuple[int, int, int] = (88, 48, 16)  # dims of the language, acoustic and visual LSTMs
+    memory: int = 128  # dims of u
+    attention: tuple[int, float] = (128, 0.0)  # hidden width and dropout of D_a
+    candidate: tuple[int, float] = (64, 0.2)  # of D_u
+    retain: tuple[int, float] = (256, 0.0)  # of D_γ1
+    update: tuple[int, float] = (64, 0.2)  # of D_γ2
 
 
 def two_layers(d_in: int, width: int, d_out: int, dropout: float = 0.0) -> nn.Sequential:
@@ -55,12 +49,7 @@ def _by_gate(weight: Float[Tensor, "4*d *d_in"]) -> Float[Tensor, "4 d *d_in"]:
 
 
 class ViewLSTMs(nn.Module):
-    """One LSTM per modality, all over the same steps. Computed together, they take one loop over time instead of three.
-
-    Args:
-        d_in: dims of each modality's input.
-        d_out: dims of each LSTM.
-    """
+    """One LSTM per modality, computed together: one loop over time instead of three."""
 
     def __init__(self, d_in: Sequence[int], d_out: Sequence[int]) -> None:
         super().__init__()
@@ -100,26 +89,14 @@ class ViewLSTMs(nn.Module):
 class GatedMemory(nn.Module):
     """The multi-view gated memory: u^t = γ1 ⊙ u^{t−1} + γ2 ⊙ tanh(û^t).
 
-    û = D_u(x), γ1 = σ(D_γ1(x)) retains, γ2 = σ(D_γ2(x)) updates; x is the input at step t.
-
-    Args:
-        d_in: dims of x.
-        d: dims of u.
-        candidate, retain, update: hidden width and dropout of D_u, D_γ1, D_γ2.
+    û = D_u(x), γ1 = σ(D_γ1(x)) retains, γ2 = σ(D_γ2(x)) updates; x is the input at step t. `networks` holds hidden
+    width and dropout of D_u, D_γ1 and D_γ2.
     """
 
-    def __init__(
-        self,
-        d_in: int,
-        d: int,
-        candidate: tuple[int, float],
-        retain: tuple[int, float],
-        update: tuple[int, float],
-    ) -> None:
+    def __init__(self, d_in: int, d: int, *networks: tuple[int, float]) -> None:
         super().__init__()
-        self.candidate, self.retain, self.update = (
-            two_layers(d_in, width, d, dropout) for width, dropout in (candidate, retain, update)
-        )
+        made = (two_layers(d_in, width, d, dropout) for width, dropout in networks)
+        self.candidate, self.retain, self.update = made
 
     def forward(self, x: Float[Tensor, "batch time d_in"]) -> Float[Tensor, "batch time d"]:
         """u after every step, starting from u⁰ = 0."""
@@ -133,12 +110,7 @@ class GatedMemory(nn.Module):
 
 
 class MemoryFusion(nn.Module):
-    """MFN without its output layers: maps word-aligned sequences to [h_l; h_a; h_v; u] at the last step.
-
-    Args:
-        d_in: dims of language, acoustic and visual input.
-        sizes: sizes of the inner networks.
-    """
+    """MFN without its output layers: maps word-aligned sequences to [h_l; h_a; h_v; u] at the last step."""
 
     def __init__(self, d_in: Sequence[int], sizes: MemorySizes) -> None:
         super().__init__()

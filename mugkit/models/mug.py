@@ -59,14 +59,7 @@ class TextEncoder(nn.Module):
 
 
 class LanguageNetwork(nn.Module):
-    """x_l = f(W_down x̂_l + b_down) (Eq. 1).
-
-    Args:
-        width: dims of x̂_l.
-        d_l: dims of x_l.
-        f: name of the activation.
-        encoder: trained with the network; if None, the input is x̂_l itself (a frozen encoder's features).
-    """
+    """x_l = f(W_down x̂_l + b_down) (Eq. 1); without an encoder, the input is x̂_l itself (a frozen one's features)."""
 
     def __init__(self, width: int, d_l: int, f: str, encoder: TextEncoder | None = None) -> None:
         super().__init__()
@@ -84,29 +77,18 @@ class SequenceNetwork(nn.Module):
 
     The LSTM runs over the padded array, which on a CPU is several times as fast as running over packed frames. Its
     states at padding come after the clip's last frame and are not read.
-
-    Args:
-        d_in: d′_m, dims of a frame.
-        d_out: d_m, dims of x_m.
     """
 
-    def __init__(self, d_in: int, d_out: int) -> None:
+    def __init__(self, d_frame: int, d_m: int) -> None:
         super().__init__()
-        self.lstm = nn.LSTM(d_in, d_out, batch_first=True)
+        self.lstm = nn.LSTM(d_frame, d_m, batch_first=True)
 
     def forward(self, frames: Padded) -> Float[Tensor, "batch d_m"]:
         return last_step(self.lstm(frames.values)[0], frames.mask)  # Eq. 2
 
 
 class Fusion(nn.Module):
-    """x = F^M(x_l, x_a, x_v): concatenation, one hidden layer, and a linear layer down to d dims.
-
-    Args:
-        dims: d_l, d_a, d_v.
-        width: width of the hidden layer.
-        d: dims of the multimodal representation.
-        dropout: dropout rate before the hidden layer.
-    """
+    """x = F^M(x_l, x_a, x_v): concatenation, dropout, one hidden layer, and a linear layer down to d dims."""
 
     def __init__(self, dims: tuple[int, int, int], width: int, d: int, dropout: float) -> None:
         super().__init__()
@@ -115,10 +97,7 @@ class Fusion(nn.Module):
         )  # fmt: skip
 
     def forward(
-        self,
-        x_l: Float[Tensor, "batch d_l"],
-        x_a: Float[Tensor, "batch d_a"],
-        x_v: Float[Tensor, "batch d_v"],
+        self, x_l: Float[Tensor, "batch d_l"], x_a: Float[Tensor, "batch d_a"], x_v: Float[Tensor, "batch d_v"]
     ) -> Float[Tensor, "batch d"]:
         return self.layers(torch.cat([x_l, x_a, x_v], dim=-1))  # Eq. 4
 
@@ -159,11 +138,7 @@ class MUCN(nn.Module):
     """Maps a representation and a noisy label to a corrected label in (−ρ, ρ).
 
     Args:
-        d_m: dims of the representation.
-        width: width of the hidden layer.
-        rho: ρ, the largest intensity of sentiment.
         residual: 'paper' is Eq. 28 as printed; 'scaled' divides the noisy label by ρ inside tanh.
-        output_bias: whether the last layer has a bias.
     """
 
     def __init__(self, d_m: int, width: int, rho: float, residual: str = "paper", output_bias: bool = False) -> None:
@@ -218,18 +193,13 @@ class MUGNetwork(MultiTaskNetwork):
     """The whole network, which stages 1 and 3 train.
 
     Args:
-        config: dims and widths.
         frame_dims: d′_a and d′_v by modality.
         text_width: dims of x̂_l.
         encoder: the text encoder if it is trained, else None.
     """
 
     def __init__(
-        self,
-        config: Network,
-        frame_dims: Mapping[str, int],
-        text_width: int,
-        encoder: TextEncoder | None = None,
+        self, config: Network, frame_dims: Mapping[str, int], text_width: int, encoder: TextEncoder | None = None
     ) -> None:
         super().__init__()
         dims = {"l": config.d_l, "a": config.d_a, "v": config.d_v}

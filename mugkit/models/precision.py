@@ -23,11 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def trained_encoder(config: Network) -> nn.Module:
-    """The configuration's text encoder, ready to be trained with the network.
-
-    Raises:
-        UserError: if the encoder is neither here nor can be downloaded, or it lacks weights that we use.
-    """
+    """The configuration's text encoder, ready to be trained with the network; raises as `load_encoder` does."""
     encoder = load_encoder(config.text_encoder)
     encoder.mugkit_precision = config.precision  # type: ignore[assignment]
     if config.compile and not (reason := why_not_compiled()):
@@ -38,7 +34,7 @@ def trained_encoder(config: Network) -> nn.Module:
 
 
 def computing(encoder: nn.Module) -> AbstractContextManager[Any]:
-    """The precision context of an encoder's forward pass; the caller converts the states back to float32."""
+    """The precision context of an encoder's forward pass; `as_weights` converts its states back."""
     if getattr(encoder, "mugkit_precision", "float32") == "float32" or not encoder.training:
         return contextlib.nullcontext()
     return torch.autocast(next(encoder.parameters()).device.type, torch.bfloat16)

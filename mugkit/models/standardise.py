@@ -17,11 +17,7 @@ from mugkit.data.schema import RaggedFrames
 
 
 class Standardise(nn.Module):
-    """(u − mean) / std for every dim of a frame; the identity until it is fitted.
-
-    Args:
-        dims: d′_m by modality.
-    """
+    """(u − mean) / std for every dim of a frame; the identity until it is fitted."""
 
     def __init__(self, dims: Mapping[str, int]) -> None:
         super().__init__()
@@ -38,12 +34,12 @@ class Standardise(nn.Module):
             getattr(self, f"scale_{m}").copy_(scale)
 
     def forward(self, frames: Mapping[str, Padded]) -> dict[str, Padded]:
-        """The standardised frames of the modalities in `dims`; padding stays zero."""
-        return {m: self._scaled(m, frames[m]) for m in self.dims}
-
-    def _scaled(self, m: str, frames: Padded) -> Padded:
-        scaled = (frames.values - getattr(self, f"mean_{m}")) * getattr(self, f"scale_{m}")
-        return Padded(scaled * frames.mask[..., None], frames.mask)
+        """The standardised frames; padding stays zero."""
+        scaled = {}
+        for m in self.dims:
+            values = (frames[m].values - getattr(self, f"mean_{m}")) * getattr(self, f"scale_{m}")
+            scaled[m] = Padded(values * frames[m].mask[..., None], frames[m].mask)
+        return scaled
 
 
 def _moments(sequences: RaggedFrames) -> tuple[torch.Tensor, torch.Tensor]:
@@ -51,8 +47,7 @@ def _moments(sequences: RaggedFrames) -> tuple[torch.Tensor, torch.Tensor]:
     total = torch.zeros(sequences.dim, dtype=torch.float64)
     squares = torch.zeros_like(total)
     for block in disk.blocks(sequences.frames):
-        # astype copies the block out of the memory map.
-        values = torch.from_numpy(block.astype("float64"))
+        values = torch.from_numpy(block.astype("float64"))  # a copy of the memory map's block
         total += values.sum(0)
         squares += values.square().sum(0)
     mean = total / len(sequences.frames)

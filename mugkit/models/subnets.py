@@ -42,14 +42,7 @@ class FrameSubnet(nn.Module):
 
 
 class Subnets(nn.Module):
-    """The three subnetworks, which compute z_l, z_a and z_v.
-
-    Args:
-        dims: dims of a token's state, an acoustic frame and a visual frame.
-        lstm: dims of the LSTM over words.
-        d_out: dims of z_l, z_a and z_v.
-        dropout: dropout rate before the linear layers of each subnetwork.
-    """
+    """The three subnetworks, which compute z_l, z_a and z_v with `d_out` dims from inputs with `dims`."""
 
     def __init__(self, dims: tuple[int, int, int], lstm: int, d_out: tuple[int, int, int], dropout: float) -> None:
         super().__init__()

@@ -11,11 +11,7 @@ from mugkit.models.precision import as_weights, computing
 
 
 class TokenLanguage(nn.Module):
-    """The text encoder's states, token by token.
-
-    Args:
-        encoder: trained with the network; if None, the input is a frozen encoder's states.
-    """
+    """The text encoder's states, token by token; without an encoder, the input is a frozen encoder's states."""
 
     def __init__(self, encoder: nn.Module | None = None) -> None:
         super().__init__()

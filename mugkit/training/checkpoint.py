@@ -24,15 +24,10 @@ _DIGEST = 32  # bytes of a SHA-256
 
 @dataclass
 class Checkpoint:
-    """The checkpoint file of an unfinished stage, from which an interrupted run resumes near where it stopped.
+    """The checkpoint file of an unfinished stage, from which an interrupted run resumes near where it stopped."""
 
-    Attributes:
-        path: the file; None: nothing is saved.
-        pause: minimum seconds from one save to the next; an epoch may take less time than a save.
-    """
-
-    path: Path | None = None
-    pause: float = 0.0
+    path: Path | None = None  # None: nothing is saved
+    pause: float = 0.0  # minimum seconds from one save to the next; an epoch may take less time than a save
     _written: float = field(default=-math.inf, repr=False, compare=False)
 
     def part(self, name: str) -> Checkpoint:

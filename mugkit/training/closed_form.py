@@ -52,11 +52,7 @@ def laid_out(mucn: MUCN) -> Float[Tensor, "d_m+2 width"]:
 
 @dataclass(frozen=True)
 class Theta:
-    """θ: Wᵀ, w₂ and, if the last layer has a bias, b₂.
-
-    Attributes:
-        make: computes Wᵀ on its first use; if the gate is closed, Wᵀ of θ′ need not be computed.
-    """
+    """θ: Wᵀ, computed on its first use (if the gate is closed, Wᵀ of θ′ is not needed), and the last layer's."""
 
     make: Callable[[], Float[Tensor, "d_m+2 width"]]
     last: Last
@@ -81,30 +77,17 @@ class Theta:
 
 @dataclass(frozen=True)
 class Pass:
-    """The values of one forward pass that the derivatives need.
+    """The values of one forward pass that the derivatives need."""
 
-    Attributes:
-        inputs: [x; ȳ; 1].
-        hidden: h.
-        tanh: tanh(u).
-        delta: δ.
-        loss: L.
-        c: −ρ/n.
-    """
-
-    inputs: Float[Tensor, "batch d_m+2"]
-    hidden: Float[Tensor, "batch width"]
-    tanh: Float[Tensor, "batch"]
-    delta: Float[Tensor, "batch"]
-    loss: Float[Tensor, ""]
-    c: float
+    inputs: Float[Tensor, "batch d_m+2"]  # [x; ȳ; 1]
+    hidden: Float[Tensor, "batch width"]  # h
+    tanh: Float[Tensor, "batch"]  # tanh(u)
+    delta: Float[Tensor, "batch"]  # δ
+    loss: Float[Tensor, ""]  # L
+    c: float  # −ρ/n
 
     def slope(self, w2: Float[Tensor, "width"], out: Tensor | None = None) -> Float[Tensor, "batch width"]:
-        """φ: w₂ where h > 0, else 0.
-
-        Args:
-            out: a tensor to write φ to.
-        """
+        """φ: w₂ where h > 0, else 0; written to `out` if given."""
         out = torch.empty_like(self.hidden) if out is None else out
         spread = w2.expand_as(self.hidden)
         return torch.ops.aten.threshold_backward.grad_input(spread, self.hidden, 0.0, grad_input=out)
@@ -133,11 +116,7 @@ class Shape:
         return torch.sub(on.target, self.tanh(last, hidden, on.noisy), alpha=self.rho).abs_().mean()
 
     def forward(self, last: Last, z: Float[Tensor, "batch width"], on: Task) -> Pass:
-        """L and all that its derivatives need.
-
-        Args:
-            z: overwritten with h.
-        """
+        """L and all that its derivatives need; z is overwritten with h."""
         hidden = z.relu_()
         tanh = self.tanh(last, hidden, on.noisy)
         error = torch.sub(on.target, tanh, alpha=self.rho)  # Eq. 28
@@ -149,21 +128,13 @@ Gradient = list[Tensor]  # with respect to Wᵀ, w₂ and, if there is one, b₂
 
 
 def gradient(last: Last, at: Pass, room: Tensor | None = None) -> Gradient:
-    """∇L/c.
-
-    Args:
-        room: a buffer for φ.
-    """
+    """∇L/c; `room` is a buffer for φ."""
     found = [torch.mm(at.weighed(), at.slope(last[0], room)), torch.mv(at.hidden.t(), at.delta)]
     return found if len(last) == 1 else [*found, at.delta.sum()[None]]
 
 
 def descended(theta: Theta, at: Pass, slope: Float[Tensor, "batch width"], rate: float) -> Theta:
-    """θ − rate·∇L.
-
-    Args:
-        slope: φ.
-    """
+    """θ − rate·∇L; `slope` is φ."""
     rate *= at.c
     last = [torch.addmv(theta.last[0], at.hidden.t(), at.delta, alpha=-rate)]
     if len(theta.last) == 2:
@@ -192,15 +163,10 @@ def step_along(theta: Theta, direction: Gradient, rate: float) -> Theta:
 
 @dataclass(frozen=True)
 class Adapted:
-    """The result of Eq. 15, after one or more gradient steps.
+    """The result of Eq. 15, after one or more gradient steps."""
 
-    Attributes:
-        before: θ, the pass over S, and φ before every step.
-        theta: θ′.
-    """
-
-    before: Sequence[tuple[Theta, Pass, Float[Tensor, "batch width"]]]
-    theta: Theta
+    before: Sequence[tuple[Theta, Pass, Float[Tensor, "batch width"]]]  # θ, the pass over S, and φ before every step
+    theta: Theta  # θ′
 
 
 def adapt(shape: Shape, theta: Theta, source: Task, config: MetaLearning) -> Adapted:
@@ -235,11 +201,7 @@ def gate(opened: Bool[Tensor, ""], taken: Theta, otherwise: Callable[[], Theta])
 
 
 class ClosedForm:
-    """Computes the bi-level steps of one MUCN.
-
-    Args:
-        mucn: the network; `laid_out` rearranges its memory.
-    """
+    """Computes the bi-level steps of one MUCN, whose memory `laid_out` rearranges."""
 
     def __init__(self, mucn: MUCN, config: MetaLearning) -> None:
         self._shape, self._theta, self._config = Shape(mucn.rho, mucn.scale), Theta.of(mucn), config
@@ -254,12 +216,7 @@ class ClosedForm:
 
     @torch.inference_mode()
     def __call__(self, unimodal: Sequence[Task], multimodal: Task | None) -> list[Step]:
-        """The steps that `mugkit.training.meta.bilevel_step` proposes, one per task, all from the same parameters.
-
-        Args:
-            unimodal: the task of a batch, or one task for each of its clips.
-            multimodal: None: only the unimodal denoising task (Table 5).
-        """
+        """The steps that `mugkit.training.meta.bilevel_step` proposes, one per task, all from the same parameters."""
         adapted = [adapt(self._shape, self._theta, task, self._config) for task in unimodal]
         if multimodal is None:
             return [Step(to.theta.as_mucn(), to.before[-1][1].loss, math.nan, math.nan, True) for to in adapted]
@@ -272,11 +229,7 @@ class ClosedForm:
     def _outer(self, adapted: Adapted, z: Tensor, pre: Float[Tensor, ""], wide: Task, room: Tensor) -> Step:
         """Evaluates the gate and returns the step of Eq. 22 or Eq. 23, for one task.
 
-        Args:
-            z: z of D at θ; overwritten.
-            pre: Eq. 20 at θ.
-            wide: D.
-            room: a buffer for φ of D.
+        `z` is z of D at θ and is overwritten, `pre` is Eq. 20 at θ, `wide` is D, `room` is a buffer for φ of D.
         """
         theta_prime, config = adapted.theta, self._config
         after = self._shape.forward(theta_prime.last, to_theta_prime(z, wide, adapted, config.alpha), wide)

@@ -23,41 +23,31 @@ from mugkit.training.seeding import generator, shuffled
 
 @dataclass(frozen=True)
 class Task:
-    """A denoising task: representations, noisy labels, and the labels to recover.
+    """A denoising task: representations, noisy labels, and the labels to recover."""
 
-    Attributes:
-        inputs: [x; ȳ; 1], as MUCN's closed form reads it.
-    """
-
-    inputs: Float[Tensor, "batch d_m+2"]
+    inputs: Float[Tensor, "batch d_m+2"]  # [x; ȳ; 1], as MUCN's closed form reads it
     noisy: Float[Tensor, "batch"]
     target: Float[Tensor, "batch"]
 
     @classmethod
     def of(cls, x: Float[Tensor, "batch d_m"], noisy: Float[Tensor, "batch"], target: Float[Tensor, "batch"]) -> Task:
-        """Builds a task from its representations, noisy labels and targets."""
         return cls(torch.cat([x, noisy[:, None], torch.ones_like(noisy)[:, None]], dim=1), noisy, target)
 
     @property
     def x(self) -> Float[Tensor, "batch d_m"]:
-        """The representations."""
         return self.inputs[:, :-2]
 
     def loss(self, mucn: torch.nn.Module) -> Float[Tensor, ""]:
-        """Mean absolute error of the corrected labels (Eqs. 14, 16 and 20)."""
-        return l1(mucn(self.x, self.noisy), self.target)
+        """Mean absolute error of the corrected labels."""
+        return l1(mucn(self.x, self.noisy), self.target)  # Eqs. 14, 16 and 20
 
     def clip(self, row: int) -> Task:
-        """The task of a single clip."""
         return Task(self.inputs[row : row + 1], self.noisy[row : row + 1], self.target[row : row + 1])
 
 
 @dataclass(frozen=True)
 class StepSample:
-    """The random part of several steps: S, D = S ∪ S′, and the noise of both (Eqs. 13, 21).
-
-    D and its noise are None without the multimodal task.
-    """
+    """The random part of several steps: S, D = S ∪ S′ (None without the multimodal task), and the noise of both."""
 
     batches: Int64[Tensor, "steps batch"]
     noise: Float[Tensor, "steps batch"]
@@ -98,12 +88,10 @@ class ModalityData:
 
     @cached_property
     def wide(self) -> Float[Tensor, "clips d_m+2"]:
-        """[x_m; 0; 1]."""
         return _with_room(self.x)
 
     @cached_property
     def wide_projected(self) -> Float[Tensor, "clips d_m+2"]:
-        """[x_m′; 0; 1]."""
         return _with_room(self.projected)
 
     def to(self, device: torch.device) -> ModalityData:
@@ -127,10 +115,7 @@ def unimodal_targets(
 ) -> Float[Tensor, "clips"]:
     """The targets of the unimodal denoising task: y at first (Eq. 14), later a mix of y and the previous y_mc (Eq. 17).
 
-    Args:
-        labels: y.
-        previous: y_mc that MUCN_m wrote after the previous epoch; a constant, no gradient flows into it.
-        epoch: E.
+    No gradient flows into `previous`, what MUCN_m wrote after the previous epoch.
     """
     if epoch < config.halfway * config.meta_epochs:
         return labels  # Eq. 14
@@ -147,11 +132,7 @@ def _gathered(
     noisy: Float[Tensor, "steps batch"],
     target: Float[Tensor, "steps batch"],
 ) -> Iterator[Task]:
-    """The tasks of all steps.
-
-    Args:
-        wide: [x; any value; 1] of all clips.
-    """
+    """The tasks of all steps; `wide` is [x; any value; 1] of all clips."""
     for clips, labels, targets in zip(*(part.split(_AT_ONCE) for part in (index, noisy, target)), strict=True):
         inputs = wide.index_select(0, clips.flatten()).view(*clips.shape, -1)
         inputs[..., -2] = labels

@@ -20,13 +20,7 @@ _SHOWN = 5
 
 
 class NotFinite(UserError):
-    """A loss or a parameter of MUCN is not finite.
-
-    Args:
-        what: the loss, or the parameters.
-        epoch: the epoch of stage 2.
-        clips: clips of the batch, by their positions in the training split or by their ids.
-    """
+    """A loss or a parameter of MUCN is not finite; `clips` are those of the batch, by position or by id."""
 
     def __init__(self, what: str, epoch: int, clips: Sequence[int | str]) -> None:
         self.what, self.epoch, self.clips = what, epoch, [*clips]
@@ -42,19 +36,11 @@ class NotFinite(UserError):
 
 
 def check_epoch(
-    mucn: nn.Module,
-    losses: Sequence[float] | Tensor,
-    batches: Sequence[Int64[Tensor, "batch"]],
-    epoch: int,
+    mucn: nn.Module, losses: Sequence[float] | Tensor, batches: Sequence[Int64[Tensor, "batch"]], epoch: int
 ) -> None:
-    """Checks that the losses and parameters of one epoch of MUCN_m are finite.
+    """Raises NotFinite if a loss of an epoch of MUCN_m is not finite (first step), or a parameter (last batch).
 
-    Args:
-        losses: losses of all steps, in order: one per batch, or one per clip if each clip has its own gate.
-        batches: the clips of every batch, in the order of training.
-
-    Raises:
-        NotFinite: if a loss is not finite (names the first such step), or only a parameter is not (the last batch).
+    There is one loss per batch, or one per clip if each clip has its own gate.
     """
     bad = (~torch.isfinite(torch.as_tensor(losses, dtype=torch.float64))).nonzero().flatten().tolist()
     if bad:

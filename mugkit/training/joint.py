@@ -41,11 +41,7 @@ def joint_loss(
 
 
 class JointObjective(Objective):
-    """Eq. 27 with any source of unimodal labels, which is notified of every epoch and step.
-
-    Args:
-        beta: weight of each unimodal loss.
-    """
+    """Eq. 27 with any source of unimodal labels, which is notified of every epoch and step."""
 
     def __init__(self, network: MultiTaskNetwork, source: LabelSource, beta: float) -> None:
         self.network, self.source, self.beta = network, source, beta
@@ -85,11 +81,7 @@ def builder(
     device: str = "auto",
     network_of: BuildNetwork | None = None,
 ) -> Build:
-    """Returns a function that builds a multi-task network and its objective.
-
-    Args:
-        network_of: builds another network instead of MUG's (e.g. Self-MM's own).
-    """
+    """Returns a function that builds a multi-task network (by `network_of`, else MUG's) and its objective."""
 
     def make(train: ClipLoader) -> tuple[Any, Objective]:
         network = (network_of or build)(hp.network, dataset.dims, train.text_width).to(choose_device(device))

@@ -17,7 +17,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, fields
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,7 @@ from mugkit.training.seeding import derive_seed
 def bilevel_step(maml: Any, unimodal: Task, multimodal: Task | None, config: MetaLearning) -> Step:
     """Eqs. 15, 20, 22 and 23 for one task; returns the proposed parameters without writing them to the network.
 
-    Args:
-        maml: learn2learn's MAML around MUCN_m, with lr = α.
-        multimodal: None: only the unimodal denoising task (Table 5).
+    `maml` is learn2learn's MAML around MUCN_m, with lr = α. Without `multimodal`, only Eq. 15 is left (Table 5).
     """
     learner = maml.clone()
     for _ in range(config.adaptation_steps):
@@ -74,7 +72,6 @@ class WithLearn2learn:
         self._maml, self._config = MAML(mucn, lr=config.alpha, first_order=False), config
 
     def __call__(self, unimodal: Sequence[Task], multimodal: Task | None) -> list[Step]:
-        """One proposed step per task, all from the same parameters."""
         return [bilevel_step(self._maml, task, multimodal, self._config) for task in unimodal]
 
 
@@ -113,8 +110,7 @@ def train_epoch(
 ) -> dict[str, float]:
     """Trains MUCN_m for one pass over the training split; returns mean losses and the share of open gates.
 
-    Args:
-        steps: implementation of the steps, e.g. `WithLearn2learn`; by default the closed form.
+    `steps` implements the steps, e.g. `WithLearn2learn`; by default the closed form.
 
     Raises:
         NotFinite: if a loss or a parameter is not finite.
@@ -144,16 +140,7 @@ def fresh_mucn(data: ModalityData, config: MetaLearning, rho: float, seed: int) 
 
 
 class ModalityMetaTrainer:
-    """Trains MUCN_m of one modality, epoch by epoch; resumes from its checkpoint.
-
-    Attributes:
-        mucn: MUCN_m.
-        history: one row per epoch.
-        trajectory: y_mc after every epoch.
-
-    Args:
-        steps: see `train_epoch`.
-    """
+    """Trains MUCN_m of one modality, epoch by epoch; resumes from its checkpoint."""
 
     def __init__(
         self,
@@ -171,8 +158,8 @@ class ModalityMetaTrainer:
         state = checkpoint.load() or {"history": [], "trajectory": torch.empty(0)}
         if "mucn" in state:
             self.mucn.load_state_dict(state["mucn"])
-        self.history: list[dict[str, Any]] = state["history"]
-        self.trajectory: list[Float[Tensor, "clips"]] = list(state["trajectory"])
+        self.history: list[dict[str, Any]] = state["history"]  # one row per epoch
+        self.trajectory: list[Float[Tensor, "clips"]] = list(state["trajectory"])  # y_mc after every epoch
 
     @property
     def left(self) -> range:
@@ -185,12 +172,7 @@ class ModalityMetaTrainer:
         return self.trajectory[-1].to(self.data.labels.device) if self.trajectory else self.data.labels
 
     def record_epoch(self, row: Mapping[str, float], labels: Float[Tensor, "clips"]) -> None:
-        """Records the epoch that `mucn` has just finished, and saves a checkpoint.
-
-        Args:
-            row: the result of `train_epoch`.
-            labels: the result of `correct` after that epoch.
-        """
+        """Records the epoch that `mucn` has just finished, with the results of `train_epoch` and `correct`."""
         epoch = len(self.history)
         self.trajectory.append(labels.cpu())
         self.history.append(
@@ -219,9 +201,9 @@ _LABELS = "labels"  # the name of y_mc, next to those of MUCN's parameters
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to train one modality; `file` has its representations."""
+    """What a worker needs to train one modality."""
 
-    file: Path
+    file: Path  # with its representations
     modality: str
     config: MetaLearning
     rho: float
@@ -279,10 +261,7 @@ def _epochs(learning: dict[Job, ModalityMetaTrainer], workers: int) -> Iterator[
 
 
 def learn_side_by_side(learning: Sequence[ModalityMetaTrainer], rho: float, workers: int, folder: Path) -> None:
-    """Runs all remaining epochs of all modalities in worker processes.
-
-    Args:
-        folder: folder for the files that workers read; created here and removed at the end.
+    """Runs all remaining epochs of all modalities in worker processes, which read files of `folder`.
 
     Raises:
         NotFinite: see `train_epoch`.
@@ -295,14 +274,14 @@ def learn_side_by_side(learning: Sequence[ModalityMetaTrainer], rho: float, work
         parts = {field.name: getattr(trainer.data, field.name).contiguous() for field in fields(trainer.data)}
         safetensors.torch.save_file(parts, job.file)
         jobs[job] = trainer
-    pools.retry_on_broken_pool(partial(_all_epochs, jobs, workers))
+
+    def all_epochs() -> None:
+        left = sum(len(trainer.left) for trainer in learning)
+        for _ in progress(_epochs(jobs, workers), "stage 2", total=left):
+            pass
+
+    pools.retry_on_broken_pool(all_epochs)
     shutil.rmtree(folder)
-
-
-def _all_epochs(learning: dict[Job, ModalityMetaTrainer], workers: int) -> None:
-    left = sum(len(trainer.left) for trainer in learning.values())
-    for _ in progress(_epochs(learning, workers), "stage 2", total=left):
-        pass
 
 
 WORTH = 10_000  # steps; for fewer steps, workers take longer to start than they save
@@ -322,9 +301,8 @@ def meta_learn(
     learning = []
     for modality in MODALITIES:
         data, own = ModalityData.of(saved, modality, config).to(chosen), derive_seed(seed, "meta", modality)
-        learning.append(
-            ModalityMetaTrainer(data, modality, config, rho, own, (checkpoint or Checkpoint()).part(modality))
-        )
+        part = (checkpoint or Checkpoint()).part(modality)
+        learning.append(ModalityMetaTrainer(data, modality, config, rho, own, part))
     workers = min(len(MODALITIES), torch.get_num_threads()) if chosen.type == "cpu" else 1
     steps = sum(len(trainer.left) for trainer in learning) * len(saved.labels) / config.meta_batch_size
     if workers > 1 and steps >= WORTH:

@@ -60,11 +60,7 @@ def check_finite(value: float) -> None:
 
 
 class StepLosses:
-    """The losses of an epoch's steps, fetched from their device once, at the end of the epoch.
-
-    Args:
-        clips: the training clips; an error names the clips of its batch.
-    """
+    """The losses of an epoch's steps, fetched from their device once, at the end; errors name clips of the batch."""
 
     def __init__(self, clips: ClipLoader, epoch: int) -> None:
         self._clips, self._epoch = clips, epoch

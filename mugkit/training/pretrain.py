@@ -34,19 +34,12 @@ from mugkit.training.seeding import derive_seed, similar_lengths
 
 @dataclass(frozen=True)
 class SavedRepresentations:
-    """What stage 1 computes for the training split; stage 2 reads nothing else (section 3.3.4).
+    """What stage 1 computes for the training split; stage 2 reads nothing else (section 3.3.4)."""
 
-    Attributes:
-        unimodal: x_m by modality.
-        projected: x_m′ by modality.
-        projected_prediction: ŷ_m′ by modality (Eq. 8).
-        labels: y.
-    """
-
-    unimodal: Mapping[str, Float[Tensor, "clips d_m"]]
-    projected: Mapping[str, Float[Tensor, "clips d_m"]]
-    projected_prediction: Mapping[str, Float[Tensor, "clips"]]
-    labels: Float[Tensor, "clips"]
+    unimodal: Mapping[str, Float[Tensor, "clips d_m"]]  # x_m by modality
+    projected: Mapping[str, Float[Tensor, "clips d_m"]]  # x_m′
+    projected_prediction: Mapping[str, Float[Tensor, "clips"]]  # ŷ_m′
+    labels: Float[Tensor, "clips"]  # y
 
     def save(self, path: Path) -> None:
         parts = {"x": self.unimodal, "projected": self.projected, "prediction": self.projected_prediction}
@@ -155,30 +148,16 @@ def pretrain(
     torch.manual_seed(derive_seed(seed, "weights"))
     network = build(hp.network, dataset.dims, clips.text_width).to(chosen)
     optimizer = adamw(network, hp.optimization)
-    history = _train(network, clips, optimizer, hp, seed, checkpoint)
-    saved = save_representations(network, clips)
-    saved.save(folder / "representations.safetensors")
-    save_weights(network, folder / "weights.safetensors")
-    files.write_json(folder / "history.json", history)
-    return saved
-
-
-def _train(
-    network: MUGNetwork,
-    clips: ClipLoader,
-    optimizer: torch.optim.Optimizer,
-    hp: Hyperparameters,
-    seed: int,
-    checkpoint: Checkpoint,
-) -> list[dict[str, Any]]:
-    """Runs all epochs, from the checkpoint if there is one. Without early stopping: Table 2 gives the epochs."""
     state = checkpoint.load() or {"history": []}
     if "network" in state:
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
     history: list[dict[str, Any]] = state["history"]
-    for epoch in progress(range(len(history), hp.pretraining.pretrain_epochs), "stage 1"):
-        row = train_epoch(network, clips, optimizer, hp, seed, epoch)
-        history.append({"epoch": epoch, **row})
+    for epoch in progress(range(len(history), hp.pretraining.pretrain_epochs), "stage 1"):  # Table 2: no early stopping
+        history.append({"epoch": epoch, **train_epoch(network, clips, optimizer, hp, seed, epoch)})
         checkpoint.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history})
-    return history
+    saved = save_representations(network, clips)
+    saved.save(folder / "representations.safetensors")
+    save_weights(network, folder / "weights.safetensors")
+    files.write_json(folder / "history.json", history)
+    return saved

@@ -12,8 +12,7 @@ from torch import Tensor
 def derive_seed(seed: int, *names: str | int) -> int:
     """A seed for one purpose, e.g. `derive_seed(1111, "meta", "a", 3)`; distinct names give unrelated streams.
 
-    Random state is never carried from one epoch to the next: every epoch starts from its own seed, so a resumed
-    run draws the same numbers as an uninterrupted run.
+    Every epoch starts from its own seed, so a resumed run draws the same numbers as an uninterrupted run.
     """
     return zlib.crc32(repr((seed, *names)).encode())
 

@@ -62,13 +62,9 @@ class Objective:
 
 @dataclass
 class EarlyStop:
-    """Keeps the weights with the best validation loss and decides when to stop (section 4.4).
+    """Keeps the weights with the best validation loss and decides when to stop (section 4.4)."""
 
-    Attributes:
-        patience: how many epochs without a better validation loss are allowed.
-    """
-
-    patience: int
+    patience: int  # how many epochs without a better validation loss are allowed
     best: float = float("inf")
     best_epoch: int = -1
     waited: int = 0
@@ -87,25 +83,17 @@ class EarlyStop:
         return {name: getattr(self, name) for name in ("best", "best_epoch", "waited", "weights")}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
+        vars(self).update(state)
 
 
 @dataclass(frozen=True)
 class Result:
-    """The result of one training.
+    """The result of one training."""
 
-    Attributes:
-        metrics: metrics on the test split, with the weights of the best validation loss.
-        valid_metrics: metrics of the same weights on the validation split.
-        best_epoch: the epoch of those weights.
-        history: one row per epoch: training loss, validation loss.
-    """
-
-    metrics: dict[str, float]
-    valid_metrics: dict[str, float]
-    best_epoch: int
-    history: list[dict[str, Any]]
+    metrics: dict[str, float]  # on the test split, with the weights of the best validation loss
+    valid_metrics: dict[str, float]  # of the same weights on the validation split
+    best_epoch: int  # of those weights
+    history: list[dict[str, Any]]  # one row per epoch: training loss, validation loss
 
 
 @torch.no_grad()
@@ -209,11 +197,7 @@ def train_and_test(
 ) -> Result:
     """Trains from scratch, then tests; writes weights and predictions to `folder`.
 
-    The test split is read once, after the weights have been chosen.
-
-    Args:
-        build: makes the network; called once, after the seed of its initial weights is set.
-        level: what the network reads of the text: one vector per clip, or one per token.
+    The test split is read once, after the weights have been chosen. `build` is called after the seed is set.
     """
     chosen = choose_device(device)
     train, valid = (ClipLoader(split, hp.network, chosen, level) for split in (dataset.train, dataset.valid))
@@ -224,20 +208,14 @@ def train_and_test(
     network.load_state_dict(stop.weights)
     test = ClipLoader(dataset.test, hp.network, chosen, level)
     predictions = {"valid": predict(network, valid), "test": predict(network, test)}
-    _save(folder, network, dataset, predictions)
-    scores = {
-        name: evaluate(values, dataset.splits[name].labels, dataset.family) for name, values in predictions.items()
-    }
-    return Result(scores["test"], scores["valid"], stop.best_epoch, history)
-
-
-def _save(folder: Path, network: nn.Module, dataset: Dataset, predictions: Mapping[str, np.ndarray]) -> None:
     save_weights(network, folder / "weights.safetensors")
-    tables = [
-        pd.DataFrame({"split": name, "id": dataset.splits[name].ids, "prediction": values})
-        for name, values in predictions.items()
-    ]
+    tables, scores = [], {}
+    for name, values in predictions.items():
+        split = dataset.splits[name]
+        tables.append(pd.DataFrame({"split": name, "id": split.ids, "prediction": values}))
+        scores[name] = evaluate(values, split.labels, dataset.family)
     pd.concat(tables).to_parquet(folder / "predictions.parquet", index=False)
+    return Result(scores["test"], scores["valid"], stop.best_epoch, history)
 
 
 def save_result(folder: Path, result: Result) -> None:

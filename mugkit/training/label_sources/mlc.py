@@ -160,20 +160,17 @@ class MLC(OnlineLabels):
         with perturbed(shared_parameters(network), soft_gradient(network, predicted, labels), -self.eta):  # w′
             after = clean_gradient(network, clean)  # g′
         loss = meta_loss(labels, slope(network, batch, after), self.eta)
-        gradient = torch.cat([part.flatten() for part in torch.autograd.grad(loss, self._parameters())])
+        gradients = torch.autograd.grad(loss, list(self.corrections.parameters()))
+        gradient = torch.cat([part.flatten() for part in gradients])
         if self._steps:
             before = clean_gradient(network, clean)  # g
             gamma = (1 - self.eta) * dot(after, before) / dot(before, before).clamp(min=1e-12)
             gradient = gradient + gamma * self._sum
         self._steps, self._sum = self._steps + 1, gradient
 
-    def _parameters(self) -> list[nn.Parameter]:
-        """α."""
-        return list(self.corrections.parameters())
-
     def _take_step(self) -> None:
-        parts = self._sum.split([p.numel() for p in self._parameters()])
-        for parameter, part in zip(self._parameters(), parts, strict=True):
+        alpha = list(self.corrections.parameters())
+        for parameter, part in zip(alpha, self._sum.split([p.numel() for p in alpha]), strict=True):
             parameter.grad = part.view_as(parameter)
         self._adam.step()
         self._steps = 0

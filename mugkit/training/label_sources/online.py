@@ -19,12 +19,7 @@ from mugkit.training.label_sources.source import FixedLabels, save_labels
 
 
 class OnlineLabels(FixedLabels):
-    """Labels that start as y; subclasses change them during training.
-
-    Attributes:
-        y: the clips' labels.
-        rho: ρ.
-    """
+    """Labels that start as y; subclasses change them during training."""
 
     def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
         self.hp, self.rho = hp, dataset.label_scale
@@ -46,18 +41,13 @@ class OnlineLabels(FixedLabels):
 
 
 class MovingLabels(OnlineLabels):
-    """Labels that move a little every epoch towards labels from a network's features, as in Self-MM and SUGRM.
+    """Labels that move a little every epoch towards labels from a network's features, as in Self-MM and SUGRM."""
 
-    Attributes:
-        kept: modalities whose features are stored for all clips; "m" is the fusion.
-        features: the stored features, each from the last step on its clip.
-    """
-
-    kept: tuple[str, ...] = ("m", *MODALITIES)
+    kept: tuple[str, ...] = ("m", *MODALITIES)  # whose features are stored for all clips; "m" is the fusion
 
     def __init__(self, dataset: Dataset, hp: Hyperparameters) -> None:
         super().__init__(dataset, hp)
-        self.features: dict[str, Float[Tensor, "clips width"]] = {}
+        self.features: dict[str, Float[Tensor, "clips width"]] = {}  # each from the last step on its clip
 
     def proposed(
         self, seen: Mapping[str, Float[Tensor, "batch width"]], index: Int64[Tensor, "batch"]
@@ -86,11 +76,7 @@ class MovingLabels(OnlineLabels):
         return {m: (self.values[m] - self.y)[index].abs().tanh() for m in MODALITIES}
 
     def move(self, modality: str, index: Int64[Tensor, "batch"], proposed: Float[Tensor, "batch"], epoch: int) -> None:
-        """y_s ← (n−1)/(n+1)·y_s + 2/(n+1)·ŷ_s, with ŷ_s clamped to [−ρ, ρ]; n = epoch + 1 counts from 1.
-
-        Args:
-            proposed: ŷ_s; NaN leaves a label as it is.
-        """
+        """y_s ← (n−1)/(n+1)·y_s + 2/(n+1)·ŷ_s, with ŷ_s clamped to [−ρ, ρ]; n = epoch + 1. NaN changes no label."""
         n, values = epoch + 1, self.values[modality]
         before, proposed = values[index], proposed.clamp(-self.rho, self.rho)
         after = (n - 1) / (n + 1) * before + 2 / (n + 1) * proposed

@@ -32,11 +32,7 @@ class LabelSource:
     """A source of unimodal labels. Subclasses have to implement only `targets`; they see only the training split."""
 
     def targets(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]]:
-        """Labels by modality for these clips of the training split; empty if there are no unimodal tasks.
-
-        Args:
-            index: positions of the clips, on the device of the network; the labels are on the same device.
-        """
+        """Labels by modality for these clips of the training split; empty if there are no unimodal tasks."""
         raise NotImplementedError
 
     def weights(self, index: Int64[Tensor, "batch"]) -> Mapping[str, Float[Tensor, "batch"]] | None:
@@ -65,13 +61,9 @@ class LabelSource:
 
 @dataclass
 class FixedLabels(LabelSource):
-    """A source whose labels are known before stage 3 begins.
+    """A source whose labels are known before stage 3 begins; without any, there are no unimodal tasks (Table 5)."""
 
-    Attributes:
-        values: labels of the training split by modality; empty without unimodal tasks ('W/O Unimodal Tasks').
-    """
-
-    values: Mapping[str, Float[Tensor, "clips"]] = field(default_factory=dict)
+    values: Mapping[str, Float[Tensor, "clips"]] = field(default_factory=dict)  # of the training split by modality
 
     def begin_epoch(self, train: ClipLoader, epoch: int, seed: int) -> None:
         self.values = {m: labels.to(train.device) for m, labels in self.values.items()}
@@ -103,17 +95,11 @@ def true(dataset: Dataset) -> FixedLabels:
 
 @dataclass(frozen=True)
 class LearnedLabels:
-    """y_mc of the training split, and how stage 2 arrived at them.
+    """y_mc of the training split, and how stage 2 arrived at them."""
 
-    Attributes:
-        labels: y_mc by modality, after the last epoch.
-        trajectory: y_mc by modality after every epoch, for figures and the label explorer.
-        history: one row per epoch and modality: losses, share of open gates, λ.
-    """
-
-    labels: Mapping[str, Float[Tensor, "clips"]]
-    trajectory: Mapping[str, Float[Tensor, "epochs clips"]]
-    history: pd.DataFrame
+    labels: Mapping[str, Float[Tensor, "clips"]]  # y_mc by modality, after the last epoch
+    trajectory: Mapping[str, Float[Tensor, "epochs clips"]]  # after every epoch, for figures and the label explorer
+    history: pd.DataFrame  # one row per epoch and modality: losses, share of open gates, λ
 
     def save(self, folder: Path) -> None:
         tensors = {f"trajectory.{m}": values.contiguous() for m, values in self.trajectory.items()}

@@ -63,14 +63,7 @@ def shifted(
     span: Float[Tensor, ""],
     rho: float,
 ) -> Float[Tensor, "batch"]:
-    """ŷ_s before clamping; NaN if D is 0.
-
-    Args:
-        fused: F_m.
-        features: F_s.
-        signed: C⁺ and C⁻.
-        span: D.
-    """
+    """ŷ_s before clamping, from F_m, F_s, C⁺ and C⁻, and D; NaN if D is 0."""
     shift = 2 * rho * (fused - features).norm(dim=-1).clamp(max=span) / span
     ratio, fused_ratio = proximity(features, *signed), proximity(fused, *signed)
     return y + shift * ((ratio < fused_ratio).float() - (ratio > fused_ratio).float())

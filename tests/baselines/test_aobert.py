@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,9 +23,8 @@ from mugkit.errors import UserError
 MASK = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
 
 
-def batch_of(mask: Tensor, text: Tokens | None = None) -> Batch:
-    batch = token_batch(tuple(mask.sum(1).tolist()))
-    return replace(batch, text=text or batch.text)
+def batch_of(mask: Tensor) -> Batch:
+    return token_batch(tuple(mask.sum(1).tolist()))
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from batches import SHAPES, token_batch
 from jaxtyping import Float
-from small import bag_of_words, tiny_bert
+from small import bag_of_words
 from torch import Tensor, nn
 
 from mugkit.baselines.base import Baseline, ScaledBaseline, Shapes, builder
@@ -54,13 +53,6 @@ def test_builder_gives_the_shapes_of_the_data_and_of_a_frozen_encoder(dataset: D
     assert (made.shapes.text, made.shapes.acoustic, made.shapes.visual) == (width, *dataset.dims.values())
     assert (made.shapes.label_scale, made.shapes.pooling) == (dataset.label_scale, "mean")
     assert made.encoder is None
-
-
-def test_builder_loads_an_encoder_that_is_trained_along(dataset: Dataset, tmp_path: Path) -> None:
-    network = Network(text_encoder=str(tiny_bert(tmp_path / "bert")), freeze_text=False)
-    made, _ = builder(Constant, {}, network, dataset, torch.device("cpu"))(ClipLoader(dataset.train, network))
-    assert made.shapes.text == 16
-    assert sum(p.numel() for p in made.encoder.parameters()) > 1000
 
 
 def test_scaled_baseline_measures_the_training_frames_once(dataset: Dataset) -> None:

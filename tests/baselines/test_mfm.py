@@ -11,7 +11,7 @@ import torch
 from batches import SHAPES, token_batch
 from torch import nn
 
-from mugkit.baselines.mfm import MFM, MFMConfig, SequenceDecoder, SequenceEncoder, mmd
+from mugkit.baselines.mfm import MFM, MFMConfig, SequenceDecoder, mmd
 from mugkit.models.memory import MemorySizes
 
 SMALL = MFMConfig(
@@ -55,16 +55,6 @@ def test_decoder_equals_an_lstm_that_reads_its_own_last_state() -> None:
     expected = torch.cat([torch.stack(steps, dim=1)[0, :2], torch.stack(steps, dim=1)[1]])
     mask = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]])
     torch.testing.assert_close(decoder(factors, mask), expected)
-
-
-def test_encoder_reads_each_sequence_to_its_own_end() -> None:
-    torch.manual_seed(0)
-    encoder, x = SequenceEncoder(3, 2), torch.randn(2, 4, 3)
-    mask = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]])
-    expected = torch.cat(
-        [encoder.linear(encoder.lstm(x[:1, :2])[1][0][0]), encoder.linear(encoder.lstm(x[1:])[1][0][0])]
-    )
-    torch.testing.assert_close(encoder(x, mask), expected)
 
 
 def test_loss_is_its_terms_with_their_weights() -> None:

@@ -125,7 +125,3 @@ def test_subspaces_share_one_encoder_and_decode_the_sum(misa: MISA) -> None:
         torch.testing.assert_close(made.shared[m], torch.sigmoid(linear(made.whole[m])))
         torch.testing.assert_close(made.private[m], torch.sigmoid(private(made.whole[m])))
         torch.testing.assert_close(made.decoded[m], decoder(made.shared[m] + made.private[m]))
-
-
-def test_idle_parts_are_not_trained(misa: MISA) -> None:
-    assert not any(p.requires_grad for p in misa.idle.parameters())

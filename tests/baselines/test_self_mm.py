@@ -54,13 +54,3 @@ def test_heads_equal_numpy(parts: tuple[SelfMM, Batch]) -> None:
             network.predict_unimodal(reps.unimodal)[m].detach(), predicted[m][:, 0], rtol=1e-4, atol=1e-6
         )
     np.testing.assert_allclose(network(batch).detach(), predicted["m"][:, 0], rtol=1e-4, atol=1e-6)
-
-
-def test_dropout_stands_before_text_and_sound_alone(parts: tuple[SelfMM, Batch]) -> None:
-    network, batch = parts
-    network.train()
-    torch.manual_seed(0)
-    reps, again = network.represent(batch), network.represent(batch)
-    differs = {m for m in MODALITIES if not torch.equal(reps.unimodal[m], again.unimodal[m])}
-    assert differs == {"l", "a"}
-    assert torch.equal(reps.multimodal, again.multimodal)

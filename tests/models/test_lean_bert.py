@@ -16,8 +16,6 @@ from mugkit.models import lean_bert
 from mugkit.models.lean_bert import Layout
 from mugkit.models.mug import TextEncoder
 
-SENTENCES = ["a good film", "the story was awful and the cast was weak with a bad story", "superb", "weak cast"]
-
 
 @pytest.fixture
 def bert(tmp_path: Path) -> Any:
@@ -49,10 +47,8 @@ def gradients(encoder: Any, states: Tensor) -> dict[str, Tensor]:
 def test_states_and_gradients_equal_the_whole_encoders(bert: Any, first_only: bool, attention: str) -> None:
     bert.config._attn_implementation = attention
     batch = tokens()
-    expected, found = (
-        whole(bert, batch, first_only),
-        lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only),
-    )
+    expected = whole(bert, batch, first_only)
+    found = lean_bert.last_states(bert, batch.ids, Layout.of(batch.mask), first_only)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     theirs, ours = gradients(bert, expected), gradients(bert, found)
     assert theirs.keys() == ours.keys()

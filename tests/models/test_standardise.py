@@ -43,11 +43,6 @@ def test_standardise_leaves_a_constant_dim_at_its_size(constant: float) -> None:
     torch.testing.assert_close(moved.values, torch.tensor([[[2.0]]]), atol=1e-4, rtol=0)
 
 
-def test_standardise_is_the_identity_before_it_is_fitted() -> None:
-    given = Padded.of([torch.tensor([[3.0, 4.0]])])
-    assert torch.equal(Standardise({"a": 2})({"a": given})["a"].values, given.values)
-
-
 def test_standardise_is_saved_with_the_weights(made_up: Callable[..., Dataset]) -> None:
     scaler, other = Standardise({"a": 5, "v": 4}), Standardise({"a": 5, "v": 4})
     scaler.fit(made_up().train.sequences)

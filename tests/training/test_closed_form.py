@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mugkit.config import MetaLearning
 from mugkit.training import closed_form, meta
-from mugkit.training.closed_form import ClosedForm, Theta
+from mugkit.training.closed_form import ClosedForm
 from mugkit.training.denoising import ModalityData, Task
 from mugkit.training.meta import WithLearn2learn
 
@@ -67,19 +67,6 @@ def test_whole_epoch_equals_learn2learn(size: int, gate: str, epoch: int) -> Non
     assert row == pytest.approx(expected_row, rel=1e-9)
     for ours, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
-
-
-def test_theta_is_the_network_itself() -> None:
-    mucn = double_mucn(bias=True)
-    before = [p.detach().clone() for p in mucn.parameters()]
-    theta = Theta.of(mucn)
-    for laid_out, parameter, was in zip(theta.as_mucn(), mucn.parameters(), before, strict=True):
-        assert torch.equal(laid_out, was)  # laying it out changed no number
-        assert laid_out.data_ptr() == parameter.data_ptr()
-    mucn.load_state_dict(double_mucn().state_dict(), strict=False)
-    theta.first.add_(1)
-    assert Theta.of(mucn).first.data_ptr() == theta.first.data_ptr()  # loading leaves them where they lie
-    assert torch.equal(mucn.layers[0].bias, before[1] + 1)
 
 
 def test_steps_in_the_same_room_equal_those_in_a_room_of_their_own() -> None:

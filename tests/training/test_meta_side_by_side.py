@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -50,12 +48,6 @@ def test_side_by_side_equals_one_after_the_other(tmp_path: Path, alone: dict[str
     assert learn(tmp_path / "together") == alone
 
 
-def test_side_by_side_below_what_is_worth_it_starts_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meta, "WORTH", 10**9)
-    monkeypatch.setattr(pools, "processes", None)  # calling it fails
-    learn(tmp_path / "alone")
-
-
 def test_side_by_side_fault_names_modality_and_clips(tmp_path: Path) -> None:
     with pytest.raises(NotFinite) as caught:
         learn(tmp_path / "fault", config(alpha=1e38))
@@ -74,33 +66,16 @@ def test_side_by_side_interrupted_then_resumed_equals_uninterrupted(tmp_path: Pa
     assert learn(tmp_path / "resumed", checkpoint=checkpoint) == alone
 
 
-def kills(patch: pytest.MonkeyPatch, when: Callable[[int], bool]) -> None:
-    """Kills all workers before some of the epochs are handed out, counted from 1."""
-    original, count = meta.packed, itertools.count(1)
-
-    def packed(learning: meta.ModalityMetaTrainer) -> bytes:
-        if when(next(count)):
-            for worker in list(pools.processes(2)._processes or {}):
-                with contextlib.suppress(ProcessLookupError):  # killed at the call before
-                    os.kill(worker, signal.SIGKILL)
-        return original(learning)
-
-    patch.setattr(meta, "packed", packed)
-
-
 def test_side_by_side_lost_worker_is_replaced(
     tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kills(monkeypatch, lambda call: call == 6)
+    original, count = meta.packed, itertools.count(1)
+
+    def packed(learning: meta.ModalityMetaTrainer) -> bytes:
+        if next(count) == 6:  # before the sixth epoch is handed out
+            for worker in list(pools.processes(2)._processes or {}):
+                os.kill(worker, signal.SIGKILL)
+        return original(learning)
+
+    monkeypatch.setattr(meta, "packed", packed)
     assert learn(tmp_path / "lost") == alone
-
-
-def test_side_by_side_workers_always_lost_is_told_and_the_rest_is_resumed(
-    tmp_path: Path, alone: dict[str, str]
-) -> None:
-    checkpoint = Checkpoint(tmp_path / "checkpoint.pt")
-    with pytest.MonkeyPatch.context() as patch:
-        kills(patch, lambda call: call >= 6)
-        with pytest.raises(BrokenExecutor):
-            learn(tmp_path / "lost", checkpoint=checkpoint)
-    assert learn(tmp_path / "resumed", checkpoint=checkpoint) == alone

@@ -66,14 +66,6 @@ def test_step_scales_a_gradient_above_the_norm_to_it(clip_norm: float, scale: fl
     assert layer.weight[0].tolist() == pytest.approx(after, abs=1e-5)
 
 
-def test_step_forgets_gradients_of_earlier_steps() -> None:
-    layer = nn.Linear(1, 1, bias=False)
-    layer.weight.grad = torch.full((1, 1), 1e6)
-    nn.init.constant_(layer.weight, 1.0)
-    optim.step(layer, torch.optim.SGD(layer.parameters(), lr=1.0), 0.25 * layer.weight.sum(), 10.0)
-    assert layer.weight.item() == pytest.approx(0.75)
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_step_loss_not_finite_is_user_error_and_changes_nothing(value: float) -> None:
     layer = nn.Linear(1, 1)

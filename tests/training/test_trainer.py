@@ -23,8 +23,6 @@ from mugkit.models.losses import l1
 from mugkit.models.mug import build
 from mugkit.training import trainer
 from mugkit.training.checkpoint import Checkpoint
-from mugkit.training.joint import JointObjective
-from mugkit.training.label_sources.source import FixedLabels
 from mugkit.training.trainer import EarlyStop, Objective, Result
 
 HP = small()
@@ -68,22 +66,15 @@ def test_early_stop_by_hand(losses: list[float], patience: int, ran: int, best_e
 
 
 def fit_with(
-    dataset: Dataset,
-    monkeypatch: pytest.MonkeyPatch,
-    losses: list[float],
-    hp: Hyperparameters,
-    checkpoint: Checkpoint | None = None,
+    dataset: Dataset, patch: pytest.MonkeyPatch, losses: list[float], hp: Hyperparameters, *checkpoint: Checkpoint
 ) -> tuple[EarlyStop, list[dict[str, Any]]]:
     """`fit` where epochs are void and validation losses are given; when these run out, StopIteration."""
     given = iter(losses)
-    monkeypatch.setattr(trainer, "train_epoch", lambda *_: 0.0)
-    monkeypatch.setattr(trainer, "predict", lambda _, clips: clips.split.labels + next(given))
-    clips = ClipLoader(dataset.train, hp.network)
-    network = build(hp.network, dataset.dims, clips.text_width)
-    objective = JointObjective(network, FixedLabels(), 0.0)
-    return trainer.fit(
-        network, objective, clips, ClipLoader(dataset.valid, hp.network), hp, 1, checkpoint or Checkpoint()
-    )
+    patch.setattr(trainer, "train_epoch", lambda *_: 0.0)
+    patch.setattr(trainer, "predict", lambda _, clips: clips.split.labels + next(given))
+    train, valid = (ClipLoader(split, hp.network) for split in (dataset.train, dataset.valid))
+    network = build(hp.network, dataset.dims, train.text_width)
+    return trainer.fit(network, Objective(), train, valid, hp, 1, *(checkpoint or [Checkpoint()]))
 
 
 def test_fit_stops_as_worked_out_by_hand_or_at_max_epochs(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

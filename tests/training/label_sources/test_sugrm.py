@@ -11,7 +11,6 @@ from small import small
 from torch import Tensor
 
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.models.mug import Representations
 from mugkit.training.label_sources.sugrm import SUGRM, extremes, shifted
 
 Y = [0.5, 3.0, -1.0, -3.0]
@@ -29,13 +28,6 @@ def begun(made_up: Callable[..., Dataset], y: list[float] = Y) -> SUGRM:
     source = SUGRM(labelled(made_up, y), HP)
     source.begin_epoch(Train(), 0, 1)
     return source
-
-
-def random_reps(count: int, seed: int = 0) -> Representations:
-    draw = torch.Generator().manual_seed(seed)
-    return Representations(
-        {m: torch.randn(count, 4, generator=draw) for m in MODALITIES}, torch.randn(count, 4, generator=draw)
-    )
 
 
 # --- the shift
@@ -79,14 +71,6 @@ def test_labels_by_hand(made_up: Callable[..., Dataset]) -> None:
     }
     proposed = {m: labels.tolist() for m, labels in source.proposed(seen, torch.tensor([0])).items()}
     assert proposed == {"l": [0.5 + 1.5], "a": [0.5 - 4.5], "v": [0.5 + 6.0]}
-
-
-@pytest.mark.parametrize("y", [[1.0, 3.0, 0.0, 2.0], [-1.0, -3.0, -0.5, -2.0]])
-def test_one_class_alone_moves_nothing(made_up: Callable[..., Dataset], y: list[float]) -> None:
-    source = begun(made_up, y)
-    for epoch in (0, 1):
-        source.after_step(Given(), random_reps(4, epoch), batch_of([0, 1, 2, 3], source.y), epoch)
-    assert all(source.values[m].tolist() == y for m in MODALITIES)
 
 
 def test_extremes_on_one_spot_propose_nothing(made_up: Callable[..., Dataset]) -> None:

@@ -172,8 +172,7 @@ def open_choices() -> pd.DataFrame:
         for f in dataclasses.fields(getattr(Hyperparameters(), section.name))
         if "why" in f.metadata
     ]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    return pd.DataFrame(columns, dtype=object).set_index("field")  # object: None stays None
+    return pd.DataFrame(rows, dtype=object).set_index("field")  # object: None stays None
 
 
 # Table 2, by family of data sets. `reviews` has MOSI's column, overridden by values chosen on validation (`chosen`).

@@ -7,7 +7,6 @@ for that token only; keys and values still come from all tokens. Results and gra
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +15,16 @@ from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-# (queries, keys and values per head, mask, dropout of the attention weights) → output of attention.
-Attend = Callable[[Tensor, Tensor, Tensor, Tensor, nn.Dropout], Tensor]
-
 
 def applies(encoder: nn.Module) -> bool:
-    """Whether the encoder is a plain BERT; any other encoder must run its own forward pass."""
+    """Whether the encoder is a plain BERT with torch's attention; any other must run its own forward pass."""
     from transformers import BertModel
 
     if type(encoder) is not BertModel:
         return False
     config = encoder.config
     plain = getattr(config, "position_embedding_type", "absolute") == "absolute" and not config.is_decoder
-    return plain and config._attn_implementation in ("eager", "sdpa")
+    return plain and config._attn_implementation == "sdpa"
 
 
 @dataclass(frozen=True)
@@ -66,50 +62,33 @@ def through_layers(
     encoder: Any, states: Float[Tensor, "tokens width"], layout: Layout, first_only: bool
 ) -> Float[Tensor, "batch _ width"]:
     """`last_states`, given the embeddings of the packed tokens."""
-    attend = _attend if encoder.config._attn_implementation == "sdpa" else _attend_eagerly
     *below, last = encoder.encoder.layer
     for layer in below:
-        states = _layer(layer, states, layout, attend)
+        states = _layer(layer, states, layout)
     if not first_only:
-        return layout.spread(_layer(last, states, layout, attend))
+        return layout.spread(_layer(last, states, layout))
     attention, lengths = last.attention.self, layout.mask.sum(1)
     first = states[lengths.cumsum(0) - lengths]
-    mixed = _mixed(attention, attention.query(first)[:, None], states, layout, attend)
+    mixed = _mixed(attention, attention.query(first)[:, None], states, layout)
     return _finished(last, mixed[:, 0], first)[:, None]
 
 
-def _layer(
-    layer: Any, states: Float[Tensor, "tokens width"], layout: Layout, attend: Attend
-) -> Float[Tensor, "tokens width"]:
+def _layer(layer: Any, states: Float[Tensor, "tokens width"], layout: Layout) -> Float[Tensor, "tokens width"]:
     """One layer, for all tokens."""
     attention = layer.attention.self
-    mixed = _mixed(attention, layout.spread(attention.query(states)), states, layout, attend)
+    mixed = _mixed(attention, layout.spread(attention.query(states)), states, layout)
     return _finished(layer, layout.packed(mixed), states)
 
 
 def _mixed(
-    attention: Any,
-    query: Float[Tensor, "batch queries width"],
-    states: Float[Tensor, "tokens width"],
-    layout: Layout,
-    attend: Attend,
+    attention: Any, query: Float[Tensor, "batch queries width"], states: Float[Tensor, "tokens width"], layout: Layout
 ) -> Float[Tensor, "batch queries width"]:
     """The output of attention for each query, over the tokens of its row."""
     rows = (query, layout.spread(attention.key(states)), layout.spread(attention.value(states)))
     q, k, v = (x.unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2) for x in rows)
-    mixed = attend(q, k, v, layout.mask[:, None, None], attention.dropout)  # mask: (batch, 1, 1, length)
+    mask, dropout = layout.mask[:, None, None], attention.dropout  # mask: (batch, 1, 1, length)
+    mixed = scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout.p if dropout.training else 0.0)
     return mixed.transpose(1, 2).flatten(2)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: nn.Dropout) -> Tensor:
-    return scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout.p if dropout.training else 0.0)
-
-
-def _attend_eagerly(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout: nn.Dropout) -> Tensor:
-    """Attention that has second derivatives on a CPU, too."""
-    scores = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).masked_fill(~mask, torch.finfo(q.dtype).min)
-    mixed: Tensor = dropout(scores.softmax(-1)) @ v
-    return mixed
 
 
 def _finished(layer: Any, mixed: Float[Tensor, "some width"], states: Float[Tensor, "some width"]) -> Tensor:

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from mugkit.data.schema import MODALITY_NAMES
 from mugkit.errors import UserError
-
-_SHOWN = 5
+from mugkit.training.optim import listed
 
 
 class NotFinite(UserError):
@@ -24,9 +23,8 @@ class NotFinite(UserError):
 
     def __init__(self, what: str, epoch: int, clips: Sequence[int | str]) -> None:
         self.what, self.epoch, self.clips = what, epoch, [*clips]
-        names = ", ".join(map(str, self.clips[:_SHOWN])) + (", …" if len(self.clips) > _SHOWN else "")
         super().__init__(
-            f"{what} became not finite in epoch {epoch} of stage 2 (clips of the batch: {names})",
+            f"{what} became not finite in epoch {epoch} of stage 2 (clips of the batch: {listed(self.clips)})",
             field="alpha",
             fix="lower alpha, the step size of Eq. 15, and alpha_prime, that of Eq. 23",
         )

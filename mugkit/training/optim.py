@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,6 +93,11 @@ class StepLosses:
         return rows
 
 
+def listed(clips: Sequence[int | str]) -> str:
+    """The first five clips, for an error."""
+    return ", ".join(map(str, clips[:5])) + (", …" if len(clips) > 5 else "")
+
+
 def named(error: UserError, batch: Batch, clips: ClipLoader, epoch: int) -> UserError:
     """An error of `step` that names clips: those with values that are not finite, else those of the whole batch."""
     wrong = ~torch.isfinite(batch.labels)
@@ -100,6 +105,6 @@ def named(error: UserError, batch: Batch, clips: ClipLoader, epoch: int) -> User
         if isinstance(part, Tensor):
             wrong = wrong | ~torch.isfinite(part).flatten(1).all(1)
     chosen = batch.index[wrong.cpu()] if wrong.any() else batch.index
-    names = ", ".join(clips.split.ids[clip] for clip in chosen[:5].tolist()) + (", …" if len(chosen) > 5 else "")
+    names = listed([clips.split.ids[clip] for clip in chosen.tolist()])
     what = "clips with values that are not finite" if wrong.any() else "all values finite; clips of the batch"
     return UserError(f"{error.problem} in epoch {epoch} ({what}: {names})", field=error.field, fix=error.fix)

@@ -29,7 +29,7 @@ from mugkit.errors import UserError
 from mugkit.metrics import evaluate
 from mugkit.progress import progress
 from mugkit.training.checkpoint import Checkpoint, save_weights
-from mugkit.training.optim import StepLosses, adamw, step
+from mugkit.training.optim import StepLosses, adamw, listed, step
 from mugkit.training.seeding import derive_seed, similar_lengths
 
 
@@ -79,12 +79,6 @@ class EarlyStop:
             self.waited += 1
         return self.waited <= self.patience
 
-    def state(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("best", "best_epoch", "waited", "weights")}
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        vars(self).update(state)
-
 
 @dataclass(frozen=True)
 class Result:
@@ -131,7 +125,7 @@ def train_epoch(
 def _diverged(predicted: Float32[np.ndarray, "clips"], valid: ClipLoader, loss: float, epoch: int) -> UserError:
     """The error that names the clips of the validation split whose predictions are not finite."""
     wrong = [valid.split.ids[clip] for clip in np.flatnonzero(~np.isfinite(predicted))]
-    which = "all clips" if len(wrong) == len(valid) else ", ".join(wrong[:5]) + (", …" if len(wrong) > 5 else "")
+    which = "all clips" if len(wrong) == len(valid) else listed(wrong)
     problem = f"predictions of the validation split became {loss} in epoch {epoch} (not finite: {which})"
     return UserError(problem, field="learning_rate", fix="lower it, or check the data")
 
@@ -154,7 +148,7 @@ def fit(
     if state := checkpoint.load():
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
-        stop.restore(state["stop"])
+        stop = EarlyStop(**state["stop"])
         objective.restore(state["objective"])
         history = state["history"]
     if stop.waited > stop.patience:
@@ -171,7 +165,7 @@ def fit(
             {
                 "network": network.state_dict(),
                 "optimizer": optimizer.state_dict(),
-                "stop": stop.state(),
+                "stop": vars(stop),
                 "objective": objective.state(),
                 "history": history,
             }

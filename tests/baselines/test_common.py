@@ -25,8 +25,10 @@ from mugkit.training.label_sources import source
 from mugkit.training.trainer import Objective
 
 BASELINES = {system.name: system for system in SYSTEMS.values() if system.baseline or system.network}
+MUG = SYSTEMS["copy"]
 WIDTH = 24
 every = pytest.mark.parametrize("system", BASELINES.values(), ids=BASELINES)
+every_and_mug = pytest.mark.parametrize("system", [MUG, *BASELINES.values()], ids=["mug", *BASELINES])
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +44,10 @@ def made(system: System, dataset: Dataset, config: Network | None = None) -> tup
     """
     torch.manual_seed(0)
     dims = dataset.dims
-    if system.network:
-        module = resolve_name(f"mugkit.baselines.{system.network}")
-        network = module.build(config or small().network, dims, WIDTH, module.sizes("mosi", True))
+    if not system.baseline:
+        module = resolve_name(f"mugkit.baselines.{system.network}" if system.network else "mugkit.models.mug")
+        sizes = [module.sizes("mosi", True)] if system.network else []
+        network = module.build(config or small().network, dims, WIDTH, *sizes)
         return network, JointObjective(network, source.copied(dataset), 1.0)
     encoder = config and load_encoder(config.text_encoder)
     kind = import_attribute(system.baseline)
@@ -88,8 +91,8 @@ class MadeUpClips(ClipLoader):
         return (made.values * made.mask[..., None]).sum(1) / made.mask.sum(1, keepdim=True)
 
 
-@every
-def test_baseline_output_does_not_depend_on_padding_or_company(system: System, dataset: Dataset) -> None:
+@every_and_mug
+def test_output_does_not_depend_on_padding_or_company(system: System, dataset: Dataset) -> None:
     (network, _), clips = made(system, dataset), MadeUpClips(dataset, level(system))
     network.eval()
     with torch.no_grad():
@@ -140,8 +143,8 @@ def test_baseline_learns_sixteen_clips_by_heart(system: System, dataset: Dataset
     raise AssertionError(f"error went from {before:.3f} to {error():.3f} only")
 
 
-@every
-def test_baseline_trains_a_text_encoder(system: System, dataset: Dataset, tmp_path: Path) -> None:
+@every_and_mug
+def test_system_trains_a_text_encoder(system: System, dataset: Dataset, tmp_path: Path) -> None:
     folder = (tiny_t5 if system.t5 else tiny_bert)(tmp_path / "encoder")
     config = small(text_encoder=str(folder), freeze_text=False).network
     (network, objective), clips = made(system, dataset, config), ClipLoader(dataset.train, config, level=level(system))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import warnings
 from collections.abc import Callable
@@ -14,14 +13,11 @@ import pytest
 import torch
 from small import bag_of_words, small, tiny_bert
 
-from mugkit.baselines import self_mm
 from mugkit.config import Network
 from mugkit.data import store, text
-from mugkit.data.batch import Batch, Padded
+from mugkit.data.batch import Padded
 from mugkit.data.loader import ClipLoader, prefetch
 from mugkit.data.schema import Dataset
-from mugkit.models import mug
-from mugkit.training.seeding import similar_lengths
 
 pytestmark = pytest.mark.usefixtures("cheap_text")
 
@@ -114,54 +110,12 @@ def test_by_length_has_every_clip_once_and_shorter_ones_first(level: Any, datase
     assert all(batch.labels == dataset.train.labels[int(batch.index)] for batch in batches)
 
 
-# --- what a batch's company decides
-
-
 def test_lengths_are_tokens_where_the_encoder_is_trained_and_frames_where_not(dataset: Dataset, tmp_path: Path) -> None:
     folder = str(tiny_bert(tmp_path / "bert"))
     trained = ClipLoader(dataset.train, Network(text_encoder=folder, freeze_text=False))
     assert trained.lengths.tolist() == [len(ids) for ids in text.token_ids(dataset.train.text, folder)]
     frames = dataset.train.sequences["a"].lengths + dataset.train.sequences["v"].lengths
     assert ClipLoader(dataset.train, small().network).lengths.tolist() == frames.tolist()
-
-
-def companies(clips: ClipLoader, size: int) -> dict[str, list[torch.Tensor]]:
-    """All clips in batches: alone, among clips of similar length, and all together as long as the longest."""
-    together = torch.arange(len(clips))
-    return {
-        "alone": list(together.split(1)),
-        "bucketed": similar_lengths(clips.lengths, size, 1, 0, span=len(clips)),
-        "padded": [together],
-    }
-
-
-@pytest.mark.parametrize("build", [mug.build, self_mm.build], ids=["mug", "self-mm"])
-@pytest.mark.parametrize("pooling", ["first", "mean"])
-def test_bucketing_and_trimming_change_no_clips_output(
-    made_up: Callable[..., Dataset], tmp_path: Path, build: Callable[..., Any], pooling: str
-) -> None:
-    dataset = made_up((23, 4, 4))
-    folder = str(tiny_bert(tmp_path / "bert"))
-    clips = ClipLoader(dataset.train, small(text_encoder=folder, freeze_text=False, pooling=pooling).network)
-    torch.manual_seed(0)
-    network = build(small(text_encoder=folder, freeze_text=False, pooling=pooling).network, dataset.dims, 0)
-    network = network.double().eval()
-    found = {}
-    for company, batches in companies(clips, 4).items():
-        outputs = torch.empty(23, 4, dtype=torch.float64)
-        for batch in map(in_double, clips.batches(batches)):
-            reps = network.represent(batch)
-            unimodal = network.predict_unimodal(reps.unimodal)
-            outputs[batch.index] = torch.stack([network.predict(reps), *unimodal.values()], dim=1).detach()
-        found[company] = outputs
-    assert found["alone"].std(0).min() > 0  # clips do differ
-    for company in ("bucketed", "padded"):
-        torch.testing.assert_close(found[company], found["alone"], rtol=0, atol=1e-10)
-
-
-def in_double(batch: Batch) -> Batch:
-    frames = {m: Padded(padded.values.double(), padded.mask) for m, padded in batch.frames.items()}
-    return dataclasses.replace(batch, frames=frames, labels=batch.labels.double())
 
 
 # --- the next batch while this batch is used

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_model
 from small import tiny_bert, tiny_t5
 
 from mugkit.data import batch, text
@@ -17,7 +16,6 @@ from mugkit.data.encoders import OFFLINE_ENCODER, locate
 from mugkit.errors import UserError
 from mugkit.models import tokens
 from mugkit.models.mug import LanguageNetwork, TextEncoder
-from mugkit.training.checkpoint import save_weights
 
 # Lengths deliberately unsorted: features must come back in the order of the sentences.
 SENTENCES = ["a good film", "the story was awful and the cast was weak with a bad story", "superb"]
@@ -82,24 +80,6 @@ def test_language_network_trained_encoder_equals_first_token_of_transformers(act
     torch.testing.assert_close(got, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("make", [tiny_bert, tiny_t5])
-def test_language_network_step_trains_encoder_and_can_be_saved(tmp_path: Path, make: Any) -> None:
-    folder = str(make(tmp_path / "encoder"))
-    encoder = TextEncoder(text.load_encoder(folder), "mean")
-    network = LanguageNetwork(encoder.width, 3, "tanh", encoder)
-    tokens = batch.pad(text.token_ids(SENTENCES, folder))
-    before = {name: values.clone() for name, values in network.state_dict().items()}
-    network(tokens).square().sum().backward()
-    torch.optim.SGD(network.parameters(), lr=1.0).step()
-    after = network.state_dict()
-    unread = {name for name in before if "pooler" in name or "position_ids" in name or "token_type_ids" in name}
-    assert {name for name in before if torch.equal(before[name], after[name])} <= unread
-    save_weights(network, tmp_path / "weights.safetensors")
-    again = LanguageNetwork(encoder.width, 3, "tanh", TextEncoder(text.load_encoder(folder), "mean"))
-    load_model(again, str(tmp_path / "weights.safetensors"))
-    assert torch.equal(again.eval()(tokens), network.eval()(tokens))
-
-
 def test_first_token_of_t5_is_refused(tmp_path: Path) -> None:
     folder = str(tiny_t5(tmp_path / "t5"))
     with pytest.raises(UserError, match="pooling=mean"):
@@ -162,15 +142,10 @@ def test_frozen_features_changed_folder_is_encoded_again(tmp_path: Path, bert: s
     assert not torch.allclose(text.frozen_features(SENTENCES, bert, "mean"), before)
 
 
-@pytest.mark.parametrize("what", ["ids", "states", "features"])
-def test_damaged_cache_is_computed_again(bert: str, mugkit_home: Path, what: str) -> None:
-    def compute() -> Any:
-        if what == "ids":
-            return text.token_ids(SENTENCES, bert)
-        states, features = text.frozen_states(SENTENCES, bert)[0], text.frozen_features(SENTENCES, bert, "mean")
-        return states if what == "states" else features
-
-    before = torch.cat([torch.as_tensor(row) for row in compute()])
-    for cached in (mugkit_home / "cache" / "text").iterdir():
-        cached.write_bytes(cached.read_bytes()[:20])
-    assert torch.equal(torch.cat([torch.as_tensor(row) for row in compute()]), before)
+def test_damaged_cache_is_computed_again(bert: str, mugkit_home: Path) -> None:
+    before = text.frozen_features(SENTENCES, bert, "mean")
+    cached = [*(mugkit_home / "cache" / "text").iterdir()]
+    assert len(cached) == 3  # ids, states, features
+    for path in cached:
+        path.write_bytes(path.read_bytes()[:20])
+    assert torch.equal(text.frozen_features(SENTENCES, bert, "mean"), before)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from mugkit.config import Network
-from mugkit.data.batch import Batch
+from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.models import mug
@@ -85,19 +85,6 @@ def test_activation_reaches_language_and_projections(f: str, low: float) -> None
 # --- the LSTM over frames (Eq. 2)
 
 
-LENGTHS = (4, 1, 7, 2, 7)
-
-
-def clips(dim: int = 3, seed: int = 0) -> list[Tensor]:
-    draw = torch.Generator().manual_seed(seed)
-    return [torch.randn(length, dim, generator=draw, dtype=torch.float64) for length in LENGTHS]
-
-
-def network(dim: int = 3, out: int = 4) -> SequenceNetwork:
-    torch.manual_seed(0)
-    return SequenceNetwork(dim, out).double()
-
-
 def lstm_in_numpy(frames: np.ndarray, net: SequenceNetwork) -> np.ndarray:
     """The textbook cell (input, forget, cell and output gates), frame after frame; the last hidden state."""
     w, u, b, c = (p.detach().numpy() for p in net.lstm.parameters())
@@ -114,7 +101,9 @@ def lstm_in_numpy(frames: np.ndarray, net: SequenceNetwork) -> np.ndarray:
 
 
 def test_sequence_network_equals_numpy_lstm() -> None:
-    net, frames = network(), clips()
+    torch.manual_seed(0)
+    net = SequenceNetwork(3, 4).double()
+    frames = [torch.randn(length, 3, dtype=torch.float64) for length in (4, 1, 7, 2, 7)]
     expected = np.stack([lstm_in_numpy(clip.numpy(), net) for clip in frames])
     np.testing.assert_allclose(net(Padded.of(frames)).detach(), expected, atol=1e-12)
 
@@ -128,14 +117,10 @@ def two_layers(x: np.ndarray, module: nn.Module) -> np.ndarray:
     return np.maximum(x @ w1.T + b1, 0) @ w2.T + b2
 
 
-def representations(seed: int = 0) -> list[Tensor]:
-    draw = torch.Generator().manual_seed(seed)
-    return [torch.randn(6, dim, generator=draw, dtype=torch.float64) for dim in (3, 5, 2)]
-
-
 def test_fusion_equals_numpy_in_order_language_acoustic_visual() -> None:
     torch.manual_seed(0)
-    fusion, parts = Fusion((3, 5, 2), 7, 4, dropout=0.0).double(), representations()
+    fusion = Fusion((3, 5, 2), 7, 4, dropout=0.0).double()
+    parts = [torch.randn(6, dim, dtype=torch.float64) for dim in (3, 5, 2)]
     expected = two_layers(np.concatenate([x.numpy() for x in parts], axis=1), fusion)
     np.testing.assert_allclose(fusion(*parts).detach(), expected, atol=1e-12)
 

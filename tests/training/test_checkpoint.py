@@ -37,11 +37,6 @@ def test_checkpoint_within_its_pause_is_not_written_again(tmp_path: Path, monkey
     assert kept == [100.0, 100.0, 102.0, 102.0, 104.5]
 
 
-def test_checkpoint_of_a_part_lies_beside_it_with_the_same_pause(tmp_path: Path) -> None:
-    assert Checkpoint(tmp_path / "checkpoint.pt", 2.0).part("a") == Checkpoint(tmp_path / "a-checkpoint.pt", 2.0)
-    assert Checkpoint(pause=2.0).part("a") == Checkpoint(pause=2.0)
-
-
 class Payload:
     """What a tampered checkpoint could hold: reading it would create a file."""
 

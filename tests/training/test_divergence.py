@@ -39,16 +39,6 @@ def test_check_epoch_parameters_not_finite_behind_finite_losses_name_the_last_ba
     assert caught.value.clips == [4]
 
 
-def test_not_finite_is_told_with_modality_and_ids() -> None:
-    ids = [f"clip-{number}" for number in range(10)]
-    with pytest.raises(UserError) as caught, divergence.of_clips(ids), divergence.of_modality("a"):
-        raise divergence.NotFinite("the loss", 2, range(3, 10))
-    assert str(caught.value).startswith(
-        "alpha: the loss of the acoustic labels' network became not finite in epoch 2 of stage 2 "
-        "(clips of the batch: clip-3, clip-4, clip-5, clip-6, clip-7, …)"
-    )
-
-
 def test_exploding_meta_gradients_end_a_run_with_modality_and_ids(
     made_up: Callable[..., Dataset], tmp_path: Path
 ) -> None:

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import small, tiny_bert, tiny_t5, train_jointly
+from small import small, train_jointly
 from torch import Tensor
 
 from mugkit import files
 from mugkit.config import Pretraining
-from mugkit.data import text
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
@@ -148,21 +147,3 @@ def test_stages_1_and_3_of_the_same_seed_start_from_other_weights(dataset: Datas
     third = load_file(tmp_path / "weights.safetensors")
     assert first.keys() == third.keys()
     assert not any(torch.equal(value, third[name]) for name, value in first.items())
-
-
-# --- a text encoder that is trained along
-
-
-@pytest.mark.parametrize("make", [tiny_bert, tiny_t5])
-def test_pretrain_trains_text_encoder(dataset: Dataset, tmp_path: Path, make: Callable[[Path], Path]) -> None:
-    encoder = str(make(tmp_path / "encoder"))
-    hp = small(freeze_text=False, text_encoder=encoder, pretrain_epochs=2, pooling="mean", learning_rate=5e-3)
-    pretrain(dataset, hp, 1111, tmp_path)
-    trained = load_file(tmp_path / "weights.safetensors")
-    original = text.load_encoder(encoder).state_dict()
-    # T5 shares its embedding under two names; the file holds it once.
-    prefix = "language.encoder.encoder."
-    stored = {name: trained[prefix + name] for name in original if prefix + name in trained}
-    assert len(stored) >= len(original) - 1
-    moved = [name for name in stored if not torch.equal(stored[name], original[name])]
-    assert len(moved) > len(original) // 2

@@ -128,12 +128,7 @@ def online(name: str, dataset: Dataset, hp: Hyperparameters) -> LabelSource:
     return source
 
 
-def save_labels(labels: Mapping[str, Float[Tensor, "clips"]], folder: Path) -> None:
-    """Writes `labels.safetensors`: an online source's labels at the end of training."""
-    save_file({f"labels.{m}": values.cpu().contiguous() for m, values in labels.items()}, folder / "labels.safetensors")
-
-
 def saved_labels(folder: Path) -> dict[str, Float[Tensor, "clips"]]:
-    """The labels that `save_labels` wrote to a run's folder."""
+    """An online source's labels at the end of training, from the run's folder."""
     tensors = load_file(folder / "labels.safetensors")
     return {m: tensors[f"labels.{m}"] for m in MODALITIES}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,14 +36,6 @@ def test_true_without_labels_is_user_error(made_up: Callable[..., Dataset]) -> N
         source.true(made_up((8, 4, 4), true_labels=False))
     assert caught.value.field == "system"
     assert "reviews" in str(caught.value)
-
-
-def test_no_labels_are_no_unimodal_tasks_and_leave_nothing(tmp_path: Path) -> None:
-    none = source.FixedLabels()
-    assert none.targets(INDEX) == {}
-    none.finish(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    assert none.state() == {}
 
 
 # --- online sources

@@ -224,5 +224,6 @@ def build(config: Network, frame_dims: Mapping[str, int], text_width: int, sizes
 def sizes(family: str, light: bool) -> Config:
     """The sizes published for a family of data sets; if light, with one layer, one head and no dropout, as in MulT."""
     published = MOSEI if family == "mosei" else PUBLISHED
-    lighter = {"layers": 1, "heads": 1, "embedding_dropout": 0.0, "dropout": 0.0, "head_dropout": 0.0}
-    return replace(published, **lighter) if light else published
+    if not light:
+        return published
+    return replace(published, layers=1, heads=1, embedding_dropout=0.0, dropout=0.0, head_dropout=0.0)

@@ -92,7 +92,7 @@ class MadeUpClips(ClipLoader):
 
 
 @every_and_mug
-def test_output_does_not_depend_on_padding_or_company(system: System, dataset: Dataset) -> None:
+def test_baseline_output_does_not_depend_on_padding_or_company(system: System, dataset: Dataset) -> None:
     (network, _), clips = made(system, dataset), MadeUpClips(dataset, level(system))
     network.eval()
     with torch.no_grad():
@@ -144,7 +144,7 @@ def test_baseline_learns_sixteen_clips_by_heart(system: System, dataset: Dataset
 
 
 @every_and_mug
-def test_system_trains_a_text_encoder(system: System, dataset: Dataset, tmp_path: Path) -> None:
+def test_baseline_trains_a_text_encoder(system: System, dataset: Dataset, tmp_path: Path) -> None:
     folder = (tiny_t5 if system.t5 else tiny_bert)(tmp_path / "encoder")
     config = small(text_encoder=str(folder), freeze_text=False).network
     (network, objective), clips = made(system, dataset, config), ClipLoader(dataset.train, config, level=level(system))

@@ -12,7 +12,7 @@ from mugkit import files
 from mugkit.errors import UserError
 
 if TYPE_CHECKING:
-    from mugkit.experiments.scheduler import ExecutionConfig
+    from mugkit.experiments.execution import ExecutionConfig
 
 
 def check_folder(path: Path, field: str) -> None:
@@ -81,18 +81,17 @@ def execution(
         places: data set → its output folder, if it is known in advance.
 
     Raises:
-        UserError: if device or engine is unknown, a cluster's options come without one, or a check above fails.
+        UserError: if an option is not possible, or belongs to a cluster and there is none.
     """
-    from mugkit.experiments.resources import Resources
-    from mugkit.experiments.scheduler import ExecutionConfig
+    from mugkit.experiments.execution import ExecutionConfig
 
     check_device(device)
-    for option, value in {"--address": address or None, "--cpus-per-run": cpus}.items():
-        if engine == "local" and value is not None:
+    for option, value in {"--address": address, "--cpus-per-run": cpus}.items():
+        if engine == "local" and value:
             fix = f"add --engine ray, or leave out {option}"
             raise UserError("runs stay on this machine with --engine local", field=option, fix=fix)
     for dataset, out in places.items():
         check_dataset(dataset)
         if out:
             check_folder(out, "--out")
-    return ExecutionConfig(engine, device=device, address=address, resources=Resources(cpus, gpus))
+    return ExecutionConfig(engine, device=device, address=address, cpus=cpus, gpus=gpus)

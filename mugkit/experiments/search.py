@@ -20,8 +20,8 @@ from sklearn.model_selection import ParameterSampler
 from mugkit.config import RunSpec, profile
 from mugkit.errors import UserError
 from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.experiment import Run
-from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
 from mugkit.experiments.search_space import Dimension, distributions, of_system
 
 log = logging.getLogger(__name__)
@@ -69,10 +69,8 @@ class Search:
         return self.trials[choose([self.score(trial) for trial in self.trials])]
 
     def score(self, trial: Trial) -> float:
-        """The score of a trial: its validation error; if there are finalists, their mean, and NaN for other trials."""
-        if not self.finals:
-            return trial.valid
-        return fmean(self.finals.get(trial.number, [math.nan]))
+        """Its validation error; if there are finalists, the mean over their seeds, and NaN for other trials."""
+        return fmean(self.finals.get(trial.number, [math.nan])) if self.finals else trial.valid
 
     @property
     def finished(self) -> list[Trial]:
@@ -160,14 +158,16 @@ def search(
     """
     count = profile(profile_name).trials if trials is None else trials
     pairs = specifications(system, dataset, profile_name, count, seed, space)
+    return Search(trial(system, dataset, profile_name, {}), seed, run_trials(pairs, execution))
+
+
+def run_trials(
+    pairs: Sequence[tuple[Mapping[str, Any], RunSpec]], execution: ExecutionConfig, first: int = 0
+) -> list[Trial]:
+    """Runs what was drawn: pairs of values and specification. The trials are numbered from `first`."""
     runs = finished([spec for _, spec in pairs], execution)
-    made = [tried(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
-    return Search(trial(system, dataset, profile_name, {}), seed, made)
-
-
-def tried(number: int, values: Mapping[str, Any], run: Run | None) -> Trial:
-    """A trial from its run; None is a run whose training failed."""
-    return Trial(number, values, error(run.valid_metrics) if run else math.nan, run)
+    errors = [error(run.valid_metrics) if run else math.nan for run in runs]
+    return [Trial(first + i, pairs[i][0], errors[i], run) for i, run in enumerate(runs)]
 
 
 def error(metrics: Mapping[str, float | None]) -> float:

@@ -25,8 +25,8 @@ from mugkit.config import CHOSEN, profile
 from mugkit.data.store import load
 from mugkit.experiments import registry
 from mugkit.experiments import search as searching
+from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.registry import SYSTEMS
-from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
 from mugkit.experiments.search import Search
 from mugkit.experiments.search_space import of_training
 
@@ -55,10 +55,8 @@ def tune(
     found = searching.search(system, dataset, profile_name, drawn, seed, execution, space)
     if weighs:
         values = [{**found.best.values, "beta": beta} for beta in BETAS]
-        specs = [searching.trial(system, dataset, profile_name, of_beta) for of_beta in values]
-        runs = searching.finished(specs, execution)
-        more = [searching.tried(drawn + i, v, run) for i, (v, run) in enumerate(zip(values, runs, strict=True))]
-        found = replace(found, trials=found.trials + more)
+        pairs = [(each, searching.trial(system, dataset, profile_name, each)) for each in values]
+        found = replace(found, trials=found.trials + searching.run_trials(pairs, execution, first=drawn))
     return replace(found, finals=_finals(found, execution))
 
 

@@ -13,6 +13,7 @@ from mugkit.config import RunSpec
 from mugkit.data.store import available, load
 from mugkit.errors import UserError
 from mugkit.experiments import experiment, noise, scheduler, search
+from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.registry import SYSTEMS, seeds_of
 from mugkit.studies import beside, hyperparameter_curves, label_payoff, noise_robustness, search_record, sensitivity
 from mugkit.studies.embedding import specifications as readings_of_eq11
@@ -88,9 +89,7 @@ def mapped(profile: str) -> list[RunSpec]:
     return [spec for place in places for group in place.values() for spec in group]
 
 
-def compute(
-    profile: str, dataset: str, execution: scheduler.ExecutionConfig = scheduler.LOCAL, studies: bool = True
-) -> list[str]:
+def compute(profile: str, dataset: str, execution: ExecutionConfig = LOCAL, studies: bool = True) -> list[str]:
     """Computes all these runs; returns the failures, which the notebooks that need those runs will meet again.
 
     Noisy data sets exist only in this machine's memory, so their runs stay here whatever the engine.

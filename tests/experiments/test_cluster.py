@@ -142,41 +142,11 @@ def test_several_tasks_share_a_card(cluster: Any, tmp_path: Path) -> None:
     assert isinstance(future.exception(timeout=300), ray.exceptions.TaskCancelledError)
 
 
-BAR = """
-import tqdm.auto
-class Told(tqdm.auto.tqdm):
-    def close(self):
-        if self.desc == "runs":
-            print(f"{self.n} of {self.total}, {'hidden' if self.disable else 'shown'}")
-        super().close()
-tqdm.auto.tqdm = Told
-from mugkit.config import RunSpec
-from mugkit.experiments.execution import ExecutionConfig
-from mugkit.experiments.scheduler import run_all
-runs = run_all([RunSpec("copy", "made-up", seed, "smoke") for seed in (1, 2)], ExecutionConfig("ray"))
-"""
-ASKED_TOO_MUCH = """
-import ray
-ray.shutdown()
-from mugkit.errors import UserError
-try:
-    run_all([RunSpec("copy", "made-up", 3, "smoke")], ExecutionConfig("ray", cpus=4096))
-except UserError as error:
-    print(error, ray.is_initialized())
-"""
-
-
 @pytest.mark.slow
-def test_notebook_shows_progress_on_ray_and_what_this_machine_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbclient import NotebookClient
-
-    monkeypatch.delenv("MUGKIT_PROGRESS", raising=False)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (BAR, ASKED_TOO_MUCH)])
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    printed = ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
-    assert "2 of 2, shown" in printed[0]
-    assert "no node has the 4096 CPU cores and 0 GPUs that a run asks for" in printed[1]
-    assert printed[1].rstrip().endswith("False")  # Ray is not left running
+def test_cluster_of_this_machine_refuses_what_it_has_not_and_is_not_left_running() -> None:
+    with pytest.raises(UserError, match="no node has the 4096 CPU cores and 0 GPUs that a run asks for"):
+        RayExecutor("", lambda _: {"CPU": 4096.0, "GPU": 0.0})
+    assert not ray.is_initialized()
 
 
 # --- Ctrl-C and SIGTERM while a table runs: nothing runs on, nothing is half-written, the next command resumes

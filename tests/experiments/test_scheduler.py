@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 import torch
 from living import ends
-from small import StopAt, hashes
+from small import hashes
 
-from mugkit import cli, files, notebook, pools
+from mugkit import cli, files, pools
 from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data.schema import Dataset
@@ -31,7 +31,6 @@ from mugkit.experiments.execution import ExecutionConfig
 from mugkit.experiments.experiment import run, work
 from mugkit.experiments.scheduler import STAGES, Stage, Task, run_all, run_task
 from mugkit.experiments.store import Store, read_result
-from mugkit.training import trainer
 
 NAME = "made-up"
 
@@ -56,17 +55,9 @@ TWO = [spec(seed=seed) for seed in (1111, 1112)]
 # --- in this process
 
 
-@pytest.mark.parametrize(
-    ("wrong", "nearest"),
-    [
-        (spec("mgu"), "did you mean 'mug'"),
-        (RunSpec("mug", NAME, 1111, "smoek"), "did you mean 'smoke'"),
-        (spec(changes=(("bta", 1),)), "did you mean 'beta'"),
-        (RunSpec("mug", "no-such-data", 1111, "smoke"), "not prepared"),
-    ],
-)
-def test_wrong_spec_is_refused_before_any_other_runs(wrong: RunSpec, nearest: str) -> None:
-    with pytest.raises(UserError, match=nearest):
+@pytest.mark.parametrize("wrong", [spec("mgu"), spec(changes=(("bta", 1),)), RunSpec("mug", "no-such-data", 1111)])
+def test_wrong_spec_is_refused_before_any_other_runs(wrong: RunSpec) -> None:
+    with pytest.raises(UserError, match="fix: "):
         run_all([spec(), wrong], HERE)
     assert not (Store.default().root / "train").exists()
 
@@ -81,17 +72,6 @@ def test_run_all_keeps_order_returns_what_it_stored_and_says_what_was_reused() -
     for done in runs:
         result = read_result(done.folder)
         assert all(result[name] == getattr(done, name) for name in ("metrics", "valid_metrics", "best_epoch"))
-
-
-def test_run_interrupted_then_resumed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    whole = run(spec(), Store(tmp_path / "whole"))
-    with monkeypatch.context() as patch:
-        patch.setattr(trainer, "train_epoch", StopAt(trainer.train_epoch, 2))
-        with pytest.raises(KeyboardInterrupt):
-            run_all([spec()], HERE)
-    (resumed,) = run_all([spec()], HERE)
-    assert not resumed.reused
-    assert hashes(resumed.folder) == hashes(whole.folder)
 
 
 def test_run_data_prepared_again_is_noticed(made_up: Callable[..., Dataset]) -> None:
@@ -114,33 +94,23 @@ def test_plan_lists_shared_stages_once_and_says_what_each_needs() -> None:
     assert (only.stage, only.needs) == ("train", None)
 
 
-@pytest.mark.parametrize("stage", ["pretrain", "train"])  # of the training split; of the other two
-def test_plan_begins_a_stage_with_every_text_encoder(stage: str) -> None:
+def test_plan_begins_a_stage_with_every_text_encoder() -> None:
     planned = plan(spec("mug"), spec("mug", 1112, label_seed=1111), spec("copy"), spec("mug-t5"))
-    encoders = [work(task.spec).hp.network.text_encoder for task in planned if task.stage == stage]
+    encoders = [work(task.spec).hp.network.text_encoder for task in planned if task.stage == "train"]
     assert encoders[0] != encoders[1]
     stages = [task.stage for task in planned]
     assert stages == sorted(stages, key=STAGES.index)
 
 
-@pytest.mark.parametrize(
-    "opened",
-    [
-        lambda: work(spec()),
-        lambda: notebook.start("00_first", "smoke", NAME, "figures"),
-        lambda: cli.describe(NAME),
-    ],
-    ids=["a run", "a notebook", "describe"],
-)
+@pytest.mark.parametrize("opened", [lambda: work(spec()), lambda: cli.describe(NAME)], ids=["a run", "describe"])
 def test_altered_frames_are_refused(opened: Callable[[], object]) -> None:
     path = files.data_home() / NAME / "train.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     experiment._dataset.cache_clear()
-    with pytest.raises(UserError, match="SHA-256") as caught:
+    with pytest.raises(UserError, match="SHA-256"):
         opened()
-    assert caught.value.file == path
 
 
 # --- over processes

@@ -179,19 +179,6 @@ def test_browser_shows_the_page(
         assert seen.page.locator("h1").is_visible()
 
 
-def test_browser_wide_tables_scroll_in_their_own_box_and_navigation_leads_to_sections(
-    written: Path, chromium: Browser
-) -> None:
-    with visit(chromium, written, PHONE) as seen:
-        box = seen.page.locator("#table-table3 + .scroll")
-        inside, outside = box.evaluate("box => [box.scrollWidth, box.clientWidth]")
-        assert inside > 2 * outside
-        seen.page.get_by_role("link", name="Provenance").click()
-        top = seen.page.locator("#provenance").evaluate("section => section.getBoundingClientRect().top")
-        assert top < PHONE[1]
-        assert seen.page.evaluate("scrollY") > 0
-
-
 def test_browser_prints_the_summary_on_one_page(committed: Path, chromium: Browser) -> None:
     """A4 with margins of 12 mm leaves 703 × 1032 pixels."""
     with visit(chromium, committed, (703, 1032)) as seen:

@@ -23,11 +23,7 @@ from mugkit.errors import UserError
 
 def home() -> Path:
     """The folder of prepared data, runs and caches: `$MUGKIT_HOME`, else `.mugkit` in the repository,
-    else (an installed package without its repository) `~/.cache/mugkit`.
-
-    Raises:
-        UserError: if the user has no home directory and neither of the others exists.
-    """
+    else (an installed package without its repository) `~/.cache/mugkit`."""
     try:
         if chosen := os.environ.get("MUGKIT_HOME"):
             return Path(chosen).expanduser().absolute()
@@ -50,10 +46,7 @@ def is_repository(folder: Path) -> bool:
 
 
 def checkout_module(folder: str, name: str) -> ModuleType:
-    """Imports a module of the repository that is not part of the package; processes started later find it too.
-
-    Args:
-        folder: a folder of the repository; its modules become importable.
+    """Imports a module of the repository that is not part of the package, and makes its folder importable.
 
     Raises:
         UserError: if the package is installed without its repository.
@@ -85,8 +78,7 @@ def digest(value: Any) -> str:
 def _temporary(target: Path) -> Path:
     """A new hidden path beside `target`, whose name contains the machine and process that write to it.
 
-    A `try` block that creates it can remove it at whatever line a Ctrl-C arrives; `tempfile.mkstemp` would leave its
-    file behind if Ctrl-C arrived before it returned the name.
+    Its name is known before it exists, so that a Ctrl-C at any line can remove it (with `tempfile.mkstemp` not).
     """
     return target.with_name(f".{target.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 

@@ -37,7 +37,7 @@ def check_file(path: Path | None, field: str) -> None:
 
 
 def check_device(name: str) -> None:
-    """Rejects a device, before any work starts, for which torch would fail with a traceback."""
+    """Rejects a device for which torch would fail with a traceback."""
     import torch
 
     kinds = ("auto", "cpu", "cuda")
@@ -48,8 +48,7 @@ def check_device(name: str) -> None:
 
 
 def check_dataset(name: str) -> None:
-    """Rejects a name that looks like a misspelt data set, and a home that is not a folder (where no data set would seem
-    to be prepared)."""
+    """Rejects a name that looks like a misspelt data set, and a home that is not a folder."""
     from mugkit.data.schema import LABEL_SCALE
     from mugkit.data.store import NAME, available
 
@@ -64,7 +63,7 @@ def check_dataset(name: str) -> None:
 
 
 def column_numbers(text: str, field: str) -> list[int]:
-    """Parses a list of numbers such as `0,2,5`; raises UserError if it is not such a list."""
+    """Parses a list of numbers such as `0,2,5`."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:

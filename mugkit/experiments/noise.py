@@ -34,8 +34,6 @@ NOISY_SPLITS = ("train", "valid")
 def rater_spread(split: Split) -> Float[np.ndarray, " clips"]:
     """The standard deviation of each sentence's raters, in units of the labels of `reviews` (±3).
 
-    Read from the published ratings, which are downloaded once; the prepared data keeps means only.
-
     Raises:
         UserError: if a clip is not a sentence of `reviews`.
     """

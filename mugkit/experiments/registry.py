@@ -237,10 +237,7 @@ class Experiment:
 
     def representations(self) -> Path:
         """Stage 1's folder; runs it first if needed."""
-
-        def compute(folder: Path, checkpoint: Checkpoint) -> None:
-            pretrain(self.dataset, self.hp, self.spec.label_seed, folder, checkpoint, self.device)
-
+        compute = partial(pretrain, self.dataset, self.hp, self.spec.label_seed, device=self.device)
         return self._get("pretrain", self.pretraining, compute)
 
     def learned_labels(self) -> Path:

@@ -1,7 +1,6 @@
 """Random search over hyperparameters (section 4.4: fifty trials); the choice is by validation alone.
 
-A trial is a run in the run store: an interrupted search resumes, a finished search is read, and a larger search with
-the same seed reuses a smaller one.
+A trial is a run in the run store, so an interrupted search resumes.
 """
 
 from __future__ import annotations
@@ -53,8 +52,6 @@ class Search:
 
     Attributes:
         base: the run that all trials vary: Table 2's values under the profile.
-        seed: seed of the draws.
-        trials: in the order of drawing.
         finals: number → validation error with each seed, for trials that ran with more seeds; one of them wins.
     """
 
@@ -114,7 +111,6 @@ def specifications(
     """Draws what a search will try, without running it: pairs of drawn values and specification.
 
     Args:
-        trials: number of configurations.
         seed: seed of the draws; a larger number of trials starts with the same ones.
         space: what may change; None means all that the system reads.
 
@@ -151,7 +147,6 @@ def search(
 
     Args:
         trials: number of trials; None means that of the profile.
-        space: what may change; None means all that the system reads.
 
     Raises:
         UserError: see `specifications`; or if every trial failed.
@@ -200,10 +195,10 @@ def _again(spec: RunSpec, device: str) -> Run | None:
         return None
 
 
-def by_lot(found: Search, others: int = 2, seed: int = 1111) -> list[Trial]:
-    """The best trial and some random other finished trials, to be run again."""
+def by_lot(found: Search) -> list[Trial]:
+    """The best trial and two random other finished trials, to be run again."""
     rest = [other for other in found.finished if other != found.best]
-    return [found.best, *random.Random(seed).sample(rest, min(others, len(rest)))]
+    return [found.best, *random.Random(1111).sample(rest, min(2, len(rest)))]
 
 
 def specification(found: Search, of: Trial) -> RunSpec:

@@ -39,7 +39,7 @@ _NUMERIC_CODE = (
     *(f"data/{name}.py" for name in ("batch", "encoders", "loader", "offline_t5", "schema", "text")),
 )
 
-Compute = Callable[[Path, Checkpoint], None]
+Compute = Callable[[Path, Checkpoint], object]  # its result is in the folder
 
 
 @functools.cache

@@ -1,8 +1,6 @@
 """The report: one self-contained HTML file with all results of a reproduction, to read, send or print.
 
-Tables, pictures and style are part of the page; it needs no network and runs no script. It shows what the output folder
-holds: the ledger of claims, the notebooks' tables and figures, the assumptions, and for every file the notebook, data,
-seeds, versions and hash behind it.
+Tables, pictures and style are part of the page; it needs no network and runs no script.
 """
 
 from __future__ import annotations
@@ -131,7 +129,6 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
     """The report as HTML.
 
     Args:
-        folder: the folder of figures and tables.
         failed: notebooks that did not run to their end, with the reason; the page lists them at its top.
 
     Raises:

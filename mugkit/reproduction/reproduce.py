@@ -27,10 +27,9 @@ Outcome = Literal["ran", "reused", "failed"]
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of one notebook.
+    """The outcome of one notebook (its file name without suffix).
 
     Attributes:
-        notebook: its file name without suffix.
         executed: the executed copy; after a failure, up to the cell that failed.
         reason: after a failure, the cell and the error.
     """
@@ -65,7 +64,6 @@ def reproduce(
 
     Args:
         out: the folder for figures and tables; with several data sets, each has a subfolder.
-        cell_limit: seconds that one cell may take.
 
     Raises:
         UserError: if the profile or a data set is unknown, or a data set is damaged; before anything runs.
@@ -137,7 +135,7 @@ def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> l
         reports: the result of `reproduce` for these data sets.
 
     Returns:
-        The paths of the reports; a folder that no notebook wrote to has none.
+        The reports' paths; a folder that no notebook wrote to has none.
     """
     from mugkit.claims import ledger
     from mugkit.reproduction import report as page

@@ -60,11 +60,7 @@ def sentences(why: Mapping[str, Mapping[str, str]]) -> list[str]:
 def run_report(
     run: Run, dataset: Dataset, device: str = "auto", why: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """The run's specification, data with caveats, configuration, metrics and versions, as JSON.
-
-    Args:
-        why: the result of `undefined`.
-    """
+    """The run's specification, data with caveats, configuration, metrics and versions, as JSON."""
     kept = ("caption", "variant", "caveats", "split")
     hyperparameters = configuration(run.spec, dataset.family)
     found = unknown(dataset, hyperparameters.network.text_encoder)

@@ -216,7 +216,9 @@ def computed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]
     seen: list[tuple[str, int]] = []
 
     def noted(function: Any) -> Any:
-        return lambda *args: seen.append((function.__name__, torch.get_num_threads())) or function(*args)
+        return lambda *args, **named: (
+            seen.append((function.__name__, torch.get_num_threads())) or function(*args, **named)
+        )
 
     for name in ("pretrain", "meta_learn", "train_and_test"):
         monkeypatch.setattr(registry, name, noted(getattr(registry, name)))

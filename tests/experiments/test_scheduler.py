@@ -136,11 +136,11 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     computed: list[str] = []
     original = registry.pretrain
 
-    def pretrain(dataset: Dataset, hp: Any, *rest: Any) -> Any:
+    def pretrain(dataset: Dataset, hp: Any, *rest: Any, **named: Any) -> Any:
         computed.append("without" if hp.pretraining.gamma == 0 else "with")
         if hp.pretraining.gamma == 0:
             raise UserError("the training loss became nan")
-        return original(dataset, hp, *rest)
+        return original(dataset, hp, *rest, **named)
 
     monkeypatch.setattr(pools, "processes", lambda *_: pools.SerialExecutor())
     monkeypatch.setattr(registry, "pretrain", pretrain)

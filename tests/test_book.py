@@ -13,7 +13,7 @@ import make_book as book
 import nbformat
 import numpy as np
 import pytest
-from book_extension import for_mathtext, of_module, picture, plain
+from book_extension import for_mathtext, picture
 from matplotlib import image
 from pages import DESKTOP, PHONE, browser, pdf_pages, visit
 from playwright.sync_api import Browser
@@ -56,26 +56,6 @@ def test_formulas_of_all_notebooks_can_be_typeset() -> None:
     formulas = set(re.findall(r"(?<!\\)\$\$?([^$]+)\$\$?", text))
     assert len(formulas) > 50
     assert [tex for tex in formulas if "<img" not in picture(tex)] == []
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("mean |y_m − y| of x_", r"mean \|y_m − y\| of x\_"),
-        ("`a|b_` and *", r"`a|b_` and \*"),
-        ("y_mc and __init__ stay", r"y_mc and __init_\_ stay"),
-        ("nothing to do", "nothing to do"),
-    ],
-)
-def test_plain_escapes_what_means_itself(line: str, expected: str) -> None:
-    assert plain(line) == expected
-
-
-def test_of_module_sets_lists_apart_and_keeps_the_spaces_of_blocks() -> None:
-    lines = ["Text of |y|:", "- one", "  goes on", "- two", "After.", "    a │ |b|", "      c │ d", "back", "", "    e"]
-    expected = [r"Text of \|y\|:", "", "- one", "  goes on", "- two", "", "After.", ""]
-    expected += ["::", "", "    a │ |b|", "      c │ d", "", "back", "", "::", "", "    e"]
-    assert of_module(lines) == expected
 
 
 def test_relinked_keeps_links_inside_the_book(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from mugkit import config
 from mugkit.data.schema import Dataset
-from mugkit.experiments import outputs
 from mugkit.experiments.outputs import Outputs
 from mugkit.experiments.store import versions
 
@@ -78,19 +77,3 @@ def test_manifest_merges_notebooks_and_replaces_what_one_that_runs_again_wrote(
     pictures = {name: entry["notebook"] for name, entry in manifest.items() if name.endswith("png")}
     assert pictures == {"fig5.png": "01_first", "fig6.png": "02_second"}  # fig4 is written no more
     assert list(manifest) == sorted(manifest)
-
-
-def test_figure_interrupted_leaves_the_old_picture(
-    notebook: Callable[[str], Outputs], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    notebook("01_first").figure(drawn(1, 2), "fig5", [1])
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-
-    def half_written(self: Figure, target: Path, **_: object) -> None:
-        target.write_bytes(b"half")
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(outputs.Figure, "savefig", half_written)
-    with pytest.raises(KeyboardInterrupt):
-        notebook("01_first").figure(drawn(9, 1), "fig5", [2])
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -134,16 +134,6 @@ def test_get_tells_once_of_other_code_where_the_same_was_asked_for(
     ] * told
 
 
-def test_get_damaged_result_is_told_as_damaged_only(store: Store, caplog: pytest.LogCaptureFixture) -> None:
-    folder = store.get("train", identity("new"), Counting())
-    (folder / "a.txt").write_text("x")
-    (store.get("train", identity("old", 7), Counting()) / "done.json").write_text("[")
-    as_if_new()
-    store.get("train", identity("new"), Counting())
-    assert "damaged" in caplog.text
-    assert "other code" not in caplog.text
-
-
 # --- failure
 
 

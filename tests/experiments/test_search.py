@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 
 from mugkit import files
-from mugkit.config import RunSpec
+from mugkit.config import RunSpec, hyperparameters
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
+from mugkit.evaluation import published
+from mugkit.evaluation.settings import FIELDS, flat
 from mugkit.experiments import search
 from mugkit.experiments.experiment import Run
+from mugkit.experiments.registry import SYSTEMS
 from mugkit.experiments.search import Search, Trial
-from mugkit.overrides import parse_overrides
+from mugkit.experiments.search_space import SPACE, distributions, of_system
+from mugkit.overrides import override, parse_overrides
 
 NAME = "made-up"
 
@@ -56,6 +60,32 @@ def test_search_wrong_value_is_refused_before_any_work(wrong: dict[str, Any]) ->
     with pytest.raises(UserError, match="fix: "):
         search.search(**(given | wrong))
     assert not (files.home() / "runs" / "train").exists()
+
+
+# --- the space
+
+
+def ends(values: Any) -> tuple[float, float]:
+    """The smallest and the largest value of a list or a distribution."""
+    return (min(values), max(values)) if isinstance(values, list) else values.support()
+
+
+@pytest.mark.parametrize("family", published.DATASETS)
+def test_distributions_include_the_value_of_table_2_and_are_possible(family: str) -> None:
+    now = hyperparameters(family, "paper")
+    assert set(FIELDS.values()) <= SPACE.keys()
+    for name, values in distributions(SPACE, now).items():
+        low, high = ends(values)
+        assert low <= flat(now)[name] <= high, name
+        for value in (low, high):
+            override(now, {name: value})  # refuses a wrong type or an impossible number
+
+
+def test_of_system_is_what_it_reads_without_what_makes_it_that_system() -> None:
+    optimizer = {"learning_rate", "batch_size", "weight_decay"}
+    assert of_system(SYSTEMS["tfn"]).keys() == of_system(SYSTEMS["self-mm"]).keys() == optimizer
+    assert "gamma" not in of_system(SYSTEMS["mug-without-contrastive"])
+    assert not {"beta", "alpha", "gamma"} & of_system(SYSTEMS["mug-without-unimodal"]).keys()
 
 
 # --- who wins

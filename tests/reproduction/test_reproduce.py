@@ -6,9 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -194,17 +192,6 @@ def test_reproduce_failures_of_all_kinds_name_their_cell_and_do_not_stop_the_oth
     assert reproduce.run_notebook(reproduce.notebooks()[0], parameters(out), "x").outcome == "ran"
     manifest = json.loads((out / "manifest.json").read_text())
     assert {entry["notebook"] for entry in manifest.values()} == {"01_raises", "05_fine", "mugkit report"}
-
-
-def test_end_all_stops_notebooks_where_they_are(repository: Write, out: Path, tmp_path: Path) -> None:
-    begun = tmp_path / "begun"
-    path = repository("01_long", f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)")
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(reproduce.run_notebook, path, parameters(out), "x")
-        while not begun.exists() and not running.done():
-            time.sleep(0.1)
-        kernels.end_all()
-        assert "the kernel died" in running.result(timeout=60).reason
 
 
 def test_run_notebook_parameter_it_does_not_have_is_refused(repository: Write, out: Path) -> None:

@@ -154,7 +154,7 @@ class Session:
     def table(
         self, rows: Sequence[tables.Row], name: str, note: str = "", metrics: Sequence[str] = (), caption: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of systems, prints the text below it, and returns what `tables.display` shows.
+        """Writes a table of systems, prints the text below it, and returns what `tables.brief_table` shows.
 
         Args:
             metrics: the columns, by default the paper's for this family of data sets.
@@ -164,7 +164,7 @@ class Session:
         below = self._marked(caption) if caption else self.caption(note, rows)
         self.outputs.note(tables.write(rows, shown, self.outputs.folder / "tables", name, below))
         print(*filter(None, (below, tables.rest(rows, shown, name))), sep="\n")
-        return tables.display(rows, shown)
+        return tables.brief_table(rows, shown)
 
     def frame(
         self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "", caption: str = "", data: str = ""

@@ -53,21 +53,19 @@ def better(metric: str) -> int:
 
 
 def hull(difference: Difference, together: int = 1) -> tuple[float | None, float | None]:
-    """The smallest interval that contains a difference's interval over clips and that over seeds.
+    """The ends of the smallest interval that contains a difference's interval over clips and that over seeds.
+
+    Both are None if either interval is undefined, as over a single seed.
 
     Args:
         together: number of comparisons to correct for (Bonferroni); widens both intervals.
-
-    Returns:
-        Its ends; both None if either interval is undefined, as over a single seed.
     """
-    value, each = difference["difference"], LEVEL / together / 2
-    freedom = max((difference["seeds"] or 1) - 1, 1)
+    value, each, freedom = difference["difference"], LEVEL / together / 2, max((difference["seeds"] or 1) - 1, 1)
     widths = {"clips": norm.isf(each) / norm.isf(LEVEL / 2), "seeds": t.isf(each, freedom) / t.isf(LEVEL / 2, freedom)}
-    ends = {f"{of}_{end}": difference[f"{of}_{end}"] for of in widths for end in ("low", "high")}
-    if not all(map(known, (value, *ends.values()))):
+    ends = [(width, difference[f"{of}_{end}"]) for of, width in widths.items() for end in ("low", "high")]
+    if not known(value) or not all(known(end) for _, end in ends):
         return None, None
-    found = [value + widths[name.partition("_")[0]] * (end - value) for name, end in ends.items()]
+    found = [value + width * (end - value) for width, end in ends]
     return min(found), max(found)
 
 
@@ -83,15 +81,15 @@ def interval(
         limit: the value that the claim is about.
         amount: what the claim says about the effect's size.
     """
-    if low is None or high is None or not (known(low) and known(high)):
+    if not (known(low) and known(high)):
         return "open"
-    low, high = sorted((sign * (low - limit), sign * (high - limit)))
-    if high < 0 or (amount == "under" and low >= size):
+    near, far = sorted((sign * (low - limit), sign * (high - limit)))
+    if far < 0 or (amount == "under" and near >= size):
         return "opposite"
-    enough = {"any": low > 0, "about": low > 0 and high >= size, "over": low > size, "under": low > 0 and high < size}
+    enough = {"any": near > 0, "about": near > 0 and far >= size, "over": near > size, "under": near > 0 and far < size}
     if enough[amount]:
         return "as claimed"
-    return "no effect" if high < size and amount != "under" else "open"
+    return "no effect" if far < size and amount != "under" else "open"
 
 
 def judge(
@@ -119,7 +117,6 @@ def word(difference: Difference, good: str, bad: str, together: int = 1) -> str:
     Args:
         good: the word if the metric is better, such as "closer".
         bad: the word if it is worse.
-        together: as in `hull`.
     """
     metric = difference["metric"]
     outcome, size = judge(difference, better(metric), together=together), f"{size_of(metric):g}"
@@ -149,16 +146,15 @@ def within(value: float, low: float | None, high: float | None) -> Outcome:
     return "as claimed" if low <= value <= high else "opposite"
 
 
-def every(outcomes: Sequence[Outcome], firm: Sequence[bool] = ()) -> Verdict:
+def every(outcomes: Sequence[Outcome], firm: Sequence[bool]) -> Verdict:
     """The verdict on a claim that all of its comparisons must support; a single contrary one refutes it.
 
     Args:
-        firm: whether each outcome stays the same after correction for the number of comparisons; () if all do.
+        firm: whether each outcome stays the same after correction for the number of comparisons.
     """
     if not outcomes:
         return "needs data"
-    stays = firm or [True] * len(outcomes)
-    if any(sure and outcome in ("opposite", "no effect") for outcome, sure in zip(outcomes, stays, strict=True)):
+    if any(stays and outcome in ("opposite", "no effect") for outcome, stays in zip(outcomes, firm, strict=True)):
         return "not supported"
     return "supported" if set(outcomes) == {"as claimed"} else "undecided"
 

@@ -12,7 +12,8 @@ import pytest
 from mugkit.config import RunSpec, hyperparameters
 from mugkit.data.schema import Dataset
 from mugkit.evaluation import published
-from mugkit.evaluation.settings import FIELDS, flat
+from mugkit.evaluation.published import FIELDS
+from mugkit.evaluation.settings import flat
 from mugkit.experiments.registry import SYSTEMS, Experiment
 from mugkit.experiments.search_space import SPACE, distributions, of_system
 from mugkit.experiments.store import Store

@@ -38,7 +38,7 @@ def read(name: str) -> pd.DataFrame:
 
 SHOWN: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "assumptions": sensitivity.display,
-    "case_claims": case_study.show,
+    "case_claims": case_study.answers_table,
     "dial_of_disagreement": lambda table: dials.apart_table(APART),
     "dial_of_expression": lambda table: dials.reading_table(records(table)),
     "embedding_claims": embedding.show_claims,
@@ -48,13 +48,13 @@ SHOWN: Mapping[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
     "hyperparameter_importance": search_analysis.display,
     "label_disagreement": noise_robustness.display_bins,
     "label_payoff": lambda table: label_payoff.display(table, table["beta"].iloc[0]),
-    "label_quality": label_quality.display,
+    "label_quality": label_quality.comparison_table,
     "label_sources": label_table.display,
     "noise_robustness": noise_robustness.display,
     "readings_labels": embedding.show_labels,
     "readings_validation": embedding.show_validation,
     "table2_beta": hyperparameter_curves.display_beside,
-    "table3_differences": comparison.display,
+    "table3_differences": comparison.differences_table,
     "table5_steps": beside.show,
 }
 

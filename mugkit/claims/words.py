@@ -32,8 +32,9 @@ def _clarity(comparison: Mapping[str, Any]) -> tuple[int, float]:
     """Sorts contrary outcomes first; among equal outcomes, those farthest from zero, in widths of the interval."""
     rank = {"opposite": 0, "no effect": 1, "as claimed": 2, "open": 3}[comparison["outcome"]]
     low, high = comparison.get("low"), comparison.get("high")
-    wide = low is not None and high is not None and high > low
-    return rank, -abs(low + high) / (high - low) if wide else 0.0
+    if low is None or high is None or high <= low:
+        return rank, 0.0
+    return rank, -abs(low + high) / (high - low)
 
 
 def compactly(results: Sequence[Mapping[str, Any]]) -> str:

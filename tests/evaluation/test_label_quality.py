@@ -46,13 +46,6 @@ def test_compare_with_other_labels_pairs_seeds(dataset: Dataset) -> None:
     closer, far = moved(dataset, 0.5), moved(dataset, 0.2)
     table = compare(dataset, closer, far)
     assert set(table["verdict"]) == {"closer"}
+    assert set(compare(dataset, far, closer)["verdict"]) == {"farther"}
     apart = compare(dataset, closer)["difference"] - compare(dataset, far)["difference"]
     assert table["difference"].to_numpy() == pytest.approx(apart.to_numpy())
-
-
-@pytest.mark.parametrize(("share", "word"), [(0.5, "closer"), (-0.5, "farther")])
-def test_compare_recognises_labels_moved_towards_the_truth_and_away(share: float, word: str, dataset: Dataset) -> None:
-    table = compare(dataset, moved(dataset, share))
-    places = [(m, name) for m in ("language", "acoustic", "visual") for name in ("MAE", "Corr")]
-    assert list(zip(table["modality"], table["measure"], strict=True)) == places
-    assert set(table["verdict"]) == {word}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_up import changed
 
 from mugkit.data.schema import MODALITIES, Dataset, RaggedFrames
 from mugkit.errors import UserError
@@ -29,11 +29,9 @@ def learned(language: Sequence[float], *others: Sequence[float]) -> LearnedLabel
 @pytest.fixture
 def three(made_up: Make) -> Utterances:
     """Three clips; two seeds that disagree by 0.4 about the second."""
-    dataset = made_up((3, 2, 2))
     true = {"l": [1, -2, 3], "a": [1.5, 2, 0], "v": [1, -1, -0.5]}
     known = {m: np.array(values, np.float32) for m, values in true.items()}
-    train = dataclasses.replace(dataset.train, labels=np.array([1, -2, 0], np.float32), true_labels=known)
-    dataset = dataclasses.replace(dataset, splits={**dataset.splits, "train": train})
+    dataset = changed(made_up((3, 2, 2)), labels=np.array([1, -2, 0], np.float32), true_labels=known)
     return Utterances(dataset, [learned([1.0, -1.0, 0.0]), learned([1.0, -1.4, 0.0])])
 
 

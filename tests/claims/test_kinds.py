@@ -107,7 +107,6 @@ NEUTRAL, SHARE = kinds.AllClips("neutral modality found"), ("1", "2")
         (kinds.SameCount(("MUG", "MISA")), {"table6": counts(mug=110_089_956, misa=110_917_345)}, YES, 2),
         (kinds.SameCount(("MUG", "MISA")), {"table6": counts(mug=110_089_957, misa=110_917_345)}, NO, 2),
         (kinds.InOrder(("MMIM", "MUG")), {"table6": counts(mmim=1, mug=2)}, YES, 1),
-        (kinds.InOrder(("MUG", "MMIM")), {"table6": counts(mmim=1, mug=2)}, NO, 1),
         (kinds.InOrder(("MMIM", "MUG", "MISA")), {"table6": counts(mmim=1, mug=2, misa=2)}, NO, 2),  # as many
         (kinds.FasterStep("mug", "ulgm"), step(0.6, 0.9), YES, 1),
         (kinds.FasterStep("mug", "ulgm"), step(1.1, 1.3), NO, 1),
@@ -115,26 +114,21 @@ NEUTRAL, SHARE = kinds.AllClips("neutral modality found"), ("1", "2")
         (kinds.SmallShare(SHARE, 0.36), shares(0.0), YES, 1),
         (kinds.SmallShare(SHARE, 0.28), shares(0.0), NO, 1),
         (kinds.SmallShare(SHARE, 0.33), shares(0.0), OPEN, 1),  # nearer than reproductions are to each other
-        (kinds.SmallShare(SHARE, 0.5), shares(0.15), OPEN, 1),
         (kinds.Contradicted(0.01), {}, YES, 3),
         (kinds.Contradicted(0.07), {}, OPEN, 3),
         (kinds.Contradicted(0.2), {}, NO, 3),
         (kinds.Embedding("gap", -1), embedding(-0.2, -0.1), YES, 3),
-        (kinds.Embedding("gap", -1), embedding(-0.1, 0.1), OPEN, 3),
         (kinds.Embedding("gap", 1), embedding(0.1, 0.2), YES, 3),
         (kinds.Embedding("gap", -1), embedding(-0.005, 0.1), NO, 3),  # no effect above 0.01
         (kinds.Embedding("probe", -1), embedding(-0.4, 0.2, "probe"), NO, 3),  # nor above half a point
-        (kinds.Embedding("probe", -1), embedding(-0.6, 0.2, "probe"), OPEN, 3),
         (kinds.Embedding("stays", -1), embedding(0.002, 0.004, "stays"), YES, 3),
         (kinds.Embedding("stays", -1), embedding(0.02, 0.04, "stays"), NO, 3),
         (kinds.Noisy("mug"), labels(mug=0.01), YES, 3),
         (kinds.Noisy("mug"), labels(mug=0.01, mean=0.01), OPEN, 3),
-        (kinds.Noisy("mug"), labels(mug=5.0), OPEN, 3),
         (kinds.Steadier("mug", "mlc"), labels(mug=0.001, mlc=0.01), YES, 3),
         (kinds.Steadier("mug", "mlc"), labels(mug=0.1, mlc=0.01), NO, 3),
         (kinds.Steadier("mug", "mlc"), labels(mug=0.011, mlc=0.01), OPEN, 3),
         (NEUTRAL, cases(10, 5, (8, 12)), YES, 3),
-        (NEUTRAL, cases(-10, 5, (-12, -8)), NO, 3),
         (NEUTRAL, cases(10, 5, (-1, 12)), OPEN, 3),  # other seeds
         (NEUTRAL, cases(7, 8, (5, 9)), OPEN, 3),  # other clips
     ],
@@ -204,9 +198,7 @@ FAILED = {"mean": None, "difference": None}
         (swept(0.001, 0.1, half=0.2), swept(0.1, 0.0001), "any", OPEN),
         (swept(0.001, -0.1), swept(0.1, 0.0001), "any", NO),  # smaller is better
         (swept(0.001, 0.0), swept(0.1, 0.0001), "any", NO),  # smaller is no worse by 0.01
-        (swept(0.001, 0.1), swept(0.1, 0.1), "any", NO),  # a value that should do is worse
         (swept(0.001, 0.1), swept(0.1, 0.004, half=0.003), "any", YES),  # worse by less than is of interest
-        (swept(0.001, 0.1), swept(0.1, 0.001, half=0.02), "any", OPEN),
         (swept(0.001, 0.1) | FAILED, swept(0.1, 0.0001), "any", YES),  # training diverged
         (swept(0.001, 0.1), swept(0.1, 0.0001) | FAILED, "any", NO),
         (swept(0.001, 0.004, half=0.003), swept(0.1, 0.0001), "any", YES),  # worse, if by little

@@ -50,11 +50,8 @@ class Better(Test):
     """One system is better than others, in every metric or (`most`) in more than half of the metrics.
 
     Attributes:
-        ours: the system that is said to be better.
-        theirs: the systems it is compared with.
         metrics: the metrics that the claim names; () means all of the table's columns.
         on: predictions of the test split, or unimodal labels of the training split against the true ones.
-        most: whether more than half of the metrics suffice.
     """
 
     ours: str
@@ -112,11 +109,7 @@ class Finished:
     read: dict[tuple[str, bool], Mapping[str, Rows]] = field(default_factory=dict)
 
     def rows(self, system: str, labels: bool) -> Mapping[str, Rows]:
-        """One row per finished seed; empty if no seed is finished.
-
-        Args:
-            labels: if true, labels of the training split, by modality; else ŷ of the test split, under "".
-        """
+        """One row per finished seed: labels of the training split by modality, or ŷ of the test split under ""."""
         if (system, labels) not in self.read:
             try:
                 self.read[system, labels] = self._labels(system) if labels else self._predictions(system)

@@ -276,10 +276,7 @@ class Steadier(Test):
 class Sweep(Test):
     """Test MAE over a grid of one hyperparameter, compared with that at the run's own value (Fig. 5).
 
-    Attributes:
-        field: the hyperparameter.
-        good: smallest and largest value of the range that is said to be as good as the run's own value; () means none.
-        bad: smallest and largest value of the range that is said to be worse; () means none.
+    `good` and `bad` are the ends of the ranges that are said to be as good, and to be worse; () means none.
     """
 
     field: str

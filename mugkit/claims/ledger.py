@@ -137,12 +137,7 @@ def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
 
 
 def ledger(folder: Path, tests: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every claim, in the paper's order.
-
-    Args:
-        folder: the folder of figures and tables.
-        tests: the result of `comparisons.measure`; {} if there are no runs.
-    """
+    """Every claim, in the paper's order; `tests` is the result of `comparisons.measure`, or {} if there are no runs."""
     profile, dataset = tests.get("profile", "quick"), tests.get("dataset", "reviews")
     evidence = Evidence(folder, tests, f"mugkit reproduce --profile {profile} --dataset {dataset}")
     return [row(claim, evidence) for claim in CLAIMS]

@@ -156,12 +156,7 @@ def _draws(clips: int) -> Float[np.ndarray, "resamples clips"]:
 def resampled(
     name: str, parts: Float[np.ndarray, "seeds clips parts"], difference: Callable[[Sums], Float[np.ndarray, "..."]]
 ) -> dict[str, Any]:
-    """A difference that is a function of sums over clips: its mean over seeds and its two 95 % intervals.
-
-    Args:
-        name: the metric's name.
-        parts: the terms to sum.
-        difference: sums → the difference; NaN if it is undefined.
+    """The mean over seeds and both 95 % intervals of a difference that is a function of sums over clips (of `parts`).
 
     Returns:
         metric, difference, clips_low, clips_high, seeds_low, seeds_high, clips, seeds. Undefined values are None (the
@@ -179,11 +174,9 @@ def resampled(
 
 
 def compare(metric: Metric, ours: Rows, theirs: Rows, truth: Values) -> dict[str, Any]:
-    """Our metric minus theirs, as `resampled` returns it.
+    """Our metric minus theirs, of predictions or labels, as `resampled` returns it.
 
-    Args:
-        ours: ŷ (or labels) of one system, one row per seed.
-        theirs: the same for the other system. Rows are paired in order; rows without a partner are ignored.
+    Rows (seeds) are paired in order; rows without a partner are ignored.
     """
     pairs = zip(ours, theirs, strict=False)
     parts = np.stack([np.concatenate([metric.parts(x, truth) for x in pair], axis=1) for pair in pairs])

@@ -20,12 +20,7 @@ from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 
 def trained_modules(system: str, family: str) -> list[nn.Module]:
-    """The network that a system trains with BERT on a family's features, then MUG's MUCNs; without weights.
-
-    Args:
-        system: mug, self-mm, or a baseline with its own loss.
-        family: mosi, mosei or sims.
-    """
+    """The network that a system of Table 6 trains with BERT on a family's features, then MUG's MUCNs; no weights."""
     from transformers import BertConfig, BertModel
 
     chosen, (acoustic, visual) = SYSTEMS[system], PAPER_DIMS[family]

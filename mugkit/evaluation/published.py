@@ -129,13 +129,7 @@ QUOTED: Mapping[int, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Note:
-    """Something in the paper that a reader comparing numbers should know.
-
-    Attributes:
-        place: where in the paper.
-        stated: what the paper says there.
-        found: what its own tables, or the baselines' published code, say instead.
-    """
+    """What the paper states at a place, and what its own tables, or the baselines' published code, say instead."""
 
     place: str
     stated: str

@@ -21,11 +21,7 @@ def flat(hp: Hyperparameters) -> dict[str, Any]:
 
 
 def table2(family: str, profile: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Table 2: the paper's value and our preset for each of its data sets, and the values that this profile uses.
-
-    Returns:
-        Two tables with one row per hyperparameter: as numbers, and as text.
-    """
+    """Table 2, as numbers and as text: the paper's values, our presets, and what this profile uses on this family."""
     paper = pd.DataFrame(dict(published.TABLE2)).T.astype(float).rename_axis("hyperparameter")
     presets = {name: _values(hyperparameters(name, "paper")) for name in published.DATASETS}
     last, here = f"{profile} on {family}", _values(configuration(RunSpec("mug", family, 0, profile), family))

@@ -126,11 +126,7 @@ def rest(rows: Sequence[Row], metrics: Sequence[str], name: str) -> str:
 
 
 def seeds(counts: Iterable[tuple[str, int]]) -> str:
-    """`20 seeds`, or `5 seeds, but 20 of MUG (BERT)` if rows differ; the number that most rows have comes first.
-
-    Args:
-        counts: each row's name and number of seeds.
-    """
+    """`20 seeds`, or `5 seeds, but 20 of MUG (BERT)` if rows differ; the number that most rows have comes first."""
     names: dict[int, dict[str, None]] = {}  # a name that recurs, on another data set, is listed once
     for name, n in counts:
         names.setdefault(int(n), {})[name] = None

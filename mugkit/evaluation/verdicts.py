@@ -13,10 +13,9 @@ effect is no contradiction). "Over" (considerably) requires all of it to lie bey
 requires all of it to lie between zero and the size; an interval beyond the size is then opposite, too.
 
 Each comparison is judged by itself, so it has the same outcome wherever it appears. A claim about many comparisons
-needs no correction to be supported: that all of them hold by chance is no likelier than that a given one does. But the
-more comparisons there are, the likelier one of them fails by chance. A comparison therefore refutes a claim about many
-only if its outcome is the same with wider intervals over clips and over seeds: those of the first step of Holm's
-correction (Bonferroni's). Studies that look for any difference among many use the same widths.
+needs no correction to be supported, but the more there are, the likelier one of them fails by chance. A comparison
+therefore refutes such a claim only if its outcome is the same with both intervals as wide as Bonferroni's correction
+(the first step of Holm's) requires. Studies that look for any difference among many use the same widths.
 """
 
 from __future__ import annotations
@@ -72,13 +71,11 @@ def hull(difference: Difference, together: int = 1) -> tuple[float | None, float
 def interval(
     low: float | None, high: float | None, sign: int, size: float = 0.0, limit: float = 0.0, amount: Amount = "any"
 ) -> Outcome:
-    """The outcome of a claim for an interval.
+    """The outcome of a claim for an interval; it is open if an end is undefined (None or NaN).
 
     Args:
-        low, high: the interval's ends; None or NaN if undefined.
         sign: +1 if the claim says above the limit, −1 if below.
         size: the effect size of interest; with 0 no effect is too small.
-        limit: the value that the claim is about.
         amount: what the claim says about the effect's size.
     """
     if not (known(low) and known(high)):
@@ -112,12 +109,7 @@ def small(difference: Difference, together: int = 1) -> bool:
 
 
 def word(difference: Difference, good: str, bad: str, together: int = 1) -> str:
-    """A difference in words: `good` or `bad` (noting if below the size of interest), no difference, or undecided.
-
-    Args:
-        good: the word if the metric is better, such as "closer".
-        bad: the word if it is worse.
-    """
+    """A difference in words: `good` or `bad` (noting if below the size of interest), no difference, or undecided."""
     metric = difference["metric"]
     outcome, size = judge(difference, better(metric), together=together), f"{size_of(metric):g}"
     said = {"as claimed": good, "opposite": bad}.get(outcome)
@@ -146,15 +138,16 @@ def within(value: float, low: float | None, high: float | None) -> Outcome:
     return "as claimed" if low <= value <= high else "opposite"
 
 
-def every(outcomes: Sequence[Outcome], firm: Sequence[bool]) -> Verdict:
+def every(outcomes: Sequence[Outcome], firm: Sequence[bool] = ()) -> Verdict:
     """The verdict on a claim that all of its comparisons must support; a single contrary one refutes it.
 
     Args:
-        firm: whether each outcome stays the same after correction for the number of comparisons.
+        firm: whether each outcome stays the same after correction for the number of comparisons; () if all do.
     """
     if not outcomes:
         return "needs data"
-    if any(stays and outcome in ("opposite", "no effect") for outcome, stays in zip(outcomes, firm, strict=True)):
+    stays = firm or [True] * len(outcomes)
+    if any(sure and outcome in ("opposite", "no effect") for outcome, sure in zip(outcomes, stays, strict=True)):
         return "not supported"
     return "supported" if set(outcomes) == {"as claimed"} else "undecided"
 

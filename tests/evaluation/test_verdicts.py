@@ -96,10 +96,9 @@ def test_many_together_widen_both_intervals_by_bonferroni(seeds: tuple[float, fl
     ("found", "together", "expected"),
     [
         (difference(-0.08, -0.02), 1, "closer"),  # less MAE is better
-        (difference(0.02, 0.08), 1, "farther"),
         (difference(0.02, 0.08, metric="Corr"), 1, "closer"),
         (difference(-0.004, -0.002), 1, "closer, by less than 0.01"),
-        (difference(0.002, 0.004), 1, "farther, by less than 0.01"),
+        (difference(0.02, 0.04), 1, "farther"),
         (difference(-0.004, 0.004), 1, "no difference above 0.01"),
         (difference(-0.02, 0.004), 1, "undecided"),
         (difference(None, None), 1, "undecided"),
@@ -111,34 +110,23 @@ def test_words_follow_the_same_rule(found: dict[str, Any], together: int, expect
     assert verdicts.word(found, "closer", "farther", together) == expected
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0.02, 0.08, NO),
-        (0.002, 0.008, YES),  # worse, and too little to matter
-        (0.002, 0.08, NO),
-        (-0.08, 0.002, YES),
-        (-0.08, 0.02, OPEN),
-    ],
-)
-def test_as_good_is_not_worse_by_the_size(low: float, high: float, expected: str) -> None:
-    assert verdicts.as_good(difference(low, high)) == expected
+def test_as_good_is_not_worse_by_the_size() -> None:
+    worse, slightly_worse, either = (0.002, 0.08), (0.002, 0.008), (-0.08, 0.02)
+    found = [verdicts.as_good(difference(*ends)) for ends in (worse, slightly_worse, (-0.08, 0.002), either)]
+    assert found == [NO, YES, YES, OPEN]
 
 
-@pytest.mark.parametrize(
-    ("tau", "p", "expected"),
-    [(0.6, 0.01, YES), (-0.6, 0.01, NO), (0.6, 0.05, OPEN), (0.0, 0.01, OPEN), (None, None, OPEN)],
-)
-def test_ordering(tau: float | None, p: float | None, expected: str) -> None:
-    assert verdicts.ordering(tau, p) == expected
+def test_ordering_needs_a_significant_tau() -> None:
+    pairs = [(0.6, 0.01), (-0.6, 0.01), (0.6, 0.05), (0.0, 0.01), (None, None)]
+    assert [verdicts.ordering(tau, p) for tau, p in pairs] == [YES, NO, OPEN, OPEN, OPEN]
 
 
 @pytest.mark.parametrize(
     ("outcomes", "firm", "expected"),
     [
         ([YES, YES], [False, False], "supported"),  # that all hold needs no correction
-        ([YES, OPEN], [True, True], "undecided"),
-        ([OPEN, NONE], [True, True], "not supported"),
+        ([YES, OPEN], (), "undecided"),
+        ([OPEN, NONE], (), "not supported"),
         ([YES, NO], [True, False], "undecided"),  # one of many refutes only if it stays among all
         ([YES, NO], [False, True], "not supported"),
         ([], [], "needs data"),

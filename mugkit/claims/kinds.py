@@ -218,8 +218,8 @@ class Embedding(Test):
         metric = rows[0]["metric"]
         name = "probe's accuracy" if metric == "probe" else metric
         for row in rows:
-            of, ends, limit = f"{name}, {MODALITY_NAMES[row['modality']]}", (row["low"], row["high"]), row["limit"]
-            sides = self.sign, limit, 0.0 if limit else evidence.size_of(metric)
+            of, ends = f"{name}, {MODALITY_NAMES[row['modality']]}", (row["low"], row["high"])
+            sides = self.sign, row["limit"], 0.0 if row["limit"] else evidence.size_of(metric)
             results.append(measured(of, row["mean"], ends, *sides, metric=metric, firm=row["firm"]))
         compares = f"{name} over seeds (notebook 11), in every modality"
         return Finding(results, compares, brackets=ALONE, seeds=rows[0]["n"])

@@ -247,8 +247,9 @@ def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     name, profile = about["dataset"], about["profile"]
     if name not in available() or load(name).fingerprint != about["data"]:
         return kept
+    made = dict(measured(name, profile, kept))
     others = beside(name, profile, kept.get("beside", []))
-    return {**measured(name, profile, kept), **({"beside": others} if others else {})}
+    return {**made, "beside": others} if others else made
 
 
 def measured(dataset: str, profile: str, kept: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -45,6 +45,7 @@ def rank_agreement(rows: Sequence[Row], metric: str) -> pd.DataFrame:
 
     Rows that did not run or have no number in the paper are ignored.
     """
-    both = [row for row in rows if metric in row.paper and row.metrics]
-    result = kendalltau([row.metrics[metric]["mean"] for row in both], [row.paper[metric] for row in both])
+    both = [(row.metrics[metric]["mean"], row.paper[metric]) for row in rows if metric in row.paper and row.metrics]
+    numbers = pd.DataFrame(both, columns=["ours", "paper"], dtype=float)
+    result = kendalltau(numbers["ours"], numbers["paper"])
     return pd.DataFrame([{"metric": metric, "rows": len(both), "tau": result.statistic, "p": result.pvalue}])

@@ -194,18 +194,18 @@ def test_write_without_runs_keeps_the_comparisons_that_are_there(reproduced: Pat
     assert files.read_json(reproduced / "claim_tests.json") == kept
 
 
-def test_ledger_of_a_mixed_folder_has_no_verdicts_and_says_why(tmp_path: Path) -> None:
+def test_ledger_of_a_mixed_folder_has_no_verdicts_and_says_why(reproduced: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="mugkit reproduce"):  # nothing was reproduced there
         ledger.write(tmp_path)
-    folder = shutil.copytree(FIGURES, tmp_path / "figures", ignore=shutil.ignore_patterns("runs", "*.png", "*.svg"))
-    manifest, before = files.read_json(folder / "manifest.json"), files.read_json(folder / "claims.json")
+    before, manifest = ledger.write(reproduced), files.read_json(reproduced / "manifest.json")
+    assert "supported" in {row["verdict"] for row in before}
     assert ledger.mixture(manifest) == ""
-    for key, other in {"profile": "smoke", "data": "1", "dataset": "other", "versions": {"mugkit": "0"}}.items():
-        mixed = manifest | {"fig5.json": {**manifest["fig5.json"], key: other}}
+    for key, other in {"profile": "quick", "data": "1", "dataset": "other", "versions": {"mugkit": "0"}}.items():
+        mixed = manifest | {"fig5.json": {**manifest["tables/table6.json"], key: other}}
         assert ledger.mixture(mixed)
-    files.write_json(folder / "manifest.json", mixed)
-    rows = ledger.write(folder)
-    assert [len(row["results"]) for row in rows] == [len(row["results"]) for row in before]
+    files.write_json(reproduced / "manifest.json", mixed)
+    rows = ledger.write(reproduced)
+    assert [row["results"] for row in rows] == [row["results"] for row in before]
     assert all(row["verdict"] == "needs data" and ledger.mixture(mixed) in row["needs"] for row in rows)
 
 

@@ -18,19 +18,16 @@ from mugkit.evaluation.tables import Row
 from mugkit.experiments.experiment import Run
 from mugkit.metrics import HEADLINE
 
-MAE = (0.9, 1.0, 1.3)
-ACC2 = (70.0, 71.5, 74.0)
 
-
-def run_of(seed: int, **metrics: float | None) -> Run:
-    return Run(RunSpec("mug", "reviews", seed), Path("nowhere"), dict(metrics), dict(metrics), 3, False)
+def run_of(**metrics: float | None) -> Run:
+    return Run(RunSpec("mug", "reviews", 1), Path("nowhere"), dict(metrics), dict(metrics), 3, False)
 
 
 @pytest.fixture
 def ours() -> Row:
     """A row over three seeds; its correlation is undefined in the second."""
-    corr = (0.5, None, 0.7)
-    runs = [run_of(i, MAE=a, Corr=b, Acc2=c) for i, (a, b, c) in enumerate(zip(MAE, corr, ACC2, strict=True))]
+    numbers = ((0.9, 0.5, 70.0), (1.0, None, 71.5), (1.3, 0.7, 74.0))
+    runs = [run_of(MAE=mae, Corr=corr, Acc2=acc2) for mae, corr, acc2 in numbers]
     return tables.summarise(runs, "MUG", {"MAE": 0.712, "F1": 85.2})
 
 
@@ -39,8 +36,9 @@ QUOTED = Row("TFN | old", "reviews", {}, {"MAE": 0.9, "Acc7": 34.46}, "quoted")
 
 def test_summarise_is_mean_and_sample_deviation_over_seeds_where_they_are_defined(ours: Row) -> None:
     assert ours.metrics["Corr"] == {"mean": None, "std": None, "n": 3}  # in one seed, so in the row
-    assert ours.metrics["MAE"] == {"mean": pytest.approx(3.2 / 3), "std": pytest.approx(statistics.stdev(MAE)), "n": 3}
-    assert tables.summarise([run_of(1111, MAE=0.9)], "MUG").metrics["MAE"] == {"mean": 0.9, "std": None, "n": 1}
+    std = statistics.stdev([0.9, 1.0, 1.3])
+    assert ours.metrics["MAE"] == {"mean": pytest.approx(3.2 / 3), "std": pytest.approx(std), "n": 3}
+    assert tables.summarise([run_of(MAE=0.9)], "MUG").metrics["MAE"] == {"mean": 0.9, "std": None, "n": 1}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ OUT/gradebook.db          nbgrader's database: points, and the tests that gradin
 OUT/reading/A.html        the release version as a page
 OUT/students.zip          release versions and a README
 OUT/instructor_guide.md   goals, points, hints, rubrics and solutions
-OUT/nbgrader_config.py    lets `nbgrader formgrader` find these files for grading by hand
+OUT/nbgrader_config.py    makes nbgrader, whoever starts it here, grade in the sandbox
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import shutil
 import sys
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +28,7 @@ from mugkit.course.assignment import Assignment, all_assignments
 from mugkit.course.guide import instructor_guide
 from mugkit.errors import UserError
 
-# nbgrader's own step would run students' code under the grader's account. The judge replaces it, here and in every
-# course folder. Hidden tests stay out of feedback.
-_GRADING = {
-    "Autograde": {
-        "autograde_preprocessors": [
-            "mugkit.course.execute.JudgeExecute",
-            "nbgrader.preprocessors.LimitOutput",
-            "nbgrader.preprocessors.SaveAutoGrades",
-            "nbgrader.preprocessors.CheckCellMetadata",
-        ]
-    },
-    "GenerateFeedback": {
-        "preprocessors": [
-            "nbgrader.preprocessors.GetGrades",
-            "nbgrader.preprocessors.ClearHiddenTests",
-            "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
-        ]
-    },
-}
+# nbgrader's own step would run students' code under the grader's account; the judge replaces it.
 _CONFIG = """\
 # Written by mugkit. Autograding in this folder runs in mugkit's sandbox, whoever starts it.
 import os
@@ -55,9 +37,21 @@ c = get_config()
 c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
 c.CourseDirectory.course_id = "mugkit"
 c.JudgeExecute.sources = os.path.join(c.CourseDirectory.root, "source")
+c.Autograde.autograde_preprocessors = [
+    "mugkit.course.execute.JudgeExecute",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "nbgrader.preprocessors.ClearHiddenTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
 """
-_NO_KERNEL = "judged-in-a-sandbox"  # no machine has this kernel, so nbgrader's own step fails before it runs anything
-_BEGIN = """\
+# No machine has this kernel, so nbgrader's own step fails before it runs anything.
+_NO_KERNEL = {"name": "judged-in-a-sandbox", "display_name": "graded by mugkit course grade", "language": "python"}
+_README = """\
 # Assignments
 
 Install mugkit as its README says, then run `jupyter lab` in this folder. Work through the notebooks in order and run
@@ -65,8 +59,11 @@ the test below each exercise. Hand in the notebooks without renaming them, in a 
 """
 
 
-def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Any:
-    """nbgrader's API for a course folder, with settings for its classes.
+def api(root: Path, protected: bool | None = None) -> Any:
+    """nbgrader's API for a course folder, with that folder's configuration.
+
+    Args:
+        protected: whether the judge runs answers in bubblewrap; None: it must, and grading fails where it cannot.
 
     Raises:
         UserError: if nbgrader is not installed.
@@ -76,25 +73,21 @@ def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
         from nbgrader.coursedir import CourseDirectory  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
         raise UserError("nbgrader is not installed", fix="make setup EXTRAS=course") from error
-    from traitlets.config import Config
+    from traitlets.config import PyFileConfigLoader
 
     warnings.filterwarnings("ignore", module="nbgrader.api")  # warnings about its own use of SQLAlchemy
     # nbgrader runs `alembic`, which is installed beside this Python and perhaps not on PATH.
     beside = str(Path(sys.executable).parent)
     if beside not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = beside + os.pathsep + os.environ.get("PATH", "")
-    own = {
-        "CourseDirectory": {"root": str(root.absolute()), "course_id": "mugkit"},
-        "Exchange": {"root": str(root.absolute())},  # unused, but nbgrader complains if it cannot write there
-        "NbGraderAPI": {"log_level": "ERROR"},  # otherwise it logs a page for each notebook
-        "JudgeExecute": {"sources": str(root.absolute() / "source")},
-    }
-    config = Config(_GRADING | own)
-    config.merge(Config(dict(settings or {})))
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(root.absolute())).load_config()
+    config.Exchange.root = str(root.absolute())  # unused, but nbgrader complains if it cannot write there
+    config.NbGraderAPI.log_level = "ERROR"  # otherwise it logs a page for each notebook
+    config.JudgeExecute.protected = protected
     return NbGraderAPI(CourseDirectory(config=config), config=config)
 
 
-def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
+def build(out: Path, chosen: Sequence[Assignment] | None = None) -> list[Path]:
     """Builds all assignments (or the chosen ones) into `out`, replacing an earlier build; returns the files' paths.
 
     Raises:
@@ -103,13 +96,13 @@ def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
     out = files.replaceable(out, "nbgrader_config.py")
     chosen = all_assignments() if chosen is None else chosen
     with files.atomic_folder(out, replace=True) as folder:
-        _copy_sources(folder, chosen)
+        _configure(folder, chosen)
         grader = api(folder)
         for task in chosen:
             _release(grader, task)
             _write_page(folder, task)
         with zipfile.ZipFile(folder / "students.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("assignments/README.md", _BEGIN)
+            archive.writestr("assignments/README.md", _README)
             for task in chosen:
                 archive.write(release(folder, task.name), f"assignments/{task.name}.ipynb")
         (folder / "instructor_guide.md").write_text(instructor_guide(chosen), encoding="utf-8")
@@ -117,27 +110,25 @@ def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
     return sorted(path for path in out.rglob("*") if path.is_file())
 
 
-def guard(out: Path, chosen: list[Assignment]) -> None:
+def guard(out: Path, chosen: Sequence[Assignment]) -> None:
     """Makes autograding in a course folder use the sandbox or fail, whoever starts it.
 
     The folder's configuration names the judge. If nbgrader ignores it, grading stops at a kernel that no machine has.
     """
-    _copy_sources(out, chosen)
-    lines = [f"c.{name}.{key} = {value!r}" for name, keys in _GRADING.items() for key, value in keys.items()]
-    with files.atomic_path(out / "nbgrader_config.py") as path:
-        path.write_text(_CONFIG + "\n".join(lines) + "\n", encoding="utf-8")
-    kernel = {"name": _NO_KERNEL, "display_name": "graded by mugkit course grade", "language": "python"}
+    _configure(out, chosen)
     with api(out).gradebook as gradebook:
         for task in chosen:
             for notebook in gradebook.find_assignment(task.name).notebooks:
-                notebook.kernelspec = json.dumps(kernel)
+                notebook.kernelspec = json.dumps(_NO_KERNEL)
         gradebook.db.commit()
 
 
-def _copy_sources(out: Path, chosen: list[Assignment]) -> None:
+def _configure(out: Path, chosen: Sequence[Assignment]) -> None:
     for task in chosen:
         (out / "source" / task.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(task.path, out / "source" / task.name)
+    with files.atomic_path(out / "nbgrader_config.py") as path:
+        path.write_text(_CONFIG, encoding="utf-8")
 
 
 def release(out: Path, name: str) -> Path:

@@ -11,21 +11,21 @@ OUT/nbgrader_config.py    makes nbgrader, whoever starts it here, grade in the s
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
 import sys
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from mugkit import files
-from mugkit.course.assignment import Assignment, all_assignments
-from mugkit.course.guide import instructor_guide
+from mugkit.course.assignment import Assignment, all_assignments, grade_id, names, points, secrets
 from mugkit.errors import UserError
 
 # nbgrader's own step would run students' code under the grader's account; the judge replaces it.
@@ -56,6 +56,16 @@ _README = """\
 
 Install mugkit as its README says, then run `jupyter lab` in this folder. Work through the notebooks in order and run
 the test below each exercise. Hand in the notebooks without renaming them, in a folder with your name.
+"""
+_GUIDE = """\
+# Instructor's guide
+
+Written by `mugkit course build` from the sources in `notebooks/assignments/`. Not for students: it has solutions.
+
+Hand out `students.zip`. Put the notebooks that students hand in into one folder per student,
+`SUBMISSIONS/NAME/ASSIGNMENT.ipynb`, and run `mugkit course grade SUBMISSIONS --out DIR`. This fills nbgrader's
+gradebook and writes feedback pages and `points.csv`. Grade essays by hand with the rubrics below: run
+`nbgrader formgrader` in DIR. Autograding from there or with `nbgrader autograde` uses the same sandbox or refuses.
 """
 
 
@@ -150,3 +160,48 @@ def _write_page(folder: Path, task: Assignment) -> None:
     target = folder / "reading" / f"{task.name}.html"
     target.parent.mkdir(exist_ok=True)
     target.write_text(page, encoding="utf-8")
+
+
+def instructor_guide(chosen: Sequence[Assignment]) -> str:
+    """Markdown: an overview, then each assignment with its goals, exercises, hints, solutions and rubrics."""
+    return "\n".join([_GUIDE, *_overview_table(chosen), *(line for task in chosen for line in _guide_to(task))]) + "\n"
+
+
+def _overview_table(chosen: Sequence[Assignment]) -> Iterator[str]:
+    yield "| assignment | minutes | automatic points | points by hand |\n| --- | --- | --- | --- |"
+    for task in chosen:
+        minutes = "–".join(map(str, task.about["minutes"]))
+        yield f"| {task.about['title']} (`{task.name}`) | {minutes} | {task.automatic_points} | {task.manual_points} |"
+    yield ""
+
+
+def _guide_to(task: Assignment) -> Iterator[str]:
+    yield f"## {task.about['title']}\n"
+    yield from (f"- {goal}" for goal in task.about["goals"])
+    if task.blocked:
+        modules = ", ".join(f"`{name}`" for name in task.blocked)
+        yield f"\nDuring grading, the library that a submission sees lacks these modules: {modules}.\n"
+    yield "\n| test | points | usual mistakes (the hints) |\n| --- | --- | --- |"
+    for test in task.cells("test"):
+        hints = "; ".join(dict.fromkeys(hint.replace("|", "\\|") for hint in hints_of(test)))
+        yield f"| `{grade_id(test)}` | {points(test)} | {hints} |"
+    yield "\n### Solutions\n"
+    yield from (
+        f"`{', '.join(names(cell.source))}`\n\n```python\n{cell.source}\n```\n" for cell in task.cells("answer")
+    )
+    for essay in task.cells("essay"):
+        yield f"### Rubric of `{grade_id(essay)}` ({points(essay)} points)\n"
+        yield "\n".join(line for region in secrets(essay) for line in region.splitlines()[1:-1]) + "\n"
+
+
+def hints_of(test: Any) -> list[str]:
+    """The hints of a test's calls of `expect` and `expect_close`: the only text among their arguments."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(test.source)):
+        match node:
+            case ast.Call(func=ast.Name(id="expect" | "expect_close"), args=args, keywords=keywords):
+                given = [*args, *(keyword.value for keyword in keywords)]
+                found += [
+                    part.value for part in given if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                ]
+    return found

@@ -193,14 +193,17 @@ def identify(cells: Cells, release: Any) -> list[str]:
         name = texts.get(cell["source"].strip(), "")
         if not found[position] and name not in found:
             found[position] = name
-    for name, own in known.items():
+    order = [*known, ""]
+    for before, name, after in zip(order, order[1:], order[2:], strict=False):
+        own = known[name]
         if kind(own) in ("answer", "essay") and name not in found:
-            free = [i for i, cell in enumerate(cells) if not found[i] and cell["cell_type"] == own.cell_type]
-            in_place = [i for i in free if i in _gap(found, name, known)]
-            if defining := [i for i in free if _defines(cells[i], own)]:
-                found[defining[0]] = name
-            elif in_place:
-                found[in_place[-1 if own.cell_type == "code" else 0]] = name
+            places = [i for i, cell in enumerate(cells) if not found[i] and cell["cell_type"] == own.cell_type]
+            if wanted := names(own.source) if kind(own) == "answer" else []:
+                places = [i for i in places if _defines(cells[i], wanted)]
+            else:  # between the cells that are its neighbours in the release
+                places = [i for i in places if before in found[:i] and (not after or after in found[i:])]
+            if places:
+                found[places[0]] = name
     return found
 
 
@@ -209,21 +212,10 @@ def _mark(cell: Mapping[str, Any]) -> str:
     return str(_field(cell["metadata"], "nbgrader", dict).get("grade_id", ""))
 
 
-def _defines(cell: Mapping[str, Any], answer: Any) -> bool:
-    """Whether a cell defines all functions and classes of an answer's stub."""
-    wanted = names(answer.source) if answer.cell_type == "code" else []
+def _defines(cell: Mapping[str, Any], wanted: Sequence[str]) -> bool:
+    """Whether a cell defines all these functions and classes."""
     patterns = [rf"^[ \t]*(?:def|class)[ \t]+{name}\b" for name in wanted]
-    return bool(wanted) and all(re.search(pattern, cell["source"], re.MULTILINE) for pattern in patterns)
-
-
-def _gap(found: Sequence[str], name: str, known: Mapping[str, Any]) -> range:
-    """The positions between the two neighbours that a cell has in the release; none if either is missing."""
-    order = ["", *known, ""]
-    at = order.index(name)
-    before, after = order[at - 1], order[at + 1]
-    if (before and before not in found) or (after and after not in found):
-        return range(0)
-    return range(found.index(before) + 1 if before else 0, found.index(after) if after else len(found))
+    return all(re.search(pattern, cell["source"], re.MULTILINE) for pattern in patterns)
 
 
 def doubts(cells: Cells, release: Any) -> Iterator[str]:

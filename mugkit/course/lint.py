@@ -16,8 +16,7 @@ from typing import Any
 import nbformat
 
 from mugkit.course.assignment import Assignment, grade_id, kind, points, read, secrets, without_solution
-from mugkit.course.build import release
-from mugkit.course.guide import hints_of
+from mugkit.course.build import hints_of, release
 
 _TOTAL = re.compile(r"\*\*(\d+) points: (\d+) automatic, (\d+) by hand\.")
 _MARKERS = ("BEGIN SOLUTION", "END SOLUTION", "BEGIN HIDDEN TESTS", "END HIDDEN TESTS")

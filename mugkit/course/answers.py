@@ -194,7 +194,7 @@ class Remote:
 
     def __call__(self, *positional: Any, **named: Any) -> Any:
         tensors: list[torch.Tensor] = []
-        arguments = codec.encode((positional, named), tensors.append)
+        arguments = codec.encode((positional, named), tensors)
         received: dict[str, Any] = {}
         outputs = _Call.apply(self, arguments, received, *tensors)
         codec.copy_into((positional, named), received["arguments"])

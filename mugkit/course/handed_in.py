@@ -1,7 +1,7 @@
 """Reads what students handed in and recognises by content the assignment and which cell answers which exercise.
 
-Files may be renamed, lie in other folders, have other encodings or format versions, be full of plots, or come from
-editors that drop metadata. Whatever can be recognised is graded and noted; else an instructor gets a reason to act on.
+Files may be renamed, lie in other folders, have other encodings, be full of plots, or come from editors that drop
+metadata. Whatever can be recognised is graded and noted; else an instructor gets a reason to act on.
 
 The whole file is untrusted. `assemble` copies the text of answers and of added cells into the release version. Nothing
 else has an effect: not its metadata, points, cell types or outputs, and not tests that were changed or deleted.
@@ -127,7 +127,7 @@ def _notebooks(folder: Path) -> Iterator[Path]:
 
 
 def read(path: Path) -> Cells:
-    """A notebook's cells with only type, text and metadata; reads formats 3 and 4 in any usual encoding.
+    """A notebook's cells with only type, text and metadata, in any usual encoding.
 
     Raises:
         UserError: if the file is a link, too large, not JSON, or not a notebook.
@@ -136,9 +136,14 @@ def read(path: Path) -> Cells:
     if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
         raise UserError(f"{name} is a link in place of a file", file=name, fix="hand in the notebook itself")
     try:
-        cells = [_cell(cell) for cell in _cells(parse(path, _LARGEST_FILE)) if isinstance(cell, dict)]
+        found = _field(parse(path, _LARGEST_FILE), "cells", list)
     except UserError as error:
         raise UserError(f"{name} {error.problem}", file=name, fix=_SAVE) from error
+    cells = [
+        {"cell_type": cell.get("cell_type"), "source": _text(cell), "metadata": _field(cell, "metadata", dict)}
+        for cell in found
+        if isinstance(cell, dict)
+    ]
     if not cells or len(cells) > MOST_CELLS:
         raise UserError(f"{name} is no notebook: it has {len(cells):,} cells", file=name, fix=_SAVE)
     if sum(len(cell["source"]) for cell in cells) > LARGEST:
@@ -146,23 +151,12 @@ def read(path: Path) -> Cells:
     return cells
 
 
-def _cells(found: Any) -> list[Any]:
-    """The cells of a notebook; format 3 stores them on worksheets."""
-    sheets = _field(found, "worksheets", list)
-    return [cell for part in (found, *sheets) for cell in _field(part, "cells", list)]
-
-
-def _cell(found: dict[str, Any]) -> dict[str, Any]:
-    """A cell's type, text and metadata; format 3 calls a code cell's text its input."""
-    source = _text(found.get("source", found.get("input", "")))
-    return {"cell_type": found.get("cell_type"), "source": source, "metadata": _field(found, "metadata", dict)}
-
-
-def _text(source: Any) -> str:
+def _text(cell: Mapping[str, Any]) -> str:
     """A cell's text; drops lines that are not text and replaces lone surrogates, which no editor writes.
 
     Defuses nbgrader's markers of hidden tests, which would abort its feedback: they have a meaning only in sources.
     """
+    source = cell.get("source")
     lines = source if isinstance(source, list) else [source]
     text = "".join(line for line in lines if isinstance(line, str)).encode(errors="replace").decode()
     return _MARKER.sub(r"\1: \2", text)

@@ -38,7 +38,7 @@ def _of_notebook(task: Assignment) -> Iterator[str]:
     ids = [cell.get("id") for cell in task.notebook.cells]
     for what, names in (("cell id", ids), ("grade_id", filter(None, map(grade_id, task.notebook.cells)))):
         yield from (f"{what} '{name}' occurs {times} times" for name, times in Counter(names).items() if times > 1)
-    first = task.notebook.cells[0].source
+    first = task.notebook.cells[0].source if task.notebook.cells else ""
     stated, actual = _TOTAL.search(first), (task.automatic_points, task.manual_points)
     if stated is None:
         yield "the first cell does not state '**N points: A automatic, M by hand.'"

@@ -1,6 +1,6 @@
 """The label explorer: find any utterance in JupyterLab and see its labels and streams.
 
-label_explorer.show(Utterances(session.dataset, session.learned()))
+label_explorer.explore(Utterances(session.dataset, session.learned()))
 
 Without a front end (papermill, nbval, nbconvert, the book), it shows its static version instead. There is no
 player: data sets hold frames, and `reviews` simulates them, so there is no recording to listen to.
@@ -208,7 +208,7 @@ _SAVED = """<style>
 </style>"""
 
 
-def show(utterances: Utterances, live: bool | None = None) -> None:
+def explore(utterances: Utterances, live: bool | None = None) -> None:
     """Displays the explorer: its static version and, in JupyterLab, controls that replace it.
 
     A saved notebook keeps the static version and shows it if no kernel answers the controls.

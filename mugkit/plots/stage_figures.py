@@ -99,7 +99,7 @@ def chance_loss(clips: int, batch_size: int) -> float:
     return float(np.log([len(batch) for batch in torch.arange(clips).split(batch_size)]).mean())
 
 
-def gap_table(saved: Saved) -> pd.DataFrame:
+def gap_measures(saved: Saved) -> pd.DataFrame:
     """`gap.measure` for every network and modality, and what the projection still says about y.
 
     Columns: network, modality, probe, probe_low, probe_high (%), retrieval (%), pool, distance; label_x and
@@ -116,7 +116,7 @@ def _gap_row(name: str, reps: SavedRepresentations, modality: str) -> dict[str, 
     return {**place, **asdict(gap.measure(x, projected)), **correlations, "projected_loss": loss}
 
 
-def show_gap(table: pd.DataFrame) -> pd.DataFrame:
+def gap_table(table: pd.DataFrame) -> pd.DataFrame:
     """The gap table, formatted for people."""
     probe = zip(table["probe"], table["probe_low"], table["probe_high"], strict=True)
     shown = pd.DataFrame(

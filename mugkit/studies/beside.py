@@ -45,7 +45,7 @@ def table(found: Mapping[str, Mapping[str, Sequence[Difference]]]) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def show(found: pd.DataFrame) -> pd.DataFrame:
+def step_table(found: pd.DataFrame) -> pd.DataFrame:
     """Formats `table`: MAE with both intervals, and Acc2 with the interval that decides."""
     errors, hits = (found[found["metric"] == name].reset_index(drop=True) for name in ("MAE", "Acc2"))
     steps = [" over ".join(SYSTEMS[name].row for name in STEPS[step]) for step in errors["step"]]

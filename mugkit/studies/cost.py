@@ -108,7 +108,7 @@ def step_times(works: Mapping[str, Experiment], over: Sequence[str] = (), rounds
     return pd.concat(tables, ignore_index=True)
 
 
-def show_step_times(table: pd.DataFrame) -> pd.DataFrame:
+def step_time_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `step_times`: systems as rows, the systems in `over` as columns."""
     ends = zip(table["ratio"], table["lower_quartile"], table["upper_quartile"], strict=True)
     cells = [f"{ratio:.2f} [{low:.2f}, {high:.2f}]" for ratio, low, high in ends]

@@ -181,7 +181,7 @@ def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastiv
     }
 
 
-def show(table: pd.DataFrame) -> pd.DataFrame:
+def gap_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `measure`: one row per modality and variant, with mean and spread over seeds."""
     rows = {}
     for m in MODALITIES:
@@ -198,7 +198,7 @@ def show(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("x_m and x_m′")
 
 
-def show_claims(table: pd.DataFrame) -> pd.DataFrame:
+def claim_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `claims`."""
     columns = {
         "measured": [CLAIMS[claim].measured for claim in table["claim"]],
@@ -244,7 +244,7 @@ def validation(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
-def show_validation(table: pd.DataFrame) -> pd.DataFrame:
+def validation_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `validation`."""
     differences = comparison.columns(table)
     differences["difference"] = [text.replace("undefined", "–") for text in differences["difference"]]
@@ -259,7 +259,7 @@ def labels(dataset: Dataset, learned: Mapping[str, Sequence[LearnedLabels]]) -> 
     return pd.concat(parts, ignore_index=True)
 
 
-def show_labels(table: pd.DataFrame) -> pd.DataFrame:
+def label_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `labels`: readings as rows; modalities and measures as columns."""
     cells = table.assign(cell=formats.spreads("MAE", table["mucn"], table["mucn_std"]))
     return grid(cells, "reading", ["measure", "modality"]).rename_axis(index="contrastive learning")

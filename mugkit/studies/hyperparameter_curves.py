@@ -83,7 +83,7 @@ def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
     return pd.DataFrame([{**rows[0], **found, "verdict": word(found, BETTER, WORSE)}, {**rows[1], "verdict": DEFAULT}])
 
 
-def display_beside(table: pd.DataFrame) -> pd.DataFrame:
+def beta_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `beside_table_2`."""
     errors = formats.spreads("MAE", table["mean"], table["std"])
     against = pd.DataFrame(comparison.columns(table.assign(metric="MAE"))).replace("undefined", "–")
@@ -120,7 +120,7 @@ def _against(runs: Sequence[Run], default: Sequence[Run], dataset: Dataset) -> d
     return {**found, "verdict": DEFAULT if same else word(found, BETTER, WORSE)}
 
 
-def display(table: pd.DataFrame) -> pd.DataFrame:
+def curve_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats the numbers of Fig. 5."""
     verdicts = table[table["metric"] == "MAE"].set_index(["field", "value"])["verdict"]
     rows = zip(table["metric"], table["mean"], table["std"], strict=True)

@@ -128,7 +128,7 @@ def correlations(labels: Mapping[str, Rows], dataset: Dataset) -> dict[str, floa
 # --- showing it
 
 
-def display(table: pd.DataFrame, beta: float) -> pd.DataFrame:
+def payoff_table(table: pd.DataFrame, beta: float) -> pd.DataFrame:
     """One row per setting: the effect of each source at one β, MUG's share of the gain, and r of the labels."""
     rows = table[np.isclose(table["beta"], beta)]
     shown = []

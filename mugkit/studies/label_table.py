@@ -95,7 +95,7 @@ def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.D
     return pd.concat([table, pd.DataFrame(lines)], ignore_index=True)
 
 
-def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = ("MAE",)) -> pd.DataFrame:
+def source_table(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = ("MAE",)) -> pd.DataFrame:
     """Formats one group of clips: sources as rows, modalities and measures as columns; for all clips also stage 3.
 
     Args:

@@ -77,7 +77,7 @@ def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -
     return pd.DataFrame(rows)
 
 
-def display_bins(table: pd.DataFrame) -> pd.DataFrame:
+def bin_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats the bins: sources as rows, bins with their numbers of clips as columns."""
     cells = formats.spreads("MAE", table["mean"], table["std"])
     heads = [f"{name} ({clips} clips)" for name, clips in zip(table["bin"], table["clips"], strict=True)]
@@ -137,7 +137,7 @@ def _errors(dataset: Dataset, labels: Mapping[str, np.ndarray]) -> Float[np.ndar
     return np.mean([np.abs(labels[m] - dataset.train.true_labels[m]) for m in MODALITIES], axis=0)
 
 
-def display(table: pd.DataFrame) -> pd.DataFrame:
+def level_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats the study."""
     labels, tests = (formats.spreads("MAE", table[f"{of}_mean"], table[f"{of}_std"]) for of in ("labels", "test"))
     shown = {"label MAE": labels, "labels, against copies": table["against_copy_verdict"].tolist()}

@@ -98,7 +98,7 @@ def predictability(table: pd.DataFrame) -> float:
     return float(r2_score(y, cross_val_predict(RandomForestRegressor(random_state=SEED), x, y, cv=_folds(len(y)))))
 
 
-def display(rows: pd.DataFrame) -> pd.DataFrame:
+def importance_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Formats `importance`, the clearest rank correlation first."""
     rows = rows.sort_values("p", kind="stable")
     ends = zip(rows["importance"], rows["low"], rows["high"], strict=True)

@@ -152,7 +152,7 @@ def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
     return {f"{columns[k]}{end}": found.get(k, {}).get(key) for k in columns for key, end in ends.items()}
 
 
-def display(table: pd.DataFrame) -> pd.DataFrame:
+def ledger_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats the ledger; a missing number is replaced by its reason. Intervals of labels are only in the table."""
     shown: dict[str, Any] = {"default": table["default"], "alternative": table["alternative"]}
     estimates = zip(*(table[f"test_difference{end}"] for end in ("", "_low", "_high")), strict=True)

@@ -204,7 +204,7 @@ def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> s
 
 
 def gap(data: str, table: pd.DataFrame) -> str:
-    """What a probe and retrieval see of the gap; `table` is of `stage_figures.gap_table`."""
+    """What a probe and retrieval see of the gap; `table` is of `stage_figures.gap_measures`."""
     said = []
     for name, rows in table.groupby("network", sort=False):
         parts = [

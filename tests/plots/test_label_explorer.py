@@ -152,9 +152,9 @@ def test_show_is_static_without_a_front_end_and_keeps_the_static_version_live(
     shown: list[Any] = []
     monkeypatch.setattr("IPython.display.display", lambda *items, **_: shown.extend(items))
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
-    label_explorer.show(utterances)
+    label_explorer.explore(utterances)
     monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/13_case_study.ipynb")
-    label_explorer.show(utterances)
+    label_explorer.explore(utterances)
     page, figure, kept, box = shown
     assert isinstance(figure, Figure)
     first = LabelExplorer(utterances).details.value

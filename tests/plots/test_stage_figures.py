@@ -60,7 +60,7 @@ def test_plot_losses_has_every_term_and_both_references() -> None:
 
 
 def test_gap_table_separates_shifted_from_equal_and_bars_have_its_heights() -> None:
-    table = stage_figures.gap_table({"equal": representations(), "shifted": representations(shift=50.0)})
+    table = stage_figures.gap_measures({"equal": representations(), "shifted": representations(shift=50.0)})
     rows = table.set_index(["network", "modality"])
     for m in MODALITIES:
         assert rows.loc[("equal", m), ["probe", "retrieval", "distance"]].tolist() == [50, 100, 0]

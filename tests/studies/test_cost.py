@@ -57,7 +57,7 @@ def test_step_times_are_medians_of_ratios_round_by_round(monkeypatch: pytest.Mon
     assert cost.step_times(works, rounds=5).to_dict("records") == expected
     both = cost.step_times(works, ("fast", "slow"), rounds=5)
     assert both.head(2).to_dict("records") == expected
-    shown = cost.show_step_times(both)
+    shown = cost.step_time_table(both)
     assert list(shown.columns) == ["over fast", "over slow"]
     assert shown.loc["fast", "over slow"].startswith("0.33 [")
 

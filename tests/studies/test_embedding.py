@@ -105,7 +105,7 @@ def test_drift_is_none_of_unchanged_vectors_and_pairs_seeds() -> None:
 
 
 def test_show_and_notes_have_the_tables_numbers(table: pd.DataFrame) -> None:
-    shown = embedding.show(table)
+    shown = embedding.gap_table(table)
     assert list(shown.index[:2]) == ["language, wide", "language, closed"]
     rows = table[(table["variant"] == "wide") & (table["modality"] == "a")]
     assert shown.loc["acoustic, wide", "MMD²"].startswith(f"{rows['mmd2'].mean():.3f} ±")

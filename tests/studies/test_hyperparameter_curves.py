@@ -82,7 +82,7 @@ def test_curves_numbers_and_verdicts_are_those_of_the_made_runs(table: pd.DataFr
     assert (row["mean"], row["std"], row["n"]) == (pytest.approx(1.0005), pytest.approx(0.001 / np.sqrt(2)), 2)
     assert row["difference"] == pytest.approx(0.9, abs=1e-5)
     assert table.query("metric == 'Acc2'")["mean"].isna().all()
-    assert curves.display(table).loc["α = 0.5", "MAE"] == "failed"
+    assert curves.curve_table(table).loc["α = 0.5", "MAE"] == "failed"
 
 
 def test_draw_has_alpha_beside_beta_on_logarithmic_axes(table: pd.DataFrame) -> None:

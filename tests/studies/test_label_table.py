@@ -50,7 +50,7 @@ def test_quality_worked_out_by_hand(dataset: Dataset) -> None:
 def test_display_puts_stage_3_beside_labels(dataset: Dataset) -> None:
     table = label_table.quality(dataset, {"copy": [dict(dataset.train.true_labels)]})
     run = Run(RunSpec("copy", "x", 1), Path(), {"MAE": 1.25, "Corr": None}, {}, 0, True)
-    shown = label_table.display(label_table.with_results(table, {"copy": [run], "none": [run]}))
+    shown = label_table.source_table(label_table.with_results(table, {"copy": [run], "none": [run]}))
     assert list(shown.index) == ["copy", "none"]
     anchors = {label_table.TRUE: [run], label_table.WITHOUT: [run]}
     points = label_table.quality_against_result(label_table.with_results(table, {"copy": [run], **anchors}))
@@ -60,7 +60,7 @@ def test_display_puts_stage_3_beside_labels(dataset: Dataset) -> None:
     assert 1.25 in [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"]
     (point,) = label_table.quality_against_result(label_table.with_results(table, {"copy": [run]}))
     assert (point["source"], point["labels"], point["result"]) == ("copy", 0.0, 1.25)
-    others = label_table.display(table, "disagreeing", ("MAE", "sign %"))
+    others = label_table.source_table(table, "disagreeing", ("MAE", "sign %"))
     assert others.columns.tolist() == [(m, k) for m in ("language", "acoustic", "visual") for k in ("MAE", "sign %")]
 
 

@@ -119,6 +119,6 @@ def test_ledger_without_true_labels_or_a_training_that_failed_leaves_numbers_out
     assert table["label_l_difference"].isna().all()
     assert table["test_difference"].notna().to_dict() == {name: name == "max_epochs" for name in FEW}
     assert table.loc["residual", "reason"] == "training failed with the alternative"
-    shown = sensitivity.display(table.reset_index())
+    shown = sensitivity.ledger_table(table.reset_index())
     assert shown["Δ label MAE l, a, v"].tolist() == ["–"] * 3
     assert shown.loc["residual", "test"] == "training failed with the alternative"

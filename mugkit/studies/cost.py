@@ -92,7 +92,7 @@ def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[s
 
 
 def step_times(works: Mapping[str, Experiment], over: Sequence[str] = (), rounds: int = 40) -> pd.DataFrame:
-    """Median and quartiles of the ratio of each system's step time to another's (`over`), taken in every round.
+    """Median and quartiles of the ratio of each system's step time to another's, taken in every round.
 
     Args:
         over: the systems to compare with; () means the first system.
@@ -115,7 +115,7 @@ def step_time_table(table: pd.DataFrame) -> pd.DataFrame:
     return grid(table.assign(cell=cells, head="over " + table["over"]), "system", "head").rename_axis(columns=None)
 
 
-def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataFrame:
+def _table(quartiles: Mapping[str, list[float]], name: str, value: str) -> pd.DataFrame:
     """One row per name: the median, and the quartiles below and above it."""
     table = pd.DataFrame.from_dict(quartiles, orient="index", columns=["lower_quartile", value, "upper_quartile"])
     return table.rename_axis(name).reset_index()[[name, value, "lower_quartile", "upper_quartile"]]
@@ -124,8 +124,7 @@ def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataF
 def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.DataFrame:
     """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs missing stages.
 
-    Medians are used because the first run also encodes the texts. The quartiles of a stage's seconds are divided by the
-    same total as its median.
+    Medians are used because the first run also encodes the texts. Quartiles are divided by the medians' total.
 
     Args:
         labelled: experiments for stages 1 and 2.
@@ -136,11 +135,9 @@ def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.
         "2 meta-learn": [work.learned_labels() for work in labelled],
         "3 joint": trained,
     }
-    seconds = {
-        name: [float(files.read_json(folder / "done.json")["seconds"]) for folder in several]
-        for name, several in folders.items()
-    }
-    total = sum(map(statistics.median, seconds.values()))
-    quartiles = {name: statistics.quantiles(values, n=4, method="inclusive") for name, values in seconds.items()}
-    shares = {name: [value / total for value in values] for name, values in quartiles.items()}
-    return _table(shares, "stage", "share")
+    quartiles = {}
+    for name, several in folders.items():
+        seconds = [float(files.read_json(folder / "done.json")["seconds"]) for folder in several]
+        quartiles[name] = np.array(statistics.quantiles(seconds, n=4, method="inclusive"))
+    total = sum(values[1] for values in quartiles.values())
+    return _table({name: (values / total).tolist() for name, values in quartiles.items()}, "stage", "share")

@@ -76,11 +76,13 @@ def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
     specs = with_table_2(dataset.name, profile)
     wanted = {"Table 2": specs, "chosen": [replace(spec, changes=()) for spec in specs]}
     theirs, chosen = by_setting(scheduler.run_all, wanted).values()
-    rows = [
-        {"beta": float(experiment.work(runs[0].spec).hp.joint.beta), **over_seeds(runs)} for runs in (theirs, chosen)
-    ]
     found = comparison.of_runs(theirs, chosen, dataset)
-    return pd.DataFrame([{**rows[0], **found, "verdict": word(found, BETTER, WORSE)}, {**rows[1], "verdict": DEFAULT}])
+    against = ({**found, "verdict": word(found, BETTER, WORSE)}, {"verdict": DEFAULT})
+    betas = [float(experiment.work(runs[0].spec).hp.joint.beta) for runs in (theirs, chosen)]
+    summaries = map(over_seeds, (theirs, chosen))
+    return pd.DataFrame(
+        [{"beta": beta, **summary, **row} for beta, summary, row in zip(betas, summaries, against, strict=True)]
+    )
 
 
 def beta_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -93,10 +95,8 @@ def beta_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def curves(dataset: Dataset, profile: str) -> pd.DataFrame:
-    """One row per field, value and metric: mean, std and n over seeds, and whether MAE differs from the default's.
-
-    Columns: field, value, metric, mean, std, n; for MAE also difference, clips_low, clips_high, seeds_low,
-    seeds_high and verdict against the run's own default. A value whose training diverged with any seed has no mean.
+    """One row per field, value and metric: mean, std and n over seeds; for MAE also the difference to the default as
+    `comparison.of_runs` returns it, and a verdict. A value whose training diverged with any seed has no mean.
     """
     groups = by_setting(finished, specifications(dataset.name, profile))
     done = {place: [run for run in runs if run] for place, runs in groups.items()}
@@ -132,11 +132,10 @@ def curve_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, own: Mapping[str, float], paper: Mapping[str, float]) -> Figure:
-    """Fig. 5: (a) α and (b) β; MAE above, Acc2 below; mean ± std over seeds, the default and Table 2's value marked.
+    """Fig. 5: (a) α and (b) β; MAE above, Acc2 below; mean ± std over seeds.
 
     Args:
-        own: field → the default.
-        paper: field → the value of Table 2.
+        own, paper: field → the default, and the value of Table 2; both are marked.
     """
     figure, axes = canvas((9, 5.2), 2, 2, sharex="col", sharey="row")
     for column, (field, letter) in enumerate(zip(GRID, "ab", strict=True)):
@@ -153,13 +152,11 @@ def draw(table: pd.DataFrame, own: Mapping[str, float], paper: Mapping[str, floa
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, own: float, paper: float) -> None:
-    std = rows["std"].fillna(0)
     if own == paper:  # one line would hide the other
         axes.axvline(own, color="black", linestyle="-.", label="default = Table 2")
     else:
         axes.axvline(own, color=ACCENT, linestyle=":", label="default")
         axes.axvline(paper, color="gray", linestyle="--", label="Table 2")
-    axes.errorbar(
-        rows["value"], rows["mean"], yerr=std, fmt="o-", color=MODALITY_COLORS["l"], capsize=3, label="mean ± std"
-    )
+    look: dict[str, Any] = {"fmt": "o-", "color": MODALITY_COLORS["l"], "capsize": 3, "label": "mean ± std"}
+    axes.errorbar(rows["value"], rows["mean"], yerr=rows["std"].fillna(0), **look)
     axes.set_xscale("log")

@@ -96,18 +96,16 @@ def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.D
 
 
 def source_table(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = ("MAE",)) -> pd.DataFrame:
-    """Formats one group of clips: sources as rows, modalities and measures as columns; for all clips also stage 3.
+    """Formats one group of clips (`all` or `disagreeing`): sources as rows, modalities and measures as columns.
 
-    Args:
-        clips: `all` or `disagreeing`.
-        measures: of labels, from `comparison.LABELS`; stage 3 has MAE and Corr.
+    With all clips stands stage 3, which has MAE and Corr.
     """
     chosen = table[(table["clips"] == clips) & table["measure"].isin(measures)]
     if clips == "all":
         chosen = pd.concat([chosen, table[table["clips"] == "test"]])
     cells = zip(chosen["measure"], chosen["mean"], chosen["std"], strict=True)
-    shown = chosen.assign(cell=[formats.spread(*cell) for cell in cells])
-    return grid(shown, "source", ["modality", "measure"]).fillna("–").rename_axis("labels from")
+    shown = grid(chosen.assign(cell=[formats.spread(*cell) for cell in cells]), "source", ["modality", "measure"])
+    return shown.fillna("–").rename_axis("labels from")
 
 
 def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -120,21 +118,19 @@ def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
     labels = pd.concat([found, pd.Series({TRUE: 0.0, WITHOUT: np.nan})]).rename("labels")
     results = errors[errors["clips"] == "test"].set_index("source")[["mean", "std"]].set_axis(["result", "std"], axis=1)
     points = pd.concat([labels, results], axis=1, join="inner").rename_axis("source").reset_index()
-    return records(
-        points.assign(network=["its own" if SYSTEMS[name].network else "MUG's" for name in points["source"]])
-    )
+    networks = ["its own" if SYSTEMS[name].network else "MUG's" for name in points["source"]]
+    return records(points.assign(network=networks))
 
 
 def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
     """Stage 3's error (vertical, with its spread over seeds) by label error; markers of networks not MUG's are hollow.
 
-    Left: all sources. Right: those nearest to the truth. True labels are a star. Training without unimodal tasks has no
-    label error, and is a horizontal line with its spread.
+    Left: all sources. Right: those nearest to the truth. Training without unimodal tasks is a horizontal line.
     """
     figure, (left, right) = canvas((11.5, 3.8), 1, 2)
-    errors = [point["labels"] for point in points if point["labels"] is not None and point["source"] != TRUE]
-    limit = NEAR * min(errors, default=0.0)
-    near = [p for p in points if p["labels"] is None or (p["source"] != TRUE and p["labels"] <= limit)]
+    sources = [point for point in points if point["labels"] is not None and point["source"] != TRUE]
+    limit = NEAR * min((point["labels"] for point in sources), default=0.0)
+    near = [point for point in points if point["labels"] is None or (point in sources and point["labels"] <= limit)]
     for axes, shown in ((left, points), (right, near)):
         for point in shown:
             _point(axes, point)
@@ -153,10 +149,8 @@ def _point(axes: Axes, point: Mapping[str, Any]) -> None:
         axes.axhspan(*(result + side * (std or 0) for side in (-1, 1)), color="0.4", alpha=0.12)
         return
     color, mark = LOOKS.get(source, ("0.4", "o"))
-    axes.errorbar(
-        point["labels"], result, yerr=std, fmt=mark, markersize=13 if mark == "*" else 7, capsize=3, color=color,
-        mfc="white" if own else color, label=name,
-    )  # fmt: skip
+    look: dict[str, Any] = {"fmt": mark, "markersize": 13 if mark == "*" else 7, "mfc": "white" if own else color}
+    axes.errorbar(point["labels"], result, yerr=std, capsize=3, color=color, label=name, **look)
 
 
 def which_are_right(data: str, table: pd.DataFrame) -> str:
@@ -184,11 +178,13 @@ def better_model(
     known = {"as claimed": "agree beyond chance", "opposite": "are opposite beyond chance"}
     order = known.get(ordering(tau, p), "agree no more than those of so few could by chance")
     best, worst = (choose(sources, key=lambda row: row["result"])["source"] for choose in (min, max))
-    anchors = {TRUE: f"Against the best of them ({NAMES.get(best, best)}), knowing the true labels"}
-    anchors[WITHOUT] = f"against the worst ({NAMES.get(worst, worst)}), leaving out the unimodal tasks"
-    pairs = {TRUE: best, WITHOUT: worst}
-    told = [f"{anchors[ours]} {effect(comparison.of_runs(runs[ours], runs[pairs[ours]], dataset))}" for ours in anchors]
+    knowing, leaving_out = (
+        effect(comparison.of_runs(runs[ours], runs[theirs], dataset))
+        for ours, theirs in ((TRUE, best), (WITHOUT, worst))
+    )
     return (
         f"On {data}, the order of {len(sources)} sources on MUG's networks by label error and that by stage 3's test "
-        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). {'; '.join(told)}."
+        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). Against the best of them ({NAMES.get(best, best)}), knowing "
+        f"the true labels {knowing}; against the worst ({NAMES.get(worst, worst)}), leaving out the unimodal tasks "
+        f"{leaving_out}."
     )

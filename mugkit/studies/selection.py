@@ -30,13 +30,11 @@ _LINES = {
 def candidates(
     inputs: Vectors, targets: Targets, count: int, width: int, seed: int = 1111
 ) -> dict[str, Float64[np.ndarray, "candidates clips"]]:
-    """Predictions for valid and test of many ridge regressions, each on its own random subset of the dims.
+    """Predictions for valid and test of `count` ridge regressions, each on its own random subset of `width` dims.
 
     Args:
         inputs: vectors of train, valid and test.
-        targets: labels of train; other splits are ignored.
-        count: number of models.
-        width: number of dims that each model sees; all of them if there are fewer.
+        targets: labels of train.
     """
     rng, scaler = np.random.default_rng(seed), StandardScaler().fit(inputs["train"])
     x = {name: scaler.transform(values) for name, values in inputs.items()}

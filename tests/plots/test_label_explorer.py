@@ -62,7 +62,6 @@ def test_ordered_sorts_and_searches(order: str, words: str, expected: list[int])
 
 def test_title_begins_with_what_is_sorted_by_and_without_words_is_the_id() -> None:
     assert label_explorer.title(table().assign(text=""), 0, MOST) == "0.50  v$1"
-    assert label_explorer.title(table(), 1, MOVED) == "0.10  bad FILM"
     assert label_explorer.title(table(), 1, DATA) == "bad FILM"
 
 

@@ -75,6 +75,7 @@ SAID: Mapping[str, tuple[str, Callable[[], str]]] = {
     "gap": ("04", lambda: sentences.gap(DATA, read("gap"))),
     "label quality": ("05", lambda: sentences.label_quality(DATA, read("label_quality"))),
     "baselines": ("07", lambda: sentences.baselines(DATA, read("table3_differences"), 3)),
+    "parts": ("09", lambda: sentences.parts(DATA, read("table5_differences"))),
     "ablations": ("09", lambda: sentences.ablations(DATA, steps())),
     "cost": ("10", lambda: sentences.cost(read("step_times"), read("stage_shares"))),
     "embedding": ("11", lambda: sentences.embedding_gap(DATA, read("embedding_claims"))),

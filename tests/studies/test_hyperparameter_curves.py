@@ -15,6 +15,7 @@ from mugkit.config import RunSpec, profile
 from mugkit.data.schema import Dataset
 from mugkit.experiments.experiment import Run
 from mugkit.studies import hyperparameter_curves as curves
+from mugkit.studies import sentences
 
 NAME, CHOSEN = "made-up", 0.3
 
@@ -76,6 +77,7 @@ def test_curves_numbers_and_verdicts_are_those_of_the_made_runs(table: pd.DataFr
     assert row["difference"] == pytest.approx(0.9, abs=1e-5)
     assert table.query("metric == 'Acc2'")["mean"].isna().all()
     assert curves.curve_table(table).loc["α = 0.5", "MAE"] == "failed"
+    assert "training failed at 0.5" in sentences.curves("made up", table)
 
 
 def test_figure_draws_the_curves_and_marks_both_values(table: pd.DataFrame) -> None:

@@ -12,7 +12,7 @@ from made_study import difference, finished
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
-from mugkit.studies import hyperparameter_curves, sentences
+from mugkit.studies import sentences
 from mugkit.studies.search_analysis import MATTERS, UNSEEN
 
 BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.001), difference(0.0, 0.02)
@@ -52,12 +52,6 @@ def test_answer_counts_settings_where_a_step_lowers_the_error() -> None:
     assert "true labels" not in text  # did not run
 
 
-def test_parts_stand_under_the_word_that_decides() -> None:
-    table = pd.DataFrame([{"system": "without A", **WORSE}, {"system": "without B", **NONE}])
-    text = sentences.parts("made up", table)
-    assert text.index("worse than MUG for without A") < text.index("no difference above 0.01 for without B")
-
-
 def test_labels_elsewhere_are_grouped_by_what_they_are() -> None:
     said = {"l": "closer", "a": "farther", "v": "farther"}
     rows = [{"modality": m, "measure": "MAE", **WORSE, "verdict": word} for m, word in said.items()]
@@ -81,15 +75,6 @@ def test_baselines_are_counted_by_themselves_and_together() -> None:
     assert "worse against HyCon (-0.060 [-0.065, -0.055])" in text
     assert "y_mc" not in text
     assert sentences.baselines("made up", table[table["system"] == "y_mc ← y"], 3) == "On made up, no baseline has run."
-
-
-def test_curves_are_told_against_table_2_s_value() -> None:
-    words = {1e-4: (WORSE, "worse"), 0.01: (difference(0.0), hyperparameter_curves.DEFAULT), 0.1: (OPEN, "undecided")}
-    rows = [{"value": value, **effect, "verdict": word} for value, (effect, word) in words.items()]
-    rows.append({"value": 1.0, "metric": "MAE", "verdict": hyperparameter_curves.FAILED})
-    text = sentences.curves("made up", pd.DataFrame(rows).assign(field="beta"))
-    worse, undecided = "worse at 0.0001 (+0.060 [+0.055, +0.065])", "undecided at 0.1 (+0.000 [-0.020, +0.020])"
-    assert text.endswith(f"β: {worse}; {undecided}; training failed at 1.")
 
 
 def test_cases_are_told_with_hits_false_alarms_and_what_is_missed() -> None:

@@ -129,11 +129,8 @@ class Session:
         return [{m: rows[i] for m, rows in labels.items()} for i in range(len(specs))]
 
     def caption(self, note: str = "", rows: Sequence[tables.Row] = (), data: str = "") -> str:
-        """The caption below every table: data set, encoder, profile and, for systems' `rows`, seeds and convention.
-
-        Args:
-            data: the data in words, if the table covers more than this data set.
-        """
+        """The caption below every table: data set (or `data`), encoder, profile and, for systems' `rows`, seeds and
+        convention."""
         encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
         if (unread := unknown(self.dataset, self.hp.network.text_encoder)) and unread.warning:
             encoder += f" ({unread})"
@@ -156,11 +153,9 @@ class Session:
     def table(
         self, rows: Sequence[tables.Row], name: str, note: str = "", metrics: Sequence[str] = (), caption: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of systems, prints the text below it, and returns what `tables.display` shows.
+        """Writes a table of systems, prints the text below it, and returns its formatted version.
 
-        Args:
-            metrics: the columns, by default the paper's for this family of data sets.
-            caption: replaces the usual caption, for a table without runs.
+        By default `metrics` are the paper's columns for this family of data sets. `caption` replaces the usual caption.
         """
         shown = metrics or HEADLINE[self.dataset.family]
         below = self._marked(caption) if caption else self.caption(note, rows)
@@ -200,12 +195,9 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
 
     Args:
         notebook: its file name without suffix.
-        profile: smoke, quick or paper.
-        dataset: a prepared data set.
-        out: folder for figures and tables. Relative paths start at the kernel's folder: `notebooks/` in JupyterLab, the
-            folder in which papermill was called. The default is `figures/` of the repository that holds the kernel's
-            folder, with a subfolder for every profile but `quick`. `$MUGKIT_OUT` replaces relative paths only, so a
-            batch run, which passes an absolute path, writes to that path.
+        out: folder for figures and tables. Relative: from the kernel's folder, unless `$MUGKIT_OUT` replaces it;
+            a batch run passes an absolute path. The default is `figures/` of the repository that holds the kernel's
+            folder, with a subfolder for every profile but `quick`.
 
     Raises:
         UserError: if the profile is unknown or the data set is not prepared.

@@ -20,24 +20,15 @@ from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 @dataclass(frozen=True)
 class Parts:
-    """All networks of MUG: what stages 1 and 3 train, and stage 2's correction networks by modality.
-
-    Attributes:
-        contrastive_gradient_scope: what Eq. 11 trains, see `config.Pretraining`.
-    """
+    """All networks of MUG: what stages 1 and 3 train, and stage 2's correction networks by modality."""
 
     network: MUGNetwork
     mucns: Mapping[str, MUCN]
-    contrastive_gradient_scope: str
+    contrastive_gradient_scope: str  # what Eq. 11 trains, see `config.Pretraining`
 
 
 def assemble(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float, text: int | TextEncoder) -> Parts:
-    """All networks of a configuration, untrained.
-
-    Args:
-        frame_dims: d′_a and d′_v.
-        text: the text encoder if it is trained too, else the width of its features.
-    """
+    """All networks of a configuration, untrained; `text` is the encoder if it is trained too, else its width."""
     width, encoder = (text, None) if isinstance(text, int) else (text.width, text)
     network = MUGNetwork(hp.network, frame_dims, width, encoder)
     meta, dims = hp.meta, {"l": hp.network.d_l, "a": hp.network.d_a, "v": hp.network.d_v}

@@ -60,8 +60,7 @@ def figure(cases: Sequence[Mapping[str, Any]], rho: float) -> Figure:
 def in_words(case: Mapping[str, Any], near: float) -> str:
     """A case in four lines: its text and y, then how far each learned label moved and whether towards the truth.
 
-    Args:
-        near: if the true label is closer to y than this, y is right; a learned label within a tenth of it hardly moved.
+    If the true label is closer to y than `near`, y is right; a learned label within a tenth of that hardly moved.
     """
     lines = [f"{case['pool']}: y = {case['y']:+.1f}, {textwrap.shorten(case['text'], 70, placeholder=' …')}"]
     for m in MODALITIES:

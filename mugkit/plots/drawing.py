@@ -34,21 +34,14 @@ _LINES: Mapping[ArrowKind, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Box:
-    """One box, in inches: `at` is its centre from the lower left corner of the drawing.
-
-    Attributes:
-        title: first line, in bold; may hold mathtext.
-        lines: further lines, one per layer.
-        kind: decides the colour.
-        height: by default what the lines need.
-    """
+    """One box, in inches: `at` is its centre from the lower left corner of the drawing; `kind` decides the colour."""
 
     at: Point
-    title: str
-    lines: tuple[str, ...] = ()
+    title: str  # in bold; may hold mathtext
+    lines: tuple[str, ...] = ()  # below it, one per layer
     kind: BoxKind = "network"
     width: float = 1.55
-    height: float | None = None
+    height: float | None = None  # None: what the lines need
 
     @property
     def tall(self) -> float:

@@ -64,12 +64,7 @@ def plot_mucn(curves: pd.DataFrame) -> Figure:
 
 
 def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance: float) -> Figure:
-    """Stage 1's terms of Eq. 12 over epochs: predictive losses left, contrastive losses right.
-
-    Args:
-        history: one row per epoch, as stage 1 stores it.
-        constant, chance: the results of `constant_loss` and `chance_loss`.
-    """
+    """Stage 1's terms of Eq. 12 over epochs (`history` as it stores it) beside `constant_loss` and `chance_loss`."""
     table = pd.DataFrame(list(history))
     figure, (left, right) = canvas((9, 4), 1, 2)
     epochs = table["epoch"] + 1
@@ -162,8 +157,7 @@ def _bars(axes: Axes, table: pd.DataFrame, column: str, reference: float, label:
 def embed(saved: Saved, clips: int = 100, modalities: Sequence[str] = MODALITIES) -> pd.DataFrame:
     """t-SNE of x_m and x_m′ together, on unit vectors; columns network, modality, kind, clip, across, up.
 
-    Args:
-        clips: how many clips of the training split are drawn, the same for every network.
+    The clips of the training split are drawn at random, the same for every network.
     """
     total = len(next(iter(saved.values())).labels)
     chosen = np.sort(np.random.default_rng(0).permutation(total)[:clips])
@@ -185,11 +179,7 @@ def _embedding(reps: SavedRepresentations, modality: str, chosen: np.ndarray) ->
 
 def plot_embedding(points: pd.DataFrame, notes: Mapping[tuple[str, str], str] | None = None) -> Figure:
     """One row per network, one column per modality (networks of one modality side by side); x_m as circles, x_m′ as
-    crosses.
-
-    Args:
-        notes: a second line of the title by (network, modality), e.g. what was measured there.
-    """
+    crosses. `notes` are second lines of titles by (network, modality)."""
     networks, modalities = (list(dict.fromkeys(points[name])) for name in ("network", "modality"))
     down, across = (len(networks), len(modalities)) if len(modalities) > 1 else (1, len(networks))
     figure, panels = canvas((3 * across, 2.7 * down), down, across, squeeze=False)

@@ -92,11 +92,8 @@ def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[s
 
 
 def step_times(works: Mapping[str, Experiment], over: Sequence[str] = (), rounds: int = 40) -> pd.DataFrame:
-    """Median and quartiles of the ratio of each system's step time to another's, taken in every round.
-
-    Args:
-        over: the systems to compare with; () means the first system.
-    """
+    """Median and quartiles of the ratio, taken in every round, of each system's step time to that of each in `over` (or
+    of the first system)."""
     first = next(iter(works))
     with cpu_threads(profile(works[first].spec.profile).threads):
         seconds = alternate({name: stepper(work) for name, work in works.items()}, rounds)
@@ -115,7 +112,7 @@ def step_time_table(table: pd.DataFrame) -> pd.DataFrame:
     return grid(table.assign(cell=cells, head="over " + table["over"]), "system", "head").rename_axis(columns=None)
 
 
-def _table(quartiles: Mapping[str, list[float]], name: str, value: str) -> pd.DataFrame:
+def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataFrame:
     """One row per name: the median, and the quartiles below and above it."""
     table = pd.DataFrame.from_dict(quartiles, orient="index", columns=["lower_quartile", value, "upper_quartile"])
     return table.rename_axis(name).reset_index()[[name, value, "lower_quartile", "upper_quartile"]]
@@ -125,10 +122,7 @@ def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.
     """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs missing stages.
 
     Medians are used because the first run also encodes the texts. Quartiles are divided by the medians' total.
-
-    Args:
-        labelled: experiments for stages 1 and 2.
-        trained: at least two folders of runs, for stage 3.
+    Experiments `labelled` are for stages 1 and 2; `trained`, at least two folders of runs, for stage 3.
     """
     folders = {
         "1 pretrain": [work.representations() for work in labelled],

@@ -43,9 +43,7 @@ SIZES, SEED = PAPER_SPLITS["reviews"], 2024  # as in the default data set
 def ceiling(labels: Float[np.ndarray, "clips"], noise: float) -> float:
     """The largest correlation with y_m that any reader of a stream alone can reach: that of E[y_m | y_m + noise].
 
-    Args:
-        labels: y_m on a ±1 scale.
-        noise: standard deviation of what a clip expresses besides y_m.
+    Labels are on a ±1 scale; `noise` is the standard deviation of what a clip expresses besides y_m.
     """
     values, counts = np.unique(labels, return_counts=True)
     shown = np.linspace(-1 - 6 * noise, 1 + 6 * noise, 4001)
@@ -90,10 +88,7 @@ def reading(
     """One record per setting of expression and stream, at the default disagreement.
 
     Keys: `expression`, `modality`, `noise`, `ceiling` (of all clips), and test correlations: `probe` and `with y`, of
-    a ridge probe of mean frames trained on y_m, with y_m and with y; `network`, of a network with y_m.
-
-    Args:
-        network: the result of `network_correlations`; settings that it lacks get None.
+    a ridge probe of mean frames trained on y_m, with y_m and with y; `network`, of `network_correlations` (else None).
     """
     records = []
     for expression in simulate.EXPRESSION:
@@ -130,11 +125,7 @@ def _noise(expression: str) -> str:
 
 
 def one_rater(sentences: pd.DataFrame) -> float:
-    """The correlation r of a single rater of a sentence with the mean of all.
-
-    Args:
-        sentences: columns rating (the mean) and spread (standard deviation of a sentence's scores).
-    """
+    """The correlation r of a single rater of a sentence with the mean of all, from the raters' spread."""
     between = float(sentences["rating"].var(ddof=0))
     return float(np.sqrt(between / (between + (sentences["spread"] ** 2).mean())))
 
@@ -144,9 +135,10 @@ def apart(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> dict[str, di
     clips = pd.concat(reviews.choose(sentences, sizes).values())
     language, draws = reviews.language_labels(clips["rating"]), simulate.LabelDraws.of(clips["clip"].tolist(), SEED)
     found: dict[str, dict[str, float]] = {}
-    for setting in reversed(simulate.DISAGREEMENT):
+    for setting in reversed(list(simulate.DISAGREEMENT)):
         labels = simulate.joint_labels(language, draws, simulate.LabelStructure.of(setting))
-        found[setting] = {"clips": len(clips), **agreement(labels, scale=1.0).round(4).to_dict()}
+        statistics = agreement(labels, scale=1.0).round(4)
+        found[setting] = {"clips": len(clips), **{str(name): value for name, value in statistics.items()}}
     people = simulate.sims_agreement()
     found[SIMS] = {"clips": people["clips"], **people["statistics"]}
     return found | {CREMA_D: dict(CREMA_D_AGREEMENT)}

@@ -83,9 +83,7 @@ def drift(plain: OverSeeds, contrastive: OverSeeds, most: int = 400) -> pd.DataF
     """How far contrastive learning moves each kind of vector: MMD² of x_m without and with it, and likewise of x_m′.
 
     Columns: modality, seed, unimodal, projected (MMD²), cosine (mean over clips of x_m's cosine without and with).
-
-    Args:
-        contrastive: the same seeds in the same order, or the first of them.
+    `contrastive` has the same seeds in the same order, or the first of them.
     """
     rows = [
         {"modality": m, "seed": seed, **_moved(before, after, m, most)}

@@ -68,11 +68,8 @@ def with_table_2(dataset: str, profile: str) -> list[RunSpec]:
 
 
 def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
-    """Compares MUG with Table 2's β and MUG with the chosen one.
-
-    Returns:
-        Two rows: beta, mean, std and n of the test MAE; difference, its intervals and verdict in the first.
-    """
+    """MUG with Table 2's β and MUG with the chosen one, a row each: beta, mean, std and n of the test MAE; in the first
+    also the difference, its intervals and a verdict."""
     specs = with_table_2(dataset.name, profile)
     wanted = {"Table 2": specs, "chosen": [replace(spec, changes=()) for spec in specs]}
     theirs, chosen = by_setting(scheduler.run_all, wanted).values()
@@ -80,9 +77,8 @@ def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
     against = ({**found, "verdict": word(found, BETTER, WORSE)}, {"verdict": DEFAULT})
     betas = [float(experiment.work(runs[0].spec).hp.joint.beta) for runs in (theirs, chosen)]
     summaries = map(over_seeds, (theirs, chosen))
-    return pd.DataFrame(
-        [{"beta": beta, **summary, **row} for beta, summary, row in zip(betas, summaries, against, strict=True)]
-    )
+    rows = zip(betas, summaries, against, strict=True)
+    return pd.DataFrame([{"beta": beta, **summary, **compared} for beta, summary, compared in rows])
 
 
 def beta_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -132,11 +128,7 @@ def curve_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, own: Mapping[str, float], paper: Mapping[str, float]) -> Figure:
-    """Fig. 5: (a) α and (b) β; MAE above, Acc2 below; mean ± std over seeds.
-
-    Args:
-        own, paper: field → the default, and the value of Table 2; both are marked.
-    """
+    """Fig. 5: (a) α and (b) β; MAE above, Acc2 below; mean ± std over seeds, defaults and Table 2's values."""
     figure, axes = canvas((9, 5.2), 2, 2, sharex="col", sharey="row")
     for column, (field, letter) in enumerate(zip(GRID, "ab", strict=True)):
         axes[0, column].set_title(f"({letter}) {SYMBOLS[field]}")

@@ -142,8 +142,7 @@ def payoff_table(table: pd.DataFrame, beta: float) -> pd.DataFrame:
 def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """One column per disagreement; rows: the effects of the sources at each β, then the correlation of their labels.
 
-    Args:
-        rows: the result of `study` as records, as in the figure's JSON.
+    The records of `study` are also the figure's JSON.
     """
     table = pd.DataFrame(rows)
     weights, columns = list(dict.fromkeys(table["beta"])), list(dict.fromkeys(table["disagreement"]))

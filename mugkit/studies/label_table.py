@@ -32,28 +32,19 @@ from mugkit.studies.sentences import effect
 from mugkit.studies.study import grid, over_seeds
 
 Labels = Mapping[str, Float[np.ndarray, " clips"]]
-NAMES: Mapping[str, str] = {
-    "copy": "copies of y",
-    "ulgm": "ULGM",
-    "sugrm": "SUGRM",
-    "mlc": "MLC",
-    "mug": "MUG",
-    "mug-without-multimodal-denoising": "MUG without multimodal denoising",
-    "mug-without-contrastive": "MUG without contrastive learning",
-    TRUE: "true labels",
-    WITHOUT: "no unimodal tasks",
+# Source → its name, colour (Okabe and Ito's) and marker; MUG's three variants differ in both.
+LOOKS: Mapping[str, tuple[str, str, str]] = {
+    "copy": ("copies of y", "#E69F00", "o"),
+    "ulgm": ("ULGM", "#56B4E9", "s"),
+    "sugrm": ("SUGRM", "#CC79A7", "D"),
+    "mlc": ("MLC", "#009E73", "v"),
+    "mug": ("MUG", "#0072B2", "^"),
+    "mug-without-multimodal-denoising": ("MUG without multimodal denoising", "#D55E00", "P"),
+    "mug-without-contrastive": ("MUG without contrastive learning", "#000000", "X"),
+    TRUE: ("true labels", "#000000", "*"),
+    WITHOUT: ("no unimodal tasks", "0.4", ""),  # a line, as it has no labels
 }
-# Colour and marker of a source. The colours are Okabe and Ito's; MUG's three variants differ in both.
-LOOKS: Mapping[str, tuple[str, str]] = {
-    "copy": ("#E69F00", "o"),
-    "ulgm": ("#56B4E9", "s"),
-    "sugrm": ("#CC79A7", "D"),
-    "mlc": ("#009E73", "v"),
-    "mug": ("#0072B2", "^"),
-    "mug-without-multimodal-denoising": ("#D55E00", "P"),
-    "mug-without-contrastive": ("#000000", "X"),
-    TRUE: ("#000000", "*"),
-}
+NAMES: Mapping[str, str] = {source: name for source, (name, _, _) in LOOKS.items()}
 NEAR = 1.25  # the enlarged panel shows label errors up to the smallest times this
 
 
@@ -68,9 +59,6 @@ def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.Dat
 
     Args:
         sources: name → its labels of the training split, one mapping by modality per seed.
-
-    Raises:
-        UserError: if the data set has no true unimodal labels.
     """
     true = true_labels(dataset)
     groups = {"all": np.ones(len(dataset.train), dtype=bool), "disagreeing": disagreeing(true)}
@@ -142,13 +130,13 @@ def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _point(axes: Axes, point: Mapping[str, Any]) -> None:
-    source, result, std, own = point["source"], point["result"], point["std"], point["network"] != "MUG's"
-    name = NAMES.get(source, source) + (", network of its own" if own else "")
+    result, std, own = point["result"], point["std"], point["network"] != "MUG's"
+    name, color, mark = LOOKS[point["source"]]
+    name += ", network of its own" if own else ""
     if point["labels"] is None:
-        axes.axhline(result, color="0.4", linestyle="--", label=name)
-        axes.axhspan(*(result + side * (std or 0) for side in (-1, 1)), color="0.4", alpha=0.12)
+        axes.axhline(result, color=color, linestyle="--", label=name)
+        axes.axhspan(*(result + side * (std or 0) for side in (-1, 1)), color=color, alpha=0.12)
         return
-    color, mark = LOOKS.get(source, ("0.4", "o"))
     look: dict[str, Any] = {"fmt": mark, "markersize": 13 if mark == "*" else 7, "mfc": "white" if own else color}
     axes.errorbar(point["labels"], result, yerr=std, capsize=3, color=color, label=name, **look)
 
@@ -158,7 +146,7 @@ def which_are_right(data: str, table: pd.DataFrame) -> str:
     errors, said = table[table["measure"] == "MAE"], []
     for clips, name in {"all": "on all training clips", "disagreeing": "on those whose modalities disagree"}.items():
         means = errors[errors["clips"] == clips].groupby("source")["mean"].mean().sort_values()
-        listed = [f"{NAMES.get(str(source), source)} {formats.number('MAE', mean)}" for source, mean in means.items()]
+        listed = [f"{NAMES[str(source)]} {formats.number('MAE', mean)}" for source, mean in means.items()]
         said.append(f"{name} {', '.join(listed)}")
     return f"On {data}, MAE of labels to the true ones, mean over modalities, the nearest first: {'; '.join(said)}."
 
@@ -167,12 +155,8 @@ def better_model(
     data: str, points: Sequence[Mapping[str, Any]], runs: Mapping[str, Sequence[Run]], dataset: Dataset
 ) -> str:
     """Do better labels make a better model? States whether the sources on MUG's networks have the same order by label
-    error and by stage 3's error, and how far the anchors are from the best and the worst source.
-
-    Args:
-        points: the result of `quality_against_result`.
-        runs: source or anchor → its runs on the data set.
-    """
+    error and by stage 3's error, and how far the anchors are from the best and the worst source; `points` are of
+    `quality_against_result`."""
     sources = [p for p in points if p["network"] == "MUG's" and p["source"] not in (TRUE, WITHOUT)]
     tau, p = kendalltau([row["labels"] for row in sources], [row["result"] for row in sources])
     known = {"as claimed": "agree beyond chance", "opposite": "are opposite beyond chance"}
@@ -184,7 +168,7 @@ def better_model(
     )
     return (
         f"On {data}, the order of {len(sources)} sources on MUG's networks by label error and that by stage 3's test "
-        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). Against the best of them ({NAMES.get(best, best)}), knowing "
-        f"the true labels {knowing}; against the worst ({NAMES.get(worst, worst)}), leaving out the unimodal tasks "
+        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). Against the best of them ({NAMES[best]}), knowing "
+        f"the true labels {knowing}; against the worst ({NAMES[worst]}), leaving out the unimodal tasks "
         f"{leaving_out}."
     )

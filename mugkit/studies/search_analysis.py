@@ -36,11 +36,7 @@ MATTERS, UNSEEN = "matters", "undecided"
 
 
 def scored(record: Record) -> pd.DataFrame:
-    """The finished trials, one row each: trial, the searched fields, `valid` and, if it was evaluated, `test` (MAE).
-
-    Raises:
-        UserError: if there are fewer than four.
-    """
+    """The finished trials (at least four): trial, the searched fields, `valid` and, if it was evaluated, `test`."""
     table = record.search.frame().dropna(subset=["valid"]).reset_index(drop=True)
     if len(table) < FEWEST:
         raise UserError(f"{len(table)} trials have scores; {FEWEST} are needed", fix="try more configurations")

@@ -48,18 +48,12 @@ class Tested:
 
 @dataclass(frozen=True)
 class Record:
-    """A recorded search.
-
-    Attributes:
-        tested: None if the test split was not evaluated.
-        data: fingerprint of the data set.
-        made_with: what else its numbers depend on: processor, torch, and our code.
-    """
+    """A recorded search, and what its numbers depend on."""
 
     search: search.Search
-    tested: Tested | None
-    data: str
-    made_with: Mapping[str, str]
+    tested: Tested | None  # None if the test split was not evaluated
+    data: str  # fingerprint of the data set
+    made_with: Mapping[str, str]  # processor, torch, and our code
 
 
 def made_with() -> dict[str, str]:
@@ -120,11 +114,7 @@ def _packed(hits: Hits) -> dict[str, Any]:
 
 
 def read(path: Path) -> Record:
-    """Reads what `write` wrote.
-
-    Raises:
-        UserError: if the file is missing, damaged, or no record of a search.
-    """
+    """Reads what `write` wrote; a file that is missing, damaged, or no record of a search is a `UserError`."""
     try:
         return _parsed(files.read_json(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:

@@ -33,16 +33,11 @@ SLOW = "stage 2 takes 25 times as long ({tasks} tasks a step); profile paper tri
 
 
 class Alternative(NamedTuple):
-    """Another way to make an open choice.
+    """Another way to make an open choice."""
 
-    Attributes:
-        values: in order of preference; the first that is not the run's own is used.
-        unless: why it may not be tried: `FROZEN` applies if the text encoder is frozen, any other in a light profile.
-    """
-
-    values: tuple[Any, ...]
+    values: tuple[Any, ...]  # in order of preference; the first that is not the run's own is used
     why: str
-    unless: str = ""
+    unless: str = ""  # why it may not be tried: `FROZEN` if the text encoder is frozen, any other in a light profile
 
     def of(self, now: Any) -> Any:
         """The alternative to the run's own value."""

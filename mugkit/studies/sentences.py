@@ -58,10 +58,8 @@ def listed(parts: Iterable[str]) -> str:
 def grouped(rows: pd.DataFrame, place: str, joint: str = "for") -> str:
     """`closer for language (-0.2 [-0.3, -0.1]) and visual (…); undecided for acoustic (…)`.
 
-    Args:
-        rows: differences with their `verdict`.
-        place: the column that says where they hold: a modality, another name or a number.
-        joint: between the word and the places.
+    Rows are differences with their `verdict`; `place` is the column that says where they hold (a modality, another name
+    or a number), and `joint` stands between the word and the places.
     """
     by_word: dict[str, list[str]] = {}
     for row in records(rows):
@@ -171,12 +169,8 @@ def embedding_gap(data: str, table: pd.DataFrame, moved: pd.DataFrame | None = N
 
 
 def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> str:
-    """Which reading of Eq. 11 reproduces which observation of section 4.9, and what it does to validation.
-
-    Args:
-        claims: of `embedding.claims`, every reading's with its name in `reading`.
-        validation: of `embedding.validation`.
-    """
+    """Which reading of Eq. 11 reproduces which observation of section 4.9, and what it does to validation; `claims` are
+    those of every `reading`."""
     observed = claims[claims["claim"].isin(embedding.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
     said, every = [], []
     for name, rows in observed.groupby("reading", sort=False):

@@ -103,8 +103,8 @@ class Session:
         able, missing = self.ready(*systems)
         runs = self.runs(*able)
         rows = paper_tables.rows(number, self.dataset.family, runs, missing)
-        others = [name for name in paper_tables.columns(number) if name != self.dataset.family and name in available()]
-        others = others if self.profile.name == "paper" else []
+        prepared = available() if self.profile.name == "paper" else []
+        others = [name for name in paper_tables.columns(number) if name != self.dataset.family and name in prepared]
         for name in others:
             able, missing = self.ready(*systems, dataset=name)
             rows += paper_tables.rows(number, name, self.runs(*able, dataset=name), missing)

@@ -35,6 +35,7 @@ SIMS, CREMA_D = "CH-SIMS's annotators", "CREMA-D's voters"
 # Correlation of the valence of emotions that voters of CREMA-D (Cao et al., IEEE Transactions on Affective Computing
 # 2014) named for a clip's sound or picture alone with that of the emotions they named for the whole clip.
 CREMA_D_AGREEMENT: Mapping[str, float] = {"clips": 7442, "corr(y, y_a)": 0.665, "corr(y, y_v)": 0.944}
+EXPRESSIONS = tuple(simulate.EXPRESSION)  # from what can be read best to what can be read least
 READERS = ("ceiling", "probe", "network")
 MARKERS = {"l": "s", "a": "o", "v": "^"}
 SIZES, SEED = PAPER_SPLITS["reviews"], 2024  # as in the default data set
@@ -91,7 +92,7 @@ def reading(
     a ridge probe of mean frames trained on y_m, with y_m and with y; `network`, of `network_correlations` (else None).
     """
     records = []
-    for expression in simulate.EXPRESSION:
+    for expression in EXPRESSIONS:
         dataset = reviews.assemble(sentences, SEED, reviews.Dials(expression=expression), sizes)
         for style in simulate.stream_styles(expression):
             m, noise = style.modality, style.expression_noise
@@ -184,16 +185,14 @@ def _reading_lines(axes: Axes, records: Sequence[Mapping[str, Any]], m: str) -> 
         read = [np.nan if record[reader] is None else record[reader] for record in records]
         filled = "white" if reader == "ceiling" else color
         axes.plot(read, line, color=color, marker=marker, mfc=filled, label=f"{name}: {reader}")
-    axes.set_xticks(
-        range(len(simulate.EXPRESSION)), [f"{setting}\n{_noise(setting)}" for setting in simulate.EXPRESSION]
-    )
+    axes.set_xticks(range(len(EXPRESSIONS)), [f"{setting}\n{_noise(setting)}" for setting in EXPRESSIONS])
     axes.legend(loc="lower left")
 
 
 def sentence(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> str:
     """Two sentences on what both dials do: readings at both ends, labels at each setting and of people."""
     parts = []
-    for setting in list(simulate.EXPRESSION)[:: len(simulate.EXPRESSION) - 1]:
+    for setting in (EXPRESSIONS[0], EXPRESSIONS[-1]):
         pair = [record for record in records if record["expression"] == setting]
         streams = [f"r {r['probe']:.2f} of {r['ceiling']:.2f} ({MODALITY_NAMES[r['modality']]})" for r in pair]
         parts.append(f"{listed(streams)} at {setting}")

@@ -73,12 +73,11 @@ def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
     specs = with_table_2(dataset.name, profile)
     wanted = {"Table 2": specs, "chosen": [replace(spec, changes=()) for spec in specs]}
     theirs, chosen = by_setting(scheduler.run_all, wanted).values()
+    used = [
+        {"beta": float(experiment.work(runs[0].spec).hp.joint.beta), **over_seeds(runs)} for runs in (theirs, chosen)
+    ]
     found = comparison.of_runs(theirs, chosen, dataset)
-    against = ({**found, "verdict": word(found, BETTER, WORSE)}, {"verdict": DEFAULT})
-    betas = [float(experiment.work(runs[0].spec).hp.joint.beta) for runs in (theirs, chosen)]
-    summaries = map(over_seeds, (theirs, chosen))
-    rows = zip(betas, summaries, against, strict=True)
-    return pd.DataFrame([{"beta": beta, **summary, **compared} for beta, summary, compared in rows])
+    return pd.DataFrame([{**used[0], **found, "verdict": word(found, BETTER, WORSE)}, {**used[1], "verdict": DEFAULT}])
 
 
 def beta_table(table: pd.DataFrame) -> pd.DataFrame:

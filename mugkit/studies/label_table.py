@@ -86,7 +86,7 @@ def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.D
 def source_table(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = ("MAE",)) -> pd.DataFrame:
     """Formats one group of clips (`all` or `disagreeing`): sources as rows, modalities and measures as columns.
 
-    With all clips stands stage 3, which has MAE and Corr.
+    For all clips, stage 3's MAE and Corr are added.
     """
     chosen = table[(table["clips"] == clips) & table["measure"].isin(measures)]
     if clips == "all":
@@ -131,7 +131,7 @@ def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
 
 def _point(axes: Axes, point: Mapping[str, Any]) -> None:
     result, std, own = point["result"], point["std"], point["network"] != "MUG's"
-    name, color, mark = LOOKS[point["source"]]
+    name, color, mark = LOOKS.get(point["source"], (point["source"], "0.4", "o"))
     name += ", network of its own" if own else ""
     if point["labels"] is None:
         axes.axhline(result, color=color, linestyle="--", label=name)
@@ -146,7 +146,7 @@ def which_are_right(data: str, table: pd.DataFrame) -> str:
     errors, said = table[table["measure"] == "MAE"], []
     for clips, name in {"all": "on all training clips", "disagreeing": "on those whose modalities disagree"}.items():
         means = errors[errors["clips"] == clips].groupby("source")["mean"].mean().sort_values()
-        listed = [f"{NAMES[str(source)]} {formats.number('MAE', mean)}" for source, mean in means.items()]
+        listed = [f"{NAMES.get(str(source), source)} {formats.number('MAE', mean)}" for source, mean in means.items()]
         said.append(f"{name} {', '.join(listed)}")
     return f"On {data}, MAE of labels to the true ones, mean over modalities, the nearest first: {'; '.join(said)}."
 
@@ -168,7 +168,7 @@ def better_model(
     )
     return (
         f"On {data}, the order of {len(sources)} sources on MUG's networks by label error and that by stage 3's test "
-        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). Against the best of them ({NAMES[best]}), knowing "
-        f"the true labels {knowing}; against the worst ({NAMES[worst]}), leaving out the unimodal tasks "
+        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). Against the best of them ({NAMES.get(best, best)}), knowing "
+        f"the true labels {knowing}; against the worst ({NAMES.get(worst, worst)}), leaving out the unimodal tasks "
         f"{leaving_out}."
     )

@@ -62,7 +62,6 @@ def test_ordered_sorts_and_searches(order: str, words: str, expected: list[int])
 
 def test_title_begins_with_what_is_sorted_by_and_without_words_is_the_id() -> None:
     assert label_explorer.title(table().assign(text=""), 0, MOST) == "0.50  v$1"
-    assert label_explorer.title(table(), 1, DATA) == "bad FILM"
 
 
 def test_details_hold_words_labels_and_source_escaped() -> None:
@@ -76,16 +75,13 @@ def test_details_hold_words_labels_and_source_escaped() -> None:
     assert label_explorer.details(entry(true={}), "").count("<td>unknown</td>") == 3
 
 
-def test_figure_draws_paths_bands_truth_and_frames() -> None:
+def test_figure_draws_paths_truth_and_frames() -> None:
     left, acoustic, visual = label_explorer.figure(entry(), 3.0).axes
     lines = {str(line.get_label()): line for line in left.lines}
-    assert list(lines["clip's label $y$"].get_ydata()) == [1.5, 1.5]
     np.testing.assert_array_equal(lines["language"].get_xydata(), [[1, 0.0], [2, 1.0]])
     assert [line.get_ydata()[0] for line in left.lines if line.get_marker() == "D"] == [1.0, -2.5, 0.0]
-    assert list(acoustic.lines[1].get_ydata()) == [0, 1]
     assert list(visual.lines[1].get_ydata()) == [1, 2, 3]
     assert acoustic.get_ylim() == (-2.1, 2.1), "the same for all clips that never exceed 2"
-    assert visual.get_ylim() == pytest.approx((-3.15, 3.15))
 
 
 def test_static_shows_the_first_utterance_of_the_order_and_its_page(utterances: Utterances) -> None:

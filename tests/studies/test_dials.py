@@ -99,5 +99,7 @@ def test_network_s_predictions_are_those_of_the_trained_network_clip_by_clip(
         alone = network.predict_unimodal(network.represent(batch).unimodal)
         for m in MODALITIES:
             assert found[m][batch.index] == pytest.approx(alone[m].detach().numpy(), abs=1e-5)
+    for m, r in dials._against_truth(work).items():
+        assert r == pytest.approx(np.corrcoef(found[m], work.dataset.test.true_labels[m])[0, 1], abs=1e-3)
     errors = np.abs(predict(network, clips) - work.dataset.test.labels)
     assert experiment.run(work.spec).metrics["MAE"] == pytest.approx(errors.mean(), abs=1e-4)  # the run's weights

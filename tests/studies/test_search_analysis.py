@@ -65,12 +65,3 @@ def test_scored_leaves_out_trials_that_failed_and_keeps_each_test_score_with_its
     assert "test" not in analysis.scored(made_record([1.0] * 4, [])).columns
     with pytest.raises(UserError, match="3 trials"):
         analysis.scored(made_record([1.0] * 3, [1.0] * 3))
-
-
-def test_figure_has_every_trial_in_every_panel_and_marks_the_best(table: pd.DataFrame) -> None:
-    panels = [axes for axes in analysis.draw(table).axes if axes.axison]
-    assert [axes.get_xlabel() for axes in panels] == ["beta", "d", "noise"]
-    for axes in panels:
-        points, star = axes.lines
-        np.testing.assert_array_equal(points.get_xdata(), table[axes.get_xlabel()])
-        assert math.isclose(float(star.get_ydata()[0]), table["valid"].min())

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_study import finished
+from made_study import two_seeds
 from torch import Tensor
 
 from mugkit import config, overrides
-from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.experiments import experiment
 from mugkit.studies import embedding, sentences
@@ -135,11 +134,8 @@ def test_readings_differ_in_what_equation_11_trains_and_in_nothing_else(dataset:
 
 
 def test_validation_compares_each_reading_with_none(dataset: Dataset, tmp_path: Path) -> None:
-    wrong, specs = {PLAIN: 0.5, PROJECTION: 0.6, NETWORK: 0.4}, [RunSpec("mug", "x", seed) for seed in (1, 2)]
-    runs = {
-        name: [finished(dataset, tmp_path / f"{name}-{s.seed}", by + 0.001 * s.seed, s, "valid") for s in specs]
-        for name, by in wrong.items()
-    }
+    wrong = {PLAIN: 0.5, PROJECTION: 0.6, NETWORK: 0.4}
+    runs = {name: two_seeds(dataset, tmp_path / name, by, "valid") for name, by in wrong.items()}
     rows = embedding.validation(dataset, runs).set_index("reading")
     assert rows.loc[PROJECTION, "difference"] == pytest.approx(0.1, abs=1e-5)
     assert rows["verdict"].to_list() == ["", "higher", "lower"]

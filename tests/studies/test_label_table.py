@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_study import finished
+from made_study import two_seeds
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
@@ -49,10 +49,8 @@ def test_quality_worked_out_by_hand(dataset: Dataset) -> None:
 def test_stage_3_stands_beside_labels_and_the_anchors_beside_the_sources(dataset: Dataset) -> None:
     table = label_table.quality(dataset, {"copy": [dict(dataset.train.true_labels)]})
     run = Run(RunSpec("copy", "x", 1), Path(), {"MAE": 1.25, "Corr": None}, {}, 0, True)
-    with_stage_3 = label_table.with_results(
-        table, {name: [run] for name in ("copy", label_table.TRUE, label_table.WITHOUT)}
-    )
-    points = label_table.quality_against_result(with_stage_3)
+    runs = {name: [run] for name in ("copy", label_table.TRUE, label_table.WITHOUT)}
+    points = label_table.quality_against_result(label_table.with_results(table, runs))
     assert [(point["labels"], point["result"]) for point in points] == [(0.0, 1.25), (0.0, 1.25), (None, 1.25)]
     axes = label_table.draw_quality_against_result(points).axes[0]
     assert len(axes.containers) == 2  # what has no labels is a line
@@ -90,10 +88,7 @@ def test_orders_of_labels_and_results_are_told_with_the_anchors_beside_best_and_
     points = [point(name, 0.1 * i, result) for i, (name, result) in enumerate(zip(names, results, strict=True))]
     points.append(point("sugrm", 9.0, 0.0, "its own"))  # its height is not due to labels alone
     wrong = {**dict(zip(names, results, strict=True)), label_table.TRUE: 0.05, label_table.WITHOUT: 0.9}
-    runs = {
-        name: [finished(data, tmp_path / f"{name}-{seed}", by, RunSpec("mug", "x", seed)) for seed in (1, 2)]
-        for name, by in wrong.items()
-    }
+    runs = {name: two_seeds(data, tmp_path / name, by) for name, by in wrong.items()}
     text = label_table.better_model("made up", points, runs, data)
     assert said in text
     assert "6 sources" in text

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_study import finished
+from made_study import two_seeds
 
-from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.experiments import noise
 from mugkit.studies import noise_robustness as robustness
@@ -34,13 +33,12 @@ def test_by_disagreement_bins_clips_and_averages_modalities(made_up: Callable[..
 def made(made_up: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Runs, SeenLabels]:
     """Copies are off by 0.5 + k, MUCN by half of that, ULGM by as much; stage 3 is worse for copies at k = 2 alone."""
     dataset, runs, labels = made_up((60, 4, 60)), {}, {}
-    specs = [RunSpec("mug", "made-up", seed) for seed in (0, 1)]
     for system, k in product(SOURCES, LEVELS):
         off = (0.5 + k) * (0.5 if system == "mug" else 1.0)
         true = dataset.train.true_labels
         labels[system, k] = {m: np.stack([true[m] + off + 0.01 * s for s in (0, 1)]) for m in MODALITIES}
         wrong = 1.0 if (system, k) == ("copy", 2.0) else 0.2
-        runs[system, k] = [finished(dataset, tmp_path / f"{system}-{k}-{s.seed}", wrong, s) for s in specs]
+        runs[system, k] = two_seeds(dataset, tmp_path / f"{system}-{k}", wrong)
     return dataset, runs, labels
 
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from mugkit.data.agreement import agreement
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames
+from mugkit.errors import UserError
 from mugkit.evaluation.probes import frame_means
 from mugkit.plots.style import MODALITY_COLORS, canvas
 
@@ -89,8 +90,13 @@ def streams(dataset: Dataset, clips: list[int]) -> dict[str, Any]:
     Returns:
         A list `clips` of {id, text, y, and for each of a and v: `label` (y_m) and `frames` (dim × length)}, and
         `dims`: for each modality the dims' numbers in the order shown.
+
+    Raises:
+        UserError: if a position is outside the split.
     """
     split, train = dataset.test, dataset.train
+    if wrong := [clip for clip in clips if not 0 <= clip < len(split)]:
+        raise UserError(f"no clip {wrong[0]}", field="clips", fix=f"test has positions 0 to {len(split) - 1}")
     dims = {m: _by_signal(train.sequences[m], train.true_labels.get(m, train.labels)) for m in FRAME_MODALITIES}
     shown = [{"id": split.ids[clip], "text": split.text[clip], "y": _round(split.labels[clip])} for clip in clips]
     for m, order in dims.items():

@@ -6,6 +6,7 @@ import pytest
 from made_up import make_dataset
 
 from mugkit.data.schema import Dataset, RaggedFrames, Split
+from mugkit.errors import UserError
 from mugkit.plots.data_figures import contradictions, label_gaps, label_gaps_figure, streams, streams_figure
 
 # Five clips on ±3. Language: one opposite (3, −3), one neutral, one equal; acoustic equals y; visual is −y.
@@ -80,3 +81,5 @@ def test_streams_are_of_the_test_split_and_without_true_labels_leave_them_out() 
     numbers = streams(make_dataset(true_labels=False), [3])
     assert (numbers["clips"][0]["id"], numbers["clips"][0]["a"]["label"]) == ("test_3", None)
     assert all("y_" not in axes.get_title() for axes in streams_figure(numbers).axes[:2])
+    with pytest.raises(UserError, match="no clip 16"):
+        streams(make_dataset(), [0, 16])

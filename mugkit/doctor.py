@@ -1,7 +1,7 @@
 """`mugkit doctor`: shows what is present and what is missing, one line each, ready to paste into a bug report.
 
 It fetches and changes nothing, except that it creates an empty home folder if there is none. It shows paths with ~ for
-the user's folder, and outside of it only the last name.
+the user's folder, and outside of it only the last name, as mounts and user names are private.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from pathlib import Path
 from mugkit import files
 from mugkit.errors import UserError
 
-OLDEST_PYTHON = (3, 11)
 DISK_GIB, MEMORY_GIB = 2, 8  # needed for profile `quick`: prepared data and runs; the notebooks' kernels
 HUB_ENCODERS = ("bert-base-uncased", "bert-base-chinese", "t5-base")  # the paper's language networks
 SOURCED_DATASETS = ("mosi", "mosei", "sims")  # data sets that only the user can supply
@@ -28,13 +26,9 @@ SOURCED_DATASETS = ("mosi", "mosei", "sims")  # data sets that only the user can
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check.
+    """The result of one check: its name, whether it passed, what was found, and what to do about it if anything.
 
     Attributes:
-        name: what was checked.
-        ok: whether it is as it should be.
-        found: what was found.
-        fix: what to do about it; None if there is nothing to do.
         required: whether the default data and profile need it; anything damaged counts as required.
     """
 
@@ -69,9 +63,7 @@ def _run(look: Callable[[], Iterator[Check]]) -> list[Check]:
 
 
 def _python() -> Iterator[Check]:
-    ok = sys.version_info >= OLDEST_PYTHON
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    yield Check("python", ok, found, None if ok else "make clean setup PYTHON=python3.11")
+    yield Check("python", True, f"{platform.python_version()} on {platform.system()} {platform.machine()}")
 
 
 def _torch() -> Iterator[Check]:
@@ -140,7 +132,7 @@ def _how(name: str, force: str = "") -> str:
 
 
 def _damage(name: str) -> str:
-    """What is wrong with a prepared data set, or ''. Leaves out paths, as mounts and user names are private."""
+    """What is wrong with a prepared data set, or ''."""
     from mugkit.data.store import load
 
     try:
@@ -174,20 +166,15 @@ def _machine() -> Iterator[Check]:
 
 
 def _home() -> Iterator[Check]:
-    home = files.home()
+    home, user = files.home(), Path.home()
+    shown = f"~/{home.relative_to(user)}" if home.is_relative_to(user) else f"…/{home.name}"
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=home):
-            yield Check("home", True, f"{_shown(home)} can be written")
+            yield Check("home", True, f"{shown} can be written")
     except OSError as error:
-        found = f"{_shown(home)} cannot be written: {error.strerror}"
+        found = f"{shown} cannot be written: {error.strerror}"
         yield Check("home", False, found, "point MUGKIT_HOME to a folder of yours")
 
 
 _LOOKS = (_python, _torch, _learn2learn, _text_encoders, _datasets, _notebooks, _machine, _home)
-
-
-def _shown(path: Path) -> str:
-    """`path` with ~ for the user's folder; outside of it only the last name, as mounts and user names are private."""
-    user = Path.home()
-    return f"~/{path.relative_to(user)}" if path.is_relative_to(user) else f"…/{path.name}"

@@ -13,7 +13,6 @@ class UserError(Exception):
 
     Args:
         problem: what is wrong, in one sentence.
-        file: the file it was found in, if any.
         field: the field, column, row or configuration key.
         fix: what the user can do about it.
     """

@@ -23,17 +23,13 @@ from mugkit.errors import UserError
 
 def home() -> Path:
     """The folder of prepared data, runs and caches: `$MUGKIT_HOME`, else `.mugkit` in the repository,
-    else (an installed package without its repository) `~/.cache/mugkit`.
-
-    Raises:
-        UserError: if the user has no home directory and neither of the others exists.
-    """
+    else (an installed package without its repository) `~/.cache/mugkit`."""
     try:
         if chosen := os.environ.get("MUGKIT_HOME"):
             return Path(chosen).expanduser().absolute()
         root = repository()
         return root / ".mugkit" if root else Path.home() / ".cache" / "mugkit"
-    except RuntimeError as error:
+    except RuntimeError as error:  # from pathlib
         fix = "set MUGKIT_HOME to a folder that you may write to"
         raise UserError("there is no home directory to keep data and runs in", field="MUGKIT_HOME", fix=fix) from error
 
@@ -50,10 +46,7 @@ def is_repository(folder: Path) -> bool:
 
 
 def checkout_module(folder: str, name: str) -> ModuleType:
-    """Imports a module of the repository that is not part of the package; processes started later find it too.
-
-    Args:
-        folder: a folder of the repository; its modules become importable.
+    """Imports a module of the repository that is not part of the package, and makes its folder importable.
 
     Raises:
         UserError: if the package is installed without its repository.
@@ -85,8 +78,7 @@ def digest(value: Any) -> str:
 def _temporary(target: Path) -> Path:
     """A new hidden path beside `target`, whose name contains the machine and process that write to it.
 
-    A `try` block that creates it can remove it at whatever line a Ctrl-C arrives; `tempfile.mkstemp` would leave its
-    file behind if Ctrl-C arrived before it returned the name.
+    Its name is known before it exists, so that a Ctrl-C at any line can remove it (with `tempfile.mkstemp` not).
     """
     return target.with_name(f".{target.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
 
@@ -116,22 +108,15 @@ def _is_left_over(name: str) -> bool:
 
 
 def _is_alive(process: int) -> bool:
+    """Whether a process runs. On Linux one that was killed and waits for its parent to notice does not."""
     try:
         os.kill(process, 0)
+        stat = Path(f"/proc/{process}/stat").read_text(errors="replace")  # a name may be cut inside a character
+        return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
     except ProcessLookupError:
         return False
-    except OSError:  # it belongs to another user
+    except (OSError, IndexError):  # it belongs to another user, or there is no /proc
         return True
-    return not _is_zombie(process)
-
-
-def _is_zombie(process: int) -> bool:
-    """Whether a process was killed and only waits for its parent to notice (detected only on Linux)."""
-    try:
-        stat = Path(f"/proc/{process}/stat").read_text(errors="replace")  # a name may be cut inside a character
-        return stat.rpartition(")")[2].split()[0] in ("Z", "X")
-    except (OSError, IndexError):
-        return False
 
 
 @contextlib.contextmanager
@@ -154,28 +139,6 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
-    """Like `atomic_path`, for a folder. An existing target is kept unless `replace`."""
-    with told_if_full(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(target)
-        try:
-            temporary.mkdir(mode=0o700)
-            yield temporary
-            temporary.chmod(0o755)
-            if replace and target.exists():
-                # Moved aside, not deleted file by file: a kill in between must not leave half of the old folder.
-                aside = temporary.with_name(f"{temporary.name.removesuffix('.tmp')}_old.tmp")
-                target.rename(aside)
-                temporary.rename(target)
-                shutil.rmtree(aside, ignore_errors=True)
-            else:
-                temporary.rename(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextlib.contextmanager
 def temporary_folder(beside: Path) -> Iterator[Path]:
     """An empty folder that exists during the block; `remove_stale_temporaries` finds it after a kill."""
     beside.parent.mkdir(parents=True, exist_ok=True)
@@ -185,6 +148,22 @@ def temporary_folder(beside: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Like `atomic_path`, for a folder. An existing target is kept unless `replace`."""
+    with told_if_full(target), temporary_folder(target) as temporary:
+        yield temporary
+        temporary.chmod(0o755)
+        if replace and target.exists():
+            # Moved aside, not deleted file by file: a kill in between must not leave half of the old folder.
+            aside = temporary.with_name(f"{temporary.name.removesuffix('.tmp')}_old.tmp")
+            target.rename(aside)
+            temporary.rename(target)
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            temporary.rename(target)
 
 
 @contextlib.contextmanager

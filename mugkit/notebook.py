@@ -18,7 +18,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from IPython.core.getipython import get_ipython
+from IPython.core.pylabtools import select_figure_formats
+from IPython.display import display
 from matplotlib.figure import Figure
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
 
 from mugkit import config, files
 from mugkit.config import Hyperparameters, Profile, RunSpec
@@ -68,8 +74,7 @@ class Session:
     def spec(self, system: str = "mug", seed: int | None = None, dataset: str = "", **changes: Any) -> RunSpec:
         """The specification of one run; by default the profile's first seed and this data set.
 
-        Args:
-            changes: configuration fields that differ from the profile's, such as `beta=1.0`; also in the methods below.
+        Here and below `changes` are configuration fields that differ from the profile's, such as `beta=1.0`.
         """
         seed, name = self.profile.seeds[0] if seed is None else seed, dataset or self.dataset.name
         return RunSpec(system, name, seed, self.profile.name, changes=tuple(sorted(changes.items())))
@@ -98,13 +103,12 @@ class Session:
         able, missing = self.ready(*systems)
         runs = self.runs(*able)
         rows = paper_tables.rows(number, self.dataset.family, runs, missing)
-        have = [self.dataset.family]
-        for name in paper_tables.columns(number) if self.profile.name == "paper" else ():
-            if name != self.dataset.family and name in available():
-                able, missing = self.ready(*systems, dataset=name)
-                rows += paper_tables.rows(number, name, self.runs(*able, dataset=name), missing)
-                have.append(name)
-        return rows + paper_tables.waiting(number, have), runs
+        prepared = available() if self.profile.name == "paper" else []
+        others = [name for name in paper_tables.columns(number) if name != self.dataset.family and name in prepared]
+        for name in others:
+            able, missing = self.ready(*systems, dataset=name)
+            rows += paper_tables.rows(number, name, self.runs(*able, dataset=name), missing)
+        return rows + paper_tables.waiting(number, [self.dataset.family, *others]), runs
 
     def learned(
         self, system: str = "mug", dataset: Dataset | None = None, seeds: int | None = None, **changes: Any
@@ -125,12 +129,8 @@ class Session:
         return [{m: rows[i] for m, rows in labels.items()} for i in range(len(specs))]
 
     def caption(self, note: str = "", rows: Sequence[tables.Row] = (), data: str = "") -> str:
-        """The caption below every table: data set, encoder, profile and, for systems' scores, seeds and convention.
-
-        Args:
-            rows: the table's rows, if it is a table of systems.
-            data: the data in words, if the table covers more than this data set.
-        """
+        """The caption below every table: data set (or `data`), encoder, profile and, for systems' `rows`, seeds and
+        convention."""
         encoder = self.hp.network.text_encoder + (", frozen" if self.hp.network.freeze_text else "")
         if (unread := unknown(self.dataset, self.hp.network.text_encoder)) and unread.warning:
             encoder += f" ({unread})"
@@ -140,8 +140,7 @@ class Session:
         parts += [NO_RESULT] if self.profile.name == "smoke" else []
         counts = [(row.system, n) for row in rows for n in {int(of["n"] or 0) for of in row.metrics.values()}]
         parts += [f"mean ± std over {tables.seeds(counts)}", convention] if counts else []
-        parts += [note]
-        return "; ".join(part for part in parts if part) + "."
+        return "; ".join(filter(None, [*parts, note])) + "."
 
     def _marked(self, caption: str) -> str:
         """A notebook's own caption, with the note of `caption` about a profile without results."""
@@ -154,30 +153,25 @@ class Session:
     def table(
         self, rows: Sequence[tables.Row], name: str, note: str = "", metrics: Sequence[str] = (), caption: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of systems, prints the text below it, and returns what `tables.display` shows.
+        """Writes a table of systems, prints the text below it, and returns its formatted version.
 
-        Args:
-            metrics: the columns, by default the paper's for this family of data sets.
-            caption: replaces the usual caption, for a table without runs.
+        By default `metrics` are the paper's columns for this family of data sets. `caption` replaces the usual caption.
         """
         shown = metrics or HEADLINE[self.dataset.family]
         below = self._marked(caption) if caption else self.caption(note, rows)
         self.outputs.note(tables.write(rows, shown, self.outputs.folder / "tables", name, below))
         print(*filter(None, (below, tables.rest(rows, shown, name))), sep="\n")
-        return tables.display(rows, shown)
+        return tables.brief_table(rows, shown)
 
     def frame(
         self, table: pd.DataFrame, shown: pd.DataFrame, name: str, note: str = "", caption: str = "", data: str = ""
     ) -> pd.DataFrame:
-        """Writes a table of another shape, prints the text below it, and returns its formatted version.
+        """Writes a table of another shape, prints the text below it, and returns its formatted version `shown`.
 
-        Args:
-            caption: replaces the usual caption.
-            data: as in `caption`.
+        `caption` replaces the usual caption.
         """
-        folder = self.outputs.folder / "tables"
         below = self._marked(caption) if caption else self.caption(note, data=data)
-        self.outputs.note(tables.write_frame(table, shown, folder, name, below))
+        self.outputs.note(tables.write_frame(table, shown, self.outputs.folder / "tables", name, below))
         print(below)
         return shown
 
@@ -201,18 +195,16 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
 
     Args:
         notebook: its file name without suffix.
-        profile: smoke, quick or paper.
-        dataset: a prepared data set.
-        out: folder for figures and tables. Relative paths start at the kernel's folder: `notebooks/` in JupyterLab, the
-            folder in which papermill was called. The default is `figures/` of the repository that holds the kernel's
-            folder, with a subfolder for every profile but `quick`. `$MUGKIT_OUT` replaces relative paths only, so a
-            batch run, which passes an absolute path, writes to that path.
+        out: folder for figures and tables. Relative: from the kernel's folder, unless `$MUGKIT_OUT` replaces it;
+            a batch run passes an absolute path. The default is `figures/` of the repository that holds the kernel's
+            folder, with a subfolder for every profile but `quick`.
 
     Raises:
         UserError: if the profile is unknown or the data set is not prepared.
     """
     apply_style()
-    _show_pictures()
+    if shell := get_ipython():  # IPython would only print the names of figures that were made without pyplot
+        select_figure_formats(shell, {"png"}, bbox_inches="tight")
     pd.set_option("display.max_colwidth", None)  # pandas would truncate reasons and verdicts
     chosen, data = config.profile(profile), load(dataset, verify=True)
     return Session(chosen, data, Outputs(_folder(out, profile), notebook, chosen, data))
@@ -234,22 +226,8 @@ def default_out(profile: str) -> Path:
     return Path("figures") if profile == "quick" else Path("figures") / profile
 
 
-def _show_pictures() -> None:
-    """Makes IPython draw figures that were made without pyplot; otherwise it would only print their names."""
-    from IPython.core.getipython import get_ipython
-    from IPython.core.pylabtools import select_figure_formats
-
-    if (shell := get_ipython()) is not None:
-        select_figure_formats(shell, {"png"}, bbox_inches="tight")
-
-
 def show_source(*objects: Any) -> None:
     """Shows library code, always the tested function and never a copy; lines too long for the page wrap."""
-    from IPython.display import display
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
-
     letters = "font-family: monospace; background: #f8f8f8; color: #222"
     lines = "white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere"
     page = HtmlFormatter(noclasses=True, prestyles=f"{letters}; {lines}")

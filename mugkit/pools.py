@@ -92,9 +92,7 @@ _kept: dict[str | None, tuple[tuple[int, str], Workers]] = {}  # by card
 
 
 def processes(workers: int, card: str | None = None) -> Workers:
-    """Worker processes, kept for the next call because each needs seconds for its imports.
-
-    They show no progress bars, which would overwrite each other.
+    """Worker processes without progress bars, kept for the next call because each needs seconds for its imports.
 
     Args:
         card: the GPU that they see, as CUDA_VISIBLE_DEVICES names it ('': none); None: they see what this process sees.
@@ -108,11 +106,7 @@ def processes(workers: int, card: str | None = None) -> Workers:
 
 
 def retry_on_broken_pool(compute: Callable[[], None]) -> None:
-    """Calls a function again if it lost a worker, up to ATTEMPTS times in all; it must continue from finished work.
-
-    Raises:
-        BrokenExecutor: if workers were lost every time.
-    """
+    """Calls a function again if it lost a worker, up to ATTEMPTS times in all; it must continue from finished work."""
     for _ in range(ATTEMPTS - 1):
         with contextlib.suppress(BrokenExecutor):
             return compute()

@@ -73,7 +73,7 @@ def prepared(
     from mugkit.experiments import experiment
 
     experiment._dataset.cache_clear()
-    monkeypatch.setattr("mugkit.experiments.scheduler.workers_of", lambda workers, device: 1)
+    monkeypatch.setattr("mugkit.experiments.execution.workers_of", lambda workers, device: 1)
 
     def prepare(*sizes: Any, **options: Any) -> Dataset:
         dataset = made_up(*sizes, **options)

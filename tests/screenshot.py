@@ -16,7 +16,7 @@ from playwright.sync_api import expect
 from mugkit import files
 
 PARAMETERS = 'profile: str = "quick"\ndataset: str = "reviews"\nout: str = "figures"'
-CELLS = ("profile:", "notebook.start(", "cases = Utterances(", "explorer.show(")
+CELLS = ("profile:", "notebook.start(", "cases = Utterances(", "explorer.explore(")
 
 
 def take(target: Path) -> None:

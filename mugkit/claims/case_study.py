@@ -17,7 +17,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
-from mugkit.evaluation.comparison import RESAMPLES, Sums, label_rows, resampled, true_labels
+from mugkit.evaluation.comparison import Sums, label_rows, resampled, true_labels
 from mugkit.evaluation.tables import records
 from mugkit.evaluation.verdicts import word, written
 from mugkit.training.label_sources.source import LearnedLabels
@@ -27,7 +27,7 @@ NEAR = 0.1  # labels closer than this share of ρ are equal; labels closer than 
 CLEAR = 1 / 3  # a clip's label is clear if it is at least this share of ρ
 
 
-def table(dataset: Dataset, learned: Sequence[LearnedLabels], resamples: int = RESAMPLES) -> pd.DataFrame:
+def table(dataset: Dataset, learned: Sequence[LearnedLabels]) -> pd.DataFrame:
     """One row per question and modality, in percent.
 
     Columns: question, modality, n_clips; share and reference; the difference with its intervals over clips and seeds
@@ -41,7 +41,11 @@ def table(dataset: Dataset, learned: Sequence[LearnedLabels], resamples: int = R
     for question in QUESTIONS:
         for m in MODALITIES:
             parts = _hits(question, y, true[m], labels[m].astype(float), dataset.label_scale)
-            rows.append({"question": question, "modality": m, **_compare(parts, resamples)})
+            share, reference = _shares(parts.sum((0, 1)))
+            found = resampled("share %", parts, lambda sums: -np.diff(_shares(sums))[..., 0])
+            place = {"question": question, "modality": m, "n_clips": int(parts[0, :, 1].sum())}
+            levels = {"share": float(share), "reference": float(reference)}
+            rows.append({**place, **levels, **found, "verdict": word(found, "more often", "less often")})
     return pd.DataFrame(rows)
 
 
@@ -71,14 +75,7 @@ def _shares(sums: Sums) -> Float[np.ndarray, "... 2"]:
     return np.divide(100 * hits, asked, out=np.full(hits.shape, np.nan), where=asked > 0)
 
 
-def _compare(parts: Float[np.ndarray, "seeds clips 4"], resamples: int) -> dict[str, object]:
-    share, reference = _shares(parts.sum((0, 1)))
-    found = resampled("share %", parts, lambda sums: -np.diff(_shares(sums))[..., 0], resamples)
-    levels = {"n_clips": int(parts[0, :, 1].sum()), "share": float(share), "reference": float(reference)}
-    return {**levels, **found, "verdict": word(found, "more often", "less often")}
-
-
-def show(found: pd.DataFrame) -> pd.DataFrame:
+def answers_table(found: pd.DataFrame) -> pd.DataFrame:
     """Formats the table, with the interval that decides."""
     shown = {
         "modality": found["modality"].map(dict(MODALITY_NAMES)),

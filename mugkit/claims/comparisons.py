@@ -16,7 +16,7 @@ import numpy as np
 
 from mugkit import config
 from mugkit.claims.evidence import Evidence, Finding, Missing, Result, has, judged
-from mugkit.claims.kinds import ASKS, BOTH, Test
+from mugkit.claims.kinds import BOTH, Test
 from mugkit.config import Profile, RunSpec
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.errors import UserError
@@ -29,6 +29,9 @@ from mugkit.studies.label_table import disagreeing
 from mugkit.training.label_sources import source
 
 On = Literal["test split", "labels", "labels of disagreeing clips"]
+ASKS: Mapping[str, str] = {  # what the interval must do with a size, by `verdicts.Amount`
+    "about": " (to be reached)", "over": " (all of it beyond)", "under": " (all of it below)",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,8 @@ class Better(Test):
     """One system is better than others, in every metric or (`most`) in more than half of the metrics.
 
     Attributes:
-        ours: the system that is said to be better.
-        theirs: the systems it is compared with.
         metrics: the metrics that the claim names; () means all of the table's columns.
         on: predictions of the test split, or unimodal labels of the training split against the true ones.
-        most: whether more than half of the metrics suffice.
     """
 
     ours: str
@@ -91,9 +91,8 @@ class Better(Test):
     def _result(self, found: Mapping[str, Any], evidence: Evidence, together: int) -> Result:
         metric = found["metric"]
         parts = [f"against {SYSTEMS[found['theirs']].row}", MODALITY_NAMES.get(found["modality"], ""), metric]
-        of = ", ".join(part for part in parts if part)
         sizes = evidence.size_of(metric), together, evidence.amount_of(metric)
-        return judged(of, found, verdicts.better(metric), *sizes)
+        return judged(", ".join(filter(None, parts)), found, verdicts.better(metric), *sizes)
 
 
 def _metrics(on: On, family: str) -> Mapping[str, Metric]:
@@ -107,20 +106,15 @@ class Finished:
     dataset: Dataset
     profile: Profile
     store: Store
-    read: dict[tuple[str, bool], Mapping[str, Rows] | None] = field(default_factory=dict)
+    read: dict[tuple[str, bool], Mapping[str, Rows]] = field(default_factory=dict)
 
-    def rows(self, system: str, labels: bool) -> Mapping[str, Rows] | None:
-        """One row per finished seed; None if no seed is finished.
-
-        Args:
-            labels: if true, labels of the training split, by modality; else ŷ of the test split, under "".
-        """
+    def rows(self, system: str, labels: bool) -> Mapping[str, Rows]:
+        """One row per finished seed: labels of the training split by modality, or ŷ of the test split under ""."""
         if (system, labels) not in self.read:
             try:
-                found = self._labels(system) if labels else self._predictions(system)
+                self.read[system, labels] = self._labels(system) if labels else self._predictions(system)
             except UserError:  # a text encoder or a modality is missing, so there are no runs
-                found = None
-            self.read[system, labels] = found
+                self.read[system, labels] = {}
         return self.read[system, labels]
 
     def experiments(self, system: str, seeds: Iterable[int]) -> Iterator[Experiment]:
@@ -128,14 +122,14 @@ class Finished:
         for seed in seeds:
             yield Experiment(RunSpec(system, self.dataset.name, seed, self.profile.name), self.dataset, self.store)
 
-    def _predictions(self, system: str) -> Mapping[str, Rows] | None:
+    def _predictions(self, system: str) -> Mapping[str, Rows]:
         ran = takewhile(Experiment.finished, self.experiments(system, seeds_of(system, self.profile)))
         folders = [experiment.result() for experiment in ran]
-        return {"": comparison.predictions(folders, self.dataset)} if folders else None
+        return {"": comparison.predictions(folders, self.dataset)} if folders else {}
 
-    def _labels(self, system: str) -> Mapping[str, Rows] | None:
+    def _labels(self, system: str) -> Mapping[str, Rows]:
         ran = list(takewhile(_has_labels, self.experiments(system, self.profile.all_seeds)))
-        return comparison.training_labels(ran) if ran else None
+        return comparison.training_labels(ran) if ran else {}
 
 
 def _has_labels(experiment: Experiment) -> bool:
@@ -154,7 +148,7 @@ def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
     ours, theirs = (finished.rows(system, labels) for system in (pair.ours, pair.theirs))
     truth = data.train.true_labels[pair.modality] if labels else data.test.labels
     chosen = disagreeing(data.train.true_labels) if "disagreeing" in pair.on else np.ones(len(truth), dtype=bool)
-    if ours is None or theirs is None or not chosen.any():
+    if not (ours and theirs and chosen.any()):
         return None
     values = (ours[pair.modality], theirs[pair.modality], truth)
     mine, yours, true = (numbers[..., chosen].astype(np.float64) for numbers in values)

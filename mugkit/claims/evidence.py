@@ -13,7 +13,6 @@ from typing import Any
 
 from mugkit import files
 from mugkit.evaluation import verdicts
-from mugkit.evaluation.statistics import MeanStd
 
 Result = dict[str, Any]
 
@@ -28,16 +27,10 @@ WRITERS: Mapping[str, str] = {
 
 
 class Missing(Exception):
-    """Raised if something that a test reads is missing.
-
-    Args:
-        what: what is missing, in the user's terms.
-        fix: the command that produces it.
-    """
+    """Raised if something that a test reads is missing: what it is, and the command that produces it."""
 
     def __init__(self, what: str, fix: str) -> None:
-        self.what, self.fix = what, fix
-        super().__init__(f"{what} (fix: {fix})")
+        super().__init__(f"{what}: {fix}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,7 @@ class Evidence:
         Raises:
             Missing: if there is none, or the file cannot be read.
         """
-        fix = f"{self.again} (notebook {WRITERS.get(name, 'unknown')})"
+        fix = f"{self.again} (notebook {WRITERS[name]})"
         if name not in self.read:
             folder = self.folder if name.startswith("fig") else self.folder / "tables"
             try:
@@ -151,9 +144,3 @@ class Evidence:
 def has(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a record has these values."""
     return all(record.get(key) == value for key, value in wanted.items())
-
-
-def t_interval_of(summary: Mapping[str, Any], confidence: float) -> tuple[float | None, float | None]:
-    """Student's interval of a mean from its summary over seeds; (None, None) for a single seed."""
-    known = MeanStd(*(summary[key] for key in MeanStd._fields))
-    return (None, None) if known.mean is None or known.std is None or known.n < 2 else known.interval(confidence)

@@ -16,18 +16,16 @@ from typing import Any, Literal
 
 from scipy import stats
 
-from mugkit.claims.evidence import Evidence, Finding, Missing, Result, has, judged, measured, t_interval_of
+from mugkit.claims.evidence import Evidence, Finding, Missing, Result, judged, measured
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
 from mugkit.data.simulate import sims_agreement
 from mugkit.evaluation import published, verdicts
 from mugkit.evaluation.formats import COUNT
+from mugkit.evaluation.statistics import MeanStd
 from mugkit.experiments.registry import SYSTEMS
 
 BOTH = "95 % intervals over clips and over seeds"
-ASKS: Mapping[str, str] = {  # what the interval must do with a size, by `verdicts.Amount`
-    "about": " (to be reached)", "over": " (all of it beyond)", "under": " (all of it below)",
-}  # fmt: skip
-METERS: Mapping[str, str] = {"probe": "probe's accuracy"}  # metric of notebook 11 → its name in texts
+ALONE = "over seeds alone"
 TAIL = verdicts.LEVEL / len(MODALITIES)  # Bonferroni's level for one modality
 
 
@@ -41,6 +39,12 @@ class Test(ABC):
         Raises:
             Missing: if something that it reads is missing.
         """
+
+
+def _student(summary: Mapping[str, Any], level: float) -> tuple[float | None, float | None]:
+    """Student's interval of a mean from its summary over seeds; (None, None) for a single seed."""
+    known = MeanStd(*(summary[key] for key in MeanStd._fields))
+    return (None, None) if known.mean is None or known.std is None or known.n < 2 else known.interval(1 - level)
 
 
 # --- tables -----------------------------------------------------------------------------------------------
@@ -70,11 +74,10 @@ class SameLevel(Test):
     dataset: str
 
     def find(self, evidence: Evidence) -> Finding:
-        rows = [row for row in evidence.table(f"table{self.table}") if has(row, {"dataset": self.dataset})]
         cells = [
             (row["system"], name, row["metrics"][name], paper)
-            for row in rows
-            if row["origin"] == "run"
+            for row in evidence.table(f"table{self.table}")
+            if row["origin"] == "run" and row["dataset"] == self.dataset
             for name, paper in row["paper"].items()
             if name in row["metrics"]
         ]
@@ -83,12 +86,11 @@ class SameLevel(Test):
             raise Missing(self.dataset.upper(), prepare)
         results = []
         for system, name, ours, paper in cells:
-            low, high = t_interval_of(ours, 1 - verdicts.LEVEL / len(cells))
+            low, high = _student(ours, verdicts.LEVEL / len(cells))
             level = {"of": f"{system}, {name}", "value": ours["mean"], "low": low, "high": high, "metric": name}
             results.append({**level, "paper": paper, "outcome": verdicts.within(paper, low, high)})
         compares = f"our means over seeds, at Bonferroni's level for {len(cells)} numbers, hold the paper's"
-        seeds = min(ours["n"] for _, _, ours, _ in cells)
-        return Finding(results, compares, self.dataset, brackets="over seeds alone", seeds=seeds)
+        return Finding(results, compares, self.dataset, ALONE, seeds=min(ours["n"] for _, _, ours, _ in cells))
 
 
 # --- cost -------------------------------------------------------------------------------------------------
@@ -212,17 +214,15 @@ class Embedding(Test):
     sign: Literal[-1, 1]
 
     def find(self, evidence: Evidence) -> Finding:
-        rows = evidence.table("embedding_claims", claim=self.sentence)
-        results = []
+        rows, results = evidence.table("embedding_claims", claim=self.sentence), []
+        metric = rows[0]["metric"]
+        name = "probe's accuracy" if metric == "probe" else metric
         for row in rows:
-            metric, ends, firm = row.get("metric", "MMD²"), (row["low"], row["high"]), row.get("firm", True)
-            of = f"{METERS.get(metric, metric)}, {MODALITY_NAMES.get(row['modality'], row['modality'])}"
-            size = evidence.size_of(metric)
-            limit = row.get("limit", 0.0)
-            sides = self.sign, limit, 0.0 if limit else size
-            results.append(measured(of, row["mean"], ends, *sides, metric=metric, firm=firm))
-        compares = f"{METERS.get(metric, metric)} over seeds (notebook 11), in every modality"
-        return Finding(results, compares, brackets="over seeds alone", seeds=rows[0]["n"])
+            of, ends = f"{name}, {MODALITY_NAMES[row['modality']]}", (row["low"], row["high"])
+            sides = self.sign, row["limit"], 0.0 if row["limit"] else evidence.size_of(metric)
+            results.append(measured(of, row["mean"], ends, *sides, metric=metric, firm=row["firm"]))
+        compares = f"{name} over seeds (notebook 11), in every modality"
+        return Finding(results, compares, brackets=ALONE, seeds=rows[0]["n"])
 
 
 def _label_error(system: str, modality: str, evidence: Evidence) -> dict[str, Any]:
@@ -238,13 +238,13 @@ class Noisy(Test):
     system: str
 
     def find(self, evidence: Evidence) -> Finding:
-        results = []
+        size, results = evidence.size_of("MAE"), []
         for m in MODALITIES:
-            row, size = _label_error(self.system, m, evidence), evidence.size_of("MAE")
-            of, ends = f"MAE of labels, {MODALITY_NAMES[m]}", t_interval_of(row, 1 - TAIL)
-            results.append(measured(of, row["mean"], ends, 1, limit=size, metric="MAE"))
+            row = _label_error(self.system, m, evidence)
+            of = f"MAE of labels, {MODALITY_NAMES[m]}"
+            results.append(measured(of, row["mean"], _student(row, TAIL), 1, limit=size, metric="MAE"))
         compares = f"mean distance of learned labels to the true ones above {size:g}, over seeds of stages 1 and 2"
-        return Finding(results, compares, brackets="over seeds alone", clips=int(row["n_clips"]), seeds=row["n"])
+        return Finding(results, compares, brackets=ALONE, clips=int(row["n_clips"]), seeds=row["n"])
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ class Steadier(Test):
             results.append(measured(of, ratio, ends, -1, limit=1))
             counts += [ours["n"], theirs["n"]]
         compares = "spread over seeds of the labels' MAE, as a ratio below 1 (F distribution, Bonferroni)"
-        return Finding(results, compares, brackets="over seeds alone", seeds=min(counts))
+        return Finding(results, compares, brackets=ALONE, seeds=min(counts))
 
 
 # --- studies, and claims that cannot be tested ------------------------------------------------------------
@@ -276,10 +276,7 @@ class Steadier(Test):
 class Sweep(Test):
     """Test MAE over a grid of one hyperparameter, compared with that at the run's own value (Fig. 5).
 
-    Attributes:
-        field: the hyperparameter.
-        good: smallest and largest value of the range that is said to be as good as the run's own value; () means none.
-        bad: smallest and largest value of the range that is said to be worse; () means none.
+    `good` and `bad` are the ends of the ranges that are said to be as good, and to be worse; () means none.
     """
 
     field: str
@@ -288,10 +285,9 @@ class Sweep(Test):
 
     def find(self, evidence: Evidence) -> Finding:
         rows = evidence.table("fig5", field=self.field, metric="MAE")
-        ranges = {"worse": self.bad, "as good": self.good}
         said = [
             (row, word)
-            for word, ends in ranges.items()
+            for word, ends in (("worse", self.bad), ("as good", self.good))
             for row in rows
             if ends and ends[0] <= row["value"] <= ends[1] and (word == "worse" or row.get("difference") != 0)
         ]
@@ -299,15 +295,16 @@ class Sweep(Test):
             raise Missing(f"values of {self.field} in fig5.json", evidence.again)
         size = evidence.size_of("MAE")
         compares = f"test MAE against that at the run's own value: worse, or as good (not worse by {size:g}); {BOTH}"
-        amount = evidence.amount_of("MAE")
-        return Finding([self._result(*claim, size, len(said), amount) for claim in said], compares, seeds=rows[0]["n"])
+        results = [self._result(row, word, evidence, len(said)) for row, word in said]
+        return Finding(results, compares, seeds=rows[0]["n"])
 
-    def _result(self, row: Mapping[str, Any], said: str, size: float, together: int, amount: verdicts.Amount) -> Result:
+    def _result(self, row: Mapping[str, Any], said: str, evidence: Evidence, together: int) -> Result:
         of = f"{self.field} = {row['value']:g}, said to be {said}, MAE"
         if row["mean"] is None:  # training diverged: worse than any number
             outcome = "as claimed" if said == "worse" else "opposite"
             return {"of": of, "metric": "MAE", "difference": None, "outcome": outcome}
-        result = judged(of, row, 1, size, together, amount if said == "worse" else "any")
+        amount = evidence.amount_of("MAE") if said == "worse" else "any"
+        result = judged(of, row, 1, evidence.size_of("MAE"), together, amount)
         if said == "as good":
             outcome, among_all = verdicts.as_good(row), verdicts.as_good(row, together)
             result |= {"outcome": outcome, "firm": outcome == among_all}
@@ -325,9 +322,9 @@ class AllClips(Test):
         rows, size = evidence.table("case_claims", question=self.question), evidence.size_of("share %")
         results = []
         for row in rows:
-            modality = MODALITY_NAMES.get(row["modality"], row["modality"])
-            of = f"{modality}, {row['share']:.0f} % of {row['n_clips']} clips; points more often than the reference"
-            results.append(judged(of, {**row, "metric": "share %"}, 1, size, len(rows)))
+            share = f"{MODALITY_NAMES[row['modality']]}, {row['share']:.0f} % of {row['n_clips']} clips"
+            of = f"{share}; points more often than the reference"
+            results.append(judged(of, row, 1, size, len(rows)))
         compares = f"share of clips beside the reference of notebook 13; {BOTH}"
         return Finding(results, compares, clips=max(row["n_clips"] for row in rows))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -72,23 +72,20 @@ def stated(claim: Claim) -> list[dict[str, Any]]:
 
 def contrary(claim: Claim) -> str:
     """States how many comparisons in the paper's own tables do not support a claim; '' if there are none."""
-    test = claim.test
+    test, cells = claim.test, quoted(claim)
     if not isinstance(test, Better) or test.on != "test split":
         return ""
     rule = Evidence(Path(), {}, sizes=claim.sizes, amount="any" if claim.amount == "about" else claim.amount)
-    held = [_holds(rule, cell, other) for cell, other in _pairs(claim, test)]
+    others = {row for name in test.theirs for row in SYSTEMS[name].rows}
+    held = [
+        _holds(rule, cell, other)
+        for cell in cells
+        for other in cells
+        if cell["row"] in SYSTEMS[test.ours].rows
+        and other["row"] in others
+        and all(cell[key] == other[key] for key in ("table", "dataset", "metric"))
+    ]
     return f"not as claimed in the paper's own tables: {held.count(False)} of {len(held)}" if not all(held) else ""
-
-
-def _pairs(claim: Claim, test: Better) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Pairs of cells in the paper's tables: that of the claim's own system and that of a system it is compared with."""
-    cells = quoted(claim)
-    rows = {name: SYSTEMS[name].rows for name in (test.ours, *test.theirs)}
-    for cell in (cell for cell in cells if cell["row"] in rows[test.ours]):
-        for other in cells:
-            same = all(cell[key] == other[key] for key in ("table", "dataset", "metric"))
-            if same and any(other["row"] in rows[name] for name in test.theirs):
-                yield cell, other
 
 
 def _holds(rule: Evidence, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
@@ -105,7 +102,7 @@ def found(claim: Claim, evidence: Evidence) -> tuple[Finding, str]:
     try:
         return claim.test.find(replace(evidence, sizes=claim.sizes, amount=claim.amount)), ""
     except Missing as missing:
-        needs = f"{missing.what}: {missing.fix}"
+        needs = str(missing)
     except (KeyError, TypeError, ValueError) as error:  # a file from an older version or from elsewhere
         needs = f"an input of another shape ({type(error).__name__}: {error}): {evidence.again}"
     return Finding([], ""), needs
@@ -117,9 +114,9 @@ def elsewhere(claim: Claim, evidence: Evidence) -> list[dict[str, Any]]:
     for tests in evidence.tests.get("beside", []) if isinstance(claim.test, Better) else []:
         finding, needs = found(claim, replace(evidence, tests=tests))
         if not needs:
+            place = {"dataset": tests["dataset"], "data": tests["caption"], "verdict": finding.verdict}
             reason = why(finding.verdict, finding.results, "")
-            place = {"dataset": tests["dataset"], "data": tests["caption"]}
-            settings.append({**place, "verdict": finding.verdict, "why": reason, "results": finding.results})
+            settings.append({**place, "why": reason, "results": finding.results})
     return settings
 
 
@@ -140,12 +137,7 @@ def row(claim: Claim, evidence: Evidence) -> dict[str, Any]:
 
 
 def ledger(folder: Path, tests: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Every claim, in the paper's order.
-
-    Args:
-        folder: the folder of figures and tables.
-        tests: the result of `comparisons.measure`; {} if there are no runs.
-    """
+    """Every claim, in the paper's order; `tests` is the result of `comparisons.measure`, or {} if there are no runs."""
     profile, dataset = tests.get("profile", "quick"), tests.get("dataset", "reviews")
     evidence = Evidence(folder, tests, f"mugkit reproduce --profile {profile} --dataset {dataset}")
     return [row(claim, evidence) for claim in CLAIMS]
@@ -154,27 +146,27 @@ def ledger(folder: Path, tests: Mapping[str, Any]) -> list[dict[str, Any]]:
 # --- tables -----------------------------------------------------------------------------------------------
 
 
-def display(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def claims_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Formats the ledger, one line per claim."""
-    lines = [
-        {"where": row["place"], "the paper's numbers": paper_numbers(row)}
-        | {"verdict": row["verdict"], "here": compactly(row["results"]) + (f" ({row['note']})" if row["note"] else "")}
-        | {"why": row["why"]}
-        for row in rows
-    ]
-    table = pd.DataFrame(lines, index=pd.Index([row["says"] for row in rows], name="claim of the paper"))
-    if any(row["beside"] for row in rows):
-        table.insert(3, "other data", [otherwise(row) for row in rows])
-    return table
+    columns = {
+        "where": [row["place"] for row in rows],
+        "the paper's numbers": [paper_numbers(row) for row in rows],
+        "verdict": [row["verdict"] for row in rows],
+        "other data": [_otherwise(row) for row in rows],
+        "here": [compactly(row["results"]) + (f" ({row['note']})" if row["note"] else "") for row in rows],
+        "why": [row["why"] for row in rows],
+    }
+    table = pd.DataFrame(columns, index=pd.Index([row["says"] for row in rows], name="claim of the paper"))
+    return table if any(row["beside"] for row in rows) else table.drop(columns="other data")
 
 
-def otherwise(row: Mapping[str, Any]) -> str:
+def _otherwise(row: Mapping[str, Any]) -> str:
     """The settings of the data's dials at which a claim has a different verdict."""
     differ = [setting for setting in row["beside"] if setting["verdict"] != row["verdict"]]
     return "; ".join(f"{setting['dataset']}: {setting['verdict']}" for setting in differ)
 
 
-def flat(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def _lines(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """The ledger as in the CSV: one line per claim and comparison."""
     lines = []
     for row in rows:
@@ -185,8 +177,8 @@ def flat(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     """The text below the ledger: where the numbers come from, and how many claims have which verdict."""
-    counts = Counter(row["verdict"] for row in rows)
-    totals = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
+    counts = sorted(Counter(row["verdict"] for row in rows).items())
+    totals = ", ".join(f"{number} {verdict}" for verdict, number in counts)
     source = f"Data, where a line names no other: {tests['caption']}; profile: {tests['profile']}; " if tests else ""
     source += f"{NO_RESULT}; " if tests.get("profile") == "smoke" else ""
     others = [f"{setting['dataset']} is {setting['caption']}" for setting in tests.get("beside", [])]
@@ -200,8 +192,9 @@ def caption(tests: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
 
 def repeated(rows: Sequence[Mapping[str, Any]]) -> int:
     """How many claims share all of their comparisons with one other claim; of equal claims the first does not count."""
+    same = ("of", "metric", "difference", "value")  # of two claims' comparisons, however they judge it
     tested = [
-        {(row.get("compares", "").partition(" against ")[0], *_same(result)) for result in row["results"]}
+        {(row["compares"].partition(" against ")[0], *map(result.get, same)) for result in row["results"]}
         for row in rows
         if row["results"]
     ]
@@ -209,11 +202,6 @@ def repeated(rows: Sequence[Mapping[str, Any]]) -> int:
         any(these < others or (these == others and j < i) for j, others in enumerate(tested))
         for i, these in enumerate(tested)
     )
-
-
-def _same(result: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What identifies a comparison across claims, i.e. everything but how a claim judges it."""
-    return tuple(result.get(key) for key in ("of", "metric", "difference", "value"))
 
 
 # --- files ------------------------------------------------------------------------------------------------
@@ -252,23 +240,16 @@ def mixture(manifest: Mapping[str, Any]) -> str:
     return "outputs of different " + ", ".join(differing) if differing else ""
 
 
-def _without_verdict(row: Mapping[str, Any], mixed: str) -> dict[str, Any]:
-    needs = f"{mixed}: run `mugkit reproduce` again"
-    judged = {"verdict": "needs data", "why": why("needs data", row["results"], needs), "needs": needs}
-    return {**row, **judged, "beside": []}
-
-
 def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The comparisons of finished runs on the folder's data; if that is not here, those stored in the folder."""
     about, path = made_with(manifest), folder / "claim_tests.json"
     kept: dict[str, Any] = files.read_json(path) if path.is_file() else {}
-    if about["dataset"] not in available():
+    name, profile = about["dataset"], about["profile"]
+    if name not in available() or load(name).fingerprint != about["data"]:
         return kept
-    if load(about["dataset"]).fingerprint != about["data"]:
-        return kept
-    made = measured(about["dataset"], about["profile"], kept)
-    others = beside(about["dataset"], about["profile"], kept.get("beside", []))
-    return {**made, "beside": others} if others else dict(made)
+    made = dict(measured(name, profile, kept))
+    others = beside(name, profile, kept.get("beside", []))
+    return {**made, "beside": others} if others else made
 
 
 def measured(dataset: str, profile: str, kept: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -298,19 +279,21 @@ def write(folder: Path) -> list[dict[str, Any]]:
     tests = tests_of(folder, manifest)
     rows = ledger(folder, tests)
     if mixed := mixture(manifest):
-        rows = [_without_verdict(row, mixed) for row in rows]
+        needs = f"{mixed}: run `mugkit reproduce` again"
+        rows = [row | {"verdict": "needs data", "why": f"needs {needs}", "needs": needs, "beside": []} for row in rows]
+    names = ["claims.json", "tables/claims.csv", "tables/claims.md", *(["claim_tests.json"] if tests else [])]
     if tests:
         files.write_json(folder / "claim_tests.json", tests)
     files.write_json(folder / "claims.json", rows)
-    write_text(flat(rows), markdown(display(rows)), folder / "tables", "claims", caption(tests, rows))
-    names = ["claims.json", "tables/claims.csv", "tables/claims.md", *(["claim_tests.json"] if tests else [])]
-    about, seconds = made_with(manifest), round(time.perf_counter() - started, 1)
-    enter(folder, MAKER, {name: _entry(folder / name, about, seconds, manifest.get(name, {})) for name in names})
+    write_text(_lines(rows), markdown(claims_table(rows)), folder / "tables", "claims", caption(tests, rows))
+    made = {"notebook": MAKER, **made_with(manifest), "versions": versions()}
+    made["seconds"] = round(time.perf_counter() - started, 1)
+    enter(folder, MAKER, {name: _entry(folder / name, made, manifest.get(name, {})) for name in names})
     return rows
 
 
-def _entry(path: Path, about: Mapping[str, Any], seconds: float, before: Mapping[str, Any]) -> Mapping[str, Any]:
+def _entry(path: Path, made: Mapping[str, Any], before: Mapping[str, Any]) -> Mapping[str, Any]:
     """A file's entry in the manifest; the previous one if neither file nor data have changed."""
-    made = {"versions": versions(), "seconds": seconds, "sha256": files.sha256(path)}
-    unchanged = (before.get("sha256"), before.get("data")) == (made["sha256"], about["data"])
-    return before if unchanged else {"notebook": MAKER, **about, **made}
+    sha256 = files.sha256(path)
+    unchanged = (before.get("sha256"), before.get("data")) == (sha256, made["data"])
+    return before if unchanged else {**made, "sha256": sha256}

@@ -30,12 +30,10 @@ from mugkit.evaluation.verdicts import Amount
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim.
+    """One claim, in our words, and the test that decides it.
 
     Attributes:
         name: unique; begins with the claim's place and a hyphen.
-        says: the claim, in our words.
-        test: what decides it.
         about: the data sets that the paper claims it for; () if it names none.
         tables: the paper's tables with the numbers that it rests on.
         rows: their rows; () if the test names them.

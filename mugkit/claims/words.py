@@ -28,47 +28,41 @@ def result(comparison: Mapping[str, Any]) -> str:
     return text
 
 
-def clearest(results: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The `FEW` clearest comparisons: contrary outcomes first; among equal outcomes, the farthest from zero first."""
-    rank = {"opposite": 0, "no effect": 1, "as claimed": 2, "open": 3}
-    return sorted(results, key=lambda comparison: (rank[comparison["outcome"]], -_distance(comparison)))[:FEW]
-
-
-def _distance(comparison: Mapping[str, Any]) -> float:
-    """The distance of an interval's centre from zero, in half-widths of the interval."""
+def _clarity(comparison: Mapping[str, Any]) -> tuple[int, float]:
+    """Sorts contrary outcomes first; among equal outcomes, those farthest from zero, in widths of the interval."""
+    rank = {"opposite": 0, "no effect": 1, "as claimed": 2, "open": 3}[comparison["outcome"]]
     low, high = comparison.get("low"), comparison.get("high")
-    return abs(low + high) / (high - low) if low is not None and high is not None and high > low else 0.0
+    if low is None or high is None or high <= low:
+        return rank, 0.0
+    return rank, -abs(low + high) / (high - low)
 
 
 def compactly(results: Sequence[Mapping[str, Any]]) -> str:
     """All comparisons if there are few, else the clearest and how many more there are."""
-    if not results:
-        return "–"
-    shown = results if len(results) <= FEW else clearest(results)
-    more = len(results) - len(shown)
-    return "; ".join(result(comparison) for comparison in shown) + (f"; {more} more" if more else "")
+    if len(results) <= FEW:
+        return "; ".join(map(result, results)) or "–"
+    shown = sorted(results, key=_clarity)[:FEW]
+    return "; ".join(map(result, shown)) + f"; {len(results) - FEW} more"
 
 
 def why(verdict: Verdict, results: Sequence[Mapping[str, Any]], needs: str) -> str:
     """The reason for a verdict, from the outcomes of its comparisons."""
     if verdict == "needs data":
         return f"needs {needs}"
-    counts, total = Counter(comparison["outcome"] for comparison in results), len(results)
+    counts = Counter(comparison["outcome"] for comparison in results)
     tiny = sum(map(_is_tiny, results))
     amount = next((comparison["amount"] for comparison in results if "amount" in comparison), "any")
     sizes = " or ".join(dict.fromkeys(f"{r['size']:g}" for r in results if r["outcome"] == "no effect" and "size" in r))
     loose = sum(r["outcome"] in ("opposite", "no effect") and not r.get("firm", True) for r in results)
-    parts = [
-        f"{counts['as claimed']} of {total} as claimed"
-        + ASKED.get(amount, f" ({tiny} of them by less than is of interest)" if tiny else ""),
-        f"{counts['opposite']} {AGAINST.get(amount, 'the other way round')}" if counts["opposite"] else "",
-        f"{counts['no effect']} without an effect" + (f" above {sizes}" if sizes else "")
-        if counts["no effect"]
-        else "",
-        f"{counts['open']} undecided" if counts["open"] else "",
-        f"{loose} of those against it could be chance among so many" if loose else "",
-    ]
-    return ", ".join(part for part in parts if part)
+    held = ASKED.get(amount, f" ({tiny} of them by less than is of interest)" if tiny else "")
+    parts = {
+        AGAINST.get(amount, "the other way round"): counts["opposite"],
+        "without an effect" + (f" above {sizes}" if sizes else ""): counts["no effect"],
+        "undecided": counts["open"],
+        "of those against it could be chance among so many": loose,
+    }
+    said = [f"{count} {what}" for what, count in parts.items() if count]
+    return ", ".join([f"{counts['as claimed']} of {len(results)} as claimed{held}", *said])
 
 
 def _is_tiny(comparison: Mapping[str, Any]) -> bool:
@@ -84,16 +78,14 @@ def paper_numbers(claim: Mapping[str, Any]) -> str:
         return "; ".join(map(_amount, claim["stated"]))
     if claim["said"]:
         return ", ".join(f"{name} {v:g}" if v < 1e5 else f"{v:,.0f}" for name, v in claim["said"].items())
-    rows = list(dict.fromkeys((cell["row"], cell["dataset"]) for cell in claim["paper"]))
-    if not rows:
-        return "–"
+    rows = {(cell["row"], cell["dataset"]) for cell in claim["paper"]}
     if len(rows) > 2 and claim["kind"] not in ("SameCount", "InOrder"):
         return " and ".join(f"Table {n}" for n in dict.fromkeys(cell["table"] for cell in claim["paper"]))
     by_metric: dict[str, list[str]] = {}
     for cell in claim["paper"]:
         shown = f"{cell['value']:,g}" if cell["value"] < 1e5 else f"{cell['value']:,.0f}"
         by_metric.setdefault(cell["metric"], []).append(shown)
-    return ", ".join(f"{metric} {' / '.join(values)}" for metric, values in by_metric.items())
+    return ", ".join(f"{metric} {' / '.join(values)}" for metric, values in by_metric.items()) or "–"
 
 
 def _amount(amount: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The course: assignments in nbgrader's format, how they are built and checked, and how untrusted answers are graded.
 
 assignment   a source notebook as data: its exercises, their points, and what students see
-build, lint, guide   build release versions, a zip for students and the instructor's guide, and check them
+build, lint  build release versions, a zip for students and the instructor's guide, and check them
 checks       the functions that the tests in assignments call
 judge        runs an assignment's tests in this process, on answers that live in another
 answers      gives tests access to a student's functions in a sandboxed worker

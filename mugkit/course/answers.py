@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -50,6 +51,8 @@ class SandboxedAnswers:
     Attributes:
         blocked: modules of mugkit that hold answers. The sandbox lacks them; without a sandbox, importing them fails.
         preload: modules that are imported before the limits apply.
+        ran: the sources of the cells that a new worker replays.
+        deadly: how often a call of each function was stopped.
     """
 
     protected: bool
@@ -57,7 +60,7 @@ class SandboxedAnswers:
     blocked: Sequence[str] = ()
     preload: Sequence[str] = ()
     ran: list[str] = field(default_factory=list)
-    deadly: dict[str, int] = field(default_factory=dict)
+    deadly: Counter[str] = field(default_factory=Counter)
     sandbox: Sandbox | None = None
     serial: int = 0
 
@@ -85,15 +88,16 @@ class SandboxedAnswers:
 
     def call(self, name: str, arguments: Any) -> dict[str, Any]:
         """The worker's reply to a call: value, handle and arguments; AnswerError if the call did not return."""
-        if self.deadly.get(name, 0) >= 2:
+        if self.deadly[name] >= 2:
             raise AnswerError(f"{name} was stopped before and is not called again")
         try:
             return self._ask("call", name=name, arguments=arguments)
         except Died as death:
-            self.deadly[name] = self.deadly.get(name, 0) + 1
+            self.deadly[name] += 1
             raise AnswerError(f"{name} was stopped: {death}") from None
 
     def gradient(self, handle: int, of: Any) -> Any:
+        """The gradients of a call's tensors; `of` holds pairs of an output's number and its gradient."""
         try:
             return codec.decode(self._ask("gradient", handle=handle, of=codec.encode(of))["value"])
         except Died as death:
@@ -123,7 +127,7 @@ class SandboxedAnswers:
             self._start()
             self._replay(rest)
         try:
-            return self._exchange(action, details, self.limits.cell_seconds)
+            return self._exchange(action, details)
         except Died:
             self.close()
             raise
@@ -132,8 +136,8 @@ class SandboxedAnswers:
         if time.monotonic() > self.ends:
             raise Died("the submission took too long")
         self.sandbox = Sandbox("mugkit.course.worker", self.protected, self.limits, self.blocked)
+        modules = {"blocked": list(self.blocked), "preload": list(self.preload)}
         try:
-            modules = {"blocked": list(self.blocked), "preload": list(self.preload)}
             self._exchange("start", {"limits": asdict(self.limits), **modules}, _START_SECONDS)
         except Died as death:
             said = self.sandbox.complaint()
@@ -144,20 +148,21 @@ class SandboxedAnswers:
         """Reruns all earlier cells in a new worker. If a cell kills it, drops the cell and closes the worker."""
         for position, source in enumerate(self.ran):
             try:
-                self._exchange("run", {"source": source}, self.limits.cell_seconds)
+                self._exchange("run", {"source": source})
                 if rest:
                     time.sleep(rest)
-                    self._exchange("look", {"name": "still there"}, self.limits.cell_seconds)
+                    self._exchange("look", {"name": "still there"})
             except Died:
                 self.close()
                 del self.ran[position]
                 return
 
-    def _exchange(self, action: str, details: dict[str, Any], seconds: float) -> dict[str, Any]:
+    def _exchange(self, action: str, details: dict[str, Any], seconds: float | None = None) -> dict[str, Any]:
+        """The worker's reply to one request; raises Died after a cell's time, or after `seconds`."""
         assert self.sandbox is not None
         self.serial += 1
         request = json.dumps({"id": self.serial, "do": action, **details}) + "\n"
-        deadline = min(time.monotonic() + seconds, self.ends)
+        deadline = min(time.monotonic() + (seconds or self.limits.cell_seconds), self.ends)
         self.sandbox.send(request.encode(), deadline)
         return _reply(self.sandbox.line(deadline), self.serial)
 
@@ -189,7 +194,7 @@ class Remote:
 
     def __call__(self, *positional: Any, **named: Any) -> Any:
         tensors: list[torch.Tensor] = []
-        arguments = codec.encode((positional, named), tensors.append)
+        arguments = codec.encode((positional, named), tensors)
         received: dict[str, Any] = {}
         outputs = _Call.apply(self, arguments, received, *tensors)
         codec.copy_into((positional, named), received["arguments"])

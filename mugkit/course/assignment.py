@@ -67,28 +67,24 @@ def names(source: str) -> list[str]:
     """The names that a cell defines at its top level: functions, classes, variables."""
     found: list[str] = []
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            found.append(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            found += [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
+        match node:
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                found.append(name)
+            case ast.Assign(targets=targets):
+                found += [part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)]
     return found
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One assignment, read from its source.
-
-    Attributes:
-        path: the source notebook; its file name without suffix is the assignment's name.
-        notebook: its content, with solutions and hidden tests.
-    """
+    """One assignment: the path of its source, and the notebook in it with solutions and hidden tests."""
 
     path: Path
     notebook: Any
 
     @property
     def name(self) -> str:
+        """The file name of the source without its suffix."""
         return self.path.stem
 
     @property
@@ -123,11 +119,7 @@ def read(path: Path) -> Assignment:
 
 
 def all_assignments() -> list[Assignment]:
-    """All sources, in the order of their names.
-
-    Raises:
-        UserError: if the package is installed without its repository.
-    """
+    """All sources, in the order of their names; UserError if the package is installed without its repository."""
     root = files.repository()
     if root is None:
         fix = "clone the repository and install it with `make setup`"
@@ -137,7 +129,7 @@ def all_assignments() -> list[Assignment]:
 
 def find(name: str) -> Assignment:
     """The assignment of that name; if there is none, a UserError suggests the nearest name."""
-    known = {assignment.name: assignment for assignment in all_assignments()}
+    known = {task.name: task for task in all_assignments()}
     if name not in known:
         raise unknown_name("assignment", name, known)
     return known[name]

@@ -6,47 +6,29 @@ OUT/gradebook.db          nbgrader's database: points, and the tests that gradin
 OUT/reading/A.html        the release version as a page
 OUT/students.zip          release versions and a README
 OUT/instructor_guide.md   goals, points, hints, rubrics and solutions
-OUT/nbgrader_config.py    lets `nbgrader formgrader` find these files for grading by hand
+OUT/nbgrader_config.py    makes nbgrader, whoever starts it here, grade in the sandbox
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
 import sys
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from mugkit import files
-from mugkit.course.assignment import Assignment, all_assignments
-from mugkit.course.guide import instructor_guide
+from mugkit.course.assignment import Assignment, all_assignments, grade_id, names, points, secrets
 from mugkit.errors import UserError
 
-# nbgrader's own step would run students' code under the grader's account. The judge replaces it, here and in every
-# course folder. Hidden tests stay out of feedback.
-_GRADING = {
-    "Autograde": {
-        "autograde_preprocessors": [
-            "mugkit.course.execute.JudgeExecute",
-            "nbgrader.preprocessors.LimitOutput",
-            "nbgrader.preprocessors.SaveAutoGrades",
-            "nbgrader.preprocessors.CheckCellMetadata",
-        ]
-    },
-    "GenerateFeedback": {
-        "preprocessors": [
-            "nbgrader.preprocessors.GetGrades",
-            "nbgrader.preprocessors.ClearHiddenTests",
-            "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
-        ]
-    },
-}
+# nbgrader's own step would run students' code under the grader's account; the judge replaces it.
 _CONFIG = """\
 # Written by mugkit. Autograding in this folder runs in mugkit's sandbox, whoever starts it.
 import os
@@ -55,18 +37,43 @@ c = get_config()
 c.CourseDirectory.root = os.path.dirname(os.path.abspath(__file__))
 c.CourseDirectory.course_id = "mugkit"
 c.JudgeExecute.sources = os.path.join(c.CourseDirectory.root, "source")
+c.Autograde.autograde_preprocessors = [
+    "mugkit.course.execute.JudgeExecute",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "nbgrader.preprocessors.ClearHiddenTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
 """
-_NO_KERNEL = "judged-in-a-sandbox"  # no machine has this kernel, so nbgrader's own step fails before it runs anything
-_BEGIN = """\
+# No machine has this kernel, so nbgrader's own step fails before it runs anything.
+_NO_KERNEL = {"name": "judged-in-a-sandbox", "display_name": "graded by mugkit course grade", "language": "python"}
+_README = """\
 # Assignments
 
 Install mugkit as its README says, then run `jupyter lab` in this folder. Work through the notebooks in order and run
 the test below each exercise. Hand in the notebooks without renaming them, in a folder with your name.
 """
+_GUIDE = """\
+# Instructor's guide
+
+Written by `mugkit course build` from the sources in `notebooks/assignments/`. Not for students: it has solutions.
+
+Hand out `students.zip`. Put the notebooks that students hand in into one folder per student,
+`SUBMISSIONS/NAME/ASSIGNMENT.ipynb`, and run `mugkit course grade SUBMISSIONS --out DIR`. This fills nbgrader's
+gradebook and writes feedback pages and `points.csv`. Grade essays by hand with the rubrics below: run
+`nbgrader formgrader` in DIR. Autograding from there or with `nbgrader autograde` uses the same sandbox or refuses.
+"""
 
 
-def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> Any:
-    """nbgrader's API for a course folder, with settings for its classes.
+def api(root: Path, protected: bool | None = None) -> Any:
+    """nbgrader's API for a course folder, with that folder's configuration.
+
+    Args:
+        protected: whether the judge runs answers in bubblewrap; None: it must, and grading fails where it cannot.
 
     Raises:
         UserError: if nbgrader is not installed.
@@ -76,25 +83,21 @@ def api(root: Path, settings: Mapping[str, Mapping[str, Any]] | None = None) -> 
         from nbgrader.coursedir import CourseDirectory  # type: ignore[import-untyped]
     except ModuleNotFoundError as error:
         raise UserError("nbgrader is not installed", fix="make setup EXTRAS=course") from error
-    from traitlets.config import Config
+    from traitlets.config import PyFileConfigLoader
 
     warnings.filterwarnings("ignore", module="nbgrader.api")  # warnings about its own use of SQLAlchemy
     # nbgrader runs `alembic`, which is installed beside this Python and perhaps not on PATH.
     beside = str(Path(sys.executable).parent)
     if beside not in os.environ.get("PATH", "").split(os.pathsep):
         os.environ["PATH"] = beside + os.pathsep + os.environ.get("PATH", "")
-    own = {
-        "CourseDirectory": {"root": str(root.absolute()), "course_id": "mugkit"},
-        "Exchange": {"root": str(root.absolute())},  # unused, but nbgrader complains if it cannot write there
-        "NbGraderAPI": {"log_level": "ERROR"},  # otherwise it logs a page for each notebook
-        "JudgeExecute": {"sources": str(root.absolute() / "source")},
-    }
-    config = Config(_GRADING | own)
-    config.merge(Config(dict(settings or {})))
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(root.absolute())).load_config()
+    config.Exchange.root = str(root.absolute())  # unused, but nbgrader complains if it cannot write there
+    config.NbGraderAPI.log_level = "ERROR"  # otherwise it logs a page for each notebook
+    config.JudgeExecute.protected = protected
     return NbGraderAPI(CourseDirectory(config=config), config=config)
 
 
-def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
+def build(out: Path, chosen: Sequence[Assignment] | None = None) -> list[Path]:
     """Builds all assignments (or the chosen ones) into `out`, replacing an earlier build; returns the files' paths.
 
     Raises:
@@ -103,13 +106,13 @@ def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
     out = files.replaceable(out, "nbgrader_config.py")
     chosen = all_assignments() if chosen is None else chosen
     with files.atomic_folder(out, replace=True) as folder:
-        _copy_sources(folder, chosen)
+        _configure(folder, chosen)
         grader = api(folder)
         for task in chosen:
             _release(grader, task)
             _write_page(folder, task)
         with zipfile.ZipFile(folder / "students.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("assignments/README.md", _BEGIN)
+            archive.writestr("assignments/README.md", _README)
             for task in chosen:
                 archive.write(release(folder, task.name), f"assignments/{task.name}.ipynb")
         (folder / "instructor_guide.md").write_text(instructor_guide(chosen), encoding="utf-8")
@@ -117,27 +120,25 @@ def build(out: Path, chosen: list[Assignment] | None = None) -> list[Path]:
     return sorted(path for path in out.rglob("*") if path.is_file())
 
 
-def guard(out: Path, chosen: list[Assignment]) -> None:
+def guard(out: Path, chosen: Sequence[Assignment]) -> None:
     """Makes autograding in a course folder use the sandbox or fail, whoever starts it.
 
     The folder's configuration names the judge. If nbgrader ignores it, grading stops at a kernel that no machine has.
     """
-    _copy_sources(out, chosen)
-    lines = [f"c.{name}.{key} = {value!r}" for name, keys in _GRADING.items() for key, value in keys.items()]
-    with files.atomic_path(out / "nbgrader_config.py") as path:
-        path.write_text(_CONFIG + "\n".join(lines) + "\n", encoding="utf-8")
-    kernel = {"name": _NO_KERNEL, "display_name": "graded by mugkit course grade", "language": "python"}
+    _configure(out, chosen)
     with api(out).gradebook as gradebook:
         for task in chosen:
             for notebook in gradebook.find_assignment(task.name).notebooks:
-                notebook.kernelspec = json.dumps(kernel)
+                notebook.kernelspec = json.dumps(_NO_KERNEL)
         gradebook.db.commit()
 
 
-def _copy_sources(out: Path, chosen: list[Assignment]) -> None:
+def _configure(out: Path, chosen: Sequence[Assignment]) -> None:
     for task in chosen:
         (out / "source" / task.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(task.path, out / "source" / task.name)
+    with files.atomic_path(out / "nbgrader_config.py") as path:
+        path.write_text(_CONFIG, encoding="utf-8")
 
 
 def release(out: Path, name: str) -> Path:
@@ -159,3 +160,48 @@ def _write_page(folder: Path, task: Assignment) -> None:
     target = folder / "reading" / f"{task.name}.html"
     target.parent.mkdir(exist_ok=True)
     target.write_text(page, encoding="utf-8")
+
+
+def instructor_guide(chosen: Sequence[Assignment]) -> str:
+    """Markdown: an overview, then each assignment with its goals, exercises, hints, solutions and rubrics."""
+    return "\n".join([_GUIDE, *_overview_table(chosen), *(line for task in chosen for line in _guide_to(task))]) + "\n"
+
+
+def _overview_table(chosen: Sequence[Assignment]) -> Iterator[str]:
+    yield "| assignment | minutes | automatic points | points by hand |\n| --- | --- | --- | --- |"
+    for task in chosen:
+        minutes = "–".join(map(str, task.about["minutes"]))
+        yield f"| {task.about['title']} (`{task.name}`) | {minutes} | {task.automatic_points} | {task.manual_points} |"
+    yield ""
+
+
+def _guide_to(task: Assignment) -> Iterator[str]:
+    yield f"## {task.about['title']}\n"
+    yield from (f"- {goal}" for goal in task.about["goals"])
+    if task.blocked:
+        modules = ", ".join(f"`{name}`" for name in task.blocked)
+        yield f"\nDuring grading, the library that a submission sees lacks these modules: {modules}.\n"
+    yield "\n| test | points | usual mistakes (the hints) |\n| --- | --- | --- |"
+    for test in task.cells("test"):
+        hints = "; ".join(dict.fromkeys(hint.replace("|", "\\|") for hint in hints_of(test)))
+        yield f"| `{grade_id(test)}` | {points(test)} | {hints} |"
+    yield "\n### Solutions\n"
+    yield from (
+        f"`{', '.join(names(cell.source))}`\n\n```python\n{cell.source}\n```\n" for cell in task.cells("answer")
+    )
+    for essay in task.cells("essay"):
+        yield f"### Rubric of `{grade_id(essay)}` ({points(essay)} points)\n"
+        yield "\n".join(line for region in secrets(essay) for line in region.splitlines()[1:-1]) + "\n"
+
+
+def hints_of(test: Any) -> list[str]:
+    """The hints of a test's calls of `expect` and `expect_close`: the only text among their arguments."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(test.source)):
+        match node:
+            case ast.Call(func=ast.Name(id="expect" | "expect_close"), args=args, keywords=keywords):
+                given = [*args, *(keyword.value for keyword in keywords)]
+                found += [
+                    part.value for part in given if isinstance(part, ast.Constant) and isinstance(part.value, str)
+                ]
+    return found

@@ -28,11 +28,8 @@ class NotTransferable(TypeError):
     """A value or an encoded form that this module does not support."""
 
 
-def encode(value: Any, tensor: Callable[[torch.Tensor], Any] | None = None) -> Any:
-    """`value` in a form that JSON can hold.
-
-    Args:
-        tensor: called with every tensor; its result is added to the tensor's form as a tag.
+def encode(value: Any, tensors: list[torch.Tensor] | None = None) -> Any:
+    """`value` in a form that JSON can hold; adds its tensors to `tensors`, in the order in which `decode` meets them.
 
     Raises:
         NotTransferable: if a value has another type, such as a function or a module.
@@ -40,12 +37,13 @@ def encode(value: Any, tensor: Callable[[torch.Tensor], Any] | None = None) -> A
     if type(value) in _PLAIN:
         return value
     if isinstance(value, list | tuple):
-        return {"kind": type(value).__mro__[-2].__name__, "items": [encode(item, tensor) for item in value]}
+        return {"kind": type(value).__mro__[-2].__name__, "items": [encode(item, tensors) for item in value]}
     if isinstance(value, dict):
-        return {"kind": "dict", "items": [[encode(k, tensor), encode(v, tensor)] for k, v in value.items()]}
+        return {"kind": "dict", "items": [[encode(k, tensors), encode(v, tensors)] for k, v in value.items()]}
     if _is_tensor(value):
-        form = _array(value.detach().cpu().numpy()) | {"kind": "tensor", "grad": value.requires_grad}
-        return form | ({"tag": tensor(value)} if tensor else {})
+        if tensors is not None:
+            tensors.append(value)
+        return _array(value.detach().cpu().numpy()) | {"kind": "tensor", "grad": value.requires_grad}
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
         return _array(np.asarray(value)) | {"kind": "array" if isinstance(value, np.ndarray) else "scalar"}
     raise NotTransferable(f"a {type(value).__name__} is no number, text, array, tensor, or collection of these")

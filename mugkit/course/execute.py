@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor  # type: ignore[import-untyped]
-from traitlets import Bool, Dict, Unicode
+from traitlets import Bool, Unicode
 
 from mugkit.course import assignment, sandbox
 from mugkit.course.answers import Ran, SandboxedAnswers
@@ -26,7 +27,6 @@ class JudgeExecute(NbGraderPreprocessor):
     """
 
     protected = Bool(None, allow_none=True, help="run in bubblewrap; None: only if every layer holds").tag(config=True)
-    limits = Dict({}, help="fields of mugkit.course.sandbox.Limits").tag(config=True)
     sources = Unicode("", help="the course's folder of source notebooks").tag(config=True)
 
     def preprocess(self, nb: Any, resources: Any) -> tuple[Any, Any]:
@@ -34,11 +34,9 @@ class JudgeExecute(NbGraderPreprocessor):
             sandbox.require(sandbox.protection())
         name = resources["nbgrader"]["notebook"]
         source = assignment.read(Path(self.sources) / name / f"{name}.ipynb")
-        answers = SandboxedAnswers(self.protected is not False, Limits(**self.limits), source.blocked, source.preload)
-        try:
+        answers = SandboxedAnswers(self.protected is not False, Limits(), source.blocked, source.preload)
+        with contextlib.closing(answers):
             outcomes = judge(list(cells_of(source, nb)), answers)
-        finally:
-            answers.close()
         for position, cell in enumerate(nb.cells):
             if cell.cell_type == "code":  # a test that did not run (this never happens) earns nothing
                 absent = _NOT_RUN if assignment.kind(cell) == "test" else Ran()

@@ -12,7 +12,7 @@ One student's files never stop the grading of others: an error that they cause b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,8 @@ from mugkit import files
 from mugkit.course import build, handed_in, lint
 from mugkit.course.assignment import Assignment, all_assignments, grade_id, kind
 from mugkit.course.handed_in import Student
-from mugkit.course.sandbox import Limits
 from mugkit.errors import UserError
 from mugkit.progress import progress
-
-MISSING = "not handed in"
 
 
 @dataclass(frozen=True)
@@ -37,8 +34,8 @@ class Graded:
     Attributes:
         automatic: points for tests, out of `of`.
         status: graded, with notes on what was doubtful about the file; not handed in; or why it could not be graded.
-        tests: for each test its name, its points, the maximum, and its message if it failed.
         id: the student's name in gradebook and feedback.
+        tests: for each test its name, its points, the maximum, and its message if it failed.
     """
 
     student: str
@@ -46,16 +43,12 @@ class Graded:
     automatic: float
     of: float
     status: str
+    id: str
     tests: tuple[dict[str, Any], ...] = ()
-    id: str = ""
 
 
 def grade(
-    submissions: Path,
-    out: Path,
-    protected: bool = True,
-    limits: Limits | None = None,
-    chosen: Sequence[Assignment] | None = None,
+    submissions: Path, out: Path, protected: bool = True, chosen: Sequence[Assignment] | None = None
 ) -> list[Graded]:
     """Grades every student on every assignment; a submission that cannot be graded does not stop the others.
 
@@ -63,15 +56,14 @@ def grade(
         UserError: if there are no submissions, or `out` holds a build of other sources.
     """
     students = handed_in.students(submissions)
-    chosen = all_assignments() if chosen is None else list(chosen)
+    chosen = all_assignments() if chosen is None else chosen
     if not (out / "gradebook.db").exists():
         build.build(out, chosen)
     elif complaints := lint.build_problems(out, chosen):  # not rebuilt: its gradebook may hold points given by hand
         fix = "grade into another folder, or restore the sources"
         raise UserError(f"built from other sources: {complaints[0]}", file=out, fix=fix)
     build.guard(out, chosen)
-    how = {"protected": protected, "limits": asdict(limits or Limits())}
-    grader = build.api(out, {"JudgeExecute": how})
+    grader = build.api(out, protected)
     releases = {task.name: nbformat.read(build.release(out, task.name), as_version=4) for task in chosen}
     pairs = [(student, task) for student in students for task in chosen]
     graded = [_grade(student, task, out, grader, releases) for student, task in progress(pairs, "grading")]
@@ -80,7 +72,7 @@ def grade(
 
 
 def _grade(student: Student, task: Assignment, out: Path, grader: Any, releases: dict[str, Any]) -> Graded:
-    empty = Graded(student.name, task.name, 0.0, float(task.automatic_points), MISSING, id=student.id)
+    empty = Graded(student.name, task.name, 0.0, float(task.automatic_points), "not handed in", student.id)
     try:
         found = handed_in.find(student.folder, task.name, releases)
         if found is None:
@@ -91,19 +83,15 @@ def _grade(student: Student, task: Assignment, out: Path, grader: Any, releases:
         nbformat.write(handed_in.assemble(found.cells, release), target)
         _succeed(grader.autograde(task.name, student.id))
         _succeed(grader.generate_feedback(task.name, student.id))
-        notes = "; ".join([*found.notes, *handed_in.doubts(found.cells, release)])
+        notes = "; ".join(filter(None, [found.note, *handed_in.doubts(found.cells, release)]))
         tests = _tests(task, student.id, out, grader)
         automatic = sum(test["points"] for test in tests)
         return replace(empty, status=f"graded ({notes})" if notes else "graded", automatic=automatic, tests=tests)
-    except Exception as error:  # an error that a submission causes affects only that student
-        return replace(empty, status=f"could not be graded: {_reason(error)}")
-
-
-def _reason(error: Exception) -> str:
-    """The error on one line: nbgrader's errors are whole tracebacks, whose last line says what happened."""
-    if isinstance(error, UserError):
-        return handed_in.printable(error.problem)
-    return f"{type(error).__name__}: {handed_in.printable((str(error).strip().splitlines() or [''])[-1][:300])}"
+    except UserError as error:
+        return replace(empty, status=f"could not be graded: {handed_in.printable(error.problem)}")
+    except Exception as error:  # nbgrader's errors are whole tracebacks, whose last line says what happened
+        said = handed_in.printable((str(error).strip().splitlines() or [""])[-1][:300])
+        return replace(empty, status=f"could not be graded: {type(error).__name__}: {said}")
 
 
 def _succeed(result: dict[str, Any]) -> None:
@@ -126,9 +114,9 @@ def _tests(task: Assignment, student: str, out: Path, grader: Any) -> tuple[dict
 
 
 def _write(graded: Sequence[Graded], out: Path) -> None:
-    rows = [{key: value for key, value in asdict(row).items() if key != "tests"} for row in graded]
+    points = pd.DataFrame(graded).drop(columns="tests")
     tests = [{"student": row.student, "assignment": row.assignment, **test} for row in graded for test in row.tests]
     columns = ["student", "assignment", "test", "points", "of", "message"]
-    for name, table in (("points", pd.DataFrame(rows)), ("tests", pd.DataFrame(tests, columns=columns))):
+    for name, table in (("points", points), ("tests", pd.DataFrame(tests, columns=columns))):
         with files.atomic_path(out / f"{name}.csv") as path:
             table.to_csv(path, index=False)

@@ -1,11 +1,10 @@
 """Reads what students handed in and recognises by content the assignment and which cell answers which exercise.
 
-Files may be renamed, lie in other folders, have other encodings or format versions, be full of plots, or come from
-editors that drop metadata. Whatever can be recognised is graded and noted; else an instructor gets a reason to act on.
+Files may be renamed, lie in other folders, have other encodings, be full of plots, or come from editors that drop
+metadata. Whatever can be recognised is graded and noted; else an instructor gets a reason to act on.
 
-The whole file is untrusted, including its structure. `assemble` copies the text of answers and of added cells into the
-release version. Nothing else in the file has an effect: not its metadata, points, cell types or outputs, and not tests
-that were changed, copied or deleted.
+The whole file is untrusted. `assemble` copies the text of answers and of added cells into the release version. Nothing
+else has an effect: not its metadata, points, cell types or outputs, and not tests that were changed or deleted.
 """
 
 from __future__ import annotations
@@ -15,9 +14,8 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
@@ -31,27 +29,22 @@ _PLAIN_NAME = re.compile(r"\w[\w.@ -]{0,79}")
 _MARKER = re.compile(r"(BEGIN|END) (HIDDEN TESTS)")
 _SAVE = "open it in JupyterLab, clear the outputs and save it again"
 
+Cells = Sequence[dict[str, Any]]  # each with cell_type, source and metadata of any form
 
-@dataclass(frozen=True)
-class Student:
-    """One entry of the folder of submissions.
 
-    Attributes:
-        name: the folder's name in printable form.
-        id: the name in gradebook and feedback: the folder's name if nbgrader can handle it.
-    """
+class Student(NamedTuple):
+    """An entry of the folder of submissions, its name in printable form, and its name in gradebook and feedback."""
 
     folder: Path
     name: str
     id: str
 
 
-@dataclass(frozen=True)
-class HandedIn:
-    """A notebook's cells, with notes for the instructor about where it was found."""
+class HandedIn(NamedTuple):
+    """A notebook's cells, and a note for the instructor about where it was found, or ''."""
 
-    cells: list[dict[str, Any]]
-    notes: tuple[str, ...] = ()
+    cells: Cells
+    note: str
 
 
 def students(submissions: Path) -> list[Student]:
@@ -98,7 +91,7 @@ def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | Non
         fix = "put the student's notebooks into a folder"
         raise UserError(f"{what} in place of a folder", file=printable(folder.name), fix=fix)
     usual = (folder / f"{name}.ipynb", folder / name / f"{name}.ipynb")
-    of_this: list[tuple[Path, list[dict[str, Any]]]] = []
+    of_this: dict[Path, Cells] = {}
     unreadable: list[UserError] = []
     for path in _notebooks(folder):
         try:
@@ -108,17 +101,16 @@ def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | Non
             continue
         recognised = recognise(cells, releases)
         if recognised == name or (recognised is None and path in usual):
-            of_this.append((path, cells))
-    best = [(path, cells) for path, cells in of_this if path in usual] or of_this
+            of_this[path] = cells
+    best = [path for path in of_this if path in usual] or list(of_this)
     if not best and unreadable:
         raise unreadable[0]
     if not best:
         return None
-    shown = ", ".join(printable(str(path.relative_to(folder))) for path, _ in best)
+    shown = ", ".join(printable(str(path.relative_to(folder))) for path in best)
     if len(best) > 1:
         raise UserError(f"handed in {len(best)} times: {shown[:300]}", fix="keep the one that counts")
-    path, cells = best[0]
-    return HandedIn(cells, () if path in usual else (f"found as {shown}",))
+    return HandedIn(of_this[best[0]], "" if best[0] in usual else f"found as {shown}")
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:
@@ -126,16 +118,16 @@ def _notebooks(folder: Path) -> Iterator[Path]:
     looked_at = 0
     for at, below, files in os.walk(folder):
         below[:] = sorted(name for name in below if not name.startswith("."))
+        looked_at += len(files)
+        if looked_at > _MOST_FILES:
+            raise UserError(f"more than {_MOST_FILES} files", fix="keep the notebooks alone")
         for name in sorted(files):
-            looked_at += 1
-            if looked_at > _MOST_FILES:
-                raise UserError(f"more than {_MOST_FILES} files", fix="keep the notebooks alone")
             if name.lower().endswith((".ipynb", ".ipynb.txt", ".ipynb.json")) and not name.startswith("."):
                 yield Path(at, name)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """A notebook's cells with only type, text and metadata; reads formats 3 and 4 in any usual encoding.
+def read(path: Path) -> Cells:
+    """A notebook's cells with only type, text and metadata, in any usual encoding.
 
     Raises:
         UserError: if the file is a link, too large, not JSON, or not a notebook.
@@ -144,31 +136,39 @@ def read(path: Path) -> list[dict[str, Any]]:
     if path.is_symlink() or path.parent.is_symlink() or not path.is_file():
         raise UserError(f"{name} is a link in place of a file", file=name, fix="hand in the notebook itself")
     try:
-        cells = [_cell(cell) for cell in _cells(parse(path, _LARGEST_FILE)) if isinstance(cell, dict)]
+        found = _field(parse(path, _LARGEST_FILE), "cells", list)
     except UserError as error:
         raise UserError(f"{name} {error.problem}", file=name, fix=_SAVE) from error
+    cells = [
+        {"cell_type": cell.get("cell_type"), "source": _text(cell), "metadata": _field(cell, "metadata", dict)}
+        for cell in found
+        if isinstance(cell, dict)
+    ]
     if not cells or len(cells) > MOST_CELLS:
         raise UserError(f"{name} is no notebook: it has {len(cells):,} cells", file=name, fix=_SAVE)
-    if sum(len(_text(cell)) for cell in cells) > LARGEST:
+    if sum(len(cell["source"]) for cell in cells) > LARGEST:
         raise UserError(f"{name} holds more than {LARGEST // 1024**2} MB of text", file=name, fix=_SAVE)
     return cells
 
 
-def _cells(found: Any) -> list[Any]:
-    """The cells of a notebook; format 3 stores them on worksheets."""
-    outer = found if isinstance(found, dict) else {}
-    sheets = outer.get("worksheets")
-    parts = [outer, *(sheet for sheet in (sheets if isinstance(sheets, list) else []) if isinstance(sheet, dict))]
-    return [cell for part in parts if isinstance(part.get("cells"), list) for cell in part["cells"]]
+def _text(cell: Mapping[str, Any]) -> str:
+    """A cell's text; drops lines that are not text and replaces lone surrogates, which no editor writes.
+
+    Defuses nbgrader's markers of hidden tests, which would abort its feedback: they have a meaning only in sources.
+    """
+    source = cell.get("source")
+    lines = source if isinstance(source, list) else [source]
+    text = "".join(line for line in lines if isinstance(line, str)).encode(errors="replace").decode()
+    return _MARKER.sub(r"\1: \2", text)
 
 
-def _cell(found: dict[str, Any]) -> dict[str, Any]:
-    """A cell's type, text and metadata; format 3 calls a code cell's text its input."""
-    source = found.get("source", found.get("input", ""))
-    return {"cell_type": found.get("cell_type"), "source": source, "metadata": _object(found, "metadata")}
+def _field(outer: Any, name: str, form: type) -> Any:
+    """A field of untrusted JSON; empty if it does not have that form."""
+    found = outer.get(name) if isinstance(outer, dict) else None
+    return found if isinstance(found, form) else form()
 
 
-def recognise(cells: Sequence[dict[str, Any]], releases: Mapping[str, Any]) -> str | None:
+def recognise(cells: Cells, releases: Mapping[str, Any]) -> str | None:
     """The assignment that has the most exercises and tests among these cells; None if there are none, or at a tie."""
     scores = {}
     for name, release in releases.items():
@@ -178,57 +178,41 @@ def recognise(cells: Sequence[dict[str, Any]], releases: Mapping[str, Any]) -> s
     return best[0] if len(best) == 1 else None
 
 
-def identify(cells: Sequence[dict[str, Any]], release: Any) -> list[str]:
+def identify(cells: Cells, release: Any) -> list[str]:
     """For each cell, the grade_id of the release's cell that it matches, or '': by id, else by text, names or place."""
     known = {grade_id(cell): cell for cell in release.cells if grade_id(cell)}
     found = [name if name in known else "" for name in map(_mark, cells)]
     texts = {cell.source.strip(): name for name, cell in known.items() if kind(cell) in ("test", "given", "text")}
     for position, cell in enumerate(cells):
-        name = texts.get(_text(cell).strip(), "")
+        name = texts.get(cell["source"].strip(), "")
         if not found[position] and name not in found:
             found[position] = name
-    for name, cell in known.items():
-        if kind(cell) in ("answer", "essay") and name not in found:
-            place = _defines(cells, found, cell)
-            place = _in_place(cells, found, name, list(known), cell) if place is None else place
-            if place is not None:
-                found[place] = name
+    order = [*known, ""]
+    for before, name, after in zip(order, order[1:], order[2:], strict=False):
+        own = known[name]
+        if kind(own) in ("answer", "essay") and name not in found:
+            places = [i for i, cell in enumerate(cells) if not found[i] and cell["cell_type"] == own.cell_type]
+            if wanted := names(own.source) if kind(own) == "answer" else []:
+                places = [i for i in places if _defines(cells[i], wanted)]
+            else:  # between the cells that are its neighbours in the release
+                places = [i for i in places if before in found[:i] and (not after or after in found[i:])]
+            if places:
+                found[places[0]] = name
     return found
 
 
 def _mark(cell: Mapping[str, Any]) -> str:
     """The grade_id that a student's cell claims."""
-    return str(_object(cell["metadata"], "nbgrader").get("grade_id", ""))
+    return str(_field(cell["metadata"], "nbgrader", dict).get("grade_id", ""))
 
 
-def _defines(cells: Sequence[dict[str, Any]], found: Sequence[str], answer: Any) -> int | None:
-    """The first unrecognised cell that defines all names of an answer's stub."""
-    wanted = names(answer.source) if answer.cell_type == "code" else []
-    patterns = [re.compile(rf"^[ \t]*(?:def|class)[ \t]+{name}\b", re.MULTILINE) for name in wanted]
-    for position, cell in enumerate(cells):
-        is_free = not found[position] and cell["cell_type"] == "code"
-        if is_free and patterns and all(pattern.search(_text(cell)) for pattern in patterns):
-            return position
-    return None
+def _defines(cell: Mapping[str, Any], wanted: Sequence[str]) -> bool:
+    """Whether a cell defines all these functions and classes."""
+    patterns = [rf"^[ \t]*(?:def|class)[ \t]+{name}\b" for name in wanted]
+    return all(re.search(pattern, cell["source"], re.MULTILINE) for pattern in patterns)
 
 
-def _in_place(
-    cells: Sequence[dict[str, Any]], found: Sequence[str], name: str, order: Sequence[str], answer: Any
-) -> int | None:
-    """The unrecognised cell of the answer's type between the answer's neighbours in the release."""
-    at = order.index(name)
-    before = order[at - 1] if at else ""
-    after = order[at + 1] if at + 1 < len(order) else ""
-    if before not in found or (after and after not in found):
-        return None
-    start, end = found.index(before) + 1, found.index(after) if after else len(cells)
-    between = [i for i in range(start, end) if not found[i] and cells[i]["cell_type"] == answer.cell_type]
-    if not between:
-        return None
-    return between[-1] if answer.cell_type == "code" else between[0]
-
-
-def doubts(cells: Sequence[dict[str, Any]], release: Any) -> Iterator[str]:
+def doubts(cells: Cells, release: Any) -> Iterator[str]:
     """Notes for the instructor about how cells were recognised."""
     found = identify(cells, release)
     if any(name and name != _mark(cell) for name, cell in zip(found, cells, strict=True)):
@@ -237,44 +221,26 @@ def doubts(cells: Sequence[dict[str, Any]], release: Any) -> Iterator[str]:
         yield f"no cell answers {', '.join(lacking)}"
 
 
-def assemble(cells: Sequence[dict[str, Any]], release: Any) -> Any:
-    """The release version with a student's answers and added cells in it."""
-    known = {grade_id(cell): cell for cell in release.cells if grade_id(cell)}
+def assemble(cells: Cells, release: Any) -> Any:
+    """The release version with a student's answers, and with the cells that were added before the same cells."""
     answers: dict[str, str] = {}
-    added: dict[str, list[Any]] = {"": []}
+    added: dict[str, list[Any]] = {}
     pending: list[Any] = []
     for name, given in zip(identify(cells, release), cells, strict=True):
         if not name:
             pending.append(_added(given))
         elif name not in answers:  # a copy of a cell does not count twice
-            answers[name] = _text(given)
+            answers[name] = given["source"]
             added[name], pending = pending, []
     assembled = copy.deepcopy(release)
     assembled.cells = []
-    for name, own in known.items():
-        cell = copy.deepcopy(own)
+    for cell in copy.deepcopy([own for own in release.cells if grade_id(own)]):
+        name = grade_id(cell)
         if kind(cell) in ("answer", "essay") and name in answers:
             cell.source = answers[name] if cell.cell_type == "code" else _harmless(answers[name])
         assembled.cells += [*added.get(name, []), cell]
     assembled.cells += pending
     return assembled
-
-
-def _object(outer: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A field that should be an object; {} if it is not."""
-    found = outer.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _text(cell: Mapping[str, Any]) -> str:
-    """A cell's text; drops lines that are not text and replaces lone surrogates, which no editor writes.
-
-    Defuses nbgrader's markers of hidden tests, which would abort its feedback: they have a meaning only in sources.
-    """
-    source = cell.get("source", "")
-    lines = source if isinstance(source, list) else [source]
-    text = "".join(line for line in lines if isinstance(line, str)).encode(errors="replace").decode()
-    return _MARKER.sub(r"\1: \2", text)
 
 
 def _harmless(text: str) -> str:
@@ -284,8 +250,7 @@ def _harmless(text: str) -> str:
 
 def _added(cell: Mapping[str, Any]) -> Any:
     """A cell that the student added, with only its text and the `EXPLORE` tag if it has one."""
-    if cell.get("cell_type") != "code":
-        return new_markdown_cell(_harmless(_text(cell)))
-    tags = _object(cell, "metadata").get("tags")
-    explores = isinstance(tags, list) and EXPLORE in tags
-    return new_code_cell(_text(cell), metadata={"tags": [EXPLORE]} if explores else {})
+    if cell["cell_type"] != "code":
+        return new_markdown_cell(_harmless(cell["source"]))
+    explores = EXPLORE in _field(cell["metadata"], "tags", list)
+    return new_code_cell(cell["source"], metadata={"tags": [EXPLORE]} if explores else {})

@@ -1,11 +1,10 @@
 """Runs an assignment's tests on a student's answers and decides which pass.
 
-nbgrader runs tests inside the student's kernel. Code in that kernel sees the hidden tests and can replace anything that
-a test calls: `torch.allclose`, mugkit's functions, the compiler that turns `assert` into code. Here, tests run in this
-process instead, in their own namespace built from the source notebook: its given cells and tests, never those of the
-submission. Only values come from the student's process (mugkit.course.answers). A forged score that is printed,
-returned or written anywhere is text in a notebook; nothing reads it as a score. A mistake costs points only once:
-failed tests are judged a second time, with the solution replacing earlier answers that were wrong.
+nbgrader runs tests inside the student's kernel, where code sees the hidden tests and can replace anything that a test
+calls. Here, tests run in this process, in a namespace built from the source notebook: its given cells and tests, never
+those of the submission. Only values come from the student's process (mugkit.course.answers). A forged score that is
+printed, returned or written anywhere is text; nothing reads it as a score. A mistake costs points only once: failed
+tests are judged a second time, with the solution replacing earlier answers that were wrong.
 """
 
 from __future__ import annotations
@@ -27,15 +26,13 @@ class Cell:
 
     Attributes:
         kind: the kind in the source notebook; cells that the source lacks are answers.
-        source: the text from the source notebook; for an answer, the student's text.
-        defines: the names that tests will look for.
-        solution: the answer in the source notebook.
+        source: the student's text of an answer; else the source notebook's.
+        solution: the answer in the source notebook, which defines the names that tests look for.
     """
 
     name: str
     kind: Kind
     source: str
-    defines: Sequence[str] = ()
     solution: str = ""
 
 
@@ -44,15 +41,15 @@ def cells_of(assignment: Assignment, notebook: Any) -> Iterator[Cell]:
     source = {grade_id(cell): cell for cell in assignment.notebook.cells if grade_id(cell)}
     for position, cell in enumerate(notebook.cells):
         known = source.get(grade_id(cell))
-        if cell.cell_type != "code" or (known is not None and kind(known) in ("essay", "explore", "text")):
+        what = kind(known or cell)
+        if cell.cell_type != "code" or what in ("essay", "explore", "text"):
             continue
         if known is None:
-            if kind(cell) != "explore":
-                yield Cell(f"cell {position}", "answer", cell.source)
-        elif kind(known) == "answer":
-            yield Cell(grade_id(known), "answer", cell.source, names(known.source), known.source)
+            yield Cell(f"cell {position}", "answer", cell.source)
+        elif what == "answer":
+            yield Cell(grade_id(known), what, cell.source, known.source)
         else:
-            yield Cell(grade_id(known), kind(known), known.source)
+            yield Cell(grade_id(known), what, known.source)
 
 
 def judge(cells: Sequence[Cell], answers: SandboxedAnswers) -> dict[str, Ran]:
@@ -93,7 +90,7 @@ def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False)
             given.append(cell)
             exec(compile(cell.source, f"<{cell.name}>", "exec"), own)
         yield cell.name, answers.run(cell.source)
-        wanted |= dict.fromkeys(cell.defines)
+        wanted |= dict.fromkeys(names(cell.solution))
 
 
 def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: SandboxedAnswers) -> Ran:

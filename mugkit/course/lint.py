@@ -9,15 +9,14 @@ from __future__ import annotations
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
 from mugkit.course.assignment import Assignment, grade_id, kind, points, read, secrets, without_solution
-from mugkit.course.build import release
-from mugkit.course.guide import hints_of
+from mugkit.course.build import hints_of, release
 
 _TOTAL = re.compile(r"\*\*(\d+) points: (\d+) automatic, (\d+) by hand\.")
 _MARKERS = ("BEGIN SOLUTION", "END SOLUTION", "BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
@@ -29,7 +28,7 @@ def problems(task: Assignment) -> list[str]:
     return [f"{task.path.name}: {complaint}" for complaint in (*_of_notebook(task), *of_cells)]
 
 
-def build_problems(out: Path, chosen: list[Assignment]) -> list[str]:
+def build_problems(out: Path, chosen: Sequence[Assignment]) -> list[str]:
     """All faults of a build of these sources; empty if there are none."""
     complaints = [f"{task.path.name}: {text}" for task in chosen for text in _released(out, task)]
     return complaints + list(_zip(out, chosen))
@@ -52,37 +51,28 @@ def _of_notebook(task: Assignment) -> Iterator[str]:
 
 def _of_cell(cell: Any) -> Iterator[str]:
     what, shown = kind(cell), without_solution(cell)
-    if what != "explore" and not grade_id(cell):
-        yield "has no grade_id"
-    if what in ("test", "essay") and points(cell) < 1:
-        yield "has no points"
-    if what in ("test", "given", "text") and not cell.metadata.get("nbgrader", {}).get("locked"):
-        yield "is not locked"
-    if what in ("answer", "essay") and not secrets(cell):
-        yield "has no solution"
-    if what not in ("answer", "essay", "test") and any(marker in cell.source for marker in _MARKERS):
-        yield "has a solution or hidden tests but is neither answer nor test"
-    if any(marker in shown for marker in _MARKERS):
-        yield "has a marker without its counterpart"
-    if what == "test":
-        yield from _of_test(cell, shown)
-    # A source is committed with its outputs, which nbval compares; a test that passes prints nothing.
-    if cell.cell_type == "code" and cell.execution_count is None:
-        yield "was not run: run `make notebooks`"
-    if what == "explore" and not cell.outputs:
-        yield "has no outputs: run `make notebooks`"
+    marked = _has_marker(cell.source) and what not in ("answer", "essay", "test")
+    visible, comparisons = (len(re.findall(r"expect(?:_close)?\(", source)) for source in (shown, cell.source))
+    faults = {
+        "has no grade_id": what != "explore" and not grade_id(cell),
+        "has no points": what in ("test", "essay") and points(cell) < 1,
+        "is not locked": what in ("test", "given", "text") and not cell.metadata.get("nbgrader", {}).get("locked"),
+        "has no solution": what in ("answer", "essay") and not secrets(cell),
+        "has a solution or hidden tests but is neither answer nor test": marked,
+        "has a marker without its counterpart": _has_marker(shown),
+        "tests nothing that students see": what == "test" and not visible,
+        "has no hidden tests": what == "test" and not secrets(cell),
+        "has a comparison without a hint": what == "test" and len(hints_of(cell)) != comparisons,
+        # A source is committed with its outputs, which nbval compares; a test that passes prints nothing.
+        "has outputs: a test that passes prints nothing": what == "test" and cell.outputs,
+        "was not run: run `make notebooks`": cell.cell_type == "code" and cell.execution_count is None,
+        "has no outputs: run `make notebooks`": what == "explore" and not cell.outputs,
+    }
+    yield from (complaint for complaint, found in faults.items() if found)
 
 
-def _of_test(cell: Any, shown: str) -> Iterator[str]:
-    seen, comparisons = (len(re.findall(r"expect(?:_close)?\(", source)) for source in (shown, cell.source))
-    if not seen:
-        yield "tests nothing that students see"
-    if not secrets(cell):
-        yield "has no hidden tests"
-    if len(hints_of(cell)) != comparisons:
-        yield "has a comparison without a hint"
-    if cell.outputs:
-        yield "has outputs: a test that passes prints nothing"
+def _has_marker(source: str) -> bool:
+    return any(marker in source for marker in _MARKERS)
 
 
 def _name(cell: Any) -> str:
@@ -101,7 +91,7 @@ def _released(out: Path, task: Assignment) -> Iterator[str]:
     for cell, source in zip(built, task.notebook.cells, strict=False):
         if cell.source.rstrip() != without_solution(source).rstrip():
             yield f"'{_name(source)}' in the release is not what the source says: run `mugkit course build`"
-        if any(marker in cell.source for marker in _MARKERS):
+        if _has_marker(cell.source):
             yield f"'{_name(source)}' gives away a solution or a hidden test"
         if cell.get("outputs"):
             yield f"'{_name(source)}' in the release has outputs, which give an answer away"
@@ -110,7 +100,7 @@ def _released(out: Path, task: Assignment) -> Iterator[str]:
                 yield f"'{_name(source)}' has another {key} in the release"
 
 
-def _zip(out: Path, chosen: list[Assignment]) -> Iterator[str]:
+def _zip(out: Path, chosen: Sequence[Assignment]) -> Iterator[str]:
     """Checks that students get the release versions and a README, and nothing else."""
     path = out / "students.zip"
     if not path.is_file():

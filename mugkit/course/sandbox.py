@@ -8,10 +8,6 @@ Layers, from the outside in; `protection()` tests each one on this machine and r
 4. bubblewrap: separate namespaces (no network, no other processes), and a file system with Python, torch and mugkit
    read-only and two empty folders to write to. It lacks submissions, sources, hidden tests, and mugkit's modules that
    hold an assignment's answers.
-
-If root runs it (a container, a grading server), the process takes a user id that nobody else has, because the kernel
-exempts root from the limit on processes. For other users, bubblewrap creates a user namespace, whose processes are
-counted separately.
 """
 
 from __future__ import annotations
@@ -30,6 +26,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil  # type: ignore[import-untyped]
 
@@ -70,21 +67,17 @@ class Limits:
     processes: int = 32
 
 
-def bubblewrap() -> str | None:
-    return shutil.which("bwrap")
-
-
-def command(
-    program: Sequence[str], protected: bool, scratch_size: int = 64 * MIB, hidden: Sequence[str] = ()
-) -> list[str]:
-    """The command line that runs `program` in bubblewrap without the `hidden` modules; unchanged if not `protected`."""
-    if not protected:
-        return list(program)
+def command(program: Sequence[str], scratch_size: int = 64 * MIB, hidden: Sequence[str] = ()) -> list[str]:
+    """The command line that runs `program` in bubblewrap without the `hidden` modules."""
     values = {"HOME": SCRATCH, "TMPDIR": SCRATCH, "PATH": "/usr/bin:/bin", "PYTHONPATH": _LIBRARY}
     values |= {"LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
     environment = ["--clearenv", *(part for name, value in values.items() for part in ("--setenv", name, value))]
     inside = [*_become_nobody(), *program]
-    return [str(bubblewrap()), *_namespaces(), *_files(scratch_size, hidden), *environment, "--", *inside]
+    return ["bwrap", *_namespaces(), *_files(scratch_size, hidden), *environment, "--", *inside]
+
+
+def _python(module: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-P", "-B", "-m", module, *arguments]
 
 
 def _namespaces() -> list[str]:
@@ -95,8 +88,11 @@ def _namespaces() -> list[str]:
 
 
 def _become_nobody() -> list[str]:
-    """For root, a command prefix that gives the process its own user id, outside the range of people and services. The
-    user namespace inside only serves to forbid further ones, in which file systems could be mounted and filled."""
+    """For root, a command prefix that gives the process a user id of its own, outside the range of people and services.
+
+    The kernel exempts root from the limit on processes. (Other users get a user namespace, whose processes are counted
+    separately.) The user namespace inside only forbids further ones, in which file systems could be mounted and filled.
+    """
     if os.geteuid() != 0:
         return []
     user = str(random.SystemRandom().randrange(2_000_000, 2_000_000_000))
@@ -149,10 +145,10 @@ class Sandbox:
         self.limits = limits
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  # read when the start fails
         self.folder = tempfile.TemporaryDirectory(prefix="mugkit-course-")
-        program = [sys.executable, "-P", "-B", "-m", module]
+        program = _python(module)
         environment = {"HOME": self.folder.name, "OMP_NUM_THREADS": "1", "PYTHONPATH": _LIBRARY}
         self.process = subprocess.Popen(
-            command(program, protected, limits.file_size, hidden),
+            command(program, limits.file_size, hidden) if protected else program,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors,
             cwd=self.folder.name, env={"PATH": os.environ.get("PATH", ""), **environment}, start_new_session=True,
         )  # fmt: skip
@@ -185,7 +181,7 @@ class Sandbox:
                 if self._memory() > self.limits.memory + _OWN:
                     raise Died("its processes used too much memory")
                 if selector.select(timeout=0.1):
-                    block = self.replies.read1(_BLOCK)  # type: ignore[attr-defined]
+                    block = os.read(self.replies.fileno(), _BLOCK)
                     received += block
                     if not block:
                         raise Ended("its process ended")
@@ -232,8 +228,7 @@ class Sandbox:
         return self.errors.read().decode(errors="replace").strip()[-2000:]
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """One layer of protection: its name, whether it works, and the evidence."""
 
     name: str
@@ -250,19 +245,19 @@ def protection() -> list[Layer]:
     return [
         Layer("points decided outside the student's process", True, "tests and expected values never enter it"),
         Layer("wall clock", True, "the process tree is killed when an answer takes too long"),
-        *(Layer(name, bool(ok), str(detail)) for name, (ok, detail) in found.items()),
+        *(Layer(name, ok, detail) for name, (ok, detail) in found.items()),
     ]
 
 
 def _attempts() -> dict[str, tuple[bool, str]] | str:
     """For each layer, whether it works and the evidence; or the reason why nothing could be attempted."""
-    if bubblewrap() is None:
+    if shutil.which("bwrap") is None:
         return "bubblewrap is not installed (Debian, Ubuntu: apt-get install bubblewrap)"
     with tempfile.NamedTemporaryFile(prefix="mugkit-course-") as secret:
         Path(secret.name).chmod(0o644)
-        program = [sys.executable, "-P", "-B", "-m", "mugkit.course.attempts", secret.name]
+        program = command(_python("mugkit.course.attempts", secret.name))
         try:
-            done = subprocess.run(command(program, True), capture_output=True, timeout=60, check=False)
+            done = subprocess.run(program, capture_output=True, timeout=60, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             return f"bubblewrap does not work here: {error}"
     if done.returncode:
@@ -277,11 +272,7 @@ def contains(layers: Sequence[Layer]) -> bool:
 
 
 def require(layers: Sequence[Layer]) -> None:
-    """Refuses a machine that lacks a layer.
-
-    Raises:
-        UserError: if a layer is missing; the message names it.
-    """
+    """Raises a UserError that names each missing layer, if there are any."""
     if lacking := "; ".join(f"{layer.name} ({layer.detail})" for layer in layers if not layer.active):
         fix = "fix that, or grade with --unprotected on a machine that you can afford to lose"
         raise UserError(f"students' code cannot be contained here: {lacking}", fix=fix)

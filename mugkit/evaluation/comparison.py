@@ -21,9 +21,9 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from mugkit.data.schema import LABEL_SCALE, MODALITIES, Dataset, SplitName
+from mugkit.data.schema import MODALITIES, Dataset, SplitName
 from mugkit.device import one_thread
-from mugkit.errors import UserError, unknown_name
+from mugkit.errors import UserError
 from mugkit.evaluation import formats
 from mugkit.evaluation.statistics import t_interval
 from mugkit.evaluation.tables import records
@@ -36,6 +36,7 @@ from mugkit.training.label_sources.source import LearnedLabels
 Values = Float[np.ndarray, " clips"]
 Rows = Float[np.ndarray, "seeds clips"]
 Sums = Float[np.ndarray, "... parts"]
+Parts = Callable[[Values, Values], Float[np.ndarray, "clips parts"]]
 RESAMPLES, SEED = 1999, 1111
 
 
@@ -44,13 +45,12 @@ class Metric:
     """A metric as a function of sums over clips.
 
     Attributes:
-        name: its name in tables.
         parts: prediction and truth → the terms to sum, one row per clip.
         value: sums → the metric; NaN if it is undefined.
     """
 
     name: str
-    parts: Callable[[Values, Values], Float[np.ndarray, "clips parts"]]
+    parts: Parts
     value: Callable[[Sums], Float[np.ndarray, "..."]]
 
     def of(self, prediction: Values, truth: Values) -> float:
@@ -63,12 +63,10 @@ def _errors(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
     return np.stack([np.abs(prediction - truth), np.ones_like(truth)], axis=1)
 
 
-def _classes(limit: int) -> Callable[[Values, Values], Float[np.ndarray, "clips 2"]]:
-    def hits(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
-        predicted, true = (np.round(np.clip(values, -limit, limit)) for values in (prediction, truth))
-        return np.stack([100.0 * (predicted == true), np.ones_like(truth)], axis=1)
-
-    return hits
+def _classes(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
+    """Hits among the seven classes of labels within ±3."""
+    predicted, true = (np.round(np.clip(values, -3, 3)) for values in (prediction, truth))
+    return np.stack([100.0 * (predicted == true), np.ones_like(truth)], axis=1)
 
 
 def _signs(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
@@ -76,16 +74,14 @@ def _signs(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 2"]:
     return np.stack([100.0 * known * (np.sign(prediction) == np.sign(truth)), known], axis=1)
 
 
-def _confusion(neutral: bool) -> Callable[[Values, Values], Float[np.ndarray, "clips 4"]]:
-    """True and false positives, false and true negatives; clips labelled 0 are negative if `neutral`, else ignored."""
+def _cells(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 4"]:
+    """True and false positives, false and true negatives; clips labelled 0 are negative."""
+    said, is_so = prediction > 0, truth > 0
+    return np.stack([said & is_so, said & ~is_so, ~said & is_so, ~said & ~is_so], axis=1).astype(float)
 
-    def cells(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 4"]:
-        said, is_so = prediction > 0, truth > 0
-        counted = np.ones_like(is_so) if neutral else truth != 0
-        parts = [said & is_so, said & ~is_so, ~said & is_so, ~said & ~is_so]
-        return np.stack(parts, axis=1) * counted[:, None].astype(float)
 
-    return cells
+def _cells_without_neutral(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 4"]:
+    return _cells(prediction, truth) * (truth != 0)[:, None]
 
 
 def _products(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 6"]:
@@ -93,7 +89,7 @@ def _products(prediction: Values, truth: Values) -> Float[np.ndarray, "clips 6"]
     return np.stack([np.ones_like(t), p, t, p * p, t * t, p * t], axis=1)
 
 
-def _within_one(parts: Callable[[Values, Values], np.ndarray]) -> Callable[[Values, Values], np.ndarray]:
+def _within_one(parts: Parts) -> Parts:
     return lambda prediction, truth: parts(np.clip(prediction, -1, 1), np.clip(truth, -1, 1))
 
 
@@ -126,9 +122,9 @@ def _by_name(*metrics: Metric) -> Mapping[str, Metric]:
 
 
 _MOSI = _by_name(
-    Metric("Acc7", _classes(3), _mean),
-    Metric("Acc2", _confusion(neutral=False), _accuracy),
-    Metric("F1", _confusion(neutral=False), _weighted_f1),
+    Metric("Acc7", _classes, _mean),
+    Metric("Acc2", _cells_without_neutral, _accuracy),
+    Metric("F1", _cells_without_neutral, _weighted_f1),
     Metric("MAE", _errors, _mean),
     Metric("Corr", _products, _pearson),
 )
@@ -136,20 +132,14 @@ _MOSI = _by_name(
 _SIMS = _by_name(
     Metric("MAE", _within_one(_errors), _mean),
     Metric("Corr", _within_one(_products), _pearson),
-    Metric("Acc2", _confusion(neutral=True), _accuracy),
-    Metric("F1", _confusion(neutral=True), _weighted_f1),
+    Metric("Acc2", _cells, _accuracy),
+    Metric("F1", _cells, _weighted_f1),
 )
 LABELS = _by_name(_MOSI["MAE"], _MOSI["Corr"], Metric("sign %", _signs, _mean))
 
 
 def metrics_of(family: str) -> Mapping[str, Metric]:
-    """The metrics for predictions on a family of data sets, by the paper's convention for that family.
-
-    Raises:
-        UserError: if the family is unknown.
-    """
-    if family not in LABEL_SCALE:
-        raise unknown_name("family of data sets", family, LABEL_SCALE)
+    """The metrics for predictions on a family of data sets, by the paper's convention for that family."""
     return _SIMS if family == "sims" else _MOSI
 
 
@@ -157,47 +147,36 @@ def metrics_of(family: str) -> Mapping[str, Metric]:
 
 
 @lru_cache(maxsize=2)
-def _draws(clips: int, resamples: int) -> Float[np.ndarray, "resamples clips"]:
+def _draws(clips: int) -> Float[np.ndarray, "resamples clips"]:
     """How often each resample draws each clip."""
     rng = np.random.default_rng(SEED)
-    return rng.multinomial(clips, np.full(clips, 1 / clips), size=resamples).astype(np.float32)
+    return rng.multinomial(clips, np.full(clips, 1 / clips), size=RESAMPLES).astype(np.float32)
 
 
 def resampled(
-    name: str,
-    parts: Float[np.ndarray, "seeds clips parts"],
-    difference: Callable[[Sums], Float[np.ndarray, "..."]],
-    resamples: int = RESAMPLES,
+    name: str, parts: Float[np.ndarray, "seeds clips parts"], difference: Callable[[Sums], Float[np.ndarray, "..."]]
 ) -> dict[str, Any]:
-    """A difference that is a function of sums over clips: its mean over seeds and its two 95 % intervals.
-
-    Args:
-        name: the metric's name.
-        parts: the terms to sum.
-        difference: sums → the difference; NaN if it is undefined.
+    """The mean over seeds and both 95 % intervals of a difference that is a function of sums over clips (of `parts`).
 
     Returns:
-        metric, difference, clips_low, clips_high, clips, seeds_low, seeds_high, seeds. Undefined values are None (the
+        metric, difference, clips_low, clips_high, seeds_low, seeds_high, clips, seeds. Undefined values are None (the
         correlation of a constant, the spread of a single seed).
     """
     seeds, clips, _ = parts.shape
     by_seed = difference(parts.sum(1))
     with one_thread():
-        sums = _draws(clips, resamples) @ parts.transpose(1, 0, 2).reshape(clips, -1)
-    low, high = np.quantile(difference(sums.reshape(resamples, seeds, -1)).mean(-1), (0.025, 0.975))
-    over_seeds = t_interval(list(by_seed))
+        sums = _draws(clips) @ parts.transpose(1, 0, 2).reshape(clips, -1)
+    low, high = np.quantile(difference(sums.reshape(RESAMPLES, seeds, -1)).mean(-1), (0.025, 0.975))
     numbers = {"difference": by_seed.mean(), "clips_low": low, "clips_high": high}
-    numbers |= {"seeds_low": over_seeds.low, "seeds_high": over_seeds.high}
+    numbers["seeds_low"], numbers["seeds_high"] = t_interval(list(by_seed))
     finite = {key: float(value) if np.isfinite(value) else None for key, value in numbers.items()}
     return {"metric": name, **finite, "clips": clips, "seeds": seeds}
 
 
-def compare(metric: Metric, ours: Rows, theirs: Rows, truth: Values, resamples: int = RESAMPLES) -> dict[str, Any]:
-    """Our metric minus theirs, as `resampled` returns it.
+def compare(metric: Metric, ours: Rows, theirs: Rows, truth: Values) -> dict[str, Any]:
+    """Our metric minus theirs, of predictions or labels, as `resampled` returns it.
 
-    Args:
-        ours: ŷ (or labels) of one system, one row per seed.
-        theirs: the same for the other system. Rows are paired in order; rows without a partner are ignored.
+    Rows (seeds) are paired in order; rows without a partner are ignored.
     """
     pairs = zip(ours, theirs, strict=False)
     parts = np.stack([np.concatenate([metric.parts(x, truth) for x in pair], axis=1) for pair in pairs])
@@ -206,7 +185,7 @@ def compare(metric: Metric, ours: Rows, theirs: Rows, truth: Values, resamples: 
         mine, yours = np.split(sums, 2, axis=-1)
         return metric.value(mine) - metric.value(yours)
 
-    return resampled(metric.name, parts, difference, resamples)
+    return resampled(metric.name, parts, difference)
 
 
 # --- finished runs
@@ -270,12 +249,7 @@ def of_runs(
 def against(
     dataset: Dataset, runs: Mapping[str, Sequence[Run]], reference: str, metrics: Sequence[str] = ("MAE", "Acc2")
 ) -> pd.DataFrame:
-    """One row per system and metric: the difference to the reference, and whether the system is better or worse.
-
-    Args:
-        runs: system → its runs.
-        reference: the system that all others are compared with.
-    """
+    """One row per system (but the reference) and metric: its difference from the reference, and which is better."""
     rows = []
     for name in (name for name in runs if name != reference):
         for metric in metrics:
@@ -294,8 +268,8 @@ def columns(table: pd.DataFrame) -> dict[str, list[str]]:
     return shown
 
 
-def display(table: pd.DataFrame) -> pd.DataFrame:
-    """Formats the comparison: the first metric with both intervals, the others with the interval that decides."""
+def differences_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Formats `against`: the first metric with both intervals, the others with the interval that decides."""
     shown: dict[str, list[str]] = {}
     for metric, rows in table.groupby("metric", sort=False):
         cells = {"difference": list(map(written, records(rows)))} if shown else columns(rows)

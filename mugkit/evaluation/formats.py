@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import partial
+from typing import TypeGuard
 
 COUNT = "Parameters"  # Table 6's only column
 _PERCENTAGES = ("Acc", "F1", "sign", "share", "probe")
@@ -17,16 +17,14 @@ def digits(metric: str) -> int:
     return 1 if metric.startswith(_PERCENTAGES) else 3
 
 
-def known(value: float | None) -> bool:
+def known(value: float | None) -> TypeGuard[float]:
     """Whether a value is neither None (JSON's null) nor NaN."""
     return value is not None and not math.isnan(value)
 
 
 def number(metric: str, value: float | None, signed: bool = False, more: int = 0) -> str:
     """A number with its metric's decimal places plus `more`, or `undefined`."""
-    if value is None or math.isnan(value):
-        return "undefined"
-    return f"{value:{'+' if signed else ''},.{digits(metric) + more}f}"
+    return f"{value:{'+' if signed else ''},.{digits(metric) + more}f}" if known(value) else "undefined"
 
 
 def spread(metric: str, mean: float | None, std: float | None) -> str:
@@ -36,7 +34,7 @@ def spread(metric: str, mean: float | None, std: float | None) -> str:
 
 def spreads(metric: str, means: Iterable[float | None], stds: Iterable[float | None]) -> list[str]:
     """A column of spreads."""
-    return list(map(partial(spread, metric), means, stds))
+    return [spread(metric, *pair) for pair in zip(means, stds, strict=True)]
 
 
 def span(metric: str, low: float | None, high: float | None, signed: bool = True) -> str:
@@ -44,9 +42,9 @@ def span(metric: str, low: float | None, high: float | None, signed: bool = True
 
     A nonzero end that would round to zero gets more digits: `[-0.016, -0.0004]` does not contain zero.
     """
-    if low is None or high is None or not (known(low) and known(high)):
-        return "–"
-    return f"[{', '.join(number(metric, end, signed, _more(metric, end)) for end in (low, high))}]"
+    if known(low) and known(high):
+        return f"[{', '.join(number(metric, end, signed, _more(metric, end)) for end in (low, high))}]"
+    return "–"
 
 
 def _more(metric: str, end: float) -> int:

@@ -19,6 +19,8 @@ from torch import Tensor
 from mugkit.evaluation.statistics import t_interval
 from mugkit.models.losses import l2_normalise
 
+FOLDS = 5
+
 
 @dataclass(frozen=True)
 class Gap:
@@ -28,7 +30,6 @@ class Gap:
         probe: accuracy of the linear probe in percent, mean over folds; 50 means that it sees no gap.
         probe_low, probe_high: 95 % interval of the probe's accuracy over folds.
         retrieval: percentage of projections whose nearest clip, of `pool` clips, is their own.
-        pool: how many clips a projection chooses among.
         distance: Euclidean distance between the two means of unit vectors (0 to 2).
     """
 
@@ -40,20 +41,16 @@ class Gap:
     distance: float
 
 
-def measure(
-    unimodal: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], folds: int = 5, pool: int = 32
-) -> Gap:
+def measure(unimodal: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], pool: int = 32) -> Gap:
     """Measures probe accuracy, retrieval and distance of means on unit vectors (Eq. 10).
 
     Both vectors of a clip are in the same fold, so that the probe cannot recognise clips.
     """
     x, x_projected = l2_normalise(unimodal).numpy(), l2_normalise(projected).numpy()
-    vectors = np.concatenate([x, x_projected])
+    vectors, probe = np.concatenate([x, x_projected]), LogisticRegression(max_iter=1000)
     kind, clip = np.repeat([0, 1], len(x)), np.tile(np.arange(len(x)), 2)
     with threadpool_limits(1):  # small matrices: threads cost more than they save
-        scores = 100 * cross_val_score(
-            LogisticRegression(max_iter=1000), vectors, kind, groups=clip, cv=GroupKFold(folds)
-        )  # fmt: skip
+        scores = 100 * cross_val_score(probe, vectors, kind, groups=clip, cv=GroupKFold(FOLDS))
     low, high = np.clip(t_interval(list(scores)), 0, 100)  # Student's interval may exceed 100 %
     distance = float(np.linalg.norm(x.mean(0) - x_projected.mean(0)))
     return Gap(float(scores.mean()), float(low), float(high), _retrieval(x, x_projected, pool), pool, distance)
@@ -68,13 +65,9 @@ def _retrieval(x: np.ndarray, projected: np.ndarray, pool: int) -> float:
     return 100 * float(np.mean(hits)) if hits else float("nan")
 
 
-def label_probe(representations: Float[Tensor, "clips dim"], labels: Float[Tensor, "clips"], folds: int = 5) -> float:
+def label_probe(representations: Float[Tensor, "clips dim"], labels: Float[Tensor, "clips"]) -> float:
     """How much of the clip's label a representation holds: Pearson's r of a ridge probe's held-out predictions."""
+    x, y, folds = representations.numpy(), labels.numpy(), KFold(FOLDS, shuffle=True, random_state=0)
     with threadpool_limits(1):
-        predictions = cross_val_predict(
-            RidgeCV(np.logspace(-3, 3, 7)),
-            representations.numpy(),
-            labels.numpy(),
-            cv=KFold(folds, shuffle=True, random_state=0),
-        )
-    return float(pearsonr(predictions, labels.numpy()).statistic)
+        predictions = cross_val_predict(RidgeCV(np.logspace(-3, 3, 7)), x, y, cv=folds)
+    return float(pearsonr(predictions, y).statistic)

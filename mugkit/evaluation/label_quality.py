@@ -18,8 +18,6 @@ from mugkit.evaluation.statistics import mean_std
 from mugkit.evaluation.verdicts import word
 from mugkit.training.label_sources.source import LearnedLabels
 
-MEASURES = ("MAE", "Corr")
-
 
 def compare(dataset: Dataset, learned: Sequence[LearnedLabels], others: Sequence[LearnedLabels] = ()) -> pd.DataFrame:
     """One row per modality and measure: copies, MUCN over seeds, and their difference with both intervals.
@@ -34,7 +32,7 @@ def compare(dataset: Dataset, learned: Sequence[LearnedLabels], others: Sequence
     true, ours = comparison.true_labels(dataset), comparison.label_rows([seed.labels for seed in learned])
     copies = {m: np.broadcast_to(dataset.train.labels, ours[m].shape) for m in MODALITIES}
     theirs = comparison.label_rows([seed.labels for seed in others]) if others else copies
-    rows = [_row(name, m, ours[m], theirs[m], true[m]) for m in MODALITIES for name in MEASURES]
+    rows = [_row(name, m, ours[m], theirs[m], true[m]) for m in MODALITIES for name in ("MAE", "Corr")]
     return pd.DataFrame(rows)
 
 
@@ -46,14 +44,13 @@ def _row(name: str, modality: str, ours: Rows, theirs: Rows, true: Values) -> di
     return {**levels, "mucn_std": std, "n": n, **found, "verdict": word(found, "closer", "farther")}
 
 
-def display(table: pd.DataFrame) -> pd.DataFrame:
-    """Formats the comparison."""
-    shown = pd.DataFrame(
-        {
-            "y_m ← y": table["copy"].map("{:.3f}".format),
-            "MUCN": formats.spreads("MAE", table["mucn"], table["mucn_std"]),
-            **comparison.columns(table),
-            "MUCN is": table["verdict"],
-        }
-    )
-    return shown.set_index(pd.Index(table["modality"] + ", " + table["measure"], name="labels against the truth"))
+def comparison_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Formats the result of `compare`."""
+    shown = {
+        "y_m ← y": table["copy"].map("{:.3f}".format),
+        "MUCN": formats.spreads("MAE", table["mucn"], table["mucn_std"]),
+        **comparison.columns(table),
+        "MUCN is": table["verdict"],
+    }
+    names = table["modality"] + ", " + table["measure"]
+    return pd.DataFrame(shown).set_index(pd.Index(names, name="labels against the truth"))

@@ -16,8 +16,6 @@ from jaxtyping import Float, Float64
 from scipy.spatial.distance import pdist, squareform
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from mugkit.errors import UserError
-
 
 @dataclass(frozen=True)
 class Discrepancy:
@@ -37,18 +35,11 @@ class Discrepancy:
 def discrepancy(
     first: Float[np.ndarray, "n dim"], second: Float[np.ndarray, "m dim"], permutations: int = 199, seed: int = 0
 ) -> Discrepancy:
-    """MMD² of two independent samples and its permutation test.
+    """MMD² of two independent samples of two or more vectors, and its permutation test.
 
     Args:
         permutations: number of random deals; the smallest possible p is 1/(permutations + 1).
-        seed: seed of the deals.
-
-    Raises:
-        UserError: if a sample has fewer than two vectors, or the dims differ.
     """
-    if min(len(first), len(second)) < 2 or first.shape[1:] != second.shape[1:]:
-        found = f"{'×'.join(map(str, first.shape))} and {'×'.join(map(str, second.shape))}"
-        raise UserError(f"MMD needs two samples of two or more equally wide vectors, got {found}", field="samples")
     kernel, bandwidth = rbf_kernel(np.concatenate([first, second]).astype(np.float64))
     rng, n = np.random.default_rng(seed), len(first)
     deals = np.stack([np.arange(len(kernel)), *(rng.permutation(len(kernel)) for _ in range(permutations))])

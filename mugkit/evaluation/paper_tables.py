@@ -20,23 +20,19 @@ def columns(number: int) -> tuple[str, ...]:
     return tuple(next(iter(published.RESULTS[number].values())))
 
 
-def column(number: int, family: str) -> str:
-    """The paper's data set to compare a family with: the family itself, or the table's first if the table lacks it."""
-    return family if family in columns(number) else columns(number)[0]
-
-
 def rows(number: int, family: str, runs: Mapping[str, Sequence[Run]], missing: Mapping[str, str]) -> list[Row]:
     """A table's rows on one data set, in the paper's order.
+
+    The paper's numbers are those on this family of data sets, or if the table lacks it, on the table's first.
 
     Args:
         runs: system → its runs over the seeds.
         missing: system → what it needs, for systems that could not run.
     """
-    beside = column(number, family)
+    beside = family if family in columns(number) else columns(number)[0]
     made = []
     for row, values in published.RESULTS[number].items():
-        name = system_of(row)
-        if name in runs:
+        if (name := system_of(row)) in runs:
             made.append(summarise(runs[name], row, values[beside], comparable=family == beside))
         else:
             made.append(Row(row, family, {}, values[beside], "quoted", missing[name]))
@@ -45,10 +41,10 @@ def rows(number: int, family: str, runs: Mapping[str, Sequence[Run]], missing: M
 
 def waiting(number: int, have: Iterable[str]) -> list[Row]:
     """The paper's rows on its data sets that are not in `have`: quoted, with the command that prepares the data."""
-    absent = [name for name in columns(number) if name not in set(have)]
     return [
         Row(row, name, {}, values[name], "quoted", f"{name.upper()}: mugkit prepare {name} --source PATH")
-        for name in absent
+        for name in columns(number)
+        if name not in have
         for row, values in published.RESULTS[number].items()
     ]
 

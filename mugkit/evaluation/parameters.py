@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 import torch
 from torch import nn
@@ -21,13 +19,8 @@ from mugkit.experiments.registry import SYSTEMS, import_attribute
 from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 
-def parts(system: str, family: str) -> dict[str, Sequence[nn.Module]]:
-    """The modules, without weights, that a system trains with BERT on a family's features.
-
-    Args:
-        system: mug, self-mm, or a baseline with its own loss.
-        family: mosi, mosei or sims.
-    """
+def trained_modules(system: str, family: str) -> list[nn.Module]:
+    """The network that a system of Table 6 trains with BERT on a family's features, then MUG's MUCNs; no weights."""
     from transformers import BertConfig, BertModel
 
     chosen, (acoustic, visual) = SYSTEMS[system], PAPER_DIMS[family]
@@ -37,14 +30,14 @@ def parts(system: str, family: str) -> dict[str, Sequence[nn.Module]]:
         bert = BertModel(BertConfig())  # the configuration's defaults are bert-base-uncased's
         if chosen.baseline:
             kind = import_attribute(chosen.baseline)
-            return {"network": [kind(Shapes(768, acoustic, visual, rho, "first"), bert, kind.Config())]}
+            return [kind(Shapes(768, acoustic, visual, rho, "first"), bert, kind.Config())]
         encoder = TextEncoder(bert, hp.network.pooling)
         if chosen.network:
-            return {"network": [SelfMM(dims, 768, encoder)]}
+            return [SelfMM(dims, 768, encoder)]
         network = MUGNetwork(hp.network, dims, encoder.width, encoder)
         widths = {"l": hp.network.d_l, "a": hp.network.d_a, "v": hp.network.d_v}
         shape = (hp.meta.mucn_width, rho, hp.meta.residual, hp.meta.mucn_output_bias)
-        return {"network": [network], "MUCN": [MUCN(widths[m], *shape) for m in MODALITIES]}
+        return [network, *(MUCN(widths[m], *shape) for m in MODALITIES)]
 
 
 def count(*modules: nn.Module) -> int:
@@ -53,25 +46,21 @@ def count(*modules: nn.Module) -> int:
     return sum(unique.values())
 
 
-def total(system: str, family: str) -> int:
-    """The number of parameters that a system trains in all of its stages together."""
-    return count(*(module for modules in parts(system, family).values() for module in modules))
-
-
 def by_part(system: str, family: str) -> pd.Series:
     """A system's number of parameters in each part of its network."""
-    found = parts(system, family)
-    sizes = {name: count(child) for name, child in found["network"][0].named_children()}
-    sizes |= {name: count(*modules) for name, modules in found.items() if name != "network"}
-    encoder = count(found["network"][0].get_submodule("language.encoder"))
-    sizes = {"text encoder": encoder, **{k: v - encoder if k == "language" else v for k, v in sizes.items()}}
+    network, *mucns = trained_modules(system, family)
+    encoder = count(network.get_submodule("language.encoder"))
+    sizes = {"text encoder": encoder} | {name: count(child) for name, child in network.named_children()}
+    sizes["language"] -= encoder
+    sizes["MUCN"] = count(*mucns)
     return pd.Series({**sizes, "all": sum(sizes.values())}, name="parameters")
 
 
 def table6(family: str) -> list[Row]:
     """Table 6: our counts at a family's feature dims beside the paper's."""
+    counts = {row: count(*trained_modules(system_of(row), family)) for row in published.TABLE6}
     return [
-        Row(row, family, {COUNT: {"mean": total(system_of(row), family), "std": None, "n": 1}}, values["mosei"])
+        Row(row, family, {COUNT: {"mean": counts[row], "std": None, "n": 1}}, values["mosei"])
         for row, values in published.TABLE6.items()
     ]
 
@@ -79,5 +68,5 @@ def table6(family: str) -> list[Row]:
 def over_families() -> pd.DataFrame:
     """The same systems at every data set's feature dims; the paper has one column and does not name its data set."""
     return pd.DataFrame(
-        {family: {row: total(system_of(row), family) for row in published.TABLE6} for family in published.DATASETS}
+        {family: {row.system: row.metrics[COUNT]["mean"] for row in table6(family)} for family in published.DATASETS}
     )

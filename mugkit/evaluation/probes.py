@@ -15,14 +15,15 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from mugkit.config import Network
-from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, RaggedFrames, Split
+from mugkit.data.schema import MODALITIES, MODALITY_NAMES, SPLITS, Dataset, RaggedFrames
 from mugkit.device import one_thread
 from mugkit.evaluation.comparison import true_labels
 from mugkit.metrics import corr, mae
 
 STRENGTHS = (10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 3e4)
+FITTED = ("train", "valid")  # no probe sees labels of the test split
 Vectors = Mapping[str, Float64[np.ndarray, "clips dim"]]  # by split
-Targets = Mapping[str, Float[np.ndarray, "clips"]]  # by split; `test` is never read
+Targets = Mapping[str, Float[np.ndarray, "clips"]]  # by split
 
 
 def frame_means(sequences: RaggedFrames) -> Float64[np.ndarray, "clips dim"]:
@@ -31,18 +32,15 @@ def frame_means(sequences: RaggedFrames) -> Float64[np.ndarray, "clips dim"]:
     return totals / sequences.lengths[:, None]
 
 
-def clip_vectors(split: Split, modality: str, network: Network) -> Float64[np.ndarray, "clips dim"]:
-    """One vector per clip: x̂_l of Eq. 1 from the frozen text encoder, or the mean of the frames."""
+def vectors(dataset: Dataset, modality: str, network: Network) -> dict[str, Float64[np.ndarray, "clips dim"]]:
+    """One vector per clip of every split: x̂_l of Eq. 1 from the frozen text encoder, or the mean of the frames."""
     if modality != "l":
-        return frame_means(split.sequences[modality])
+        return {name: frame_means(dataset.splits[name].sequences[modality]) for name in SPLITS}
     from mugkit.data.text import frozen_features
 
-    return frozen_features(split.text, network.text_encoder, network.pooling).numpy().astype(np.float64)
-
-
-def vectors(dataset: Dataset, modality: str, network: Network) -> dict[str, Float64[np.ndarray, "clips dim"]]:
-    """`clip_vectors` of every split."""
-    return {name: clip_vectors(dataset.splits[name], modality, network) for name in SPLITS}
+    texts = {name: dataset.splits[name].text for name in SPLITS}
+    found = {name: frozen_features(text, network.text_encoder, network.pooling) for name, text in texts.items()}
+    return {name: features.numpy().astype(np.float64) for name, features in found.items()}
 
 
 def ridge_predictions(inputs: Vectors, targets: Targets) -> Float64[np.ndarray, "clips"]:
@@ -50,7 +48,7 @@ def ridge_predictions(inputs: Vectors, targets: Targets) -> Float64[np.ndarray, 
 
     Args:
         inputs: vectors of train, valid and test.
-        targets: labels of train and valid; other splits are ignored.
+        targets: labels of train and valid.
     """
     with one_thread():
         scaler = StandardScaler().fit(inputs["train"])
@@ -71,18 +69,11 @@ def teachers(dataset: Dataset, network: Network) -> pd.DataFrame:
     """
     rows = []
     for m, true in true_labels(dataset, "test").items():
-        inputs = vectors(dataset, m, network)
-        for teacher, targets in (("y", _targets(dataset)), (f"y_{m}", _targets(dataset, m))):
-            predicted = ridge_predictions(inputs, targets)
-            scores = {"MAE": mae(predicted, true), "Corr": corr(predicted, true)}
+        inputs, own = vectors(dataset, m, network), {name: dataset.splits[name].true_labels[m] for name in FITTED}
+        for teacher, targets in (("y", _labels(dataset)), (f"y_{m}", own)):
+            scores = _scores(ridge_predictions(inputs, targets), true)
             rows.append({"modality": MODALITY_NAMES[m], "taught by": teacher, **scores})
     return pd.DataFrame(rows)
-
-
-def _targets(dataset: Dataset, modality: str = "") -> Targets:
-    """The labels that a probe trains on: a modality's true labels, or the clips'; never those of the test split."""
-    splits = {name: dataset.splits[name] for name in ("train", "valid")}
-    return {name: split.true_labels[modality] if modality else split.labels for name, split in splits.items()}
 
 
 def single_streams(dataset: Dataset, network: Network) -> pd.DataFrame:
@@ -92,11 +83,17 @@ def single_streams(dataset: Dataset, network: Network) -> pd.DataFrame:
     """
     inputs = {MODALITY_NAMES[m]: vectors(dataset, m, network) for m in MODALITIES}
     together = {name: np.hstack([part[name] for part in inputs.values()]) for name in SPLITS}
-    truth, targets = dataset.test.labels, _targets(dataset)
-    rows = {}
+    truth, targets, rows = dataset.test.labels, _labels(dataset), {}
     for stream, given in {**inputs, "all three": together}.items():
-        predicted = ridge_predictions(given, targets)
-        rows[stream] = {"dims": given["train"].shape[1], "MAE": mae(predicted, truth), "Corr": corr(predicted, truth)}
+        rows[stream] = {"dims": given["train"].shape[1], **_scores(ridge_predictions(given, targets), truth)}
     constant = np.full(len(truth), np.median(dataset.train.labels))
-    rows["none (a constant)"] = {"dims": 0, "MAE": mae(constant, truth), "Corr": corr(constant, truth)}
+    rows["none (a constant)"] = {"dims": 0, **_scores(constant, truth)}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("stream")
+
+
+def _labels(dataset: Dataset) -> Targets:
+    return {name: dataset.splits[name].labels for name in FITTED}
+
+
+def _scores(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    return {"MAE": mae(predicted, true), "Corr": corr(predicted, true)}

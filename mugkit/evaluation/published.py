@@ -1,7 +1,7 @@
-"""The paper as data: Tables 2–6, the sections that discuss them, the numbers it quotes, and its contradictions.
+"""The paper as data: Tables 2–6, the numbers it quotes from others, and its contradictions.
 
-Numbers are in the paper's units: accuracies and F1 in percent, MAE in units of the labels, learning rates as used.
-Row names are the paper's, without its citation numbers ("MuT" in the text is the Multimodal Transformer, MulT).
+Accuracies and F1 are in percent, MAE is in units of the labels. Row names are the paper's, without citation numbers
+("MuT" in the text is the Multimodal Transformer, MulT).
 
 Source: S. Mai, Y. Zhao, Y. Zeng, J. Yao, H. Hu, "Meta-Learn Unimodal Signals with Weak Supervision for Multimodal
 Sentiment Analysis", arXiv:2408.16029v2.
@@ -12,20 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pandas as pd
-
-from mugkit.errors import unknown_name
-
 Table = Mapping[str, Mapping[str, Mapping[str, float]]]  # row → data set → metric → value
 
 DATASETS = ("mosi", "mosei", "sims")
-PLACE: Mapping[int, str] = {
-    2: "Table 2, read in section 4.4",
-    3: "Table 3, read in section 4.6",
-    4: "Table 4, read in sections 4.6 and 4.7",
-    5: "Table 5, read in section 4.8",
-    6: "Table 6, read in section 4.12",
-}
 CAPTION: Mapping[int, str] = {
     2: "Hyperparameters of MUG",
     3: "MUG against its baselines on CMU-MOSI and CMU-MOSEI",
@@ -34,25 +23,26 @@ CAPTION: Mapping[int, str] = {
     6: "Trainable parameters",
 }
 
-# Table 2. Hyperparameter → data set → value.
+# Table 2: the row, the field of our configuration, and its values on MOSI, MOSEI and SIMS.
+_TABLE2: tuple[tuple[str, str, tuple[float, float, float]], ...] = (
+    ("Batch Size", "batch_size", (32, 16, 32)),
+    ("Learning Rate", "learning_rate", (3e-5, 1e-5, 2e-5)),
+    ("Pre-Training Epochs", "pretrain_epochs", (15, 10, 20)),
+    ("Meta-Training Epochs", "meta_epochs", (65, 50, 80)),
+    ("Meta-training Learning Rate α", "alpha", (5e-3, 5e-3, 5e-3)),
+    ("Meta-testing Learning Rate α′", "alpha_prime", (1e-3, 1e-3, 1e-3)),
+    ("Contrastive Loss Weight γ", "gamma", (0.01, 0.01, 0.01)),
+    ("Projected Predictive Loss Weight η", "eta", (0.01, 0.01, 0.01)),
+    ("Fusion Dimensionality d", "d", (32, 16, 128)),
+    ("Acoustic Dimensionality d_a", "d_a", (256, 128, 256)),
+    ("Visual Dimensionality d_v", "d_v", (64, 64, 256)),
+    ("Language Dimensionality d_l", "d_l", (64, 64, 64)),
+    ("Unimodal Task Loss Weight β", "beta", (0.01, 0.0001, 0.01)),
+)
 TABLE2: Mapping[str, Mapping[str, float]] = {
-    name: dict(zip(DATASETS, values, strict=True))
-    for name, values in {
-        "Batch Size": (32, 16, 32),
-        "Learning Rate": (3e-5, 1e-5, 2e-5),
-        "Pre-Training Epochs": (15, 10, 20),
-        "Meta-Training Epochs": (65, 50, 80),
-        "Meta-training Learning Rate α": (5e-3, 5e-3, 5e-3),
-        "Meta-testing Learning Rate α′": (1e-3, 1e-3, 1e-3),
-        "Contrastive Loss Weight γ": (0.01, 0.01, 0.01),
-        "Projected Predictive Loss Weight η": (0.01, 0.01, 0.01),
-        "Fusion Dimensionality d": (32, 16, 128),
-        "Acoustic Dimensionality d_a": (256, 128, 256),
-        "Visual Dimensionality d_v": (64, 64, 256),
-        "Language Dimensionality d_l": (64, 64, 64),
-        "Unimodal Task Loss Weight β": (0.01, 0.0001, 0.01),
-    }.items()
+    row: dict(zip(DATASETS, values, strict=True)) for row, _, values in _TABLE2
 }
+FIELDS: Mapping[str, str] = {row: field for row, field, _ in _TABLE2}
 
 _COLUMNS = ("Acc7", "Acc2", "F1", "MAE", "Corr")
 _SIMS_COLUMNS = ("MAE", "Corr", "Acc2", "F1")
@@ -131,24 +121,15 @@ SYSTEM_ROWS: Mapping[str, tuple[int, ...]] = {
 _THEIR_PAPER = "quoted by the authors from that system's own paper (Table 3's caption)"
 _MMSA = "equal to the result that MMSA publishes for SIMS, although the caption says that its code was run"
 QUOTED: Mapping[int, Mapping[str, str]] = {
-    2: {},
     3: dict.fromkeys(("CubeMLP", "AOBERT", "UniMSE (T5)"), _THEIR_PAPER),
     4: dict.fromkeys(("TFN", "LMF", "MFN", "Graph-MFN", "MulT"), _MMSA)
     | {"Self-MM": _MMSA.replace("equal", "but for one digit equal")},
-    5: {},
-    6: {},
 }
 
 
 @dataclass(frozen=True)
 class Note:
-    """Something in the paper that a reader comparing numbers should know.
-
-    Attributes:
-        place: where in the paper.
-        stated: what the paper says there.
-        found: what its own tables, or the baselines' published code, say instead.
-    """
+    """What the paper states at a place, and what its own tables, or the baselines' published code, say instead."""
 
     place: str
     stated: str
@@ -186,28 +167,3 @@ NOTES: tuple[Note, ...] = (
          "35)"),
 )
 # fmt: on
-
-
-def table(number: int) -> pd.DataFrame:
-    """One of the paper's tables.
-
-    Args:
-        number: 2, 3, 4, 5 or 6.
-
-    Returns:
-        Rows and columns in the paper's order. Table 2: hyperparameters by data set. The others: systems by
-        (data set, metric).
-
-    Raises:
-        UserError: if the paper has no results in a table of that number.
-    """
-    if number == 2:
-        return pd.DataFrame(dict(TABLE2)).T.astype(float)
-    if number not in RESULTS:
-        raise unknown_name("table of the paper", str(number), map(str, PLACE))
-    rows = {
-        row: {(dataset, metric): value for dataset, metrics in by.items() for metric, value in metrics.items()}
-        for row, by in RESULTS[number].items()
-    }
-    columns = pd.MultiIndex.from_tuples(next(iter(rows.values())), names=["dataset", "metric"])
-    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=columns)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
@@ -15,23 +14,6 @@ from mugkit.evaluation import published
 from mugkit.evaluation.tables import Row
 from mugkit.experiments.registry import configuration
 
-# Row of Table 2 → field of the configuration.
-FIELDS: Mapping[str, str] = {
-    "Batch Size": "batch_size",
-    "Learning Rate": "learning_rate",
-    "Pre-Training Epochs": "pretrain_epochs",
-    "Meta-Training Epochs": "meta_epochs",
-    "Meta-training Learning Rate α": "alpha",
-    "Meta-testing Learning Rate α′": "alpha_prime",
-    "Contrastive Loss Weight γ": "gamma",
-    "Projected Predictive Loss Weight η": "eta",
-    "Fusion Dimensionality d": "d",
-    "Acoustic Dimensionality d_a": "d_a",
-    "Visual Dimensionality d_v": "d_v",
-    "Language Dimensionality d_l": "d_l",
-    "Unimodal Task Loss Weight β": "beta",
-}
-
 
 def flat(hp: Hyperparameters) -> dict[str, Any]:
     """Field → value, over all sections."""
@@ -39,25 +21,19 @@ def flat(hp: Hyperparameters) -> dict[str, Any]:
 
 
 def table2(family: str, profile: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Table 2: the paper's value and our preset for each of its data sets, and the values that this profile uses.
+    """Table 2, as numbers and as text: the paper's values, our presets, and what this profile uses on this family."""
+    paper = pd.DataFrame(dict(published.TABLE2)).T.astype(float).rename_axis("hyperparameter")
+    presets = {name: _values(hyperparameters(name, "paper")) for name in published.DATASETS}
+    last, here = f"{profile} on {family}", _values(configuration(RunSpec("mug", family, 0, profile), family))
+    columns = {f"{name} preset": values for name, values in presets.items()} | {last: here}
+    table = paper.add_suffix(" paper").assign(**columns)
+    shown = {name: list(map(_preset, paper[name], presets[name])) for name in published.DATASETS}
+    shown[last] = list(map("{:g}".format, here))
+    return table.reset_index(), pd.DataFrame(shown, index=paper.index)
 
-    Returns:
-        Two tables with one row per hyperparameter: as numbers, and as text.
-    """
-    presets = {name: flat(hyperparameters(name, "paper")) for name in published.DATASETS}
-    here = flat(configuration(RunSpec("mug", family, 0, profile), family))
-    rows = [
-        {"hyperparameter": row}
-        | {f"{name} paper": published.TABLE2[row][name] for name in published.DATASETS}
-        | {f"{name} preset": float(presets[name][field]) for name in published.DATASETS}
-        | {f"{profile} on {family}": float(here[field])}
-        for row, field in FIELDS.items()
-    ]
-    table = pd.DataFrame(rows)
-    last = f"{profile} on {family}"
-    shown = {name: list(map(_preset, table[f"{name} paper"], table[f"{name} preset"])) for name in published.DATASETS}
-    shown[last] = table[last].map("{:g}".format).tolist()
-    return table, pd.DataFrame(shown, index=pd.Index(table["hyperparameter"]))
+
+def _values(hp: Hyperparameters) -> list[float]:
+    return [float(flat(hp)[field]) for field in published.FIELDS.values()]
 
 
 def _preset(published: float, ours: float) -> str:
@@ -67,10 +43,9 @@ def _preset(published: float, ours: float) -> str:
 def rank_agreement(rows: Sequence[Row], metric: str) -> pd.DataFrame:
     """Kendall's τ between our order of rows and the paper's in one metric, with its p and the number of rows.
 
-    Args:
-        rows: the table's rows; rows that did not run or have no number in the paper are ignored.
+    Rows that did not run or have no number in the paper are ignored.
     """
-    pairs = [(row.metrics[metric]["mean"], row.paper[metric]) for row in rows if metric in row.paper and row.metrics]
-    ours, theirs = (np.array(values, dtype=np.float64) for values in zip(*pairs, strict=True))
-    result = kendalltau(ours, theirs)
-    return pd.DataFrame([{"metric": metric, "rows": len(pairs), "tau": result.statistic, "p": result.pvalue}])
+    both = [(row.metrics[metric]["mean"], row.paper[metric]) for row in rows if metric in row.paper and row.metrics]
+    numbers = pd.DataFrame(both, columns=["ours", "paper"], dtype=float)
+    result = kendalltau(numbers["ours"], numbers["paper"])
+    return pd.DataFrame([{"metric": metric, "rows": len(both), "tau": result.statistic, "p": result.pvalue}])

@@ -8,8 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from mugkit.errors import UserError
-
 
 class Interval(NamedTuple):
     """A two-sided confidence interval; both ends are NaN if it is undefined."""
@@ -26,36 +24,20 @@ class MeanStd(NamedTuple):
     n: int
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """Student's confidence interval of the mean; NaN for a single value.
-
-        Raises:
-            UserError: if `confidence` is not between 0 and 1.
-        """
-        if not 0 < confidence < 1:
-            raise UserError(f"{confidence} is not between 0 and 1", field="confidence", fix="95 % is 0.95")
+        """Student's confidence interval of the mean; NaN for a single value."""
         half = stats.t.ppf((1 + confidence) / 2, max(self.n - 1, 1)) * self.std / np.sqrt(self.n)
         return Interval(float(self.mean - half), float(self.mean + half))
 
 
 def mean_std(values: Sequence[float | None]) -> MeanStd:
-    """Mean and sample standard deviation, e.g. of a metric over seeds. A NaN or None among the values makes both NaN.
-
-    Raises:
-        UserError: if there are no values.
-    """
+    """Mean and deviation of one or more values, e.g. over seeds. A NaN or None among them makes both NaN."""
     array = np.asarray(values, np.float64)
-    if array.ndim != 1 or not len(array):
-        raise UserError(f"needs a list of one or more numbers, got shape {array.shape}", field="values")
     std = float(array.std(ddof=1)) if len(array) > 1 else float("nan")
     return MeanStd(float(array.mean()), std, len(array))
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
-    """Confidence interval of the mean over seeds, by Student's t; NaN for a single value.
-
-    Raises:
-        UserError: if there are no values, or `confidence` is not between 0 and 1.
-    """
+    """Student's confidence interval of the mean over seeds; NaN for a single value."""
     return mean_std(values).interval(confidence)
 
 

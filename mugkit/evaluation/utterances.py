@@ -16,6 +16,7 @@ from jaxtyping import Float
 
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, Dataset, RaggedFrames
 from mugkit.errors import UserError
+from mugkit.evaluation.comparison import label_rows
 from mugkit.evaluation.probes import frame_means
 from mugkit.training.label_sources.source import LearnedLabels
 
@@ -29,11 +30,9 @@ class Utterances:
     dataset: Dataset
     learned: Sequence[LearnedLabels]
 
-    def __post_init__(self) -> None:
-        clips = len(self.dataset.train)
-        if not self.learned or any(len(learned.labels["l"]) != clips for learned in self.learned):
-            found = [len(learned.labels["l"]) for learned in self.learned]
-            raise UserError(f"learned labels of {found} clips do not fit the {clips} of '{self.dataset.name}'")
+    @cached_property
+    def _labels(self) -> dict[str, Float[np.ndarray, "seeds clips"]]:
+        return {m: rows.astype(float) for m, rows in label_rows([seed.labels for seed in self.learned]).items()}
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -47,18 +46,13 @@ class Utterances:
         columns: dict[str, Any] = {"id": split.ids, "text": split.text, "y": split.labels.astype(float)}
         if self.dataset.has_true_labels:
             columns |= {f"true_{m}": split.true_labels[m].astype(float) for m in MODALITIES}
-        for m in MODALITIES:
-            over_seeds = self._labels(m)
-            ends = {f"low_{m}": over_seeds.min(0), f"high_{m}": over_seeds.max(0)}
-            columns |= {f"learned_{m}": over_seeds.mean(0), **ends}
+        for m, rows in self._labels.items():
+            columns |= {f"learned_{m}": rows.mean(0), f"low_{m}": rows.min(0), f"high_{m}": rows.max(0)}
         table = pd.DataFrame(columns)
         judged = table[[f"{'true' if self.dataset.has_true_labels else 'learned'}_{m}" for m in MODALITIES]]
         changes = [np.abs(table[f"learned_{m}"] - table["y"]) for m in MODALITIES]
         spread = np.ptp(judged.to_numpy(), axis=1).round(4)  # so that rounding errors do not break ties
         return table.assign(disagreement=spread, moved=np.mean(changes, axis=0))
-
-    def _labels(self, modality: str) -> Float[np.ndarray, "seeds clips"]:
-        return np.stack([learned.labels[modality].numpy() for learned in self.learned]).astype(float)
 
     def entry(self, clip: int) -> dict[str, Any]:
         """One clip as plain numbers.
@@ -77,7 +71,7 @@ class Utterances:
         paths = {m: np.stack([learned.trajectory[m][:, clip].numpy() for learned in self.learned]) for m in MODALITIES}
         return {
             "id": row["id"], "text": row["text"], "y": round(float(row["y"]), 4), "true": true,
-            "learned": {m: _summary(self._labels(m)[:, clip]) for m in MODALITIES},
+            "learned": {m: _summary(rows[:, clip]) for m, rows in self._labels.items()},
             "trajectory": {m: _summary(path) for m, path in paths.items()},
             "frames": {m: self.readings(m, clip).round(3).tolist() for m in self.dataset.train.sequences},
         }  # fmt: skip

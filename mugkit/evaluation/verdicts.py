@@ -13,10 +13,9 @@ effect is no contradiction). "Over" (considerably) requires all of it to lie bey
 requires all of it to lie between zero and the size; an interval beyond the size is then opposite, too.
 
 Each comparison is judged by itself, so it has the same outcome wherever it appears. A claim about many comparisons
-needs no correction to be supported: that all of them hold by chance is no likelier than that a given one does. But the
-more comparisons there are, the likelier one of them fails by chance. A comparison therefore refutes a claim about many
-only if its outcome is the same with wider intervals over clips and over seeds: those of the first step of Holm's
-correction (Bonferroni's). Studies that look for any difference among many use the same widths.
+needs no correction to be supported, but the more there are, the likelier one of them fails by chance. A comparison
+therefore refutes such a claim only if its outcome is the same with both intervals as wide as Bonferroni's correction
+(the first step of Holm's) requires. Studies that look for any difference among many use the same widths.
 """
 
 from __future__ import annotations
@@ -53,45 +52,41 @@ def better(metric: str) -> int:
 
 
 def hull(difference: Difference, together: int = 1) -> tuple[float | None, float | None]:
-    """The smallest interval that contains a difference's interval over clips and that over seeds.
+    """The ends of the smallest interval that contains a difference's interval over clips and that over seeds.
+
+    Both are None if either interval is undefined, as over a single seed.
 
     Args:
         together: number of comparisons to correct for (Bonferroni); widens both intervals.
-
-    Returns:
-        Its ends; both None if either interval is undefined, as over a single seed.
     """
-    value, each = difference["difference"], LEVEL / together / 2
-    freedom = max((difference["seeds"] or 1) - 1, 1)
+    value, each, freedom = difference["difference"], LEVEL / together / 2, max((difference["seeds"] or 1) - 1, 1)
     widths = {"clips": norm.isf(each) / norm.isf(LEVEL / 2), "seeds": t.isf(each, freedom) / t.isf(LEVEL / 2, freedom)}
-    ends = {f"{of}_{end}": difference[f"{of}_{end}"] for of in widths for end in ("low", "high")}
-    if not all(map(known, (value, *ends.values()))):
+    ends = [(width, difference[f"{of}_{end}"]) for of, width in widths.items() for end in ("low", "high")]
+    if not known(value) or not all(known(end) for _, end in ends):
         return None, None
-    found = [value + widths[name.partition("_")[0]] * (end - value) for name, end in ends.items()]
+    found = [value + width * (end - value) for width, end in ends]
     return min(found), max(found)
 
 
 def interval(
     low: float | None, high: float | None, sign: int, size: float = 0.0, limit: float = 0.0, amount: Amount = "any"
 ) -> Outcome:
-    """The outcome of a claim for an interval.
+    """The outcome of a claim for an interval; it is open if an end is undefined (None or NaN).
 
     Args:
-        low, high: the interval's ends; None or NaN if undefined.
         sign: +1 if the claim says above the limit, −1 if below.
         size: the effect size of interest; with 0 no effect is too small.
-        limit: the value that the claim is about.
         amount: what the claim says about the effect's size.
     """
-    if low is None or high is None or not (known(low) and known(high)):
+    if not (known(low) and known(high)):
         return "open"
-    low, high = sorted((sign * (low - limit), sign * (high - limit)))
-    if high < 0 or (amount == "under" and low >= size):
+    near, far = sorted((sign * (low - limit), sign * (high - limit)))
+    if far < 0 or (amount == "under" and near >= size):
         return "opposite"
-    enough = {"any": low > 0, "about": low > 0 and high >= size, "over": low > size, "under": low > 0 and high < size}
+    enough = {"any": near > 0, "about": near > 0 and far >= size, "over": near > size, "under": near > 0 and far < size}
     if enough[amount]:
         return "as claimed"
-    return "no effect" if high < size and amount != "under" else "open"
+    return "no effect" if far < size and amount != "under" else "open"
 
 
 def judge(
@@ -114,13 +109,7 @@ def small(difference: Difference, together: int = 1) -> bool:
 
 
 def word(difference: Difference, good: str, bad: str, together: int = 1) -> str:
-    """A difference in words: `good` or `bad` (noting if below the size of interest), no difference, or undecided.
-
-    Args:
-        good: the word if the metric is better, such as "closer".
-        bad: the word if it is worse.
-        together: as in `hull`.
-    """
+    """A difference in words: `good` or `bad` (noting if below the size of interest), no difference, or undecided."""
     metric = difference["metric"]
     outcome, size = judge(difference, better(metric), together=together), f"{size_of(metric):g}"
     said = {"as claimed": good, "opposite": bad}.get(outcome)

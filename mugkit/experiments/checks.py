@@ -12,7 +12,7 @@ from mugkit import files
 from mugkit.errors import UserError
 
 if TYPE_CHECKING:
-    from mugkit.experiments.scheduler import ExecutionConfig
+    from mugkit.experiments.execution import ExecutionConfig
 
 
 def check_folder(path: Path, field: str) -> None:
@@ -37,7 +37,7 @@ def check_file(path: Path | None, field: str) -> None:
 
 
 def check_device(name: str) -> None:
-    """Rejects a device, before any work starts, for which torch would fail with a traceback."""
+    """Rejects a device for which torch would fail with a traceback."""
     import torch
 
     kinds = ("auto", "cpu", "cuda")
@@ -48,8 +48,7 @@ def check_device(name: str) -> None:
 
 
 def check_dataset(name: str) -> None:
-    """Rejects a name that looks like a misspelt data set, and a home that is not a folder (where no data set would seem
-    to be prepared)."""
+    """Rejects a name that looks like a misspelt data set, and a home that is not a folder."""
     from mugkit.data.schema import LABEL_SCALE
     from mugkit.data.store import NAME, available
 
@@ -64,7 +63,7 @@ def check_dataset(name: str) -> None:
 
 
 def column_numbers(text: str, field: str) -> list[int]:
-    """Parses a list of numbers such as `0,2,5`; raises UserError if it is not such a list."""
+    """Parses a list of numbers such as `0,2,5`."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError as error:
@@ -81,18 +80,17 @@ def execution(
         places: data set → its output folder, if it is known in advance.
 
     Raises:
-        UserError: if device or engine is unknown, a cluster's options come without one, or a check above fails.
+        UserError: if an option is not possible, or belongs to a cluster and there is none.
     """
-    from mugkit.experiments.resources import Resources
-    from mugkit.experiments.scheduler import ExecutionConfig
+    from mugkit.experiments.execution import ExecutionConfig
 
     check_device(device)
-    for option, value in {"--address": address or None, "--cpus-per-run": cpus}.items():
-        if engine == "local" and value is not None:
+    for option, value in {"--address": address, "--cpus-per-run": cpus}.items():
+        if engine == "local" and value:
             fix = f"add --engine ray, or leave out {option}"
             raise UserError("runs stay on this machine with --engine local", field=option, fix=fix)
     for dataset, out in places.items():
         check_dataset(dataset)
         if out:
             check_folder(out, "--out")
-    return ExecutionConfig(engine, device=device, address=address, resources=Resources(cpus, gpus))
+    return ExecutionConfig(engine, device=device, address=address, cpus=cpus, gpus=gpus)

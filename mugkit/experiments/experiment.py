@@ -19,10 +19,8 @@ class Run:
     """A finished run.
 
     Attributes:
-        spec: its specification.
         folder: the folder of its artifacts.
-        metrics: metrics on the test split.
-        valid_metrics: metrics on the validation split.
+        metrics: metrics on the test split; None where one is undefined.
         best_epoch: the epoch of the chosen weights.
         reused: whether it was already in the store.
     """

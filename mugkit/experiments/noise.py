@@ -1,12 +1,9 @@
 """Training on noisier labels, where the noise follows how much the raters of `reviews` disagreed.
 
-Every sentence of `reviews` was rated by 15–20 people; their spread measures how doubtful its label is. A label y
-becomes y + k·s·ε, where s is the spread of the sentence's raters on the scale of the labels and ε is standard normal.
-k = 1 is about what one rater would have said instead of the mean of all; k = 2 is twice as bad. Training and validation
-labels change, since an annotator's noise would be in both. The test split and all true labels stay as they are.
-
-Noisy data sets exist only in memory. Their fingerprint is the data set's with k and the draw added, so the run store
-keeps their runs under separate identities.
+Every sentence of `reviews` was rated by 15–20 people. A label y becomes y + k·s·ε, where s is the spread of the
+sentence's raters on the scale of the labels and ε is standard normal. k = 1 is about what one rater would have said
+instead of the mean of all. Training and validation labels change, since an annotator's noise would be in both; the test
+split and all true labels stay as they are. Noisy data sets exist only in memory, with a fingerprint of their own.
 """
 
 from __future__ import annotations
@@ -26,6 +23,7 @@ from mugkit.data import reviews
 from mugkit.data.schema import LABEL_SCALE, Dataset, Split
 from mugkit.errors import UserError
 from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.registry import Experiment
 from mugkit.experiments.store import Store
 from mugkit.training.seeding import derive_seed
@@ -35,8 +33,6 @@ NOISY_SPLITS = ("train", "valid")
 
 def rater_spread(split: Split) -> Float[np.ndarray, " clips"]:
     """The standard deviation of each sentence's raters, in units of the labels of `reviews` (±3).
-
-    Read from the published ratings, which are downloaded once; the prepared data keeps means only.
 
     Raises:
         UserError: if a clip is not a sentence of `reviews`.
@@ -62,12 +58,7 @@ def noisy(dataset: Dataset, k: float, draw: int) -> Dataset:
     Args:
         k: size of the noise, in standard deviations of the raters.
         draw: seed of ε; the same for every k, so that a larger k moves each label further in the same direction.
-
-    Raises:
-        UserError: see `rater_spread`; or if k is negative.
     """
-    if k < 0:
-        raise UserError(f"{k} is not possible", field="k", fix="give a number of at least 0")
     if k == 0:
         return dataset
     changed = {name: _noisy_split(dataset.splits[name], k, draw, dataset.label_scale) for name in NOISY_SPLITS}
@@ -87,8 +78,6 @@ def work(spec: RunSpec, k: float, store: Store | None = None, device: str = "aut
     return replace(clean, dataset=noisy(clean.dataset, k, spec.seed))
 
 
-def run_all(
-    jobs: Sequence[tuple[RunSpec, float]], execution: scheduler.ExecutionConfig = scheduler.LOCAL
-) -> list[experiment.Run]:
+def run_all(jobs: Sequence[tuple[RunSpec, float]], execution: ExecutionConfig = LOCAL) -> list[experiment.Run]:
     """Like `mugkit.experiments.scheduler.run_all`, on noisy labels; jobs may differ in k."""
-    return scheduler.finish_all([partial(work, *job) for job in jobs], execution, Store.default())
+    return scheduler.run_recipes([partial(work, *job) for job in jobs], execution, Store.default())

@@ -23,12 +23,7 @@ NO_RESULT = "smoke: these numbers mean nothing"  # on all outputs of a profile w
 
 @dataclass
 class Outputs:
-    """Collects what one notebook writes below `folder`, then enters it into `manifest.json`.
-
-    Attributes:
-        folder: where figures and tables go.
-        notebook: its file name without extension.
-    """
+    """Collects what one notebook (its file name without extension) writes below `folder` for `manifest.json`."""
 
     folder: Path
     notebook: str
@@ -78,10 +73,7 @@ def enter(folder: Path, maker: str, entries: Mapping[str, Mapping[str, Any]]) ->
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Writes `name.png` and `name.svg`.
-
-    SVG is written without its date and with fixed element names, so that equal pictures are equal files.
-    """
+    """Writes `name.png` and `name.svg`, without date and random element names: equal pictures are equal files."""
     targets = {folder / f"{name}.png": {"Software": None}, folder / f"{name}.svg": {"Date": None}}
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
         for target, metadata in targets.items():

@@ -6,13 +6,12 @@ worker is lost, Ray reschedules its task, which resumes from its checkpoint.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -24,44 +23,9 @@ PATIENCE = 60.0  # seconds for interrupted tasks to remove half-written files; a
 log = logging.getLogger(__name__)
 
 
-def _ray() -> Any:
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise UserError("Ray is not installed", field="engine", fix="make setup, or pip install ray") from error
-    return ray
-
-
 def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Runs on a node. Ray takes functions only, but `fn` may be a partial object."""
     return fn(*args, **kwargs)
-
-
-def _one_core(_: object) -> dict[str, float]:
-    return {"CPU": 1.0, "GPU": 0.0}
-
-
-@contextlib.contextmanager
-def _own_signals() -> Iterator[None]:
-    """Restores this process's SIGTERM handler, which Ray replaces by its own; only the main thread may set it."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
-
-
-def _reach(address: str) -> None:
-    """Rejects an address at which nothing listens; Ray itself would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if not port.isdigit():
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except OSError as error:
-        fix = "start one with `ray start --head`, and give its address"
-        raise UserError(f"no Ray cluster at '{address}': {error}", field="address", fix=fix) from error
 
 
 class RayExecutor(Executor):
@@ -76,10 +40,12 @@ class RayExecutor(Executor):
         UserError: if Ray is not installed, no cluster is at that address, or this machine has too little for a task.
     """
 
-    def __init__(
-        self, address: str = "", request: Callable[[list[dict[str, float]]], dict[str, float]] = _one_core
-    ) -> None:
-        self._ray = _ray()
+    def __init__(self, address: str, request: Callable[[list[dict[str, float]]], dict[str, float]]) -> None:
+        try:
+            import ray
+        except ModuleNotFoundError as error:
+            raise UserError("Ray is not installed", field="engine", fix="make setup, or pip install ray") from error
+        self._ray: Any = ray
         self._refs: dict[Future[Any], Any] = {}
         self._connected = not self._ray.is_initialized()  # else the connection is the user's own, and stays open
         if self._connected:
@@ -87,25 +53,30 @@ class RayExecutor(Executor):
         nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
         asked = request(nodes)
         if not any(all(node.get(kind, 0) >= amount for kind, amount in asked.items()) for node in nodes):
-            self._refuse(asked, grows=bool(address))
+            self._no_node_has(asked, grows=bool(address))
         self._asked = {"num_cpus": asked["CPU"], "num_gpus": asked["GPU"], "max_retries": RETRIES}
 
     def _connect(self, address: str) -> None:
-        _reach(address)
         variables = {"MUGKIT_HOME": str(files.home()), "MUGKIT_PROGRESS": "0"}
         if path := os.environ.get("PYTHONPATH"):
             variables["PYTHONPATH"] = path
         # 'local': with no address at all Ray would join any cluster that it finds on this machine.
         options = {"address": address} if address else {"address": "local", "include_dashboard": False}
+        host, _, port = address.rpartition(":")
+        before = signal.getsignal(signal.SIGTERM)  # Ray replaces this process's handler by its own
         try:
-            with _own_signals():
-                self._ray.init(runtime_env={"env_vars": variables}, log_to_driver=False, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            problem = f"no Ray cluster at '{address}': {error}"
-            raise UserError(problem, field="address", fix="ray start --head") from error
+            if port.isdigit():  # where nothing listens, Ray itself would try for minutes
+                socket.create_connection((host, int(port)), timeout=5).close()
+            self._ray.init(runtime_env={"env_vars": variables}, log_to_driver=False, **options)
+        except (OSError, RuntimeError, ValueError) as error:
+            fix = "start one with `ray start --head`, and give its address"
+            raise UserError(f"no Ray cluster at '{address}': {error}", field="address", fix=fix) from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)
 
-    def _refuse(self, asked: Mapping[str, float], *, grows: bool) -> None:
-        """Called if no node can take a task: an error on this machine alone; a cluster may still get such a node."""
+    def _no_node_has(self, asked: Mapping[str, float], *, grows: bool) -> None:
+        """An error on this machine alone; a cluster may still get such a node."""
         told = f"no node has the {asked['CPU']:g} CPU cores and {asked['GPU']:g} GPUs that a run asks for"
         if grows:
             log.warning("%s; waiting for one", told)

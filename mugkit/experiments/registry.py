@@ -1,8 +1,7 @@
 """The systems of the paper's tables, and how to run each.
 
-A system is a name, the rows it stands for, and how it differs from MUG. The MUG family, Self-MM, SUGRM and MLC share
-one multi-task training with different sources of unimodal labels; every other baseline is a network with its own loss.
-All of them are trained, stopped and tested by `mugkit.training.trainer`.
+The MUG family, Self-MM, SUGRM and MLC share one multi-task training with different sources of unimodal labels; every
+other baseline is a network with its own loss. All are trained, stopped and tested by `mugkit.training.trainer`.
 """
 
 from __future__ import annotations
@@ -38,9 +37,7 @@ class System:
     """One system.
 
     Attributes:
-        name: as on the command line.
         rows: the rows of the paper's tables that it stands for.
-        where: the module that implements it.
         labels: its source of unimodal labels in stage 3.
         changes: fields that differ from MUG's under every profile.
         own: values from its own paper instead of Table 2's; a profile that narrows MUG narrows it too.
@@ -48,7 +45,6 @@ class System:
         network: a module of `mugkit.baselines` whose `build` makes a multi-task network that replaces MUG's.
         level: what a multi-task network reads of the text.
         baseline: `module:class` of a baseline with its own loss.
-        t5: whether it reads text with T5.
         needs: the modalities that it requires.
         title: its name in tables if the paper has no row for it.
     """
@@ -226,19 +222,22 @@ class Experiment:
     @property
     def stages(self) -> dict[str, tuple[dict[str, Any], Callable[[], Path]]]:
         """The stages in order, each with its identity and what computes it; labels not from MUCN need only stage 3."""
-        learned = {"pretrain": (self.pretraining, self.representations), "labels": (self.learning, self.learned_labels)}
-        return (learned if self.system.labels == "mucn" else {}) | {"train": (self.training, self.result)}
+        training = {"train": (self.training, self.result)}
+        if self.system.labels != "mucn":
+            return training
+        learning = {
+            "pretrain": (self.pretraining, self.representations),
+            "labels": (self.learning, self.learned_labels),
+        }
+        return learning | training
 
     def folder(self, stage: str) -> Path:
         """The folder of a stage, whether or not it exists."""
         return self.store.folder(stage, self.stages[stage][0])
 
     def representations(self) -> Path:
-        """Stage 1's folder."""
-
-        def compute(folder: Path, checkpoint: Checkpoint) -> None:
-            pretrain(self.dataset, self.hp, self.spec.label_seed, folder, checkpoint, self.device)
-
+        """Stage 1's folder; runs it first if needed."""
+        compute = partial(pretrain, self.dataset, self.hp, self.spec.label_seed, device=self.device)
         return self._get("pretrain", self.pretraining, compute)
 
     def learned_labels(self) -> Path:
@@ -265,14 +264,14 @@ class Experiment:
 
     def label_source(self) -> labels.LabelSource:
         """The source of labels for stage 3's unimodal tasks."""
-        sources: dict[str, Callable[[], labels.LabelSource]] = {
-            "none": labels.FixedLabels,
-            "copy": lambda: labels.copied(self.dataset),
-            "true": lambda: labels.true(self.dataset),
-            "mucn": lambda: labels.FixedLabels(LearnedLabels.load(self.learned_labels()).labels),
-            **{name: partial(labels.online, name, self.dataset, self.hp) for name in labels.ONLINE},
-        }
-        return sources[self.system.labels]()
+        kind = self.system.labels
+        if kind == "copy":
+            return labels.copied(self.dataset)
+        if kind == "true":
+            return labels.true(self.dataset)
+        if kind == "mucn":
+            return labels.FixedLabels(LearnedLabels.load(self.learned_labels()).labels)
+        return labels.FixedLabels() if kind == "none" else labels.online(kind, self.dataset, self.hp)
 
     def _config(self) -> Any:
         """The sizes of a baseline, or of the system's own multi-task network, under this profile."""
@@ -285,8 +284,7 @@ class Experiment:
     @property
     def level(self) -> TextLevel:
         """What the network reads of the text."""
-        level: TextLevel = import_attribute(self.system.baseline).level if self.system.baseline else self.system.level
-        return level
+        return import_attribute(self.system.baseline).level if self.system.baseline else self.system.level
 
     def builder(self) -> Build:
         """Builds the network of stage 3, or the baseline, with its objective."""
@@ -295,8 +293,9 @@ class Experiment:
 
             kind, device = import_attribute(self.system.baseline), choose_device(self.device)
             return builder(kind, self._config(), self.hp.network, self.dataset, device)
-        made_by = self.system.network
-        network = partial(import_attribute(f"{made_by}:build"), sizes=self._config()) if made_by else None
+        network = None
+        if self.system.network:
+            network = partial(import_attribute(f"{self.system.network}:build"), sizes=self._config())
         return joint.builder(self.dataset, self.hp, self.label_source(), self.device, network)
 
     def result(self) -> Path:

@@ -3,76 +3,104 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from itertools import cycle, islice
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from mugkit import files, pools
 from mugkit.config import RunSpec
-from mugkit.device import choose_device
-from mugkit.errors import UserError, unknown_name
+from mugkit.errors import UserError
+from mugkit.experiments.execution import LOCAL, ExecutionConfig, Slot
 from mugkit.experiments.experiment import Run, finish, work
-from mugkit.experiments.resources import Resources, cards, on_cluster
-from mugkit.experiments.store import Store
-from mugkit.experiments.tasks import Recipe, Stage, Task, plan, run_task, wait_until_visible
+from mugkit.experiments.registry import Experiment
+from mugkit.experiments.store import Store, warn_stale
 from mugkit.progress import progress
 from mugkit.training.label_sources.source import LearnedLabels
 
-ENGINES = ("local", "ray")
+Stage = Literal["pretrain", "labels", "train"]
+STAGES: tuple[Stage, ...] = ("pretrain", "labels", "train")
+VISIBLE_WITHIN = 90.0  # seconds; network file systems cache the content of a folder for up to a minute
 _SHARED = "set MUGKIT_HOME to a path that all nodes and this machine share"
-Slot = Callable[[], Executor]  # opens, or returns, the executor for a task; holds one task at a time
-
-
-def workers_of(workers: int | None, device: str) -> int:
-    """The number of processes: by default one per core on a CPU, and one on a GPU."""
-    return workers or (1 if choose_device(device).type == "cuda" else (os.cpu_count() or 1))
+# Sets an experiment up with a store and a device, here or on a node: a module-level function, or a partial of one.
+Recipe = Callable[[Store, str], Experiment]
+Wanted = Sequence[tuple[Recipe, Stage]]  # runs, each with its last stage wanted
 
 
 @dataclass(frozen=True)
-class ExecutionConfig:
-    """Where runs are computed.
+class Task:
+    """One stage of one run.
 
     Attributes:
-        engine: 'local' spreads runs over processes of this machine, 'ray' over a Ray cluster.
-        workers: number of processes; by default one per core on a CPU, and on GPUs as many as share the cards.
-        address: address of the Ray cluster ('auto': the one this machine belongs to); '' starts one on this machine.
-        resources: what each run asks for.
-
-    Raises:
-        UserError: if the engine is unknown.
+        spec: the specification of the run, which the recipe sets up.
+        folder: the folder for its result.
+        needs: the folder of the stage before it, if that must be computed first.
     """
 
-    engine: str = "local"
-    workers: int | None = None
-    device: str = "auto"
-    address: str = ""
-    resources: Resources = field(default_factory=Resources)
+    stage: Stage
+    spec: RunSpec
+    recipe: Recipe = field(compare=False)
+    folder: Path
+    needs: Path | None
 
-    def __post_init__(self) -> None:
-        if self.engine not in ENGINES:
-            raise unknown_name("engine", self.engine, ENGINES)
-
-    def slots(self, specs: Sequence[RunSpec], tasks: int) -> list[Slot]:
-        """One slot for each task submitted at a time: a stage that others wait for must not queue behind stages that
-        nothing waits for. A cluster takes all tasks that can start."""
-        if self.engine == "ray":
-            from mugkit.experiments.ray_executor import RayExecutor
-
-            request = partial(on_cluster, self.resources, specs, self.device)
-            return [cache(partial(RayExecutor, self.address, request))] * tasks
-        found = cards(self.resources, specs, self.device)
-        count = workers_of(self.workers or len(found) or None, self.device)
-        if min(count, tasks) == 1:
-            return [pools.SerialExecutor]
-        chosen = list(islice(cycle(found or [None]), count))
-        return [partial(pools.processes, chosen.count(card), card) for card in chosen]
+    def __str__(self) -> str:
+        return f"{self.spec.system} on {self.spec.dataset}, seed {self.spec.seed}, {self.stage}"
 
 
-LOCAL = ExecutionConfig()
+def plan(wanted: Wanted, store: Store, device: str) -> list[Task]:
+    """Lists what is missing, once even if several runs share it; stages in order, so that a task follows what it needs.
+
+    A stage begins with one task for each text encoder. A frozen encoder reads a split's texts once, and other tasks
+    that need them wait. This order lets one worker read texts with one encoder while another uses the next encoder.
+    """
+    found: dict[Path, Task] = {}
+    begins: dict[tuple[Stage, str], Path] = {}
+    for recipe, last in wanted:
+        experiment = recipe(store, device)
+        before = None
+        for stage in STAGES[: STAGES.index(last) + 1]:
+            if stage not in experiment.stages:
+                continue
+            folder = experiment.folder(stage)
+            if folder not in found and not store.intact(folder):
+                if not folder.exists():
+                    warn_stale(folder.parent, experiment.stages[stage][0])
+                found[folder] = Task(stage, experiment.spec, recipe, folder, before)
+                begins.setdefault((stage, experiment.hp.network.text_encoder), folder)
+            before = folder if folder in found else None
+    first = set(begins.values())
+    return sorted(found.values(), key=lambda task: (STAGES.index(task.stage), task.folder not in first))
+
+
+def run_task(task: Task, root: Path, device: str) -> None:
+    """Computes one task; stages before it that are not stored are computed too.
+
+    Raises:
+        UserError: if the run has another identity here, as this node's code, data or text encoder differ.
+    """
+    experiment = task.recipe(Store(root), device)
+    if experiment.folder(task.stage) != task.folder:
+        what = f"{socket.gethostname()} has another version of mugkit, of '{task.spec.dataset}' or of the text encoder"
+        fix = "install the same version on all nodes, and set MUGKIT_HOME to a path that all of them share"
+        raise UserError(what, file=files.home(), fix=fix)
+    _, compute = experiment.stages[task.stage]
+    compute()
+
+
+def wait_until_visible(folder: Path) -> bool:
+    """Whether a task's result is visible here. Network file systems may show it late; listing the folder helps."""
+    until = time.monotonic() + VISIBLE_WITHIN
+    while True:
+        if folder.parent.is_dir() and folder.name in os.listdir(folder.parent):  # noqa: PTH208
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.5)
 
 
 class Scheduler:
@@ -151,20 +179,17 @@ class Scheduler:
             yield task
 
 
-def compute(
-    recipes: Sequence[Recipe], until: Stage, store: Store, execution: ExecutionConfig, learn: Sequence[Recipe] = ()
-) -> set[Path]:
-    """Computes what is missing; returns its folders. The arguments are those of `plan`.
+def compute(wanted: Wanted, store: Store, execution: ExecutionConfig) -> set[Path]:
+    """Computes what is missing; returns its folders.
 
     Raises:
         UserError: if some tasks failed; all others are finished by then.
     """
     files.remove_stale_temporaries(store.root)  # also if nothing is missing: killed processes may have left some
-    tasks = plan(recipes, store, execution.device, until, learn)
+    tasks = plan(wanted, store, execution.device)
     if not tasks:
         return set()
-    slots = execution.slots([task.spec for task in tasks], len(tasks))
-    scheduler = Scheduler(tasks, slots, store, execution.device)
+    scheduler = Scheduler(tasks, execution.slots([task.spec for task in tasks]), store, execution.device)
     for _ in progress(scheduler, "runs", total=len(tasks)):
         pass
     if scheduler.failed:
@@ -173,11 +198,9 @@ def compute(
     return {task.folder for task in tasks}
 
 
-def finish_all(
-    recipes: Sequence[Recipe], execution: ExecutionConfig, store: Store, learn: Sequence[Recipe] = ()
-) -> list[Run]:
+def run_recipes(recipes: Sequence[Recipe], execution: ExecutionConfig, store: Store, learn: Wanted = ()) -> list[Run]:
     """Like `run_all`, from recipes."""
-    fresh = compute(recipes, "train", store, execution, learn)
+    fresh = compute([*learn, *((recipe, "train") for recipe in recipes)], store, execution)
     runs = [finish(recipe(store, execution.device)) for recipe in recipes]
     return [replace(run, reused=run.folder not in fresh) for run in runs]
 
@@ -195,18 +218,17 @@ def run_all(
         UserError: if a specification is wrong (before anything runs), or if some runs failed (all others are finished
             and stored by then).
     """
-    recipes, learned = ([partial(work, spec) for spec in some] for some in (specs, learn))
-    return finish_all(recipes, execution, store or Store.default(), learned)
+    recipes = [partial(work, spec) for spec in specs]
+    return run_recipes(
+        recipes, execution, store or Store.default(), [(partial(work, spec), "labels") for spec in learn]
+    )
 
 
-def learn_all(
-    specs: Sequence[RunSpec], execution: ExecutionConfig = LOCAL, *, store: Store | None = None
-) -> list[LearnedLabels]:
+def learn_all(specs: Sequence[RunSpec], execution: ExecutionConfig = LOCAL) -> list[LearnedLabels]:
     """Computes stages 1 and 2 of many runs, e.g. over seeds; stored results are reused.
 
     Raises:
         UserError: if some failed (all others are finished and stored by then).
     """
-    store = store or Store.default()
-    compute([partial(work, spec) for spec in specs], "labels", store, execution)
-    return [LearnedLabels.load(work(spec, store, execution.device).learned_labels()) for spec in specs]
+    compute([(partial(work, spec), "labels") for spec in specs], Store.default(), execution)
+    return [LearnedLabels.load(work(spec, device=execution.device).learned_labels()) for spec in specs]

@@ -1,7 +1,6 @@
 """Random search over hyperparameters (section 4.4: fifty trials); the choice is by validation alone.
 
-A trial is a run in the run store: an interrupted search resumes, a finished search is read, and a larger search with
-the same seed reuses a smaller one.
+A trial is a run in the run store, so an interrupted search resumes.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from sklearn.model_selection import ParameterSampler
 from mugkit.config import RunSpec, profile
 from mugkit.errors import UserError
 from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.experiment import Run
-from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
 from mugkit.experiments.search_space import Dimension, distributions, of_system
 
 log = logging.getLogger(__name__)
@@ -53,8 +52,6 @@ class Search:
 
     Attributes:
         base: the run that all trials vary: Table 2's values under the profile.
-        seed: seed of the draws.
-        trials: in the order of drawing.
         finals: number → validation error with each seed, for trials that ran with more seeds; one of them wins.
     """
 
@@ -69,10 +66,8 @@ class Search:
         return self.trials[choose([self.score(trial) for trial in self.trials])]
 
     def score(self, trial: Trial) -> float:
-        """The score of a trial: its validation error; if there are finalists, their mean, and NaN for other trials."""
-        if not self.finals:
-            return trial.valid
-        return fmean(self.finals.get(trial.number, [math.nan]))
+        """Its validation error; if there are finalists, the mean over their seeds, and NaN for other trials."""
+        return fmean(self.finals.get(trial.number, [math.nan])) if self.finals else trial.valid
 
     @property
     def finished(self) -> list[Trial]:
@@ -116,7 +111,6 @@ def specifications(
     """Draws what a search will try, without running it: pairs of drawn values and specification.
 
     Args:
-        trials: number of configurations.
         seed: seed of the draws; a larger number of trials starts with the same ones.
         space: what may change; None means all that the system reads.
 
@@ -153,21 +147,22 @@ def search(
 
     Args:
         trials: number of trials; None means that of the profile.
-        space: what may change; None means all that the system reads.
 
     Raises:
         UserError: see `specifications`; or if every trial failed.
     """
     count = profile(profile_name).trials if trials is None else trials
     pairs = specifications(system, dataset, profile_name, count, seed, space)
+    return Search(trial(system, dataset, profile_name, {}), seed, run_trials(pairs, execution))
+
+
+def run_trials(
+    pairs: Sequence[tuple[Mapping[str, Any], RunSpec]], execution: ExecutionConfig, first: int = 0
+) -> list[Trial]:
+    """Runs what was drawn: pairs of values and specification. The trials are numbered from `first`."""
     runs = finished([spec for _, spec in pairs], execution)
-    made = [tried(i, values, run) for i, ((values, _), run) in enumerate(zip(pairs, runs, strict=True))]
-    return Search(trial(system, dataset, profile_name, {}), seed, made)
-
-
-def tried(number: int, values: Mapping[str, Any], run: Run | None) -> Trial:
-    """A trial from its run; None is a run whose training failed."""
-    return Trial(number, values, error(run.valid_metrics) if run else math.nan, run)
+    errors = [error(run.valid_metrics) if run else math.nan for run in runs]
+    return [Trial(first + i, pairs[i][0], errors[i], run) for i, run in enumerate(runs)]
 
 
 def error(metrics: Mapping[str, float | None]) -> float:
@@ -200,10 +195,10 @@ def _again(spec: RunSpec, device: str) -> Run | None:
         return None
 
 
-def by_lot(found: Search, others: int = 2, seed: int = 1111) -> list[Trial]:
-    """The best trial and some random other finished trials, to be run again."""
+def by_lot(found: Search) -> list[Trial]:
+    """The best trial and two random other finished trials, to be run again."""
     rest = [other for other in found.finished if other != found.best]
-    return [found.best, *random.Random(seed).sample(rest, min(others, len(rest)))]
+    return [found.best, *random.Random(1111).sample(rest, min(2, len(rest)))]
 
 
 def specification(found: Search, of: Trial) -> RunSpec:

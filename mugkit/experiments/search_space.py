@@ -88,10 +88,11 @@ def of_system(system: System) -> dict[str, Dimension]:
 
 def of_training(system: System) -> dict[str, Dimension]:
     """`of_system` without what only stages 1 and 2 read, which keeps Table 2's values; `tuning` says why."""
-    label_learner = {*_PRETRAINING, "meta_epochs", "alpha"}  # α′ is also MLC's rate, in stage 3
-    if system.labels == "mucn":
-        label_learner.add("alpha_prime")
-    return {name: dimension for name, dimension in of_system(system).items() if name not in label_learner}
+    space = of_system(system)
+    if system.labels != "mucn":
+        return space  # it has no stages 1 and 2; α′ is MLC's rate in stage 3
+    label_learner = {*_PRETRAINING, "meta_epochs", "alpha", "alpha_prime"}
+    return {name: dimension for name, dimension in space.items() if name not in label_learner}
 
 
 def distributions(space: Mapping[str, Dimension], hp: Hyperparameters) -> dict[str, Any]:

@@ -10,6 +10,7 @@ results it was made from). The hash of that value names its folder, so that the 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import multiprocessing
@@ -26,7 +27,6 @@ import torch
 from filelock import FileLock
 
 from mugkit import __version__, files
-from mugkit.errors import UserError
 from mugkit.training.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
@@ -35,11 +35,11 @@ PAUSE = 1.0  # minimum seconds between checkpoints of a computation; in `quick` 
 
 # A change to any of these can change a number; a change elsewhere (tables, figures, command line) cannot.
 _NUMERIC_CODE = (
-    *("config.py", "overrides.py", "metrics.py", "models", "training"),
+    *("config.py", "overrides.py", "metrics.py", "models/**/*.py", "training/**/*.py"),
     *(f"data/{name}.py" for name in ("batch", "encoders", "loader", "offline_t5", "schema", "text")),
 )
 
-Compute = Callable[[Path, Checkpoint], None]
+Compute = Callable[[Path, Checkpoint], object]  # its result is in the folder
 
 
 @functools.cache
@@ -50,12 +50,8 @@ def code_fingerprint(*more: str) -> str:
         more: further sources, relative to the package: a baseline's own file.
     """
     root = Path(__file__).parents[1]
-    sources = [
-        p
-        for part in (*_NUMERIC_CODE, *more)
-        for p in ([root / part] if part.endswith(".py") else (root / part).rglob("*.py"))
-    ]
-    return files.digest({str(p.relative_to(root)): files.sha256(p) for p in sorted(sources)})
+    sources = [path for pattern in (*_NUMERIC_CODE, *more) for path in root.glob(pattern)]
+    return files.digest({str(path.relative_to(root)): files.sha256(path) for path in sources})
 
 
 def versions() -> dict[str, str]:
@@ -140,24 +136,19 @@ def warn_stale(folder: Path, identity: Any) -> None:
     """
     if folder in _told or multiprocessing.parent_process() is not None:  # a worker, whose parent has warned already
         return
-    asked, stored = files.digest(_apart_from_code(identity)), _stored(folder)
-    if any(made == asked for made, _ in stored):
+    if files.digest(_apart_from_code(identity)) in _stored(folder):
         _told.add(folder)
-        count = sum(made == asked or not code <= _code_of(identity) for made, code in stored)
-        log.warning("%s: %d stored results were made by other code; what is needed is computed again", folder, count)
+        log.warning("%s: stored results were made by other code; what is needed is computed again", folder)
 
 
-@functools.lru_cache(maxsize=16)
-def _stored(folder: Path) -> list[tuple[str, set[str]]]:
-    """For each stored result of a kind, the digest of its identity without code, and its code. Read once per process,
-    and only if something must be computed. Results computed meanwhile are from the present code, so need no listing."""
-    found = []
+@functools.cache
+def _stored(folder: Path) -> set[str]:
+    """Digests of the identities of a kind's stored results, without their code. Read once per process, and only if
+    something must be computed; results computed meanwhile are from the present code, so need no listing."""
+    found = set()
     for path in folder.glob("[!.]*/done.json"):
-        try:
-            identity = files.read_json(path)["identity"]
-            found.append((files.digest(_apart_from_code(identity)), _code_of(identity)))
-        except _DAMAGE:  # reported when it is requested
-            continue
+        with contextlib.suppress(*_DAMAGE):  # a damaged result is reported when it is requested
+            found.add(files.digest(_apart_from_code(files.read_json(path)["identity"])))
     return found
 
 
@@ -167,20 +158,7 @@ def _apart_from_code(identity: Any) -> Any:
     return identity
 
 
-def _code_of(identity: Any) -> set[str]:
-    """The fingerprints of the library's sources, for this stage and earlier ones."""
-    parts = identity.items() if isinstance(identity, dict) else ()
-    return set().union(*({str(value)} if name == "code" else _code_of(value) for name, value in parts))
-
-
 def read_result(folder: Path) -> dict[str, Any]:
-    """`result.json` of a finished run.
-
-    Raises:
-        UserError: if the folder holds no result.
-    """
-    path = folder / "result.json"
-    if not path.is_file():
-        raise UserError("no result here", file=path, fix="run it again with `mugkit run`")
-    result: dict[str, Any] = files.read_json(path)
+    """`result.json` of a finished run."""
+    result: dict[str, Any] = files.read_json(folder / "result.json")
     return result

@@ -1,14 +1,11 @@
 """Chooses hyperparameters on validation: every system gets the same number of full trials, and no test score is read.
 
-`mugkit tune` draws a system's trials (`mugkit.experiments.search`), runs them with one seed, runs the best ones with
-more seeds, and records the winner in the package's `chosen.json`, from which every later run of that system
-takes its values (`mugkit.config.chosen`). With one seed, lucky initialisations would win.
+`mugkit tune` runs a system's random trials with one seed, runs the best ones with more seeds (with one, lucky
+initialisations would win), and records the winner in `chosen.json`, from which later runs take their values.
 
 The search draws what the network, its optimizer and its loss read. What only the label learner reads (stages 1 and 2)
-keeps Table 2's values: an earlier rule drew it too, and its winner's labels of sound and vision were seen to be farther
-from the truth than copies (`figures/README.md`, "What was not blind"). Of the drawn fields, β spans four decades and is
-the least well known after a random search. A system with unimodal tasks therefore draws fewer trials, and tries `BETAS`
-at the best.
+keeps Table 2's values: `figures/README.md`, "What was not blind", says why. Of the drawn fields, β spans four decades
+and is the least well known after a random search. So a system with unimodal tasks tries `BETAS` at the best.
 """
 
 from __future__ import annotations
@@ -25,8 +22,8 @@ from mugkit.config import CHOSEN, profile
 from mugkit.data.store import load
 from mugkit.experiments import registry
 from mugkit.experiments import search as searching
+from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.registry import SYSTEMS
-from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
 from mugkit.experiments.search import Search
 from mugkit.experiments.search_space import of_training
 
@@ -55,10 +52,8 @@ def tune(
     found = searching.search(system, dataset, profile_name, drawn, seed, execution, space)
     if weighs:
         values = [{**found.best.values, "beta": beta} for beta in BETAS]
-        specs = [searching.trial(system, dataset, profile_name, of_beta) for of_beta in values]
-        runs = searching.finished(specs, execution)
-        more = [searching.tried(drawn + i, v, run) for i, (v, run) in enumerate(zip(values, runs, strict=True))]
-        found = replace(found, trials=found.trials + more)
+        pairs = [(each, searching.trial(system, dataset, profile_name, each)) for each in values]
+        found = replace(found, trials=found.trials + searching.run_trials(pairs, execution, first=drawn))
     return replace(found, finals=_finals(found, execution))
 
 

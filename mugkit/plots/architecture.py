@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -19,25 +20,15 @@ from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 @dataclass(frozen=True)
 class Parts:
-    """All networks of MUG: what stages 1 and 3 train, and stage 2's correction networks by modality.
-
-    Attributes:
-        contrastive_gradient_scope: what Eq. 11 trains, see `config.Pretraining`.
-    """
+    """All networks of MUG: what stages 1 and 3 train, and stage 2's correction networks by modality."""
 
     network: MUGNetwork
     mucns: Mapping[str, MUCN]
-    contrastive_gradient_scope: str
+    contrastive_gradient_scope: str  # what Eq. 11 trains, see `config.Pretraining`
 
 
 def assemble(hp: Hyperparameters, frame_dims: Mapping[str, int], rho: float, text: int | TextEncoder) -> Parts:
-    """All networks of a configuration, untrained.
-
-    Args:
-        frame_dims: d′_a and d′_v.
-        rho: ρ, the largest intensity of sentiment.
-        text: the text encoder if it is trained too, else the width of its features.
-    """
+    """All networks of a configuration, untrained; `text` is the encoder if it is trained too, else its width."""
     width, encoder = (text, None) if isinstance(text, int) else (text.width, text)
     network = MUGNetwork(hp.network, frame_dims, width, encoder)
     meta, dims = hp.meta, {"l": hp.network.d_l, "a": hp.network.d_a, "v": hp.network.d_v}
@@ -115,7 +106,7 @@ def parameter_table(configurations: Mapping[str, Parts]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for name, (modalities, equation, stages, find) in _PARTS.items():
         for m in modalities:
-            part = f"{name}, {MODALITY_NAMES[m]}" if m in MODALITY_NAMES and len(modalities) > 1 else name
+            part = f"{name}, {MODALITY_NAMES[m]}" if len(modalities) > 1 else name
             # A frozen encoder is not part of the network and counts 0.
             counts = {title: count(*filter(None, [find(parts, m)])) for title, parts in configurations.items()}
             rows.append({"part": part, "equation": equation, "stages": stages, **counts})
@@ -123,12 +114,11 @@ def parameter_table(configurations: Mapping[str, Parts]) -> pd.DataFrame:
     return pd.DataFrame([*rows, {"part": "all", "equation": "", "stages": "", **totals}])
 
 
-# Step → (module, symbol of its output), in the order of the forward pass.
+# Module → symbol of its output, in the order of the forward pass.
 _STEPS: Mapping[str, str] = {
     "language": "x_l (Eq. 1)", "sequences.a": "x_a (Eq. 2)", "sequences.v": "x_v (Eq. 2)", "fusion": "x (Eq. 4)",
-    "predictor": "ŷ (Eq. 5)", "projections.l": "x_l′ (Eq. 7)", "projections.a": "x_a′ (Eq. 7)",
-    "projections.v": "x_v′ (Eq. 7)", "unimodal_predictors.l": "ŷ_l′ (Eq. 8)",
-    "unimodal_predictors.a": "ŷ_a′ (Eq. 8)", "unimodal_predictors.v": "ŷ_v′ (Eq. 8)",
+    "predictor": "ŷ (Eq. 5)", **{f"projections.{m}": f"x_{m}′ (Eq. 7)" for m in MODALITIES},
+    **{f"unimodal_predictors.{m}": f"ŷ_{m}′ (Eq. 8)" for m in MODALITIES},
 }  # fmt: skip
 
 
@@ -137,13 +127,11 @@ def trace(network: MUGNetwork, batch: Batch) -> pd.DataFrame:
     """Shapes after each step of stage 1's forward pass on a batch, in the order of the steps."""
     rows: list[dict[str, str]] = []
 
-    def note(name: str, symbol: str) -> Any:
-        def hook(module: nn.Module, given: tuple[Any, ...], result: Tensor) -> None:
-            rows.append({"step": name, "reads": ", ".join(map(shape, given)), "gives": symbol, "shape": shape(result)})
+    def note(step: str, module: nn.Module, given: tuple[Any, ...], result: Tensor) -> None:
+        reads = ", ".join(map(shape, given))
+        rows.append({"step": step, "reads": reads, "gives": _STEPS[step], "shape": shape(result)})
 
-        return hook
-
-    hooks = [network.get_submodule(n).register_forward_hook(note(n, symbol)) for n, symbol in _STEPS.items()]
+    hooks = [network.get_submodule(step).register_forward_hook(partial(note, step)) for step in _STEPS]
     try:
         reps = network.represent(batch)
         network.predict(reps)

@@ -21,13 +21,10 @@ from mugkit.plots.style import MODALITY_COLORS
 
 
 def pools(table: pd.DataFrame, rho: float) -> dict[str, list[int]]:
-    """Positions of the clips from which cases are drawn.
+    """Positions of the clips from which cases are drawn; `table` is of `Utterances`, which says what disagreement is.
 
     'agree' holds the tenth of the clips with a clear label (|y| ≥ ρ/3) that disagree least; 'disagree' holds the tenth
-    of all clips that disagree most. For disagreement see `Utterances.table`.
-
-    Args:
-        table: the table of `Utterances`; each pool that has candidates gets at least one of its clips.
+    of all clips that disagree most.
     """
     clear = table[table["y"].abs() >= rho / 3 - 1e-6]
     ranked = {
@@ -44,11 +41,7 @@ def draw_lots(pools: Mapping[str, Sequence[int]], count: int = 2, seed: int = 11
 
 
 def figure(cases: Sequence[Mapping[str, Any]], rho: float) -> Figure:
-    """One column per case: its words and labels above, the readings of its acoustic and visual frames over time below.
-
-    Args:
-        cases: entries of `Utterances`, each with its `pool`.
-    """
+    """One column per case (`Utterances.entry` with its `pool`): words and labels above, readings of frames below."""
     drawn = Figure(figsize=(3.1 * len(cases), 7.2))
     drawn.set_layout_engine("constrained", wspace=0.06)
     grid = drawn.subplots(3, len(cases), squeeze=False, sharey="row", height_ratios=(1.6, 1, 1))
@@ -59,17 +52,15 @@ def figure(cases: Sequence[Mapping[str, Any]], rho: float) -> Figure:
         for axes, m in zip(column[1:], FRAME_MODALITIES, strict=True):
             readings_panel(axes, case, m)
     drawn.legend(*grid[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    for row in grid:
-        for axes in row[1:]:
-            axes.set_ylabel("")
+    for axes in grid[:, 1:].flat:
+        axes.set_ylabel("")
     return drawn
 
 
 def in_words(case: Mapping[str, Any], near: float) -> str:
     """A case in four lines: its text and y, then how far each learned label moved and whether towards the truth.
 
-    Args:
-        near: if the true label is closer to y than this, y is right; a learned label within a tenth of it hardly moved.
+    If the true label is closer to y than `near`, y is right; a learned label within a tenth of that hardly moved.
     """
     lines = [f"{case['pool']}: y = {case['y']:+.1f}, {textwrap.shorten(case['text'], 70, placeholder=' …')}"]
     for m in MODALITIES:
@@ -90,13 +81,13 @@ def labels_panel(axes: Axes, case: Mapping[str, Any], rho: float) -> None:
     axes.axhline(case["y"], color=MODALITY_COLORS["M"], linestyle="--", label="clip's label $y$")
     axes.axhline(0, color="#BBBBBB", linewidth=0.8)
     for place, m in enumerate(MODALITIES):
-        found = case["learned"][m]
+        found, color = case["learned"][m], MODALITY_COLORS[m]
         ends = [[found["mean"] - found["low"]], [found["high"] - found["mean"]]]
         name = "learned label (range over seeds)" if place == 0 else None
-        axes.errorbar(place, found["mean"], ends, fmt="o", color=MODALITY_COLORS[m], capsize=4, label=name)
+        axes.errorbar(place, found["mean"], ends, fmt="o", color=color, capsize=4, label=name)
         if m in case["true"]:
             name = "true label" if place == 0 else None
-            axes.plot(place + 0.22, case["true"][m], "D", color=MODALITY_COLORS[m], mfc="white", label=name)
+            axes.plot(place + 0.22, case["true"][m], "D", color=color, mfc="white", label=name)
     axes.set(xticks=range(3), xticklabels=[MODALITY_NAMES[m] for m in MODALITIES], xlim=(-0.5, 2.6), ylabel="label")
     axes.set_ylim(-1.08 * rho, 1.08 * rho)
     axes.tick_params(axis="x", labelsize=9)

@@ -17,13 +17,10 @@ from mugkit.data.agreement import agreement
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames
 from mugkit.errors import UserError
 from mugkit.evaluation.probes import frame_means
-from mugkit.plots.style import MODALITY_COLORS
+from mugkit.plots.style import MODALITY_COLORS, canvas
 
 CELLS = 11  # per side: the grids of reviews (0.6 on ±3) and CH-SIMS (0.2 on ±1) have one value per cell
 MOMENT_FRAMES = 100_000  # enough for a mean and a standard deviation; MOSEI has millions of frames
-
-
-# --- how far labels disagree ----------------------------------------------------------------------
 
 
 def label_gaps(labels: pd.DataFrame, scale: float) -> dict[str, Any]:
@@ -36,9 +33,6 @@ def label_gaps(labels: pd.DataFrame, scale: float) -> dict[str, Any]:
     Returns:
         `clips`, `scale`, `centres` (of 11 cells per side), and for each modality `joint` (clips; row y_m, column y),
         the shares `equal`, `opposite`, `neutral` of all clips, and `gap`, the mean |y_m − y| in units of the labels.
-
-    Raises:
-        UserError: if `agreement` raises it.
     """
     statistics = agreement(labels, scale)
     edges = np.linspace(-1.1, 1.1, CELLS + 1) * scale
@@ -53,13 +47,12 @@ def label_gaps(labels: pd.DataFrame, scale: float) -> dict[str, Any]:
 
 def label_gaps_figure(numbers: dict[str, Any]) -> Figure:
     """One panel per modality: a dot in every occupied cell, its area the number of clips; opposite signs shaded."""
-    figure = Figure(figsize=(11.5, 4))
+    figure, panels = canvas((11.5, 4), 1, len(MODALITIES), sharex=True, sharey=True)
     figure.set_layout_engine("constrained", wspace=0.08)
-    panels = figure.subplots(1, len(MODALITIES), sharex=True, sharey=True)
     largest = max(np.max(numbers[m]["joint"]) for m in MODALITIES)
+    limit = 1.1 * numbers["scale"]
     for axes, m in zip(panels, MODALITIES, strict=True):
         _gap_panel(axes, np.array(numbers["centres"]), np.array(numbers[m]["joint"]) / largest, MODALITY_COLORS[m])
-        limit = 1.1 * numbers["scale"]
         for side in (-limit, limit):
             axes.fill_between([0, side], 0, -side, color="0.82", linewidth=0, zorder=0)
         axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
@@ -79,12 +72,7 @@ def _gap_panel(axes: Axes, centres: np.ndarray, share: np.ndarray, color: str) -
 
 
 def contradictions(labels: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Sentences of at most twelve words whose own label has the opposite sign of y, widest gap first.
-
-    Args:
-        labels: columns id, text, y, y_l; others are kept.
-        count: maximum number of rows.
-    """
+    """The `count` sentences of at most twelve words with the widest gap whose own label has the opposite sign of y."""
     opposite = labels[labels["y"] * labels["y_l"] < 0]
     short = opposite[[len(text.split()) <= 12 for text in opposite["text"]]]
     # Rounded, so that float noise does not decide the order of equal gaps; the id does.
@@ -93,17 +81,11 @@ def contradictions(labels: pd.DataFrame, count: int) -> pd.DataFrame:
     return ranked.head(count).drop(columns="gap").set_index("id")
 
 
-# --- frames over time -----------------------------------------------------------------------------
-
-
 def streams(dataset: Dataset, clips: list[int]) -> dict[str, Any]:
-    """Frames of some test clips, each dim standardised over the frames of the training split.
+    """Frames of the test clips at some positions, each dim standardised over the frames of the training split.
 
     Dims are ordered by the correlation of their mean over a training clip with the label (y_m where it is known,
     else y): dims that rise with the label come first, dims that fall with it last, the rest between them.
-
-    Args:
-        clips: positions in the test split.
 
     Returns:
         A list `clips` of {id, text, y, and for each of a and v: `label` (y_m) and `frames` (dim × length)}, and
@@ -144,9 +126,8 @@ def _by_signal(sequences: RaggedFrames, label: Float[np.ndarray, "clips"]) -> np
 def streams_figure(numbers: dict[str, Any]) -> Figure:
     """One column per clip, one row per modality: dims down, frames across, colour the standardised value."""
     clips = numbers["clips"]
-    figure = Figure(figsize=(5.5 * len(clips), 6.4))
+    figure, panels = canvas((5.5 * len(clips), 6.4), len(FRAME_MODALITIES), len(clips), squeeze=False)
     figure.set_layout_engine("constrained", wspace=0.08)
-    panels = figure.subplots(len(FRAME_MODALITIES), len(clips), squeeze=False)
     for row, m in enumerate(FRAME_MODALITIES):
         for axes, clip in zip(panels[row], clips, strict=True):
             image = axes.imshow(clip[m]["frames"], aspect="auto", cmap="PuOr", vmin=-3, vmax=3, interpolation="nearest")

@@ -25,25 +25,10 @@ _LEGEND: Mapping[BoxKind, str] = {
 
 
 def draw_structures(parts: Parts) -> tuple[Figure, dict[str, Any]]:
-    """Fig. 3: structures of unimodal predictor, multimodal predictor, fusion network and MUCN, and their JSON."""
-    return draw(structures(parts))
+    """Fig. 3: structures of unimodal predictor, multimodal predictor, fusion network and MUCN, and their JSON.
 
-
-def draw_stage(number: int, parts: Parts) -> tuple[Figure, dict[str, Any]]:
-    """Stage 1, 2 or 3 of Fig. 2 with the modules' own dims, and its JSON."""
-    return draw({1: stage_1, 2: stage_2, 3: stage_3}[number](parts))
-
-
-def draw_method(parts: Parts) -> tuple[Figure, dict[str, Any]]:
-    """Fig. 2, the whole method in one picture, and its JSON."""
-    return draw(method(parts))
-
-
-# --- Fig. 3 -----------------------------------------------------------------------------------------
-
-
-def structures(parts: Parts) -> Diagram:
-    """Fig. 3 as boxes: one column per network, one box per layer, data flowing down."""
+    One column per network, one box per layer, data flowing down.
+    """
     network = parts.network
     columns = [
         ("unimodal predictor $P^m$", "$x_m$ or $x_{m'}$", _each(network.unimodal_predictors), "$\\hat{y}_m$"),
@@ -52,19 +37,46 @@ def structures(parts: Parts) -> Diagram:
         ("MUCN$_m$", "$[x_m, \\bar{y}]$", _each(parts.mucns), "$y_{mc}$"),
     ]
     boxes: dict[str, Box] = {}
+    arrows: list[Arrow] = []
     for i, (title, given, stack, result) in enumerate(columns):
-        boxes |= _column(1.3 + 2.5 * i, title, [given, *(layer.text for layer in stack), result])
-    arrows = [Arrow(a, b) for a, b in pairwise(boxes) if boxes[b].at[1] < boxes[a].at[1] < _HEADING]
+        x = 1.3 + 2.5 * i
+        column = _column(x, title, [given, *(layer.text for layer in stack), result])
+        boxes |= {title: Box((x, 4.15), title, kind="heading", width=2.2), **column}
+        arrows += [Arrow(above, below) for above, below in pairwise(column)]
     legend: Mapping[BoxKind, str] = {"network": "layer (dims of l/a/v where they differ)", "representation": "data"}
-    return Diagram("Structures of the networks, read off the modules", boxes, arrows, legend)
+    return draw(Diagram("Structures of the networks, read off the modules", boxes, arrows, legend))
 
 
-_HEADING = 4.15  # height of the columns' titles in `structures`
+def draw_stage(number: int, parts: Parts) -> tuple[Figure, dict[str, Any]]:
+    """Stage 1, 2 or 3 of Fig. 2 with the modules' own dims, and its JSON."""
+    return draw(_STAGES[number](parts))
+
+
+def draw_method(parts: Parts) -> tuple[Figure, dict[str, Any]]:
+    """Fig. 2: the three stages below each other, each in a panel, with what is saved between them; and its JSON.
+
+    Boxes and arrows are those of the single stages; their names start with the stage's number: `1/x_m`.
+    """
+    boxes: dict[str, Box] = {}
+    arrows: list[Arrow] = []
+    bottom = 0.1
+    for number in reversed(_STAGES):
+        diagram = _STAGES[number](parts)
+        placed, bottom = _panel(number, diagram, bottom)
+        boxes = placed | boxes
+        arrows += [replace(a, start=f"{number}/{a.start}", end=f"{number}/{a.end}") for a in diagram.arrows]
+        bottom += _GAP
+    given, handing = _handed_on(boxes)
+    boxes |= given
+    return draw(Diagram("MUG in three stages", boxes, [*arrows, *handing], _legend_of(boxes)))
+
+
+# --- Fig. 3 -----------------------------------------------------------------------------------------
 
 
 def _column(x: float, title: str, texts: list[str]) -> dict[str, Box]:
-    """A title over a stack of boxes: data first and last, layers between."""
-    boxes = {title: Box((x, _HEADING), title, kind="heading", width=2.2)}
+    """A stack of boxes: data first and last, layers between."""
+    boxes = {}
     for i, text in enumerate(texts):
         kind: BoxKind = "representation" if i in (0, len(texts) - 1) else "network"
         boxes[f"{title}/{i}"] = Box((x, 3.6 - 0.62 * i), text, kind=kind, width=2.2)
@@ -192,6 +204,7 @@ def stage_3(parts: Parts) -> Diagram:
 
 # --- Fig. 2, whole ----------------------------------------------------------------------------------
 
+_STAGES = {1: stage_1, 2: stage_2, 3: stage_3}
 _WIDTH = 12.7  # of a stage's panel, in inches
 _TITLE = 0.55  # room for a stage's title above its boxes
 _GAP = 1.0  # between panels: what one stage hands to the next
@@ -203,26 +216,7 @@ _HANDED_ON = (
 )
 
 
-def method(parts: Parts) -> Diagram:
-    """The three stages below each other, each in a panel, with what is saved between them.
-
-    Boxes and arrows are those of the single stages; their names start with the stage's number: `1/x_m`.
-    """
-    boxes: dict[str, Box] = {}
-    arrows: list[Arrow] = []
-    bottom = 0.1
-    stages = [stage_1(parts), stage_2(parts), stage_3(parts)]
-    for number, diagram in reversed(list(enumerate(stages, 1))):
-        placed, bottom = _panel(str(number), diagram, bottom)
-        boxes = placed | boxes
-        arrows += [replace(a, start=f"{number}/{a.start}", end=f"{number}/{a.end}") for a in diagram.arrows]
-        bottom += _GAP
-    given, handing = _handed_on(boxes)
-    boxes |= given
-    return Diagram("MUG in three stages", boxes, [*arrows, *handing], _legend_of(boxes))
-
-
-def _panel(number: str, diagram: Diagram, bottom: float) -> tuple[dict[str, Box], float]:
+def _panel(number: int, diagram: Diagram, bottom: float) -> tuple[dict[str, Box], float]:
     """A stage's boxes in a panel that starts at height `bottom`, and the height at which it ends."""
     low = min(box.at[1] - box.tall / 2 for box in diagram.boxes.values())
     high = max(box.at[1] + box.tall / 2 for box in diagram.boxes.values())

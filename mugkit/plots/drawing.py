@@ -16,7 +16,7 @@ BoxKind = Literal["network", "representation", "label", "loss", "update", "headi
 ArrowKind = Literal["forward", "stopped", "update"]
 Point = tuple[float, float]
 
-# Tints of Okabe and Ito's colours, light enough for black text; edges carry the full colour.
+# Edges in Okabe and Ito's colours; tints of the same, light enough for black text.
 _EDGES: Mapping[BoxKind, str] = {
     "network": "#0072B2", "representation": "#444444", "label": "#009E73", "loss": "#D55E00", "update": ACCENT,
     "heading": "none", "panel": "#BBBBBB",
@@ -34,23 +34,14 @@ _LINES: Mapping[ArrowKind, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Box:
-    """One box.
-
-    Attributes:
-        at: its centre, in inches from the lower left corner of the drawing.
-        title: first line, in bold; may hold mathtext.
-        lines: further lines, one per layer.
-        kind: decides the colour.
-        width: in inches.
-        height: in inches; by default what the lines need.
-    """
+    """One box, in inches: `at` is its centre from the lower left corner of the drawing; `kind` decides the colour."""
 
     at: Point
-    title: str
-    lines: tuple[str, ...] = ()
+    title: str  # in bold; may hold mathtext
+    lines: tuple[str, ...] = ()  # below it, one per layer
     kind: BoxKind = "network"
     width: float = 1.55
-    height: float | None = None
+    height: float | None = None  # None: what the lines need
 
     @property
     def tall(self) -> float:
@@ -84,14 +75,9 @@ class Diagram:
     arrows: Sequence[Arrow]
     legend: Mapping[BoxKind, str]
 
-    def numbers(self) -> dict[str, Any]:
-        """What is drawn, as JSON: the text of every box and every arrow."""
-        boxes = {name: {"title": box.title, "lines": list(box.lines)} for name, box in self.boxes.items()}
-        return {"title": self.title, "boxes": boxes, "arrows": [asdict(arrow) for arrow in self.arrows]}
-
 
 def draw(diagram: Diagram) -> tuple[Figure, dict[str, Any]]:
-    """The diagram as a figure, one inch per unit, and its JSON."""
+    """The diagram as a figure, one inch per unit, and as JSON: the text of every box and every arrow."""
     boxes = diagram.boxes.values()
     right = max(box.at[0] + box.width / 2 for box in boxes) + 0.1
     top = max(box.at[1] + box.tall / 2 for box in boxes) + 0.1
@@ -105,7 +91,8 @@ def draw(diagram: Diagram) -> tuple[Figure, dict[str, Any]]:
         _draw_arrow(axes, arrow, diagram.boxes, patches)
     handles = [Patch(facecolor=_FILLS[k], edgecolor=_EDGES[k], label=text) for k, text in diagram.legend.items()]
     axes.legend(handles=handles, loc="lower center", ncols=len(handles), frameon=False, fontsize=8.5, borderpad=0)
-    return figure, diagram.numbers()
+    texts = {name: {"title": box.title, "lines": list(box.lines)} for name, box in diagram.boxes.items()}
+    return figure, {"title": diagram.title, "boxes": texts, "arrows": [asdict(arrow) for arrow in diagram.arrows]}
 
 
 def _draw_box(axes: Axes, box: Box) -> PathPatch:
@@ -113,10 +100,8 @@ def _draw_box(axes: Axes, box: Box) -> PathPatch:
     corner = (box.at[0] - box.width / 2, box.at[1] - box.tall / 2)
     look: dict[str, Any] = {"facecolor": _FILLS[box.kind], "edgecolor": _EDGES[box.kind], "linewidth": 1.3}
     behind = 0 if box.kind == "panel" else 2  # arrows, at 1, run over panels and end at boxes
-    patch = FancyBboxPatch(
-        corner, box.width, box.tall, boxstyle="round,pad=0,rounding_size=0.06", zorder=behind, **look
-    )
-    axes.add_patch(patch)
+    rounded = "round,pad=0,rounding_size=0.06"
+    patch = axes.add_patch(FancyBboxPatch(corner, box.width, box.tall, boxstyle=rounded, zorder=behind, **look))
     lines = [line for line in (box.title, *box.lines) if line]
     for i, line in enumerate(lines):
         y = box.at[1] + 0.19 * ((len(lines) - 1) / 2 - i)

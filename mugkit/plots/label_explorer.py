@@ -1,6 +1,6 @@
 """The label explorer: find any utterance in JupyterLab and see its labels and streams.
 
-label_explorer.show(Utterances(session.dataset, session.learned()))
+label_explorer.explore(Utterances(session.dataset, session.learned()))
 
 Without a front end (papermill, nbval, nbconvert, the book), it shows its static version instead. There is no
 player: data sets hold frames, and `reviews` simulates them, so there is no recording to listen to.
@@ -28,16 +28,12 @@ from mugkit.plots.case_figure import readings_panel
 from mugkit.plots.style import MODALITY_COLORS, canvas
 
 LISTED = 500  # utterances in the list at once: a browser slows down with many thousands, and nobody reads them
-# Sort order → the column of `Utterances.table` to sort by, largest first, and to show in the list; None keeps the order
-# of the data.
+# Sort order → the column of `Utterances.table` to sort by, largest first, and to show; None: the order of the data.
 ORDERS: Mapping[str, str | None] = {
     "modalities disagree most": "disagreement",
     "labels moved furthest": "moved",
     "order of the data": None,
 }
-
-
-# --- what is shown ----------------------------------------------------------------------------------
 
 
 def ordered(table: pd.DataFrame, order: str, words: str = "") -> list[int]:
@@ -54,23 +50,17 @@ def title(table: pd.DataFrame, clip: int, order: str) -> str:
 
 
 def details(entry: Mapping[str, Any], source: str) -> str:
-    """An utterance's words and labels as HTML.
-
-    Args:
-        entry: the result of `Utterances.entry`.
-        source: a description of the data, e.g. that sound and vision are simulated.
-    """
-    labels = _html(("modality", "true label", "learned label", "over seeds"), [_labels(entry, m) for m in MODALITIES])
+    """An utterance's words and labels (of `Utterances.entry`) as HTML, with a description of the data."""
+    rows = []
+    for m in MODALITIES:
+        known = f"{entry['true'][m]:+.2f}" if m in entry["true"] else "unknown"
+        found = {name: f"{value:+.2f}" for name, value in entry["learned"][m].items()}
+        rows.append((MODALITY_NAMES[m], known, found["mean"], f"{found['low']} to {found['high']}"))
+    labels = _html(("modality", "true label", "learned label", "over seeds"), rows)
     return (
         f"<p><strong>“{escape(entry['text'])}”</strong><br><code>{escape(entry['id'])}</code>, clip's label y = "
         f"{entry['y']:+.2f}</p>{labels}<p><em>{escape(source)}</em></p>"
     )
-
-
-def _labels(entry: Mapping[str, Any], m: str) -> tuple[str, ...]:
-    known = f"{entry['true'][m]:+.2f}" if m in entry["true"] else "unknown"
-    found = {name: f"{value:+.2f}" for name, value in entry["learned"][m].items()}
-    return MODALITY_NAMES[m], known, found["mean"], f"{found['low']} to {found['high']}"
 
 
 def listing(table: pd.DataFrame, clips: list[int]) -> str:
@@ -106,12 +96,12 @@ def _trajectory_panel(axes: Axes, entry: Mapping[str, Any], rho: float) -> None:
     """Mean over seeds as lines, their range as bands, the clip's label dashed, true labels as diamonds at the end."""
     axes.axhline(entry["y"], color=MODALITY_COLORS["M"], linestyle="--", label="clip's label $y$")
     for m, style in zip(MODALITIES, ("-", "--", ":"), strict=True):
-        path = entry["trajectory"][m]
+        path, color = entry["trajectory"][m], MODALITY_COLORS[m]
         epochs = np.arange(1, len(path["mean"]) + 1)
-        axes.plot(epochs, path["mean"], style, color=MODALITY_COLORS[m], label=MODALITY_NAMES[m])
-        axes.fill_between(epochs, path["low"], path["high"], color=MODALITY_COLORS[m], alpha=0.15, linewidth=0)
+        axes.plot(epochs, path["mean"], style, color=color, label=MODALITY_NAMES[m])
+        axes.fill_between(epochs, path["low"], path["high"], color=color, alpha=0.15, linewidth=0)
         if m in entry["true"]:
-            axes.plot(epochs[-1] * 1.04, entry["true"][m], "D", color=MODALITY_COLORS[m], clip_on=False)
+            axes.plot(epochs[-1] * 1.04, entry["true"][m], "D", color=color, clip_on=False)
     axes.set(xlabel="meta-epoch (diamonds: true labels)", ylabel="label", ylim=(-1.08 * rho, 1.08 * rho))
     axes.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False)
 
@@ -132,13 +122,10 @@ def static(utterances: Utterances) -> tuple[str, Figure]:
     return head + listing(table, clips) + words, drawn
 
 
-# --- controls ---------------------------------------------------------------------------------------
-
-
 class LabelExplorer:
     """Controls and page of the explorer; `box` is the widget to display.
 
-    Every control has a CSS class: mugkit-explorer for the whole; mugkit-explorer-search, -order, -utterances, -count,
+    The whole has the CSS class mugkit-explorer; its parts have mugkit-explorer-search, -order, -count, -utterances,
     -details and -picture.
     """
 
@@ -150,21 +137,16 @@ class LabelExplorer:
         self.chosen = ipywidgets.Select(rows=8, layout={"width": "auto"})
         self.details = ipywidgets.HTML()
         self.picture = ipywidgets.Image(format="png", layout={"max_width": "100%"})
-        self.box = self._arranged()
+        controls = ipywidgets.HBox([self.search, self.order, self.count])
+        self.box = ipywidgets.VBox([controls, self.chosen, self.details, self.picture])
+        self.box.add_class("mugkit-explorer")
+        parts = (*controls.children, *self.box.children[1:])
+        for name, part in zip(("search", "order", "count", "utterances", "details", "picture"), parts, strict=True):
+            part.add_class(f"mugkit-explorer-{name}")
         self.search.observe(self._list, "value")
         self.order.observe(self._list, "value")
         self.chosen.observe(self._turn, "value")
         self._list()
-
-    def _arranged(self) -> Any:
-        parts = {"search": self.search, "order": self.order, "count": self.count, "utterances": self.chosen}
-        parts |= {"details": self.details, "picture": self.picture}
-        for name, widget in parts.items():
-            widget.add_class(f"mugkit-explorer-{name}")
-        controls = ipywidgets.HBox([self.search, self.order, self.count])
-        box = ipywidgets.VBox([controls, self.chosen, self.details, self.picture])
-        box.add_class("mugkit-explorer")
-        return box
 
     def _list(self, _: object = None) -> None:
         """Refills the list and selects its first utterance."""
@@ -192,14 +174,6 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def is_live() -> bool:
-    """Whether a Jupyter server started this kernel for a notebook: the server passes the notebook's name to the kernel.
-
-    papermill, nbval and nbconvert start kernels themselves, and nobody could use the controls there.
-    """
-    return "JPY_SESSION_NAME" in os.environ
-
-
 # Beside controls, the static version is hidden. If a saved notebook is opened again and no kernel knows the controls,
 # JupyterLab shows an empty box instead; then that box is hidden.
 _SAVED = """<style>
@@ -208,18 +182,15 @@ _SAVED = """<style>
 </style>"""
 
 
-def show(utterances: Utterances, live: bool | None = None) -> None:
+def explore(utterances: Utterances) -> None:
     """Displays the explorer: its static version and, in JupyterLab, controls that replace it.
 
     A saved notebook keeps the static version and shows it if no kernel answers the controls.
-
-    Args:
-        live: True shows controls, for front ends that `is_live` does not know; False shows the static version.
     """
     from IPython.display import HTML, display
 
     words, drawn = static(utterances)
-    if not (is_live() if live is None else live):
+    if "JPY_SESSION_NAME" not in os.environ:  # a Jupyter server sets it; papermill, nbval and nbconvert do not
         display(HTML(words), drawn)
         return
     picture = base64.b64encode(png(drawn)).decode()

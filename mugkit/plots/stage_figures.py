@@ -35,13 +35,13 @@ def corrected(noisy: Float[Tensor, "labels"], correction: float, rho: float, res
     return mucn(torch.zeros(len(noisy), 1), noisy)
 
 
-def mucn_curves(rho: float, corrections: Sequence[float] = (-1.0, 0.0, 1.0), points: int = 61) -> pd.DataFrame:
-    """Eq. 28 over all labels: columns residual, correction, noisy, corrected."""
-    noisy = torch.linspace(-rho, rho, points)
+def mucn_curves(rho: float) -> pd.DataFrame:
+    """Eq. 28 over all labels, for three corrections: columns residual, correction, noisy, corrected."""
+    noisy = torch.linspace(-rho, rho, 61)
     curves = [
         {"residual": residual, "correction": y, "noisy": noisy, "corrected": corrected(noisy, y, rho, residual)}
         for residual in ("paper", "scaled")
-        for y in corrections
+        for y in (-1.0, 0.0, 1.0)
     ]
     return pd.concat(map(pd.DataFrame, curves), ignore_index=True)
 
@@ -64,19 +64,13 @@ def plot_mucn(curves: pd.DataFrame) -> Figure:
 
 
 def plot_losses(history: Sequence[Mapping[str, float]], constant: float, chance: float) -> Figure:
-    """Stage 1's terms of Eq. 12 over epochs: predictive losses left, contrastive losses right.
-
-    Args:
-        history: one row per epoch, as stage 1 stores it.
-        constant: L1 of the best constant prediction; a predictor at this height has learned nothing.
-        chance: the result of `chance_loss`.
-    """
+    """Stage 1's terms of Eq. 12 over epochs (`history` as it stores it) beside `constant_loss` and `chance_loss`."""
     table = pd.DataFrame(list(history))
     figure, (left, right) = canvas((9, 4), 1, 2)
     epochs = table["epoch"] + 1
     left.plot(epochs, table["multimodal"], color=MODALITY_COLORS["M"], linewidth=2.5, label="$L_M$, from $x$")
-    for m in MODALITIES:
-        style: dict[str, Any] = {"color": MODALITY_COLORS[m], "marker": "osD"[MODALITIES.index(m)], "markersize": 4}
+    for m, marker in zip(MODALITIES, "osD", strict=True):
+        style: dict[str, Any] = {"color": MODALITY_COLORS[m], "marker": marker, "markersize": 4}
         left.plot(epochs, table[f"projected_{m}"], **style, label=f"$L_{{m'}}$, {MODALITY_NAMES[m]}")
         right.plot(epochs, table[f"contrastive_{m}"], **style, label=MODALITY_NAMES[m])
     left.axhline(constant, color=ACCENT, linestyle="--", label="best constant")
@@ -99,7 +93,7 @@ def chance_loss(clips: int, batch_size: int) -> float:
     return float(np.log([len(batch) for batch in torch.arange(clips).split(batch_size)]).mean())
 
 
-def gap_table(saved: Saved) -> pd.DataFrame:
+def gap_measures(saved: Saved) -> pd.DataFrame:
     """`gap.measure` for every network and modality, and what the projection still says about y.
 
     Columns: network, modality, probe, probe_low, probe_high (%), retrieval (%), pool, distance; label_x and
@@ -116,20 +110,19 @@ def _gap_row(name: str, reps: SavedRepresentations, modality: str) -> dict[str, 
     return {**place, **asdict(gap.measure(x, projected)), **correlations, "projected_loss": loss}
 
 
-def show_gap(table: pd.DataFrame) -> pd.DataFrame:
+def gap_table(table: pd.DataFrame) -> pd.DataFrame:
     """The gap table, formatted for people."""
-    probe = zip(table["probe"], table["probe_low"], table["probe_high"], strict=True)
-    shown = pd.DataFrame(
-        {
-            "modality": table["modality"].map(dict(MODALITY_NAMES)),
-            "probe, % [95 %]": [f"{p:.0f} [{low:.0f}, {high:.0f}]" for p, low, high in probe],
-            "retrieval, %": table["retrieval"].map("{:.0f}".format),
-            "distance of means": table["distance"].map("{:.2f}".format),
-            "r of y with x_m, x_m′": [f"{x:.2f}, {p:.2f}" for x, p in table[["label_x", "label_projected"]].to_numpy()],
-            "L1 of ŷ_m′": table["projected_loss"].map("{:.2f}".format),
-        }
-    )
-    return shown.set_index(pd.Index(table["network"], name="network"))
+    probes, labels = table[["probe", "probe_low", "probe_high"]], table[["label_x", "label_projected"]]
+    shown = {
+        "network": table["network"],
+        "modality": table["modality"].map(dict(MODALITY_NAMES)),
+        "probe, % [95 %]": [f"{probe:.0f} [{low:.0f}, {high:.0f}]" for probe, low, high in probes.to_numpy()],
+        "retrieval, %": table["retrieval"].map("{:.0f}".format),
+        "distance of means": table["distance"].map("{:.2f}".format),
+        "r of y with x_m, x_m′": [f"{x:.2f}, {projected:.2f}" for x, projected in labels.to_numpy()],
+        "L1 of ŷ_m′": table["projected_loss"].map("{:.2f}".format),
+    }
+    return pd.DataFrame(shown).set_index("network")
 
 
 def plot_gap(table: pd.DataFrame) -> Figure:
@@ -149,37 +142,34 @@ _NETWORK_COLORS = ("#BBBBBB", "#56B4E9", "#0072B2", ACCENT)
 
 
 def _bars(axes: Axes, table: pd.DataFrame, column: str, reference: float, label: str, meaning: str) -> None:
-    networks = {str(name): rows for name, rows in table.groupby("network", sort=False)}
-    heights = {name: rows[column].to_numpy() for name, rows in networks.items()}
-    with_ends = networks if column == "probe" else {}
-    ends = {name: rows[["probe_low", "probe_high"]].to_numpy().T for name, rows in with_ends.items()}
-    bars_by_modality(axes, heights, _NETWORK_COLORS, {name: np.abs(ends[name] - heights[name]) for name in ends})
+    heights, errors = {}, {}
+    for name, rows in table.groupby("network", sort=False):
+        heights[str(name)] = rows[column].to_numpy()
+        if column == "probe":
+            errors[str(name)] = np.abs(rows[["probe_low", "probe_high"]].to_numpy().T - heights[str(name)])
+    bars_by_modality(axes, heights, _NETWORK_COLORS, errors)
     axes.axhline(reference, color="#444444", linestyle="--", linewidth=1)
     white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}
     axes.annotate(meaning, (2.45, reference), (0, 4), textcoords="offset points", ha="right", fontsize=8, bbox=white)
     axes.set_ylabel(label)
 
 
-def embed(saved: Saved, clips: int = 100, seed: int = 0, modalities: Sequence[str] = MODALITIES) -> pd.DataFrame:
+def embed(saved: Saved, clips: int = 100, modalities: Sequence[str] = MODALITIES) -> pd.DataFrame:
     """t-SNE of x_m and x_m′ together, on unit vectors; columns network, modality, kind, clip, across, up.
 
-    Args:
-        clips: how many clips of the training split are drawn, the same for every network.
-        seed: seed for the choice of clips and for t-SNE.
+    The clips of the training split are drawn at random, the same for every network.
     """
     total = len(next(iter(saved.values())).labels)
-    chosen = np.sort(np.random.default_rng(seed).permutation(total)[:clips])
-    return pd.concat(
-        [_embedding(reps, m, chosen, seed).assign(network=name) for name, reps in saved.items() for m in modalities],
-        ignore_index=True,
-    )
+    chosen = np.sort(np.random.default_rng(0).permutation(total)[:clips])
+    parts = [_embedding(reps, m, chosen).assign(network=name) for name, reps in saved.items() for m in modalities]
+    return pd.concat(parts, ignore_index=True)
 
 
-def _embedding(reps: SavedRepresentations, modality: str, chosen: np.ndarray, seed: int) -> pd.DataFrame:
+def _embedding(reps: SavedRepresentations, modality: str, chosen: np.ndarray) -> pd.DataFrame:
     from sklearn.manifold import TSNE
 
     vectors = torch.cat([l2_normalise(part[modality][chosen]) for part in (reps.unimodal, reps.projected)]).numpy()
-    tsne = TSNE(perplexity=min(30, len(chosen) / 2), init="pca", random_state=seed)
+    tsne = TSNE(perplexity=min(30, len(chosen) / 2), init="pca", random_state=0)
     with one_thread():
         flat = tsne.fit_transform(vectors)
     kind = np.repeat(["x_m", "x_m′"], len(chosen))
@@ -188,13 +178,8 @@ def _embedding(reps: SavedRepresentations, modality: str, chosen: np.ndarray, se
 
 
 def plot_embedding(points: pd.DataFrame, notes: Mapping[tuple[str, str], str] | None = None) -> Figure:
-    """One row per network, one column per modality; x_m as circles, x_m′ as crosses. Axes of t-SNE have no units.
-
-    With a single modality, its networks are side by side.
-
-    Args:
-        notes: a second line of the title by (network, modality), e.g. what was measured there.
-    """
+    """One row per network, one column per modality (networks of one modality side by side); x_m as circles, x_m′ as
+    crosses. `notes` are second lines of titles by (network, modality)."""
     networks, modalities = (list(dict.fromkeys(points[name])) for name in ("network", "modality"))
     down, across = (len(networks), len(modalities)) if len(modalities) > 1 else (1, len(networks))
     figure, panels = canvas((3 * across, 2.7 * down), down, across, squeeze=False)

@@ -27,11 +27,7 @@ def apply_style() -> None:
 
 
 def canvas(size: tuple[float, float], rows: int = 1, columns: int = 1, **shared: Any) -> tuple[Figure, Any]:
-    """A figure of `size` inches and its panels, which do not overlap.
-
-    Args:
-        shared: arguments of `Figure.subplots`, such as `sharey=True`.
-    """
+    """A figure of `size` inches and its panels, which do not overlap; `shared` goes to `Figure.subplots`."""
     figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(rows, columns, **shared)
 
@@ -39,12 +35,7 @@ def canvas(size: tuple[float, float], rows: int = 1, columns: int = 1, **shared:
 def bars_by_modality(
     axes: Axes, heights: Mapping[str, ArrayLike], colors: Sequence[str], errors: Mapping[str, ArrayLike]
 ) -> None:
-    """Draws a group of bars per modality, with one bar per name.
-
-    Args:
-        heights: name → one value per modality, in the order of `MODALITIES`.
-        errors: name → matplotlib's `yerr`, for the names that have it.
-    """
+    """Draws a group of bars per modality, one bar per name in `heights`; `errors` has matplotlib's `yerr` for some."""
     width = 0.8 / len(heights)
     for i, ((name, values), color) in enumerate(zip(heights.items(), colors, strict=False)):
         at = np.arange(len(MODALITIES)) + (i - (len(heights) - 1) / 2) * width

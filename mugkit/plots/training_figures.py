@@ -23,17 +23,11 @@ from mugkit.training.label_sources.source import LearnedLabels
 _LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 
-# --- stage 2 ----------------------------------------------------------------------------------------
-
-
-def lambda_numbers(config: MetaLearning, others: tuple[float, ...] = (0.9, 0.95)) -> dict[str, Any]:
-    """λ after every epoch for the configured λ_init and a few others, and the epoch at which Eq. 17 starts to apply."""
-    epochs = range(config.meta_epochs)
-    starts = sorted({config.lambda_init, *others})
-    return {
-        "begins": config.halfway * config.meta_epochs,
-        "lambda": {str(start): [decay(start, epoch) for epoch in epochs] for start in starts},
-    }
+def lambda_numbers(config: MetaLearning) -> dict[str, Any]:
+    """λ after every epoch for the configured λ_init and two others, and the epoch at which Eq. 17 starts to apply."""
+    epochs, starts = range(config.meta_epochs), sorted({config.lambda_init, 0.9, 0.95})
+    curves = {str(start): [decay(start, epoch) for epoch in epochs] for start in starts}
+    return {"begins": config.halfway * config.meta_epochs, "lambda": curves}
 
 
 def lambda_figure(numbers: Mapping[str, Any]) -> Figure:
@@ -122,9 +116,6 @@ def quality_figure(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-# --- stage 3 ----------------------------------------------------------------------------------------
-
-
 def curve_numbers(runs: Mapping[str, Sequence[Run]]) -> dict[str, Any]:
     """Training and validation loss per epoch, and the chosen epoch, for the first seed of every system."""
     return {
@@ -151,11 +142,7 @@ def curve_figure(numbers: Mapping[str, Mapping[str, Any]]) -> Figure:
 
 
 def ablation_figure(rows: Sequence[Row], metric: str, reference: str = "MUG") -> Figure:
-    """One metric of every row with its spread over seeds; the line is the reference row's mean.
-
-    Args:
-        metric: a metric that is defined for any predictions, such as MAE.
-    """
+    """One metric of every row with its spread over seeds; the line is the reference row's mean."""
     figure, axes = canvas((8, 0.5 * len(rows) + 1.2))
     values = {row.system: [float(row.metrics[metric][key] or 0) for key in ("mean", "std")] for row in rows}
     for place, (name, (mean, std)) in enumerate(values.items()):

@@ -14,6 +14,7 @@ import papermill
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from mugkit.errors import unknown_name
 from mugkit.notebook import FINISHED
 
 AT_ONCE = 2  # notebooks; starting a kernel and drawing a figure leave most of a machine idle
@@ -65,7 +66,15 @@ def execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: fl
 
     Args:
         limit: seconds that one cell may take.
+
+    Raises:
+        UserError: if the notebook lacks a parameter.
     """
+    known = papermill.inspect_notebook(str(path))
+    for name in parameters:  # papermill only logs a parameter that the notebook lacks
+        if name not in known:
+            raise unknown_name(f"parameter of {path.name}", name, known)
+    executed.parent.mkdir(parents=True, exist_ok=True)
     at = 0
 
     def begins(cell: Any, cell_index: int) -> None:

@@ -31,17 +31,14 @@ def parse(path: Path, largest: int = LARGEST) -> Any:
         content = path.read_bytes()
         if content.count(b"{") + content.count(b"[") > MOST_PARTS:
             raise UserError(f"holds more than {MOST_PARTS:,} objects and lists", file=path.name, fix=_CLEAR)
-        return json.loads(_decoded(content).removeprefix("\ufeff"))
+        try:
+            text = content.decode(json.detect_encoding(content))
+        except UnicodeDecodeError:
+            text = content.decode("cp1252", errors="replace")
+        return json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError, OSError) as error:
         kind = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
         raise UserError(f"is not JSON ({kind})", file=path.name, fix=_RESAVE) from error
-
-
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode(json.detect_encoding(content))
-    except UnicodeDecodeError:
-        return content.decode("cp1252", errors="replace")
 
 
 def read(path: Path) -> Any:

@@ -6,13 +6,12 @@ would wait for a few of its own; here all runs form one list.
 
 from __future__ import annotations
 
-from functools import partial
-
 from mugkit import config
 from mugkit.config import RunSpec
 from mugkit.data.store import available, load
 from mugkit.errors import UserError
 from mugkit.experiments import experiment, noise, scheduler, search
+from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.registry import SYSTEMS, seeds_of
 from mugkit.studies import beside, hyperparameter_curves, label_payoff, noise_robustness, search_record, sensitivity
 from mugkit.studies.embedding import specifications as readings_of_eq11
@@ -88,26 +87,21 @@ def mapped(profile: str) -> list[RunSpec]:
     return [spec for place in places for group in place.values() for spec in group]
 
 
-def compute(
-    profile: str, dataset: str, execution: scheduler.ExecutionConfig = scheduler.LOCAL, studies: bool = True
-) -> list[str]:
+def compute(profile: str, dataset: str, execution: ExecutionConfig = LOCAL, studies: bool = True) -> list[str]:
     """Computes all these runs; returns the failures, which the notebooks that need those runs will meet again.
-
-    Noisy data sets exist only in this machine's memory, so their runs stay here whatever the engine.
 
     Args:
         studies: whether to compute also what only notebooks 12 and 14 need.
     """
-    runs, learn = trained(profile, dataset), learned(profile, dataset)
-    runs += readings(profile, dataset) + settings(profile, dataset)
+    runs = trained(profile, dataset) + readings(profile, dataset) + settings(profile, dataset)
     runs += studied(profile, dataset) + mapped(profile) if studies else []
     failed = []
-    for job in (
-        partial(scheduler.run_all, runs, execution, learn=learn),
-        partial(noise.run_all, noisy(profile) if studies else []),
-    ):
-        try:
-            job()
-        except UserError as error:
-            failed.append(str(error))
+    try:
+        scheduler.run_all(runs, execution, learn=learned(profile, dataset))
+    except UserError as error:
+        failed.append(str(error))
+    try:  # noisy data sets exist only in this machine's memory, so their runs stay here whatever the engine
+        noise.run_all(noisy(profile) if studies else [])
+    except UserError as error:
+        failed.append(str(error))
     return failed

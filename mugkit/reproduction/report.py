@@ -1,8 +1,6 @@
 """The report: one self-contained HTML file with all results of a reproduction, to read, send or print.
 
-Tables, pictures and style are part of the page; it needs no network and runs no script. It shows what the output folder
-holds: the ledger of claims, the notebooks' tables and figures, the assumptions, and for every file the notebook, data,
-seeds, versions and hash behind it.
+Tables, pictures and style are part of the page; it needs no network and runs no script.
 """
 
 from __future__ import annotations
@@ -12,7 +10,6 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,28 +45,6 @@ UNKNOWN: Mapping[str, Any] = {
 MARKS: Mapping[str, str] = {"supported": "✓", "not supported": "✗", "undecided": "~", "needs data": "…"}
 
 
-@dataclass(frozen=True)
-class TableView:
-    """A table as the page shows it."""
-
-    name: str
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    caption: str
-
-
-@dataclass(frozen=True)
-class FigureView:
-    """A picture as the page shows it: its bytes as a data URL, its size in pixels, its caption."""
-
-    name: str
-    source: str
-    width: int
-    height: int
-    caption: str
-
-
 def parse_table(text: str) -> tuple[list[str], list[list[str]], str]:
     """A table that `tables.markdown` wrote, with the caption below it: header, rows, caption."""
     lines = text.strip().splitlines()
@@ -82,21 +57,22 @@ def _cells(line: str) -> list[str]:
     return [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line.strip())[1:-1]]
 
 
-def table_views(folder: Path) -> list[TableView]:
+def all_tables(folder: Path) -> list[dict[str, Any]]:
     """Every table in an output folder, those of `ORDER` first."""
     names = {path.stem for path in (folder / "tables").glob("*.md")} - set(ELSEWHERE)
     ordered = [name for name in ORDER if name in names]
-    return [table_view(folder, name) for name in [*ordered, *sorted(names - set(ordered))]]
+    return [table(folder, name) for name in [*ordered, *sorted(names - set(ordered))]]
 
 
-def table_view(folder: Path, name: str) -> TableView:
-    """One table in an output folder."""
+def table(folder: Path, name: str) -> dict[str, Any]:
+    """One table in an output folder, as the page shows it."""
+    header, rows, caption = parse_table(page(folder / "tables", name))
     title = captions.TABLES.get(name, name.replace("_", " ").capitalize())
-    return TableView(name, title, *parse_table(page(folder / "tables", name)))
+    return {"name": name, "title": title, "header": header, "rows": rows, "caption": caption}
 
 
-def figure_views(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> list[FigureView]:
-    """Every picture of the manifest as a data URL, those numbered as in the paper first.
+def all_figures(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Every picture of the manifest: bytes as a data URL, size in pixels, caption; numbered as in the paper first.
 
     Raises:
         UserError: if a file is not a PNG.
@@ -110,8 +86,8 @@ def figure_views(folder: Path, manifest: Mapping[str, Mapping[str, Any]]) -> lis
             raise UserError("this is not a PNG picture", file=folder / f"{name}.png", fix=fix)
         source = "data:image/png;base64," + base64.b64encode(data).decode()
         width, height = struct.unpack(">II", data[16:24])
-        caption = f"{name.replace('_', ' ').capitalize()}, from notebook {notebook}."
-        found.append(FigureView(name, source, width, height, captions.FIGURES.get(name, caption)))
+        caption = captions.FIGURES.get(name, f"{name.replace('_', ' ').capitalize()}, from notebook {notebook}.")
+        found.append({"name": name, "source": source, "width": width, "height": height, "caption": caption})
     return found
 
 
@@ -143,14 +119,6 @@ def provenance(manifest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]
     return [found[name] for name in sorted(found, key=lambda name: (name == MAKER, name))]
 
 
-def assumptions(folder: Path) -> TableView:
-    """The choices that the paper leaves open, with the results of a study of them if there is one."""
-    if (folder / "tables" / "assumptions.md").is_file():
-        return table_view(folder, "assumptions")
-    header, rows, _ = parse_table(markdown(open_choices()))
-    return TableView("open_choices", "What the paper leaves open, and what we assumed", header, rows, "")
-
-
 def real_input(folder: Path) -> list[dict[str, Any]]:
     """Single runs that were saved as files (`mugkit run --report`)."""
     runs = [files.read_json(path) | {"file": path.name} for path in sorted((folder / "runs").glob("*.json"))]
@@ -161,7 +129,6 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
     """The report as HTML.
 
     Args:
-        folder: the folder of figures and tables.
         failed: notebooks that did not run to their end, with the reason; the page lists them at its top.
 
     Raises:
@@ -171,7 +138,8 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
     if not ledger.is_file():
         raise UserError("there is no ledger of claims", file=ledger, fix="run `mugkit report`")
     rows = files.read_json(ledger)
-    figures = figure_views(folder, manifest)
+    figures = all_figures(folder, manifest)
+    studied = (folder / "tables" / "assumptions.md").is_file()
     environment = Environment(
         loader=PackageLoader("mugkit.reproduction"), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=StrictUndefined,
@@ -184,12 +152,12 @@ def render(folder: Path, failed: Mapping[str, str] | None = None) -> str:
         claims=rows,
         counts=list(counted(rows).items()),
         places=list(dict.fromkeys(row["place"] for row in rows)),
-        tables=table_views(folder),
-        main=[figure for figure in figures if figure.name == MAIN],
-        figures=[figure for figure in figures if figure.name != MAIN],
+        tables=all_tables(folder),
+        main=[figure for figure in figures if figure["name"] == MAIN],
+        figures=[figure for figure in figures if figure["name"] != MAIN],
         findings=findings(folder),
         lacking=lacking(rows),
-        assumptions=assumptions(folder),
+        assumptions=table(folder, "assumptions") if studied else None,
         choices=parse_table(markdown(open_choices())),
         runs=real_input(folder),
         provenance=provenance(manifest),

@@ -12,10 +12,10 @@ from typing import Any, Literal
 from mugkit import config, files
 from mugkit.config import RunSpec
 from mugkit.data.store import load
-from mugkit.errors import UserError, unknown_name
+from mugkit.errors import UserError
+from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.experiment import missing
 from mugkit.experiments.registry import SYSTEMS
-from mugkit.experiments.scheduler import LOCAL, ExecutionConfig
 from mugkit.experiments.store import versions
 from mugkit.progress import progress
 from mugkit.reproduction import notebook_files, precompute
@@ -27,10 +27,9 @@ Outcome = Literal["ran", "reused", "failed"]
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome of one notebook.
+    """The outcome of one notebook (its file name without suffix).
 
     Attributes:
-        notebook: its file name without suffix.
         executed: the executed copy; after a failure, up to the cell that failed.
         reason: after a failure, the cell and the error.
     """
@@ -65,7 +64,6 @@ def reproduce(
 
     Args:
         out: the folder for figures and tables; with several data sets, each has a subfolder.
-        cell_limit: seconds that one cell may take.
 
     Raises:
         UserError: if the profile or a data set is unknown, or a data set is damaged; before anything runs.
@@ -77,8 +75,9 @@ def reproduce(
         for name, target in folders(datasets, out).items() for path in notebooks()
     ]  # fmt: skip
     if not all(_unchanged(*job) for job in jobs):
-        for failure in _precompute(profile, datasets, execution):
-            log.warning("%s", failure)
+        for name in datasets:
+            for failure in precompute.compute(profile, name, execution):
+                log.warning("%s", failure)
     return _together(jobs, cell_limit)
 
 
@@ -92,13 +91,13 @@ def runs_alone(
     Args:
         studies: whether to compute also what only notebooks 12 and 14 need.
     """
-    _checked(profile, datasets)
-    failed, seed = [], config.profile(profile).seeds[0]
-    for name in datasets:
+    failed, computed, seed = [], [], config.profile(profile).seeds[0]
+    for name in _checked(profile, datasets):
         needs = [missing(RunSpec(system, name, seed, profile)) for system, about in SYSTEMS.items() if about.rows]
         if all(needs):
             failed.append(f"no system can run on {name}: {'; '.join(dict.fromkeys(needs))}")
-    return failed + _precompute(profile, datasets, execution, studies)
+        computed += precompute.compute(profile, name, execution, studies)
+    return failed + computed
 
 
 def _checked(profile: str, datasets: Sequence[str]) -> dict[str, str]:
@@ -106,10 +105,6 @@ def _checked(profile: str, datasets: Sequence[str]) -> dict[str, str]:
     config.profile(profile)
     files.remove_stale_temporaries(files.home())
     return {name: load(name, verify=True).fingerprint for name in datasets}
-
-
-def _precompute(profile: str, datasets: Sequence[str], execution: ExecutionConfig, studies: bool = True) -> list[str]:
-    return [failure for name in datasets for failure in precompute.compute(profile, name, execution, studies)]
 
 
 def _together(jobs: Sequence[tuple[Path, Mapping[str, Any], str]], limit: float) -> list[Report]:
@@ -140,7 +135,7 @@ def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> l
         reports: the result of `reproduce` for these data sets.
 
     Returns:
-        The paths of the reports; a folder that no notebook wrote to has none.
+        The reports' paths; a folder that no notebook wrote to has none.
     """
     from mugkit.claims import ledger
     from mugkit.reproduction import report as page
@@ -158,6 +153,8 @@ def conclude(reports: Sequence[Report], datasets: Sequence[str], out: Path) -> l
 
 def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str, limit: float = CELL_SECONDS) -> Report:
     """Runs one notebook, unless it ran before with the same source, library, data and parameters."""
+    from mugkit.reproduction import kernels
+
     executed, out = _executed(path, parameters), Path(parameters["out"])
     receipt = executed.with_suffix(".json")
     if _unchanged(path, parameters, fingerprint):
@@ -167,7 +164,7 @@ def run_notebook(path: Path, parameters: Mapping[str, Any], fingerprint: str, li
         identity = _identity(path, parameters, fingerprint)
     except UserError as error:  # not a valid notebook: it fails, the others still run
         return Report(path.stem, "failed", executed, f"{path.name} {error.problem}")
-    if reason := _execute(path, executed, parameters, limit):
+    if reason := kernels.execute(path, executed, parameters, limit):
         return Report(path.stem, "failed", executed, reason)
     manifest = files.read_json(out / "manifest.json")
     outputs = {name: entry["sha256"] for name, entry in manifest.items() if entry["notebook"] == path.stem}
@@ -208,23 +205,9 @@ def _reusable(receipt: Path, identity: str, out: Path) -> bool:
         known = files.read_json(receipt)
         same = known["identity"] == identity
         outputs = dict(known["outputs"]) if same else {}
-        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in outputs):  # not written by mugkit
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in outputs):
             raise ValueError("names files elsewhere")
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         log.warning("%s: damaged; running its notebook again", receipt)
         return False
     return same and all((out / n).is_file() and files.sha256(out / n) == h for n, h in outputs.items())
-
-
-def _execute(path: Path, executed: Path, parameters: Mapping[str, Any], limit: float) -> str:
-    """Runs the notebook; returns the error, or '' if there is none."""
-    import papermill
-
-    from mugkit.reproduction import kernels
-
-    executed.parent.mkdir(parents=True, exist_ok=True)  # papermill does not create it
-    known = papermill.inspect_notebook(str(path))
-    for name in parameters:  # papermill only logs a parameter that the notebook lacks
-        if name not in known:
-            raise unknown_name(f"parameter of {path.name}", name, known)
-    return kernels.execute(path, executed, parameters, limit)

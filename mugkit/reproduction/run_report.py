@@ -22,16 +22,12 @@ from mugkit.metrics import HEADLINE
 def command(run: Run) -> str:
     """The command that repeats the run."""
     spec = run.spec
-    changes = "".join(f" --set {name}={_written(value)}" for name, value in spec.changes)
+    values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in spec.changes}
+    changes = "".join(f" --set {name}={value}" for name, value in values.items())
     return (
         f"mugkit run --system {spec.system} --dataset {spec.dataset} --seed {spec.seed} "
         f"--label-seed {spec.label_seed} --profile {spec.profile}{changes}"
     )
-
-
-def _written(value: Any) -> str:
-    """A value in the form that `--set` reads."""
-    return value if isinstance(value, str) else json.dumps(value)
 
 
 def scores(run: Run) -> list[tuple[str, str, str]]:
@@ -60,11 +56,7 @@ def sentences(why: Mapping[str, Mapping[str, str]]) -> list[str]:
 def run_report(
     run: Run, dataset: Dataset, device: str = "auto", why: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """The run's specification, data with caveats, configuration, metrics and versions, as JSON.
-
-    Args:
-        why: the result of `undefined`.
-    """
+    """The run's specification, data with caveats, configuration, metrics and versions, as JSON."""
     kept = ("caption", "variant", "caveats", "split")
     hyperparameters = configuration(run.spec, dataset.family)
     found = unknown(dataset, hyperparameters.network.text_encoder)

@@ -31,11 +31,7 @@ def prepared() -> list[str]:
 
 
 def table(found: Mapping[str, Mapping[str, Sequence[Difference]]]) -> pd.DataFrame:
-    """One row per setting, step and metric, with both intervals and a verdict.
-
-    Args:
-        found: setting → the result of `sentences.steps`.
-    """
+    """One row per setting, step and metric, with intervals and a verdict; `found`: setting → `sentences.steps`."""
     rows = [
         {"setting": setting, "step": step, **change, "verdict": word(change, "better", "worse")}
         for setting, steps in found.items()
@@ -45,21 +41,17 @@ def table(found: Mapping[str, Mapping[str, Sequence[Difference]]]) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def show(found: pd.DataFrame) -> pd.DataFrame:
+def step_table(found: pd.DataFrame) -> pd.DataFrame:
     """Formats `table`: MAE with both intervals, and Acc2 with the interval that decides."""
     errors, hits = (found[found["metric"] == name].reset_index(drop=True) for name in ("MAE", "Acc2"))
     steps = [" over ".join(SYSTEMS[name].row for name in STEPS[step]) for step in errors["step"]]
-    acc2 = list(map(written, records(hits)))
-    shown = {"step": steps, **comparison.columns(errors), "MAE is": errors["verdict"], "Acc2": acc2}
+    shown = {"step": steps, **comparison.columns(errors), "MAE is": errors["verdict"]}
+    shown["Acc2"] = list(map(written, records(hits)))
     return pd.DataFrame(shown).set_index(pd.Index(errors["setting"], name="data"))
 
 
 def with_differences(rows: Sequence[Row], found: Mapping[str, Sequence[Difference]], dataset: str) -> list[Row]:
-    """The rows of a table; rows of a step's upper system get its differences to the lower system.
-
-    Args:
-        found: the result of `sentences.steps` on `dataset`.
-    """
+    """The rows of a table; a step's upper system on `dataset` gets its differences to the lower (`sentences.steps`)."""
     added: dict[str, dict[str, dict[str, Difference]]] = {}
     for step, changes in found.items():
         ours, theirs = (SYSTEMS[name].row for name in STEPS[step])

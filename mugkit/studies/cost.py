@@ -92,11 +92,8 @@ def alternate(steps: Mapping[str, Callable[[int], None]], rounds: int) -> dict[s
 
 
 def step_times(works: Mapping[str, Experiment], over: Sequence[str] = (), rounds: int = 40) -> pd.DataFrame:
-    """Median and quartiles of the ratio of each system's step time to another's (`over`), taken in every round.
-
-    Args:
-        over: the systems to compare with; () means the first system.
-    """
+    """Median and quartiles of the ratio, taken in every round, of each system's step time to that of each in `over` (or
+    of the first system)."""
     first = next(iter(works))
     with cpu_threads(profile(works[first].spec.profile).threads):
         seconds = alternate({name: stepper(work) for name, work in works.items()}, rounds)
@@ -108,7 +105,7 @@ def step_times(works: Mapping[str, Experiment], over: Sequence[str] = (), rounds
     return pd.concat(tables, ignore_index=True)
 
 
-def show_step_times(table: pd.DataFrame) -> pd.DataFrame:
+def step_time_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `step_times`: systems as rows, the systems in `over` as columns."""
     ends = zip(table["ratio"], table["lower_quartile"], table["upper_quartile"], strict=True)
     cells = [f"{ratio:.2f} [{low:.2f}, {high:.2f}]" for ratio, low, high in ends]
@@ -124,23 +121,17 @@ def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataF
 def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.DataFrame:
     """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs missing stages.
 
-    Medians are used because the first run also encodes the texts. The quartiles of a stage's seconds are divided by the
-    same total as its median.
-
-    Args:
-        labelled: experiments for stages 1 and 2.
-        trained: at least two folders of runs, for stage 3.
+    Medians are used because the first run also encodes the texts. Quartiles are divided by the medians' total.
+    Experiments `labelled` are for stages 1 and 2; `trained`, at least two folders of runs, for stage 3.
     """
     folders = {
         "1 pretrain": [work.representations() for work in labelled],
         "2 meta-learn": [work.learned_labels() for work in labelled],
         "3 joint": trained,
     }
-    seconds = {
-        name: [float(files.read_json(folder / "done.json")["seconds"]) for folder in several]
-        for name, several in folders.items()
-    }
-    total = sum(map(statistics.median, seconds.values()))
-    quartiles = {name: statistics.quantiles(values, n=4, method="inclusive") for name, values in seconds.items()}
-    shares = {name: [value / total for value in values] for name, values in quartiles.items()}
-    return _table(shares, "stage", "share")
+    quartiles = {}
+    for name, several in folders.items():
+        seconds = [float(files.read_json(folder / "done.json")["seconds"]) for folder in several]
+        quartiles[name] = np.array(statistics.quantiles(seconds, n=4, method="inclusive"))
+    total = sum(values[1] for values in quartiles.values())
+    return _table({name: (values / total).tolist() for name, values in quartiles.items()}, "stage", "share")

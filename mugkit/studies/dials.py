@@ -1,7 +1,7 @@
 """The two dials of `reviews`: how well a stream can be read at each setting of expression, and how far apart the
 modalities' labels are at each setting of disagreement, compared with human labels.
 
-Only labels and frames are drawn; measuring what a network reads takes one training per setting (`network_reading`).
+Only what a network reads takes trainings, one per setting of expression.
 """
 
 from __future__ import annotations
@@ -11,45 +11,40 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Float32
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from safetensors.torch import load_model
 
-from mugkit.data import reviews
+from mugkit import config
+from mugkit.data import prepare, reviews, simulate
 from mugkit.data.agreement import agreement
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import FRAME_MODALITIES, MODALITIES, MODALITY_NAMES, PAPER_SPLITS, Dataset
-from mugkit.data.simulate import (
-    DISAGREEMENT,
-    EXPRESSION,
-    LabelDraws,
-    LabelStructure,
-    joint_labels,
-    sims_agreement,
-    stream_styles,
-)
 from mugkit.evaluation.probes import frame_means, ridge_predictions
+from mugkit.experiments import experiment, scheduler
+from mugkit.experiments.registry import Experiment
 from mugkit.metrics import corr
+from mugkit.models.mug import MUGNetwork, build
 from mugkit.plots.style import MODALITY_COLORS, canvas
+from mugkit.studies import label_payoff
 from mugkit.studies.sentences import listed
+from mugkit.training.pretrain import save_representations
 
 SIMS, CREMA_D = "CH-SIMS's annotators", "CREMA-D's voters"
 # Correlation of the valence of emotions that voters of CREMA-D (Cao et al., IEEE Transactions on Affective Computing
 # 2014) named for a clip's sound or picture alone with that of the emotions they named for the whole clip.
 CREMA_D_AGREEMENT: Mapping[str, float] = {"clips": 7442, "corr(y, y_a)": 0.665, "corr(y, y_v)": 0.944}
+EXPRESSIONS = tuple(simulate.EXPRESSION)  # from what can be read best to what can be read least
 READERS = ("ceiling", "probe", "network")
 MARKERS = {"l": "s", "a": "o", "v": "^"}
 SIZES, SEED = PAPER_SPLITS["reviews"], 2024  # as in the default data set
 
 
-# --- expression: what can be read -------------------------------------------------------------------
-
-
 def ceiling(labels: Float[np.ndarray, "clips"], noise: float) -> float:
     """The largest correlation with y_m that any reader of a stream alone can reach: that of E[y_m | y_m + noise].
 
-    Args:
-        labels: y_m on a ±1 scale.
-        noise: standard deviation of what a clip expresses besides y_m.
+    Labels are on a ±1 scale; `noise` is the standard deviation of what a clip expresses besides y_m.
     """
     values, counts = np.unique(labels, return_counts=True)
     shown = np.linspace(-1 - 6 * noise, 1 + 6 * noise, 4001)
@@ -60,21 +55,46 @@ def ceiling(labels: Float[np.ndarray, "clips"], noise: float) -> float:
     return float(np.sqrt(variance / np.average(centred**2, weights=counts)))
 
 
+def network_correlations(profile: str) -> dict[str, dict[str, float]]:
+    """Expression → modality → r of a network's unimodal predictions with y_m on the test split.
+
+    The network is trained on the true labels, so that nothing but the stream limits it. Each setting with strong
+    disagreement takes one training, which notebook 14's map also uses; without that map, only the default is read.
+    """
+    settings = [setting for setting in label_payoff.settings(profile) if setting.disagreement == "strong"]
+    first, changes = config.profile(profile).study_seeds[:1], {"beta": label_payoff.betas(profile)[0]}
+    names = {setting.expression: prepare.simulated(setting) for setting in settings}
+    specs = {e: config.repeated(label_payoff.TRUE, n, profile, changes, first)[0] for e, n in names.items()}
+    scheduler.run_all(list(specs.values()))
+    return {expression: _against_truth(experiment.work(spec)) for expression, spec in specs.items()}
+
+
+def _against_truth(work: Experiment) -> dict[str, float]:
+    true = work.dataset.test.true_labels
+    return {m: round(float(corr(read, true[m])), 4) for m, read in unimodal_predictions(work).items()}
+
+
+def unimodal_predictions(work: Experiment) -> dict[str, Float32[np.ndarray, "clips"]]:
+    """ŷ_m (Eq. 24) of the test split's clips, in their order, from the stored weights of a run of MUG's networks."""
+    clips = ClipLoader(work.dataset.test, work.hp.network)
+    network: MUGNetwork = build(work.hp.network, work.dataset.dims, clips.text_width)
+    load_model(network, work.result() / "weights.safetensors")
+    predicted = network.predict_unimodal(save_representations(network, clips).unimodal)
+    return {m: values.detach().numpy() for m, values in predicted.items()}
+
+
 def reading(
     sentences: pd.DataFrame, network: Mapping[str, Mapping[str, float]], sizes: Sequence[int] = SIZES
 ) -> list[dict[str, Any]]:
     """One record per setting of expression and stream, at the default disagreement.
 
     Keys: `expression`, `modality`, `noise`, `ceiling` (of all clips), and test correlations: `probe` and `with y`, of
-    a ridge probe of mean frames trained on y_m, with y_m and with y; `network`, of a network with y_m.
-
-    Args:
-        network: the result of `network_reading.correlations`; settings that it lacks get None.
+    a ridge probe of mean frames trained on y_m, with y_m and with y; `network`, of `network_correlations` (else None).
     """
     records = []
-    for expression in EXPRESSION:
+    for expression in EXPRESSIONS:
         dataset = reviews.assemble(sentences, SEED, reviews.Dials(expression=expression), sizes)
-        for style in stream_styles(expression):
+        for style in simulate.stream_styles(expression):
             m, noise = style.modality, style.expression_noise
             labels = np.concatenate([split.true_labels[m] for split in dataset.splits.values()]) / dataset.label_scale
             bound = round(ceiling(labels.round(1), noise), 4)
@@ -94,46 +114,33 @@ def _probed(dataset: Dataset, modality: str) -> dict[str, float]:
 def reading_table(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """One row per setting: for each stream the ceiling, and r of a probe and of a network with y_m."""
     rows: dict[str, dict[str, str]] = {}
-    for expression in EXPRESSION:
-        pair = [record for record in records if record["expression"] == expression]
-        row = rows[f"{expression} ({_noise(expression)})"] = {}
-        for record in pair:
-            name = MODALITY_NAMES[record["modality"]]
-            row |= {f"{name}: {reader}": _told(record, reader) for reader in READERS}
+    for record in records:
+        row = rows.setdefault(f"{record['expression']} ({_noise(record['expression'])})", {})
+        row |= {f"{MODALITY_NAMES[record['modality']]}: {reader}": _told(record, reader) for reader in READERS}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("expression (noise)")
 
 
 def _noise(expression: str) -> str:
     """The noise of a setting; of both streams if they differ."""
-    return " / ".join(dict.fromkeys(f"{style.expression_noise:.1f}" for style in stream_styles(expression)))
+    return " / ".join(dict.fromkeys(f"{style.expression_noise:.1f}" for style in simulate.stream_styles(expression)))
 
 
 def one_rater(sentences: pd.DataFrame) -> float:
-    """The correlation r of a single rater of a sentence with the mean of all, from the raters' spread.
-
-    Args:
-        sentences: columns rating (the mean) and spread (standard deviation of a sentence's scores).
-    """
+    """The correlation r of a single rater of a sentence with the mean of all, from the raters' spread."""
     between = float(sentences["rating"].var(ddof=0))
     return float(np.sqrt(between / (between + (sentences["spread"] ** 2).mean())))
 
 
-# --- disagreement: how far labels lie apart ---------------------------------------------------------
-
-
 def apart(sentences: pd.DataFrame, sizes: Sequence[int] = SIZES) -> dict[str, dict[str, float]]:
-    """Statistics of `agreement` and the number of `clips`: at each setting of disagreement, then for human labels.
-
-    For CREMA-D's voters only the correlations of voice and face with the whole clip are known.
-    """
+    """Statistics of `agreement` and the number of `clips`: at each setting of disagreement, then for human labels."""
     clips = pd.concat(reviews.choose(sentences, sizes).values())
-    language, draws = reviews.language_labels(clips["rating"]), LabelDraws.of(clips["clip"].tolist(), SEED)
+    language, draws = reviews.language_labels(clips["rating"]), simulate.LabelDraws.of(clips["clip"].tolist(), SEED)
     found: dict[str, dict[str, float]] = {}
-    for setting in list(DISAGREEMENT)[::-1]:
-        labels = joint_labels(language, draws, LabelStructure.of(setting))
+    for setting in reversed(list(simulate.DISAGREEMENT)):
+        labels = simulate.joint_labels(language, draws, simulate.LabelStructure.of(setting))
         statistics = agreement(labels, scale=1.0).round(4)
         found[setting] = {"clips": len(clips), **{str(name): value for name, value in statistics.items()}}
-    people = sims_agreement()
+    people = simulate.sims_agreement()
     found[SIMS] = {"clips": people["clips"], **people["statistics"]}
     return found | {CREMA_D: dict(CREMA_D_AGREEMENT)}
 
@@ -155,9 +162,6 @@ def _told(numbers: Mapping[str, Any], name: str, shape: str = ".2f") -> str:
     return "–" if numbers.get(name) is None else format(numbers[name], shape)
 
 
-# --- both -------------------------------------------------------------------------------------------
-
-
 def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> Figure:
     """Left: ceiling, probe and network at each setting of expression. Right: corr(y, y_m), also of human labels."""
     drawn, (left, right) = canvas((11.5, 4.2), 1, 2, sharey=True)
@@ -175,25 +179,25 @@ def figure(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str
     return drawn
 
 
-def _reading_lines(axes: Axes, records: Sequence[Mapping[str, Any]], modality: str) -> None:
-    color, marker, name = MODALITY_COLORS[modality], MARKERS[modality], MODALITY_NAMES[modality]
+def _reading_lines(axes: Axes, records: Sequence[Mapping[str, Any]], m: str) -> None:
+    color, marker, name = MODALITY_COLORS[m], MARKERS[m], MODALITY_NAMES[m]
     for reader, line in zip(READERS, ("--", "-", ":"), strict=True):
         read = [np.nan if record[reader] is None else record[reader] for record in records]
         filled = "white" if reader == "ceiling" else color
         axes.plot(read, line, color=color, marker=marker, mfc=filled, label=f"{name}: {reader}")
-    axes.set_xticks(range(len(EXPRESSION)), [f"{setting}\n{_noise(setting)}" for setting in EXPRESSION])
+    axes.set_xticks(range(len(EXPRESSIONS)), [f"{setting}\n{_noise(setting)}" for setting in EXPRESSIONS])
     axes.legend(loc="lower left")
 
 
 def sentence(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[str, float]]) -> str:
     """Two sentences on what both dials do: readings at both ends, labels at each setting and of people."""
     parts = []
-    for setting in list(EXPRESSION)[:: len(EXPRESSION) - 1]:
+    for setting in (EXPRESSIONS[0], EXPRESSIONS[-1]):
         pair = [record for record in records if record["expression"] == setting]
         streams = [f"r {r['probe']:.2f} of {r['ceiling']:.2f} ({MODALITY_NAMES[r['modality']]})" for r in pair]
         parts.append(f"{listed(streams)} at {setting}")
     lie = {name: listed(_told(numbers, f"corr(y, y_{m})") for m in MODALITIES) for name, numbers in found.items()}
-    labels = [f"{lie[name]} at {name}" for name in found if name in DISAGREEMENT]
+    labels = [f"{lie[name]} at {name}" for name in found if name in simulate.DISAGREEMENT]
     return (
         f"On {reviews.CAPTION}), a probe reads, of what any reader of the stream could: {'; '.join(parts)}. "
         f"corr(y, y_m) for language, voice and face is {'; '.join(labels)}; of {SIMS} it is {lie[SIMS]}."

@@ -22,7 +22,6 @@ from torch import Tensor
 
 from mugkit.config import RunSpec, repeated
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
-from mugkit.errors import UserError
 from mugkit.evaluation import comparison, formats, gap, label_quality, verdicts
 from mugkit.evaluation.mmd import discrepancy
 from mugkit.evaluation.statistics import mean_std, t_interval
@@ -45,11 +44,8 @@ Vectors = Float[np.ndarray, "clips d_m"]
 def halves(first: Float[Tensor, "clips d_m"], second: Float[Tensor, "clips d_m"], most: int) -> tuple[Vectors, Vectors]:
     """Unit vectors (Eq. 10) of one kind for some clips and of the other kind for other clips.
 
-    The two vectors of one clip depend on each other; those of different clips are independent, as the MMD test
-    requires. The choice of clips is fixed.
-
-    Args:
-        most: the maximum number of clips in each half.
+    The vectors of different clips are independent, as the MMD test requires. The choice of clips, `most` in each half,
+    is fixed.
     """
     order = np.random.default_rng(0).permutation(len(first))
     size = min(most, len(first) // 2)
@@ -63,17 +59,16 @@ def measure(variants: Mapping[str, OverSeeds], most: int = 400) -> pd.DataFrame:
     folds); retrieval (%, `gap.Gap`); mmd2, p (of x_m and x_m′); null, MMD² of x_m and x_m of other clips, which a gap
     must exceed; shape, MMD² of the centred clouds; distance, between the two means.
     """
-    return pd.DataFrame(
-        [
-            {"variant": variant, "modality": m, "seed": seed, **_one(saved.unimodal[m], saved.projected[m], most)}
-            for variant, seeds in variants.items()
-            for seed, saved in enumerate(seeds)
-            for m in MODALITIES
-        ]
-    )
+    rows = [
+        {"variant": variant, "modality": m, "seed": seed, **_measured(saved.unimodal[m], saved.projected[m], most)}
+        for variant, seeds in variants.items()
+        for seed, saved in enumerate(seeds)
+        for m in MODALITIES
+    ]
+    return pd.DataFrame(rows)
 
 
-def _one(x: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], most: int) -> dict[str, float]:
+def _measured(x: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], most: int) -> dict[str, float]:
     found, pair = gap.measure(x, projected), halves(x, projected, most)
     test = discrepancy(*pair)
     shape = discrepancy(pair[0] - pair[0].mean(axis=0), pair[1] - pair[1].mean(axis=0), permutations=1)
@@ -87,23 +82,15 @@ def _one(x: Float[Tensor, "clips d_m"], projected: Float[Tensor, "clips d_m"], m
 def drift(plain: OverSeeds, contrastive: OverSeeds, most: int = 400) -> pd.DataFrame:
     """How far contrastive learning moves each kind of vector: MMD² of x_m without and with it, and likewise of x_m′.
 
-    Args:
-        contrastive: the same seeds in the same order, or the first of them.
-
     Columns: modality, seed, unimodal, projected (MMD²), cosine (mean over clips of x_m's cosine without and with).
-
-    Raises:
-        UserError: if a seed of `contrastive` has no partner.
+    `contrastive` has the same seeds in the same order, or the first of them.
     """
-    if len(plain) < len(contrastive):
-        raise UserError(f"{len(plain)} and {len(contrastive)} seeds cannot be paired", field="seeds")
-    return pd.DataFrame(
-        [
-            {"modality": m, "seed": seed, **_moved(before, after, m, most)}
-            for seed, (before, after) in enumerate(zip(plain, contrastive, strict=False))
-            for m in MODALITIES
-        ]
-    )
+    rows = [
+        {"modality": m, "seed": seed, **_moved(before, after, m, most)}
+        for seed, (before, after) in enumerate(zip(plain, contrastive, strict=False))
+        for m in MODALITIES
+    ]
+    return pd.DataFrame(rows)
 
 
 def _moved(before: SavedRepresentations, after: SavedRepresentations, m: str, most: int) -> dict[str, float]:
@@ -111,9 +98,6 @@ def _moved(before: SavedRepresentations, after: SavedRepresentations, m: str, mo
     moved = {kind: discrepancy(*halves(*pair, most), permutations=1).mmd2 for kind, pair in pairs.items()}
     without, with_it = map(l2_normalise, pairs["unimodal"])
     return {**moved, "cosine": float((without * with_it).sum(-1).mean())}
-
-
-ALMOST = verdicts.size_of("MMD²")  # less than this counts as almost nothing
 
 
 class Claim(NamedTuple):
@@ -131,7 +115,9 @@ CLAIMS: Mapping[str, Claim] = {
     "shape": Claim("the two shapes become alike", "MMD² of the centred clouds: with the loss − at γ = 0", -1),
     "remains": Claim("a gap remains", "MMD² of x_m and x_m′ − MMD² of x_m and x_m", 1),
     "target": Claim("x_m moves less than x_m′", "MMD² at γ = 0 and with the loss: of x_m − of x_m′", -1),
-    "stays": Claim("x_m is almost the same", "MMD² of x_m at γ = 0 and with it: below 0.01", -1, limit=ALMOST),
+    "stays": Claim(
+        "x_m is almost the same", "MMD² of x_m at γ = 0 and with it: below 0.01", -1, limit=verdicts.size_of("MMD²")
+    ),
     "probe": Claim(
         "a probe tells them apart less well (ours)", "probe's accuracy in %: with the loss − at γ = 0", -1, "probe"
     ),
@@ -140,10 +126,7 @@ OBSERVATIONS = ("gap", "target", "stays")  # what the section says about its fig
 
 
 def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> pd.DataFrame:
-    """Every sentence for every modality: the mean over seeds, a 95 % interval, and a verdict.
-
-    Each is judged by itself. `firm` says whether its outcome is the same with Bonferroni's interval for all modalities,
-    which is necessary to refute a claim about all of them (`verdicts`).
+    """Every sentence for every modality: the mean over seeds, a 95 % interval, and a verdict, each judged by itself.
 
     Args:
         table: the result of `measure`, with variants named `plain` and `contrastive`.
@@ -151,37 +134,33 @@ def claims(table: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: st
 
     Returns:
         Columns claim, metric, modality, mean, low, high, n (seeds), limit, firm, verdict: as in the ledger of claims.
+        `firm`: whether Bonferroni's interval for all modalities has the same outcome (see `verdicts`).
     """
     rows = []
     for m in MODALITIES:
         measured = _differences(table[table["modality"] == m], moved[moved["modality"] == m], plain, contrastive)
-        for claim, values in measured.items():
-            (mean, _, n), levels = mean_std(list(values)), (verdicts.LEVEL, verdicts.LEVEL / len(MODALITIES))
-            ends = [t_interval(list(values), 1 - level) for level in levels]
-            _, _, sign, metric, limit = CLAIMS[claim]
-            size = 0.0 if limit else verdicts.size_of(metric)
-            by_itself, among_all = (verdicts.interval(*of, sign, size, limit) for of in ends)
-            row = {"claim": claim, "metric": metric, "modality": m, "mean": mean, "low": ends[0].low}
-            row |= {"high": ends[0].high, "n": n, "limit": limit}
-            rows.append({**row, "firm": by_itself == among_all, "verdict": verdicts.every([by_itself])})
+        for name, values in measured.items():
+            claim, (mean, _, n) = CLAIMS[name], mean_std(list(values))
+            size = 0.0 if claim.limit else verdicts.size_of(claim.metric)
+            ends = [t_interval(list(values), 1 - verdicts.LEVEL / among) for among in (1, len(MODALITIES))]
+            by_itself, among_all = (verdicts.interval(*of, claim.sign, size, claim.limit) for of in ends)
+            row = {"claim": name, "metric": claim.metric, "modality": m, "mean": mean, **ends[0]._asdict(), "n": n}
+            row |= {"limit": claim.limit, "firm": by_itself == among_all, "verdict": verdicts.every([by_itself])}
+            rows.append(row)
     return pd.DataFrame(rows).sort_values("claim", key=lambda names: names.map(list(CLAIMS).index), kind="stable")
 
 
 def _differences(rows: pd.DataFrame, moved: pd.DataFrame, plain: str, contrastive: str) -> dict[str, np.ndarray]:
-    """For every claim, one value per seed."""
-    before, after = (rows[rows["variant"] == name].sort_values("seed") for name in (plain, contrastive))
-    before = before[before["seed"].isin(after["seed"])]
-    return {
-        "gap": after["mmd2"].to_numpy() - before["mmd2"].to_numpy(),
-        "shape": after["shape"].to_numpy() - before["shape"].to_numpy(),
-        "remains": after["mmd2"].to_numpy() - after["null"].to_numpy(),
-        "target": moved["unimodal"].to_numpy() - moved["projected"].to_numpy(),
-        "stays": moved["unimodal"].to_numpy(),
-        "probe": after["probe"].to_numpy() - before["probe"].to_numpy(),
-    }
+    """For every claim, one value per seed; `plain` may have more seeds."""
+    before, after = (rows[rows["variant"] == name].set_index("seed") for name in (plain, contrastive))
+    columns = ["mmd2", "shape", "probe"]
+    change = after[columns] - before.loc[after.index, columns]
+    found = {"gap": change["mmd2"], "shape": change["shape"], "remains": after["mmd2"] - after["null"]}
+    found |= {"target": moved["unimodal"] - moved["projected"], "stays": moved["unimodal"], "probe": change["probe"]}
+    return {claim: values.to_numpy() for claim, values in found.items()}
 
 
-def show(table: pd.DataFrame) -> pd.DataFrame:
+def gap_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `measure`: one row per modality and variant, with mean and spread over seeds."""
     rows = {}
     for m in MODALITIES:
@@ -198,7 +177,7 @@ def show(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("x_m and x_m′")
 
 
-def show_claims(table: pd.DataFrame) -> pd.DataFrame:
+def claim_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `claims`."""
     columns = {
         "measured": [CLAIMS[claim].measured for claim in table["claim"]],
@@ -222,9 +201,6 @@ def panel_notes(table: pd.DataFrame) -> dict[tuple[str, str], str]:
     return {(variant, m): f"probe {probe:.0f} %, MMD² {mmd2:.2f}" for variant, m, probe, mmd2 in values}
 
 
-# --- the readings, up to stage 3 --------------------------------------------------------------------
-
-
 def specifications(dataset: str, profile: str) -> dict[str, list[RunSpec]]:
     """Reading → its runs, one per study seed, which is the seed of all three stages."""
     return {name: repeated(system, dataset, profile, changes) for name, (system, changes) in READINGS.items()}
@@ -244,7 +220,7 @@ def validation(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
-def show_validation(table: pd.DataFrame) -> pd.DataFrame:
+def validation_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `validation`."""
     differences = comparison.columns(table)
     differences["difference"] = [text.replace("undefined", "–") for text in differences["difference"]]
@@ -259,7 +235,7 @@ def labels(dataset: Dataset, learned: Mapping[str, Sequence[LearnedLabels]]) -> 
     return pd.concat(parts, ignore_index=True)
 
 
-def show_labels(table: pd.DataFrame) -> pd.DataFrame:
+def label_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `labels`: readings as rows; modalities and measures as columns."""
     cells = table.assign(cell=formats.spreads("MAE", table["mucn"], table["mucn_std"]))
     return grid(cells, "reading", ["measure", "modality"]).rename_axis(index="contrastive learning")

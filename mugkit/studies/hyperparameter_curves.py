@@ -68,22 +68,19 @@ def with_table_2(dataset: str, profile: str) -> list[RunSpec]:
 
 
 def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
-    """Compares MUG with Table 2's β and MUG with the chosen one.
-
-    Returns:
-        Two rows: beta, mean, std and n of the test MAE; difference, its intervals and verdict in the first.
-    """
+    """MUG with Table 2's β and MUG with the chosen one, a row each: beta, mean, std and n of the test MAE; in the first
+    also the difference, its intervals and a verdict."""
     specs = with_table_2(dataset.name, profile)
     wanted = {"Table 2": specs, "chosen": [replace(spec, changes=()) for spec in specs]}
     theirs, chosen = by_setting(scheduler.run_all, wanted).values()
-    rows = [
+    used = [
         {"beta": float(experiment.work(runs[0].spec).hp.joint.beta), **over_seeds(runs)} for runs in (theirs, chosen)
     ]
     found = comparison.of_runs(theirs, chosen, dataset)
-    return pd.DataFrame([{**rows[0], **found, "verdict": word(found, BETTER, WORSE)}, {**rows[1], "verdict": DEFAULT}])
+    return pd.DataFrame([{**used[0], **found, "verdict": word(found, BETTER, WORSE)}, {**used[1], "verdict": DEFAULT}])
 
 
-def display_beside(table: pd.DataFrame) -> pd.DataFrame:
+def beta_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats `beside_table_2`."""
     errors = formats.spreads("MAE", table["mean"], table["std"])
     against = pd.DataFrame(comparison.columns(table.assign(metric="MAE"))).replace("undefined", "–")
@@ -93,10 +90,8 @@ def display_beside(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def curves(dataset: Dataset, profile: str) -> pd.DataFrame:
-    """One row per field, value and metric: mean, std and n over seeds, and whether MAE differs from the default's.
-
-    Columns: field, value, metric, mean, std, n; for MAE also difference, clips_low, clips_high, seeds_low,
-    seeds_high and verdict against the run's own default. A value whose training diverged with any seed has no mean.
+    """One row per field, value and metric: mean, std and n over seeds; for MAE also the difference to the default as
+    `comparison.of_runs` returns it, and a verdict. A value whose training diverged with any seed has no mean.
     """
     groups = by_setting(finished, specifications(dataset.name, profile))
     done = {place: [run for run in runs if run] for place, runs in groups.items()}
@@ -120,7 +115,7 @@ def _against(runs: Sequence[Run], default: Sequence[Run], dataset: Dataset) -> d
     return {**found, "verdict": DEFAULT if same else word(found, BETTER, WORSE)}
 
 
-def display(table: pd.DataFrame) -> pd.DataFrame:
+def curve_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats the numbers of Fig. 5."""
     verdicts = table[table["metric"] == "MAE"].set_index(["field", "value"])["verdict"]
     rows = zip(table["metric"], table["mean"], table["std"], strict=True)
@@ -132,12 +127,7 @@ def display(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(table: pd.DataFrame, own: Mapping[str, float], paper: Mapping[str, float]) -> Figure:
-    """Fig. 5: (a) α and (b) β; MAE above, Acc2 below; mean ± std over seeds, the default and Table 2's value marked.
-
-    Args:
-        own: field → the default.
-        paper: field → the value of Table 2.
-    """
+    """Fig. 5: (a) α and (b) β; MAE above, Acc2 below; mean ± std over seeds, defaults and Table 2's values."""
     figure, axes = canvas((9, 5.2), 2, 2, sharex="col", sharey="row")
     for column, (field, letter) in enumerate(zip(GRID, "ab", strict=True)):
         axes[0, column].set_title(f"({letter}) {SYMBOLS[field]}")
@@ -153,13 +143,11 @@ def draw(table: pd.DataFrame, own: Mapping[str, float], paper: Mapping[str, floa
 
 
 def _curve(axes: Axes, rows: pd.DataFrame, own: float, paper: float) -> None:
-    std = rows["std"].fillna(0)
     if own == paper:  # one line would hide the other
         axes.axvline(own, color="black", linestyle="-.", label="default = Table 2")
     else:
         axes.axvline(own, color=ACCENT, linestyle=":", label="default")
         axes.axvline(paper, color="gray", linestyle="--", label="Table 2")
-    axes.errorbar(
-        rows["value"], rows["mean"], yerr=std, fmt="o-", color=MODALITY_COLORS["l"], capsize=3, label="mean ± std"
-    )
+    look: dict[str, Any] = {"fmt": "o-", "color": MODALITY_COLORS["l"], "capsize": 3, "label": "mean ± std"}
+    axes.errorbar(rows["value"], rows["mean"], yerr=rows["std"].fillna(0), **look)
     axes.set_xscale("log")

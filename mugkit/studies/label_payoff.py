@@ -46,6 +46,7 @@ _LOOKS: Mapping[str, tuple[str, str, str]] = {  # source → color (Okabe and It
     "mug": ("#000000", "o", "-"),
     TRUE: (ACCENT, "^", ":"),
 }
+CORRELATIONS = [f"corr_{m}" for m in MODALITIES]
 SETTINGS = tuple(Dials(e, d) for d in reversed(list(simulate.DISAGREEMENT)) for e in simulate.EXPRESSION)
 
 
@@ -74,9 +75,8 @@ def study(profile: str) -> pd.DataFrame:
     """One row per setting, β and source: the effect of the source, and how good its labels are.
 
     Columns: expression, disagreement, noise (standard deviation, on ±1, of what sound shows besides its label), beta,
-    source; difference (test MAE minus that without unimodal tasks), clips_low, clips_high, clips, seeds_low,
-    seeds_high, seeds; share (of the true labels' gain; None if they gain nothing); corr_l,
-    corr_a, corr_v (of the training labels with the true ones, mean over seeds).
+    source; `comparison.of_runs` with no unimodal tasks, of the test MAE; share (of the true labels' gain; None if they
+    gain nothing); corr_l, corr_a, corr_v (of the training labels with the true ones, mean over seeds).
     """
     runs = by_setting(scheduler.run_all, _wanted(profile))
     rows = []
@@ -103,8 +103,7 @@ def at_hand(profile: str, folder: Path) -> list[dict[str, Any]]:
 def _rows(setting: Dials, runs: Mapping[tuple[str, float], Sequence[Run]]) -> list[dict[str, Any]]:
     dataset = load(setting.stored_as)
     without = next(found for (system, _), found in runs.items() if system == WITHOUT)
-    noise = simulate.EXPRESSION[setting.expression]["a"]
-    place = {**asdict(setting), "noise": noise}
+    place = {**asdict(setting), "noise": simulate.EXPRESSION[setting.expression]["a"]}
     worth = {key: comparison.of_runs(found, without, dataset) for key, found in runs.items() if key[0] != WITHOUT}
     return [
         {**place, "beta": beta, "source": source, **found, "share": _share(found, worth[TRUE, beta])}
@@ -125,36 +124,25 @@ def correlations(labels: Mapping[str, Rows], dataset: Dataset) -> dict[str, floa
     return {f"corr_{m}": float(np.mean([corr(row, true[m]) for row in labels[m]])) for m in MODALITIES}
 
 
-# --- showing it
-
-
-def display(table: pd.DataFrame, beta: float) -> pd.DataFrame:
+def payoff_table(table: pd.DataFrame, beta: float) -> pd.DataFrame:
     """One row per setting: the effect of each source at one β, MUG's share of the gain, and r of the labels."""
     rows = table[np.isclose(table["beta"], beta)]
     shown = []
     for (disagreement, expression), group in rows.groupby(["disagreement", "expression"], sort=False):
         by_source = {row["source"]: row for row in records(group)}
+        share, means = by_source["mug"]["share"], group.set_index("source")[CORRELATIONS].mean(axis=1)
         cells = {name: written(by_source[source]) for source, name in SOURCES.items()}
-        r = " → ".join(f"{_mean_corr(by_source[source]):.2f}" for source in ("copy", "mug"))
-        found = {"MUG's share": _said(by_source["mug"]["share"]), "label r, copies → MUG": r}
-        shown.append({"modalities": disagreement, "expression": expression, **cells, **found})
+        # A share without an interval says no more than `all` from 100 % on.
+        cells["MUG's share"] = "–" if share is None else f"{100 * share:.0f} %" if share < 1 else "all"
+        cells["label r, copies → MUG"] = f"{means['copy']:.2f} → {means['mug']:.2f}"
+        shown.append({"modalities": disagreement, "expression": expression, **cells})
     return pd.DataFrame(shown).set_index(["modalities", "expression"])
-
-
-def _said(share: float | None) -> str:
-    """A share in percent. From 100 % on it reads `all`: a share without an interval says no more than that."""
-    return "–" if share is None else f"{100 * share:.0f} %" if share < 1 else "all"
-
-
-def _mean_corr(row: Mapping[str, Any]) -> float:
-    return float(np.mean([row[f"corr_{m}"] for m in MODALITIES]))
 
 
 def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """One column per disagreement; rows: the effects of the sources at each β, then the correlation of their labels.
 
-    Args:
-        rows: the result of `study` as records, as in the figure's JSON.
+    The records of `study` are also the figure's JSON.
     """
     table = pd.DataFrame(rows)
     weights, columns = list(dict.fromkeys(table["beta"])), list(dict.fromkeys(table["disagreement"]))

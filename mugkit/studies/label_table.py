@@ -32,28 +32,19 @@ from mugkit.studies.sentences import effect
 from mugkit.studies.study import grid, over_seeds
 
 Labels = Mapping[str, Float[np.ndarray, " clips"]]
-NAMES: Mapping[str, str] = {
-    "copy": "copies of y",
-    "ulgm": "ULGM",
-    "sugrm": "SUGRM",
-    "mlc": "MLC",
-    "mug": "MUG",
-    "mug-without-multimodal-denoising": "MUG without multimodal denoising",
-    "mug-without-contrastive": "MUG without contrastive learning",
-    TRUE: "true labels",
-    WITHOUT: "no unimodal tasks",
+# Source → its name, colour (Okabe and Ito's) and marker; MUG's three variants differ in both.
+LOOKS: Mapping[str, tuple[str, str, str]] = {
+    "copy": ("copies of y", "#E69F00", "o"),
+    "ulgm": ("ULGM", "#56B4E9", "s"),
+    "sugrm": ("SUGRM", "#CC79A7", "D"),
+    "mlc": ("MLC", "#009E73", "v"),
+    "mug": ("MUG", "#0072B2", "^"),
+    "mug-without-multimodal-denoising": ("MUG without multimodal denoising", "#D55E00", "P"),
+    "mug-without-contrastive": ("MUG without contrastive learning", "#000000", "X"),
+    TRUE: ("true labels", "#000000", "*"),
+    WITHOUT: ("no unimodal tasks", "0.4", ""),  # a line, as it has no labels
 }
-# Colour and marker of a source. The colours are Okabe and Ito's; MUG's three variants differ in both.
-LOOKS: Mapping[str, tuple[str, str]] = {
-    "copy": ("#E69F00", "o"),
-    "ulgm": ("#56B4E9", "s"),
-    "sugrm": ("#CC79A7", "D"),
-    "mlc": ("#009E73", "v"),
-    "mug": ("#0072B2", "^"),
-    "mug-without-multimodal-denoising": ("#D55E00", "P"),
-    "mug-without-contrastive": ("#000000", "X"),
-    TRUE: ("#000000", "*"),
-}
+NAMES: Mapping[str, str] = {source: name for source, (name, _, _) in LOOKS.items()}
 NEAR = 1.25  # the enlarged panel shows label errors up to the smallest times this
 
 
@@ -68,9 +59,6 @@ def quality(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.Dat
 
     Args:
         sources: name → its labels of the training split, one mapping by modality per seed.
-
-    Raises:
-        UserError: if the data set has no true unimodal labels.
     """
     true = true_labels(dataset)
     groups = {"all": np.ones(len(dataset.train), dtype=bool), "disagreeing": disagreeing(true)}
@@ -95,19 +83,17 @@ def with_results(table: pd.DataFrame, runs: Mapping[str, Sequence[Run]]) -> pd.D
     return pd.concat([table, pd.DataFrame(lines)], ignore_index=True)
 
 
-def display(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = ("MAE",)) -> pd.DataFrame:
-    """Formats one group of clips: sources as rows, modalities and measures as columns; for all clips also stage 3.
+def source_table(table: pd.DataFrame, clips: str = "all", measures: Sequence[str] = ("MAE",)) -> pd.DataFrame:
+    """Formats one group of clips (`all` or `disagreeing`): sources as rows, modalities and measures as columns.
 
-    Args:
-        clips: `all` or `disagreeing`.
-        measures: of labels, from `comparison.LABELS`; stage 3 has MAE and Corr.
+    For all clips, stage 3's MAE and Corr are added.
     """
     chosen = table[(table["clips"] == clips) & table["measure"].isin(measures)]
     if clips == "all":
         chosen = pd.concat([chosen, table[table["clips"] == "test"]])
     cells = zip(chosen["measure"], chosen["mean"], chosen["std"], strict=True)
-    shown = chosen.assign(cell=[formats.spread(*cell) for cell in cells])
-    return grid(shown, "source", ["modality", "measure"]).fillna("–").rename_axis("labels from")
+    shown = grid(chosen.assign(cell=[formats.spread(*cell) for cell in cells]), "source", ["modality", "measure"])
+    return shown.fillna("–").rename_axis("labels from")
 
 
 def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -120,21 +106,19 @@ def quality_against_result(table: pd.DataFrame) -> list[dict[str, Any]]:
     labels = pd.concat([found, pd.Series({TRUE: 0.0, WITHOUT: np.nan})]).rename("labels")
     results = errors[errors["clips"] == "test"].set_index("source")[["mean", "std"]].set_axis(["result", "std"], axis=1)
     points = pd.concat([labels, results], axis=1, join="inner").rename_axis("source").reset_index()
-    return records(
-        points.assign(network=["its own" if SYSTEMS[name].network else "MUG's" for name in points["source"]])
-    )
+    networks = ["its own" if SYSTEMS[name].network else "MUG's" for name in points["source"]]
+    return records(points.assign(network=networks))
 
 
 def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
     """Stage 3's error (vertical, with its spread over seeds) by label error; markers of networks not MUG's are hollow.
 
-    Left: all sources. Right: those nearest to the truth. True labels are a star. Training without unimodal tasks has no
-    label error, and is a horizontal line with its spread.
+    Left: all sources. Right: those nearest to the truth. Training without unimodal tasks is a horizontal line.
     """
     figure, (left, right) = canvas((11.5, 3.8), 1, 2)
-    errors = [point["labels"] for point in points if point["labels"] is not None and point["source"] != TRUE]
-    limit = NEAR * min(errors, default=0.0)
-    near = [p for p in points if p["labels"] is None or (p["source"] != TRUE and p["labels"] <= limit)]
+    sources = [point for point in points if point["labels"] is not None and point["source"] != TRUE]
+    limit = NEAR * min((point["labels"] for point in sources), default=0.0)
+    near = [point for point in points if point["labels"] is None or (point in sources and point["labels"] <= limit)]
     for axes, shown in ((left, points), (right, near)):
         for point in shown:
             _point(axes, point)
@@ -146,17 +130,15 @@ def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _point(axes: Axes, point: Mapping[str, Any]) -> None:
-    source, result, std, own = point["source"], point["result"], point["std"], point["network"] != "MUG's"
-    name = NAMES.get(source, source) + (", network of its own" if own else "")
+    result, std, own = point["result"], point["std"], point["network"] != "MUG's"
+    name, color, mark = LOOKS.get(point["source"], (point["source"], "0.4", "o"))
+    name += ", network of its own" if own else ""
     if point["labels"] is None:
-        axes.axhline(result, color="0.4", linestyle="--", label=name)
-        axes.axhspan(*(result + side * (std or 0) for side in (-1, 1)), color="0.4", alpha=0.12)
+        axes.axhline(result, color=color, linestyle="--", label=name)
+        axes.axhspan(*(result + side * (std or 0) for side in (-1, 1)), color=color, alpha=0.12)
         return
-    color, mark = LOOKS.get(source, ("0.4", "o"))
-    axes.errorbar(
-        point["labels"], result, yerr=std, fmt=mark, markersize=13 if mark == "*" else 7, capsize=3, color=color,
-        mfc="white" if own else color, label=name,
-    )  # fmt: skip
+    look: dict[str, Any] = {"fmt": mark, "markersize": 13 if mark == "*" else 7, "mfc": "white" if own else color}
+    axes.errorbar(point["labels"], result, yerr=std, capsize=3, color=color, label=name, **look)
 
 
 def which_are_right(data: str, table: pd.DataFrame) -> str:
@@ -173,22 +155,20 @@ def better_model(
     data: str, points: Sequence[Mapping[str, Any]], runs: Mapping[str, Sequence[Run]], dataset: Dataset
 ) -> str:
     """Do better labels make a better model? States whether the sources on MUG's networks have the same order by label
-    error and by stage 3's error, and how far the anchors are from the best and the worst source.
-
-    Args:
-        points: the result of `quality_against_result`.
-        runs: source or anchor → its runs on the data set.
-    """
+    error and by stage 3's error, and how far the anchors are from the best and the worst source; `points` are of
+    `quality_against_result`."""
     sources = [p for p in points if p["network"] == "MUG's" and p["source"] not in (TRUE, WITHOUT)]
     tau, p = kendalltau([row["labels"] for row in sources], [row["result"] for row in sources])
     known = {"as claimed": "agree beyond chance", "opposite": "are opposite beyond chance"}
     order = known.get(ordering(tau, p), "agree no more than those of so few could by chance")
     best, worst = (choose(sources, key=lambda row: row["result"])["source"] for choose in (min, max))
-    anchors = {TRUE: f"Against the best of them ({NAMES.get(best, best)}), knowing the true labels"}
-    anchors[WITHOUT] = f"against the worst ({NAMES.get(worst, worst)}), leaving out the unimodal tasks"
-    pairs = {TRUE: best, WITHOUT: worst}
-    told = [f"{anchors[ours]} {effect(comparison.of_runs(runs[ours], runs[pairs[ours]], dataset))}" for ours in anchors]
+    knowing, leaving_out = (
+        effect(comparison.of_runs(runs[ours], runs[theirs], dataset))
+        for ours, theirs in ((TRUE, best), (WITHOUT, worst))
+    )
     return (
         f"On {data}, the order of {len(sources)} sources on MUG's networks by label error and that by stage 3's test "
-        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). {'; '.join(told)}."
+        f"MAE {order} (Kendall's τ {tau:+.2f}, p {p:.3f}). Against the best of them ({NAMES.get(best, best)}), knowing "
+        f"the true labels {knowing}; against the worst ({NAMES.get(worst, worst)}), leaving out the unimodal tasks "
+        f"{leaving_out}."
     )

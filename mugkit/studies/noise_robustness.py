@@ -44,9 +44,6 @@ ENDS = ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high", "see
 _LOOKS = dict(zip(SOURCES, ("o-", "s--", "D-."), strict=True))
 
 
-# --- where modalities disagree
-
-
 def disagreement(true: Labels) -> Float[np.ndarray, " clips"]:
     """How far apart a clip's modalities are: the largest of its true unimodal labels minus the smallest."""
     values = np.stack([true[m] for m in MODALITIES])
@@ -54,10 +51,7 @@ def disagreement(true: Labels) -> Float[np.ndarray, " clips"]:
 
 
 def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -> pd.DataFrame:
-    """Label MAE, mean over modalities, in bins of disagreement.
-
-    Args:
-        sources: name → its labels of the training split, one mapping by modality per seed.
+    """Label MAE, mean over modalities, in bins of disagreement; `sources` as for `label_table.quality`.
 
     Returns:
         One row per source and bin that has clips: source, bin (in units of the labels), clips, mean, std, n over seeds.
@@ -65,26 +59,22 @@ def by_disagreement(dataset: Dataset, sources: Mapping[str, Sequence[Labels]]) -
     true, rho = dataset.train.true_labels, dataset.label_scale
     *edges, _ = (2 * rho * edge for edge in BINS[2:])  # in units of the labels
     names = ["0", *(f"to {edge:.1f}" for edge in edges), f"over {edges[-1]:.1f}"]
-    place = pd.cut(disagreement(true) / (2 * rho), BINS, labels=names)
-    chosen = {said: np.asarray(place == said) for said in names}
+    place = np.asarray(pd.cut(disagreement(true) / (2 * rho), BINS, labels=names))
     rows = []
-    for name, seeds in sources.items():
+    for source, seeds in sources.items():
         errors = [_errors(dataset, labels) for labels in seeds]
-        for said, clips in chosen.items():
-            if clips.any():
+        for name in names:
+            if (clips := place == name).any():
                 found = mean_std([float(of_seed[clips].mean()) for of_seed in errors])._asdict()
-                rows.append({"source": name, "bin": said, "clips": int(clips.sum()), **found})
+                rows.append({"source": source, "bin": name, "clips": int(clips.sum()), **found})
     return pd.DataFrame(rows)
 
 
-def display_bins(table: pd.DataFrame) -> pd.DataFrame:
+def bin_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats the bins: sources as rows, bins with their numbers of clips as columns."""
     cells = formats.spreads("MAE", table["mean"], table["std"])
     heads = [f"{name} ({clips} clips)" for name, clips in zip(table["bin"], table["clips"], strict=True)]
     return grid(table.assign(cell=cells, head=heads), "source", "head").rename_axis(columns=None)
-
-
-# --- noisier labels of clips
 
 
 def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSpec, float]]]:
@@ -94,7 +84,7 @@ def jobs(dataset: str, profile: str) -> dict[tuple[str, float], list[tuple[RunSp
 
 
 def study(dataset: Dataset, profile: str) -> tuple[Runs, SeenLabels]:
-    """Runs all of `jobs`; returns the runs and the training labels that they used. Stored results are reused."""
+    """Runs all of `jobs`; returns the runs and the training labels that they used."""
     wanted = jobs(dataset.name, profile)
     runs = by_setting(noise.run_all, wanted)
     works = {cell: [noise.work(*job) for job in group] for cell, group in wanted.items()}
@@ -137,14 +127,18 @@ def _errors(dataset: Dataset, labels: Mapping[str, np.ndarray]) -> Float[np.ndar
     return np.mean([np.abs(labels[m] - dataset.train.true_labels[m]) for m in MODALITIES], axis=0)
 
 
-def display(table: pd.DataFrame) -> pd.DataFrame:
+def level_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats the study."""
-    labels, tests = (formats.spreads("MAE", table[f"{of}_mean"], table[f"{of}_std"]) for of in ("labels", "test"))
-    shown = {"label MAE": labels, "labels, against copies": table["against_copy_verdict"].tolist()}
-    shown |= {"test MAE": tests, "test, against k = 0": table["test_change_verdict"].tolist()}
-    shown["test, against copies"] = table["test_against_copy_verdict"].tolist()
-    index = pd.MultiIndex.from_arrays([table["source"], table["k"].map("{:g}".format)], names=["labels from", "k"])
-    return pd.DataFrame(shown, index=index)
+    shown = {
+        "labels from": table["source"],
+        "k": table["k"].map("{:g}".format),
+        "label MAE": formats.spreads("MAE", table["labels_mean"], table["labels_std"]),
+        "labels, against copies": table["against_copy_verdict"],
+        "test MAE": formats.spreads("MAE", table["test_mean"], table["test_std"]),
+        "test, against k = 0": table["test_change_verdict"],
+        "test, against copies": table["test_against_copy_verdict"],
+    }
+    return pd.DataFrame(shown).set_index(["labels from", "k"])
 
 
 def sentence(data: str, table: pd.DataFrame) -> str:
@@ -170,8 +164,7 @@ def draw(bins: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     """Label MAE over disagreement and over noise, test MAE over noise; mean ± std over seeds."""
     figure, (left, middle, right) = canvas((11, 3.8), 1, 3)
     middle.sharey(left)
-    chosen = bins[bins["source"].isin(SOURCES)]
-    _lines(left, chosen, "bin", "")
+    _lines(left, bins, "bin", "")
     _lines(middle, levels, "k", "labels_")
     _lines(right, levels, "k", "test_")
     left.set(title="disagreement", xlabel="largest minus smallest true label")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,11 +36,7 @@ MATTERS, UNSEEN = "matters", "undecided"
 
 
 def scored(record: Record) -> pd.DataFrame:
-    """The finished trials, one row each: trial, the searched fields, `valid` and, if it was evaluated, `test` (MAE).
-
-    Raises:
-        UserError: if there are fewer than four.
-    """
+    """The finished trials (at least four): trial, the searched fields, `valid` and, if it was evaluated, `test`."""
     table = record.search.frame().dropna(subset=["valid"]).reset_index(drop=True)
     if len(table) < FEWEST:
         raise UserError(f"{len(table)} trials have scores; {FEWEST} are needed", fix="try more configurations")
@@ -98,9 +95,9 @@ def predictability(table: pd.DataFrame) -> float:
     return float(r2_score(y, cross_val_predict(RandomForestRegressor(random_state=SEED), x, y, cv=_folds(len(y)))))
 
 
-def display(rows: pd.DataFrame) -> pd.DataFrame:
+def importance_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Formats `importance`, the clearest rank correlation first."""
-    rows = rows.sort_values("p", kind="stable")
+    rows = rows.set_index("field").sort_values("p", kind="stable")
     ends = zip(rows["importance"], rows["low"], rows["high"], strict=True)
     shown = {
         "rank correlation": rows["rho"].map("{:+.2f}".format),
@@ -108,7 +105,7 @@ def display(rows: pd.DataFrame) -> pd.DataFrame:
         "importance, interval over folds": [formats.estimate("importance", *row) for row in ends],
         "verdict": rows["verdict"],
     }
-    return pd.DataFrame(shown).set_index(pd.Index(rows["field"], name="field"))
+    return pd.DataFrame(shown)
 
 
 def peeking(table: pd.DataFrame) -> dict[str, float]:
@@ -120,17 +117,12 @@ def peeking(table: pd.DataFrame) -> dict[str, float]:
         test MAE over trials).
     """
     valid, test = table["valid"].to_numpy(), table["test"].to_numpy()
-    drawn = bootstrap(
-        (valid, test), _gain, paired=True, vectorized=False, method="percentile", n_resamples=1000,
-        rng=np.random.default_rng(SEED),
-    )  # fmt: skip
-    low, high = drawn.confidence_interval
+    options: dict[str, Any] = {"paired": True, "vectorized": False, "method": "percentile", "n_resamples": 1000}
+    low, high = bootstrap((valid, test), _gain, rng=np.random.default_rng(SEED), **options).confidence_interval
     honest, peeked = float(test[valid.argmin()]), float(test.min())
-    agreement = _rank_correlation(table["valid"], table["test"])[0]
     return {
         "trials": len(table), "honest": honest, "peeked": peeked, "gain": honest - peeked,
-        "low": float(low), "high": float(high),
-        "agreement": agreement,
+        "low": float(low), "high": float(high), "agreement": _rank_correlation(table["valid"], table["test"])[0],
     }  # fmt: skip
 
 
@@ -156,7 +148,7 @@ def draw(table: pd.DataFrame) -> Figure:
 
 
 def _scale(axes: Axes, values: pd.Series) -> None:
-    """Makes the axis logarithmic: if there are zeros, only from the smallest positive value on, and only if the values
+    """Makes the axis logarithmic; if there are zeros, only from the smallest positive value on, and only if the values
     span more than a power of ten. Ticks are at the values if there are few, else at the ends."""
     smallest = values[values > 0].min()
     if values.min() > 0:

@@ -48,33 +48,22 @@ class Tested:
 
 @dataclass(frozen=True)
 class Record:
-    """A recorded search.
-
-    Attributes:
-        tested: None if the test split was not evaluated.
-        data: fingerprint of the data set.
-        made_with: what else its numbers depend on: processor, torch, and our code.
-    """
+    """A recorded search, and what its numbers depend on."""
 
     search: search.Search
-    tested: Tested | None
-    data: str
-    made_with: Mapping[str, str]
+    tested: Tested | None  # None if the test split was not evaluated
+    data: str  # fingerprint of the data set
+    made_with: Mapping[str, str]  # processor, torch, and our code
 
 
 def made_with() -> dict[str, str]:
     """What a training's last digits depend on besides its configuration and data."""
-    code = code_fingerprint()[:20]
-    return {"processor": _processor(), "torch": str(torch.__version__), "code": code}
-
-
-def _processor() -> str:
-    """The processor's model, and the vector instructions that torch uses."""
     about = Path("/proc/cpuinfo")
     lines = about.read_text(errors="replace").splitlines() if about.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     name = models[0] if models else platform.processor() or platform.machine()
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"
+    processor = f"{name}, {torch.backends.cpu.get_cpu_capability()}"  # the model and the vector instructions in use
+    return {"processor": processor, "torch": str(torch.__version__), "code": code_fingerprint()[:20]}
 
 
 def record(found: search.Search, dataset: Dataset, with_test: bool) -> Record:
@@ -89,12 +78,9 @@ def _tested(found: search.Search, dataset: Dataset) -> Tested:
     return Tested([search.error(run.metrics) for run in runs], valid, test)
 
 
-# --- writing ----------------------------------------------------------------------------------------------
-
-
 def write(recorded: Record, folder: Path) -> list[Path]:
     """Writes `SYSTEM.json` (all of it), and `.csv` and `.md` of every trial's validation error, each atomically."""
-    found, base = recorded.search, recorded.search.base
+    found, base, tested = recorded.search, recorded.search.base, recorded.tested
     table = found.frame()
     content: dict[str, Any] = {
         "system": base.system, "dataset": base.dataset, "profile": base.profile, "seed of the draws": found.seed,
@@ -104,7 +90,7 @@ def write(recorded: Record, folder: Path) -> list[Path]:
     if found.finals:
         finals = [{"trial": number, "valid": value} for number, errors in found.finals.items() for value in errors]
         content["finals"] = records(pd.DataFrame(finals))
-    if tested := recorded.tested:
+    if tested:
         content["tested"] = {"errors": tested.errors, "valid": _packed(tested.valid), "test": _packed(tested.test)}
     files.write_json(folder / f"{base.system}.json", content)
     shown = table.set_index("trial").map("{:.4g}".format)
@@ -127,22 +113,14 @@ def _packed(hits: Hits) -> dict[str, Any]:
     return {"clips": hits.shape[1], "hits": [base64.b64encode(np.packbits(row).tobytes()).decode() for row in hits]}
 
 
-# --- reading ----------------------------------------------------------------------------------------------
-
-
 def read(path: Path) -> Record:
-    """Reads what `write` wrote.
-
-    Raises:
-        UserError: if the file is missing, damaged, or no record of a search.
-    """
+    """Reads what `write` wrote; a file that is missing, damaged, or no record of a search is a `UserError`."""
     try:
         return _parsed(files.read_json(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, UserError) as error:
+        problem = f"this is not a complete record of a search ({getattr(error, 'problem', error)})"
         again = "restore the committed file (git checkout), or create it again with `mugkit search`"
-        raise UserError(
-            f"this is not a complete record of a search ({getattr(error, 'problem', error)})", file=path, fix=again
-        ) from error
+        raise UserError(problem, file=path, fix=again) from error
 
 
 def _parsed(content: Mapping[str, Any]) -> Record:
@@ -167,11 +145,10 @@ def _error(row: Mapping[str, Any]) -> float:
 
 
 def _unpacked(content: Mapping[str, Any], trials: int) -> Tested:
-    valid, test = (_hits(content[name]) for name in _SPLITS)
-    errors = [float(value) for value in content["errors"]]
-    if not trials == len(errors) == len(valid) == len(test):
+    found = Tested([float(value) for value in content["errors"]], *(_hits(content[name]) for name in _SPLITS))
+    if not trials == len(found.errors) == len(found.valid) == len(found.test):
         raise ValueError(f"the results on the test split do not cover {trials} finished trials")
-    return Tested(errors, valid, test)
+    return found
 
 
 def _hits(content: Mapping[str, Any]) -> Hits:
@@ -181,18 +158,13 @@ def _hits(content: Mapping[str, Any]) -> Hits:
     return np.unpackbits(np.stack(packed), axis=1, count=content["clips"]).astype(bool)
 
 
-# --- for reports ------------------------------------------------------------------------------------------
-
-
 def committed(system: str, dataset: Dataset, profile: str, trials: int) -> Record | None:
     """The repository's record of a search on exactly these data, with this profile and number of trials, or None.
 
     Raises:
         UserError: if it is damaged, or its trials are not those that its seed draws.
     """
-    root = files.repository()
-    path = (root or Path()) / FOLDER / f"{system}.json"
-    if root is None or not path.is_file():
+    if not (root := files.repository()) or not (path := root / FOLDER / f"{system}.json").is_file():
         return None
     recorded = read(path)
     base, size = recorded.search.base, len(recorded.search.trials)
@@ -207,11 +179,7 @@ def committed(system: str, dataset: Dataset, profile: str, trials: int) -> Recor
 
 
 def known(system: str, dataset: Dataset, profile: str, trials: int) -> Record:
-    """The committed record, else that of a new search.
-
-    Raises:
-        UserError: see `committed` and `search.search`.
-    """
+    """The committed record, else that of a new search. Raises what `committed` and `search.search` raise."""
     kept = committed(system, dataset, profile, trials)
     return kept or record(search.search(system, dataset.name, profile, trials), dataset, with_test=True)
 
@@ -230,11 +198,8 @@ def again(recorded: Record) -> pd.DataFrame:
 
 def unlike(recorded: Record) -> list[str]:
     """How this machine and code differ from those of the record; if so, trainings differ in their last digits."""
-    return [
-        f"{name}: {now} instead of {recorded.made_with.get(name)}"
-        for name, now in made_with().items()
-        if now != recorded.made_with.get(name)
-    ]
+    changed = [(name, now, recorded.made_with.get(name)) for name, now in made_with().items()]
+    return [f"{name}: {now} instead of {then}" for name, now, then in changed if now != then]
 
 
 def told(recorded: Record, table: pd.DataFrame) -> str:

@@ -30,14 +30,7 @@ _LINES = {
 def candidates(
     inputs: Vectors, targets: Targets, count: int, width: int, seed: int = 1111
 ) -> dict[str, Float64[np.ndarray, "candidates clips"]]:
-    """Predictions for valid and test of many ridge regressions, each on its own random subset of the dims.
-
-    Args:
-        inputs: vectors of train, valid and test.
-        targets: labels of train; other splits are ignored.
-        count: number of models.
-        width: number of dims that each model sees; all of them if there are fewer.
-    """
+    """Predictions for valid and test of `count` ridge regressions, each on its own random subset of `width` dims."""
     rng, scaler = np.random.default_rng(seed), StandardScaler().fit(inputs["train"])
     x = {name: scaler.transform(values) for name, values in inputs.items()}
     dims = x["train"].shape[1]

@@ -8,8 +8,7 @@ learned labels are from the true ones. A field that cannot matter here, or would
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,19 +32,12 @@ GENERAL = "a setting of any network, not MUG's own; profile paper tries it"
 SLOW = "stage 2 takes 25 times as long ({tasks} tasks a step); profile paper tries it"
 
 
-@dataclass(frozen=True)
-class Alternative:
-    """Another way to make an open choice.
+class Alternative(NamedTuple):
+    """Another way to make an open choice."""
 
-    Attributes:
-        values: in order of preference; the first that is not the run's own is used.
-        why: the reason to try it.
-        unless: why it may not be tried: `FROZEN` applies if the text encoder is frozen, any other in a light profile.
-    """
-
-    values: tuple[Any, ...]
+    values: tuple[Any, ...]  # in order of preference; the first that is not the run's own is used
     why: str
-    unless: str = ""
+    unless: str = ""  # why it may not be tried: `FROZEN` if the text encoder is frozen, any other in a light profile
 
     def of(self, now: Any) -> Any:
         """The alternative to the run's own value."""
@@ -113,11 +105,11 @@ def ledger(dataset: Dataset, profile: str) -> pd.DataFrame:
     rows = []
     for name in open_choices().index:
         given = {"default": default[name], "alternative": values.get(name)}
-        choice = {"field": name, **{of: "–" if value is None else str(value) for of, value in given.items()}}
+        choice = {of: "–" if value is None else str(value) for of, value in given.items()}
         found = measured.get(name, {})
-        numbers = {**_numbers(found), **_words(found, together)}
         reason = reasons.get(name) or ("" if found else "training failed with the alternative")
-        rows.append({**choice, "why": ALTERNATIVES[name].why, **numbers, "reason": reason})
+        row = {"field": name, **choice, "why": ALTERNATIVES[name].why}
+        rows.append({**row, **_numbers(found), **_words(found, together), "reason": reason})
     return pd.DataFrame(rows)
 
 
@@ -127,8 +119,8 @@ def _measure(runs: Sequence[Run | None], default: Sequence[Run | None], dataset:
     if not len(ours) == len(theirs) == len(runs):
         return {}
     found: dict[str, Difference] = {"test": comparison.of_runs(ours, theirs, dataset)}
+    true = dataset.train.true_labels
     if dataset.has_true_labels:
-        true = dataset.train.true_labels
         labels, base = (comparison.training_labels([engines.work(run.spec) for run in done]) for done in (ours, theirs))
         found |= {m: comparison.compare(LABELS["MAE"], labels[m], base[m], true[m]) for m in MODALITIES}
     return found
@@ -152,14 +144,18 @@ def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
     return {f"{columns[k]}{end}": found.get(k, {}).get(key) for k in columns for key, end in ends.items()}
 
 
-def display(table: pd.DataFrame) -> pd.DataFrame:
+def ledger_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats the ledger; a missing number is replaced by its reason. Intervals of labels are only in the table."""
-    shown: dict[str, Any] = {"default": table["default"], "alternative": table["alternative"]}
     estimates = zip(*(table[f"test_difference{end}"] for end in ("", "_low", "_high")), strict=True)
-    shown["Δ test MAE"] = ["–" if pd.isna(row[0]) else formats.estimate("MAE", *row) for row in estimates]
-    shown["test"] = table["reason"].where(table["reason"] != "", table["test_verdict"])
     labels = table[[f"label_{m}_difference" for m in MODALITIES]].astype(float)
     said = [", ".join(formats.number("MAE", value, signed=True) for value in row) for row in labels.to_numpy()]
-    shown[f"Δ label MAE {', '.join(MODALITIES)}"] = np.where(labels.isna().any(axis=1), "–", said)
-    shown["labels"] = table["labels_verdict"]
-    return pd.DataFrame(shown).set_index(pd.Index(table["field"], name="field"))
+    shown = {
+        "field": table["field"],
+        "default": table["default"],
+        "alternative": table["alternative"],
+        "Δ test MAE": ["–" if pd.isna(row[0]) else formats.estimate("MAE", *row) for row in estimates],
+        "test": table["reason"].where(table["reason"] != "", table["test_verdict"]),
+        f"Δ label MAE {', '.join(MODALITIES)}": np.where(labels.isna().any(axis=1), "–", said),
+        "labels": table["labels_verdict"],
+    }
+    return pd.DataFrame(shown).set_index("field")

@@ -31,9 +31,6 @@ STEPS: Mapping[str, tuple[str, str]] = {  # name → system, and what it is comp
 }
 
 
-# --- parts ------------------------------------------------------------------------------------------------
-
-
 def effect(difference: Difference) -> str:
     """`lowers MAE by 0.060 [0.049, 0.071]`, or has no effect above the size of interest, or an undecided one."""
     metric, value, (low, high) = difference["metric"], difference["difference"], hull(difference)
@@ -61,10 +58,8 @@ def listed(parts: Iterable[str]) -> str:
 def grouped(rows: pd.DataFrame, place: str, joint: str = "for") -> str:
     """`closer for language (-0.2 [-0.3, -0.1]) and visual (…); undecided for acoustic (…)`.
 
-    Args:
-        rows: differences with their `verdict`.
-        place: the column that says where they hold: a modality, another name or a number.
-        joint: between the word and the places.
+    Rows are differences with their `verdict`; `place` is the column that says where they hold (a modality, another name
+    or a number), and `joint` stands between the word and the places.
     """
     by_word: dict[str, list[str]] = {}
     for row in records(rows):
@@ -72,9 +67,6 @@ def grouped(rows: pd.DataFrame, place: str, joint: str = "for") -> str:
         name = format(where, "g") if isinstance(where, float) else MODALITY_NAMES.get(where, where)
         by_word.setdefault(row["verdict"], []).append(name + (f" ({value})" if value else ""))
     return "; ".join(f"{name} {joint} {listed(where)}" for name, where in by_word.items())
-
-
-# --- sentences --------------------------------------------------------------------------------------------
 
 
 def steps(dataset: Dataset, runs: Mapping[str, Sequence[Run]]) -> dict[str, list[Difference]]:
@@ -94,9 +86,10 @@ def ablations(data: str, found: Mapping[str, Sequence[Difference]]) -> str:
         "true labels over MUG": "compared with MUG, knowing the true labels",
     }  # fmt: skip
     said = {name: f"{heads[name]} {listed(map(effect, changes))}" for name, changes in found.items()}
-    first, second = ([said[name] for name in list(STEPS)[half] if name in said] for half in (slice(2), slice(2, 4)))
-    sentences = [f"compared with no unimodal tasks, {'; '.join(first)}" if first else "", *second]
-    return f"On {data}: {'; '.join(filter(None, sentences))}."
+    told = [said[name] for name in STEPS if name in said]
+    if {"copies", "MUG"} & said.keys():
+        told[0] = f"compared with no unimodal tasks, {told[0]}"
+    return f"On {data}: {'; '.join(told)}."
 
 
 def answer(settings: Mapping[str, Mapping[str, Sequence[Difference]]], beta: float) -> str:
@@ -146,8 +139,7 @@ def label_quality(
     data: str, table: pd.DataFrame, ours: str = "MUG's labels", theirs: str = "copies of the clip's label"
 ) -> str:
     """Are learned labels closer to the truth than copies, or others? `table` is of `label_quality.compare`."""
-    measures = table.groupby("measure", sort=False)
-    said = [f"by {name}, {grouped(rows, 'modality')}" for name, rows in measures]
+    said = [f"by {name}, {grouped(rows, 'modality')}" for name, rows in table.groupby("measure", sort=False)]
     return f"On {data}, how close {ours} are to the true labels, compared with {theirs}: {'. And '.join(said)}."
 
 
@@ -166,12 +158,7 @@ def curves(data: str, table: pd.DataFrame) -> str:
 
 
 def embedding_gap(data: str, table: pd.DataFrame, moved: pd.DataFrame | None = None) -> str:
-    """What contrastive learning does to the gap, after section 4.9.
-
-    Args:
-        table: of `embedding.claims`.
-        moved: of `embedding.drift`, for the cosine of x_m without and with it; None: nothing is said of it.
-    """
+    """What contrastive learning does to the gap, after section 4.9; of `embedding.claims` and `embedding.drift`."""
     claims = table.rename(columns={"mean": "difference"}).groupby("claim", sort=False)
     said = [f"That {embedding.CLAIMS[str(name)].sentence} is {grouped(rows, 'modality')}." for name, rows in claims]
     if moved is not None:
@@ -182,20 +169,15 @@ def embedding_gap(data: str, table: pd.DataFrame, moved: pd.DataFrame | None = N
 
 
 def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> str:
-    """Which reading of Eq. 11 reproduces which observation of section 4.9, and what it does to validation.
-
-    Args:
-        claims: of `embedding.claims`, every reading's with its name in `reading`.
-        validation: of `embedding.validation`.
-    """
+    """Which reading of Eq. 11 reproduces which observation of section 4.9, and what it does to validation; `claims` are
+    those of every `reading`."""
     observed = claims[claims["claim"].isin(embedding.OBSERVATIONS)].assign(mean=float("nan"))  # numbers are in a table
     said, every = [], []
     for name, rows in observed.groupby("reading", sort=False):
         text = embedding_gap("", rows).partition(". ")[2]
         said.append(f"With the gradient {name}: {text[0].lower()}{text[1:]}")
         every += [f"the gradient {name}"] if set(rows["verdict"]) == {"supported"} else []
-    errors = validation[validation["verdict"] != ""]
-    against = grouped(errors, "reading", "if")
+    against = grouped(validation[validation["verdict"] != ""], "reading", "if")
     return (
         f"On {data}, measured by MMD². {' '.join(said)} All of it holds in every modality with "
         f"{listed(every) if every else 'neither reading'}. Validation MAE of stage 3, against no contrastive learning: "
@@ -204,14 +186,13 @@ def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> s
 
 
 def gap(data: str, table: pd.DataFrame) -> str:
-    """What a probe and retrieval see of the gap; `table` is of `stage_figures.gap_table`."""
+    """What a probe and retrieval see of the gap; `table` is of `stage_figures.gap_measures`."""
     said = []
     for name, rows in table.groupby("network", sort=False):
-        parts = [
-            f"{estimate('probe', row['probe'], row['probe_low'], row['probe_high'], signed=False)} % "
-            f"({row['retrieval']:.0f} %) for {MODALITY_NAMES[row['modality']]}"
-            for row in records(rows)
-        ]
+        parts = []
+        for row in records(rows):
+            probe = estimate("probe", row["probe"], row["probe_low"], row["probe_high"], signed=False)
+            parts.append(f"{probe} % ({row['retrieval']:.0f} %) for {MODALITY_NAMES[row['modality']]}")
         said.append(f"{name}: {listed(parts)}")
     return (
         f"On {data}, a linear probe tells x_m from x_m′ (and a projection finds its own clip), {'; '.join(said)}. "

@@ -18,12 +18,7 @@ Result = TypeVar("Result")
 def by_setting(
     run_all: Callable[[list[Job]], Iterable[Result]], wanted: Mapping[Setting, Sequence[Job]]
 ) -> dict[Setting, list[Result]]:
-    """Setting → its results, in the order of its jobs; the jobs of all settings run together.
-
-    Args:
-        run_all: returns one result per job, in order.
-        wanted: setting → its jobs, one per seed.
-    """
+    """Setting → its results, one per job, in order; `run_all` runs the jobs of all settings together."""
     results = iter(run_all([job for jobs in wanted.values() for job in jobs]))
     return {setting: [next(results) for _ in jobs] for setting, jobs in wanted.items()}
 

@@ -21,7 +21,6 @@ HYCON = Better("mug", ("hycon",), ("Acc7", "MAE"))
 @pytest.mark.parametrize(
     ("acc7", "mae", "verdict"),
     [
-        ((2.0, 1.0), (-0.1, 0.05), YES),
         ((2.0, 1.0), (-0.004, 0.002), YES),  # beyond zero, if by little
         ((2.0, 1.0), (0.1, 0.05), NO),
         ((2.0, 1.0), (-0.1, 0.2), OPEN),
@@ -74,30 +73,27 @@ def shares(spread: float) -> dict[str, Any]:
 
 
 def embedding(low: float, high: float, claim: str = "gap") -> dict[str, Any]:
-    metric = "probe" if claim == "probe" else "MMD²"
-    row = {"claim": claim, "metric": metric, "mean": (low + high) / 2, "low": low, "high": high, "n": 5}
-    row |= {"limit": 0.01} if claim == "stays" else {}
-    return {"embedding_claims": [{**row, "modality": m} for m in "lav"] + [{**row, "claim": "shape", "modality": "l"}]}
+    row = {"metric": "probe" if claim == "probe" else "MMD²", "mean": (low + high) / 2, "low": low, "high": high}
+    row |= {"n": 5, "firm": True, "limit": 0.01 if claim == "stays" else 0}
+    return {"embedding_claims": [{**row, "claim": name, "modality": m} for name in (claim, "shape") for m in "lav"]}
 
 
 def cases(middle: float, half: float, seeds: tuple[float, float]) -> dict[str, Any]:
-    row = {"question": "neutral modality found", "n_clips": 80, "share": 20.0, **difference(middle, half, seeds)}
-    return {"case_claims": [{**row, "modality": m} for m in "lav"] + [{**row, "question": "another", "modality": "l"}]}
+    row = {"metric": "share %", "n_clips": 80, "share": 20.0, **difference(middle, half, seeds)}
+    questions = ("neutral modality found", "another")
+    return {"case_claims": [{**row, "question": question, "modality": m} for question in questions for m in "lav"]}
 
 
 def labels(mean: float = 0.8, **spread: float) -> dict[str, Any]:
     """Labels whose MAE is `mean` on average over five seeds."""
-    rows = [
-        {"source": source, "clips": "all", "n_clips": 1284, "modality": m, "measure": "MAE", "mean": mean}
-        | {"std": std, "n": 5}
-        for source, std in spread.items()
-        for m in ("language", "acoustic", "visual")
-    ]
-    return {"label_sources": rows}
+    row = {"clips": "all", "n_clips": 1284, "measure": "MAE", "mean": mean, "n": 5}
+    names = ("language", "acoustic", "visual")
+    return {
+        "label_sources": [{**row, "source": s, "std": std, "modality": m} for s, std in spread.items() for m in names]
+    }
 
 
 NEUTRAL, SHARE = kinds.AllClips("neutral modality found"), ("1", "2")
-PAPER = {"mug": 110_089_956, "misa": 110_917_345}
 
 
 @pytest.mark.parametrize(
@@ -108,10 +104,9 @@ PAPER = {"mug": 110_089_956, "misa": 110_917_345}
         (kinds.SameLevel(3, "mosi"), {"table3": levels("mosi", 0.72, 0.02)}, YES, 1),
         (kinds.SameLevel(3, "mosi"), {"table3": levels("mosi", 0.80, 0.02)}, NO, 1),
         (kinds.SameLevel(3, "mosi"), {"table3": levels("mosi", 0.72, None)}, OPEN, 1),
-        (kinds.SameCount(("MUG", "MISA")), {"table6": counts(**PAPER)}, YES, 2),
-        (kinds.SameCount(("MUG", "MISA")), {"table6": counts(**PAPER | {"mug": 110_089_957})}, NO, 2),
+        (kinds.SameCount(("MUG", "MISA")), {"table6": counts(mug=110_089_956, misa=110_917_345)}, YES, 2),
+        (kinds.SameCount(("MUG", "MISA")), {"table6": counts(mug=110_089_957, misa=110_917_345)}, NO, 2),
         (kinds.InOrder(("MMIM", "MUG")), {"table6": counts(mmim=1, mug=2)}, YES, 1),
-        (kinds.InOrder(("MUG", "MMIM")), {"table6": counts(mmim=1, mug=2)}, NO, 1),
         (kinds.InOrder(("MMIM", "MUG", "MISA")), {"table6": counts(mmim=1, mug=2, misa=2)}, NO, 2),  # as many
         (kinds.FasterStep("mug", "ulgm"), step(0.6, 0.9), YES, 1),
         (kinds.FasterStep("mug", "ulgm"), step(1.1, 1.3), NO, 1),
@@ -119,31 +114,21 @@ PAPER = {"mug": 110_089_956, "misa": 110_917_345}
         (kinds.SmallShare(SHARE, 0.36), shares(0.0), YES, 1),
         (kinds.SmallShare(SHARE, 0.28), shares(0.0), NO, 1),
         (kinds.SmallShare(SHARE, 0.33), shares(0.0), OPEN, 1),  # nearer than reproductions are to each other
-        (kinds.SmallShare(SHARE, 0.3), shares(0.0), OPEN, 1),
-        (kinds.SmallShare(SHARE, 0.5), shares(0.05), YES, 1),
-        (kinds.SmallShare(SHARE, 0.5), shares(0.15), OPEN, 1),
         (kinds.Contradicted(0.01), {}, YES, 3),
         (kinds.Contradicted(0.07), {}, OPEN, 3),
         (kinds.Contradicted(0.2), {}, NO, 3),
         (kinds.Embedding("gap", -1), embedding(-0.2, -0.1), YES, 3),
-        (kinds.Embedding("gap", -1), embedding(0.1, 0.2), NO, 3),
         (kinds.Embedding("gap", 1), embedding(0.1, 0.2), YES, 3),
         (kinds.Embedding("gap", -1), embedding(-0.005, 0.1), NO, 3),  # no effect above 0.01
-        (kinds.Embedding("probe", -1), embedding(-4.0, -2.0, "probe"), YES, 3),
         (kinds.Embedding("probe", -1), embedding(-0.4, 0.2, "probe"), NO, 3),  # nor above half a point
-        (kinds.Embedding("probe", -1), embedding(-0.6, 0.2, "probe"), OPEN, 3),
-        (kinds.Embedding("gap", -1), embedding(-0.1, 0.1), OPEN, 3),
         (kinds.Embedding("stays", -1), embedding(0.002, 0.004, "stays"), YES, 3),
         (kinds.Embedding("stays", -1), embedding(0.02, 0.04, "stays"), NO, 3),
-        (kinds.Embedding("stays", -1), embedding(0.005, 0.02, "stays"), OPEN, 3),
         (kinds.Noisy("mug"), labels(mug=0.01), YES, 3),
         (kinds.Noisy("mug"), labels(mug=0.01, mean=0.01), OPEN, 3),
-        (kinds.Noisy("mug"), labels(mug=5.0), OPEN, 3),
         (kinds.Steadier("mug", "mlc"), labels(mug=0.001, mlc=0.01), YES, 3),
         (kinds.Steadier("mug", "mlc"), labels(mug=0.1, mlc=0.01), NO, 3),
         (kinds.Steadier("mug", "mlc"), labels(mug=0.011, mlc=0.01), OPEN, 3),
         (NEUTRAL, cases(10, 5, (8, 12)), YES, 3),
-        (NEUTRAL, cases(-10, 5, (-12, -8)), NO, 3),
         (NEUTRAL, cases(10, 5, (-1, 12)), OPEN, 3),  # other seeds
         (NEUTRAL, cases(7, 8, (5, 9)), OPEN, 3),  # other clips
     ],
@@ -153,20 +138,24 @@ def test_verdict(test: kinds.Test, tables: dict[str, Any], verdict: str, results
     assert (found.verdict, len(found.results)) == (verdict, results)
 
 
-def test_step_times_over_another_system_are_not_taken_for_those_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(Missing, match="10_table6_cost"):
-        kinds.FasterStep("mug", "self-mm").find(evidence(tmp_path, **step(0.6, 0.9)))
-
-
-def test_level_on_other_data_needs_the_papers(tmp_path: Path) -> None:
-    with pytest.raises(Missing, match="mugkit prepare mosi --source PATH"):
-        kinds.SameLevel(3, "mosi").find(evidence(tmp_path, table3=levels("reviews")))
+@pytest.mark.parametrize(
+    ("test", "tables", "needs"),
+    [
+        (kinds.FasterStep("mug", "self-mm"), step(0.6, 0.9), "10_table6_cost"),  # over ULGM, not over Self-MM
+        (kinds.SameLevel(3, "mosi"), {"table3": levels("reviews")}, "mugkit prepare mosi --source PATH"),
+    ],
+)
+def test_rows_of_another_comparison_or_data_set_are_not_taken(
+    test: kinds.Test, tables: dict[str, Any], needs: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Missing, match=needs):
+        test.find(evidence(tmp_path, **tables))
 
 
 def test_level_is_asked_of_each_number_at_the_level_of_all_together(tmp_path: Path) -> None:
-    row, quoted = levels("mosi", 0.72, 0.02)
+    row, _ = levels("mosi", 0.72, 0.02)
     row["metrics"]["Corr"] = {"mean": 0.8, "std": 0.02, "n": 5}
-    rows = [{**row, "paper": {"MAE": 0.711, "Corr": 0.795}}, quoted]
+    rows = [{**row, "paper": {"MAE": 0.711, "Corr": 0.795}}]
     (mae, _) = kinds.SameLevel(3, "mosi").find(evidence(tmp_path, table3=rows)).results
     expected = stats.t.interval(1 - 0.05 / 2, 4, 0.72, 0.02 / 5**0.5)
     assert (mae["low"], mae["high"]) == pytest.approx(expected)
@@ -203,29 +192,22 @@ FAILED = {"mean": None, "difference": None}
 
 
 @pytest.mark.parametrize(
-    ("small", "large", "verdict"),
+    ("small", "large", "amount", "verdict"),
     [
-        (swept(0.001, 0.1), swept(0.1, 0.0001), YES),
-        (swept(0.001, 0.1, half=0.2), swept(0.1, 0.0001), OPEN),
-        (swept(0.001, -0.1), swept(0.1, 0.0001), NO),  # smaller is better
-        (swept(0.001, 0.0), swept(0.1, 0.0001), NO),  # smaller is no worse by 0.01
-        (swept(0.001, 0.1), swept(0.1, 0.1), NO),  # a value that should do is worse
-        (swept(0.001, 0.1), swept(0.1, 0.004, half=0.003), YES),  # worse by less than is of interest
-        (swept(0.001, 0.1), swept(0.1, 0.001, half=0.02), OPEN),
-        (swept(0.001, 0.1) | FAILED, swept(0.1, 0.0001), YES),  # training diverged
-        (swept(0.001, 0.004, half=0.003), swept(0.1, 0.0001), YES),  # worse, if by little
-        (swept(0.001, 0.1), swept(0.1, 0.0001) | FAILED, NO),
+        (swept(0.001, 0.1), swept(0.1, 0.0001), "any", YES),
+        (swept(0.001, 0.1, half=0.2), swept(0.1, 0.0001), "any", OPEN),
+        (swept(0.001, -0.1), swept(0.1, 0.0001), "any", NO),  # smaller is better
+        (swept(0.001, 0.0), swept(0.1, 0.0001), "any", NO),  # smaller is no worse by 0.01
+        (swept(0.001, 0.1), swept(0.1, 0.004, half=0.003), "any", YES),  # worse by less than is of interest
+        (swept(0.001, 0.1) | FAILED, swept(0.1, 0.0001), "any", YES),  # training diverged
+        (swept(0.001, 0.1), swept(0.1, 0.0001) | FAILED, "any", NO),
+        (swept(0.001, 0.004, half=0.003), swept(0.1, 0.0001), "any", YES),  # worse, if by little
+        (swept(0.001, 0.004, half=0.003), swept(0.1, 0.0001), "over", NO),  # only those said to be worse are held to it
+        (swept(0.001, 0.1), swept(0.1, 0.0001), "over", YES),
     ],
 )
-def test_sweep_of_a_hyperparameter(small: dict, large: dict, verdict: str, tmp_path: Path) -> None:
+def test_sweep_of_a_hyperparameter(small: dict, large: dict, amount: Any, verdict: str, tmp_path: Path) -> None:
     others = [swept(0.01, 0.0, half=0.0), swept(0.001, -9.0, field="alpha")]  # the run's own value; another field
-    found = kinds.Sweep("beta", (0.01, 1.0), (0.0, 0.009)).find(evidence(tmp_path, fig5=[small, large, *others]))
+    made = replace(evidence(tmp_path, fig5=[small, large, *others]), amount=amount)
+    found = kinds.Sweep("beta", (0.01, 1.0), (0.0, 0.009)).find(made)
     assert (found.verdict, len(found.results)) == (verdict, 2)
-
-
-@pytest.mark.parametrize(("change", "verdict"), [(0.1, YES), (0.004, NO)])
-def test_sweep_that_is_said_to_be_much_worse(change: float, verdict: str, tmp_path: Path) -> None:
-    """Only the values said to be worse are held to it."""
-    rows = [swept(0.001, change, half=0.003), swept(0.1, 0.0001)]
-    made = replace(evidence(tmp_path, fig5=rows), amount="over")
-    assert kinds.Sweep("beta", (0.01, 1.0), (0.0, 0.009)).find(made).verdict == verdict

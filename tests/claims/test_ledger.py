@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from reproductions import compared, counts, evidence, of_runs, write
 
@@ -19,8 +20,7 @@ from mugkit.claims.stated import CLAIMS, Claim
 from mugkit.data import store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
-from mugkit.evaluation import published
-from mugkit.evaluation.verdicts import VERDICTS
+from mugkit.evaluation.tables import markdown
 from mugkit.experiments.registry import SYSTEMS
 
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
@@ -39,33 +39,28 @@ def test_claims_are_of_the_abstract_and_sections_4_6_to_4_12_and_name_what_exist
 
 
 def test_claims_quote_the_numbers_of_the_paper() -> None:
-    for claim in CLAIMS:
-        for cell in ledger.quoted(claim):
-            table = published.table(cell["table"])
-            assert table.loc[cell["row"], (cell["dataset"], cell["metric"])] == cell["value"], claim.name
-    first = ledger.quoted(Claim("4.6-x", "x", Better("mug", ("hycon",)), ("mosi",), (3,)))  # read off the table
-    assert [cell["value"] for cell in first if cell["row"] == "MUG (BERT)"] == [47.5, 85.8, 85.6, 0.711, 0.795]
-    assert {cell["row"] for cell in first} == {"MUG (BERT)", "HyCon"}
+    cells = ledger.quoted(Claim("4.6-x", "x", Better("mug", ("hycon",)), ("mosi",), (3,)))  # read off the table
+    assert [cell["value"] for cell in cells if cell["row"] == "MUG (BERT)"] == [47.5, 85.8, 85.6, 0.711, 0.795]
+    assert {cell["row"] for cell in cells} == {"MUG (BERT)", "HyCon"}
 
 
 @pytest.mark.parametrize(
-    ("table", "theirs", "dataset", "metric", "size", "amount", "found", "agrees"),
+    ("table", "theirs", "dataset", "stated", "amount", "found", "agrees"),
     [
-        (3, "hycon", "mosi", "Acc7", 0.9, "any", 0.9, True),
-        (3, "cubemlp", "mosei", "Acc2", 0.5, "any", 1.1, False),  # as `published.NOTES` says
-        (3, "aobert", "mosi", "Acc7", 7.0, "over", 7.3, True),
-        (3, "aobert", "mosi", "Acc7", 7.3, "over", 7.3, False),
-        (5, "mug-without-unimodal", "mosi", "Acc7", 2.0, "about", 1.6, True),
-        (5, "mlc", "mosi", "Acc7", 2.0, "about", 0.4, False),
+        (3, "hycon", "mosi", {"Acc7": 0.9}, "any", 0.9, True),
+        (3, "cubemlp", "mosei", {"Acc2": 0.5}, "any", 1.1, False),  # as `published.NOTES` says
+        (3, "aobert", "mosi", {"Acc7": 7.0}, "over", 7.3, True),
+        (3, "aobert", "mosi", {"Acc7": 7.3}, "over", 7.3, False),
+        (5, "mug-without-unimodal", "mosi", {"Acc7": 2.0}, "about", 1.6, True),
+        (5, "mlc", "mosi", {"Acc7": 2.0}, "about", 0.4, False),
     ],
 )
 def test_stated_sizes_stand_beside_those_of_the_tables(
-    table: int, theirs: str, dataset: str, metric: str, size: float, amount: Any, found: float, agrees: bool
+    table: int, theirs: str, dataset: str, stated: dict[str, float], amount: Any, found: float, agrees: bool
 ) -> None:
-    test = Better("mug", (theirs,))
-    claim = Claim("4.6-x", "x", test, (dataset,), (table,), sizes={metric: size}, amount=amount)
-    (stated,) = ledger.stated(claim)
-    assert (stated["found"], stated["agrees"]) == (pytest.approx(found), agrees)
+    claim = Claim("4.6-x", "x", Better("mug", (theirs,)), (dataset,), (table,), sizes=stated, amount=amount)
+    (difference,) = ledger.stated(claim)
+    assert (difference["found"], difference["agrees"]) == (pytest.approx(found), agrees)
 
 
 @pytest.mark.parametrize(
@@ -95,34 +90,23 @@ def test_claims_without_a_comparison_of_their_own_are_counted() -> None:
 # --- rows of the ledger
 
 
-@pytest.mark.parametrize(("size", "verdict"), [(0.5, "undecided"), (2.0, "not supported")])
-def test_an_amount_of_the_paper_is_its_claim_s_effect_size(size: float, verdict: str, tmp_path: Path) -> None:
-    claim = Claim("4.8-x", "x", Better("mug", ("mlc",), ("Acc7",)), ("mosi",), (5,), sizes={"Acc7": size})
-    found = ledger.row(claim, evidence(tmp_path, compared("mlc", "Acc7", 0.2, 0.9)))
-    assert (found["verdict"], found["results"][0]["size"]) == (verdict, size)
-
-
 @pytest.mark.parametrize(
-    ("amount", "middle", "half", "verdict", "why"),
+    ("amount", "sizes", "middle", "half", "verdict", "why"),
     [
-        ("over", 0.8, 0.2, "supported", "1 of 1 as claimed (by more than is of interest)"),
-        (
-            "over",
-            0.3,
-            0.1,
-            "not supported",
-            "0 of 1 as claimed (by more than is of interest), 1 without an effect above 0.5",
-        ),
-        ("over", 0.8, 0.4, "undecided", "0 of 1 as claimed (by more than is of interest), 1 undecided"),
-        ("under", 0.3, 0.1, "supported", "1 of 1 as claimed (by less than is of interest)"),
-        ("under", 0.8, 0.2, "not supported", "1 by more than is of interest, or the other way round"),
-        ("any", 0.3, 0.1, "supported", "1 of 1 as claimed (1 of them by less than is of interest)"),
+        ("any", {}, 0.2, 0.9, "undecided", "0 of 1 as claimed, 1 undecided"),
+        ("any", {"Acc7": 2.0}, 0.2, 0.9, "not supported", "0 of 1 as claimed, 1 without an effect above 2"),
+        ("over", {}, 0.8, 0.2, "supported", "1 of 1 as claimed (by more than is of interest)"),
+        ("over", {}, 0.3, 0.1, "not supported", "(by more than is of interest), 1 without an effect above 0.5"),
+        ("over", {}, 0.8, 0.4, "undecided", "0 of 1 as claimed (by more than is of interest), 1 undecided"),
+        ("under", {}, 0.3, 0.1, "supported", "1 of 1 as claimed (by less than is of interest)"),
+        ("under", {}, 0.8, 0.2, "not supported", "1 by more than is of interest, or the other way round"),
+        ("any", {}, 0.3, 0.1, "supported", "1 of 1 as claimed (1 of them by less than is of interest)"),
     ],
 )
 def test_a_claim_that_says_how_much_is_held_to_it(
-    amount: Any, middle: float, half: float, verdict: str, why: str, tmp_path: Path
+    amount: Any, sizes: dict, middle: float, half: float, verdict: str, why: str, tmp_path: Path
 ) -> None:
-    claim = Claim("4.8-x", "x", Better("mug", ("mlc",), ("Acc7",)), amount=amount)
+    claim = Claim("4.8-x", "x", Better("mug", ("mlc",), ("Acc7",)), ("mosi",), (5,), sizes=sizes, amount=amount)
     found = ledger.row(claim, evidence(tmp_path, compared("mlc", "Acc7", middle, half)))
     assert found["verdict"] == verdict
     assert why in found["why"]
@@ -138,8 +122,9 @@ def test_a_verdict_stands_beside_that_on_other_data_where_it_differs(
     row = ledger.row(Claim("4.6-x", "x", Better("mug", ("hycon",), ("MAE",))), Evidence(tmp_path, tests))
     assert row["verdict"] == "supported"
     assert [setting["data"] for setting in row["beside"]] == ([] if there is None else ["made up, faint"])
-    assert ("other data" in ledger.display([row]).columns) == (there is not None)
-    assert ledger.otherwise(row) == shown
+    table = ledger.claims_table([row])
+    assert table.get("other data", pd.Series("")).tolist() == [shown]
+    assert ("other data" in table) == (there is not None)
     assert "made-up-faint-sims is made up, faint" in ledger.caption(tests, [row])
 
 
@@ -163,27 +148,10 @@ def test_committed_ledger_is_what_the_committed_numbers_say() -> None:
 
     tests = files.read_json(FIGURES / "claim_tests.json")
     rows = ledger.ledger(FIGURES, tests)
-    assert {row["verdict"] for row in rows} <= set(VERDICTS)
-    assert all(row["why"] and (row["results"] or row["verdict"] == "needs data") for row in rows)
     committed = (FIGURES / "claims.json").read_text(encoding="utf-8")
     assert rounded(json.dumps(rows, allow_nan=False)) == rounded(committed), "run `mugkit report` and commit figures/"
-    text = (FIGURES / "tables" / "claims.md").read_text(encoding="utf-8")
-    assert text.endswith(ledger.caption(tests, rows) + "\n")
-
-
-def test_lines_say_where_their_data_or_their_intervals_are_others(tmp_path: Path) -> None:
-    drift = {"claim": "gap", "metric": "MMD²", "modality": "l", "mean": -0.1, "low": -0.2, "high": -0.05, "n": 5}
-    found = evidence(tmp_path, compared("hycon", "Acc7", 1.0), embedding_claims=[drift], table6=counts(self=1, mug=2))
-    rows = {claim.name: ledger.row(claim, found) for claim in CLAIMS}
-    assert rows["abstract-noise"]["note"].startswith("CH-SIMS")
-    assert rows["4.12-more-than-self-mm"]["note"].startswith("shapes")
-    assert rows["4.9-gap"]["note"] == "over seeds alone"
-    own = ledger.row(Claim("4.6-x", "x", Better("mug", ("hycon",), ("Acc7",))), found)
-    nothing_to_say = {own["note"], rows["4.9-shape"]["note"]}  # as the caption says; not measured
-    assert nothing_to_say == {""}
-    shown = ledger.display([*rows.values(), own])["here"]
-    assert shown.str.endswith("(over seeds alone)").sum() == 1
-    assert shown.iloc[-1].endswith("]")
+    text = f"{markdown(ledger.claims_table(rows))}\n{ledger.caption(tests, rows)}\n"
+    assert text == (FIGURES / "tables" / "claims.md").read_text(encoding="utf-8")
 
 
 # --- files
@@ -226,18 +194,17 @@ def test_write_without_runs_keeps_the_comparisons_that_are_there(reproduced: Pat
     assert files.read_json(reproduced / "claim_tests.json") == kept
 
 
-def test_ledger_of_a_mixed_folder_has_no_verdicts_and_says_why(tmp_path: Path) -> None:
+def test_ledger_of_a_mixed_folder_has_no_verdicts_and_says_why(reproduced: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="mugkit reproduce"):  # nothing was reproduced there
         ledger.write(tmp_path)
-    folder = shutil.copytree(FIGURES, tmp_path / "figures", ignore=shutil.ignore_patterns("runs", "*.png", "*.svg"))
-    manifest, before = files.read_json(folder / "manifest.json"), ledger.write(folder)
+    before, manifest = ledger.write(reproduced), files.read_json(reproduced / "manifest.json")
+    assert "supported" in {row["verdict"] for row in before}
     assert ledger.mixture(manifest) == ""
-    assert {row["verdict"] for row in before} > {"supported", "not supported"}
-    for key, other in {"profile": "smoke", "data": "1", "dataset": "other", "versions": {"mugkit": "0"}}.items():
-        mixed = manifest | {"fig5.json": {**manifest["fig5.json"], key: other}}
-        files.write_json(folder / "manifest.json", mixed)
+    for key, other in {"profile": "quick", "data": "1", "dataset": "other", "versions": {"mugkit": "0"}}.items():
+        mixed = manifest | {"fig5.json": {**manifest["tables/table6.json"], key: other}}
         assert ledger.mixture(mixed)
-    rows = ledger.write(folder)
+    files.write_json(reproduced / "manifest.json", mixed)
+    rows = ledger.write(reproduced)
     assert [row["results"] for row in rows] == [row["results"] for row in before]
     assert all(row["verdict"] == "needs data" and ledger.mixture(mixed) in row["needs"] for row in rows)
 
@@ -259,9 +226,3 @@ def test_words_show_the_clearest_comparisons_of_many() -> None:
         "0.9, 3 undecided, 1 of those against it could be chance among so many"
     )
     assert words.compactly([]) == "–"
-
-
-def test_words_of_the_paper_say_where_text_and_table_differ() -> None:
-    claim = next(claim for claim in CLAIMS if claim.name == "4.6-cubemlp")
-    text = words.paper_numbers(ledger.row(claim, Evidence(Path("nowhere"), {})))
-    assert text == "Acc2 +0.5 (its Table 3: +1.1); F1 +1.1 (its Table 3: +1.6)"

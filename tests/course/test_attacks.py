@@ -1,7 +1,6 @@
 """Hostile submissions, run for real in this machine's sandbox: each is contained, and graded on what it can do.
 
-Limits are small, so that an attack ends in seconds. Most attacks sit in one answer of assignment 1; its other answers
-are right and must keep their points.
+Most attacks sit in one answer of assignment 1; its other answers are right and must keep their points.
 """
 
 from __future__ import annotations
@@ -102,9 +101,7 @@ for _ in range(8):
 time.sleep(60)
 """
     answers.limits = Limits(cell_seconds=30.0, memory=512 * MIB, processes=16)
-    ran = answers.run(code)
-    assert ran.error is not None
-    assert "memory" in ran.error["message"]
+    assert "memory" in (answers.run(code).error or {})["message"]
 
 
 def test_files_outside_the_scratch_folder_can_neither_be_read_nor_written(
@@ -148,7 +145,6 @@ notebooks = [name for name in seen if name.endswith(".ipynb")]
 def test_network_cannot_be_reached_not_even_this_machine(answers: SandboxedAnswers) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         code = f"""
-import importlib
 import socket
 def reach(address):
     try:

@@ -23,41 +23,37 @@ def cell(notebook: Any, name: str) -> Any:
     return next(candidate for candidate in notebook.cells if grade_id(candidate) == name)
 
 
-def marks(notebook: Any, name: str) -> Any:
-    return cell(notebook, name).metadata.nbgrader
+def marked(name: str, **marks: Any) -> Callable[[Any], None]:
+    return lambda notebook: cell(notebook, name).metadata.nbgrader.update(marks)
 
 
-def edit(notebook: Any, name: str, old: str, new: str) -> None:
-    assert old in cell(notebook, name).source
-    cell(notebook, name).source = cell(notebook, name).source.replace(old, new)
+def changed(name: str, **fields: Any) -> Callable[[Any], None]:
+    return lambda notebook: cell(notebook, name).update(fields)
 
 
-FAULTS: dict[str, tuple[Callable[[Any], object], str]] = {
-    "grade_id twice": (lambda n: marks(n, "mae").update(grade_id="acc7"), "grade_id 'acc7' occurs 2 times"),
-    "no points": (lambda n: marks(n, "test-mae").pop("points"), "'test-mae' has no points"),
-    "other sum": (lambda n: marks(n, "test-mae").update(points=3), "the cells have (26, 22, 4)"),
-    "goal not shown": (lambda n: edit(n, "title", "five metrics", "metrics"), "a goal is not in the first cell"),
-    "unlocked test": (lambda n: marks(n, "test-mae").update(locked=False), "'test-mae' is not locked"),
-    "no solution": (lambda n: cell(n, "mae").update(source="pass"), "'mae' has no solution"),
+def edited(name: str, old: str, new: str) -> Callable[[Any], None]:
+    return lambda notebook: cell(notebook, name).update(source=cell(notebook, name).source.replace(old, new))
+
+
+TEST = cell(variants.numbered(1).notebook, "test-mae").source
+SEEN, _, HIDDEN = TEST.partition("### BEGIN")
+FAULTS: dict[str, tuple[Callable[[Any], None], str]] = {
+    "grade_id twice": (marked("mae", grade_id="acc7"), "grade_id 'acc7' occurs 2 times"),
+    "no points": (marked("test-mae", points=0), "'test-mae' has no points"),
+    "other sum": (marked("test-mae", points=3), "the cells have (26, 22, 4)"),
+    "goal not shown": (edited("title", "five metrics", "metrics"), "a goal is not in the first cell"),
+    "unlocked test": (marked("test-mae", locked=False), "'test-mae' is not locked"),
+    "no solution": (changed("mae", source="pass"), "'mae' has no solution"),
     "solution elsewhere": (
-        lambda n: cell(n, "setup").update(source="### BEGIN SOLUTION\nx = 1\n### END SOLUTION"),
+        changed("setup", source="### BEGIN SOLUTION\nx = 1\n### END SOLUTION"),
         "'setup' has a solution",
     ),
-    "tests not closed": (lambda n: edit(n, "test-mae", "### END HIDDEN TESTS", ""), "without its counterpart"),
-    "no hidden tests": (
-        lambda n: cell(n, "test-mae").update(source=cell(n, "test-mae").source.partition("### BEGIN")[0]),
-        "no hidden tests",
-    ),
-    "only hidden tests": (
-        lambda n: cell(n, "test-mae").update(source="### BEGIN" + cell(n, "test-mae").source.partition("### BEGIN")[2]),
-        "tests nothing that students see",
-    ),
-    "no hint": (lambda n: edit(n, "test-mae", ', "predictions are not clipped for the error"', ""), "without a hint"),
-    "not run": (lambda n: cell(n, "setup").update(execution_count=None), "'setup' was not run"),
-    "printing test": (
-        lambda n: cell(n, "test-mae").update(outputs=[{"output_type": "stream"}]),
-        "'test-mae' has outputs",
-    ),
+    "tests not closed": (edited("test-mae", "### END HIDDEN TESTS", ""), "without its counterpart"),
+    "no hidden tests": (changed("test-mae", source=SEEN), "no hidden tests"),
+    "only hidden tests": (changed("test-mae", source=f"### BEGIN{HIDDEN}"), "tests nothing that students see"),
+    "no hint": (edited("test-mae", ', "predictions are not clipped for the error"', ""), "without a hint"),
+    "not run": (changed("setup", execution_count=None), "'setup' was not run"),
+    "printing test": (changed("test-mae", outputs=[{"output_type": "stream"}]), "'test-mae' has outputs"),
 }
 
 

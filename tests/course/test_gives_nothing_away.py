@@ -1,8 +1,7 @@
 """Nothing that students see does an answer's work: neither the tests nor the cells to explore with.
 
 Such code would be an answer to paste. So a visible test compares with numbers, and visible cells call the student's own
-functions, what the notebook gives, and the few others listed here. Whoever needs one more has to look whether it is
-part of an answer. (Given cells are meant to be used; they are not looked at.)
+functions, what the notebook gives, and the few others listed here, none of which is part of an answer.
 """
 
 from __future__ import annotations
@@ -50,11 +49,11 @@ def operations(source: str) -> Iterator[str]:
 
 def formulas(source: str) -> Iterator[str]:
     """What `expect_close` expects, where that is arithmetic with variables."""
-    nodes, assigned = list(ast.walk(ast.parse(source))), {}
-    for node in nodes:
-        match node:
-            case ast.Assign(targets=[ast.Name(id=name)]):
-                assigned[name] = node.value
+    nodes = list(ast.walk(ast.parse(source)))
+    assignments = [node for node in nodes if isinstance(node, ast.Assign)]
+    assigned = {
+        target.id: node.value for node in assignments for target in node.targets if isinstance(target, ast.Name)
+    }
     for node in nodes:
         match node:
             case ast.Call(func=ast.Name(id="expect_close"), args=[_, expected, *_]):
@@ -76,15 +75,12 @@ def test_visible_cells_do_no_answers_work(number: int) -> None:
     assert {name: parts for name, parts in found.items() if parts} == {}
 
 
-GIVEAWAYS = (  # were once in a release
+@pytest.mark.parametrize(("number", "source"), [  # were once in a release
     (2, "expected = torch.stack([torch.tanh(torch.mv(weight, clip) + bias) for clip in x])"),
     (2, "loss = -similarity(torch.tanh(x @ weight.T), seen, 0.2).log_softmax(1).diagonal().mean()"),
     (2, "expect_close(stage1_loss(a, b, c, 0.1, 0.2), a + sum(0.1 * b[m] + 0.2 * c[m] for m in b), 'a sum')"),
     (3, "step = theta - 0.05 * torch.autograd.grad((corrected(theta, x, noisy) - y).abs().mean(), theta)[0]"),
     (4, "expected = 0.5 * y * a / b + 0.5 * (y + a - b)\nexpect_close(generated(y, a, b), expected, 'halves')"),
-)
-
-
-@pytest.mark.parametrize(("number", "source"), GIVEAWAYS)
+])  # fmt: skip
 def test_check_sees_an_answer_in_visible_code(number: int, source: str) -> None:
     assert given_away(number, source)

@@ -12,7 +12,6 @@ from scipy.stats import t as student
 from mugkit.evaluation import verdicts
 
 YES, NO, NONE, OPEN = "as claimed", "opposite", "no effect", "open"
-NAN = float("nan")
 
 
 def difference(
@@ -26,27 +25,22 @@ def difference(
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "sign", "size", "expected"),
+    ("low", "high", "size", "expected"),
     [
-        (0.1, 0.2, 1, 0.5, YES),  # beyond zero, however small
-        (-0.2, -0.1, -1, 0.5, YES),
-        (0.1, 0.2, -1, 0.5, NO),
-        (-0.2, -0.1, 1, 0.5, NO),
-        (-0.1, 0.4, 1, 0.5, NONE),  # excludes the size
-        (-0.4, 0.1, -1, 0.5, NONE),
-        (-0.1, 0.5, 1, 0.5, OPEN),  # an interval that ends at the size holds it
-        (-0.5, 0.1, -1, 0.5, OPEN),
-        (-9.0, 0.4, 1, 0.5, NONE),  # what it may be on the other side does not matter
-        (0.0, 0.1, 1, 0.05, OPEN),  # an interval that ends at zero holds zero
-        (0.0, 0.0, 1, 0.5, NONE),
-        (0.0, 0.0, 1, 0.0, OPEN),
-        (-0.1, 0.1, 1, 0.0, OPEN),  # without a size, nothing is too small
-        (None, 0.1, 1, 0.5, OPEN),
-        (0.1, NAN, 1, 0.5, OPEN),
+        (0.1, 0.2, 0.5, YES),  # beyond zero, however small
+        (-0.2, -0.1, 0.5, NO),
+        (-0.1, 0.4, 0.5, NONE),  # excludes the size
+        (-0.1, 0.5, 0.5, OPEN),  # an interval that ends at the size holds it
+        (-9.0, 0.4, 0.5, NONE),  # what it may be on the other side does not matter
+        (0.0, 0.1, 0.05, OPEN),  # an interval that ends at zero holds zero
+        (0.0, 0.0, 0.5, NONE),
+        (-0.1, 0.1, 0.0, OPEN),  # without a size, nothing is too small
     ],
 )
-def test_interval(low: float | None, high: float | None, sign: int, size: float, expected: str) -> None:
-    assert verdicts.interval(low, high, sign, size) == expected
+def test_interval_on_either_side(low: float, high: float, size: float, expected: str) -> None:
+    assert verdicts.interval(low, high, 1, size) == expected
+    assert verdicts.interval(-high, -low, -1, size) == expected
+    assert verdicts.interval(low, None, 1, size) == verdicts.interval(float("nan"), high, 1, size) == OPEN
 
 
 @pytest.mark.parametrize(
@@ -63,7 +57,6 @@ def test_interval(low: float | None, high: float | None, sign: int, size: float,
 def test_interval_of_a_claim_that_says_how_much(low: float, high: float, of_amounts: tuple[str, str, str]) -> None:
     found = [verdicts.interval(low, high, 1, 0.5, amount=amount) for amount in ("about", "over", "under")]
     assert found == list(of_amounts)
-    assert [verdicts.interval(-high, -low, -1, 0.5, amount=amount) for amount in ("about", "over", "under")] == found
 
 
 @pytest.mark.parametrize(
@@ -73,9 +66,7 @@ def test_interval_of_a_claim_that_says_how_much(low: float, high: float, of_amou
         ((0.02, 0.08), (-0.01, 0.11), OPEN),  # other seeds
         ((-0.01, 0.11), (0.02, 0.08), OPEN),  # other clips
         ((0.02, 0.08), (None, None), OPEN),  # a single seed
-        ((-0.009, 0.009), (-0.001, 0.001), NONE),
         ((-0.009, 0.009), (-0.02, 0.02), OPEN),  # seeds do not exclude the size
-        ((-0.08, -0.02), (-0.07, -0.03), NO),
         ((0.001, 0.003), (-0.001, 0.005), NONE),  # clips say yes, seeds do not; both exclude the size
     ],
 )
@@ -102,70 +93,43 @@ def test_many_together_widen_both_intervals_by_bonferroni(seeds: tuple[float, fl
 
 
 @pytest.mark.parametrize(
-    ("found", "expected"),
+    ("found", "together", "expected"),
     [
-        (difference(-0.08, -0.02), "closer"),  # less MAE is better
-        (difference(0.02, 0.08), "farther"),
-        (difference(0.02, 0.08, metric="Corr"), "closer"),
-        (difference(-0.004, -0.002), "closer, by less than 0.01"),
-        (difference(0.002, 0.004), "farther, by less than 0.01"),
-        (difference(-0.004, 0.004), "no difference above 0.01"),
-        (difference(0.0, 0.0), "no difference above 0.01"),
-        (difference(-0.02, 0.004), "undecided"),
-        (difference(-0.004, 0.02), "undecided"),
-        (difference(None, None), "undecided"),
-        (difference(-0.4, 0.3, metric="Acc2"), "no difference above 0.5"),
+        (difference(-0.08, -0.02), 1, "closer"),  # less MAE is better
+        (difference(0.02, 0.08, metric="Corr"), 1, "closer"),
+        (difference(-0.004, -0.002), 1, "closer, by less than 0.01"),
+        (difference(0.02, 0.04), 1, "farther"),
+        (difference(-0.004, 0.004), 1, "no difference above 0.01"),
+        (difference(-0.02, 0.004), 1, "undecided"),
+        (difference(None, None), 1, "undecided"),
+        (difference(-0.08, -0.005, (-0.06, -0.02)), 1, "closer"),
+        (difference(-0.08, -0.005, (-0.06, -0.02)), 20, "undecided"),
     ],
 )
-def test_words_follow_the_same_rule(found: dict[str, Any], expected: str) -> None:
-    assert verdicts.word(found, "closer", "farther") == expected
+def test_words_follow_the_same_rule(found: dict[str, Any], together: int, expected: str) -> None:
+    assert verdicts.word(found, "closer", "farther", together) == expected
 
 
-def test_words_of_many_together_need_more() -> None:
-    found = difference(-0.08, -0.005, (-0.06, -0.02))
-    words = [verdicts.word(found, "closer", "farther", together) for together in (1, 20)]
-    assert words == ["closer", "undecided"]
+def test_as_good_is_not_worse_by_the_size() -> None:
+    worse, slightly_worse, either = (0.002, 0.08), (0.002, 0.008), (-0.08, 0.02)
+    found = [verdicts.as_good(difference(*ends)) for ends in (worse, slightly_worse, (-0.08, 0.002), either)]
+    assert found == [NO, YES, YES, OPEN]
 
 
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        (difference(0.02, 0.08), NO),
-        (difference(0.002, 0.008), YES),  # worse, and too little to matter
-        (difference(0.002, 0.08), NO),
-        (difference(-0.08, -0.02), YES),  # better
-        (difference(-0.08, 0.002), YES),
-        (difference(-0.08, 0.02), OPEN),
-    ],
-)
-def test_as_good_is_not_worse_by_the_size(found: dict[str, Any], expected: str) -> None:
-    assert verdicts.as_good(found) == expected
-
-
-@pytest.mark.parametrize(
-    ("tau", "p", "expected"),
-    [(0.6, 0.01, YES), (-0.6, 0.01, NO), (0.6, 0.05, OPEN), (0.0, 0.01, OPEN), (None, None, OPEN)],
-)
-def test_ordering(tau: float | None, p: float | None, expected: str) -> None:
-    assert verdicts.ordering(tau, p) == expected
-
-
-def test_within_an_interval_with_its_ends() -> None:
-    assert [verdicts.within(value, 0.6, 0.8) for value in (0.59, 0.6, 0.7, 0.8, 0.81)] == [NO, YES, YES, YES, NO]
-    assert verdicts.within(0.7, None, 0.8) == OPEN
+def test_ordering_needs_a_significant_tau() -> None:
+    pairs = [(0.6, 0.01), (-0.6, 0.01), (0.6, 0.05), (0.0, 0.01), (None, None)]
+    assert [verdicts.ordering(tau, p) for tau, p in pairs] == [YES, NO, OPEN, OPEN, OPEN]
 
 
 @pytest.mark.parametrize(
     ("outcomes", "firm", "expected"),
     [
-        ([YES, YES], (), "supported"),
-        ([YES, OPEN], (), "undecided"),
-        ([YES, NO], (), "not supported"),
-        ([OPEN, NONE], (), "not supported"),
-        ([], (), "needs data"),
-        ([YES, NO], [True, False], "undecided"),  # one of many refutes only if it stays among all
-        ([YES, NONE], [False, True], "not supported"),
         ([YES, YES], [False, False], "supported"),  # that all hold needs no correction
+        ([YES, OPEN], (), "undecided"),
+        ([OPEN, NONE], (), "not supported"),
+        ([YES, NO], [True, False], "undecided"),  # one of many refutes only if it stays among all
+        ([YES, NO], [False, True], "not supported"),
+        ([], [], "needs data"),
     ],
 )
 def test_a_claim_of_every_comparison(outcomes: list[verdicts.Outcome], firm: Sequence[bool], expected: str) -> None:

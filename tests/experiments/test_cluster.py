@@ -1,8 +1,11 @@
-"""Runs over a Ray cluster of two nodes on this machine, one of them lost in the middle, against runs without Ray."""
+"""Runs over a Ray cluster on this machine: a node is lost, cards are shared, a signal ends everything cleanly."""
 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil  # type: ignore[import-untyped]
 import pytest
 from reliability import processes
 from small import hashes
@@ -20,9 +24,9 @@ from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.experiments import scheduler
+from mugkit.experiments.execution import ExecutionConfig
 from mugkit.experiments.ray_executor import RayExecutor
-from mugkit.experiments.resources import Resources, on_cluster
-from mugkit.experiments.scheduler import ExecutionConfig, run_all
+from mugkit.experiments.scheduler import run_all
 from mugkit.experiments.store import Store
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
@@ -30,27 +34,33 @@ ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 NAME = "made-up"
 # Runs of some seconds: two nodes surely compute at the same time.
 EPOCHS = (("max_epochs", 150), ("patience", 150))
+# Nobody waits for their end before the signal comes: far longer than any machine needs to send it.
+LONG = (("batch_size", 4), ("max_epochs", 600), ("patience", 600))
+SPECS = [RunSpec("copy", NAME, seed, "smoke", changes=LONG) for seed in (1, 2)]
 
 
 @pytest.fixture(autouse=True)
 def prepared(monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., Dataset]) -> None:
     prepare(true_labels=False)
-    monkeypatch.setenv("PYTHONPATH", str(Path(scheduler.__file__).parents[2]))
+    folders = [Path(scheduler.__file__).parents[2], *Path(__file__).parents[:2]]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
-    """A head without cores and two nodes of one core each."""
+def cluster(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A cluster whose head has the cores and cards of the parameter."""
     from ray.cluster_utils import Cluster as Nodes
 
-    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.nodes = [made.add_node(num_cpus=1) for _ in range(2)]
-    made.wait_for_nodes()
+    made = Nodes(initialize_head=True, head_node_args={"include_dashboard": False, **request.param})
     try:
         yield made
     finally:
         ray.shutdown()
         made.shutdown()
+
+
+def one_core(_: object) -> dict[str, float]:
+    return {"CPU": 1.0, "GPU": 0.0}
 
 
 class Killer(threading.Thread):
@@ -60,9 +70,9 @@ class Killer(threading.Thread):
         finished: how many runs were finished by then.
     """
 
-    def __init__(self, cluster: Any, store: Store) -> None:
+    def __init__(self, cluster: Any, nodes: list[Any], store: Store) -> None:
         super().__init__(daemon=True)
-        self.cluster, self.store, self.finished = cluster, store, -1
+        self.cluster, self.nodes, self.store, self.finished = cluster, nodes, store, -1
         self.start()
 
     def run(self) -> None:
@@ -71,16 +81,19 @@ class Killer(threading.Thread):
         self.finished = len(list(self.store.root.glob("train/*/done.json")))
         here = ray.get_runtime_context().get_node_id()  # Ray may choose any; without it the test would wait for ever
         mine = {node["RayletSocketName"] for node in ray.nodes() if node["NodeID"] == here}
-        lost = next(node for node in self.cluster.nodes if node.raylet_socket_name not in mine)
+        lost = next(node for node in self.nodes if node.raylet_socket_name not in mine)
         self.cluster.remove_node(lost, allow_graceful=False)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("cluster", [{"num_cpus": 0}], indirect=True)
 def test_run_all_on_ray_with_a_lost_node_gives_the_same_numbers(cluster: Any, tmp_path: Path) -> None:
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    cluster.wait_for_nodes()
     specs = [RunSpec(name, NAME, seed, "smoke", changes=EPOCHS) for name in ("mug", "copy") for seed in (1, 2)]
     failing, store = RunSpec("mug-true-labels", NAME, 1, "smoke"), Store(files.home() / "spread")
     execution = ExecutionConfig("ray", address=cluster.address)
-    killer = Killer(cluster, store)
+    killer = Killer(cluster, nodes, store)
     with pytest.raises(UserError, match="mug-true-labels on made-up") as caught:
         run_all([*specs, failing], execution, store=store)
     killer.join(timeout=300)
@@ -93,17 +106,16 @@ def test_run_all_on_ray_with_a_lost_node_gives_the_same_numbers(cluster: Any, tm
 
 
 @pytest.mark.slow
-def test_cluster_without_an_address_joins_no_other_that_runs_here() -> None:
-    from ray.cluster_utils import Cluster as Nodes
+@pytest.mark.parametrize("cluster", [{"num_cpus": 0}], indirect=True)
+def test_cluster_without_an_address_joins_no_other_that_runs_here(cluster: Any) -> None:
+    with RayExecutor("", one_core) as own:
+        assert ray.get_runtime_context().gcs_address != cluster.address
+        assert own.submit(os.getpid).result(timeout=300) != os.getpid()  # by a core that the other does not have
 
-    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        with RayExecutor() as own:
-            assert ray.get_runtime_context().gcs_address != made.address
-            assert own.submit(os.getpid).result(timeout=300) != os.getpid()  # by a core that the other does not have
-    finally:
-        ray.shutdown()
-        made.shutdown()
+
+def test_cluster_at_an_address_where_there_is_none_is_refused() -> None:
+    with pytest.raises(UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
+        RayExecutor("127.0.0.1:1", one_core)
 
 
 def _beside_others(folder: Path, number: int, together: int) -> tuple[int, str | None]:
@@ -116,66 +128,102 @@ def _beside_others(folder: Path, number: int, together: int) -> tuple[int, str |
 
 
 @pytest.mark.slow
-def test_several_tasks_share_a_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("cluster", [{"num_cpus": 4, "num_gpus": 2}], indirect=True)
+def test_several_tasks_share_a_card(cluster: Any, tmp_path: Path) -> None:
     """Ray gives out cards that a node says it has; whether they are there only a task would notice."""
-    from ray.cluster_utils import Cluster as Nodes
-
-    folders = [Path(scheduler.__file__).parents[2], *Path(__file__).parents[:2]]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
-    made = Nodes(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 2, "include_dashboard": False})
-    try:
-        pool = RayExecutor(
-            made.address, partial(on_cluster, Resources(gpus=0.5), [RunSpec("copy", NAME, 1, "smoke")], "auto")
-        )
-        seen = [pool.submit(_beside_others, tmp_path, number, 4) for number in range(4)]
-        assert sorted(task.result() for task in seen) == [(4, "0"), (4, "0"), (4, "1"), (4, "1")]
-        # The cluster may get such a node: the task waits, and is given up with the rest.
-        waiting = RayExecutor(made.address, lambda _: {"CPU": 64.0, "GPU": 0.0})
-        future = waiting.submit(os.getpid)
-        pools.shutdown_now(waiting)
-        assert isinstance(future.exception(timeout=300), ray.exceptions.TaskCancelledError)
-    finally:
-        ray.shutdown()
-        made.shutdown()
-
-
-BAR = """
-import tqdm.auto
-class Told(tqdm.auto.tqdm):
-    def close(self):
-        if self.desc == "runs":
-            print(f"{self.n} of {self.total}, {'hidden' if self.disable else 'shown'}")
-        super().close()
-tqdm.auto.tqdm = Told
-from mugkit.config import RunSpec
-from mugkit.experiments.scheduler import ExecutionConfig, run_all
-runs = run_all([RunSpec("copy", "made-up", seed, "smoke") for seed in (1, 2)], ExecutionConfig("ray"))
-"""
-ASKED_TOO_MUCH = """
-import ray
-ray.shutdown()
-from mugkit.experiments.scheduler import Resources
-from mugkit.errors import UserError
-try:
-    run_all([RunSpec("copy", "made-up", 3, "smoke")], ExecutionConfig("ray", resources=Resources(cpus=4096)))
-except UserError as error:
-    print(error, ray.is_initialized())
-"""
+    request = partial(ExecutionConfig(gpus=0.5).on_cluster, [RunSpec("copy", NAME, 1, "smoke")])
+    pool = RayExecutor(cluster.address, request)
+    seen = [pool.submit(_beside_others, tmp_path, number, 4) for number in range(4)]
+    assert sorted(task.result() for task in seen) == [(4, "0"), (4, "0"), (4, "1"), (4, "1")]
+    # The cluster may get such a node: the task waits, and is given up with the rest.
+    waiting = RayExecutor(cluster.address, lambda _: {"CPU": 64.0, "GPU": 0.0})
+    future = waiting.submit(os.getpid)
+    pools.shutdown_now(waiting)
+    assert isinstance(future.exception(timeout=300), ray.exceptions.TaskCancelledError)
 
 
 @pytest.mark.slow
-def test_notebook_shows_progress_on_ray_and_what_this_machine_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbclient import NotebookClient
-
-    monkeypatch.delenv("MUGKIT_PROGRESS", raising=False)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (BAR, ASKED_TOO_MUCH)])
-    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    printed = ["".join(output.get("text", "") for output in cell.outputs) for cell in notebook.cells]
-    assert "2 of 2, shown" in printed[0]
-    assert "no node has the 4096 CPU cores and 0 GPUs that a run asks for" in printed[1]
-    assert printed[1].rstrip().endswith("False")  # Ray is not left running
+def test_cluster_of_this_machine_refuses_what_it_has_not_and_is_not_left_running() -> None:
+    with pytest.raises(UserError, match="no node has the 4096 CPU cores and 0 GPUs that a run asks for"):
+        RayExecutor("", lambda _: {"CPU": 4096.0, "GPU": 0.0})
+    assert not ray.is_initialized()
 
 
-def test_cluster_at_an_address_where_there_is_none_is_refused() -> None:
-    with pytest.raises(UserError, match=r"no Ray cluster at '127\.0\.0\.1:1'"):
-        RayExecutor("127.0.0.1:1")
+# --- Ctrl-C and SIGTERM while a table runs: nothing runs on, nothing is half-written, the next command resumes
+
+# The console script with runs of the test's own as what its notebooks need, and a repository of the test's own.
+MUGKIT = f"""
+from pathlib import Path
+from mugkit import cli, files
+from mugkit.config import RunSpec
+from mugkit.experiments import scheduler
+from mugkit.reproduction import precompute
+files.repository = lambda: Path.cwd()
+precompute.compute = lambda profile, dataset, execution, *_: scheduler.run_all({SPECS!r}, execution) and []
+cli.app()
+"""
+# A cluster of the command's own has a core for each run, however few this machine or its container has.
+OWN = {"HF_HUB_OFFLINE": "1", "RAY_OVERRIDE_RESOURCES": f'{{"CPU": {len(SPECS)}}}'}
+ENDED = 30.0  # seconds that Ray's own processes may take to go
+
+
+@pytest.fixture
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """`mugkit reproduce --engine ray` in a session of its own, as a terminal would start it."""
+    (tmp_path / "notebooks").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "notebooks" / "00_empty.ipynb")
+    command = ["reproduce", "--profile", "smoke", "--dataset", NAME, "--out", str(tmp_path / "figures")]
+    command += ["--engine", "ray"]
+    if "cluster" in request.fixturenames:
+        command += ["--address", request.getfixturevalue("cluster").address]
+    process = subprocess.Popen(
+        [sys.executable, "-c", MUGKIT, *command],
+        cwd=tmp_path, env=os.environ | OWN, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def checkpoints() -> list[Path]:
+    return processes.checkpoints(files.home() / "runs")
+
+
+def tasks() -> list[int]:
+    """Processes that work at a task for this test, or began to: Ray writes the function's name into their titles."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "environ"]):  # None for a process that ended, or is somebody else's
+        words, variables = process.info["cmdline"] or (), process.info["environ"] or {}
+        if any(word.startswith("ray::_call") for word in words) and variables.get("MUGKIT_HOME") == str(files.home()):
+            found.append(process.pid)
+    return found
+
+
+def stopped_leaves_nothing_behind(table: subprocess.Popen[str], number: signal.Signals, tmp_path: Path) -> None:
+    processes.wait_until(lambda: len(checkpoints()) >= len(SPECS), table)
+    assert tasks()
+    children = psutil.Process(table.pid).children(recursive=True)
+    processes.stop(table, number, group=number == signal.SIGINT)
+    assert tasks() == []
+    assert psutil.wait_procs(children, timeout=ENDED)[1] == []  # Ray's processes of the command's own
+    assert not list((files.home() / "runs" / "train").glob("*/done.json"))  # in the middle
+    assert checkpoints()
+    resumed, alone = (
+        run_all(SPECS[:1], store=store, execution=ExecutionConfig(workers=1))[0]
+        for store in (Store.default(), Store(tmp_path / "a"))
+    )
+    assert hashes(resumed.folder) == hashes(alone.folder)
+
+
+@pytest.mark.slow
+def test_table_on_its_own_cluster_interrupted(table: subprocess.Popen[str], tmp_path: Path) -> None:
+    stopped_leaves_nothing_behind(table, signal.SIGINT, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", [{"num_cpus": 2}], indirect=True)
+def test_table_on_another_cluster_terminated(cluster: Any, table: subprocess.Popen[str], tmp_path: Path) -> None:
+    stopped_leaves_nothing_behind(table, signal.SIGTERM, tmp_path)
+    names = [process.info["name"] or "" for process in psutil.process_iter(["name"])]
+    assert any(name.startswith("raylet") for name in names)  # it was not the command's to end

@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 
 from mugkit import files
-from mugkit.config import RunSpec
+from mugkit.config import RunSpec, hyperparameters
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
+from mugkit.evaluation import published
+from mugkit.evaluation.settings import FIELDS, flat
 from mugkit.experiments import search
 from mugkit.experiments.experiment import Run
+from mugkit.experiments.registry import SYSTEMS
 from mugkit.experiments.search import Search, Trial
-from mugkit.overrides import parse_overrides
+from mugkit.experiments.search_space import SPACE, distributions, of_system
+from mugkit.overrides import override, parse_overrides
 
 NAME = "made-up"
 
@@ -37,37 +41,51 @@ def made_trial(number: int, valid: float | None, test: float | None) -> Trial:
 # --- what is drawn
 
 
-def test_specifications_same_seed_same_draws_of_which_a_smaller_search_has_the_first() -> None:
+def test_specifications_are_whole_runs_and_a_smaller_search_has_the_first_of_a_larger() -> None:
     first, larger, other = (
-        search.specifications("mug", NAME, "smoke", count, seed) for count, seed in ((5, 1), (7, 1), (5, 2))
+        search.specifications("mug", NAME, "smoke", count, seed) for count, seed in ((5, 1), (20, 1), (5, 2))
     )
     assert first == larger[:5]
     assert first != other
-
-
-def test_specifications_are_whole_runs_of_table_2s_preset_with_the_drawn_values_of_two_digits() -> None:
-    for values, spec in search.specifications("mug", NAME, "smoke", 20):
+    for values, spec in larger:
         assert (dict(spec.changes), spec.preset, spec.seed) == (values, "table2", spec.label_seed)
         assert {type(value) for value in values.values()} <= {int, float}
         assert all(float(f"{value:.2g}") == value for value in values.values() if isinstance(value, float))
         spec.hyperparameters("mosi")  # every value is possible
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"trials": 0}, "--trials"),
-        ({"seed": -1}, "--seed"),
-        ({"system": "mgu"}, "did you mean 'mug'"),
-        ({"profile_name": "smoek"}, "did you mean 'smoke'"),
-        ({"dataset": "no-such-data"}, "not prepared"),
-    ],
-)
-def test_search_wrong_value_is_refused_before_any_work(wrong: dict[str, Any], message: str) -> None:
+@pytest.mark.parametrize("wrong", [{"trials": 0}, {"seed": -1}, {"system": "mgu"}, {"dataset": "no-such-data"}])
+def test_search_wrong_value_is_refused_before_any_work(wrong: dict[str, Any]) -> None:
     given: dict[str, Any] = {"system": "copy", "dataset": NAME, "profile_name": "smoke", "trials": 2}
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match="fix: "):
         search.search(**(given | wrong))
     assert not (files.home() / "runs" / "train").exists()
+
+
+# --- the space
+
+
+def ends(values: Any) -> tuple[float, float]:
+    """The smallest and the largest value of a list or a distribution."""
+    return (min(values), max(values)) if isinstance(values, list) else values.support()
+
+
+@pytest.mark.parametrize("family", published.DATASETS)
+def test_distributions_include_the_value_of_table_2_and_are_possible(family: str) -> None:
+    now = hyperparameters(family, "paper")
+    assert set(FIELDS.values()) <= SPACE.keys()
+    for name, values in distributions(SPACE, now).items():
+        low, high = ends(values)
+        assert low <= flat(now)[name] <= high, name
+        for value in (low, high):
+            override(now, {name: value})  # refuses a wrong type or an impossible number
+
+
+def test_of_system_is_what_it_reads_without_what_makes_it_that_system() -> None:
+    optimizer = {"learning_rate", "batch_size", "weight_decay"}
+    assert of_system(SYSTEMS["tfn"]).keys() == of_system(SYSTEMS["self-mm"]).keys() == optimizer
+    assert "gamma" not in of_system(SYSTEMS["mug-without-contrastive"])
+    assert not {"beta", "alpha", "gamma"} & of_system(SYSTEMS["mug-without-unimodal"]).keys()
 
 
 # --- who wins
@@ -82,12 +100,10 @@ def test_choose_is_the_lowest_finite_score_and_the_first_of_equals() -> None:
 
 
 def test_best_depends_on_validation_and_not_on_test() -> None:
-    rng = np.random.default_rng(0)
-    for shift in range(12):
-        valid = np.roll(rng.permutation(np.arange(12) / 12 + 1), shift)
-        for tests in ([None, *rng.uniform(0, 9, 11)], valid[::-1]):
-            trials = [made_trial(i, v, t) for i, (v, t) in enumerate(zip(valid, tests, strict=True))]
-            assert Search(RunSpec("mug", NAME, 1111), 1, trials).best.number == int(valid.argmin())
+    valid = np.random.default_rng(0).permutation(np.arange(12) / 12 + 1)
+    for tests in (valid, valid[::-1], [None] * 12):
+        trials = [made_trial(i, v, t) for i, (v, t) in enumerate(zip(valid, tests, strict=True))]
+        assert Search(RunSpec("mug", NAME, 1111), 1, trials).best.number == int(valid.argmin())
 
 
 # --- runs
@@ -129,9 +145,8 @@ def test_by_lot_is_the_best_and_other_finished_ones_the_same_again() -> None:
     trials = [made_trial(i, None if i % 3 == 0 else 2.0 - 0.1 * i, 1.0) for i in range(12)]
     found = Search(RunSpec("mug", NAME, 1111), 1, trials)
     lot = search.by_lot(found)
+    assert lot == search.by_lot(found)
     assert lot[0] == found.best == trials[11]
     assert len({trial.number for trial in lot}) == 3
     assert all(math.isfinite(trial.valid) for trial in lot)
-    assert search.by_lot(found) == lot
-    assert any(search.by_lot(found, seed=seed) != lot for seed in range(5))
     assert len(search.by_lot(dataclasses.replace(found, trials=trials[1:2]))) == 1

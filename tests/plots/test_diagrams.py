@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from small import bag_of_words, small
+from small import small
 from torch import nn
 
 from mugkit.config import hyperparameters
-from mugkit.data import text
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.evaluation import published
@@ -49,12 +48,12 @@ def test_layers_are_read_off_the_modules(module: nn.Module, expected: list[str])
     assert [layer.text for layer in layers(module)] == expected
 
 
-def test_layers_account_for_every_parameter(parts: Parts) -> None:
-    for module in (parts.network, *parts.mucns.values()):
+def test_layers_and_table_account_for_every_parameter(parts: Parts) -> None:
+    modules = (parts.network, *parts.mucns.values())
+    for module in modules:
         assert sum(layer.parameters for layer in layers(module)) == sum(p.numel() for p in module.parameters())
     table = parameter_table({"quick": parts})["quick"]
-    whole = sum(p.numel() for module in (parts.network, *parts.mucns.values()) for p in module.parameters())
-    assert table.iloc[-1] == whole == table.iloc[:-1].sum()
+    assert table.iloc[-1] == table.iloc[:-1].sum() == sum(p.numel() for module in modules for p in module.parameters())
 
 
 def test_parameter_table_at_mosei_is_table_6() -> None:
@@ -64,11 +63,10 @@ def test_parameter_table_at_mosei_is_table_6() -> None:
     assert table["text encoder"] == 109_482_240
     assert table["LSTM, acoustic"] == 4 * 128 * (74 + 128 + 2)
     assert table["MUCN, language"] == 65 * 1024 + 1024 + 1024
-    assert next(found.network.parameters()).device.type == "meta"
 
 
-def test_trace_on_a_batch_of_unequal_lengths(made_up: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
+@pytest.mark.usefixtures("cheap_text")
+def test_trace_on_a_batch_of_unequal_lengths(made_up: Any) -> None:
     dataset: Dataset = made_up((6, 2, 2))
     clips = ClipLoader(dataset.train, small().network)
     network = assemble(small(), dataset.dims, 3.0, clips.text_width).network
@@ -77,7 +75,6 @@ def test_trace_on_a_batch_of_unequal_lengths(made_up: Any, monkeypatch: pytest.M
     assert table.loc["sequences.a", "reads"] == f"({lengths}) × 5"
     assert table.loc["fusion", "reads"] == "3 × 64, 3 × 8, 3 × 8"
     assert table.loc["projections.v", "shape"] == "3 × 8"
-    assert list(table.index[:4]) == ["language", "sequences.a", "sequences.v", "fusion"]
     assert all(not module._forward_hooks for module in network.modules()), "hooks must not outlive the call"
 
 
@@ -92,13 +89,10 @@ def test_structures_draw_the_modules_dims(parts: Parts) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_stages_follow_a_changed_module(number: int, parts: Parts) -> None:
+def test_stages_follow_a_changed_module(number: int) -> None:
     changed = override(hyperparameters("reviews", "quick"), {"d_a": 48, "fusion_width": 77, "mucn_width": 99})
-    before = words(diagrams.draw_stage(number, parts)[1])
     after = words(diagrams.draw_stage(number, assemble(changed, {"a": 74, "v": 47}, 3.0, 384))[1])
-    expected = {1: "LSTM 74 → 48", 2: "Linear 65/49/33 → 99", 3: "Linear 144 → 77"}[number]
-    assert expected in after
-    assert expected not in before
+    assert {1: "LSTM 74 → 48", 2: "Linear 65/49/33 → 99", 3: "Linear 144 → 77"}[number] in after
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
@@ -140,8 +134,11 @@ def edges(box: drawing.Box) -> tuple[float, float, float, float]:
     return x - w / 2, y - h / 2, x + w / 2, y + h / 2
 
 
-def test_method_panels_hold_their_boxes_and_boxes_do_not_overlap(parts: Parts) -> None:
-    boxes = diagrams.method(parts).boxes
+def test_method_panels_hold_their_boxes_and_boxes_do_not_overlap(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[drawing.Diagram] = []
+    monkeypatch.setattr(diagrams, "draw", drawn.append)
+    diagrams.draw_method(parts)
+    boxes = drawn[0].boxes
     for name in (name for name in boxes if name[1] == "/"):
         left, low, right, high = edges(boxes[f"stage {name[0]}"])
         x0, y0, x1, y1 = edges(boxes[name])

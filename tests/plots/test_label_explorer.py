@@ -52,7 +52,6 @@ def utterances(made_up: Callable[..., Dataset]) -> Utterances:
         (DATA, "film", [0, 1]),
         (MOST, " Film ", [1, 0]),
         (DATA, "v$", [0, 1]),
-        (DATA, "absent", []),
         (DATA, ".*", []),
     ],
 )
@@ -62,8 +61,6 @@ def test_ordered_sorts_and_searches(order: str, words: str, expected: list[int])
 
 def test_title_begins_with_what_is_sorted_by_and_without_words_is_the_id() -> None:
     assert label_explorer.title(table().assign(text=""), 0, MOST) == "0.50  v$1"
-    assert label_explorer.title(table(), 1, MOVED) == "0.10  bad FILM"
-    assert label_explorer.title(table(), 1, DATA) == "bad FILM"
 
 
 def test_details_hold_words_labels_and_source_escaped() -> None:
@@ -77,17 +74,13 @@ def test_details_hold_words_labels_and_source_escaped() -> None:
     assert label_explorer.details(entry(true={}), "").count("<td>unknown</td>") == 3
 
 
-def test_figure_draws_paths_bands_truth_and_frames() -> None:
+def test_figure_draws_paths_truth_and_frames() -> None:
     left, acoustic, visual = label_explorer.figure(entry(), 3.0).axes
     lines = {str(line.get_label()): line for line in left.lines}
-    assert list(lines["clip's label $y$"].get_ydata()) == [1.5, 1.5]
     np.testing.assert_array_equal(lines["language"].get_xydata(), [[1, 0.0], [2, 1.0]])
-    assert len(left.collections) == 3, "a band for each modality"
     assert [line.get_ydata()[0] for line in left.lines if line.get_marker() == "D"] == [1.0, -2.5, 0.0]
-    assert list(acoustic.lines[1].get_ydata()) == [0, 1]
     assert list(visual.lines[1].get_ydata()) == [1, 2, 3]
     assert acoustic.get_ylim() == (-2.1, 2.1), "the same for all clips that never exceed 2"
-    assert visual.get_ylim() == pytest.approx((-3.15, 3.15))
 
 
 def test_static_shows_the_first_utterance_of_the_order_and_its_page(utterances: Utterances) -> None:
@@ -96,16 +89,11 @@ def test_static_shows_the_first_utterance_of_the_order_and_its_page(utterances: 
     first = utterances.entry(clips[0])
     assert label_explorer.details(first, "made up") in page
     assert page.count("<tr>") == 1 + 8 + 1 + 3
-    assert all(utterances.table["text"][clip] in page for clip in clips)
     assert figure.axes[0].lines[0].get_ydata()[0] == first["y"]
     row = utterances.table.loc[0]
     assert f"{row['learned_v']:+.1f} ({row['true_v']:+.1f})" in label_explorer.listing(utterances.table, [0])
     unknown = utterances.table.drop(columns=[f"true_{m}" for m in MODALITIES]).assign(text="a <b>")
     assert "<td>a &lt;b&gt;</td>" in label_explorer.listing(unknown, [0])
-    assert f"<td>{row['learned_v']:+.1f}</td>" in label_explorer.listing(unknown, [0])
-
-
-# --- controls
 
 
 def listed(found: LabelExplorer) -> list[int]:
@@ -146,15 +134,15 @@ def test_searching_narrows_the_list_empties_the_page_and_recovers(
     assert found.details.value == page_of(utterances, found.chosen.value)
 
 
-def test_show_is_static_without_a_front_end_and_keeps_the_static_version_live(
+def test_explorer_is_static_without_a_front_end_and_keeps_the_static_version_live(
     utterances: Utterances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[Any] = []
     monkeypatch.setattr("IPython.display.display", lambda *items, **_: shown.extend(items))
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
-    label_explorer.show(utterances)
+    label_explorer.explore(utterances)
     monkeypatch.setenv("JPY_SESSION_NAME", "notebooks/13_case_study.ipynb")
-    label_explorer.show(utterances)
+    label_explorer.explore(utterances)
     page, figure, kept, box = shown
     assert isinstance(figure, Figure)
     first = LabelExplorer(utterances).details.value

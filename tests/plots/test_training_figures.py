@@ -33,11 +33,11 @@ def made_up_labels(clips: int, epochs: int = 3) -> LearnedLabels:
 
 
 def test_lambda_numbers_follow_equation_18() -> None:
-    numbers = training_figures.lambda_numbers(MetaLearning(meta_epochs=4, lambda_init=0.5, halfway=0.5), others=(0.9,))
+    numbers = training_figures.lambda_numbers(MetaLearning(meta_epochs=4, lambda_init=0.5, halfway=0.5))
     assert numbers["begins"] == 2
     assert numbers["lambda"]["0.5"] == [0.5, 0.25, 0.125, 0.0625]
     assert numbers["lambda"]["0.9"] == pytest.approx([0.9, 0.81, 0.729, 0.6561])
-    assert len(training_figures.lambda_figure(numbers).axes[0].lines) == 2
+    assert len(training_figures.lambda_figure(numbers).axes[0].lines) == 3
 
 
 def test_history_numbers_are_split_by_modality() -> None:

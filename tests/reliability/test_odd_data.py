@@ -134,7 +134,7 @@ def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
     done = scheduler.run_all(specs, scheduler.ExecutionConfig(workers=1), learn=learn)
     runs = {name: done[2 * i : 2 * i + 2] for i, name in enumerate(names)}
     rows = [tables.summarise(of_system, SYSTEMS[name].row) for name, of_system in runs.items()]
-    assert set(tables.display(rows, ("MAE", "Corr"))["Corr", "ours"]) == {"undefined"}
+    assert set(tables.brief_table(rows, ("MAE", "Corr"))["Corr", "ours"]) == {"undefined"}
     tables.write(rows, ("MAE", "Corr"), tmp_path / "tables", "table3", "x")
     assert files.read_json(tmp_path / "tables" / "table3.json")[0]["metrics"]["Corr"]["mean"] is None
     comparison.against(dataset, runs, "mug")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -20,16 +19,6 @@ NOTEBOOK = {
     "cells": [{"cell_type": "code", "id": "a", "source": ["x = 1\n", "x"], "metadata": {}, "outputs": [],
                "execution_count": None}],
 }  # fmt: skip
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[object], Path]:
-    def write_to(content: object) -> Path:
-        path = tmp_path / "x.ipynb"
-        path.write_text(content if isinstance(content, str) else json.dumps(content))
-        return path
-
-    return write_to
 
 
 def test_read_takes_every_notebook_of_the_repository() -> None:
@@ -54,9 +43,10 @@ def cell(**fields: object) -> dict:
     (cell(source="\ud800"), "is not a valid notebook"),
     ({**NOTEBOOK, "metadata": {"kernelspec": {"name": "../sh", "display_name": "x"}}}, "not the name of a kernel"),
 ])  # fmt: skip
-def test_read_refuses_what_is_no_notebook(content: object, problem: str, write: Callable[[object], Path]) -> None:
+def test_read_refuses_what_is_no_notebook(content: object, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "x.ipynb").write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(UserError, match=problem) as caught:
-        notebook_files.read(write(content))
+        notebook_files.read(tmp_path / "x.ipynb")
     assert str(caught.value).startswith("x.ipynb: ")
     assert caught.value.fix
 

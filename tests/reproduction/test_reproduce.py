@@ -6,11 +6,8 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -24,21 +21,18 @@ from mugkit.reproduction.reproduce import Report
 
 PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
 
-# What a notebook does at its end, without the seconds that importing mugkit takes in a kernel of its own.
+# What a notebook does at its end, without the seconds that importing torch takes in a kernel of its own.
 WRITE = """\
-import hashlib, json, os, pathlib
+import pathlib
+from mugkit import files
 from filelock import FileLock
-folder, home = pathlib.Path(out), pathlib.Path(os.environ["MUGKIT_HOME"])
-folder.mkdir(parents=True, exist_ok=True)
-(folder / "{name}.json").write_text(json.dumps([profile, dataset]))
-digest = hashlib.sha256((folder / "{name}.json").read_bytes()).hexdigest()
-manifest, temporary = folder / "manifest.json", folder / ".{name}.tmp"
-(home / "runs").mkdir(parents=True, exist_ok=True)
-with FileLock(home / "runs" / "manifest.lock"):  # another notebook runs at the same time
-    entries = json.loads(manifest.read_text()) if manifest.exists() else {{}}
-    entries["{name}.json"] = {{"notebook": "{name}", "sha256": digest}}
-    temporary.write_text(json.dumps(entries))
-    os.replace(temporary, manifest)"""
+folder = pathlib.Path(out)
+files.write_json(folder / "{name}.json", [profile, dataset])
+(files.home() / "runs").mkdir(parents=True, exist_ok=True)
+with FileLock(files.home() / "runs" / "manifest.lock"):  # another notebook runs at the same time
+    entries = files.read_json(folder / "manifest.json") if (folder / "manifest.json").exists() else {{}}
+    entry = {{"notebook": "{name}", "sha256": files.sha256(folder / "{name}.json")}}
+    files.write_json(folder / "manifest.json", entries | {{"{name}.json": entry}})"""
 
 Write = Callable[..., Path]
 
@@ -70,13 +64,16 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "figures"
 
 
-def run(out: Path, **changes: Any) -> dict[str, Report]:
-    options = {"profile": "smoke", "datasets": ["made-up"], "out": out} | changes
-    return {report.notebook: report for report in reproduce.reproduce(**options)}
+def run(out: Path) -> dict[str, Report]:
+    return {report.notebook: report for report in reproduce.reproduce("smoke", ["made-up"], out)}
 
 
 def outcomes(out: Path) -> dict[str, str]:
     return {name: report.outcome for name, report in run(out).items()}
+
+
+def parameters(out: Path) -> dict[str, str]:
+    return {"profile": "smoke", "dataset": "made-up", "out": str(out)}
 
 
 def test_notebooks_are_the_numbered_ones_in_order(repository: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,47 +119,40 @@ def test_reproduce_runs_once_then_reuses_until_something_changes(
     assert not list((files.home() / "executed").rglob("*.json"))
 
 
-def test_notebook_runs_in_its_folder_and_this_process_stays_in_its_own(
-    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Threads that changed it in turn could leave it changed: `--out figures` would then be another folder.
-    changes: list[str] = []
-    monkeypatch.setattr(os, "chdir", changes.append)
-    folder = repository("01_first", "import os; profile = os.getcwd()").parent
-    assert outcomes(out) == {"01_first": "ran"}
-    assert json.loads((out / "01_first.json").read_text()) == [str(folder), "made-up"]
-    assert {Path(to) for to in changes} <= {Path.cwd()}
-
-
 @pytest.mark.parametrize(("set_by_user", "expected"), [(None, "3"), ("5", "5")])
-def test_kernels_share_the_cores_unless_the_user_says_otherwise(
+def test_notebook_runs_in_its_folder_on_its_share_of_the_cores_unless_the_user_says_otherwise(
     repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, set_by_user: str | None, expected: str
 ) -> None:
+    # Threads that changed this process's folder in turn could leave it changed: `--out figures` would be another one.
+    changes: list[str] = []
+    monkeypatch.setattr(os, "chdir", changes.append)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if set_by_user:
         monkeypatch.setenv("OMP_NUM_THREADS", set_by_user)
     monkeypatch.setattr(kernels.os, "cpu_count", lambda: 3 * kernels.AT_ONCE)
-    repository("01_threads", 'import os; profile += os.environ["OMP_NUM_THREADS"]')
-    assert outcomes(out) == {"01_threads": "ran"}
-    assert json.loads((out / "01_threads.json").read_text()) == [f"smoke{expected}", "made-up"]
+    folder = repository("01_first", 'import os; profile = [os.getcwd(), os.environ["OMP_NUM_THREADS"]]').parent
+    assert outcomes(out) == {"01_first": "ran"}
+    assert json.loads((out / "01_first.json").read_text()) == [[str(folder), expected], "made-up"]
+    assert {Path(to) for to in changes} <= {Path.cwd()}
 
 
 def test_identity_depends_on_cells_parameters_data_and_versions_but_not_on_outputs(
     repository: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def identity(profile: str = "smoke", data: str = "data") -> str:
+        return reproduce._identity(path, {"profile": profile}, data)
+
     path = repository("01_first", "a = 1")
-    first = reproduce._identity(path, {"profile": "smoke"}, "data")
+    first = identity()
     notebook = nbformat.read(path, as_version=4)
     notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="seen")]
     nbformat.write(notebook, path)
-    assert reproduce._identity(path, {"profile": "smoke"}, "data") == first
-    others = {reproduce._identity(path, {"profile": "quick"}, "data")}
-    others.add(reproduce._identity(path, {"profile": "smoke"}, "other data"))
-    others.add(reproduce._identity(repository("01_first", "a = 2"), {"profile": "smoke"}, "data"))
-    repository("01_first", "a = 1")
+    assert identity() == first
+    found = {first, identity("quick"), identity(data="other data")}
+    repository("01_first", "a = 2")
+    found.add(identity())
     monkeypatch.setattr(reproduce, "versions", lambda: {"torch": "0"})
-    others.add(reproduce._identity(path, {"profile": "smoke"}, "data"))
-    assert len(others | {first}) == 5
+    assert len(found | {identity()}) == 5
 
 
 def test_reproduce_failures_of_all_kinds_name_their_cell_and_do_not_stop_the_others(
@@ -204,21 +194,6 @@ def test_reproduce_failures_of_all_kinds_name_their_cell_and_do_not_stop_the_oth
     assert {entry["notebook"] for entry in manifest.values()} == {"01_raises", "05_fine", "mugkit report"}
 
 
-def test_end_all_stops_notebooks_where_they_are(repository: Write, out: Path, tmp_path: Path) -> None:
-    begun = tmp_path / "begun"
-    path = repository("01_long", f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)")
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(reproduce.run_notebook, path, parameters(out), "x")
-        while not begun.exists() and not running.done():
-            time.sleep(0.1)
-        kernels.end_all()
-        assert "the kernel died" in running.result(timeout=60).reason
-
-
-def parameters(out: Path) -> dict[str, str]:
-    return {"profile": "smoke", "dataset": "made-up", "out": str(out)}
-
-
 def test_run_notebook_parameter_it_does_not_have_is_refused(repository: Write, out: Path) -> None:
     path = repository("01_first", parameters=PARAMETERS.replace("out:", "output:"))
     with pytest.raises(UserError, match=r"unknown parameter of 01_first\.ipynb 'out'") as caught:
@@ -235,24 +210,19 @@ def test_reproduce_several_data_sets_have_a_folder_each(
     store.save(other, files.data_home() / "other")
     seen = []
     monkeypatch.setattr(reproduce, "run_notebook", lambda *job: seen.append(job) or Report("x", "ran", out))
-    run(out, datasets=["made-up", "other"])
-    run(out, datasets=["other"])
+    for names in (["made-up", "other"], ["other"]):
+        reproduce.reproduce("smoke", names, out)
     assert [job[1]["out"] for job in seen] == [str(out / "made-up"), str(out / "other"), str(out)]
     assert seen[1][2] == other.fingerprint
 
 
 def test_conclude_writes_a_report_for_every_data_set_that_has_outputs(out: Path) -> None:
-    def report(name: str, reason: str = "") -> Report:
-        return Report(name, "failed" if reason else "ran", out, reason)
-
-    entry = {"x.json": {"notebook": "01_first", "sha256": "0"}}
-    files.write_json(out / "one" / "manifest.json", entry)
-    files.write_json(out / "two" / "manifest.json", entry)
-    reports = [report("01_first"), report("02_second", "no"), report("01_first"), report("02_second")]
-    pages = reproduce.conclude(reports, ["one", "two"], out)
+    for name in ("one", "two"):
+        files.write_json(out / name / "manifest.json", {"x.json": {"notebook": "01_first", "sha256": "0"}})
+    reports = [Report("01_first", "failed", out, "no"), Report("01_first", "ran", out), Report("01_first", "ran", out)]
+    pages = reproduce.conclude(reports, ["one", "two", "three"], out)  # nothing was written for three
     assert pages == [out.absolute() / name / "report.html" for name in ("one", "two")]
     assert ["not complete" in page.read_text() for page in pages] == [True, False]
-    assert reproduce.conclude([report("01_first", "no")], ["three"], out / "three") == []  # nothing was written there
 
 
 WITHOUT_JUPYTER = """

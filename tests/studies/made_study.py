@@ -31,3 +31,9 @@ def finished(
     metrics = {"MAE": wrong, "Corr": 1.0, "Acc2": None}
     tested, validated = (metrics, {}) if split == "test" else ({}, metrics)
     return Run(spec or RunSpec("mug", dataset.name, 1), folder, tested, validated, 0, True)
+
+
+def two_seeds(dataset: Dataset, folder: Path, wrong: float, split: SplitName = "test") -> list[Run]:
+    """Such runs of two seeds, in subfolders of `folder`."""
+    specs = [RunSpec("mug", dataset.name, seed) for seed in (1, 2)]
+    return [finished(dataset, folder / str(spec.seed), wrong, spec, split) for spec in specs]

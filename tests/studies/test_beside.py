@@ -9,7 +9,6 @@ from mugkit.evaluation.tables import Row
 from mugkit.studies import beside
 
 COPIES, MUG = ([difference(mae), difference(acc2, 0.4, "Acc2")] for mae, acc2 in ((0.001, 0.1), (-0.06, 2.7)))
-STEPS = {"copies": COPIES, "MUG": MUG}
 
 
 def test_settings_are_prepared_under_the_names_of_their_dials(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,16 +16,9 @@ def test_settings_are_prepared_under_the_names_of_their_dials(monkeypatch: pytes
     assert beside.prepared() == ["reviews-vivid-sims", "reviews-faint-sims"]
 
 
-def test_table_has_a_row_a_setting_step_and_metric_with_both_intervals() -> None:
-    table = beside.table({"reviews": STEPS, "reviews-faint-sims": {"MUG": MUG}})
-    rows = table.set_index(["setting", "step", "metric"])
-    assert len(table) == 6
-    assert rows.loc[("reviews", "MUG", "MAE"), "verdict"] == "better"
-    assert rows.loc[("reviews", "copies", "MAE"), "verdict"] == "no difference above 0.01"
-
-
 def test_rows_carry_their_differences_into_the_json_on_their_own_data_alone() -> None:
     rows = [Row("MUG", "reviews", {}), Row("W/O Unimodal Tasks", "reviews", {}), Row("MUG", "mosi", {})]
-    ours, *others = (row.as_json() for row in beside.with_differences(rows, STEPS, "reviews"))
+    found = beside.with_differences(rows, {"copies": COPIES, "MUG": MUG}, "reviews")
+    ours, *others = (row.as_json() for row in found)
     assert ours["differences"] == {"W/O Unimodal Tasks": {"MAE": MUG[0], "Acc2": MUG[1]}}
     assert not any("differences" in other for other in others)

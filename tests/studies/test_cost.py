@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from small import bag_of_words
 
 from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data import text
 from mugkit.data.schema import Dataset
 from mugkit.experiments.registry import Experiment
 from mugkit.experiments.store import Store
@@ -21,11 +19,9 @@ from mugkit.training.label_sources.ulgm import ULGM
 
 
 @pytest.fixture
-def work(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Experiment]:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    dataset = made_up((40, 8, 8))
+def work(made_up: Callable[..., Dataset], tmp_path: Path, cheap_text: None) -> Callable[..., Experiment]:
+    dataset, store = made_up((40, 8, 8)), Store(tmp_path / "runs")
     changes = (("meta_epochs", 1), ("pretrain_epochs", 1), ("max_epochs", 1), ("batch_size", 16))
-    store = Store(tmp_path / "runs")
 
     def make(name: str, seed: int = 1111, label_seed: int = 1111) -> Experiment:
         return Experiment(RunSpec(name, "made-up", seed, "smoke", label_seed, changes), dataset, store, "cpu")
@@ -50,38 +46,32 @@ def test_step_times_are_medians_of_ratios_round_by_round(monkeypatch: pytest.Mon
         spec = RunSpec("x", "y", 1)
 
     works: Any = {name: Named(name) for name in seconds}
-    expected = [
-        {"system": "fast", "ratio": 1.0, "lower_quartile": 1.0, "upper_quartile": 1.0, "over": "fast"},
-        {"system": "slow", "ratio": 3.0, "lower_quartile": 1.125, "upper_quartile": 4.0, "over": "fast"},
-    ]
-    assert cost.step_times(works, rounds=5).to_dict("records") == expected
     both = cost.step_times(works, ("fast", "slow"), rounds=5)
-    assert both.head(2).to_dict("records") == expected
-    shown = cost.show_step_times(both)
+    assert (
+        both.head(2).to_dict("records")
+        == cost.step_times(works, rounds=5).to_dict("records")
+        == [
+            {"system": "fast", "ratio": 1.0, "lower_quartile": 1.0, "upper_quartile": 1.0, "over": "fast"},
+            {"system": "slow", "ratio": 3.0, "lower_quartile": 1.125, "upper_quartile": 4.0, "over": "fast"},
+        ]
+    )
+    shown = cost.step_time_table(both)
     assert list(shown.columns) == ["over fast", "over slow"]
     assert shown.loc["fast", "over slow"].startswith("0.33 [")
 
 
-@pytest.mark.parametrize("name", ["copy", "text-only"])
-def test_stepper_trains(work: Callable[[str], Experiment], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_timed_steps_train_and_make_labels(work: Callable[[str], Experiment], monkeypatch: pytest.MonkeyPatch) -> None:
+    """ULGM makes none in the first epoch, which the warm-up is."""
     losses: list[float] = []
-    step = cost.step
+    made: list[int] = []
+    step, proposed = cost.step, ULGM.proposed
     monkeypatch.setattr(cost, "step", lambda *given: losses.append(step(*given)))
-    make_step = cost.stepper(work(name))
+    monkeypatch.setattr(ULGM, "proposed", lambda *given: made.append(number) or proposed(*given))
+    make_step = cost.stepper(work("ulgm"))
     for number in range(12):  # four epochs of three batches
         make_step(number)
     assert sum(losses[-3:]) < sum(losses[:3])
-
-
-def test_timed_steps_make_labels(work: Callable[[str], Experiment], monkeypatch: pytest.MonkeyPatch) -> None:
-    """ULGM makes none in the first epoch, which the warm-up is."""
-    made: list[int] = []
-    proposed = ULGM.proposed
-    monkeypatch.setattr(ULGM, "proposed", lambda *given: made.append(number) or proposed(*given))
-    make_step = cost.stepper(work("ulgm"))
-    for number in range(cost.WARM_UP + 2):
-        make_step(number)
-    assert made == [cost.WARM_UP, cost.WARM_UP + 1]
+    assert made == list(range(cost.WARM_UP, 12))
 
 
 def test_stage_shares_are_of_the_median_recorded_seconds(work: Callable[..., Experiment]) -> None:

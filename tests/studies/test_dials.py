@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,15 @@ import pandas as pd
 import pytest
 from made_up import made_up_sentences
 
+from mugkit.config import RunSpec
 from mugkit.data import reviews
 from mugkit.data.agreement import agreement
+from mugkit.data.loader import ClipLoader
+from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.data.simulate import DISAGREEMENT, EXPRESSION
+from mugkit.experiments import experiment
 from mugkit.studies import dials
+from mugkit.training.trainer import predict
 
 SIZES = (400, 100, 400)
 
@@ -61,7 +66,6 @@ def test_readings_fall_as_the_noise_grows_and_stay_below_what_can_be_read(record
             values = [row[key] for row in own]
             assert values[0] > values[2] + 0.1 > values[4] + 0.1
         assert all(row["with y"] < row["probe"] < row["ceiling"] for row in own[:3])  # chance blurs the faint ones
-    json.dumps(records, allow_nan=False)
 
 
 def test_labels_lie_apart_as_those_of_the_assembled_data(
@@ -78,3 +82,24 @@ def test_figure_holds_the_numbers(records: list[dict[str, Any]], found: dict[str
     left, right = dials.figure(records, found).axes
     assert list(left.lines[4].get_ydata()) == [record["probe"] for record in records if record["modality"] == "v"]
     assert [len(dots.get_offsets()) for dots in right.collections] == [3, 4, 4]  # nobody judged the words of CREMA-D
+
+
+def test_network_s_predictions_are_those_of_the_trained_network_clip_by_clip(
+    prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is caught as its weights are loaded, and asked one clip at a time."""
+    prepared((24, 8, 8))
+    work = experiment.work(RunSpec("mug-true-labels", "made-up", 1111, "smoke"))
+    caught: list[Any] = []
+    original = dials.load_model
+    monkeypatch.setattr(dials, "load_model", lambda network, path: caught.append(network) or original(network, path))
+    found = dials.unimodal_predictions(work)
+    (network,), clips = caught, ClipLoader(work.dataset.test, work.hp.network)
+    for batch in clips.by_length(1):
+        alone = network.predict_unimodal(network.represent(batch).unimodal)
+        for m in MODALITIES:
+            assert found[m][batch.index] == pytest.approx(alone[m].detach().numpy(), abs=1e-5)
+    for m, r in dials._against_truth(work).items():
+        assert r == pytest.approx(np.corrcoef(found[m], work.dataset.test.true_labels[m])[0, 1], abs=1e-3)
+    errors = np.abs(predict(network, clips) - work.dataset.test.labels)
+    assert experiment.run(work.spec).metrics["MAE"] == pytest.approx(errors.mean(), abs=1e-4)  # the run's weights

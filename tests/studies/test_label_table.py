@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from made_study import finished
+from made_study import two_seeds
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
@@ -47,39 +46,27 @@ def test_quality_worked_out_by_hand(dataset: Dataset) -> None:
     assert (row["mean"], row["std"], row["n"]) == (pytest.approx(0.2), pytest.approx(0.2 / 2**0.5), 2)
 
 
-def test_display_puts_stage_3_beside_labels(dataset: Dataset) -> None:
+def test_stage_3_stands_beside_labels_and_the_anchors_beside_the_sources(dataset: Dataset) -> None:
     table = label_table.quality(dataset, {"copy": [dict(dataset.train.true_labels)]})
     run = Run(RunSpec("copy", "x", 1), Path(), {"MAE": 1.25, "Corr": None}, {}, 0, True)
-    shown = label_table.display(label_table.with_results(table, {"copy": [run], "none": [run]}))
-    assert list(shown.index) == ["copy", "none"]
-    anchors = {label_table.TRUE: [run], label_table.WITHOUT: [run]}
-    points = label_table.quality_against_result(label_table.with_results(table, {"copy": [run], **anchors}))
-    assert [point["labels"] for point in points] == [0.0, 0.0, None]  # a copy that is right, and both anchors
+    runs = {name: [run] for name in ("copy", label_table.TRUE, label_table.WITHOUT)}
+    points = label_table.quality_against_result(label_table.with_results(table, runs))
+    assert [(point["labels"], point["result"]) for point in points] == [(0.0, 1.25), (0.0, 1.25), (None, 1.25)]
     axes = label_table.draw_quality_against_result(points).axes[0]
     assert len(axes.containers) == 2  # what has no labels is a line
     assert 1.25 in [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == "--"]
-    (point,) = label_table.quality_against_result(label_table.with_results(table, {"copy": [run]}))
-    assert (point["source"], point["labels"], point["result"]) == ("copy", 0.0, 1.25)
-    others = label_table.display(table, "disagreeing", ("MAE", "sign %"))
+    others = label_table.source_table(table, "disagreeing", ("MAE", "sign %"))
     assert others.columns.tolist() == [(m, k) for m in ("language", "acoustic", "visual") for k in ("MAE", "sign %")]
 
 
 def test_points_of_sources_with_networks_of_their_own_are_hollow() -> None:
-    places = [("all", "language"), ("all", "visual"), ("test", "multimodal")]
-    rows = [
-        {"source": source, "clips": clips, "modality": m, "measure": "MAE", "mean": mean, "std": 0.1}
-        for source, means in {"mug": (0.4, 0.6, 0.9), "sugrm": (0.8, 1.0, 1.1)}.items()
-        for (clips, m), mean in zip(places, means, strict=True)
-    ]
-    points = label_table.quality_against_result(pd.DataFrame(rows))
-    assert [(point["labels"], point["result"], point["std"]) for point in points] == [(0.5, 0.9, 0.1), (0.9, 1.1, 0.1)]
+    points = [point("mug", 0.5, 0.9), point("sugrm", 0.9, 1.1, "its own")]
     left, right = label_table.draw_quality_against_result(points).axes
     mug, sugrm = left.containers
     assert len(right.containers) == 1  # SUGRM's labels are far from the truth
     assert (mug.lines[0].get_xdata()[0], mug.lines[0].get_ydata()[0]) == (0.5, 0.9)
     assert mug.lines[0].get_markerfacecolor() == mug.lines[0].get_color()
     assert sugrm.lines[0].get_markerfacecolor() == "white"
-    assert "network of its own" in str(sugrm.get_label())
 
 
 def point(source: str, labels: float, result: float, network: str = "MUG's") -> dict[str, object]:
@@ -101,10 +88,7 @@ def test_orders_of_labels_and_results_are_told_with_the_anchors_beside_best_and_
     points = [point(name, 0.1 * i, result) for i, (name, result) in enumerate(zip(names, results, strict=True))]
     points.append(point("sugrm", 9.0, 0.0, "its own"))  # its height is not due to labels alone
     wrong = {**dict(zip(names, results, strict=True)), label_table.TRUE: 0.05, label_table.WITHOUT: 0.9}
-    runs = {
-        name: [finished(data, tmp_path / f"{name}-{seed}", by, RunSpec("mug", "x", seed)) for seed in (1, 2)]
-        for name, by in wrong.items()
-    }
+    runs = {name: two_seeds(data, tmp_path / name, by) for name, by in wrong.items()}
     text = label_table.better_model("made up", points, runs, data)
     assert said in text
     assert "6 sources" in text

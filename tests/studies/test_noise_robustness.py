@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_study import finished
+from made_study import two_seeds
 
-from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.experiments import noise
 from mugkit.studies import noise_robustness as robustness
@@ -33,15 +33,12 @@ def test_by_disagreement_bins_clips_and_averages_modalities(made_up: Callable[..
 def made(made_up: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Runs, SeenLabels]:
     """Copies are off by 0.5 + k, MUCN by half of that, ULGM by as much; stage 3 is worse for copies at k = 2 alone."""
     dataset, runs, labels = made_up((60, 4, 60)), {}, {}
-    for system in SOURCES:
-        for k in LEVELS:
-            off = (0.5 + k) * (0.5 if system == "mug" else 1.0)
-            labels[system, k] = {
-                m: np.stack([dataset.train.true_labels[m] + off + 0.01 * s for s in (0, 1)]) for m in MODALITIES
-            }
-            wrong = 1.0 if (system, k) == ("copy", 2.0) else 0.2
-            specs = [RunSpec("mug", "made-up", seed) for seed in (0, 1)]
-            runs[system, k] = [finished(dataset, tmp_path / f"{system}-{k}-{s.seed}", wrong, s) for s in specs]
+    for system, k in product(SOURCES, LEVELS):
+        off = (0.5 + k) * (0.5 if system == "mug" else 1.0)
+        true = dataset.train.true_labels
+        labels[system, k] = {m: np.stack([true[m] + off + 0.01 * s for s in (0, 1)]) for m in MODALITIES}
+        wrong = 1.0 if (system, k) == ("copy", 2.0) else 0.2
+        runs[system, k] = two_seeds(dataset, tmp_path / f"{system}-{k}", wrong)
     return dataset, runs, labels
 
 
@@ -49,13 +46,10 @@ def test_robustness_verdicts_and_figure_are_those_of_the_made_labels(made: tuple
     table = robustness.robustness(*made).set_index(["source", "k"])
     assert table["against_copy_verdict"].loc["mug"].tolist() == ["closer"] * 2
     assert table["against_copy_verdict"].loc["ulgm"].tolist() == ["no difference above 0.01"] * 2
-    assert table["against_copy_verdict"].loc["copy"].tolist() == [""] * 2
     assert table["test_change_verdict"].loc["copy"].tolist()[1:] == ["worse"]
     assert table["test_against_copy_verdict"].loc["mug"].tolist() == ["no difference above 0.01", "better"]
     assert table.loc[("mug", 2.0), "test_against_copy_difference"] == pytest.approx(-0.8, abs=1e-5)
-    assert table.loc[("mug", 2.0), "labels_mean"] == pytest.approx(1.255, abs=1e-5)
     assert table.loc[("mug", 2.0), "against_copy_difference"] == pytest.approx(-1.25, abs=1e-5)
-    assert table.loc[("copy", 2.0), "test_change_difference"] == pytest.approx(0.8, abs=1e-5)
     dataset, _, labels = made
     first = {s: [{m: labels[s, 0.0][m][i] for m in MODALITIES} for i in range(2)] for s in SOURCES}
     figure = robustness.draw(robustness.by_disagreement(dataset, first), table.reset_index())

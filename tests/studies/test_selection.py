@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from mugkit.studies.selection import candidates, sign_hits, tuning_figure, tuning_gain
+from mugkit.studies.selection import candidates, sign_hits, tuning_gain
 
 
 def _inputs(dims: int = 4) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -51,10 +51,3 @@ def test_tuning_gain_on_coin_flips_is_illusion() -> None:
     assert numbers["peeked_reported"] == sorted(numbers["peeked_reported"])
     for name in ("peeked_fresh", "honest_reported", "honest_fresh"):
         assert numbers[name][-1] == pytest.approx(50, abs=5), name
-
-
-def test_tuning_figure_draws_every_line() -> None:
-    numbers = {"counts": [1, 2], "peeked_reported": [50, 60], "peeked_fresh": [50, 51]}
-    numbers |= {"honest_reported": [50, 52], "honest_fresh": [50, 53], "repeats": 1}
-    lines = tuning_figure(numbers).axes[0].lines
-    assert [list(line.get_ydata()) for line in lines] == [[50, 60], [50, 51], [50, 52], [50, 53]]

@@ -12,7 +12,7 @@ from made_study import difference, finished
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
-from mugkit.studies import hyperparameter_curves, sentences
+from mugkit.studies import sentences
 from mugkit.studies.search_analysis import MATTERS, UNSEEN
 
 BETTER, WORSE, NONE, OPEN = difference(-0.06), difference(0.06), difference(0.001), difference(0.0, 0.02)
@@ -52,17 +52,9 @@ def test_answer_counts_settings_where_a_step_lowers_the_error() -> None:
     assert "true labels" not in text  # did not run
 
 
-def test_parts_stand_under_the_word_that_decides() -> None:
-    table = pd.DataFrame(
-        [{"system": name, **effect} for name, effect in {"without A": WORSE, "without B": NONE}.items()]
-    )
-    text = sentences.parts("made up", table)
-    assert text.index("worse than MUG for without A") < text.index("no difference above 0.01 for without B")
-
-
 def test_labels_elsewhere_are_grouped_by_what_they_are() -> None:
-    rows = [{"modality": name, "measure": "MAE", **effect, "verdict": said} for name, effect, said in
-            (("l", BETTER, "closer"), ("a", WORSE, "farther"), ("v", WORSE, "farther"))]  # fmt: skip
+    said = {"l": "closer", "a": "farther", "v": "farther"}
+    rows = [{"modality": m, "measure": "MAE", **WORSE, "verdict": word} for m, word in said.items()]
     text = sentences.labels_elsewhere({"far": pd.DataFrame([*rows, {**rows[0], "measure": "Corr"}])})
     assert text.endswith("On far: closer for language; farther for acoustic and visual.")
 
@@ -85,48 +77,24 @@ def test_baselines_are_counted_by_themselves_and_together() -> None:
     assert sentences.baselines("made up", table[table["system"] == "y_mc ← y"], 3) == "On made up, no baseline has run."
 
 
-def test_curves_are_told_against_table_2_s_value() -> None:
-    words = {1e-4: (WORSE, "worse"), 0.01: (difference(0.0), hyperparameter_curves.DEFAULT), 0.1: (OPEN, "undecided")}
-    rows = [
-        {"field": "beta", "metric": "MAE", "value": v, **effect, "verdict": word} for v, (effect, word) in words.items()
-    ]
-    rows.append({"field": "beta", "value": 1.0, "metric": "MAE", "verdict": hyperparameter_curves.FAILED})
-    text = sentences.curves("made up", pd.DataFrame(rows))
-    worse, undecided = "worse at 0.0001 (+0.060 [+0.055, +0.065])", "undecided at 0.1 (+0.000 [-0.020, +0.020])"
-    assert text.endswith(f"β: {worse}; {undecided}; training failed at 1.")
-
-
 def test_cases_are_told_with_hits_false_alarms_and_what_is_missed() -> None:
     rows = [
-        {"question": "contradiction found", "modality": "l", "share": 20.0, "reference": 5.0, "verdict": "more often"},
-        {"question": "contradiction found", "modality": "a", "share": 40.0, "reference": 4.0, "verdict": "more often"},
-        {
-            "question": "neutral modality found",
-            "modality": "l",
-            "share": float("nan"),
-            "reference": 1.0,
-            "verdict": "undecided",
-        },
+        ("contradiction found", "l", 20.0, 5.0, "more often"),
+        ("contradiction found", "a", 40.0, 4.0, "more often"),
+        ("neutral modality found", "l", float("nan"), 1.0, "undecided"),
     ]
-    table = pd.DataFrame([row | difference(row["share"] - row["reference"], 3.0, "share %") for row in rows])
-    text = sentences.cases("made up", table)
+    table = pd.DataFrame(rows, columns=["question", "modality", "share", "reference", "verdict"])
+    differences = pd.DataFrame([difference(share - reference, 3.0, "share %") for _, _, share, reference, _ in rows])
+    text = sentences.cases("made up", table.join(differences))
     for said in ("language 20 % against 5 % false alarms", "60 to 80 % are missed", "neutral modality found: no clip"):
         assert said in text
 
 
 def test_readings_are_told_apart_by_the_observations_that_hold() -> None:
     held = {"one": "supported", "other": "undecided"}
+    numbers = {"metric": "MMD²", "modality": "l", "mean": -0.1, "low": -0.2, "high": -0.05}
     rows = [
-        {
-            "reading": reading,
-            "claim": claim,
-            "metric": "MMD²",
-            "modality": "l",
-            "mean": -0.1,
-            "low": -0.2,
-            "high": -0.05,
-        }
-        | {"verdict": verdict}
+        {"reading": reading, "claim": claim, **numbers, "verdict": verdict}
         for reading, verdict in held.items()
         for claim in ("gap", "target")
     ]

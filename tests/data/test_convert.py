@@ -21,20 +21,15 @@ def prepared() -> Dataset:
     """A stored data set whose column k has the value k, plus the frame's number in thousands."""
     dataset = make_dataset((300, 3, 4), dims=(74, 47))
     for name, split in dataset.splits.items():
-        dataset = changed(dataset, name, sequences={m: _numbered(s) for m, s in split.sequences.items()})
-    about = {
-        "variant": "74/47, aligned",
-        "caption": "MOSI (74/47, aligned), made-up split",
-        "caveats": ["the split is made up"],
-    }
+        numbered = {}
+        for m, sequences in split.sequences.items():
+            rows, columns = (np.arange(count, dtype=np.float32) for count in sequences.frames.shape)
+            numbered[m] = RaggedFrames(columns + 1000 * rows[:, None], sequences.offsets)
+        dataset = changed(dataset, name, sequences=numbered)
+    caption, caveats = "MOSI (74/47, aligned), made-up split", ["the split is made up"]
+    about = {"variant": "74/47, aligned", "caption": caption, "caveats": caveats}
     store.save(dataclasses.replace(dataset, name="mosi", about=about), files.data_home() / "mosi")
     return store.load("mosi")
-
-
-def _numbered(sequences: RaggedFrames) -> RaggedFrames:
-    rows, columns = sequences.frames.shape
-    values = np.arange(columns) + 1000 * np.arange(rows)[:, None]
-    return RaggedFrames(values.astype(np.float32), sequences.offsets)
 
 
 def test_columns_are_picked_and_everything_else_stays(prepared: Dataset) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from mugkit.data import csv_files
-from mugkit.data import table as table_files
 
 ROWS = [
     ("v1", "1", "a fine film", "1.5", "train"),
@@ -110,7 +109,7 @@ def test_quoted_cells_may_hold_separators(tmp_path: Path) -> None:
 )
 def test_tables_are_recognised(name: str, content: bytes, known: bool, tmp_path: Path) -> None:
     (path := tmp_path / name).write_bytes(content)
-    assert table_files.recognises(path) is known
+    assert csv_files.recognises(path) is known
 
 
 def test_folds_are_read_from_tables_and_json(tmp_path: Path) -> None:

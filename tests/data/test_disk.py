@@ -11,11 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from small import bag_of_words, small
 
-from mugkit.data import disk, text
-from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import RaggedFrames, Split
+from mugkit.data import disk
 from mugkit.errors import UserError
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
@@ -99,17 +96,3 @@ def test_flatten_joins_clips(mugkit_home: Path) -> None:
     for clip, expected in enumerate(clips):
         np.testing.assert_array_equal(sequences[clip], expected.astype(np.float32))
     assert list(mugkit_home.iterdir()) == []  # the file has no name, so nobody has to delete it
-
-
-@LINUX
-def test_batches_leave_no_pages_behind(mapped: np.memmap, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "_encode", bag_of_words)
-    offsets = np.arange(0, len(mapped) + 1, 1000)
-    names = [str(clip) for clip in range(600)]
-    split = Split("train", names, ["good"] * 600, np.zeros(600, np.float32), {"a": RaggedFrames(mapped, offsets)})
-    clips = ClipLoader(split, small().network)
-    next(clips.in_order(4))
-    before = resident_bytes()
-    grown = [(len(batch.index), resident_bytes() - before)[1] for batch in clips.in_order(4)]
-    assert len(grown) == 150
-    assert max(grown) < 8e6 < mapped.nbytes / 4

@@ -17,7 +17,7 @@ from small import bag_of_words, small, tiny_bert
 from mugkit.baselines import self_mm
 from mugkit.config import Network
 from mugkit.data import store, text
-from mugkit.data.batch import Batch, Padded
+from mugkit.data.batch import Padded
 from mugkit.data.loader import ClipLoader, prefetch
 from mugkit.data.schema import Dataset
 from mugkit.models import mug
@@ -50,14 +50,6 @@ def test_batch_holds_chosen_clips_in_order(dataset: Dataset) -> None:
         assert batch.frames[m].values.shape[1] == lengths.max()
         assert not batch.frames[m].values[~batch.frames[m].mask.bool()].any()
     assert clips.text_width == batch.text.shape[1]
-
-
-def test_padded_gathered_equals_padded_of_the_same_clips(dataset: Dataset) -> None:
-    sequences, chosen = dataset.train.sequences["a"], np.array([4, 4, 0, 9])
-    gathered = Padded.gathered(sequences.frames, sequences.offsets, chosen)
-    one_by_one = Padded.of([torch.from_numpy(sequences[clip].copy()) for clip in chosen])
-    assert torch.equal(gathered.values, one_by_one.values)
-    assert torch.equal(gathered.mask, one_by_one.mask)
 
 
 def test_clips_token_states_are_those_of_their_clips(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,43 +117,29 @@ def test_lengths_are_tokens_where_the_encoder_is_trained_and_frames_where_not(da
     assert ClipLoader(dataset.train, small().network).lengths.tolist() == frames.tolist()
 
 
-def companies(clips: ClipLoader, size: int) -> dict[str, list[torch.Tensor]]:
-    """All clips in batches: alone, among clips of similar length, and all together as long as the longest."""
-    together = torch.arange(len(clips))
-    return {
-        "alone": list(together.split(1)),
-        "bucketed": similar_lengths(clips.lengths, size, 1, 0, span=len(clips)),
-        "padded": [together],
-    }
-
-
 @pytest.mark.parametrize("build", [mug.build, self_mm.build], ids=["mug", "self-mm"])
 @pytest.mark.parametrize("pooling", ["first", "mean"])
 def test_bucketing_and_trimming_change_no_clips_output(
     made_up: Callable[..., Dataset], tmp_path: Path, build: Callable[..., Any], pooling: str
 ) -> None:
-    dataset = made_up((23, 4, 4))
-    folder = str(tiny_bert(tmp_path / "bert"))
-    clips = ClipLoader(dataset.train, small(text_encoder=folder, freeze_text=False, pooling=pooling).network)
+    """A clip alone, among clips of similar length, and among all, padded to the longest."""
+    dataset, together = made_up((23, 4, 4)), torch.arange(23)
+    config = small(text_encoder=str(tiny_bert(tmp_path / "bert")), freeze_text=False, pooling=pooling).network
+    clips = ClipLoader(dataset.train, config)
     torch.manual_seed(0)
-    network = build(small(text_encoder=folder, freeze_text=False, pooling=pooling).network, dataset.dims, 0)
-    network = network.double().eval()
-    found = {}
-    for company, batches in companies(clips, 4).items():
+    network = build(config, dataset.dims, 0).double().eval()
+    found = []
+    for batches in (together.split(1), similar_lengths(clips.lengths, 4, 1, 0, span=23), [together]):
         outputs = torch.empty(23, 4, dtype=torch.float64)
-        for batch in map(in_double, clips.batches(batches)):
-            reps = network.represent(batch)
+        for batch in clips.batches(batches):
+            frames = {m: Padded(padded.values.double(), padded.mask) for m, padded in batch.frames.items()}
+            reps = network.represent(dataclasses.replace(batch, frames=frames, labels=batch.labels.double()))
             unimodal = network.predict_unimodal(reps.unimodal)
             outputs[batch.index] = torch.stack([network.predict(reps), *unimodal.values()], dim=1).detach()
-        found[company] = outputs
-    assert found["alone"].std(0).min() > 0  # clips do differ
-    for company in ("bucketed", "padded"):
-        torch.testing.assert_close(found[company], found["alone"], rtol=0, atol=1e-10)
-
-
-def in_double(batch: Batch) -> Batch:
-    frames = {m: Padded(padded.values.double(), padded.mask) for m, padded in batch.frames.items()}
-    return dataclasses.replace(batch, frames=frames, labels=batch.labels.double())
+        found.append(outputs)
+    assert found[0].std(0).min() > 0  # clips do differ
+    for outputs in found[1:]:
+        torch.testing.assert_close(outputs, found[0], rtol=0, atol=1e-10)
 
 
 # --- the next batch while this batch is used

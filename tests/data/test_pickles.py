@@ -24,20 +24,16 @@ from mugkit.errors import UserError
 
 PLAIN: dict[str, Any] = {
     "floats": np.arange(6.0).reshape(2, 3),
-    "fortran": np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)),
     "text array": np.array(["ab", "ü"]),
     "bytes array": np.array([b"q", b"rs"]),
     "booleans": np.array([True, False]),
     "empty": np.zeros((0, 3), dtype=np.float32),
     "zero-dimensional": np.array(3.0),
     "scalar": np.float32(2.5),
-    "numpy text": np.str_("hey"),
     "ordered": OrderedDict(b=1, a=2),
     "set": {1, 2},
     "frozen set": frozenset([3]),
     "bytes": b"x\xffz",
-    "no bytes": b"",
-    "byte array": bytearray(b"12"),
     "complex": 1j,
     "large": 10**100,
     "nested": [None, True, -1, 1.5, "text", (1, (2, [3]))],
@@ -46,12 +42,9 @@ RNG = np.random.default_rng(0)
 FLOATS = RNG.standard_normal((9, 10))
 MAPPED: dict[str, np.ndarray] = {  # each of more than the 256 bytes that the tests call long
     "float64": FLOATS,
-    "float32": FLOATS.astype(np.float32),
     "big-endian": FLOATS.astype(">f4"),
     "long fortran": np.asfortranarray(FLOATS),
-    "three axes": RNG.standard_normal((4, 5, 6)),
     "integers": RNG.integers(-5, 5, 70),
-    "long booleans": RNG.random(300) < 0.5,
     "letters": np.array(["one", "ü", "€" * 9, "four"] * 20),
     "strings": np.array([b"one", b"\xff"] * 60),
 }
@@ -256,10 +249,7 @@ MISUSED: dict[str, bytes] = {
     "a byte array beyond the file": b"\x80\x05\x96" + struct.pack("<Q", 2**62) + b"x" * 300 + b".",
     "a string of negative length": b"T" + struct.pack("<i", -5) + b"x" * 300 + b".",
     "a shape larger than the content": ARRAY + b"(I1\n(I301\nt" + EIGHT + b"I00\n" + long(b"") + b"tb.",
-    "a shape smaller than the content": ARRAY + b"(I1\n(I299\nt" + EIGHT + b"I00\n" + long(b"") + b"tb.",
     "a negative shape of the right product": ARRAY + b"(I1\n(I-3\nI-100\nt" + EIGHT + b"I00\n" + long(b"") + b"tb.",
-    "objects from long bytes": ARRAY + b"(I1\n(I1\nt" + DTYPE % b"O8" + b"I00\n" + long(b"") + b"tb.",
-    "letters that are none": ARRAY + b"(I1\n(I75\nt" + DTYPE % b"U1" + b"I00\n" + long(b"\xff" * 300) + b"tb.",
     "text as the content of an array": ARRAY + b"(I1\n(I300\nt" + EIGHT + b"I00\n" + long_text("") + b"tb.",
     "the type of an array": b"cnumpy\ndtype\n(" + long_text("f8") + b"I0\nI1\ntR.",
     "an encoding": b"c_codecs\nencode\n(X\1\0\0\0a" + long_text("latin1") + b"tR.",
@@ -269,7 +259,6 @@ MISUSED: dict[str, bytes] = {
     "encoded text that is cut off": b"c_codecs\nencode\n(X\x2d\1\0\0" + b"a" * 300 + b"\xc3X\6\0\0\0latin1tR.",
     "a name": b"\x80\x04" + long_text("posix") + long_text("system") + b"\x93.",
     "a function": long(b"") + b"(tR.",
-    "something with a state": long(b"") + b"}b.",
 }  # fmt: skip
 
 

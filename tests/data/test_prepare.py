@@ -98,16 +98,6 @@ def test_damaged_data_is_told_and_mended_by_force(source: Path) -> None:
     assert len(store.load("mosi", verify=True).train) == 3
 
 
-def test_a_source_inside_the_data_folder_is_never_deleted(source: Path, mugkit_home: Path) -> None:
-    inside = mugkit_home / "data" / "mosi" / "unaligned.pkl"
-    inside.parent.mkdir(parents=True)
-    source.rename(inside)
-    for force in (False, True):
-        with pytest.raises(UserError, match="holds other files"):
-            prepare("mosi", [inside], force=force)
-    assert inside.is_file()
-
-
 @pytest.mark.parametrize("name", ["MOSI", "my data", "../mosi", "", ".hidden", "a/b", "mosi\n", "x" * 250])
 def test_names_that_are_no_folder_names_are_refused(name: str, source: Path) -> None:
     with pytest.raises(UserError, match="cannot be the name") as caught:

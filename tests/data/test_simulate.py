@@ -43,13 +43,10 @@ def test_draws_first_words_are_those_of_numpy_seeded_by_hand() -> None:
     assert draws.gaussian(1)[0] == (sum(sixteens) - 6 * 65535) / 65536
 
 
-def test_on_grid_rounds_clips_and_has_no_negative_zero() -> None:
+def test_joint_labels_without_noise_follow_language_on_a_grid_without_negative_zero() -> None:
     found = on_grid(np.array([-1.7, -0.29, -0.05, 0.1, 0.31, 0.99]))
     assert found.tolist() == [-1.0, -0.2, 0.0, 0.0, 0.4, 1.0]
     assert not np.signbit(found[2])
-
-
-def test_joint_labels_without_noise_follow_language() -> None:
     table = labels(SILENT)
     np.testing.assert_array_equal(table["y_a"], LANGUAGE)
     np.testing.assert_array_equal(table["y_v"], -LANGUAGE)
@@ -57,18 +54,14 @@ def test_joint_labels_without_noise_follow_language() -> None:
 
 
 @pytest.mark.parametrize("modality", ["language", "acoustic", "visual"])
-def test_joint_labels_leading_modality_decides_that_share_of_clips(modality: str) -> None:
+def test_joint_labels_leading_modality_decides_and_neutral_probability_is_met(modality: str) -> None:
     # All three modalities are given different labels, so y equals the leader's only where it leads.
-    noisy = replace(SILENT, acoustic_spread=0.4, visual_spread=0.4, **{f"lead_{modality}": 1.0})
-    table = labels(noisy)
+    table = labels(replace(SILENT, acoustic_spread=0.4, visual_spread=0.4, **{f"lead_{modality}": 1.0}))
     np.testing.assert_array_equal(table["y"], table[f"y_{modality[0]}"])
     assert (table["y_a"] != table["y_v"]).mean() > 0.5
-
-
-def test_joint_labels_neutral_probability_is_met() -> None:
-    always = labels(replace(SILENT, acoustic_neutral=1.0, visual_neutral=0.25))
-    assert (always["y_a"] == 0).all()
-    assert (always["y_v"] == 0).mean() == pytest.approx(0.25 + 0.75 * (LANGUAGE == 0).mean(), abs=0.06)
+    table = labels(replace(SILENT, acoustic_neutral=1.0, visual_neutral=0.25))
+    assert (table["y_a"] == 0).all()
+    assert (table["y_v"] == 0).mean() == pytest.approx(0.25 + 0.75 * (LANGUAGE == 0).mean(), abs=0.06)
 
 
 def test_joint_labels_of_one_clip_do_not_depend_on_the_others() -> None:

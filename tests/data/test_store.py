@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import changed, make_dataset, only
+from made_up import changed, make_dataset
 from safetensors.numpy import load_file
 
 from mugkit import files
@@ -64,15 +64,6 @@ def test_load_returns_what_was_saved_and_a_fingerprint_of_content_alone(true_lab
     assert all(path.stat().st_mode & 0o004 for path in folder.iterdir())  # others may read them
     assert loaded.train.labels.dtype == np.float32
     assert loaded.train.sequences["a"].offsets.dtype == np.int64
-
-
-@pytest.mark.parametrize("present", ["a", "v", ""])
-def test_modalities_may_be_absent(present: str, dataset: Dataset, tmp_path: Path) -> None:
-    partial = only(present, dataset)
-    loaded = store.load(store.save(partial, tmp_path / "stored"), verify=True)
-    assert_same(partial, loaded)
-    assert list(loaded.train.sequences) == list(loaded.dims) == list(present)
-    assert loaded.fingerprint == store.fingerprint(partial) != dataset.fingerprint
 
 
 @pytest.mark.parametrize("block", [1, 100, 10**9])

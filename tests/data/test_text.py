@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_model
 from small import tiny_bert, tiny_t5
 
 from mugkit.data import batch, text
@@ -17,7 +16,6 @@ from mugkit.data.encoders import OFFLINE_ENCODER, locate
 from mugkit.errors import UserError
 from mugkit.models import tokens
 from mugkit.models.mug import LanguageNetwork, TextEncoder
-from mugkit.training.checkpoint import save_weights
 
 # Lengths deliberately unsorted: features must come back in the order of the sentences.
 SENTENCES = ["a good film", "the story was awful and the cast was weak with a bad story", "superb"]
@@ -40,12 +38,6 @@ def test_pool_by_hand() -> None:
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
     assert tokens.pool(states, mask, "first").tolist() == [[1.0, 2.0], [5.0, 0.0]]
     assert tokens.pool(states, mask, "mean").tolist() == [[2.0, 3.0], [2.0, 2.0]]
-
-
-def test_pad_is_as_wide_as_longest_and_masks_rest() -> None:
-    tokens = batch.pad([[7, 8], [9], [1, 2, 3]])
-    assert tokens.ids.tolist() == [[7, 8, 0], [9, 0, 0], [1, 2, 3]]
-    assert tokens.mask.tolist() == [[1, 1, 0], [1, 0, 0], [1, 1, 1]]
 
 
 def test_token_ids_are_cached_and_tell_how_many_transcripts_were_cut(
@@ -83,21 +75,15 @@ def test_language_network_trained_encoder_equals_first_token_of_transformers(act
 
 
 @pytest.mark.parametrize("make", [tiny_bert, tiny_t5])
-def test_language_network_step_trains_encoder_and_can_be_saved(tmp_path: Path, make: Any) -> None:
+def test_language_network_step_trains_every_weight_of_the_encoder(tmp_path: Path, make: Any) -> None:
     folder = str(make(tmp_path / "encoder"))
     encoder = TextEncoder(text.load_encoder(folder), "mean")
     network = LanguageNetwork(encoder.width, 3, "tanh", encoder)
-    tokens = batch.pad(text.token_ids(SENTENCES, folder))
     before = {name: values.clone() for name, values in network.state_dict().items()}
-    network(tokens).square().sum().backward()
+    network(batch.pad(text.token_ids(SENTENCES, folder))).square().sum().backward()
     torch.optim.SGD(network.parameters(), lr=1.0).step()
-    after = network.state_dict()
     unread = {name for name in before if "pooler" in name or "position_ids" in name or "token_type_ids" in name}
-    assert {name for name in before if torch.equal(before[name], after[name])} <= unread
-    save_weights(network, tmp_path / "weights.safetensors")
-    again = LanguageNetwork(encoder.width, 3, "tanh", TextEncoder(text.load_encoder(folder), "mean"))
-    load_model(again, str(tmp_path / "weights.safetensors"))
-    assert torch.equal(again.eval()(tokens), network.eval()(tokens))
+    assert {name for name, values in network.state_dict().items() if torch.equal(before[name], values)} <= unread
 
 
 def test_first_token_of_t5_is_refused(tmp_path: Path) -> None:
@@ -151,26 +137,12 @@ def test_frozen_encoder_runs_once_for_states_and_every_pooling(bert: str, monkey
     assert text.frozen_states(SENTENCES, bert)[1].tolist() == [0, 4, 8, 11]
 
 
-def test_frozen_features_changed_folder_is_encoded_again(tmp_path: Path, bert: str) -> None:
-    from transformers import BertModel
-
-    before = text.frozen_features(SENTENCES, bert, "mean")
-    model = BertModel.from_pretrained(bert)
-    with torch.no_grad():
-        model.embeddings.LayerNorm.bias.add_(1.0)
-    model.save_pretrained(bert)  # a user trains the encoder further and saves it in its place
-    assert not torch.allclose(text.frozen_features(SENTENCES, bert, "mean"), before)
-
-
-@pytest.mark.parametrize("what", ["ids", "states", "features"])
-def test_damaged_cache_is_computed_again(bert: str, mugkit_home: Path, what: str) -> None:
-    def compute() -> Any:
-        if what == "ids":
-            return text.token_ids(SENTENCES, bert)
+def test_damaged_cache_is_computed_again(bert: str, mugkit_home: Path) -> None:
+    def compute() -> list[Any]:
         states, features = text.frozen_states(SENTENCES, bert)[0], text.frozen_features(SENTENCES, bert, "mean")
-        return states if what == "states" else features
+        return [text.token_ids(SENTENCES, bert), states.tolist(), features.tolist()]
 
-    before = torch.cat([torch.as_tensor(row) for row in compute()])
+    before = compute()
     for cached in (mugkit_home / "cache" / "text").iterdir():
         cached.write_bytes(cached.read_bytes()[:20])
-    assert torch.equal(torch.cat([torch.as_tensor(row) for row in compute()]), before)
+    assert compute() == before

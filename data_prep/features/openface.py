@@ -90,8 +90,8 @@ def read_openface(path: Path, face: int | None = None) -> Track:
     """
     table = _read(path)
     columns = table[list(COLUMNS)].to_numpy(dtype=np.float32)
-    good = ((table["success"] == 1) & (table["confidence"] >= LEAST_CONFIDENCE)).to_numpy()
-    good &= np.isfinite(columns).all(axis=1)
+    trusted = (table["success"] == 1) & (table["confidence"] >= LEAST_CONFIDENCE)
+    good = trusted.to_numpy() & np.isfinite(columns).all(axis=1)
     known = sorted(table["face_id"].dropna().astype(int).unique().tolist())
     if face is not None and face not in known:
         raise UserError(f"face {face} is not in the file", file=path, field="face_id", fix=f"one of: {known}")
@@ -124,8 +124,8 @@ def _read(path: Path) -> pd.DataFrame:
     if table.empty:
         raise UserError("holds no rows", file=path, fix=_NO_FACE)
     for name in (*KEYS, *COLUMNS):
-        bad = pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()
-        if bad.any():
+        if table[name].dtype.kind not in "if":
+            bad = pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()
             row = int(bad.to_numpy().argmax())
             problem, where = f"'{table[name][row]}' is no number", f"{name}, line {row + 2}"
             raise UserError(problem, file=path, field=where, fix=_AGAIN)

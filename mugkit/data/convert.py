@@ -12,11 +12,8 @@ beyond doubt: the data set says so in its caveats, and the list can be replaced.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Float32
 
 from mugkit import files
 from mugkit.data import disk, store
@@ -28,7 +25,6 @@ from mugkit.errors import UserError, unknown_name
 TARGET, DIMS = "5/20", PAPER_DIMS["mosi"]  # d′_a and d′_v before the selection: COVAREP 74 and Facet 47
 COVAREP_5 = (1, 3, 6, 25, 60)
 FACET_20 = (0, 2, 5, 10, 11, 12, 14, 17, 20, 21, 22, 24, 25, 29, 30, 31, 32, 36, 37, 40)
-_CLIPS = 256  # clips read at a time
 
 
 def convert(
@@ -88,10 +84,5 @@ def _select(dataset: Dataset, columns: Mapping[str, Sequence[int]]) -> Dataset:
 
 
 def _pick(sequences: RaggedFrames, columns: Sequence[int]) -> RaggedFrames:
-    def clips() -> Iterator[list[Float32[np.ndarray, "length dim"]]]:
-        for start in range(0, len(sequences), _CLIPS):
-            stop = min(start + _CLIPS, len(sequences))
-            yield [sequences[clip][:, list(columns)] for clip in range(start, stop)]
-            disk.release(sequences.frames)
-
-    return disk.flatten(clips(), len(columns))
+    blocks = ([block[:, list(columns)]] for block in disk.blocks(sequences.frames))
+    return RaggedFrames(disk.flatten(blocks, len(columns)).frames, sequences.offsets)

@@ -43,19 +43,13 @@ def recognises(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Source:
-    """One computational sequence: an entry is an interval and its features.
-
-    Attributes:
-        kind: words, labels, a or v; "" if it is not used.
-        dim: number of features per entry.
-        data: the HDF5 group of all videos.
-    """
+    """One computational sequence: an entry is an interval and its features."""
 
     path: Path
     name: str
-    kind: str
-    dim: int
-    data: Any
+    kind: str  # words, labels, a or v; "" if it is not used
+    dim: int  # number of features per entry
+    data: Any  # the HDF5 group of all videos
 
     @classmethod
     def open(cls, path: Path, stack: contextlib.ExitStack) -> Source:

@@ -151,18 +151,12 @@ def split_of(path: Path) -> SplitName:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """A table with our column names; only the clips of version 1 if a column marks these.
-
-    Attributes:
-        frame: our columns, each cell as stripped text; the index counts the file's lines.
-        columns: our name → the file's name, of each column that was found.
-        all_columns: the file's names of all columns.
-    """
+    """A table with our column names; only the clips of version 1 if a column marks these."""
 
     path: Path
-    frame: pd.DataFrame
-    columns: Mapping[str, str]
-    all_columns: Sequence[str]
+    frame: pd.DataFrame  # our columns, each cell as stripped text; the index counts the file's lines
+    columns: Mapping[str, str]  # our name → the file's name, of each column that was found
+    all_columns: Sequence[str]  # the file's names
 
     @classmethod
     def read(cls, path: Path, encoding: str | None = None) -> Table:

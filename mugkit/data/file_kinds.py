@@ -136,17 +136,17 @@ def _archive(path: Path) -> tuple[str, str]:
     return f"a zip archive of {len(names)} files ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})", _UNPACK
 
 
-def outline(path: Path) -> str | None:
-    """Describes a file that does not start like a pickle; None if it may be a pickle."""
+def outline(path: Path) -> str:
+    """Says what a file is that does not start like a pickle; "" if it may be a pickle."""
     start = _start(path)  # only the start: a pickle may claim any length
     with contextlib.suppress(ValueError, IndexError):
         # Few other files, and no prose, parse as twenty operations of a pickle.
         if len(list(itertools.islice(pickletools.genops(start), 20))) == 20 or start.endswith(b"."):
-            return None
+            return ""
     text = start[:60].decode("utf-8", "replace")
     if re.sub(r"[\n\r\t]", " ", text.rstrip("\ufffd")).isprintable():
-        return f"text, not a pickle: it starts with {text.splitlines()[0][:40]!r}" if text.strip() else "blank"
-    return f"not a pickle: its first bytes are {start[:8].hex(' ')}"
+        return f"is text, not a pickle: it starts with {text.splitlines()[0][:40]!r}" if text.strip() else "is blank"
+    return f"is not a pickle: its first bytes are {start[:8].hex(' ')}"
 
 
 def _start(path: Path) -> bytes:

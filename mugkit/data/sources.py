@@ -100,7 +100,6 @@ def read(family: str, paths: Sequence[Path], align: bool = False, encoding: str 
     """Reads a data set from files of one kind, or from a pickle or `.csd` and tables that add what is missing.
 
     Args:
-        paths: the files that `expand` returned.
         align: for `.csd`: average frames over words.
         encoding: encoding of tables.
 

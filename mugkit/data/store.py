@@ -39,7 +39,6 @@ def save(dataset: Dataset, folder: Path, *, replace: bool = False) -> Path:
     Args:
         dataset: the data set to write; its `about` must be JSON-serializable.
         folder: the data set's own folder, by convention `data_home() / name`.
-        replace: overwrite an earlier data set.
 
     Raises:
         UserError: if the folder exists and `replace` is off, it holds files that do not belong to a data set, or the

@@ -51,12 +51,6 @@ def test_a_word_belongs_to_the_clip_with_its_middle(sources: list[Path]) -> None
     assert dataset.about["caption"] == "MOSI (text only)"
 
 
-def test_of_seven_labels_the_first_is_sentiment(tmp_path: Path) -> None:
-    values = np.arange(14, dtype=np.float32).reshape(2, 7) / 7
-    path = sequence(tmp_path / "CMU_MOSEI_Labels.csd", "All Labels", everywhere([[0, 2], [2, 4]], values))
-    assert csd.read([path], "mosei", FOLDS).test.labels.tolist() == [0, 1]
-
-
 @pytest.mark.parametrize(
     ("clips", "text"),
     [
@@ -197,15 +191,17 @@ def test_words_stored_beside_their_neighbours_intervals_are_put_back(late: int, 
 # --- recognition ------------------------------------------------------------------------------------
 
 
-def test_kinds_are_told_from_names_dims_and_descriptions(sources: list[Path], tmp_path: Path) -> None:
-    """And those of no use are named."""
+def test_kinds_are_told_from_names_dims_and_descriptions(tmp_path: Path) -> None:
+    """Those of no use are named, and of seven labels the first is sentiment."""
+    rated = sequence(tmp_path / "r.csd", "All", everywhere([[0, 2], [2, 4]], np.arange(14.0).reshape(2, 7) / 7))
+    said = words(tmp_path, TIMING, TOKENS)
     acoustic = sequence(tmp_path / "x.csd", "sequence", everywhere(STEPS, np.zeros((10, 74))))
     visual = sequence(tmp_path / "y.csd", "other", everywhere(STEPS, np.zeros((10, 12))), "OpenFace by somebody")
     phones = sequence(tmp_path / "p.csd", "phonemes", everywhere([[0, 1]], [[b"AH"]]))
     vectors = sequence(tmp_path / "g.csd", "glove_vectors", everywhere([[0, 1]], np.zeros((1, 300))))
-    dataset = csd.read([*sources, acoustic, visual, phones, vectors], "mosi", FOLDS)
+    dataset = csd.read([rated, said, acoustic, visual, phones, vectors], "mosei", FOLDS)
     assert dataset.dims == {"a": 74, "v": 12}
-    assert dataset.train.text == ["a fine", "film indeed"]
+    assert (dataset.train.text, dataset.train.labels.tolist()) == (["a fine", "film indeed"], [0, 1])
     assert "sequences that are not used: phonemes, glove_vectors" in dataset.about["caveats"]
 
 

@@ -64,12 +64,12 @@ def test_preparing_the_same_file_again_does_nothing(
     source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = prepare("mosi", [source])
-    before = (folder / "dataset.json").stat()
+    before = (folder / "dataset.json").stat().st_mtime_ns
     moved = source.rename(tmp_path / "elsewhere.pkl")
     with monkeypatch.context() as patched:
         patched.setattr(sources, "load_pickle", lambda path: pytest.fail(f"{path} was read again"))
         assert prepare("mosi", [moved]) == folder
-    assert (folder / "dataset.json").stat() == before
+    assert (folder / "dataset.json").stat().st_mtime_ns == before
     monkeypatch.setattr(preparing, "_code", lambda: "newer")  # what older readers made is made again
     prepare("mosi", [moved])
     assert store.load("mosi").about["code"] == "newer"
@@ -145,14 +145,11 @@ def test_reviews_is_made_once_for_each_seed_setting_of_the_dials_and_name(
 @pytest.mark.parametrize(
     ("family", "options", "word"),
     [
-        ("reviews", {"expression": "loud"}, "expression"),
-        ("reviews", {"disagreement": "none"}, "disagreement"),
-        ("mosi", {"expression": "vivid"}, "expression"),
-        ("reviews", {"align": True}, "align"),
-        ("reviews", {"sources": [Path("a"), Path("b")]}, "source"),
-        ("fims", {}, "data set"),
+        ("reviews", {"expression": "loud"}, "expression"), ("reviews", {"disagreement": "none"}, "disagreement"),
+        ("mosi", {"expression": "vivid"}, "expression"), ("reviews", {"align": True}, "align"),
+        ("reviews", {"sources": [Path("a"), Path("b")]}, "source"), ("fims", {}, "data set"),
     ],
-)
+)  # fmt: skip
 def test_options_that_do_not_fit_are_refused_by_name(family: str, options: dict[str, Any], word: str) -> None:
     with pytest.raises(UserError) as refused:
         prepare(family, **{"sources": [], **options})
@@ -210,9 +207,10 @@ def test_frames_are_aligned_to_words_on_demand(tmp_path: Path) -> None:
 # --- describing -------------------------------------------------------------------------------------
 
 
-def test_splits_are_described_by_numbers_worked_out_by_hand(dataset: Dataset) -> None:
+def test_splits_and_labels_are_described_by_numbers_worked_out_by_hand(dataset: Dataset) -> None:
     labels = np.array([-3, -3, -1.6, 0, 0.4, 0.6, 2, 3], np.float32)
-    table = describe_splits(changed(dataset, labels=labels, text=["one two", "one"] * 4)).loc["train"]
+    other = changed(dataset, labels=labels, text=["one two", "one"] * 4)
+    table = describe_splits(other).loc["train"]
     lengths = sorted(dataset.train.sequences["a"].lengths.tolist())
     assert (table["clips"], table["paper"], table["words"]) == (8, 1284, "1/1.5/2")
     assert table["acoustic frames"] == f"{lengths[0]}/{(lengths[3] + lengths[4]) / 2:g}/{lengths[-1]}"
@@ -220,15 +218,10 @@ def test_splits_are_described_by_numbers_worked_out_by_hand(dataset: Dataset) ->
     squares = (9 + 9 + 2.56 + 0 + 0.16 + 0.36 + 4 + 9) / 8
     assert table["y std"] == pytest.approx((squares - 0.2**2) ** 0.5)
     assert "paper" not in describe_splits(make_dataset((8, 3, 4), family="reviews"))  # which the paper does not have
-
-
-def test_labels_are_counted_in_the_classes_of_acc7_and_of_sims_in_those_of_acc5(dataset: Dataset) -> None:
-    labels = np.array([-3, -2.6, -2.5, -1.6, 0.5, 0.6, 2.4, 3], np.float32)
-    counts = describe_labels(changed(dataset, labels=labels))["train"]
-    assert counts.to_dict() == {-3: 2, -2: 2, -1: 0, 0: 1, 1: 1, 2: 1, 3: 1}
-    labels = np.array([-1, -0.8, -0.6, 0, 0.2, 1], np.float32)
-    counts = describe_labels(changed(make_dataset((6, 2, 2), family="sims"), labels=labels))["train"]
-    assert counts.tolist() == [2, 1, 1, 1, 1]
+    # The classes of Acc7, and for SIMS those of Acc5.
+    assert describe_labels(other)["train"].to_dict() == {-3: 2, -2: 1, -1: 0, 0: 2, 1: 1, 2: 1, 3: 1}
+    rated = changed(make_dataset((6, 2, 2), family="sims"), labels=np.array([-1, -0.8, -0.6, 0, 0.2, 1], np.float32))
+    assert describe_labels(rated)["train"].tolist() == [2, 1, 1, 1, 1]
 
 
 def test_labels_of_single_modalities_are_compared_with_y(dataset: Dataset) -> None:

@@ -143,7 +143,7 @@ def test_read_sentences_broken_tables_and_other_files_are_named(
 # --- choosing and labelling
 
 
-def test_choose_takes_a_training_split_of_mosis_size_and_looks_at_the_id_alone() -> None:
+def test_choose_takes_a_training_split_of_mosis_size_looks_at_the_id_alone_and_takes_equal_sentences_once() -> None:
     sentences = made_up_sentences(4800)
     parts = reviews.choose(sentences)
     assert [len(parts[name]) for name in ("train", "valid", "test")] == [PAPER_SPLITS["mosi"][0], 500, 3000]
@@ -152,12 +152,8 @@ def test_choose_takes_a_training_split_of_mosis_size_and_looks_at_the_id_alone()
     shuffled = sentences.sample(frac=1, random_state=0).assign(rating=0.0)
     for name, part in reviews.choose(shuffled).items():
         assert part["clip"].tolist() == parts[name]["clip"].tolist()
-
-
-def test_choose_takes_equal_sentences_once_and_refuses_too_few() -> None:
-    sentences = made_up_sentences(2300)
     doubled = pd.concat([sentences, sentences.assign(id=sentences["id"] + 5000)], ignore_index=True)
-    assert pd.concat(list(reviews.choose(doubled, SIZES).values()))["text"].is_unique
+    assert pd.concat(list(reviews.choose(doubled).values()))["text"].is_unique
     with pytest.raises(UserError, match="1999 different sentences; 2000 are needed"):
         reviews.choose(made_up_sentences(1999), SIZES)
 
@@ -165,18 +161,15 @@ def test_choose_takes_equal_sentences_once_and_refuses_too_few() -> None:
 # --- the whole data set, from made-up sentences
 
 
-def test_assemble_labels_are_on_the_grid_within_the_scale(dataset: Dataset) -> None:
+def test_assemble_labels_are_on_the_grid_streams_follow_the_words_and_speakers_are_in_one_split_only(
+    dataset: Dataset,
+) -> None:
     ratings = made_up_sentences().set_index("id")["rating"]
     allowed = np.array([k * 0.6 for k in range(-5, 6)]).round(1).astype(np.float32)
     for split in dataset.splits.values():
-        for values in (split.labels, *split.true_labels.values()):
-            assert values.dtype == np.float32
-            assert np.isin(values, allowed).all()
+        assert all(np.isin(values, allowed).all() for values in (split.labels, *split.true_labels.values()))
         own = ratings.loc[[int(clip.split("_")[1]) for clip in split.ids]].to_numpy()
         assert np.abs(split.true_labels["l"] - 0.75 * own).max() <= 0.3 + 1e-6  # language labels are the ratings
-
-
-def test_assemble_streams_follow_the_words_and_speakers_are_in_one_split_only(dataset: Dataset) -> None:
     assert (dataset.family, dataset.dims) == ("reviews", {"a": 74, "v": 47})
     words = [len(text.split()) for text in dataset.train.text]
     assert all(np.corrcoef(words, dataset.train.sequences[m].lengths)[0, 1] > 0.8 for m in "av")

@@ -64,19 +64,6 @@ def test_the_lists_are_as_published() -> None:
     # The names that the SDK's author gives for Facet 4.1, without the frame's time.
     said = "anger contempt disgust joy fear negative neutral positive sadness surprise confusion frustration"
     emotions = said.split()
-        "anger",
-        "contempt",
-        "disgust",
-        "joy",
-        "fear",
-        "negative",
-        "neutral",
-        "positive",
-        "sadness",
-        "surprise",
-        "confusion",
-        "frustration",
-    ]
     shown = [f"{emotion} {what}" for what in ("evidence", "intensity") for emotion in emotions]
     units = [f"AU{unit}" for unit in (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 17, 18, 20, 23, 24, 25, 26, 28)]
     names = ["x", "y", "width", "height", *shown, *units]

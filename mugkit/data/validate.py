@@ -43,7 +43,7 @@ PAPER_DIMS: Mapping[str, tuple[int, int]] = {
 }
 # One acoustic vector per clip, and word timing instead of vision (data_prep/README.md).
 WORD_TIMING = (73, 5)
-_PREFIX = {**dict.fromkeys(PAPER_DIMS.values(), ""), (5, 20): "", WORD_TIMING: "custom "}  # (5, 20): MMSA's MOSI
+_NAMED = {*PAPER_DIMS.values(), (5, 20)}  # (5, 20): MMSA's MOSI
 _BLOCK_BYTES = 8 * 2**20
 _ROUNDING = 1e-4  # labels stored as float32, or averaged over raters, may overshoot the scale by this much
 
@@ -80,7 +80,8 @@ def features(
         caveats.append(f"not the paper's data: no {', no '.join(missing)}")
     else:
         ours, theirs = ("/".join(map(str, pair)) for pair in (dims, PAPER_DIMS[family]))
-        variant = f"{_PREFIX.get(dims, 'other ')}{ours}, {'aligned' if aligned else 'unaligned'}"
+        kind = "" if dims in _NAMED else "custom " if dims == WORD_TIMING else "other "
+        variant = f"{kind}{ours}, {'aligned' if aligned else 'unaligned'}"
         if ours != theirs:
             caveats.append(f"not the paper's features: acoustic/visual dims {ours} instead of {theirs}")
     what = "text + acoustics + timing" if dims == WORD_TIMING else f"({variant})"

@@ -136,10 +136,9 @@ def split_of(path: Path) -> SplitName:
         UserError: if it mentions none, or several.
     """
     stem = path.stem.lower()
-    # Whole words first, because "evaluation" contains "val".
-    names = {SPLIT_NAMES[word] for word in re.findall("[a-z]+", stem) if word in SPLIT_NAMES} or {
-        split for key, split in SPLIT_NAMES.items() if key in stem
-    }
+    names = {SPLIT_NAMES[word] for word in re.findall("[a-z]+", stem) if word in SPLIT_NAMES}
+    if not names:  # only now parts of words, because "evaluation" contains "val"
+        names = {split for key, split in SPLIT_NAMES.items() if key in stem}
     if len(names) != 1:
         fix = "name the three files after their splits, such as train, dev, test"
         raise UserError("the file's name does not say which split it is", file=path, fix=fix)

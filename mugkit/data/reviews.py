@@ -215,12 +215,11 @@ def _split(name: SplitName, part: pd.DataFrame, seed: int, dials: Dials) -> Spli
     sequences = {}
     for style in simulate.stream_styles(dials.expression):
         rows = zip(labels[f"y_{style.modality}"], part["text"], clips, strict=True)
-        sequences[style.modality] = RaggedFrames.of(
-            [
-                simulate.frame_sequence(label, len(text.split()), clip, clip.split("_")[0], style, seed)
-                for label, text, clip in rows
-            ]
-        )
+        frames = [
+            simulate.frame_sequence(label, len(text.split()), clip, clip.split("_")[0], style, seed)
+            for label, text, clip in rows
+        ]
+        sequences[style.modality] = RaggedFrames.of(frames)
     # Rounding makes each label the float nearest to 0.6, 1.2, …, so that equal labels have equal bits.
     scaled = (labels * LABEL_SCALE["reviews"]).round(1).astype("float32")
     true_labels = {m: scaled[f"y_{m}"].to_numpy() for m in MODALITIES}

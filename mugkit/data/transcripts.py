@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from mugkit.data.csv_files import Table, split_of
-from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, Split
-from mugkit.data.validate import features
+from mugkit.data.schema import SPLITS, Dataset, Split
+from mugkit.data.validate import described
 from mugkit.errors import UserError
 
 _SECONDS = 0.06  # largest difference of starts and stops: tables and pickles round differently
@@ -52,16 +52,17 @@ def join(dataset: Dataset, paths: Sequence[Path], encoding: str | None = None) -
     for path in paths:
         rows.add(Table.read(path, encoding))
     splits = {name: _joined(split, rows, paths[0]) for name, split in dataset.splits.items()}
-    acoustic, visual = (dataset.dims.get(m) for m in FRAME_MODALITIES)
     lengths = [sequences.lengths for sequences in dataset.train.sequences.values()]
     aligned = len(lengths) == 2 and np.array_equal(lengths[0], lengths[1])
+    # The rest of the caption and other caveats stay, for example a note about a made-up split.
+    about, reader = dataset.about, dataset.about["reader"]
     before, after = (
-        features(dataset.family, (acoustic, visual), aligned=aligned, language=language) for language in (False, True)
+        described(reader, dataset.family, parts, {}, aligned=aligned).about for parts in (dataset.splits, splits)
     )
-    told = [caveat for caveat in dataset.about["caveats"] if caveat not in before["caveats"]]
-    caption = dataset.about["caption"].replace(before["caption"], after["caption"])
+    told = [caveat for caveat in about["caveats"] if caveat not in before["caveats"]]
+    caption = about["caption"].replace(before["caption"], after["caption"])
     caveats = [*after["caveats"], *told, f"transcripts are joined from {', '.join(path.name for path in paths)}"]
-    return replace(dataset, splits=splits, about={**dataset.about, **after, "caption": caption, "caveats": caveats})
+    return replace(dataset, splits=splits, about={**about, **after, "caption": caption, "caveats": caveats})
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,9 @@ from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import PAPER_SPLITS, SPLITS
 from mugkit.errors import UserError
 
-LIMIT_MB = 3000
+LIMIT_MB, WHOLE = 3000, sum(PAPER_SPLITS["mosei"])
 PADDED, DIMS, TOKENS, WIDTH = 500, {"audio": 74, "vision": 35}, 50, 768  # MMSA's MOSEI, unaligned
-WORDS = [
-    *("the", "film", "was", "a", "long", "dull", "grand"),
-    *("story", "and", "i", "would", "never", "see", "it", "again"),
-]
+SENTENCE = "the film was a long dull grand story and i would never see it again"
 BYTES_A_CLIP = 4 * (PADDED * sum(DIMS.values()) + TOKENS * WIDTH + 3 * TOKENS)
 SECONDS, POLL = 300, 0.01
 
@@ -78,29 +75,27 @@ class Pickler(pickle._Pickler):
 def write_source(path: Path, sizes: tuple[int, ...], seed: int = 0) -> None:
     """Writes an MMSA pickle of made-up clips; `sizes` are the numbers in train, valid and test."""
     rng = np.random.default_rng(seed)
+    content = {name: fields(name, size, rng) for name, size in zip(SPLITS, sizes, strict=True)}
     with path.open("wb") as stream:
-        Pickler(stream, protocol=4).dump(
-            {name: fields(name, size, rng) for name, size in zip(SPLITS, sizes, strict=True)}
-        )
+        Pickler(stream, protocol=4).dump(content)
 
 
 def fields(split: str, clips: int, rng: np.random.Generator) -> dict[str, Any]:
     """One split in MMSA's schema. Half of the clips are near the full length."""
     lengths = {key: np.where(rng.random(clips) < 0.5, 450, 1) for key in DIMS}
     lengths = {key: rng.integers(low, PADDED + 1) for key, low in lengths.items()}
-    frames = {
-        key: Streamed((clips, PADDED, dim), lambda key=key, dim=dim: padded_frames(lengths[key], dim, rng))
-        for key, dim in DIMS.items()
-    }
-    return {
-        "raw_text": [" ".join(rng.choice(WORDS, rng.integers(4, 40))) for _ in range(clips)],
+    words = SENTENCE.split()
+    made = {
+        "raw_text": [" ".join(rng.choice(words, rng.integers(4, 40))) for _ in range(clips)],
         "id": [f"{split}{clip // 10}$_${clip % 10}" for clip in range(clips)],
         "text": Streamed((clips, TOKENS, WIDTH), lambda: noise(clips, (TOKENS, WIDTH), rng)),
         "text_bert": np.zeros((clips, 3, TOKENS), np.float32),
-        **frames,
-        **{f"{key}_lengths": lengths[key].tolist() for key in DIMS},
         "regression_labels": rng.uniform(-3, 3, clips).astype(np.float32),
     }
+    for key, dim in DIMS.items():
+        made[key] = Streamed((clips, PADDED, dim), lambda key=key, dim=dim: padded_frames(lengths[key], dim, rng))
+        made[f"{key}_lengths"] = lengths[key].tolist()
+    return made
 
 
 def noise(clips: int, shape: tuple[int, int], rng: np.random.Generator, rows: int = 200) -> Iterator[np.ndarray]:
@@ -197,13 +192,11 @@ def measure(sizes: tuple[int, ...], scratch: Path, seconds: float) -> dict[str, 
     steps = {"prepare": watch(["-m", "mugkit", "prepare", "mosei", "--source", str(source)], home)}
     steps |= {name: watch([*this, name], home) for name in ("batches", "train")}
     folder = home / "data" / "mosei"
-    splits = store.load(folder).splits.values()
-    frames = {m: sum(len(split.sequences[m].frames) for split in splits) for m in ("a", "v")}
-    flat = sum(split.sequences[m].frames.nbytes for split in splits for m in ("a", "v"))
-    size = source.stat().st_size
+    frames = {m: [split.sequences[m].frames for split in store.load(folder).splits.values()] for m in ("a", "v")}
+    size, flat = source.stat().st_size, sum(part.nbytes for parts in frames.values() for part in parts)
     return {
         "clips": sum(sizes),
-        "frames": frames,
+        "frames": {m: sum(map(len, parts)) for m, parts in frames.items()},
         "source_bytes": size,
         "prepared_bytes": sum(path.stat().st_size for path in folder.iterdir()),
         "everything_in_memory_mb": round((size + flat) / 1e6),
@@ -217,14 +210,12 @@ def compare(clips: int, seconds: float, scratch: Path, out: Path) -> None:
     Raises:
         UserError: if the disk has no room, a step fails, or a step takes LIMIT_MB or more.
     """
-    whole, results = sum(PAPER_SPLITS["mosei"]), []
+    results = []
     for share in (clips, clips / 10):
-        sizes = tuple(max(1, round(count * share / whole)) for count in PAPER_SPLITS["mosei"])
+        sizes = tuple(max(1, round(count * share / WHOLE)) for count in PAPER_SPLITS["mosei"])
         # `prepare` writes the frames without padding to scratch and store, together less than the size of the source.
-        with (
-            disk.room(scratch, 2 * BYTES_A_CLIP * sum(sizes)),
-            tempfile.TemporaryDirectory(prefix="mosei-size-", dir=scratch) as folder,
-        ):
+        room = disk.room(scratch, 2 * BYTES_A_CLIP * sum(sizes))
+        with room, tempfile.TemporaryDirectory(prefix="mosei-size-", dir=scratch) as folder:
             results.append(measure(sizes, Path(folder), seconds))
         print(json.dumps(results[-1], indent=2), flush=True)
     files.write_json(out, report(*results))
@@ -235,19 +226,18 @@ def compare(clips: int, seconds: float, scratch: Path, out: Path) -> None:
 
 def report(full: dict[str, Any], tenth: dict[str, Any]) -> dict[str, Any]:
     peaks = {name: [r["steps"][name]["peak_resident_mb"] for r in (full, tenth)] for name in full["steps"]}
-    return {
-        "about": "Made-up data of MOSEI's size in MMSA's format, prepared and used on one CPU thread (profile quick, "
-        "stage 1, frozen offline encoder). MB are 10^6 bytes. everything_in_memory_mb is computed: the whole pickle "
-        "and the frames without padding. Resident memory counts pages of mapped files; anonymous memory does not.",
-        "limit_mb": LIMIT_MB,
-        "full": full,
-        "tenth": tenth,
-        "peak_resident_of_full_over_tenth": {name: round(whole / part, 2) for name, (whole, part) in peaks.items()},
-    }
+    ratios = {name: round(whole / part, 2) for name, (whole, part) in peaks.items()}
+    about = (
+        "Made-up data of MOSEI's size in MMSA's format, prepared and used on one CPU thread (profile quick, stage 1, "
+        "frozen offline encoder). MB are 10^6 bytes. everything_in_memory_mb is computed: the whole pickle and the "
+        "frames without padding. Resident memory counts pages of mapped files; anonymous memory does not."
+    )
+    sizes = {"full": full, "tenth": tenth}
+    return {"about": about, "limit_mb": LIMIT_MB, **sizes, "peak_resident_of_full_over_tenth": ratios}
 
 
 def command(
-    clips: Annotated[int, typer.Option(help="total number of clips, split like MOSEI's")] = sum(PAPER_SPLITS["mosei"]),
+    clips: Annotated[int, typer.Option(help="total number of clips, split like MOSEI's")] = WHOLE,
     seconds: Annotated[float, typer.Option(help="longest training in seconds, plus one batch")] = SECONDS,
     out: Annotated[Path, typer.Option(help="the result file")] = Path("figures/runs/mosei-size.json"),
     scratch: Annotated[Path | None, typer.Option(help="a folder for 17 GB, by default MUGKIT_HOME")] = None,

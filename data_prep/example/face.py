@@ -68,19 +68,12 @@ _MOVES: Mapping[str, tuple[tuple[tuple[int, ...], float, float], ...]] = {
 
 @dataclass(frozen=True)
 class Performance:
-    """What a face does in a clip, picture by picture.
+    """What a face does in a clip, picture by picture."""
 
-    Attributes:
-        units: intensities 0–5 in the order of OpenFace's 17 units.
-        rotation: pitch, yaw, roll in radians.
-        place: the position of the head in front of the camera, in mm.
-        gaze: where the eyes point, left-right and up-down, in radians.
-    """
-
-    units: Float64[np.ndarray, "frames 17"]
-    rotation: Float64[np.ndarray, "frames 3"]
-    place: Float64[np.ndarray, "frames 3"]
-    gaze: Float64[np.ndarray, "frames 2"]
+    units: Float64[np.ndarray, "frames 17"]  # intensities 0–5 in the order of OpenFace's 17 units
+    rotation: Float64[np.ndarray, "frames 3"]  # pitch, yaw, roll in radians
+    place: Float64[np.ndarray, "frames 3"]  # the position of the head in front of the camera, in mm
+    gaze: Float64[np.ndarray, "frames 2"]  # where the eyes point, left-right and up-down, in radians
 
 
 def landmarks(performance: Performance) -> Float64[np.ndarray, "frames 68 3"]:

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -40,17 +40,11 @@ LOST = 0.04  # share of pictures in which the tracker loses the face
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip to record.
+    """A clip to record."""
 
-    Attributes:
-        id: `speaker_sentence`; the speaker determines the voice.
-        text: the words to say.
-        acoustic, visual: the labels that voice and face express, −1 … 1.
-    """
-
-    id: str
+    id: str  # `speaker_sentence`; the speaker determines the voice
     text: str
-    acoustic: float
+    acoustic: float  # the labels that voice and face express, −1 … 1
     visual: float
 
     def expressed(self, modality: str) -> float:
@@ -156,8 +150,6 @@ def prepare(source: Dataset, name: str = NAME, sizes: Mapping[SplitName, int] = 
 
     Args:
         source: a data set with English text and true unimodal labels: `reviews`.
-        name: the name to store it under.
-        sizes: number of clips of each split.
         workers: number of processes; with 1, everything runs in this process.
 
     Returns:
@@ -166,35 +158,32 @@ def prepare(source: Dataset, name: str = NAME, sizes: Mapping[SplitName, int] = 
     Raises:
         UserError: if espeak-ng is missing, or the source has too few short sentences.
     """
-    recipe = _recipe(source, sizes)
+    folders = (Path(__file__), Path(features.__file__))
+    code = {path.name: files.sha256(path) for folder in folders for path in sorted(folder.parent.glob("*.py"))}
+    recipe = files.digest([source.fingerprint, dict(sizes), speech.version(), code])
     if name in store.available() and store.read_manifest(store.folder_of(name))["about"].get("recipe") == recipe:
         return store.load(name)
     chosen = {split: choose(source.splits[split], count, source.label_scale) for split, count in sizes.items()}
     frames = _make_all([clip for _, clips in chosen.values() for clip in clips], media_folder(name), workers)
     scaling = Scaling.of({m: np.concatenate([frames[c.id][m] for c in chosen["train"][1]]) for m in FRAME_MODALITIES})
-    splits = {split: _with_frames(bare, [scaling(frames[i]) for i in bare.ids]) for split, (bare, _) in chosen.items()}
+    splits = {}
+    for split, (bare, _) in chosen.items():
+        scaled = [scaling(frames[clip]) for clip in bare.ids]
+        sequences = {m: RaggedFrames.of([clip[m].astype(np.float32) for clip in scaled]) for m in FRAME_MODALITIES}
+        splits[split] = replace(bare, sequences=sequences)
     about = _about(source) | {"recipe": recipe, "scaling": scaling.plain()}
     store.save(Dataset(name, source.family, splits, about=about), store.folder_of(name), replace=True)
     return store.load(name)
-
-
-def _recipe(source: Dataset, sizes: Mapping[SplitName, int]) -> str:
-    """A digest of everything that determines the corpus: source, sizes, espeak-ng and code."""
-    folders = (Path(__file__), Path(features.__file__))
-    code = {path.name: files.sha256(path) for folder in folders for path in sorted(folder.parent.glob("*.py"))}
-    return files.digest([source.fingerprint, dict(sizes), speech.version(), code])
 
 
 def _make_all(clips: list[Clip], folder: Path, workers: int) -> dict[str, Frames]:
     """Frames of every clip by its id."""
     folder.mkdir(parents=True, exist_ok=True)
     make_clip = partial(make, folder=folder)
-    if workers == 1:
-        done = [make_clip(clip) for clip in progress(clips, "recording")]
-    else:
-        # The first clip is made in this process, so that numba compiles and caches what librosa needs. Workers that
-        # write this cache at the same time can damage it permanently.
-        done = [make_clip(clip) for clip in clips[:1]]
+    # The first clip is made in this process, so that numba compiles and caches what librosa needs. Workers that write
+    # this cache at the same time can damage it permanently.
+    done = [make_clip(clip) for clip in (progress(clips, "recording") if workers == 1 else clips[:1])]
+    if workers > 1:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context, initializer=_single_threaded) as pool:
             done += progress(pool.map(make_clip, clips[1:], chunksize=8), "recording", total=len(clips) - 1)
@@ -204,14 +193,6 @@ def _make_all(clips: list[Clip], folder: Path, workers: int) -> dict[str, Frames
 def _single_threaded() -> None:
     """Gives each worker one thread, because workers share the cores."""
     os.environ["OMP_NUM_THREADS"] = "1"
-
-
-def _with_frames(split: Split, frames: list[Frames]) -> Split:
-    sequences = {}
-    for m in FRAME_MODALITIES:
-        offsets = np.cumsum([0, *(len(clip[m]) for clip in frames)], dtype=np.int64)
-        sequences[m] = RaggedFrames(np.concatenate([clip[m] for clip in frames]).astype(np.float32), offsets)
-    return Split(split.name, split.ids, split.text, split.labels, sequences, split.true_labels)
 
 
 def _about(source: Dataset) -> dict[str, object]:

@@ -28,6 +28,11 @@ PICTURES = 5
 WAVE_POINTS = 600  # enough for a figure's width
 # Landmarks: mouth corner, inner upper and lower lip, inner brow, inner eye corner.
 _CORNER, _UPPER, _LOWER, _BROW, _LID = 54, 62, 66, 21, 39
+_MOTION: Mapping[str, tuple[str, str, str]] = {
+    "smile": ("mouth corner above upper lip", "-", "#009E73"),
+    "mouth": ("lips apart", "--", "#0072B2"),
+    "brow": ("brow above eye", ":", "#444444"),
+}
 NAMES: Mapping[str, str] = {"M": "multimodal", **MODALITY_NAMES}
 
 
@@ -45,7 +50,8 @@ def clip_numbers(audio: Path, openface: Path) -> dict[str, Any]:
     samples, track = read_audio(audio), read_openface(openface)
     frames = acoustic.sims_frames(samples)
     f0, mfcc = np.exp(frames[:, 0]) * (frames[:, 0] > 0), frames[:, 1 : 1 + MFCCS]
-    points = _landmarks(track.frames)
+    first = COLUMNS.index("x_0")
+    points = track.frames[:, first : first + 136].reshape(-1, 2, 68).transpose(0, 2, 1).astype(np.float64)
     chosen = np.linspace(0, len(points) - 1, PICTURES).round().astype(int)
     parts = np.array_split(np.abs(samples), min(WAVE_POINTS, len(samples)))
     return {
@@ -62,11 +68,6 @@ def clip_numbers(audio: Path, openface: Path) -> dict[str, Any]:
     }
 
 
-def _landmarks(frames: Float[np.ndarray, "frames 709"]) -> Float[np.ndarray, "frames 68 2"]:
-    first = COLUMNS.index("x_0")
-    return frames[:, first : first + 136].reshape(len(frames), 2, 68).transpose(0, 2, 1).astype(np.float64)
-
-
 def clip_figure(numbers: Mapping[str, Any]) -> Figure:
     """Waveform, F0, MFCC and landmark motion over the same seconds, and five pictures of the face above them."""
     figure = Figure(figsize=(9.5, 10))
@@ -77,49 +78,32 @@ def clip_figure(numbers: Mapping[str, Any]) -> Figure:
         axes.set_title(f"{at:.1f} s")
         axes.axis("off")
     wave, pitch, cepstrum, motion = below.subplots(4, 1, sharex=True)
-    _draw_wave(wave, numbers)
-    _draw_pitch(pitch, numbers)
+    _draw_sound(wave, pitch, numbers)
     _draw_cepstrum(cepstrum, numbers, below)
-    _draw_motion(motion, numbers)
+    for key, (label, line, colour) in _MOTION.items():
+        motion.plot(numbers["times"], numbers[key], line, color=colour, label=label)
+    motion.set(ylabel="pixels", title="Three distances between landmarks")
+    motion.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.35), frameon=False)
     motion.set(xlabel="seconds", xlim=(0, numbers["seconds"]))
     return figure
 
 
-def _draw_wave(axes: Axes, numbers: Mapping[str, Any]) -> None:
-    times = (np.arange(len(numbers["wave"])) + 0.5) / len(numbers["wave"]) * numbers["seconds"]
-    size = np.array(numbers["wave"])
-    axes.fill_between(times, -size, size, color=MODALITY_COLORS["a"], linewidth=0)
-    axes.set(ylabel="amplitude", title="Sound")
-
-
-def _draw_pitch(axes: Axes, numbers: Mapping[str, Any]) -> None:
-    f0 = np.array(numbers["f0"])
-    axes.plot(np.arange(len(f0)) * FRAME_SECONDS, np.where(f0 > 0, f0, np.nan), ".", color=MODALITY_COLORS["a"])
-    axes.set(ylabel="F0 (Hz)", title="Column 1: fundamental frequency; gaps are unvoiced")
+def _draw_sound(wave: Axes, pitch: Axes, numbers: Mapping[str, Any]) -> None:
+    size, f0 = np.array(numbers["wave"]), np.array(numbers["f0"])
+    times = (np.arange(len(size)) + 0.5) / len(size) * numbers["seconds"]
+    wave.fill_between(times, -size, size, color=MODALITY_COLORS["a"], linewidth=0)
+    wave.set(ylabel="amplitude", title="Sound")
+    pitch.plot(np.arange(len(f0)) * FRAME_SECONDS, np.where(f0 > 0, f0, np.nan), ".", color=MODALITY_COLORS["a"])
+    pitch.set(ylabel="F0 (Hz)", title="Column 1: fundamental frequency; gaps are unvoiced")
 
 
 def _draw_cepstrum(axes: Axes, numbers: Mapping[str, Any], figure: Any) -> None:
     mfcc = np.array(numbers["mfcc"])
-    half = FRAME_SECONDS / 2
-    extent = (-half, (len(mfcc) - 0.5) * FRAME_SECONDS, MFCCS - 0.5, -0.5)
+    extent = (-FRAME_SECONDS / 2, (len(mfcc) - 0.5) * FRAME_SECONDS, MFCCS - 0.5, -0.5)
     image = axes.imshow(mfcc.T, aspect="auto", cmap="cividis", vmin=-3, vmax=3, extent=extent, interpolation="nearest")
     axes.grid(visible=False)
     axes.set(ylabel="coefficient", title="Columns 2–21: MFCC, each in its own standard deviations")
     figure.colorbar(image, ax=axes, pad=0.01)
-
-
-_MOTION: Mapping[str, tuple[str, str, str]] = {
-    "smile": ("mouth corner above upper lip", "-", "#009E73"),
-    "mouth": ("lips apart", "--", "#0072B2"),
-    "brow": ("brow above eye", ":", "#444444"),
-}
-
-
-def _draw_motion(axes: Axes, numbers: Mapping[str, Any]) -> None:
-    for key, (label, line, colour) in _MOTION.items():
-        axes.plot(numbers["times"], numbers[key], line, color=colour, label=label)
-    axes.set(ylabel="pixels", title="Three distances between landmarks")
-    axes.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.35), frameon=False)
 
 
 # --- scores ----------------------------------------------------------------------------------------
@@ -141,8 +125,7 @@ def score_numbers(
     Args:
         split: clips that training has not seen, with true labels.
         scores: the scores of these clips.
-        clip: the scores of one clip.
-        labels: the labels of that clip under the same names.
+        clip, labels: the scores and the labels of one clip.
     """
     truth = {"M": split.labels, **split.true_labels}
     return {

@@ -59,17 +59,10 @@ def sims_frames(samples: Sound) -> Float32[np.ndarray, "frames 33"]:
 
 def f0(samples: Sound, rate: int = RATE, hop: int = HOP) -> Float[np.ndarray, " frames"]:
     """Fundamental frequency in Hz; 0 where a frame is unvoiced."""
-    librosa = need("librosa")
+    samples = np.asarray(samples, dtype=np.float64)
     window = 2048 if rate >= RATE else 1024  # at least four periods of the lowest F0
-    found, voiced, _ = librosa.pyin(
-        np.asarray(samples, dtype=np.float64),
-        fmin=LOWEST,
-        fmax=HIGHEST,
-        sr=rate,
-        frame_length=window,
-        hop_length=hop,
-        resolution=F0_STEP,
-    )
+    options = {"sr": rate, "frame_length": window, "hop_length": hop, "resolution": F0_STEP}
+    found, voiced, _ = need("librosa").pyin(samples, fmin=LOWEST, fmax=HIGHEST, **options)
     return np.where(voiced, np.nan_to_num(found), 0.0)
 
 

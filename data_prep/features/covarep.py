@@ -10,7 +10,6 @@ A model trained on COVAREP's columns cannot read these replacements: scales diff
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,39 +25,25 @@ HOP = 160  # samples: COVAREP's 10 ms
 NONE = "none"
 
 
-@dataclass(frozen=True)
-class Group:
-    """Columns that belong together.
-
-    Attributes:
-        columns: their names, as COVAREP writes them.
-        what: what they measure.
-        stand_in: similar columns of librosa or openSMILE, or `none`.
-    """
-
-    columns: tuple[str, ...]
-    what: str
-    stand_in: str
-
-
 def _numbered(name: str, count: int) -> tuple[str, ...]:
     return tuple(f"{name}_{i}" for i in range(count))
 
 
-GROUPS: tuple[Group, ...] = (
-    Group(("F0",), "fundamental frequency in Hz (SRH, 50–500 Hz)", "librosa.pyin; eGeMAPS F0semitone"),
-    Group(("VUV",), "1 where a frame is voiced", "librosa.pyin's voicing"),
-    Group(("NAQ", "QOQ"), "how quickly and for how long the glottis closes", NONE),
-    Group(("H1H2",), "first against second harmonic of the glottal source", "eGeMAPS logRelF0-H1-H2, of the speech"),
-    Group(("PSP",), "parabolic fit to the spectrum of the glottal source", NONE),
-    Group(("MDQ", "peakSlope"), "dispersion and slope of wavelet maxima: breathy to tense", NONE),
-    Group(("Rd", "Rd_conf"), "shape of the LF model of the glottal pulse, and how sure that is", NONE),
-    Group(("creak",), "probability of creaky voice", NONE),
-    Group(_numbered("MCEP", 25), "cepstrum of the true envelope on a warped axis", "librosa MFCC; eGeMAPS mfcc1–4"),
-    Group(_numbered("HMPDM", 25), "mean of the phase distortion of the harmonics", NONE),
-    Group(_numbered("HMPDD", 13), "deviation of the phase distortion of the harmonics", NONE),
+# Columns that belong together, as COVAREP names them; what they measure; similar columns of librosa or openSMILE.
+GROUPS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("F0",), "fundamental frequency in Hz (SRH, 50–500 Hz)", "librosa.pyin; eGeMAPS F0semitone"),
+    (("VUV",), "1 where a frame is voiced", "librosa.pyin's voicing"),
+    (("NAQ", "QOQ"), "how quickly and for how long the glottis closes", NONE),
+    (("H1H2",), "first against second harmonic of the glottal source", "eGeMAPS logRelF0-H1-H2, of the speech"),
+    (("PSP",), "parabolic fit to the spectrum of the glottal source", NONE),
+    (("MDQ", "peakSlope"), "dispersion and slope of wavelet maxima: breathy to tense", NONE),
+    (("Rd", "Rd_conf"), "shape of the LF model of the glottal pulse, and how sure that is", NONE),
+    (("creak",), "probability of creaky voice", NONE),
+    (_numbered("MCEP", 25), "cepstrum of the true envelope on a warped axis", "librosa MFCC; eGeMAPS mfcc1–4"),
+    (_numbered("HMPDM", 25), "mean of the phase distortion of the harmonics", NONE),
+    (_numbered("HMPDD", 13), "deviation of the phase distortion of the harmonics", NONE),
 )
-COLUMNS: tuple[str, ...] = tuple(name for group in GROUPS for name in group.columns)
+COLUMNS: tuple[str, ...] = tuple(name for columns, _, _ in GROUPS for name in columns)
 
 # The five columns that the CMU SDK's processed MOSI and MMSA's files keep; counted from 0.
 FIVE: tuple[int, ...] = (1, 3, 6, 25, 60)
@@ -67,16 +52,13 @@ LIKE_COLUMNS: tuple[str, ...] = ("pyin_f0", "pyin_vuv", *_numbered("mfcc", 25))
 
 def layout() -> pd.DataFrame:
     """The 74 columns by group: positions (from 0), names, meaning, stand-in."""
-    ends = np.cumsum([len(group.columns) for group in GROUPS])
-    rows = [
-        {
-            "columns": f"{end - len(g.columns)}–{end - 1}" if len(g.columns) > 1 else str(end - 1),
-            "names": g.columns[0] if len(g.columns) == 1 else f"{g.columns[0]} … {g.columns[-1]}",
-            "what": g.what,
-            "stand-in": g.stand_in,
-        }
-        for g, end in zip(GROUPS, ends, strict=True)
-    ]
+    rows = []
+    for columns, what, stand_in in GROUPS:
+        first, last = COLUMNS.index(columns[0]), COLUMNS.index(columns[-1])
+        place, names = f"{first}–{last}", f"{columns[0]} … {columns[-1]}"
+        if first == last:
+            place, names = str(first), columns[0]
+        rows.append({"columns": place, "names": names, "what": what, "stand-in": stand_in})
     return pd.DataFrame(rows).set_index("columns")
 
 

@@ -51,6 +51,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 COLUMNS: tuple[str, ...] = tuple(name for group in GROUPS.values() for name in group)
 KEYS: tuple[str, ...] = ("frame", "face_id", "timestamp", "confidence", "success")
 LEAST_CONFIDENCE = 0.5  # our choice; OpenFace's own `success` requires more in videos of one face
+_AGAIN = "write the file again with OpenFace 2's FeatureExtraction"
+_NO_FACE = "check that the video shows a face, large enough and lit"
 _NO_NUMBERS = ["-nan(ind)", "nan(ind)", "-nan", "inf", "-inf"]  # how C++ prints NaN and infinity
 
 
@@ -63,20 +65,18 @@ class Track:
         timestamps: the time of each row, in seconds.
         tracked: whether the row is the face of its own picture.
         face: OpenFace's number of the face.
-        faces: how many faces the file has.
     """
 
     frames: Float32[np.ndarray, "frames 709"]
     timestamps: Float64[np.ndarray, " frames"]
     tracked: Bool[np.ndarray, " frames"]
-    face: int = 0
-    faces: int = 1
+    face: int
 
 
-def read_openface(path: Path, face: int | None = None, least_confidence: float = LEAST_CONFIDENCE) -> Track:
+def read_openface(path: Path, face: int | None = None) -> Track:
     """Reads one face of an OpenFace 2 CSV file; columns are found by name, in any order.
 
-    A row counts as tracked if `success` is 1, its confidence is high enough and its numbers are finite. Any other row
+    A row counts as tracked if `success` is 1, its confidence is at least 0.5 and its numbers are finite. Any other row
     gets the numbers of the nearest tracked row in time (of two, the earlier): zeros would be a face at the camera's
     centre, far from all real rows, and leaving rows out would change the frame rate.
 
@@ -84,70 +84,52 @@ def read_openface(path: Path, face: int | None = None, least_confidence: float =
         path: a file written by FeatureExtraction or FaceLandmarkVidMulti.
         face: the face's number; by default the face that is tracked in most pictures. OpenFace does not guarantee that
             a face keeps its number through a video of several people.
-        least_confidence: the confidence below which a row is not trusted, 0–1.
 
     Raises:
         UserError: if the file or columns are missing (it names them), a cell is not a number, or no face is tracked.
     """
-    keys, columns = _read(path)
-    good = (keys["success"] == 1).to_numpy() & (keys["confidence"] >= least_confidence).to_numpy()
-    good &= np.isfinite(columns).all(axis=1)
-    chosen = _choose(keys["face_id"], good, face, path)
-    rows = keys[keys["face_id"] == chosen].sort_values("frame", kind="stable")
+    table = _read(path)
+    columns = table[list(COLUMNS)].to_numpy(dtype=np.float32)
+    trusted = (table["success"] == 1) & (table["confidence"] >= LEAST_CONFIDENCE)
+    good = trusted.to_numpy() & np.isfinite(columns).all(axis=1)
+    known = sorted(table["face_id"].dropna().astype(int).unique().tolist())
+    if face is not None and face not in known:
+        raise UserError(f"face {face} is not in the file", file=path, field="face_id", fix=f"one of: {known}")
+    if face is None:
+        face = max(known, key=lambda number: (int(good[table["face_id"] == number].sum()), -number))
+    rows = table[table["face_id"] == face].sort_values("frame", kind="stable")
     tracked = good[rows.index]
     if not tracked.any():
-        raise UserError(f"face {chosen} is tracked in no picture", file=path, field="success", fix=_NO_FACE)
+        raise UserError(f"face {face} is tracked in no picture", file=path, field="success", fix=_NO_FACE)
     if repeated := rows["frame"][rows["frame"].duplicated()].tolist():
         fix = "keep one row per picture and face"
-        raise UserError(f"face {chosen} comes twice in picture {repeated[0]:.0f}", file=path, field="frame", fix=fix)
+        raise UserError(f"face {face} comes twice in picture {repeated[0]:.0f}", file=path, field="frame", fix=fix)
     frames = columns[rows.index[_nearest(rows["frame"].to_numpy(), tracked)]]
-    return Track(frames, rows["timestamp"].to_numpy(dtype=np.float64), tracked, chosen, keys["face_id"].nunique())
+    return Track(frames, rows["timestamp"].to_numpy(dtype=np.float64), tracked, face)
 
 
-_NO_FACE = "check that the video shows a face, large enough and lit; or lower the least confidence"
-
-
-def _read(path: Path) -> tuple[pd.DataFrame, Float32[np.ndarray, "rows 709"]]:
-    """The file's first five columns and the other 709; OpenFace writes a space after each comma."""
+def _read(path: Path) -> pd.DataFrame:
+    """The file's table, with every column that is read as numbers; OpenFace writes a space after each comma."""
     if not path.is_file():
         raise UserError("no such file", file=path, fix="run OpenFace's FeatureExtraction on the video")
     try:
-        table = pd.read_csv(path, skipinitialspace=True, na_values=_NO_NUMBERS)
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' parser errors are ValueErrors
+        table = pd.read_csv(path, skipinitialspace=True, na_values=_NO_NUMBERS).rename(columns=str.strip)
+    except ValueError as error:  # pandas' parser errors are ValueErrors
         raise UserError(f"not a CSV file: {error}", file=path, fix="give the CSV file that OpenFace wrote") from error
-    table = table.rename(columns=str.strip)
-    _check_columns(table, path)
+    if missing := [name for name in (*KEYS, *COLUMNS) if name not in table.columns]:
+        named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        options = [option for option, group in GROUPS.items() if set(missing) & set(group)]
+        fix = f"run FeatureExtraction with {' '.join(options)}" if options else _AGAIN
+        raise UserError(f"{len(missing)} columns are missing: {named}", file=path, field="header", fix=fix)
     if table.empty:
         raise UserError("holds no rows", file=path, fix=_NO_FACE)
-    for name, kind in table.dtypes.items():
-        if name in _WANTED and kind.kind not in "if":
+    for name in (*KEYS, *COLUMNS):
+        if table[name].dtype.kind not in "if":
             bad = pd.to_numeric(table[name], errors="coerce").isna() & table[name].notna()
             row = int(bad.to_numpy().argmax())
-            where = f"{name}, line {row + 2}"
-            raise UserError(f"'{table[name][row]}' is no number", file=path, field=where, fix=_AGAIN)
-    return table[list(KEYS)], table[list(COLUMNS)].to_numpy(dtype=np.float32)
-
-
-_WANTED = {*KEYS, *COLUMNS}
-_AGAIN = "write the file again with OpenFace 2's FeatureExtraction"
-
-
-def _check_columns(table: pd.DataFrame, path: Path) -> None:
-    missing = [name for name in (*KEYS, *COLUMNS) if name not in table.columns]
-    if not missing:
-        return
-    named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-    options = [option for option, group in GROUPS.items() if set(missing) & set(group)]
-    fix = f"run FeatureExtraction with {' '.join(options)}" if options else _AGAIN
-    raise UserError(f"{len(missing)} columns are missing: {named}", file=path, field="header", fix=fix)
-
-
-def _choose(faces: pd.Series, good: Bool[np.ndarray, " rows"], face: int | None, path: Path) -> int:
-    """The number of the face to read."""
-    known = sorted(faces.dropna().astype(int).unique().tolist())
-    if face is not None and face not in known:
-        raise UserError(f"face {face} is not in the file", file=path, field="face_id", fix=f"one of: {known}")
-    return face if face is not None else max(known, key=lambda number: (int(good[faces == number].sum()), -number))
+            problem, where = f"'{table[name][row]}' is no number", f"{name}, line {row + 2}"
+            raise UserError(problem, file=path, field=where, fix=_AGAIN)
+    return table
 
 
 def _nearest(pictures: np.ndarray, tracked: Bool[np.ndarray, " frames"]) -> np.ndarray:
@@ -156,25 +138,18 @@ def _nearest(pictures: np.ndarray, tracked: Bool[np.ndarray, " frames"]) -> np.n
     return positions[np.abs(pictures[:, None] - pictures[positions]).argmin(axis=1)]
 
 
-def _decimals() -> list[str]:
-    """The number format of each column in OpenFace's files."""
-    by_name = {"frame": 0, "face_id": 0, "timestamp": 3, "confidence": 2, "success": 0}
-    thousandths = (*_GAZE[6:], *GROUPS["-pose"][3:], *GROUPS["-pdmparams"])
-    by_name |= dict.fromkeys(_GAZE[:6], 6) | dict.fromkeys(thousandths, 3) | dict.fromkeys(INTENSITIES, 2)
-    return [f"%.{by_name.get(name, 1)}f" for name in (*KEYS, *COLUMNS)]
-
-
 def write_openface(
     path: Path, frames: Float64[np.ndarray, "frames 709"], keys: Float64[np.ndarray, "frames 5"]
 ) -> Path:
-    """Writes a file in OpenFace 2's format: its header, a space after each comma, its numbers of decimals.
-
-    Args:
-        frames: columns in the order of `COLUMNS`.
-        keys: columns in the order of `KEYS`.
+    """Writes columns in the order of COLUMNS and KEYS in OpenFace 2's format: its header, a space after each comma, its
+    numbers of decimals.
     """
-    header = ", ".join((*KEYS, *COLUMNS))
+    names = (*KEYS, *COLUMNS)
+    decimals = {"frame": 0, "face_id": 0, "timestamp": 3, "confidence": 2, "success": 0}
+    decimals |= dict.fromkeys((*_GAZE[6:], *GROUPS["-pose"][3:], *GROUPS["-pdmparams"]), 3)
+    decimals |= dict.fromkeys(_GAZE[:6], 6) | dict.fromkeys(INTENSITIES, 2)
+    formats = [f"%.{decimals.get(name, 1)}f" for name in names]
     with files.atomic_path(path) as temporary:
         rows = np.hstack([keys, frames])
-        np.savetxt(temporary, rows, fmt=_decimals(), delimiter=", ", header=header, comments="")
+        np.savetxt(temporary, rows, fmt=formats, delimiter=", ", header=", ".join(names), comments="")
     return path

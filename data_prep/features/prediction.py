@@ -50,8 +50,12 @@ class TrainedRun:
             UserError: if there is no finished run, its network is not MUG's, or its data set is not prepared here.
         """
         identity = _identity(folder)
-        dataset = _dataset(identity["data"], folder)
-        weights = _weights(folder)
+        prepared = (store.load(name) for name in store.available())
+        dataset = next((one for one in prepared if one.fingerprint == identity["data"]), None)
+        if dataset is None:
+            problem = "the data set it was trained on is not prepared here, and a clip needs that data set's scaling"
+            raise UserError(problem, file=folder, field="data", fix="prepare it, or run the training again")
+        weights = _weights(folder / "weights.safetensors")
         config = Network(**identity["network"])
         width = weights["language.down.weight"].shape[1]
         dims = {m: weights[f"sequences.{m}.lstm.weight_ih_l0"].shape[1] for m in FRAME_MODALITIES}
@@ -98,8 +102,7 @@ class TrainedRun:
 
 def _identity(folder: Path) -> dict[str, Any]:
     """The identity of a run of stage 3, as the run store wrote it."""
-    path = folder / "done.json"
-    fix = "give the folder that `mugkit run --system mug …` printed"
+    path, fix = folder / "done.json", "give the folder that `mugkit run --system mug …` printed"
     if not path.is_file():
         raise UserError("no finished run here", file=folder, field="run", fix=fix)
     identity = files.read_json(path).get("identity", {})
@@ -108,17 +111,7 @@ def _identity(folder: Path) -> dict[str, Any]:
     return dict(identity)
 
 
-# These weights identify the network of MUG: language, two sequences, P^l.
-_NEEDED = {
-    "language.down.weight",
-    "sequences.a.lstm.weight_ih_l0",
-    "sequences.v.lstm.weight_ih_l0",
-    "unimodal_predictors.l.layers.1.weight",
-}
-
-
-def _weights(folder: Path) -> dict[str, Tensor]:
-    path = folder / "weights.safetensors"
+def _weights(path: Path) -> dict[str, Tensor]:
     fix = "give a run of the system mug, or run it again"
     try:
         weights = load_file(path)
@@ -129,10 +122,10 @@ def _weights(folder: Path) -> dict[str, Tensor]:
     return weights
 
 
-def _dataset(fingerprint: str, folder: Path) -> Dataset:
-    """The prepared data set with that fingerprint."""
-    for name in store.available():
-        if (dataset := store.load(name)).fingerprint == fingerprint:
-            return dataset
-    problem = "the data set it was trained on is not prepared here, and a clip needs that data set's scaling"
-    raise UserError(problem, file=folder, field="data", fix="prepare it, or run the training again")
+# These weights identify the network of MUG: language, two sequences, P^l.
+_NEEDED = {
+    "language.down.weight",
+    "sequences.a.lstm.weight_ih_l0",
+    "sequences.v.lstm.weight_ih_l0",
+    "unimodal_predictors.l.layers.1.weight",
+}

@@ -1,11 +1,12 @@
 """Measures how far unimodal labels agree with the multimodal label.
 
-MUG starts from the observation that a multimodal label y is only a weak label of each modality (paper,
-sections 1 and 3.3). The labels of CH-SIMS show how weak: its annotators rated every clip four times, once with all
-modalities and once with each modality alone. These statistics summarize a table of labels, to compare it with others.
+A multimodal label y is only a weak label of each modality (paper, sections 1 and 3.3). The labels of CH-SIMS show how
+weak: its annotators rated every clip four times, once with all modalities and once with each modality alone.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -41,9 +42,9 @@ def agreement(labels: pd.DataFrame, scale: float) -> pd.Series:
     """
     table = _checked(labels) / scale
     correlation = table.corr()
-    pairs = [(p, q) for i, p in enumerate(LABELS) for q in LABELS[i + 1 :]]
     statistics = {f"std({p})": float(table[p].std(ddof=0)) for p in LABELS}
-    statistics |= {f"corr({p}, {q})": correlation[p][q] for p, q in pairs} | _regression(table)
+    statistics |= {f"corr({p}, {q})": correlation[p][q] for p, q in itertools.combinations(LABELS, 2)}
+    statistics |= _regression(table)
     whole = table["y"].to_numpy()
     for column in LABELS[1:]:
         shares = disagreement(table[column].to_numpy(), whole)
@@ -53,11 +54,8 @@ def agreement(labels: pd.DataFrame, scale: float) -> pd.Series:
 
 def _checked(labels: pd.DataFrame) -> pd.DataFrame:
     if missing := [column for column in LABELS if column not in labels.columns]:
-        raise UserError(
-            "the table of labels lacks a column",
-            field=", ".join(missing),
-            fix=f"give the columns {', '.join(LABELS)}; only data sets with true unimodal labels have them",
-        )
+        fix = f"give the columns {', '.join(LABELS)}; only data sets with true unimodal labels have them"
+        raise UserError("the table of labels lacks a column", field=", ".join(missing), fix=fix)
     table = labels[list(LABELS)].astype("float64")
     for column, values in table.items():
         if not np.isfinite(values).all():

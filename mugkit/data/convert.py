@@ -12,23 +12,19 @@ beyond doubt: the data set says so in its caveats, and the list can be replaced.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-from jaxtyping import Float32
 
 from mugkit import files
 from mugkit.data import disk, store
 from mugkit.data.prepare import checked_name, store_once
-from mugkit.data.schema import MODALITY_NAMES, SPLITS, Dataset, RaggedFrames
-from mugkit.data.validate import features
+from mugkit.data.schema import MODALITY_NAMES, Dataset, RaggedFrames
+from mugkit.data.validate import PAPER_DIMS, features
 from mugkit.errors import UserError, unknown_name
 
+TARGET, DIMS = "5/20", PAPER_DIMS["mosi"]  # d′_a and d′_v before the selection: COVAREP 74 and Facet 47
 COVAREP_5 = (1, 3, 6, 25, 60)
 FACET_20 = (0, 2, 5, 10, 11, 12, 14, 17, 20, 21, 22, 24, 25, 29, 30, 31, 32, 36, 37, 40)
-FROM: Mapping[str, tuple[int, int]] = {"5/20": (74, 47)}  # target → d′_a and d′_v that it is made from
-_CLIPS = 256  # clips read at a time
 
 
 def convert(
@@ -46,33 +42,28 @@ def convert(
         UserError: if the data set is not prepared, not MOSI or of other dims, the target is unknown, a column does not
             exist, other data is stored under the new name, or the disk has no room.
     """
-    if to not in FROM:
-        raise unknown_name("target", to, FROM)
+    if to != TARGET:
+        raise unknown_name("target", to, [TARGET])
     dataset = store.load(name)
     columns = {"a": COVAREP_5, "v": tuple(visual_columns or FACET_20)}
-    _check(dataset, columns["v"], FROM[to])
+    if dataset.family != "mosi":
+        fix = "convert a data set of MOSI's: the columns were published for its features"
+        raise UserError(f"'{dataset.name}' is {dataset.family}, not mosi", field="family", fix=fix)
+    if tuple(dataset.dims.values()) != DIMS:
+        theirs = ", ".join(f"{MODALITY_NAMES[m]} {dim}" for m, dim in dataset.dims.items()) or "no frames"
+        fix = f"convert MOSI with COVAREP (acoustic {DIMS[0]}) and Facet 4.1 (visual {DIMS[1]})"
+        raise UserError(f"'{dataset.name}' is {dataset.family} with {theirs}", field="dims", fix=fix)
+    if wrong := [column for column in columns["v"] if not 0 <= column < DIMS[1]]:
+        fix = f"columns are counted from 0 to {DIMS[1] - 1}"
+        raise UserError(f"there is no visual column {wrong[0]}", field="visual_columns", fix=fix)
     origin = {"converted": dataset.fingerprint, "columns": {m: list(picked) for m, picked in columns.items()}}
     return store_once(checked_name(store_as, dataset.family), origin, lambda: _select(dataset, columns), name, force)
 
 
-def _check(dataset: Dataset, visual: Sequence[int], dims: tuple[int, int]) -> None:
-    if dataset.family != "mosi":
-        fix = "convert a data set of MOSI's: the columns were published for its features"
-        raise UserError(f"'{dataset.name}' is {dataset.family}, not mosi", field="family", fix=fix)
-    if dataset.dims != dict(zip("av", dims, strict=True)):
-        theirs = ", ".join(f"{MODALITY_NAMES[m]} {dim}" for m, dim in dataset.dims.items()) or "no frames"
-        problem = f"'{dataset.name}' is {dataset.family} with {theirs}"
-        fix = f"convert MOSI with COVAREP (acoustic {dims[0]}) and Facet 4.1 (visual {dims[1]})"
-        raise UserError(problem, field="dims", fix=fix)
-    if wrong := [column for column in visual if not 0 <= column < dims[1]]:
-        problem = f"there is no visual column {wrong[0]}"
-        raise UserError(problem, field="visual_columns", fix=f"columns are counted from 0 to {dims[1] - 1}")
-
-
 def _select(dataset: Dataset, columns: Mapping[str, Sequence[int]]) -> Dataset:
     frames = sum(len(s.frames) for split in dataset.splits.values() for s in split.sequences.values())
+    splits = dict(dataset.splits)
     with disk.room(files.home(), 8 * frames * max(map(len, columns.values()))):  # scratch files, and storing them
-        splits = {name: dataset.splits[name] for name in SPLITS}
         for name, split in splits.items():
             picked = {m: _pick(sequences, columns[m]) for m, sequences in split.sequences.items()}
             splits[name] = dataclasses.replace(split, sequences=picked)
@@ -93,10 +84,5 @@ def _select(dataset: Dataset, columns: Mapping[str, Sequence[int]]) -> Dataset:
 
 
 def _pick(sequences: RaggedFrames, columns: Sequence[int]) -> RaggedFrames:
-    def clips() -> Iterator[list[Float32[np.ndarray, "length dim"]]]:
-        for start in range(0, len(sequences), _CLIPS):
-            stop = min(start + _CLIPS, len(sequences))
-            yield [sequences[clip][:, list(columns)] for clip in range(start, stop)]
-            disk.release(sequences.frames)
-
-    return disk.flatten(clips(), len(columns))
+    blocks = ([block[:, list(columns)]] for block in disk.blocks(sequences.frames))
+    return RaggedFrames(disk.flatten(blocks, len(columns)).frames, sequences.offsets)

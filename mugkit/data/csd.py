@@ -25,14 +25,15 @@ from jaxtyping import Float32, Float64
 
 from mugkit import files
 from mugkit.data import disk
-from mugkit.data.csd_file import CLIP, Source
-from mugkit.data.schema import FRAME_MODALITIES, INPUTS, SPLITS, Dataset, RaggedFrames, Split, SplitName
+from mugkit.data.csd_file import CLIP, Intervals, Source
+from mugkit.data.schema import FRAME_MODALITIES, INPUTS, SPLITS, Dataset, Split, SplitName
 from mugkit.data.transcripts import names
-from mugkit.data.validate import counted, features, finite
+from mugkit.data.validate import described, finite, with_caveats
 from mugkit.errors import UserError
+from mugkit.progress import progress
 
-FOLDS = Path(__file__).with_name("folds.json")
 PAUSES = ("sp", "sil", "")
+_ONE_RELEASE = "use files of one release: labels, words and features with the same times"
 
 
 def read(
@@ -40,12 +41,11 @@ def read(
 ) -> Dataset:
     """Reads a CMU SDK data set from its files: labels, and words, acoustic and visual frames if present.
 
-    Values in frames that are not finite become 0 (`validate.finite`). A clip without frames gets a frame of zeros.
-    Clips without words are left out if there is a file of words. Caveats give the counts of these cases.
+    A clip without frames gets a frame of zeros. Clips without words are left out if there is a file of words. Caveats
+    give the counts of these cases.
 
     Args:
         paths: one file of labels, and at most one each of words, acoustic and visual features.
-        family: mosi or mosei.
         folds: the split of each video, or of each clip by its name; the standard folds of MOSI if None.
         align: average frames over each word's interval, so that both modalities have one frame per word, as in MISA.
 
@@ -57,26 +57,23 @@ def read(
     notes: Counter[str] = Counter()
     with contextlib.ExitStack() as stack:
         sources, unused = _by_kind([Source.open(path, stack) for path in paths])
-        if align and "words" not in sources:
+        words = sources.get("words")
+        if align and words is None:
             raise UserError("no file of words to align to", file=paths[0].parent, fix="add it, or leave out --align")
-        clips = _clips(sources["labels"], sources.get("words"), notes)
-        parts = _by_split(clips, folds, paths[0].parent, notes, "words" in sources)
+        clips = _clips(sources["labels"], words, notes)
+        parts = _by_split(clips, folds, paths[0].parent, notes, words is not None)
         frames = {m: sources[m] for m in FRAME_MODALITIES if m in sources}
         with disk.room(files.home(), 0 if align else 2 * sum(source.bytes for source in frames.values())):
             splits = {name: _split(name, parts[name], frames, align, notes) for name in SPLITS}
         for source in frames.values():
             if notes[_without(source)] == sum(map(len, parts.values())):
-                raise _strangers(source, ())
-    acoustic, visual = (sources[m].dim if m in sources else None for m in FRAME_MODALITIES)
-    about = {"reader": "csd", **features(family, (acoustic, visual), aligned=align, language="words" in sources)}
-    about["caveats"] += counted(notes)
-    if unused:
-        about["caveats"].append(f"sequences that are not used: {', '.join(unused)}")
-    return Dataset(family, family, splits, about=about)
+                raise _strangers(source)
+    dataset = described("csd", family, splits, notes, aligned=align)
+    return with_caveats(dataset, f"sequences that are not used: {', '.join(unused)}") if unused else dataset
 
 
 def _standard_folds(family: str) -> dict[str, SplitName]:
-    known = files.read_json(FOLDS)
+    known = files.read_json(Path(__file__).with_name("folds.json"))
     if family not in known:
         fix = "add the folds as a further --source: a table with columns video and split, or JSON "
         fix += '{"train": ["VIDEO", …], "valid": […], "test": […]}; the SDK lists them in its standard_datasets'
@@ -85,6 +82,7 @@ def _standard_folds(family: str) -> dict[str, SplitName]:
 
 
 def _by_kind(found: Sequence[Source]) -> tuple[dict[str, Source], list[str]]:
+    """The files by kind, and the names of those that are not used."""
     sources: dict[str, Source] = {}
     for source in found:
         if source.kind and (other := sources.setdefault(source.kind, source)) is not source:
@@ -101,17 +99,13 @@ def _by_kind(found: Sequence[Source]) -> tuple[dict[str, Source], list[str]]:
 
 @dataclass(frozen=True)
 class _Clip:
+    id: str
     key: str  # the key in the file of labels: a video or a clip
     video: str
-    number: int
     interval: Float64[np.ndarray, "2"]
     label: float
     text: str
-    words: Float64[np.ndarray, "words 2"]
-
-    @property
-    def id(self) -> str:
-        return f"{self.video}$_${self.number}"
+    words: Intervals
 
 
 def _clips(labels: Source, words: Source | None, notes: Counter[str]) -> list[_Clip]:
@@ -123,12 +117,11 @@ def _clips(labels: Source, words: Source | None, notes: Counter[str]) -> list[_C
         video, first = (numbered[1], int(numbered[2]) + 1) if numbered else (key, 1)
         timing, tokens = (np.zeros((0, 2)), []) if words is None else _spoken(*words.words(key), offset)
         for number, (interval, values) in enumerate(zip(*labels.read(key), strict=True), first):
-            inside = _inside(timing, interval)
-            text = " ".join(tokens[k] for k in inside)
-            # Of MOSEI's seven labels, the first is sentiment.
-            clips.append(_Clip(key, video, number, interval, float(values[0]), text, timing[inside]))
+            inside, clip = _inside(timing, interval), f"{video}$_${number}"
+            text, label = " ".join(tokens[k] for k in inside), float(values[0])  # the first of MOSEI's is sentiment
+            clips.append(_Clip(clip, key, video, interval, label, text, timing[inside]))
     if words and not any(clip.text for clip in clips):
-        raise _strangers(words, clips)
+        raise _strangers(words)
     return clips
 
 
@@ -136,22 +129,13 @@ def _without(source: Source) -> str:
     return f"clips without {INPUTS[source.kind]} get frames of zeros"
 
 
-def _strangers(source: Source, clips: Sequence[_Clip]) -> UserError:
-    """The error for a file without entries in any clip: it has different videos or different times."""
-    place, fix = f"{source.name}/data", "use files of one release: labels, words and features with the same times"
-    shared = next((clip for clip in clips if len(source.read(clip.key)[0])), None)
-    if shared is None:
-        problem = f"has no entry in any clip: its videos ({', '.join(list(source.data)[:3])}, …) or times are different"
-        return UserError(problem, file=source.path, field=place, fix=fix)
-    theirs, ours = source.read(shared.key)[0], shared.interval
-    problem = (
-        f"has no entry in any label's interval: in {shared.video}, a label lies at {ours.min():.6g} to "
-        f"{ours.max():.6g} s, the entries at {theirs.min():.6g} to {theirs.max():.6g} s"
-    )
-    return UserError(problem, file=source.path, field=place, fix=fix)
+def _strangers(source: Source) -> UserError:
+    """The error for a file without entries in any clip."""
+    problem = f"has no entry in any clip: its videos ({', '.join(list(source.data)[:3])}, …) or times are different"
+    return UserError(problem, file=source.path, field=f"{source.name}/data", fix=_ONE_RELEASE)
 
 
-def _inside(intervals: Float64[np.ndarray, "entries 2"], clip: Float64[np.ndarray, "2"]) -> np.ndarray:
+def _inside(intervals: Intervals, clip: Float64[np.ndarray, "2"]) -> np.ndarray:
     """The indices of a clip's entries, in order of time (see the module docstring); intervals may be reversed."""
     middle = intervals.mean(axis=1)
     start, stop = clip.min(), clip.max()
@@ -162,9 +146,7 @@ def _inside(intervals: Float64[np.ndarray, "entries 2"], clip: Float64[np.ndarra
     return found[np.argsort(middle[found], kind="stable")]
 
 
-def _spoken(
-    intervals: Float64[np.ndarray, "entries 2"], tokens: Sequence[str], offset: int
-) -> tuple[Float64[np.ndarray, "words 2"], list[str]]:
+def _spoken(intervals: Intervals, tokens: Sequence[str], offset: int) -> tuple[Intervals, list[str]]:
     """The words without pauses, each with the interval stored `offset` entries after the word."""
     shared = range(max(0, -offset), min(len(tokens), len(tokens) - offset))
     spoken = [k for k in shared if tokens[k] not in PAUSES]
@@ -172,11 +154,11 @@ def _spoken(
 
 
 def _words_offset(words: Source, notes: Counter[str]) -> int:
-    """How many entries after each word its interval is stored: 0 in a correct file.
+    """How many entries after each word its interval is stored: 0 in a correct file, −1 in a circulating file of MOSI's
+    words (ModifiedTimestampedWords).
 
-    In a circulating file of MOSI's words (ModifiedTimestampedWords), each word has the interval of the next word, and
-    each clip would begin with the last word of the clip before. Longer words take more time: over all words but
-    pauses, the rank correlation of letters and seconds is .55 if words and intervals match, and about 0 one entry off.
+    Longer words take more time: over all words but pauses, the rank correlation of letters and seconds is .55 if words
+    and intervals match, and about 0 one entry off.
     """
     from scipy.stats import spearmanr
 
@@ -206,8 +188,7 @@ def _by_split(
     for clip in clips:
         if name := next((folds[key] for key in (*names(clip.id), clip.video) if key in folds), None):
             parts[name].append(clip)
-    if left := len(clips) - sum(map(len, parts.values())):
-        notes["clips are in no split and left out"] = left
+    notes["clips are in no split and left out"] = len(clips) - sum(map(len, parts.values()))
     for name, part in parts.items():
         if not part:
             theirs = ", ".join([key for key, split in folds.items() if split == name][:3]) or "no video"
@@ -216,12 +197,10 @@ def _by_split(
             fix = "give the folds of these videos as a further --source, by the names that the .csd use"
             raise UserError(problem, file=place, field="folds", fix=fix)
         parts[name] = [clip for clip in part if clip.text or not spoken]
-        if silent := len(part) - len(parts[name]):
-            notes["clips without words are left out"] += silent
+        notes["clips without words are left out"] += len(part) - len(parts[name])
         if not parts[name]:
-            problem = f"none of the {silent} clips of {name} has a word: labels and words have different times"
-            fix = "use files of one release: labels and words with the same times"
-            raise UserError(problem, file=place, field=f"intervals, {part[0].id}", fix=fix)
+            problem = f"none of the {len(part)} clips of {name} has a word: labels and words have different times"
+            raise UserError(problem, file=place, field=f"intervals, {part[0].id}", fix=_ONE_RELEASE)
     return parts
 
 
@@ -231,47 +210,31 @@ def _by_split(
 def _split(
     name: SplitName, clips: Sequence[_Clip], frames: Mapping[str, Source], align: bool, notes: Counter[str]
 ) -> Split:
-    return Split(
-        name=name,
-        ids=[clip.id for clip in clips],
-        text=[clip.text for clip in clips],
-        labels=np.array([clip.label for clip in clips], dtype=np.float32),
-        sequences={m: _sequences(source, clips, align, notes) for m, source in frames.items()},
-    )
-
-
-def _sequences(source: Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]) -> RaggedFrames:
-    from mugkit.progress import progress
-
     videos = [list(group) for _, group in itertools.groupby(clips, key=lambda clip: clip.key)]
-    return disk.flatten((_cut(source, group, align, notes) for group in progress(videos, source.name)), source.dim)
+    sequences = {}
+    for m, source in frames.items():
+        cut = (_cut(source, group, align, notes) for group in progress(videos, source.name))
+        sequences[m] = disk.flatten(cut, source.dim)
+    labels = np.array([clip.label for clip in clips], dtype=np.float32)
+    return Split(name, [clip.id for clip in clips], [clip.text for clip in clips], labels, sequences)
 
 
 def _cut(
     source: Source, clips: Sequence[_Clip], align: bool, notes: Counter[str]
 ) -> list[Float32[np.ndarray, "frames dim"]]:
-    """The frames of the clips of a video; or of one clip, if the file of labels is keyed by clips."""
+    """The frames of the clips of a video (or of one clip, if the file of labels is keyed by clips): those inside the
+    clip, or with `align` for each word the mean of those inside it, or zeros if there are none.
+    """
     intervals, values = source.read(clips[0].key)
-    values = finite(values, source.kind, notes)
-    cut = []
+    values, cut = finite(values, source.kind, notes), []
     for clip in clips:
         inside = _inside(intervals, clip.interval)
         if not len(inside):
             notes[_without(source)] += 1
-        cut.append(_average(intervals, values, clip.words) if align else values[inside])
-        if not len(cut[-1]):
-            cut[-1] = np.zeros((1, source.dim), np.float32)
+        frames = [_mean(values[_inside(intervals, word)]) for word in clip.words] if align else values[inside]
+        cut.append(np.stack(frames) if len(frames) else np.zeros((1, source.dim), np.float32))
     return cut
 
 
-def _average(
-    intervals: Float64[np.ndarray, "entries 2"],
-    values: Float32[np.ndarray, "entries dim"],
-    words: Float64[np.ndarray, "words 2"],
-) -> Float32[np.ndarray, "words dim"]:
-    """One frame per word: the mean of the frames in its interval, or zeros if there are none."""
-    frames = np.zeros((len(words), values.shape[1]), np.float32)
-    for row, word in enumerate(words):
-        if len(inside := _inside(intervals, word)):
-            frames[row] = values[inside].mean(axis=0)
-    return frames
+def _mean(frames: Float32[np.ndarray, "frames dim"]) -> Float32[np.ndarray, " dim"]:
+    return frames.mean(axis=0) if len(frames) else np.zeros(frames.shape[1], np.float32)

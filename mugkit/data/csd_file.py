@@ -20,8 +20,8 @@ from jaxtyping import Float64
 from mugkit.errors import UserError
 
 CLIP = re.compile(r"(.+)\[(\d+)\]")
-# Kind of a sequence → hints in its name. Without a hint, the dims decide, then the description. "" is not used.
 _DESCRIPTION = "metadata/computational sequence description"
+# Kind of a sequence → hints in its name. Without a hint, the dims decide, then the description. "" is not used.
 _NAMED: Mapping[str, tuple[str, ...]] = {
     "": ("phone", "glove", "bert", "vector", "emotion"),
     "labels": ("label", "opinion", "sentiment"),
@@ -30,6 +30,9 @@ _NAMED: Mapping[str, tuple[str, ...]] = {
 }
 _DIMS: Mapping[int, str] = {1: "labels", 7: "labels", 74: "a", 35: "v", 47: "v", 713: "v"}
 _FIX = "download the file again from the CMU Multimodal SDK"
+# What h5py raises for files that are damaged or of another form.
+_DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, StopIteration, MemoryError, RuntimeError)
+Intervals = Float64[np.ndarray, "entries 2"]  # start and stop in seconds, in either order
 
 
 def recognises(path: Path) -> bool:
@@ -40,19 +43,13 @@ def recognises(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Source:
-    """One computational sequence: an entry is an interval and its features.
-
-    Attributes:
-        kind: words, labels, a or v; "" if it is not used.
-        dim: number of features per entry.
-        data: the HDF5 group of all videos.
-    """
+    """One computational sequence: an entry is an interval and its features."""
 
     path: Path
     name: str
-    kind: str
-    dim: int
-    data: Any
+    kind: str  # words, labels, a or v; "" if it is not used
+    dim: int  # number of features per entry
+    data: Any  # the HDF5 group of all videos
 
     @classmethod
     def open(cls, path: Path, stack: contextlib.ExitStack) -> Source:
@@ -65,7 +62,7 @@ class Source:
             _refuse_outside(data, path)
             entries = data[next(iter(data))]["features"]
             return cls(path, name, _kind(path, name, file[name], entries), int(np.prod(entries.shape[1:])), data)
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, StopIteration, RuntimeError) as error:
+        except _DAMAGE as error:
             raise UserError("is not a computational sequence (HDF5)", file=path, fix=_FIX) from error
 
     @property
@@ -82,10 +79,8 @@ class Source:
                 found.setdefault(numbered[1], []).append(key)
         return found
 
-    def read(self, key: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
-        """Intervals and features (entries, dim) of a video, or of a clip `VIDEO[k]` if the file is keyed by clips;
-        empty arrays if the file does not have it.
-        """
+    def read(self, key: str) -> tuple[Intervals, np.ndarray]:
+        """Intervals and features (entries, dim) of a video, or of a clip `VIDEO[k]`; empty if there are none."""
         numbered = CLIP.fullmatch(key)
         if key not in self.data and numbered and numbered[1] in self.data:
             key = numbered[1]
@@ -97,17 +92,17 @@ class Source:
         _, first = np.unique(intervals, axis=0, return_index=True)  # entries across a boundary are in both clips
         return intervals[np.sort(first)], values[np.sort(first)]
 
-    def _read(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], np.ndarray]:
+    def _read(self, video: str) -> tuple[Intervals, np.ndarray]:
         try:
             intervals, values = (self.data[video][key][()] for key in ("intervals", "features"))
             if values.dtype.kind not in ("SO" if self.kind == "words" else "fiu"):
                 raise TypeError("neither numbers nor words")
             return intervals.astype(np.float64).reshape(len(values), 2), values.reshape(len(values), self.dim)
-        except (OSError, KeyError, TypeError, ValueError, AttributeError, MemoryError, RuntimeError) as error:
+        except _DAMAGE as error:
             place = f"{self.name}/data/{video}"
             raise UserError("is damaged or of another form", file=self.path, field=place, fix=_FIX) from error
 
-    def words(self, video: str) -> tuple[Float64[np.ndarray, "entries 2"], list[str]]:
+    def words(self, video: str) -> tuple[Intervals, list[str]]:
         """Intervals and words of a video, including pauses."""
         intervals, values = self.read(video)
         tokens = [word.decode("utf-8", "replace") if isinstance(word, bytes) else str(word) for word in values[:, 0]]
@@ -121,13 +116,13 @@ def _refuse_outside(data: Any, path: Path) -> None:
     known, most = 0, 1000 * path.stat().st_size + 2**26  # HDF5 compresses by a factor of at most about 1000
     for video in data:
         for place in (video, f"{video}/intervals", f"{video}/features"):
-            if isinstance(data.get(place, getlink=True), h5py.ExternalLink):
-                raise UserError("refers to another file", file=path, field=place, fix=_FIX)
-            entries = data.get(place)
+            outside = isinstance(data.get(place, getlink=True), h5py.ExternalLink)
+            entries = None if outside else data.get(place)
             if isinstance(entries, h5py.Dataset):
                 known += entries.size * entries.dtype.itemsize
-                if entries.external or entries.is_virtual:
-                    raise UserError("refers to another file", file=path, field=place, fix=_FIX)
+                outside = bool(entries.external or entries.is_virtual)
+            if outside:
+                raise UserError("refers to another file", file=path, field=place, fix=_FIX)
         if known > most:
             raise UserError(f"claims {known / 1e9:.3g} GB, which it cannot hold", file=path, field=video, fix=_FIX)
 

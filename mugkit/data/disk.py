@@ -31,8 +31,7 @@ def room(folder: Path, needed: int) -> Iterator[None]:
     """Raises an error if the disk has no room: before the block, or inside it if the disk fills up meanwhile.
 
     Args:
-        folder: where the block writes; created if absent.
-        needed: bytes that the block writes.
+        folder: where the block writes `needed` bytes; created if absent.
 
     Raises:
         UserError: if fewer bytes are free, or the disk or a quota becomes full inside the block.
@@ -55,18 +54,13 @@ def scratch() -> Iterator[BinaryIO]:
 
 
 def release(array: np.ndarray, kept: int = 0) -> None:
-    """Releases the pages of a read-only map, which stay in the system's cache; does nothing to other arrays.
-
-    Args:
-        kept: maps of at most this many bytes are not released: if read repeatedly, mapping takes longer than copying.
-    """
+    """Releases the pages of a read-only map of more than `kept` bytes; they stay in the system's cache."""
     base: object = array
     while isinstance(base, np.ndarray | memoryview):
         base = base.base if isinstance(base, np.ndarray) else base.obj
-    if not isinstance(base, mmap.mmap) or len(base) <= kept:
-        return
     # On a writable map, this call could discard written data. Windows does not have it.
-    if not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
+    can_be_released = not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED")
+    if can_be_released and isinstance(base, mmap.mmap) and len(base) > kept:
         base.madvise(mmap.MADV_DONTNEED)
 
 

@@ -35,28 +35,43 @@ _AGAIN = "download the file again, and compare its size with the published size"
 _EXPORT = "export its content as a pickle of MMSA's or MISA's form, or (labels and text) as .csv"
 _UNPACK = "unpack it, and pass the file or folder that was in it"
 _TORCH = "load it with torch.load and store its numpy arrays with pickle.dump"
-# First bytes of a file, what it is, and the fix.
+_AS_CSV = "save it as 'CSV UTF-8' in the spreadsheet program"
+_MEDIA = "pass features of the clips, not the clips themselves: see data_prep/"
+_OTHER = "pass the data set's own files"
+# What a file's first bytes look like, what it is, and the fix.
 _STARTS: tuple[tuple[bytes, str, str], ...] = (
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "fetch it with `git lfs pull`"),
-    (b"/annex/objects", "a git-annex pointer, not the file itself", "fetch it with `git annex get`"),
-    (b"\x93NUMPY", "a numpy array (.npy)", _EXPORT),
-    (b"PAR1", "a parquet table", _EXPORT),
-    (b"ARROW1", "an Arrow table", _EXPORT),
-    (b"FEA1", "a feather table", _EXPORT),
-    (b"\xd0\xcf\x11\xe0", "an old Excel or Word file", "save it as 'CSV UTF-8' in the spreadsheet program"),
-    (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19", "a torch.save file (of PyTorch before 1.6)", _TORCH),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
-    (b"Rar!\x1a\x07", "a rar archive", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it with `zstd -d`"),
-    (b"\x04\x22\x4d\x18", "compressed with lz4", "unpack it with `lz4 -d`"),
-    (b"MATLAB 5.0", "a MATLAB file", _EXPORT),
-    (b"SQLite format 3", "an SQLite database", _EXPORT),
-    (b"%PDF", "a PDF", "pass the data set's own files"),
-    (b"RIFF", "sound or video", "pass features of the clips, not the clips themselves: see data_prep/"),
-    (b"\x89PNG", "a picture", "pass the data set's own files"),
-    (b"\xff\xd8\xff", "a picture", "pass the data set's own files"),
+    (rb"\0+\Z", "a file of zeros: an interrupted download", _AGAIN),
+    (
+        rb"(\xef\xbb\xbf)?\s*(?i:<!doctype|<html|<head|<body|<\?xml|<!--|<script)",
+        "a web page, not the file (a notice of a quota, a login or an error)",
+        "open the address in a browser, and download the file itself",
+    ),
+    (rb"version https://git-lfs", "a Git LFS pointer, not the file itself", "fetch it with `git lfs pull`"),
+    (rb"/annex/objects", "a git-annex pointer, not the file itself", "fetch it with `git annex get`"),
+    (rb"\x93NUMPY", "a numpy array (.npy)", _EXPORT),
+    (rb"PAR1", "a parquet table", _EXPORT),
+    (rb"ARROW1", "an Arrow table", _EXPORT),
+    (rb"FEA1", "a feather table", _EXPORT),
+    (rb"MATLAB 5\.0", "a MATLAB file", _EXPORT),
+    (rb"SQLite format 3", "an SQLite database", _EXPORT),
+    (rb'.{4}\0{4}\{"', "a safetensors file", _EXPORT),
+    (rb"\xd0\xcf\x11\xe0", "an old Excel or Word file", _AS_CSV),
+    (rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19", "a torch.save file (of PyTorch before 1.6)", _TORCH),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
+    (rb"Rar!\x1a\x07", "a rar archive", _UNPACK),
+    (rb".{257}ustar", "a tar archive", _UNPACK),
+    (rb"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it with `zstd -d`"),
+    (rb"\x04\x22\x4d\x18", "compressed with lz4", "unpack it with `lz4 -d`"),
+    (
+        rb"\x78[\x01\x5e\x9c\xda].{63}",
+        "compressed with zlib (joblib's .pkl.z)",
+        "load it with joblib and store it again with pickle.dump",
+    ),
+    (rb"RIFF", "sound or video", _MEDIA),
+    (rb".{4}ftyp", "a video", _MEDIA),
+    (rb"%PDF", "a PDF", _OTHER),
+    (rb"\x89PNG|\xff\xd8\xff", "a picture", _OTHER),
 )
-_PAGE = re.compile(rb"\s*(<!doctype|<html|<head|<body|<\?xml|<!--|<script)", re.IGNORECASE)
 
 
 @contextlib.contextmanager
@@ -98,26 +113,11 @@ def refuse_foreign(path: Path) -> None:
         OSError: if the file cannot be read.
     """
     start = _start(path)
-    if found := _archive(path) if start.startswith((b"PK\x03\x04", b"PK\x05\x06")) else _foreign(start):
-        what, fix = found
-        raise UserError(f"is {what}", file=path, fix=fix)
-
-
-def _foreign(start: bytes) -> tuple[str, str] | None:
-    if start and not start.strip(b"\0"):
-        return "a file of zeros: an interrupted download", _AGAIN
-    if _PAGE.match(start.removeprefix(b"\xef\xbb\xbf")):
-        what = "a web page, not the file (a notice of a quota, a login or an error)"
-        return what, "open the address in a browser, and download the file itself"
-    if start[257:262] == b"ustar":
-        return "a tar archive", _UNPACK
-    if start[4:8] == b"ftyp":
-        return "a video", "pass features of the clips, not the clips themselves: see data_prep/"
-    if start[:1] == b"\x78" and start[1:2] in b"\x01\x5e\x9c\xda" and len(start) > 64:
-        return "compressed with zlib (joblib's .pkl.z)", "load it with joblib and store it again with pickle.dump"
-    if start[4:10] == b'\0\0\0\0{"':
-        return "a safetensors file", _EXPORT
-    return next(((what, fix) for magic, what, fix in _STARTS if start.startswith(magic)), None)
+    found = next(((what, fix) for form, what, fix in _STARTS if re.match(form, start, re.DOTALL)), None)
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        found = _archive(path)
+    if found:
+        raise UserError(f"is {found[0]}", file=path, fix=found[1])
 
 
 def _archive(path: Path) -> tuple[str, str]:
@@ -128,7 +128,7 @@ def _archive(path: Path) -> tuple[str, str]:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
         return "a zip archive that is cut off or damaged", _AGAIN
     if any(name.startswith("xl/") for name in names):
-        return "an Excel file (.xlsx)", "save it as 'CSV UTF-8' in the spreadsheet program"
+        return "an Excel file (.xlsx)", _AS_CSV
     if any(name.endswith("/data.pkl") for name in names):
         return "a torch.save file", _TORCH
     if names and all(name.endswith(".npy") for name in names):
@@ -136,23 +136,17 @@ def _archive(path: Path) -> tuple[str, str]:
     return f"a zip archive of {len(names)} files ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})", _UNPACK
 
 
-def outline(path: Path) -> str | None:
-    """Describes a file that does not start like a pickle; None if it may be a pickle."""
-    if _has_operations(path):
-        return None
-    start = _start(path)
-    text = start[:60].decode("utf-8", "replace")
-    if text.rstrip("\ufffd").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable():
-        return f"text, not a pickle: it starts with {text.splitlines()[0][:40]!r}" if text.strip() else "blank"
-    return f"not a pickle: its first bytes are {start[:8].hex(' ')}"
-
-
-def _has_operations(path: Path) -> bool:
-    """Whether a file starts with operations of a pickle: few other files, and no prose, parse as twenty operations."""
+def outline(path: Path) -> str:
+    """Says what a file is that does not start like a pickle; "" if it may be a pickle."""
     start = _start(path)  # only the start: a pickle may claim any length
     with contextlib.suppress(ValueError, IndexError):
-        return len(list(itertools.islice(pickletools.genops(start), 20))) == 20 or start.endswith(b".")
-    return False
+        # Few other files, and no prose, parse as twenty operations of a pickle.
+        if len(list(itertools.islice(pickletools.genops(start), 20))) == 20 or start.endswith(b"."):
+            return ""
+    text = start[:60].decode("utf-8", "replace")
+    if re.sub(r"[\n\r\t]", " ", text.rstrip("\ufffd")).isprintable():
+        return f"is text, not a pickle: it starts with {text.splitlines()[0][:40]!r}" if text.strip() else "is blank"
+    return f"is not a pickle: its first bytes are {start[:8].hex(' ')}"
 
 
 def _start(path: Path) -> bytes:

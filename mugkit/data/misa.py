@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,14 @@ from mugkit.data.schema import (
     as_text,
     split_name,
 )
-from mugkit.data.validate import counted, features, finite, number
+from mugkit.data.validate import described, finite, number
 from mugkit.errors import UserError
 
-SHARES: Mapping[SplitName, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}  # of a made-up split
+_ENDS = (0.7, 0.8)  # of the training and validation clips in a made-up split
 _MADE_UP = (
     "the split is made up: the file holds one list of clips, divided 70/10/20 by a hash of the clip's id, so that "
     "speakers are shared between splits; too small for claims about accuracy"
 )
-_FIX = "an entry is ((words or ids, visual, acoustic, words), label, segment)"
 
 
 def recognises(content: Any) -> bool:
@@ -47,21 +46,18 @@ def recognises(content: Any) -> bool:
 
 
 def _is_list(content: Any) -> bool:
-    if not isinstance(content, list) or not content:
-        return False
-    first = content[0]
+    first = content[0] if isinstance(content, list) and content else None
     return isinstance(first, tuple | list) and len(first) == 3 and isinstance(first[0], tuple | list)
 
 
 def read(content: Sequence[Any] | Mapping[str, Sequence[Any]], family: str, path: Path) -> Dataset:
     """Reads a data set from unpickled MISA or MAG-BERT data.
 
-    A single list is split 70/10/20 by a hash of the clip's id; caption and caveats say so. Values in frames that are
-    not finite become 0 (`validate.finite`). Entries with word ids instead of words have no text.
+    A single list is split 70/10/20 by a hash of the clip's id; caption and caveats say so. Entries with word ids
+    instead of words have no text.
 
     Args:
         content: content that `recognises` accepted; files of one split each are joined to a dict before.
-        family: mosi or mosei.
         path: the file, for errors.
 
     Raises:
@@ -73,15 +69,12 @@ def read(content: Sequence[Any] | Mapping[str, Sequence[Any]], family: str, path
         clips = _made_up_split(_clips(content, path, "entry"))
     notes: Counter[str] = Counter()
     splits = {name: _split(name, clips[name], path, notes) for name in SPLITS}
-    train = splits["train"].sequences
-    same = np.array_equal(train["a"].lengths, train["v"].lengths)
-    language = "l" in splits["train"].modalities
-    about = {"reader": "misa", **features(family, (train["a"].dim, train["v"].dim), aligned=same, language=language)}
-    about["caveats"] += counted(notes)
-    if not isinstance(content, Mapping):
-        about["caption"] += ", made-up split"
-        about["caveats"].append(_MADE_UP)
-    return Dataset(family, family, splits, about=about)
+    acoustic, visual = (splits["train"].sequences[m].lengths for m in FRAME_MODALITIES)
+    dataset = described("misa", family, splits, notes, aligned=np.array_equal(acoustic, visual))
+    if isinstance(content, Mapping):
+        return dataset
+    about = {"caption": f"{dataset.about['caption']}, made-up split", "caveats": [*dataset.about["caveats"], _MADE_UP]}
+    return replace(dataset, about={**dataset.about, **about})
 
 
 @dataclass(frozen=True)
@@ -99,57 +92,37 @@ def _clips(part: Sequence[Any], path: Path, key: str) -> list[_Clip]:
 def _clip(entry: Any, path: Path, place: str) -> _Clip:
     try:
         (words, visual, acoustic, *rest), label, segment = entry
-        name, said, cell = _text(segment), _words(rest[0] if rest else words), np.asarray(label, dtype=object).item()
-        frames = {"a": _frames(acoustic), "v": _frames(visual)}
+        # An id may be an array of one element.
+        name = as_text(segment.item() if isinstance(segment, np.ndarray) else segment).strip()
+        said, cell = list(rest[0] if rest else words), np.asarray(label, dtype=object).item()
+        frames = {m: np.asarray(values, dtype=np.float32) for m, values in (("a", acoustic), ("v", visual))}
+        if any(values.ndim != 2 for values in frames.values()):
+            raise ValueError("frames need two axes")
     except (ValueError, TypeError, IndexError) as error:
-        raise UserError("is not a MISA entry", file=path, field=place, fix=_FIX) from error
-    return _Clip(name, said, number(cell, path, f"{place}.label (clip {name!r})"), frames)
-
-
-def _text(value: Any) -> str:
-    """The text of an id or a word, which may be bytes or an array of one element."""
-    return as_text(value.item() if isinstance(value, np.ndarray) else value).strip()
-
-
-def _words(tokens: Any) -> str:
-    """The transcript; empty if the tokens are word ids, which belong to another program's vocabulary."""
-    words = list(tokens)
-    return " ".join(map(as_text, words)) if all(isinstance(word, str | bytes) for word in words) else ""
-
-
-def _frames(values: Any) -> Float32[np.ndarray, "frames dim"]:
-    frames = np.asarray(values, dtype=np.float32)
-    if frames.ndim != 2:
-        raise ValueError("frames need two axes")
-    return frames
+        fix = "an entry is ((words or ids, visual, acoustic, words), label, segment)"
+        raise UserError("is not a MISA entry", file=path, field=place, fix=fix) from error
+    # Word ids belong to another program's vocabulary.
+    text = " ".join(map(as_text, said)) if all(isinstance(word, str | bytes) for word in said) else ""
+    return _Clip(name, text, number(cell, path, f"{place}.label (clip {name!r})"), frames)
 
 
 def _made_up_split(clips: Sequence[_Clip]) -> dict[SplitName, list[_Clip]]:
     """Splits clips by a hash of their ids, so that the split does not depend on their order."""
-    bounds = np.cumsum(list(SHARES.values()))[:-1]
     parts: dict[SplitName, list[_Clip]] = {name: [] for name in SPLITS}
     for clip in clips:
         share = int(hashlib.sha256(clip.id.encode("utf-8", "replace")).hexdigest()[:12], 16) / 16**12
-        parts[SPLITS[int(np.searchsorted(bounds, share, side="right"))]].append(clip)
+        parts[SPLITS[int(np.searchsorted(_ENDS, share, side="right"))]].append(clip)
     return parts
 
 
 def _split(name: SplitName, clips: Sequence[_Clip], path: Path, notes: Counter[str]) -> Split:
-    return Split(
-        name=name,
-        ids=[clip.id for clip in clips],
-        text=[clip.text for clip in clips],
-        labels=np.array([clip.label for clip in clips], dtype=np.float32),
-        sequences={m: _sequences(name, m, [clip.frames[m] for clip in clips], path, notes) for m in FRAME_MODALITIES},
-    )
-
-
-def _sequences(
-    split: SplitName, modality: str, clips: Sequence[np.ndarray], path: Path, notes: Counter[str]
-) -> RaggedFrames:
-    dims = sorted({clip.shape[1] for clip in clips})
-    if len(dims) != 1:
-        problem = f"has frames of {' and '.join(map(str, dims))} dims" if dims else "has no clips"
-        fix = "all clips need frames of the same features"
-        raise UserError(problem, file=path, field=f"{split}.{MODALITY_NAMES[modality]}", fix=fix)
-    return RaggedFrames.of([finite(clip, modality, notes) for clip in clips])
+    sequences = {}
+    for m in FRAME_MODALITIES:
+        dims = sorted({clip.frames[m].shape[1] for clip in clips})
+        if len(dims) != 1:
+            problem = f"has frames of {' and '.join(map(str, dims))} dims" if dims else "has no clips"
+            fix = "all clips need frames of the same features"
+            raise UserError(problem, file=path, field=f"{name}.{MODALITY_NAMES[m]}", fix=fix)
+        sequences[m] = RaggedFrames.of([finite(clip.frames[m], m, notes) for clip in clips])
+    labels = np.array([clip.label for clip in clips], dtype=np.float32)
+    return Split(name, [clip.id for clip in clips], [clip.text for clip in clips], labels, sequences)

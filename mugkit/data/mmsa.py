@@ -11,7 +11,7 @@ Their `text` is GloVe vectors of the words, so transcripts come from other files
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,14 @@ from jaxtyping import Float, Float32, Int64
 
 from mugkit import files
 from mugkit.data import disk
-from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, RaggedFrames, Split, SplitName, as_text, split_name
+from mugkit.data.schema import SPLITS, Dataset, RaggedFrames, Split, SplitName, as_text, split_name
 from mugkit.data.transcripts import TIMED
-from mugkit.data.validate import counted, features, finite, number
+from mugkit.data.validate import described, finite, number
 from mugkit.errors import UserError
 
 FIELDS: Mapping[str, str] = {"a": "audio", "v": "vision"}
-TRUE_LABELS: Mapping[str, str] = {
-    "l": "regression_labels_T",
-    "a": "regression_labels_A",
-    "v": "regression_labels_V",
-}
-# The first of these fields that exists is used.
-LABELS = ("regression_labels", "labels", "label")
-TEXTS = ("raw_text", "text")
+TRUE_LABELS: Mapping[str, str] = {"l": "regression_labels_T", "a": "regression_labels_A", "v": "regression_labels_V"}
+LABELS = ("regression_labels", "labels", "label")  # the first of these fields that exists is used
 
 
 def recognises(content: Any) -> bool:
@@ -47,13 +41,11 @@ def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
     """Reads a data set from an unpickled MMSA file.
 
     Frames are cut to their recorded lengths. Without these, all frames before the first and after the last frame that
-    is not all zero are cut: some files pad in front. Values that are not finite become 0 (`validate.finite`). Frames go
-    to a scratch file, some hundred clips at a time. `text` is read only if it holds text, not features. Files may lack
-    transcripts or one kind of frames.
+    is not all zero are cut: some files pad in front. Frames go to a scratch file, some hundred clips at a time. `text`
+    is read only if it holds text, not features. Files may lack transcripts or one kind of frames.
 
     Args:
         content: content that `load_pickle` returned and `recognises` accepted.
-        family: mosi, mosei or sims.
         path: the file, for errors.
 
     Raises:
@@ -61,16 +53,11 @@ def read(content: Mapping[str, Any], family: str, path: Path) -> Dataset:
             frames and for storing them afterwards. Does not check what `validate` checks.
     """
     parts = {name: _Part.of(key, content[key], path) for key in content if (name := split_name(key))}
-    needed = sum(_bytes(part, key) for part in parts.values() for key in FIELDS.values() if key in part.fields)
+    needed = sum(part.bytes(key) for part in parts.values() for key in part.framed.values())
     notes: Counter[str] = Counter()
     with disk.room(files.home(), 2 * needed):
         splits = {name: _split(name, parts[name], notes) for name in SPLITS}
-    train = splits["train"]
-    acoustic, visual = (train.sequences[m].dim if m in train.sequences else None for m in FRAME_MODALITIES)
-    aligned, language = _aligned(parts["train"]), "l" in train.modalities
-    about = {"reader": "mmsa", **features(family, (acoustic, visual), aligned=aligned, language=language)}
-    about["caveats"] += counted(notes)
-    return Dataset(family, family, _numbered(splits), about=about)
+    return described("mmsa", family, _numbered(splits), notes, aligned=parts["train"].aligned)
 
 
 def _numbered(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
@@ -80,16 +67,16 @@ def _numbered(splits: Mapping[SplitName, Split]) -> dict[SplitName, Split]:
     every = [clip for split in splits.values() for clip in split.ids]
     if len(set(every)) == len(every) or not all(clip.isdigit() or TIMED.fullmatch(clip) for clip in every):
         return dict(splits)
-    return {name: replace(split, ids=_told_apart(name, split.ids)) for name, split in splits.items()}
-
-
-def _told_apart(name: SplitName, ids: Sequence[str]) -> list[str]:
-    seen: Counter[str] = Counter()
-    apart = []
-    for clip in ids:
-        seen[clip] += 1
-        apart.append(clip if seen[clip] == 1 else f"{clip}#{seen[clip]}")
-    return [f"{name}$_${clip}" if clip.isdigit() else clip for clip in apart]
+    named = {}
+    for name, split in splits.items():
+        seen: Counter[str] = Counter()
+        ids = []
+        for clip in split.ids:
+            seen[clip] += 1
+            unique = clip if seen[clip] == 1 else f"{clip}#{seen[clip]}"
+            ids.append(f"{name}$_${unique}" if unique.isdigit() else unique)
+        named[name] = replace(split, ids=ids)
+    return named
 
 
 @dataclass(frozen=True)
@@ -104,45 +91,49 @@ class _Part:
     def of(cls, key: Any, fields: Mapping[Any, Any], path: Path) -> _Part:
         return cls({as_text(name): value for name, value in fields.items()}, as_text(key), path)
 
+    @property
+    def framed(self) -> dict[str, str]:
+        """The fields of frames that there are, by modality."""
+        return {m: key for m, key in FIELDS.items() if key in self.fields}
+
+    @property
+    def aligned(self) -> bool:
+        """Whether frames are aligned to words: both modalities are padded to the same length, and none is recorded."""
+        padded = [np.shape(self.fields[key])[1] for key in self.framed.values()]
+        recorded = any(f"{key}_lengths" in self.fields for key in FIELDS.values())
+        return len(padded) == 2 and padded[0] == padded[1] and not recorded
+
+    def error(self, key: str, problem: str, fix: str) -> UserError:
+        return UserError(problem, file=self.path, field=f"{self.split}.{key}", fix=fix)
+
     def get(self, key: str) -> Any:
         if key not in self.fields:
             raise self.error(key, "is missing", f"use an MMSA pickle that has '{key}', of each clip")
         return self.fields[key]
 
-    def error(self, key: str, problem: str, fix: str) -> UserError:
-        return UserError(problem, file=self.path, field=f"{self.split}.{key}", fix=fix)
+    def strings(self, key: str, several: bool = False) -> list[str]:
+        """One text per clip, from strings, bytes, or arrays of a single one.
 
-    def _rows(self, key: str) -> np.ndarray:
-        """One or more cells per clip, as objects."""
+        Args:
+            several: also accept numbers, and several cells per clip, which are joined as in MMSA's ids.
+        """
         try:
             rows = np.array(list(self.get(key)), dtype=object)
-        except (TypeError, ValueError) as error:  # a single number, or rows of different shapes
-            raise self.not_text(key) from error
-        return rows.reshape(len(rows), -1) if rows.size else np.empty((0, 1), dtype=object)
-
-    def not_text(self, key: str) -> UserError:
-        return self.error(key, "is not a list of strings", "store one string per clip")
-
-    def strings(self, key: str) -> list[str]:
-        """One text per clip, from strings, bytes, or arrays of a single string or bytes."""
-        rows = self._rows(key)
-        if rows.shape[1] != 1 or not all(isinstance(value, str | bytes) for value in rows[:, 0]):
-            raise self.not_text(key)
-        return [as_text(value) for value in rows[:, 0]]
+            rows = rows.reshape(len(rows), -1) if rows.size else np.empty((0, 1), dtype=object)
+            if not several and (rows.shape[1] != 1 or not all(isinstance(text, str | bytes) for text in rows[:, 0])):
+                raise ValueError("not one text per clip")
+            return ["$_$".join(map(_name, row)) if several else as_text(row[0]) for row in rows]
+        except (TypeError, ValueError) as error:  # also a single number, or rows of different shapes
+            raise self.error(key, "is not a list of strings", "store one string per clip") from error
 
     def ids(self) -> list[str]:
-        """Clip names: text, integers, or several of these and times per clip, joined as in MMSA."""
-        try:
-            return ["$_$".join(_name(value) for value in row) for row in self._rows("id")]
-        except (TypeError, ValueError) as error:
-            raise self.not_text("id") from error
+        return self.strings("id", several=True)
 
     def text(self) -> list[str]:
         """Transcripts; empty strings if there are none, or word vectors instead."""
-        for key in TEXTS:
-            if key in self.fields and (key == "raw_text" or _holds_text(self.fields[key])):
-                return self.strings(key)
-        return [""] * len(self.ids())
+        if "raw_text" in self.fields:
+            return self.strings("raw_text")
+        return self.strings("text") if _holds_text(self.fields.get("text")) else [""] * len(self.ids())
 
     def _array(self, key: str) -> np.ndarray:
         try:
@@ -173,12 +164,15 @@ class _Part:
             raise self.error(name, f"has {len(lengths)} rows for {clips} clips", "store one length per clip")
         wrong = np.flatnonzero(~((lengths >= 1) & (lengths <= padded)))  # NaN fails both comparisons
         if wrong.size:
-            clip = self.ids()[wrong[0]]
-            problem = (
-                f"says {lengths[wrong[0]]} frames for clip '{clip}' (row {wrong[0]}), but it must be 1 to {padded}"
-            )
+            where = f"clip '{self.ids()[wrong[0]]}' (row {wrong[0]})"
+            problem = f"says {lengths[wrong[0]]} frames for {where}, but it must be 1 to {padded}"
             raise self.error(name, problem, f"correct the length, or leave '{name}' out to trim padding instead")
         return lengths.astype(np.int64)
+
+    def bytes(self, key: str) -> int:
+        """The bytes that the clips of a field take without padding; with padding if no lengths are recorded."""
+        (clips, padded, dim), lengths = self.frames(key).shape, self.lengths(key)
+        return 4 * dim * (clips * padded if lengths is None else int(lengths.sum()))
 
     def labels(self, *keys: str) -> Float32[np.ndarray, " clips"]:
         """The label of each clip; shapes (N,), (N, 1) and (N, 1, 1) all occur, and text instead of numbers."""
@@ -213,20 +207,15 @@ def _holds_text(values: Any) -> bool:
 
 def _split(name: SplitName, part: _Part, notes: Counter[str]) -> Split:
     labels = part.labels(*LABELS)  # first: emotion classes should be rejected as such, and such files often have no ids
-    return Split(
-        name=name,
-        ids=part.ids(),
-        text=part.text(),
-        labels=labels,
-        sequences={str(m): _sequences(part, str(m), notes) for m in FRAME_MODALITIES if FIELDS[m] in part.fields},
-        true_labels={m: part.labels(key) for m, key in TRUE_LABELS.items() if key in part.fields},
-    )
+    sequences = {m: _sequences(part, m, notes) for m in part.framed}
+    true_labels = {m: part.labels(key) for m, key in TRUE_LABELS.items() if key in part.fields}
+    return Split(name, part.ids(), part.text(), labels, sequences, true_labels)
 
 
 def _sequences(part: _Part, modality: str, notes: Counter[str]) -> RaggedFrames:
-    blocks = _cut(part, FIELDS[modality])
-    clean = ([finite(clip, modality, notes) for clip in block] for block in blocks)
-    return disk.flatten(clean, part.frames(FIELDS[modality]).shape[2])
+    key = FIELDS[modality]
+    clean = ([finite(clip, modality, notes) for clip in block] for block in _cut(part, key))
+    return disk.flatten(clean, part.frames(key).shape[2])
 
 
 def _cut(part: _Part, key: str) -> Iterator[list[Float32[np.ndarray, "length dim"]]]:
@@ -241,21 +230,7 @@ def _cut(part: _Part, key: str) -> Iterator[list[Float32[np.ndarray, "length dim
         done += len(padded)
 
 
-def _bytes(part: _Part, key: str) -> int:
-    """The bytes that the clips of a field take without padding; with padding if no lengths are recorded."""
-    clips, padded, dim = part.frames(key).shape
-    lengths = part.lengths(key)
-    return 4 * dim * (clips * padded if lengths is None else int(lengths.sum()))
-
-
 def _trim(clip: Float32[np.ndarray, "padded dim"]) -> Float32[np.ndarray, "length dim"]:
     """The clip without padding at either end; a single frame if it is all padding."""
     used = np.flatnonzero(((clip != 0) & ~np.isneginf(clip)).any(axis=1))
     return clip[used[0] : used[-1] + 1] if len(used) else clip[:1]
-
-
-def _aligned(part: _Part) -> bool:
-    """Whether a file is aligned to words: both modalities are padded to the same length and lengths are absent."""
-    shapes = [np.shape(part.fields[key]) for key in FIELDS.values() if key in part.fields]
-    same = len(shapes) == 2 and shapes[0][1] == shapes[1][1]
-    return same and not any(f"{key}_lengths" in part.fields for key in FIELDS.values())

@@ -3,13 +3,11 @@
 A pickle is a program for a small stack machine, which may call any function that it can name. Data sets of this field
 are shared as pickles from unknown sources, so this machine keeps only the operations that plain data needs. Stand-ins
 defined here replace the few names that numpy arrays and containers need. Not even numpy sees content that was not
-checked: a forged dtype state passed to numpy's own `__setstate__` would make it follow forged pointers.
+checked: a forged dtype state would make it follow forged pointers. A hostile file can still waste time; it cannot run,
+write or read anything, nor claim much more memory than its size.
 
 Long byte strings stay in the file: an array of gigabytes is a read-only view of the mapped file and takes no memory
-until it is read. In protocol 2, Python 3 writes bytes as text; such arrays are decoded into a scratch file. Arrays of
-protocol 0, whose strings are lines of text, are read into memory.
-
-A hostile file can still waste time. It cannot run, write or read anything, nor claim much more memory than its size.
+until it is read. In protocol 2, Python 3 writes bytes as text; such arrays are decoded into a scratch file.
 """
 
 from __future__ import annotations
@@ -44,14 +42,12 @@ class _Refused(Exception):
 
 
 def load_pickle(path: Path, large: int = LARGE) -> Any:
-    """Loads a pickle of numpy arrays and built-in containers; Python 2 pickles are read as latin-1.
+    """Loads a pickle of built-in containers, text, numbers, and numpy arrays, which may be read-only.
+
+    Python 2 strings are read as latin-1.
 
     Args:
-        path: an untrusted file.
         large: arrays of at least this many bytes stay in the file, which is mapped read-only.
-
-    Returns:
-        Dicts, lists, tuples, sets, strings, numbers, and numpy arrays and scalars. Arrays may be read-only.
 
     Raises:
         UserError: if the file is unreadable, cut off, not a pickle, or holds anything but plain data (nothing in it is
@@ -66,18 +62,14 @@ def load_pickle(path: Path, large: int = LARGE) -> Any:
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", file=path, fix="check the path") from error
     except _Refused as error:
-        raise UserError(f"{_instead(path) or error}; nothing was executed", file=path, fix=_FIX) from error
+        raise UserError(f"{file_kinds.outline(path) or error}; nothing was executed", file=path, fix=_FIX) from error
     except EOFError as error:
         raise UserError("is empty or cut off", file=path, fix="download the file again") from error
     except (RecursionError, MemoryError) as error:
         raise UserError("is nested too deeply or claims too much memory", file=path, fix=_FIX) from error
     except Exception as error:  # an arbitrary file can make the machine fail in any way
-        problem = _instead(path) or f"is not a pickle of plain data ({type(error).__name__}: {error})"
+        problem = file_kinds.outline(path) or f"is not a pickle of plain data ({type(error).__name__}: {error})"
         raise UserError(problem, file=path, fix=_FIX) from error
-
-
-def _instead(path: Path) -> str:
-    return f"is {found}" if (found := file_kinds.outline(path)) else ""
 
 
 # --- stand-ins for long strings and for the names in numpy's pickles --------------------------------
@@ -188,16 +180,12 @@ def _encode(text: str | _Long, encoding: str = "latin1") -> bytes | _Long:
     return text.decode() if isinstance(text, _Long) and text.kind == "utf-8" else _in_memory(text).encode("latin-1")
 
 
-def _from_text(kind: Callable) -> Callable:
+def _from_text(kind: type, *strings: Any) -> Any:
     """`bytes` or `bytearray`, limited to text arguments: for a number, they would allocate that many bytes."""
-
-    def make(*strings: Any) -> Any:
-        arguments = [_in_memory(string) for string in strings]
-        if not all(isinstance(argument, str | bytes) for argument in arguments):
-            raise _Refused(f"calls {kind.__name__} with an argument that is not text")
-        return kind(*arguments)
-
-    return make
+    arguments = [_in_memory(string) for string in strings]
+    if not all(isinstance(argument, str | bytes) for argument in arguments):
+        raise _Refused(f"calls {kind.__name__} with an argument that is not text")
+    return kind(*arguments)
 
 
 _NDARRAY = object()  # a name to compare with, not a class to call
@@ -210,8 +198,8 @@ _BUILTINS: Mapping[str, Callable] = {
     "set": set,
     "frozenset": frozenset,
     "complex": complex,
-    "bytes": _from_text(bytes),
-    "bytearray": _from_text(bytearray),
+    "bytes": functools.partial(_from_text, bytes),
+    "bytearray": functools.partial(_from_text, bytearray),
 }
 # Lists, dicts, numbers and strings have their own operations, so pickles never refer to them by name.
 _ALLOWED: Mapping[str, Any] = {
@@ -299,9 +287,7 @@ class _Reader(pickle._Unpickler):
     def refuse(self) -> None:
         raise _Refused("uses an operation that plain data never needs, or is not a pickle")
 
-    dispatch[pickle.REDUCE[0]] = call
-    dispatch[pickle.BUILD[0]] = build
-    dispatch[pickle.FRAME[0]] = frame
+    dispatch |= {pickle.REDUCE[0]: call, pickle.BUILD[0]: build, pickle.FRAME[0]: frame}
     for _code, _width, _kind in (
         *((pickle.BINBYTES, 4, "bytes"), (pickle.BINBYTES8, 8, "bytes"), (pickle.BYTEARRAY8, 8, "bytearray")),
         *((pickle.BINUNICODE, 4, "utf-8"), (pickle.BINUNICODE8, 8, "utf-8"), (pickle.BINSTRING, 4, "latin-1")),

@@ -15,21 +15,10 @@ import pandas as pd
 from filelock import FileLock
 
 from mugkit import files
-from mugkit.data import disk, reviews, simulate, store
-from mugkit.data.agreement import disagreement
+from mugkit.data import disk, reviews, schema, store
+from mugkit.data.agreement import disagreement as disagreement_of
 from mugkit.data.reviews import Dials
-from mugkit.data.schema import (
-    INPUTS,
-    LABEL_SCALE,
-    MODALITIES,
-    MODALITY_NAMES,
-    PAPER_SPLITS,
-    SPLITS,
-    Dataset,
-    RaggedFrames,
-    Split,
-    what_runs,
-)
+from mugkit.data.schema import LABEL_SCALE, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames, Split
 from mugkit.data.sources import expand, place, read
 from mugkit.data.validate import split_note, validate
 from mugkit.errors import UserError, unknown_name
@@ -76,9 +65,9 @@ def prepare(
     if name == "reviews":
         if align:
             raise UserError("reviews has no word times", field="align", fix="leave out --align")
-        dials = _dials(settings)
+        dials = Dials(**settings)
         origin = {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed}
-        origin |= {"sizes": list(PAPER_SPLITS["reviews"]), "dials": dataclasses.asdict(dials)}
+        origin |= {"sizes": list(schema.PAPER_SPLITS["reviews"]), "dials": dataclasses.asdict(dials)}
         return store_once(stored_name, origin, lambda: reviews.assemble(_sentences(sources), seed, dials), name, force)
     for dial in settings:
         raise UserError(f"{name} is not simulated", field=dial, fix=f"leave out --{dial}: `reviews` alone has it")
@@ -89,13 +78,27 @@ def prepare(
 
 
 def simulated(dials: Dials) -> str:
-    """Prepares `reviews` at these settings unless it is prepared already, and returns its name.
-
-    Raises:
-        UserError: see `prepare`.
-    """
+    """Prepares `reviews` at these settings unless it is prepared already, and returns its name."""
     prepare("reviews", [], store_as=dials.stored_as, **dataclasses.asdict(dials))
     return dials.stored_as
+
+
+def _sentences(sources: Sequence[Path]) -> pd.DataFrame:
+    if len(sources) > 1:
+        raise UserError("reviews is made from one file", field="source", fix="pass no --source, or the sdist alone")
+    return reviews.read_sentences(reviews.fetch(files.home() / "downloads", sources[0] if sources else None))
+
+
+def checked_name(stored_name: str, family: str) -> str:
+    """Returns the name if a data set of that family can be stored under it; raises a UserError otherwise."""
+    if not store.NAME.fullmatch(stored_name) or len(stored_name) > LONGEST_NAME:
+        shown = stored_name if len(stored_name) <= LONGEST_NAME else f"{stored_name[:20]}…"
+        fix = f"use lower-case letters, digits, _ and -, {LONGEST_NAME} at most, such as mosi-aligned"
+        raise UserError(f"'{shown}' cannot be the name of a data set", field="store_as", fix=fix)
+    if stored_name in LABEL_SCALE and stored_name != family:
+        problem = f"'{stored_name}' is the name of another data set than {family}"
+        raise UserError(problem, field="store_as", fix=f"choose another name, such as {family}-2")
+    return stored_name
 
 
 def store_once(
@@ -106,7 +109,6 @@ def store_once(
     Args:
         stored_name: a name that `checked_name` accepts.
         origin: what determines the outcome, JSON-serializable. File paths do not determine it, and are private.
-        build: makes the data set.
         source: what to name in the error if the data set is invalid.
         force: replace other data stored under that name.
 
@@ -122,24 +124,8 @@ def store_once(
             return folder
         dataset = build()
         validate(dataset, source)
-        note = split_note(dataset.family, _sizes(dataset))
-        about = {**dataset.about, "origin": dict(origin), "code": _code(), "split": note}
+        about = {**dataset.about, "origin": dict(origin), "code": _code(), "split": split_note(dataset)}
         return store.save(dataclasses.replace(dataset, name=folder.name, about=about), folder, replace=True)
-
-
-def checked_name(stored_name: str, family: str) -> str:
-    """Returns the name if a data set of that family can be stored under it; raises a UserError otherwise."""
-    if not store.NAME.fullmatch(stored_name) or len(stored_name) > LONGEST_NAME:
-        shown = stored_name if len(stored_name) <= LONGEST_NAME else f"{stored_name[:20]}…"
-        fix = f"use lower-case letters, digits, _ and -, {LONGEST_NAME} at most, such as mosi-aligned"
-        raise UserError(f"'{shown}' cannot be the name of a data set", field="store_as", fix=fix)
-    if stored_name in LABEL_SCALE and stored_name != family:
-        fix = f"choose another name, such as {family}-2"
-        raise UserError(f"'{stored_name}' is the name of another data set than {family}", field="store_as", fix=fix)
-    return stored_name
-
-
-# --- stored data ------------------------------------------------------------------------------------
 
 
 def _is_stored(folder: Path, origin: Mapping[str, Any]) -> bool:
@@ -148,11 +134,8 @@ def _is_stored(folder: Path, origin: Mapping[str, Any]) -> bool:
         return False
     about = store.load(folder, verify=True).about
     if about.get("origin") != origin:
-        raise UserError(
-            f"'{folder.name}' is prepared from another source or seed",
-            file=folder,
-            fix="choose another name with --store-as NAME, or replace it with --force",
-        )
+        fix = "choose another name with --store-as NAME, or replace it with --force"
+        raise UserError(f"'{folder.name}' is prepared from another source or seed", file=folder, fix=fix)
     return about.get("code") == _code()
 
 
@@ -162,23 +145,6 @@ def _code() -> str:
     return files.digest([[path.name, files.sha256(path)] for path in sources])
 
 
-# --- the default data set ---------------------------------------------------------------------------
-
-
-def _dials(settings: Mapping[str, str]) -> Dials:
-    """The default settings, updated with `settings`; for an unknown setting, a UserError names the nearest."""
-    dials = dataclasses.replace(Dials(), **settings)
-    simulate.LabelStructure.of(dials.disagreement)
-    simulate.stream_styles(dials.expression)
-    return dials
-
-
-def _sentences(sources: Sequence[Path]) -> pd.DataFrame:
-    if len(sources) > 1:
-        raise UserError("reviews is made from one file", field="source", fix="pass no --source, or the sdist alone")
-    return reviews.read_sentences(reviews.fetch(files.home() / "downloads", sources[0] if sources else None))
-
-
 # --- describing -------------------------------------------------------------------------------------
 
 
@@ -186,14 +152,15 @@ def describe(dataset: Dataset) -> str:
     """Describes a data set for the terminal: caption, variant, missing inputs, sizes, lengths, labels, caveats, and
     the clips that lack a modality."""
     about = dataset.about
-    taken = about.get("columns", {})
     dims = "".join(f"; {MODALITY_NAMES[m]} {dim} dims" for m, dim in dataset.dims.items())
+    missing = [schema.INPUTS[m] for m in MODALITIES if m not in dataset.modalities]
+    columns = ", ".join(f"{ours} from {theirs!r}" for ours, theirs in about.get("columns", {}).items())
     parts = [
         f"{dataset.name}: {about.get('caption', dataset.family)}",
         f"inputs: {about.get('variant', 'unknown')}{dims}",
-        *(f"no {INPUTS[m]}: {what_runs(dataset.modalities)}" for m in MODALITIES if m not in dataset.modalities),
-        split_note(dataset.family, _sizes(dataset)),
-        *([f"columns: {', '.join(f'{ours} from {theirs!r}' for ours, theirs in taken.items())}"] if taken else []),
+        *(f"no {what}: {schema.what_runs(dataset.modalities)}" for what in missing),
+        split_note(dataset),
+        *([f"columns: {columns}"] if columns else []),
         describe_splits(dataset).to_string(float_format="{:.2f}".format),
         "clips by label:",
         describe_labels(dataset).to_string(),
@@ -213,9 +180,8 @@ def _silences(dataset: Dataset) -> list[str]:
         for m, sequences in split.sequences.items():
             if ids := [split.ids[clip] for clip in silent(sequences)]:
                 shown = ", ".join(ids[:_SHOWN]) + (", …" if len(ids) > _SHOWN else "")
-                lines.append(
-                    f"no {MODALITY_NAMES[m]} frames but zeros in {len(ids)} of {len(split)} clips of {name}: {shown}"
-                )
+                what = f"no {MODALITY_NAMES[m]} frames but zeros"
+                lines.append(f"{what} in {len(ids)} of {len(split)} clips of {name}: {shown}")
     return lines
 
 
@@ -234,7 +200,7 @@ def caveats(dataset: Dataset) -> list[str]:
 def describe_briefly(dataset: Dataset) -> str:
     """One line: name, caption, clips in train/valid/test, modalities."""
     modalities = ", ".join(MODALITY_NAMES[m] for m in dataset.modalities) or "labels alone"
-    sizes = "/".join(map(str, _sizes(dataset)))
+    sizes = "/".join(str(len(dataset.splits[name])) for name in schema.SPLITS)
     return f"{dataset.name}: {dataset.about.get('caption', dataset.family)}; {sizes} clips; {modalities}"
 
 
@@ -246,7 +212,8 @@ def describe_splits(dataset: Dataset) -> pd.DataFrame:
     rows = {name: {"clips": len(split), **_measures(split)} for name, split in dataset.splits.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
     if dataset.family != "reviews":
-        table.insert(1, "paper", [PAPER_SPLITS[dataset.family][SPLITS.index(name)] for name in rows])
+        paper = dict(zip(schema.SPLITS, schema.PAPER_SPLITS[dataset.family], strict=True))
+        table.insert(1, "paper", [paper[name] for name in rows])
     return table
 
 
@@ -268,7 +235,7 @@ def describe_true_labels(dataset: Dataset) -> pd.DataFrame:
     for m in MODALITIES:
         if (column := f"y_{m}") in table and table[column].notna().all():
             y_m, correlation = table[column].to_numpy(np.float64), table[column].corr(table["y"])
-            shares = disagreement(y_m, table["y"].to_numpy(np.float64))
+            shares = disagreement_of(y_m, table["y"].to_numpy(np.float64))
             named = {"same as y": shares["equal"], "opposite sign": shares["opposite"], "gap": shares["gap"]}
             rows[MODALITY_NAMES[m]] = {"mean": y_m.mean(), "std": y_m.std(), "r with y": correlation, **named}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("modality")
@@ -284,8 +251,3 @@ def _classes(labels: np.ndarray, scale: float) -> pd.Series:
         return pd.cut(pd.Series(labels), list(_ACC5_SIMS)).value_counts(sort=False).rename_axis("y")
     integers = pd.Series(np.rint(labels).astype(int)).value_counts()
     return integers.reindex(range(-int(scale), int(scale) + 1), fill_value=0).rename_axis("y")
-
-
-def _sizes(dataset: Dataset) -> tuple[int, int, int]:
-    train, valid, test = (len(dataset.splits[name]) for name in SPLITS)
-    return train, valid, test

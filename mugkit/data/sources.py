@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mugkit.data import csd, csd_file, csv_files, file_kinds, misa, mmsa, table, transcripts
+from mugkit.data import csd, csd_file, csv_files, file_kinds, misa, mmsa, transcripts
 from mugkit.data.pickles import load_pickle
 from mugkit.data.schema import Dataset, split_name
-from mugkit.data.table import Table
+from mugkit.data.validate import with_caveats
 from mugkit.errors import UserError
 
 SUFFIXES = (".pkl", ".pickle", ".csd", ".csv", ".tsv", ".json")  # of the files that are read from a folder
@@ -26,7 +25,7 @@ def expand(name: str, sources: Sequence[Path]) -> list[Path]:
     """The files that `sources` mean: files themselves, and in a folder the files with one of SUFFIXES.
 
     Raises:
-        UserError: if no source is given, a source does not exist, or `_inside` rejects a folder.
+        UserError: if no source is given, one does not exist, or subfolders hold the frames or all files.
     """
     if not sources:
         raise UserError(f"{name} needs files", field="source", fix=f"mugkit prepare {name} --source PATH")
@@ -40,30 +39,34 @@ def expand(name: str, sources: Sequence[Path]) -> list[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     """The data files of a folder; raises a UserError to ask for a choice if subfolders hold the frames or all files."""
-    found = [path for path in sorted(folder.iterdir()) if _suffix(path) in SUFFIXES and path.is_file()]
-    if any(_suffix(path) in _FRAMES for path in found):
+    found = _with_suffix(folder.iterdir(), SUFFIXES)
+    if _with_suffix(found, _FRAMES):
         return found
-    sought = _FRAMES if found else SUFFIXES
-    below = sorted([*folder.glob("[!.]*/*"), *folder.glob("[!.]*/*/*")])
-    if deeper := [path for path in below if _suffix(path) in sought and path.is_file()]:
-        raise _ask(folder, found, deeper)
-    if not found:
+    deeper = _with_suffix([*folder.glob("[!.]*/*"), *folder.glob("[!.]*/*/*")], _FRAMES if found else SUFFIXES)
+    if not found and not deeper:
         raise UserError(f"the folder has no file that ends in {', '.join(SUFFIXES)}", file=folder, fix=_FIX)
+    if deeper:
+        names = ", ".join(str(path.relative_to(folder)) for path in deeper[:4]) + (", …" if len(deeper) > 4 else "")
+        here = f"holds {', '.join(path.name for path in found[:4])}" if found else "has no data files of its own"
+        choice = deeper[0].parent if _suffix(deeper[0]) == ".csd" else deeper[0]
+        fix = f"choose: --source {choice}" + (f", or --source {found[0]} for that file alone" if found else "")
+        raise UserError(f"the folder {here}, and folders in it hold {names}", file=folder, fix=fix)
     return found
 
 
-def _ask(folder: Path, found: Sequence[Path], deeper: Sequence[Path]) -> UserError:
-    names = ", ".join(str(path.relative_to(folder)) for path in deeper[:4]) + (", …" if len(deeper) > 4 else "")
-    here = f"holds {', '.join(path.name for path in found[:4])}" if found else "has no data files of its own"
-    choice = deeper[0].parent if _suffix(deeper[0]) == ".csd" else deeper[0]
-    fix = f"choose: --source {choice}" + (f", or --source {found[0]} for that file alone" if found else "")
-    return UserError(f"the folder {here}, and folders in it hold {names}", file=folder, fix=fix)
+def _with_suffix(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
+    return [path for path in sorted(paths) if _suffix(path) in suffixes and path.is_file()]
 
 
 def _suffix(path: Path) -> str:
     """The suffix, ignoring that of a compressed file."""
     name = path.name.lower()
     return Path(next((name.removesuffix(end) for end in file_kinds.COMPRESSED if name.endswith(end)), name)).suffix
+
+
+def place(paths: Sequence[Path]) -> Path:
+    """The location to name in errors: the file, or the folder of several files."""
+    return paths[0] if len(paths) == 1 else paths[0].parent
 
 
 def _kinds(paths: Sequence[Path], align: bool) -> dict[str, list[Path]]:
@@ -88,7 +91,7 @@ def _kind(path: Path) -> str:
             return "csd"
         if path.suffix.lower() == ".json":
             return "folds"
-        return "table" if table.recognises(path) else "pickle"
+        return "table" if csv_files.recognises(path) else "pickle"
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror}", file=path, fix="check the path") from error
 
@@ -97,8 +100,6 @@ def read(family: str, paths: Sequence[Path], align: bool = False, encoding: str 
     """Reads a data set from files of one kind, or from a pickle or `.csd` and tables that add what is missing.
 
     Args:
-        family: mosi, mosei or sims.
-        paths: the files that `expand` returned.
         align: for `.csd`: average frames over words.
         encoding: encoding of tables.
 
@@ -108,13 +109,12 @@ def read(family: str, paths: Sequence[Path], align: bool = False, encoding: str 
     with contextlib.ExitStack() as stack:
         given = {stack.enter_context(file_kinds.unpacked(path)): path for path in paths}
         try:
-            dataset = _read(family, list(given), align, encoding)
+            return _read(family, list(given), align, encoding)
         except UserError as error:
             if error.file not in given:
                 raise
             # The unpacked file is deleted by now; the user knows the compressed file.
             raise UserError(error.problem, file=given[Path(error.file)], field=error.field, fix=error.fix) from error
-    return dataset
 
 
 def _read(family: str, paths: Sequence[Path], align: bool, encoding: str | None) -> Dataset:
@@ -135,7 +135,7 @@ def _read(family: str, paths: Sequence[Path], align: bool, encoding: str | None)
 
 def _read_csd(family: str, kinds: Mapping[str, Sequence[Path]], align: bool, encoding: str | None) -> Dataset:
     """Reads `.csd` files with their folds and, if they have no words, with transcripts from a table."""
-    columns = {path: Table.read(path, encoding).columns.keys() for path in kinds.get("table", [])}
+    columns = {path: csv_files.Table.read(path, encoding).columns.keys() for path in kinds.get("table", [])}
     spoken = [path for path, names in columns.items() if "text" in names]
     lists = [path for path, names in columns.items() if "split" in names or path not in spoken]
     chosen = _few("table of folds", [*kinds.get("folds", []), *lists], (0, 1))
@@ -146,8 +146,7 @@ def _read_csd(family: str, kinds: Mapping[str, Sequence[Path]], align: bool, enc
     if "l" not in dataset.modalities:
         return transcripts.join(dataset, spoken, encoding)
     names = ", ".join(path.name for path in spoken)
-    unused = f"transcripts of {names} are not used: the .csd have words"
-    return dataclasses.replace(dataset, about={**dataset.about, "caveats": [*dataset.about["caveats"], unused]})
+    return with_caveats(dataset, f"transcripts of {names} are not used: the .csd have words")
 
 
 def _few(what: str, paths: Sequence[Path], numbers: tuple[int, int]) -> Sequence[Path]:
@@ -160,34 +159,21 @@ def _few(what: str, paths: Sequence[Path], numbers: tuple[int, int]) -> Sequence
 
 
 def _read_pickles(family: str, paths: Sequence[Path]) -> Dataset:
-    contents = [load_pickle(path) for path in paths]
-    content = contents[0] if len(paths) == 1 else _join(paths, contents)
-    _refuse_two(content, place(paths))
+    if len(paths) == 1:
+        content = load_pickle(paths[0])
+    else:  # MISA's three files; a file's name gives its split
+        content = {csv_files.split_of(path): load_pickle(path) for path in paths}
+        if len(content) < len(paths):
+            fix = "pass one file each of train, dev and test"
+            raise UserError("two files of one split", file=place(paths), fix=fix)
+    keys = [key for key in content if split_name(key)] if isinstance(content, Mapping) else []
+    names = [split_name(key) for key in keys]
+    if twice := [str(key) for key in keys if names.count(split_name(key)) > 1]:
+        raise UserError(f"has one split twice: {', '.join(twice)}", file=place(paths), fix="keep one of them")
     for reader in (mmsa, misa):
         if reader.recognises(content):
             return reader.read(content, family, place(paths))
     raise UserError(f"holds {_outline(content)}, which no reader knows", file=paths[0], fix=_FIX)
-
-
-def place(paths: Sequence[Path]) -> Path:
-    """The location to name in errors: the file, or the folder of several files."""
-    return paths[0] if len(paths) == 1 else paths[0].parent
-
-
-def _join(paths: Sequence[Path], contents: Sequence[Any]) -> dict[str, Any]:
-    """MISA's three files as one dict; a file's name gives its split."""
-    parts = {csv_files.split_of(path): content for path, content in zip(paths, contents, strict=True)}
-    if len(parts) < len(paths):
-        raise UserError("two files of one split", file=place(paths), fix="pass one file each of train, dev and test")
-    return parts
-
-
-def _refuse_two(content: Any, path: Path) -> None:
-    """Rejects a dict in which two keys name the same split."""
-    keys = [key for key in content if split_name(key)] if isinstance(content, Mapping) else []
-    names = [split_name(key) for key in keys]
-    if twice := [str(key) for key in keys if names.count(split_name(key)) > 1]:
-        raise UserError(f"has one split twice: {', '.join(twice)}", file=path, fix="keep one of them")
 
 
 def _outline(content: Any) -> str:

@@ -30,7 +30,6 @@ from mugkit.errors import UserError
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9_-]+")
 CLIPS, MANIFEST = "clips.parquet", "dataset.json"
-_DESCRIBED = {"name", "family", "about", "sizes", "dims", "content", "files"}
 _ON_DISK: Mapping[str, str] = {"F32": "<f4", "I64": "<i8"}  # safetensors' names of the two types in use
 
 
@@ -40,13 +39,18 @@ def save(dataset: Dataset, folder: Path, *, replace: bool = False) -> Path:
     Args:
         dataset: the data set to write; its `about` must be JSON-serializable.
         folder: the data set's own folder, by convention `data_home() / name`.
-        replace: overwrite an earlier data set.
 
     Raises:
         UserError: if the folder exists and `replace` is off, it holds files that do not belong to a data set, or the
             disk has no room.
     """
-    _check_target(folder, replace)
+    if folder.exists() and not replace:
+        raise UserError("a data set is stored here already", file=folder, fix="store it under another name")
+    ours = {CLIPS, MANIFEST, *(f"{name}.safetensors" for name in SPLITS)}
+    if others := sorted({path.name for path in folder.glob("*")} - ours):
+        # Replacing deletes files, and a user may have put the source files here.
+        fix = "move them elsewhere; this folder is for the prepared data alone"
+        raise UserError(f"holds other files ({', '.join(others[:3])})", file=folder, fix=fix)
     arrays = [array for split in dataset.splits.values() for array in _arrays(split).values()]
     table = pd.concat({name: split.frame() for name, split in dataset.splits.items()}, names=["split"])
     table = table.reset_index("split")
@@ -71,20 +75,15 @@ def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
     """
     folder = folder_of(name_or_folder)
     manifest = read_manifest(folder)
-    _check_family(folder, manifest["family"])
-    _check_files(folder, manifest, verify)
-    table = _read_clips(folder / CLIPS)
-    splits = {name: _open_split(folder, name, table[table["split"] == name], manifest["dims"]) for name in SPLITS}
     name, family = manifest["name"], manifest["family"]
-    return Dataset(name, family, splits, _fingerprint(family, manifest["content"]), manifest["about"])
-
-
-def _check_family(folder: Path, family: str) -> None:
-    """Rejects data that lies under the name of another family, where nobody would expect it."""
     if folder.parent == files.data_home() and folder.name in LABEL_SCALE and folder.name != family:
         source = "" if folder.name == "reviews" else " --source PATH"
         fix = f"mugkit prepare {folder.name} --force{source}; then prepare the other data under another name"
         raise UserError(f"'{folder.name}' holds {family}, another data set", file=folder / MANIFEST, fix=fix)
+    _check_files(folder, manifest, verify)
+    table = _read_clips(folder / CLIPS)
+    splits = {name: _open_split(folder, name, table[table["split"] == name], manifest["dims"]) for name in SPLITS}
+    return Dataset(name, family, splits, _fingerprint(family, manifest["content"]), manifest["about"])
 
 
 def available() -> list[str]:
@@ -118,45 +117,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise _not_prepared(folder)
     try:
-        manifest = files.read_json(path)
+        manifest: dict[str, Any] = files.read_json(path)
         if (version := int(manifest["format"])) > FORMAT:
             problem = f"format {version} was written by a newer mugkit; this one reads up to {FORMAT}"
             fix = "update mugkit, or prepare the data set again"
             raise UserError(problem, file=path, field="format", fix=fix)
-        _check_manifest(manifest)
+        sound = manifest["family"] in LABEL_SCALE and isinstance(manifest["name"], str)
+        sound &= all(isinstance(manifest[key], dict) for key in ("about", "sizes", "dims", "content"))
+        for name, entry in manifest["files"].items():
+            inside = Path(name).name == name  # else it could name any file of this machine
+            sound &= inside and isinstance(entry["bytes"], int) and isinstance(entry["sha256"], str)
+        if not sound:
+            raise ValueError("values of other types than are written")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, "is not a description of a data set") from error
     return manifest
 
 
-def _check_manifest(manifest: Mapping[str, Any]) -> None:
-    """Rejects values of types that `_manifest` does not write, and files outside the folder."""
-    if missing := _DESCRIBED - manifest.keys():
-        raise ValueError(f"without {missing}")
-    for name, entry in manifest["files"].items():
-        if Path(name).name != name:
-            raise ValueError("names files outside of its folder")
-        if not isinstance(entry["bytes"], int) or not isinstance(entry["sha256"], str):
-            raise ValueError("files without size and checksum")
-    if not all(isinstance(manifest[key], dict) for key in ("about", "sizes", "dims", "content")):
-        raise ValueError("a description of another form")
-    if manifest["family"] not in LABEL_SCALE or not isinstance(manifest["name"], str):
-        raise ValueError("an unknown family")
-
-
 # --- writing --------------------------------------------------------------------------------------
-
-
-def _check_target(folder: Path, replace: bool) -> None:
-    if not folder.exists():
-        return
-    if not replace:
-        raise UserError("a data set is stored here already", file=folder, fix="store it under another name")
-    ours = {CLIPS, MANIFEST, *(f"{name}.safetensors" for name in SPLITS)}
-    if others := sorted(path.name for path in folder.iterdir() if path.name not in ours):
-        # Replacing deletes files, and a user may have put the source files here.
-        fix = "move them elsewhere; this folder is for the prepared data alone"
-        raise UserError(f"holds other files ({', '.join(others[:3])})", file=folder, fix=fix)
 
 
 def _arrays(split: Split) -> dict[str, tuple[np.ndarray, str]]:

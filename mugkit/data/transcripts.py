@@ -10,15 +10,14 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from mugkit.data.csv_files import split_of
-from mugkit.data.schema import FRAME_MODALITIES, SPLITS, Dataset, Split
-from mugkit.data.table import COLUMNS, Table
-from mugkit.data.validate import features
+from mugkit.data.csv_files import Table, split_of
+from mugkit.data.schema import SPLITS, Dataset, Split
+from mugkit.data.validate import described
 from mugkit.errors import UserError
 
 _SECONDS = 0.06  # largest difference of starts and stops: tables and pickles round differently
@@ -41,30 +40,29 @@ def names(clip: str) -> Iterator[str]:
 
 
 def join(dataset: Dataset, paths: Sequence[Path], encoding: str | None = None) -> Dataset:
-    """Adds the transcripts of tables to a data set.
+    """Adds the transcripts of tables to a data set that has none.
 
     Args:
-        dataset: the data set as read, without transcripts.
-        paths: tables with columns of ids and text; columns of splits and labels are used if present.
-        encoding: encoding of the tables.
+        paths: tables with columns of ids and text; columns of splits, times and labels are used if present.
 
     Raises:
         UserError: if a clip has no transcript in the tables or several, or the labels in the tables differ.
     """
-    rows = _Rows({}, {})
+    rows = _Rows()
     for path in paths:
-        _add(rows, Table.read(path, encoding))
+        rows.add(Table.read(path, encoding))
     splits = {name: _joined(split, rows, paths[0]) for name, split in dataset.splits.items()}
-    acoustic, visual = (dataset.dims.get(m) for m in FRAME_MODALITIES)
     lengths = [sequences.lengths for sequences in dataset.train.sequences.values()]
     aligned = len(lengths) == 2 and np.array_equal(lengths[0], lengths[1])
+    # The rest of the caption and other caveats stay, for example a note about a made-up split.
+    about, reader = dataset.about, dataset.about["reader"]
     before, after = (
-        features(dataset.family, (acoustic, visual), aligned=aligned, language=language) for language in (False, True)
+        described(reader, dataset.family, parts, {}, aligned=aligned).about for parts in (dataset.splits, splits)
     )
-    told = [caveat for caveat in dataset.about["caveats"] if caveat not in before["caveats"]]
-    caption = dataset.about["caption"].replace(before["caption"], after["caption"])
+    told = [caveat for caveat in about["caveats"] if caveat not in before["caveats"]]
+    caption = about["caption"].replace(before["caption"], after["caption"])
     caveats = [*after["caveats"], *told, f"transcripts are joined from {', '.join(path.name for path in paths)}"]
-    return replace(dataset, splits=splits, about={**dataset.about, **after, "caption": caption, "caveats": caveats})
+    return replace(dataset, splits=splits, about={**about, **after, "caption": caption, "caveats": caveats})
 
 
 @dataclass(frozen=True)
@@ -81,34 +79,29 @@ class _Row:
 class _Rows:
     """The rows of all tables by split ("" if a table has none) and id; rows with times by split and video."""
 
-    named: dict[tuple[str, str], _Row]
-    timed: dict[tuple[str, str], list[_Row]]
+    named: dict[tuple[str, str], _Row] = field(default_factory=dict)
+    timed: dict[tuple[str, str], list[_Row]] = field(default_factory=dict)
 
-
-def _add(rows: _Rows, table: Table) -> None:
-    columns, count = table.columns.keys(), len(table.frame)
-    if "text" not in columns:
-        fix = f"name it {' or '.join(COLUMNS['text'])}"
-        raise UserError("has no column of transcripts", file=table.path, fix=fix)
-    splits = table.splits() if "split" in columns else [_mentioned(table.path)] * count
-    labels = table.numbers("y").tolist() if "y" in columns else [None] * count
-    has_times = {"video", "start", "stop"} <= columns
-    starts, stops = (table.numbers(name).tolist() if has_times else [0.0] * count for name in ("start", "stop"))
-    found = list(map(_Row, table.frame["text"], labels, starts, stops))
-    if has_times:
-        for split, video, row in zip(splits, table.frame["video"], found, strict=True):
-            rows.timed.setdefault((split, video), []).append(row)
-    if not has_times or columns & {"id", "clip"}:  # else video and times identify a clip
-        for line, split, clip, row in zip(table.frame.index, splits, table.ids(), found, strict=True):
-            if rows.named.setdefault((split, clip), row).text != row.text:
-                fix = "give each clip one row"
-                raise UserError(f"'{clip}' has another text above", file=table.path, field=f"line {line}", fix=fix)
-
-
-def _mentioned(path: Path) -> str:
-    with contextlib.suppress(UserError):
-        return split_of(path)
-    return ""
+    def add(self, table: Table) -> None:
+        columns, count = table.columns.keys(), len(table.frame)
+        if "text" not in columns:
+            raise table.lacks("text", "of transcripts")
+        mentioned = ""
+        with contextlib.suppress(UserError):
+            mentioned = split_of(table.path)
+        splits = table.splits() if "split" in columns else [mentioned] * count
+        labels = table.numbers("y").tolist() if "y" in columns else [None] * count
+        has_times = {"video", "start", "stop"} <= columns
+        starts, stops = (table.numbers(name).tolist() if has_times else [0.0] * count for name in ("start", "stop"))
+        found = list(map(_Row, table.frame["text"], labels, starts, stops))
+        if has_times:
+            for split, video, row in zip(splits, table.frame["video"], found, strict=True):
+                self.timed.setdefault((split, video), []).append(row)
+        if not has_times or columns & {"id", "clip"}:  # else video and times identify a clip
+            for line, split, clip, row in zip(table.frame.index, splits, table.ids(), found, strict=True):
+                if self.named.setdefault((split, clip), row).text != row.text:
+                    problem, fix = f"'{clip}' has another text above", "give each clip one row"
+                    raise UserError(problem, file=table.path, field=f"line {line}", fix=fix)
 
 
 def _joined(split: Split, rows: _Rows, path: Path) -> Split:

@@ -18,19 +18,12 @@ LARGE = 0.05  # share of unknown tokens that triggers a warning; names and missp
 
 @dataclass(frozen=True)
 class Unknown:
-    """The number of tokens in all transcripts that an encoder does not know.
-
-    Attributes:
-        encoder: the encoder's name.
-        unknown: the number of unknown tokens.
-        tokens: the number of all tokens, without special tokens.
-        chinese: whether most letters of the text are Chinese.
-    """
+    """The number of `tokens` in all transcripts, without special tokens, and of those that an encoder does not know."""
 
     encoder: str
     unknown: int
     tokens: int
-    chinese: bool
+    chinese: bool  # whether most letters of the text are Chinese
 
     @property
     def share(self) -> float:
@@ -65,10 +58,7 @@ def unknown(dataset: Dataset, encoder: str) -> Unknown | None:
     special = [token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id]
     tokens = np.concatenate([np.array(clip, dtype=np.int64) for clip in clips])
     words = tokens[~np.isin(tokens, special)]
-    return Unknown(encoder, int((words == tokenizer.unk_token_id).sum()), len(words), _is_chinese(dataset))
-
-
-def _is_chinese(dataset: Dataset) -> bool:
-    texts = "".join(text for split in dataset.splits.values() for text in split.text)
-    letters = [letter for letter in texts if letter.isalpha()]
-    return 2 * sum("\u3400" <= letter <= "\u9fff" for letter in letters) > len(letters)
+    sentences = "".join(sentence for split in dataset.splits.values() for sentence in split.text)
+    letters = [letter for letter in sentences if letter.isalpha()]
+    chinese = 2 * sum("\u3400" <= letter <= "\u9fff" for letter in letters) > len(letters)
+    return Unknown(encoder, int((words == tokenizer.unk_token_id).sum()), len(words), chinese)

@@ -26,13 +26,6 @@ BY_HAND = pd.DataFrame(
 )
 
 
-def random_labels(clips: int = 300) -> pd.DataFrame:
-    rng = np.random.default_rng(5)
-    common = rng.normal(size=(clips, 1))
-    table = common + rng.normal(size=(clips, 4)) * [0.3, 0.9, 0.7, 0.5]
-    return pd.DataFrame(table, columns=["y", "y_l", "y_a", "y_v"])
-
-
 def test_agreement_of_eight_clips_is_as_counted_by_hand() -> None:
     expected = {
         "equal(y_l)": 3 / 8, "equal(y_a)": 4 / 8, "equal(y_v)": 3 / 8,
@@ -42,13 +35,16 @@ def test_agreement_of_eight_clips_is_as_counted_by_hand() -> None:
         "gap(y_a)": (1.2 + 1.8 + 1.2 + 0.6) / 8 / 3,
         "gap(y_v)": (6.0 + 0.6 + 1.2 + 1.8 + 1.2) / 8 / 3,
     }  # fmt: skip
-    found = agreement(BY_HAND, scale=3.0)
+    rounded = BY_HAND.assign(y=BY_HAND["y"].astype("float32").astype("float64"))  # equal labels stay equal
+    found = agreement(rounded, scale=3.0)
     assert {name: found[name] for name in expected} == pytest.approx(expected)
 
 
 def test_agreement_correlations_and_regression_match_scipy_and_scikit_learn() -> None:
-    labels = random_labels()
-    found = agreement(labels, scale=1.0)
+    rng = np.random.default_rng(5)
+    table = rng.normal(size=(300, 1)) + rng.normal(size=(300, 4)) * [0.3, 0.9, 0.7, 0.5]
+    labels = pd.DataFrame(table, columns=["y", "y_l", "y_a", "y_v"])
+    found = agreement(labels * 2, scale=2.0)
     for p, q in itertools.combinations(labels, 2):
         assert found[f"corr({p}, {q})"] == pytest.approx(pearsonr(labels[p], labels[q]).statistic)
     parts, whole = labels[["y_l", "y_a", "y_v"]].to_numpy(), labels["y"].to_numpy()
@@ -56,16 +52,6 @@ def test_agreement_correlations_and_regression_match_scipy_and_scikit_learn() ->
     weights = [found[f"weight({m})"] for m in ("y_l", "y_a", "y_v")]
     assert weights == pytest.approx(list(reference.coef_))
     assert found["R²"] == pytest.approx(reference.score(parts, whole))
-
-
-def test_agreement_scaled_labels_give_the_same_numbers() -> None:
-    labels = random_labels()
-    assert agreement(labels * 3, scale=3.0).to_numpy() == pytest.approx(agreement(labels, scale=1.0).to_numpy())
-
-
-def test_agreement_float32_labels_still_count_as_equal() -> None:
-    mixed = BY_HAND.assign(y=BY_HAND["y"].astype("float32").astype("float64"))
-    pd.testing.assert_series_equal(agreement(mixed, 3.0), agreement(BY_HAND, 3.0), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

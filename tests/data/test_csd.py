@@ -22,9 +22,9 @@ def everywhere(intervals: Sequence[Sequence[float]], values: Any) -> Entries:
     return dict.fromkeys(FOLDS, (intervals, values))
 
 
-def labels(folder: Path, intervals: Sequence[Sequence[float]] = ((0, 2), (2, 4)), **videos: Any) -> Path:
+def labels(folder: Path, intervals: Sequence[Sequence[float]] = ((0, 2), (2, 4))) -> Path:
     values = [[1.0 - clip] for clip in range(len(intervals))]
-    return sequence(folder / "labels.csd", LABELS, everywhere(intervals, values) | videos)
+    return sequence(folder / "labels.csd", LABELS, everywhere(intervals, values))
 
 
 def words(folder: Path, intervals: Sequence[Sequence[float]], tokens: Sequence[str]) -> Path:
@@ -49,12 +49,6 @@ def test_a_word_belongs_to_the_clip_with_its_middle(sources: list[Path]) -> None
     assert [split.ids[0] for split in dataset.splits.values()] == ["one$_$1", "two$_$1", "three$_$1"]
     assert dataset.modalities == ("l",)
     assert dataset.about["caption"] == "MOSI (text only)"
-
-
-def test_of_seven_labels_the_first_is_sentiment(tmp_path: Path) -> None:
-    values = np.arange(14, dtype=np.float32).reshape(2, 7) / 7
-    path = sequence(tmp_path / "CMU_MOSEI_Labels.csd", "All Labels", everywhere([[0, 2], [2, 4]], values))
-    assert csd.read([path], "mosei", FOLDS).test.labels.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -83,9 +77,8 @@ def test_a_word_on_the_boundary_belongs_to_the_later_clip_alone(tmp_path: Path) 
 
 def by_clip(intervals: Any, values: Any) -> Entries:
     """Entries under keys of two clips, as the SDK writes them once they are aligned to the labels."""
-    half = len(values) // 2
-    parts = {k: (intervals[k * half : (k + 1) * half], values[k * half : (k + 1) * half]) for k in (0, 1)}
-    return {f"{video}[{k}]": part for video in FOLDS for k, part in parts.items()}
+    halves = enumerate(zip(np.split(np.array(intervals), 2), np.split(np.array(values), 2), strict=True))
+    return {f"{video}[{k}]": part for k, part in halves for video in FOLDS}
 
 
 @pytest.mark.parametrize("words_by", [everywhere, by_clip])
@@ -103,11 +96,10 @@ def test_keys_of_clips_are_the_same_data_as_videos(
     assert dataset.train.sequences["a"].lengths.tolist() == [4, 4]
 
 
-@pytest.mark.parametrize("kind", ["words", "frames"])
-def test_labels_at_other_times_are_named_as_the_cause(kind: str, tmp_path: Path) -> None:
-    other = words(tmp_path, TIMING, TOKENS) if kind == "words" else frames(tmp_path)
+@pytest.mark.parametrize("make", [lambda folder: words(folder, TIMING, TOKENS), lambda folder: frames(folder)])
+def test_labels_at_other_times_are_named_as_the_cause(make: Callable[[Path], Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="times") as caught:
-        csd.read([labels(tmp_path, [[1000, 1002], [1002, 1004]]), other], "mosi", FOLDS)
+        csd.read([labels(tmp_path, [[1000, 1002], [1002, 1004]]), other := make(tmp_path)], "mosi", FOLDS)
     assert caught.value.file == other
 
 
@@ -121,23 +113,18 @@ def frames(folder: Path, name: str = "COVAREP", dim: int = 74, values: np.ndarra
     return sequence(folder / f"{name}.csd", name, everywhere(STEPS, values))
 
 
-def test_frames_are_cut_to_the_clips(sources: list[Path], tmp_path: Path) -> None:
-    facet = frames(tmp_path, "FACET_4.1", 47)
-    dataset = csd.read([*sources, frames(tmp_path), facet], "mosi", FOLDS)
+def test_frames_are_cut_to_the_clips_or_averaged_over_words_on_demand(sources: list[Path], tmp_path: Path) -> None:
+    sources += [frames(tmp_path), frames(tmp_path, "FACET_4.1", 47)]
+    dataset = csd.read(sources, "mosi", FOLDS)
     assert dataset.dims == {"a": 74, "v": 47}
     for m in "av":
         sequences = dataset.test.sequences[m]
         assert sequences.frames.dtype == np.float32
         assert [sequences[clip][:, 3].tolist() for clip in range(2)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert dataset.about["caption"] == "MOSI (74/47, unaligned)"
-    assert dataset.about["caveats"] == []
-
-
-def test_frames_are_averaged_over_words_on_demand(sources: list[Path], tmp_path: Path) -> None:
-    dataset = csd.read([*sources, frames(tmp_path), frames(tmp_path, "FACET_4.1", 47)], "mosi", FOLDS, align=True)
+    assert (dataset.about["caption"], dataset.about["caveats"]) == ("MOSI (74/47, unaligned)", [])
+    dataset = csd.read(sources, "mosi", FOLDS, align=True)
     # "a" 0–0.5: frame 0. "fine" 0.9–1.8: middles 1.25 and 1.75, frames 2 and 3. "film" 1.8–2.4: middle 2.25, frame 4.
-    first, second = (dataset.train.sequences["a"][clip][:, 0].tolist() for clip in range(2))
-    assert (first, second) == ([0, 2.5], [4, 5])
+    assert [dataset.train.sequences["a"][clip][:, 0].tolist() for clip in range(2)] == [[0, 2.5], [4, 5]]
     assert dataset.about["variant"] == "74/47, aligned"
 
 
@@ -162,13 +149,10 @@ def test_values_that_are_not_finite_become_zero(sources: list[Path], tmp_path: P
 
 
 def test_videos_are_read_one_at_a_time(tmp_path: Path, mugkit_home: Path) -> None:
-    videos = [f"v{k}" for k in range(30)]
-    entries = {
-        video: (np.stack([np.arange(2000), np.arange(2000) + 1], 1) / 500, np.ones((2000, 74))) for video in videos
-    }
-    path = sequence(tmp_path / "covarep.csd", "COVAREP", entries)
-    clips = sequence(tmp_path / "labels.csd", "labels", {video: ([[0, 4]], [[1.0]]) for video in videos})
-    folds = {video: ("train", "valid", "test")[k % 3] for k, video in enumerate(videos)}
+    times = np.stack([np.arange(2000), np.arange(2000) + 1], 1) / 500
+    folds = {f"v{k}": ("train", "valid", "test")[k % 3] for k in range(30)}
+    path = sequence(tmp_path / "covarep.csd", "COVAREP", dict.fromkeys(folds, (times, np.ones((2000, 74)))))
+    clips = sequence(tmp_path / "labels.csd", "labels", dict.fromkeys(folds, ([[0, 4]], [[1.0]])))
     csd.read([clips], "mosi", folds)  # imports
     tracemalloc.start()
     dataset = csd.read([clips, path], "mosi", folds)
@@ -176,7 +160,7 @@ def test_videos_are_read_one_at_a_time(tmp_path: Path, mugkit_home: Path) -> Non
     tracemalloc.stop()
     assert dataset.train.sequences["a"].lengths.tolist() == [2000] * 10
     assert peak < path.stat().st_size / 5  # 35 MB
-    assert [p.name for p in mugkit_home.iterdir()] == []  # the scratch file has no name
+    assert list(mugkit_home.iterdir()) == []  # the scratch file has no name
 
 
 # --- words off their intervals ----------------------------------------------------------------------
@@ -207,15 +191,17 @@ def test_words_stored_beside_their_neighbours_intervals_are_put_back(late: int, 
 # --- recognition ------------------------------------------------------------------------------------
 
 
-def test_kinds_are_told_from_names_dims_and_descriptions(sources: list[Path], tmp_path: Path) -> None:
-    """And those of no use are named."""
+def test_kinds_are_told_from_names_dims_and_descriptions(tmp_path: Path) -> None:
+    """Those of no use are named, and of seven labels the first is sentiment."""
+    rated = sequence(tmp_path / "r.csd", "All", everywhere([[0, 2], [2, 4]], np.arange(14.0).reshape(2, 7) / 7))
+    said = words(tmp_path, TIMING, TOKENS)
     acoustic = sequence(tmp_path / "x.csd", "sequence", everywhere(STEPS, np.zeros((10, 74))))
     visual = sequence(tmp_path / "y.csd", "other", everywhere(STEPS, np.zeros((10, 12))), "OpenFace by somebody")
     phones = sequence(tmp_path / "p.csd", "phonemes", everywhere([[0, 1]], [[b"AH"]]))
     vectors = sequence(tmp_path / "g.csd", "glove_vectors", everywhere([[0, 1]], np.zeros((1, 300))))
-    dataset = csd.read([*sources, acoustic, visual, phones, vectors], "mosi", FOLDS)
+    dataset = csd.read([rated, said, acoustic, visual, phones, vectors], "mosei", FOLDS)
     assert dataset.dims == {"a": 74, "v": 12}
-    assert dataset.train.text == ["a fine", "film indeed"]
+    assert (dataset.train.text, dataset.train.labels.tolist()) == (["a fine", "film indeed"], [0, 1])
     assert "sequences that are not used: phonemes, glove_vectors" in dataset.about["caveats"]
 
 

@@ -120,22 +120,6 @@ def test_load_encoder_with_missing_weights_is_user_error(bert: str) -> None:
         encoders.load_encoder(bert)
 
 
-@pytest.mark.parametrize(
-    ("load", "missing"),
-    [
-        (encoders.load_encoder, ["config.json"]),
-        (encoders.load_encoder, ["model.safetensors"]),
-        (encoders.load_tokenizer, ["vocab.txt", "tokenizer.json", "tokenizer_config.json"]),
-    ],
-)
-def test_folder_that_lacks_a_part_is_user_error(load: Any, missing: list[str], bert: str) -> None:
-    for name in missing:
-        (Path(bert) / name).unlink(missing_ok=True)
-    with pytest.raises(UserError) as caught:
-        load(bert)
-    assert caught.value.field == "text_encoder"
-
-
 # --- tokenizers, against the tokenizers library itself
 
 
@@ -189,20 +173,6 @@ def test_hub_encoder_offline_is_user_error_without_asking(
         assert caught.value.field == "text_encoder"
         assert "--set text_encoder=PATH" in str(caught.value.fix)
     assert calls == []
-
-
-def test_hub_encoder_that_is_not_cached_is_asked_for(hub_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from transformers import BertModel
-
-    asked: list[tuple[str, bool]] = []
-
-    def from_pretrained(path: str, local_files_only: bool) -> None:
-        asked.append((Path(path).name, local_files_only))
-
-    monkeypatch.setattr(BertModel, "from_pretrained", from_pretrained)
-    encoders.load(BertModel, "somebody/other")
-    encoders.load(BertModel, "somebody/encoder")
-    assert asked == [("other", False), ("abc", True)]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("random-bert-base", "bert"), ("random-t5-base", "t5")])

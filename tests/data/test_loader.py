@@ -48,14 +48,6 @@ def test_batch_holds_chosen_clips_in_order(dataset: Dataset) -> None:
     assert clips.text_width == batch.text.shape[1]
 
 
-def test_padded_gathered_equals_padded_of_the_same_clips(dataset: Dataset) -> None:
-    sequences, chosen = dataset.train.sequences["a"], np.array([4, 4, 0, 9])
-    gathered = Padded.gathered(sequences.frames, sequences.offsets, chosen)
-    one_by_one = Padded.of([torch.from_numpy(sequences[clip].copy()) for clip in chosen])
-    assert torch.equal(gathered.values, one_by_one.values)
-    assert torch.equal(gathered.mask, one_by_one.mask)
-
-
 def test_clips_token_states_are_those_of_their_clips(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     states, offsets = torch.randn(40, 3), torch.tensor([0, 2, 5, 6, 10, 14, 20, 22, 25, 30, 33, 40])
     monkeypatch.setattr(text, "frozen_states", lambda *_: (states, offsets))

@@ -48,27 +48,18 @@ def test_one_list_is_split_by_a_hash_of_the_ids() -> None:
     assert sorted(together) == sorted(clip for _, _, clip in clips)
 
 
-(IDS, VISUAL, AUDIO, WORDS), LABEL, CLIP = entry("v[2]")
-
-
-@pytest.mark.parametrize(
-    ("fields", "clip", "text"),
-    [
-        ((WORDS, VISUAL, AUDIO), CLIP, "a fine film"),  # MAG-BERT's: the words themselves come first
-        ((IDS, VISUAL, AUDIO, [word.encode() for word in WORDS]), CLIP.encode(), "a fine film"),
-        ((IDS, VISUAL, AUDIO), CLIP, ""),  # ids of another program's vocabulary
-    ],
-    ids=["words first", "bytes", "no words"],
-)
-def test_words_and_ids_of_other_forms(fields: tuple, clip: str | bytes, text: str) -> None:
-    parts = {name: [(fields, LABEL, clip)] for name in ("training", "development", "testing")}
-    dataset = misa.read(parts, "mosi", FILE)
-    assert (dataset.train.ids, dataset.train.text) == ([CLIP], [text])
-    assert dataset.modalities == (("l", "a", "v") if text else ("a", "v"))
-
-
-def test_modalities_may_have_lengths_of_their_own() -> None:
-    ragged = ((IDS, VISUAL[:2], np.concatenate([AUDIO, AUDIO]), WORDS), LABEL, CLIP)
+def test_entries_of_other_forms() -> None:
+    (ids, visual, audio, words), label, clip = entry("v[2]")
+    for fields, name, text in (
+        ((words, visual, audio), clip, "a fine film"),  # MAG-BERT's: the words themselves come first
+        ((ids, visual, audio, [word.encode() for word in words]), clip.encode(), "a fine film"),
+        ((ids, visual, audio), clip, ""),  # ids of another program's vocabulary
+    ):
+        parts = {split: [(fields, label, name)] for split in ("training", "development", "testing")}
+        dataset = misa.read(parts, "mosi", FILE)
+        assert (dataset.train.ids, dataset.train.text) == ([clip], [text])
+        assert dataset.modalities == (("l", "a", "v") if text else ("a", "v"))
+    ragged = ((ids, visual[:2], np.concatenate([audio, audio]), words), label, clip)
     dataset = misa.read(content(ragged), "mosi", FILE)
     assert dataset.train.sequences["a"].lengths.tolist() == [3, 3, 6]
     assert dataset.train.sequences["v"].lengths.tolist() == [3, 3, 2]

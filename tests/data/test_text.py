@@ -10,7 +10,7 @@ import pytest
 import torch
 from small import tiny_bert, tiny_t5
 
-from mugkit.data import batch, text
+from mugkit.data import text
 from mugkit.data.batch import Tokens
 from mugkit.data.encoders import OFFLINE_ENCODER, locate
 from mugkit.errors import UserError
@@ -38,12 +38,6 @@ def test_pool_by_hand() -> None:
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
     assert tokens.pool(states, mask, "first").tolist() == [[1.0, 2.0], [5.0, 0.0]]
     assert tokens.pool(states, mask, "mean").tolist() == [[2.0, 3.0], [2.0, 2.0]]
-
-
-def test_pad_is_as_wide_as_longest_and_masks_rest() -> None:
-    tokens = batch.pad([[7, 8], [9], [1, 2, 3]])
-    assert tokens.ids.tolist() == [[7, 8, 0], [9, 0, 0], [1, 2, 3]]
-    assert tokens.mask.tolist() == [[1, 1, 0], [1, 0, 0], [1, 1, 1]]
 
 
 def test_token_ids_are_cached_and_tell_how_many_transcripts_were_cut(

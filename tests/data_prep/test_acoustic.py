@@ -16,13 +16,10 @@ from mugkit.errors import UserError
 RATE = 22_050
 
 
-@pytest.mark.parametrize("hertz", [80.0, 220.0, 440.0])
-def test_log_f0_of_a_tone_is_its_logarithm(hertz: float) -> None:
-    found = acoustic.sims_frames(tone(hertz))[4:-4, 0]
-    assert np.allclose(found, np.log(hertz), atol=0.0145)  # a quarter of a semitone
-
-
-def test_log_f0_of_noise_and_silence_is_zero() -> None:
+def test_log_f0_of_a_tone_is_its_logarithm_and_of_noise_and_silence_zero() -> None:
+    for hertz in (80.0, 220.0, 440.0):
+        found = acoustic.sims_frames(tone(hertz))[4:-4, 0]
+        assert np.allclose(found, np.log(hertz), atol=0.0145)  # a quarter of a semitone
     noise = np.random.default_rng(0).standard_normal(RATE) * 0.1
     assert (acoustic.log_f0(noise) == 0).mean() > 0.9
     assert (acoustic.log_f0(np.zeros(RATE)) == 0).all()
@@ -60,23 +57,13 @@ def test_mfcc_equals_a_cosine_transform_of_a_mel_spectrogram_of_scipys() -> None
     assert np.allclose(acoustic.mfcc(samples), expected, atol=1e-2)
 
 
-def test_sims_frames_of_silence_are_known() -> None:
-    frames = acoustic.sims_frames(np.zeros(4096))
-    expected = np.zeros((9, 33))
-    expected[:, 1] = -100 * np.sqrt(128)  # 128 bands at librosa's floor of −100 dB
-    assert np.allclose(frames, expected, atol=1e-3)
-
-
-@pytest.mark.parametrize("samples", [1, 511, 512, 5000])
-def test_sims_frames_of_short_clips_have_one_frame_every_512_samples(samples: int) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        frames = acoustic.sims_frames(tone(200)[:samples])
-    assert frames.shape == (1 + samples // 512, len(acoustic.COLUMNS)) == (1 + samples // 512, 33)
-    assert frames.dtype == np.float32
-    assert np.isfinite(frames).all()
-
-
-def test_sims_frames_of_nothing_are_refused() -> None:
+def test_sims_frames_of_short_clips_have_one_frame_every_512_samples() -> None:
+    for samples in (1, 511, 512, 5000):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            frames = acoustic.sims_frames(tone(200)[:samples])
+        assert frames.shape == (1 + samples // 512, len(acoustic.COLUMNS)) == (1 + samples // 512, 33)
+        assert frames.dtype == np.float32
+        assert np.isfinite(frames).all()
     with pytest.raises(UserError, match="without samples"):
         acoustic.sims_frames(np.zeros(0))

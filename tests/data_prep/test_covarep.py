@@ -22,17 +22,12 @@ def write(path: Path, features: np.ndarray, names: list[str] = NAMES) -> Path:
     return path
 
 
-def test_columns_are_covareps_74_and_the_five_of_processed_mosi() -> None:
+def test_columns_and_layout_are_covareps_74_and_the_five_of_processed_mosi() -> None:
     assert list(covarep.COLUMNS) == NAMES
-    assert len(NAMES) == 74
     assert [NAMES[i] for i in covarep.FIVE] == ["VUV", "QOQ", "MDQ", "MCEP_14", "HMPDM_24"]
-
-
-def test_layout_covers_every_column_once() -> None:
     table = covarep.layout()
     spans = [[int(end) for end in span.split("–")] for span in table.index]
-    covered = [i for span in spans for i in range(span[0], span[-1] + 1)]
-    assert covered == list(range(74))
+    assert [i for span in spans for i in range(span[0], span[-1] + 1)] == list(range(74))
     assert table.loc["11–35", "names"] == "MCEP_0 … MCEP_24"
     assert (table["stand-in"] == covarep.NONE).sum() == 7
 

@@ -6,7 +6,6 @@ import runpy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +20,7 @@ from typer.testing import CliRunner
 from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.data import store
-from mugkit.data.schema import Dataset, RaggedFrames, Split
+from mugkit.data.schema import Dataset, RaggedFrames
 from mugkit.errors import UserError
 from mugkit.experiments import experiment
 
@@ -33,25 +32,17 @@ def _encoder(cheap_text: None) -> None:
     experiment._dataset.cache_clear()
 
 
-def trained(dataset: Dataset, system: str = "mug") -> Path:
+@pytest.fixture
+def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+    return made_up((24, 8, 8))
+
+
+def trained(dataset: Dataset) -> Path:
     store.save(dataset, files.data_home() / dataset.name)
-    return experiment.run(RunSpec(system, dataset.name, 1111, "smoke")).folder
+    return experiment.run(RunSpec("mug", dataset.name, 1111, "smoke")).folder
 
 
-def scaled(dataset: Dataset) -> Dataset:
-    """The data set with frames scaled by its training split, as a stored corpus has them."""
-    scaling = Scaling.of({m: dataset.train.sequences[m].frames for m in "av"})
-
-    def scaled_split(split: Split) -> Split:
-        frames = scaling({m: split.sequences[m].frames for m in "av"})
-        return replace(split, sequences={m: RaggedFrames(frames[m], split.sequences[m].offsets) for m in "av"})
-
-    splits = {name: scaled_split(split) for name, split in dataset.splits.items()}
-    return replace(dataset, splits=splits, about=dict(dataset.about) | {"scaling": scaling.plain()})
-
-
-def test_scores_are_the_runs_own_predictions(made_up: Callable[..., Dataset]) -> None:
-    dataset = made_up((24, 8, 8))
+def test_scores_are_the_runs_own_predictions(dataset: Dataset) -> None:
     folder = trained(dataset)
     scores = TrainedRun.open(folder).scores(dataset.test)
     saved = pd.read_parquet(folder / "predictions.parquet")
@@ -62,25 +53,24 @@ def test_scores_are_the_runs_own_predictions(made_up: Callable[..., Dataset]) ->
     assert len({round(float(values[0]), 4) for values in scores.values()}) == 4
 
 
-def test_predict_of_frames_as_extracted_scales_them_like_the_corpus(made_up: Callable[..., Dataset]) -> None:
-    raw = made_up((24, 8, 8))
-    dataset = scaled(raw)
-    run = TrainedRun.open(trained(dataset))
-    scores = run.scores(dataset.test)
-    for i in (0, 5):
-        found = run.predict(raw.test.text[i], {m: raw.test.sequences[m][i] for m in "av"})
-        assert found == pytest.approx({name: float(values[i]) for name, values in scores.items()}, abs=1e-4)
-
-
-def test_predict_depends_on_each_modality_alone_and_refuses_an_empty_transcript(
-    made_up: Callable[..., Dataset],
+def test_predict_scales_frames_like_the_corpus_and_a_modality_changes_its_own_score_and_the_whole(
+    dataset: Dataset,
 ) -> None:
-    dataset = made_up((24, 8, 8))
-    run = TrainedRun.open(trained(dataset))
-    clip = {m: dataset.test.sequences[m][0] for m in "av"}
-    before = run.predict("bad film", clip)
-    after = run.predict("bad film", clip | {"a": dataset.test.sequences["a"][3]})
-    assert [name for name in before if before[name] != after[name]] == ["M", "a"]
+    scaling = Scaling.of({m: dataset.train.sequences[m].frames for m in "av"})
+    splits = {}
+    for name, split in dataset.splits.items():
+        frames = scaling({m: split.sequences[m].frames for m in "av"})
+        sequences = {m: RaggedFrames(frames[m], split.sequences[m].offsets) for m in "av"}
+        splits[name] = replace(split, sequences=sequences)
+    scaled = replace(dataset, splits=splits, about={**dataset.about, "scaling": scaling.plain()})
+    run, raw = TrainedRun.open(trained(scaled)), dataset.test
+    scores = run.scores(scaled.test)
+    for i in (0, 5):
+        clip = {m: raw.sequences[m][i] for m in "av"}
+        found = run.predict(raw.text[i], clip)
+        assert found == pytest.approx({name: float(values[i]) for name, values in scores.items()}, abs=1e-4)
+    after = run.predict(raw.text[5], clip | {"a": raw.sequences["a"][3]})
+    assert [name for name in found if found[name] != after[name]] == ["M", "a"]
     with pytest.raises(UserError) as caught:
         run.predict("  ", clip)
     assert caught.value.field == "text"
@@ -108,32 +98,23 @@ def test_open_of_what_is_no_run_of_mug_is_refused(made_up: Callable[..., Dataset
 # --- the command
 
 
-def command(*arguments: Any) -> Any:
-    app = typer.Typer()
-    app.command()(runpy.run_path(str(SCRIPT))["command"])
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> list[Any]:
-    """The options that name a clip."""
+@pytest.mark.parametrize("dims", [(33, 709), (5, 4)])
+def test_command_prints_four_scores_or_names_other_columns(
+    dims: tuple[int, int], made_up: Callable[..., Dataset], tmp_path: Path
+) -> None:
     soundfile.write(tmp_path / "clip.wav", tone(200, 0.3), 22_050)
     write_rows(tmp_path / "clip.csv", openface_rows(3))
-    return ["--audio", tmp_path / "clip.wav", "--openface", tmp_path / "clip.csv", "--text", "good film"]
-
-
-def test_command_prints_four_scores(made_up: Callable[..., Dataset], clip: list[Any]) -> None:
-    folder = trained(made_up((24, 8, 8), dims=(33, 709)))
-    answer = command(*clip, "--run", folder)
+    given = {"--audio": tmp_path / "clip.wav", "--openface": tmp_path / "clip.csv", "--text": "good film"}
+    given["--run"] = trained(made_up((24, 8, 8), dims=dims))
+    app = typer.Typer()
+    app.command()(runpy.run_path(str(SCRIPT))["command"])
+    answer = CliRunner().invoke(app, [str(part) for option in given.items() for part in option])
+    if dims == (5, 4):
+        assert answer.exit_code == 2
+        assert "error: a: the clip has 33 acoustic columns, the run reads 5" in answer.stderr
+        return
     assert answer.exit_code == 0
     first, *scores = answer.output.splitlines()
     assert first == "13 acoustic and 3 visual frames; run on 'made-up'"
     assert [line.split()[0] for line in scores] == ["multimodal", "language", "acoustic", "visual"]
     assert all(-9 < float(line.split()[1]) < 9 for line in scores)
-
-
-def test_command_with_a_run_on_other_columns_exits_2(made_up: Callable[..., Dataset], clip: list[Any]) -> None:
-    answer = command(*clip, "--run", trained(made_up((24, 8, 8))))
-    assert answer.exit_code == 2
-    assert "error: a: the clip has 33 acoustic columns, the run reads 5" in answer.stderr
-    assert "Traceback" not in answer.output

@@ -24,12 +24,6 @@ def test_prosody_rises_with_what_is_expressed() -> None:
     assert all(vars(low)[name] < 100 < vars(high)[name] for name in vars(low))
 
 
-def test_markup_says_any_text_literally() -> None:
-    markup = Prosody(pitch=120.4).markup('Cats & "dogs" <b>')
-    assert 'pitch="120%"' in markup
-    assert '>Cats &amp; "dogs" &lt;b&gt;</prosody>' in markup
-
-
 def test_speak_without_espeak_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(UserError, match=r"(?s)espeak-ng.*missing.*fix: apt-get install espeak-ng"):
@@ -40,8 +34,7 @@ def test_speak_without_espeak_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
 
 
 def test_speak_that_fails_leaves_no_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    program = tmp_path / "espeak-ng"
-    program.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('no voices here')\n")
+    (program := tmp_path / "espeak-ng").write_text(f"#!{sys.executable}\nimport sys\nsys.exit('no voices here')\n")
     program.chmod(0o755)
     monkeypatch.setattr(shutil, "which", lambda name: str(program))
     with pytest.raises(UserError, match="it said: no voices here"):

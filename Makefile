@@ -74,7 +74,7 @@ reproduce: setup  ## run every notebook and write figures/ (PROFILE, DATASET and
 
 # Where notebooks are compared with committed outputs, those of studies are left out, whose runs take longer than all
 # others together: `make test-studies` compares them, after an hour on a slow machine.
-STUDIES := notebooks/12_hyperparameters.ipynb notebooks/14_beyond_the_paper.ipynb
+STUDIES := $(wildcard notebooks/12_*.ipynb notebooks/14_*.ipynb notebooks/15_*.ipynb)
 NUMBERED := $(wildcard notebooks/[0-9]*.ipynb)
 PEER := PYTHONPATH=tests python -c "from benchmarks import environment; environment.python()"
 UNIT := HF_HUB_OFFLINE=1 pytest $(SPREAD) --ignore=tests/test_environment.py

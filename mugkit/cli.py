@@ -319,7 +319,7 @@ def reproduce(
     gpus_per_run: Gpus = None,
     cell_limit: Annotated[float, typer.Option(help="seconds that one cell of a notebook may take", min=1)] = 21600,
     only_runs: Annotated[bool, typer.Option("--only-runs", help="only compute what notebooks need")] = False,
-    studies: Annotated[bool, typer.Option(help="with --only-runs: also what only notebooks 12 and 14 need")] = True,
+    studies: Annotated[bool, typer.Option(help="with --only-runs: also what only notebooks 12, 14 and 15 need")] = True,
 ) -> None:
     """Run every notebook and write its tables and figures. Finished work is reused, interrupted work resumes.
 

@@ -30,6 +30,7 @@ PAGES = ("README.md", "RUNNING.md", "figures/README.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 ABLATIONS = "09_table5_ablations"
+SETTINGS = "15_other_settings"
 LABELS = "05_stage2_meta_learning"
 BRIEF = {  # notebook → the README's heading for its first finding; for labels, for all its findings
     "07_table3_mosi_mosei": "Table 3", "08_table4_sims": "Table 4", LABELS: "Labels",
@@ -47,13 +48,16 @@ def found(figures: Path, *notebooks: str) -> str:
     return "".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
 
 
+def _written(figures: Path) -> list[str]:
+    return sorted(path.stem for path in (figures / "findings").glob("*.md"))
+
+
 def findings_brief(figures: Path) -> str:
     """What the parts of MUG contribute, then each notebook's first sentence; the README names the data once above."""
-    *_, labels, parts = found(figures, ABLATIONS).splitlines()
-    said = {"Parts of MUG": [parts]}
+    said = {"Parts of MUG": found(figures, ABLATIONS).splitlines()[-1:]}
     for name, about in BRIEF.items():
         said[about] = found(figures, name).splitlines()[: None if name == LABELS else 1]
-    said |= {"Labels elsewhere": [labels]}
+    said["Labels elsewhere"] = found(figures, SETTINGS).splitlines()[-1:]
     bare = {about: " ".join(map(_bare, lines)) for about, lines in said.items()}
     return "".join(f"- **{about}.** {text}\n" for about, text in bare.items() if text)
 
@@ -75,7 +79,7 @@ def headline(figures: Path) -> str:
         seeds = sorted({other["seeds"] for other in rows if other["setting"] == row["setting"]})
         setting = f"{dials} ({' or '.join(map(str, seeds))} seeds)"
         cells.setdefault(setting, {})[STEPS[row["step"]]] = f"{written(row)} {row['verdict']}"
-    answer = found(figures, ABLATIONS).partition("\n")[0].removeprefix("- ")
+    answer = found(figures, SETTINGS).partition("\n")[0].removeprefix("- ")
     return f"{answer}\n\n{markdown(pd.DataFrame.from_dict(cells, orient='index').rename_axis('test MAE at'))}"
 
 
@@ -119,9 +123,7 @@ BLOCKS: Mapping[str, Callable[[Path], str]] = {
     "bench": lambda figures: saved_table(figures / "bench.json"),
     "table3_brief": table3_brief,
     "headline": headline,
-    "findings": lambda figures: found(
-        figures, ABLATIONS, *sorted(path.stem for path in (figures / "findings").glob("*.md") if path.stem != ABLATIONS)
-    ),
+    "findings": lambda figures: found(figures, *dict.fromkeys([SETTINGS, ABLATIONS, *_written(figures)])),
     "findings_brief": findings_brief,
     "mosi_words": mosi_words,
 }

@@ -91,10 +91,11 @@ def compute(profile: str, dataset: str, execution: ExecutionConfig = LOCAL, stud
     """Computes all these runs; returns the failures, which the notebooks that need those runs will meet again.
 
     Args:
-        studies: whether to compute also what only notebooks 12 and 14 need.
+        studies: whether to compute also what only notebooks 12, 14 and 15 need.
     """
-    runs = trained(profile, dataset) + readings(profile, dataset) + settings(profile, dataset)
-    runs += studied(profile, dataset) + mapped(profile) if studies else []
+    runs = trained(profile, dataset) + readings(profile, dataset)
+    if studies:
+        runs += settings(profile, dataset) + studied(profile, dataset) + mapped(profile)
     failed = []
     try:
         scheduler.run_all(runs, execution, learn=learned(profile, dataset))

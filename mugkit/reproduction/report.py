@@ -35,7 +35,7 @@ ORDER = (
 NAME = "report.html"  # beside the tables
 MAIN = "label_payoff"  # the figure that the summary shows
 SUMMARY = (
-    "09_table5_ablations", "07_table3_mosi_mosei", "05_stage2_meta_learning", "11_embedding_space",
+    "15_other_settings", "07_table3_mosi_mosei", "05_stage2_meta_learning", "11_embedding_space",
     "14_beyond_the_paper",
 )  # fmt: skip
 ELSEWHERE = ("claims", "assumptions")

@@ -89,7 +89,7 @@ def runs_alone(
     Other arguments and errors are those of `reproduce`.
 
     Args:
-        studies: whether to compute also what only notebooks 12 and 14 need.
+        studies: whether to compute also what only notebooks 12, 14 and 15 need.
     """
     failed, computed, seed = [], [], config.profile(profile).seeds[0]
     for name in _checked(profile, datasets):

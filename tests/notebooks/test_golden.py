@@ -13,7 +13,7 @@ from golden import differences
 from mugkit import files
 from mugkit.claims.ledger import MAKER
 
-STUDIES = ("12_hyperparameters", "14_beyond_the_paper")
+STUDIES = ("12_hyperparameters", "14_beyond_the_paper", "15_other_settings")
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
 
 

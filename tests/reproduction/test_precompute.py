@@ -92,6 +92,6 @@ def test_compute_is_one_list_goes_on_after_a_failure_and_tells_every_one(
         monkeypatch.setattr(precompute, part, lambda *_, part=part: [part])
     monkeypatch.setattr(precompute.scheduler, "run_all", fail)
     monkeypatch.setattr(precompute.noise, "run_all", fail)
-    of_studies = (" studied mapped", "noisy") if studies else ("", "")
-    failures = [f"trained readings settings{of_studies[0]} learned", of_studies[1]]
+    of_studies = (" settings studied mapped", "noisy") if studies else ("", "")
+    failures = [f"trained readings{of_studies[0]} learned", of_studies[1]]
     assert precompute.compute("smoke", "made-up", studies=studies) == failures

@@ -24,7 +24,7 @@ from mugkit.evaluation.verdicts import written
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from benchmarks.wording import saved_table  # noqa: E402
+from benchmarks.command import saved_table  # noqa: E402
 
 PAGES = ("README.md", "RUNNING.md", "figures/README.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,8 @@ import nbformat
 from mugkit.course import handed_in
 from mugkit.errors import UserError
 from mugkit.reproduction import reproduce
-from reliability.payloads import TRAVERSALS, Payload, in_turn
 
-SUBMISSION, RECEIPT = "handed-in.ipynb", "receipt.json"
+SUBMISSION, NOTEBOOK, RECEIPT = "handed-in.ipynb", "00_notebook.ipynb", "receipt.json"
 SCRIPT = "<script>open('canary')</script>"
 
 
@@ -34,44 +31,43 @@ def sound() -> dict[str, Any]:
     return json.loads(nbformat.writes(notebook))
 
 
-def release() -> Any:
-    """What the students were given."""
-    return nbformat.reads(json.dumps(sound()), as_version=4)
-
-
-def opened(path: Path) -> None:
-    """The grader's way to a submission, or the reproduction's to a notebook.
+def grade(folder: Path) -> None:
+    """The grader's way to a submission.
 
     Raises:
         UserError: it refuses.
     """
-    if path.name != SUBMISSION:
-        reproduce._identity(path, {}, "")
-        return
-    if (found := handed_in.find(path.parent, path.stem, {path.stem: release()})) is None:
+    path, release = folder / SUBMISSION, nbformat.reads(json.dumps(sound()), as_version=4)
+    if (found := handed_in.find(folder, path.stem, {path.stem: release})) is None:
         raise UserError("not handed in")
-    assembled = handed_in.assemble(found.cells, release())
+    assembled = handed_in.assemble(found.cells, release)
     written = nbformat.writes(assembled)
     nbformat.validate(assembled)
-    known, left = release(), json.loads(written)
-    assert left["metadata"] == json.loads(nbformat.writes(known))["metadata"]
+    left = json.loads(written)
+    assert left["metadata"] == sound()["metadata"]
     shown = [cell for cell in left["cells"] if cell["cell_type"] != "code"]
     assert "<script" not in json.dumps(shown)
     assert "attachments" not in written
     assert all(not cell.get("outputs") for cell in left["cells"])
 
 
-def receipt(path: Path) -> None:
+def reproduced(folder: Path) -> None:
+    """The reproduction's way to a notebook.
+
+    Raises:
+        UserError: it refuses.
+    """
+    reproduce._identity(folder / NOTEBOOK, {}, "")
+
+
+def reused(folder: Path) -> None:
     """The reproduction's way to the receipt of an executed notebook.
 
     Raises:
         UserError: the notebook would be run again.
     """
-    if not reproduce._reusable(path, "the same", path.parent):
+    if not reproduce._reusable(folder / RECEIPT, "the same", folder):
         raise UserError("runs again")
-
-
-Change = Callable[[dict, str, int], Any]
 
 
 def _first(notebook: dict, **fields: Any) -> dict:
@@ -83,7 +79,7 @@ def _outputs(data: dict[str, Any]) -> list[dict[str, Any]]:
     return [{"output_type": "display_data", "data": data, "metadata": {}}]
 
 
-CHANGES: list[Change] = [
+CHANGES: list[Callable[[dict, str, int], Any]] = [
     lambda n, path, k: [n] * 3,
     lambda n, path, k: {**n, "cells": path},
     lambda n, path, k: {**n, "cells": [path, k, None]},
@@ -122,41 +118,39 @@ TEXTS: list[Callable[[int], bytes]] = [
 ]
 
 
-def _write(folder: Path, name: str, change: int, path: str, k: int) -> None:
-    target = folder / name
-    if change < len(CHANGES):
-        target.write_text(json.dumps(CHANGES[change](sound(), path, k)))
-    elif change < len(CHANGES) + len(TEXTS):
-        target.write_bytes(TEXTS[change - len(CHANGES)](k))
-    elif change == len(CHANGES) + len(TEXTS):
+NOTEBOOKS = len(CHANGES) + len(TEXTS) + 2
+
+
+def notebook(target: Path, form: int, path: str, n: int) -> None:
+    """The last two forms are a link to an endless file, and a pipe."""
+    if form < len(CHANGES):
+        target.write_text(json.dumps(CHANGES[form](sound(), path, n)))
+    elif form < len(CHANGES) + len(TEXTS):
+        target.write_bytes(TEXTS[form - len(CHANGES)](n))
+    elif form < NOTEBOOKS - 1:
         target.symlink_to("/dev/zero")
     else:
         os.mkfifo(target)
 
 
-def notebooks(random: random.Random, count: int) -> list[Payload]:
-    """Half handed in, half among the repository's."""
-    total, names = len(CHANGES) + len(TEXTS) + 2, (SUBMISSION, "00_notebook.ipynb")
-    chosen = random.sample([(change, name) for change in range(total) for name in names], min(count, 2 * total))
-    return [
-        Payload("submission" if name == SUBMISSION else "notebook", f"{change}: {path}",
-                partial(_write, name=name, change=change, path=path, k=random.randrange(2**20, 2**40)))
-        for change, name in chosen for path in [random.choice(TRAVERSALS)]
-    ]  # fmt: skip
+def submitted(folder: Path, form: int, path: str, n: int) -> None:
+    notebook(folder / SUBMISSION, form, path, n)
 
 
-def receipts(random: random.Random, count: int) -> list[Payload]:
-    elsewhere = (*TRAVERSALS, "/dev/zero", "/proc/kcore", "../../../../../../proc/kcore")
-    forms: list[Callable[[str], Any]] = [
-        lambda name: {"identity": "the same", "outputs": {name: "0" * 64}},
-        lambda name: {"identity": "the same", "outputs": [[name, name]]},
-        lambda name: {"identity": "the same", "outputs": name},
-        lambda name: {"identity": [name], "outputs": {}},
-        lambda name: [name],
-    ]
+def among_others(folder: Path, form: int, path: str, n: int) -> None:
+    notebook(folder / NOTEBOOK, form, path, n)
 
-    def make(folder: Path, form: int, name: str) -> None:
-        text = "[" * 10**5 if form == len(forms) else json.dumps(forms[form](name))
-        (folder / RECEIPT).write_text(text)
 
-    return in_turn("receipt", len(forms) + 1, make, lambda: {"name": random.choice(elsewhere)}, count)
+RECEIPTS: list[Callable[[str], Any]] = [
+    lambda path: {"identity": "the same", "outputs": {path: "0" * 64}},
+    lambda path: {"identity": "the same", "outputs": [[path, path]]},
+    lambda path: {"identity": "the same", "outputs": path},
+    lambda path: {"identity": [path], "outputs": {}},
+    lambda path: [path],
+]
+
+
+def receipt(folder: Path, form: int, path: str, n: int) -> None:
+    """The last form nests."""
+    text = "[" * 10**5 if form == len(RECEIPTS) else json.dumps(RECEIPTS[form](path))
+    (folder / RECEIPT).write_text(text)

@@ -54,9 +54,8 @@ class Feed:
     """
 
     def __init__(self, dataset: Any, trainer: Any) -> None:
-        self.dataset, self.passes = dataset, 0
+        self.dataset, self.passes, own = dataset, 0, trainer.weighted_loss
         self.losses: list[torch.Tensor] = []
-        own = trainer.weighted_loss
 
         def noted(*given: Any, **named: Any) -> torch.Tensor:
             loss = own(*given, **named)

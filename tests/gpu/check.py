@@ -100,25 +100,13 @@ def _notebook(name: str, parameters: dict[str, str], environment: dict[str, str]
     return row if ok else row | {"end": told[-2000:]}
 
 
-def parts(ground: Any) -> dict[str, Callable[[Clock, dict[str, Any]], dict[str, Any]]]:
-    """By name, what is done; each is given what the parts before it found."""
-    import comparing
-    import timing
-
-    return {
-        "systems": lambda clock, _: comparing.systems(ground, clock.within),
-        "waiting": lambda clock, _: comparing.waiting(ground, clock.within),
-        "notebooks": lambda clock, _: notebooks(ground, clock),
-        "bench": lambda clock, _: timing.bench(ground, clock.within),
-        "table3": lambda _, before: timing.table3(before),
-    }  # fmt: skip
-
-
 def run(ground: Any, skip: Iterable[str], path: Path) -> dict[str, Any]:
     """All parts but those; what went wrong in a part does not stop the next. Written after each of them.
 
     What the part bench measured is at the top, where `benchmarks.hours` reads it.
     """
+    import comparing
+    import timing
     import torch
 
     from mugkit import files
@@ -126,15 +114,19 @@ def run(ground: Any, skip: Iterable[str], path: Path) -> dict[str, Any]:
 
     card = torch.cuda.get_device_name(ground.device) if ground.device.type == "cuda" else "CPU"
     found: dict[str, Any] = {"device": card, "dry": ground.dry, "versions": versions(), "parts": {}}
-    for name, part in parts(ground).items():
+    parts: dict[str, Callable[[Clock], dict[str, Any]]] = {
+        "systems": lambda clock: comparing.systems(ground, clock.within),
+        "waiting": lambda clock: comparing.waiting(ground, clock.within),
+        "notebooks": lambda clock: notebooks(ground, clock),
+        "bench": lambda clock: timing.bench(ground, clock.within),
+        "table3": lambda _: timing.table3(found),
+    }
+    for name, part in parts.items():
         clock = Clock(SECONDS[name] * (PATIENCE if ground.dry else 1))
-        if name in skip:
-            row: dict[str, Any] = {"ok": True, "skipped": "--skip"}
-        else:
-            try:
-                row = part(clock, found)
-            except Exception:
-                row = {"ok": False, "error": traceback.format_exc()[-3000:]}
+        try:
+            row = {"ok": True, "skipped": "--skip"} if name in skip else part(clock)
+        except Exception:
+            row = {"ok": False, "error": traceback.format_exc()[-3000:]}
         row |= {"seconds": round(clock.seconds - clock.left, 1), "left_out": clock.left_out}
         row["ok"] = row["ok"] and not clock.left_out
         found["parts"][name] = row

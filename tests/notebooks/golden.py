@@ -133,15 +133,10 @@ def differences(file: str, expected: Any, found: Any, path: Path = ()) -> Iterat
     elif _is_number(expected) and _is_number(found):
         if not tolerance(file, path).allows(expected, found):
             yield f"{where}: {found} instead of {expected}"
-    elif (
-        expected != found and not (path and FREE_WORDS.fullmatch(path[-1])) and not _may_be_undefined(file, path, found)
-    ):
-        yield f"{where}: {found!r} instead of {expected!r}"
-
-
-def _may_be_undefined(file: str, path: Path, found: Any) -> bool:
-    """Where any number will do, none will, too: of a constant there is no correlation."""
-    return tolerance(file, path) is ANY and (found is None or _is_number(found))
+    elif expected != found and not (path and FREE_WORDS.fullmatch(path[-1])):
+        undefined = found is None or _is_number(found)  # of a constant there is no correlation
+        if not (undefined and tolerance(file, path) is ANY):
+            yield f"{where}: {found!r} instead of {expected!r}"
 
 
 def _is_number(value: Any) -> bool:

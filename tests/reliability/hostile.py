@@ -6,6 +6,7 @@ a UserError (of checkpoints and runs: a warning, and computing again) or harmles
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import resource
@@ -17,13 +18,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import nbformat
 import numpy as np
 
+from mugkit.course import handed_in
 from mugkit.data import prepare, store
 from mugkit.errors import UserError
 from mugkit.experiments.store import Store
+from mugkit.reproduction import reproduce
 from mugkit.training.checkpoint import Checkpoint
-from reliability import hostile_notebooks, payloads
+from reliability import payloads
 from reliability.scenario import Outcome, draws, fork, wait
 
 SPARE = 2**31  # bytes that a reader may claim beyond what the process has; pyarrow alone reserves half of it
@@ -36,15 +40,15 @@ class Kind:
 
     Attributes:
         count: how many are tried.
-        forms: how many there are.
         make: writes one into a folder: its form, a path that leads elsewhere, a large number.
         read: opens what lies in the folder; a UserError is a refusal.
+        forms: how many there are; they are tried in turn.
     """
 
     count: int
-    forms: int
     make: Callable[[Path, int, str, int], None]
     read: Callable[[Path], object]
+    forms: int = 1
 
 
 def _prepared(folder: Path) -> object:
@@ -67,20 +71,42 @@ def _kept(folder: Path) -> None:
         raise UserError("is computed again")
 
 
+def _graded(folder: Path) -> None:
+    """The grader's way to a submission, up to the file that the sandbox gets: nothing may be left but texts of cells.
+
+    `tests/course/test_attacks.py` has what such texts try inside.
+    """
+    release = nbformat.reads(json.dumps(payloads.released()), as_version=4)
+    name = payloads.SUBMISSION.removesuffix(".ipynb")
+    if (found := handed_in.find(folder, name, {name: release})) is None:
+        raise UserError("not handed in")
+    assembled = handed_in.assemble(found.cells, release)
+    nbformat.validate(assembled)
+    left = json.loads(nbformat.writes(assembled))
+    assert left["metadata"] == payloads.released()["metadata"]
+    assert "<script" not in json.dumps([cell for cell in left["cells"] if cell["cell_type"] != "code"])
+    assert not [cell for cell in left["cells"] if cell.get("outputs") or cell.get("attachments")]
+
+
+def _reused(folder: Path) -> None:
+    if not reproduce._reusable(folder / payloads.RECEIPT, "the same", folder):
+        raise UserError("runs again")
+
+
 CALLS = len(payloads.calls(Path())) * len(payloads.WAYS)
 KINDS = {
-    "pickle that calls": Kind(70, CALLS, payloads.pickle_that_calls, _prepared),
-    "pickle that claims": Kind(28, len(payloads.PICKLED_SIZES), payloads.pickle_that_claims, _prepared),
-    "table": Kind(20, len(payloads.TABLES), payloads.table, _prepared),
-    "csd": Kind(24, len(payloads.CSDS) + 1, payloads.csd, _prepared),
-    "safetensors": Kind(24, len(payloads.HEADERS), payloads.safetensors, _loaded),
-    "parquet": Kind(24, len(payloads.CLIPS) + 7, payloads.parquet, _loaded),
-    "manifest": Kind(20, len(payloads.MANIFESTS) + 1, payloads.manifest, _loaded),
-    "checkpoint": Kind(20, 5, payloads.checkpoint, _continued),
-    "run": Kind(15, len(payloads.RUNS) + 1, payloads.run, _kept),
-    "submission": Kind(35, hostile_notebooks.NOTEBOOKS, hostile_notebooks.submitted, hostile_notebooks.grade),
-    "notebook": Kind(35, hostile_notebooks.NOTEBOOKS, hostile_notebooks.among_others, hostile_notebooks.reproduced),
-    "receipt": Kind(18, len(hostile_notebooks.RECEIPTS) + 1, hostile_notebooks.receipt, hostile_notebooks.reused),
+    "pickle that calls": Kind(70, payloads.pickle_that_calls, _prepared, CALLS),
+    "pickle that claims": Kind(28, payloads.pickle_that_claims, _prepared, len(payloads.PICKLED_SIZES)),
+    "table": Kind(20, payloads.table, _prepared, len(payloads.TABLES)),
+    "csd": Kind(24, payloads.csd, _prepared, len(payloads.CSDS) + 1),
+    "safetensors": Kind(24, payloads.safetensors, _loaded),
+    "parquet": Kind(24, payloads.parquet, _loaded, len(payloads.CLIPS) + 7),
+    "manifest": Kind(20, payloads.manifest, _loaded),
+    "checkpoint": Kind(20, payloads.checkpoint, _continued, 5),
+    "run": Kind(15, payloads.run, _kept),
+    "submission": Kind(35, payloads.submission, _graded, 18),
+    "notebook": Kind(35, payloads.notebook, lambda at: reproduce._identity(at / payloads.NOTEBOOK, {}, ""), 18),
+    "receipt": Kind(18, payloads.receipt, _reused),
 }
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import h5py
+import nbformat
 import numpy as np
 import pandas as pd
 import torch
@@ -29,7 +32,59 @@ PATHS = (
     "../../canary", "/tmp/../canary", "..\\..\\canary", "a/../../canary", "canary\0.txt", "~/canary", ".", "..",
     "/dev/zero", "/dev/stdin", "/proc/kcore", "../../../../../dev/zero",
 )  # fmt: skip
+SUBMISSION, NOTEBOOK, RECEIPT = "handed-in.ipynb", "00_notebook.ipynb", "receipt.json"
+SCRIPT = "<script>open('canary')</script>"
 TABLE = "id,text,label,split\na,so good,1.5,train\nb,so bad,-2,valid\nc,so so,0,test\n"
+
+
+# --- JSON -----------------------------------------------------------------------------------------------
+
+VALUES: list[Callable[[str, int], Any]] = [
+    lambda path, n: path,
+    lambda path, n: n,
+    lambda path, n: -n,
+    lambda path, n: None,
+    lambda path, n: [path, n, None],
+    lambda path, n: {path: n},
+    lambda path, n: {path: {"bytes": n, "sha256": path}},
+    lambda path, n: [2**32, 2**32, n],
+    lambda path, n: [{}] * (n % 2000 + 5000),
+    lambda path, n: 10 ** n.bit_length(),
+    lambda path, n: "x" * (n % 2**25),
+    lambda path, n: "\ud800",
+    lambda path, n: SCRIPT,
+    lambda path, n: "import os\nos.system('touch canary')\n!touch canary",
+]
+TEXTS: list[Callable[[int], bytes]] = [
+    lambda n: b"[" * (n % 10**5 + 10**4),
+    lambda n: b'{"cells":' * (n % 10**5 + 10**4),
+    lambda n: b"\xff\xfe" + b"x" * (n % 1000),
+    lambda n: b"",
+    lambda n: b'{"cells": []' + b" " * (n % 10**6),
+    lambda n: b'{"cells": [], "nbformat": ' + b"9" * (n % 10**5 + 5000) + b"}",
+    lambda n: b"NaN",
+]
+
+
+def spoilt(document: Any, path: str, n: int) -> bytes:
+    """A document with another value or name in one place, drawn by `n`; or a text that is no such document."""
+    random, whole = Random(n), {"document": document}
+    if random.random() < 0.2:
+        return random.choice(TEXTS)(n)
+    container, key = random.choice(list(_places(whole)))
+    if isinstance(key, str) and container is not whole and random.random() < 0.3:
+        container[path] = container.pop(key)
+    else:
+        container[key] = random.choice(VALUES)(path, n)
+    return json.dumps(whole["document"]).encode()
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every dictionary and list inside a value, with each of its keys."""
+    for key in list(value if isinstance(value, dict) else range(len(value))):
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from _places(value[key])
 
 
 # --- pickles --------------------------------------------------------------------------------------------
@@ -180,30 +235,13 @@ def signed(folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps(manifest))
 
 
-HEADERS: list[Callable[[dict, int], object]] = [
-    lambda header, n: header["a.frames"].update(shape=[n, 5]),
-    lambda header, n: header["a.frames"].update(shape=[n, 0]),
-    lambda header, n: header["a.frames"].update(shape=[-n, -5]),
-    lambda header, n: header["a.offsets"].update(shape=[n]),
-    lambda header, n: header["a.frames"].update(data_offsets=[n, n + 1]),
-    lambda header, n: header["a.frames"].update(data_offsets=[-n, n]),
-    lambda header, n: header["a.frames"].update(dtype=("O", "F64", "../x", "I8", "")[n % 5]),
-    lambda header, n: header["a.frames"].update(shape=[2**32, 2**32, n]),
-    lambda header, n: header.update({"a.frames": n}),
-    lambda header, n: header["a.frames"].update(shape=[str(n)]),
-    lambda header, n: header.pop("a.offsets"),
-    lambda header, n: header["a.frames"].update(data_offsets=[]),
-]
-
-
 def safetensors(folder: Path, form: int, path: str, n: int) -> None:
+    """Its header says something else."""
     target = _stored(folder) / "train.safetensors"
     content = target.read_bytes()
     size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + size])
-    HEADERS[form](header, n)
-    text = json.dumps(header).encode()
-    target.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    header = spoilt(json.loads(content[8 : 8 + size]), path, n)
+    target.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
     signed(target.parent)
 
 
@@ -240,27 +278,12 @@ def parquet(folder: Path, form: int, path: str, n: int) -> None:
     signed(target.parent)
 
 
-MANIFESTS: list[Callable[[dict, str, int], object]] = [
-    lambda m, path, n: {**m, "files": {path: {"bytes": n, "sha256": ""}}},
-    lambda m, path, n: {**m, "name": path},
-    lambda m, path, n: {**m, "dims": {path: n}},
-    lambda m, path, n: {**m, "family": path},
-    lambda m, path, n: {**m, "format": n},
-    lambda m, path, n: {**m, "files": [path]},
-    lambda m, path, n: [m],
-    lambda m, path, n: {**m, "content": path, "about": n},
-    lambda m, path, n: {**m, "files": {"clips.parquet": path}},
-]
-
-
 def manifest(folder: Path, form: int, path: str, n: int) -> None:
-    """The last form nests."""
     target = _stored(folder) / "dataset.json"
-    nested = form == len(MANIFESTS)
-    target.write_text("[" * (n % 10**6) if nested else json.dumps(MANIFESTS[form](files.read_json(target), path, n)))
+    target.write_bytes(spoilt(files.read_json(target), path, n))
 
 
-# --- runs, checkpoints ------------------------------------------------------------------------------------
+# --- runs, checkpoints, notebooks, receipts ---------------------------------------------------------------
 
 
 def checkpoint(folder: Path, form: int, path: str, n: int) -> None:
@@ -297,17 +320,47 @@ def _repacked(content: bytes, program: bytes | None, size: int = 0) -> bytearray
     return bytearray(target.getvalue())
 
 
-RUNS: list[Callable[[str], object]] = [
-    lambda path: {"files": {path: "0" * 64}},
-    lambda path: {"files": [path]},
-    lambda path: {"files": {"result.json": [path]}},
-    lambda path: [[[path]]],
-]
-
-
 def run(folder: Path, form: int, path: str, n: int) -> None:
-    """The last form nests."""
     (folder / "run").mkdir()
     (folder / "run" / "result.json").write_text("{}")
-    text = "[" * 10**5 if form == len(RUNS) else json.dumps(RUNS[form](path))
-    (folder / "run" / "done.json").write_text(text)
+    (folder / "run" / "done.json").write_bytes(spoilt({"files": {"result.json": "0" * 64}}, path, n))
+
+
+def receipt(folder: Path, form: int, path: str, n: int) -> None:
+    sound = {"identity": "the same", "outputs": {"figure.json": "0" * 64}}
+    (folder / RECEIPT).write_bytes(spoilt(sound, path, n))
+
+
+def released() -> dict[str, Any]:
+    """A small notebook of two cells, as JSON."""
+    cells = [nbformat.v4.new_code_cell("x = 1", id="one"), nbformat.v4.new_markdown_cell("words", id="two")]
+    cells[0].metadata["nbgrader"] = {"grade_id": "answer", "solution": True, "grade": False}
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    return json.loads(nbformat.writes(made))
+
+
+def _notebook(target: Path, form: int, path: str, n: int) -> None:
+    """The first two forms are a link to an endless file, and a pipe; the others have scripts wherever one can be."""
+    sound = released()
+    first, second = sound["cells"]
+    first["outputs"] = [{"output_type": "display_data", "data": {"text/html": SCRIPT}, "metadata": {"x": SCRIPT}}]
+    second |= {"source": SCRIPT, "attachments": {path: {"image/png": "eA=="}}}
+    sound["cells"].append({"cell_type": "raw", "id": "three", "metadata": {"name": path}, "source": SCRIPT})
+    sound["metadata"]["language_info"] = {"name": path, "file_extension": f"/{path}"}
+    if form == 0:
+        target.symlink_to("/dev/zero")
+    elif form == 1:
+        os.mkfifo(target)
+    else:
+        target.write_bytes(spoilt(sound, path, n))
+
+
+def submission(folder: Path, form: int, path: str, n: int) -> None:
+    """What is handed in to the grader."""
+    _notebook(folder / SUBMISSION, form, path, n)
+
+
+def notebook(folder: Path, form: int, path: str, n: int) -> None:
+    """One among the repository's."""
+    _notebook(folder / NOTEBOOK, form, path, n)

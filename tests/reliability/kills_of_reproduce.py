@@ -30,28 +30,24 @@ KERNEL = "ipykernel_launcher"
 LIMIT = 300.0  # seconds for one start of the command
 PRELOADED = (kernels, ledger, report)  # once here, not seconds in every start: the command is a fork
 PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
-COMPUTES = (
-    PARAMETERS,
-    'from mugkit import notebook\nsession = notebook.start("00_computes", profile, dataset, out)',
-    "from mugkit.experiments import experiment",
+# The second notebook is alive, and idle, while the first computes.
+NUMBERS = {
+    "00_computes": "from mugkit.experiments import experiment\n"
     f"numbers = [experiment.run(session.spec(name)).metrics for name in {SYSTEMS}]",
-    "from matplotlib.figure import Figure\nfigure = Figure(figsize=(1, 1))",
-    'figure.gca().plot([n["MAE"] for n in numbers])\nsession.figure(figure, "curve", numbers)',
-    "session.finish()",
-)
-# Alive, and idle, while the other notebook computes; it costs little, for it does without torch.
-WRITES = (
-    PARAMETERS,
-    "import pathlib, time\nfrom filelock import FileLock\nfrom mugkit import files\ntime.sleep(5)",
-    'folder = pathlib.Path(out)\nfiles.write_json(folder / "words.json", [profile, dataset])',
-    'entry = {"notebook": "01_writes", "sha256": files.sha256(folder / "words.json")}',
-    """(files.home() / "runs").mkdir(parents=True, exist_ok=True)
-with FileLock(files.home() / "runs" / "manifest.lock"):
-    path = folder / "manifest.json"
-    files.write_json(path, (files.read_json(path) if path.exists() else {}) | {"words.json": entry})""",
-    'print("finished: 01_writes")',
-)
-NOTEBOOKS = {"00_computes": COMPUTES, "01_writes": WRITES}
+    "01_waits": 'import time\ntime.sleep(5)\nnumbers = [{"MAE": 1.0}]',
+}
+
+
+def cells(name: str) -> tuple[str, ...]:
+    """A session, numbers, and a figure of them."""
+    return (
+        PARAMETERS,
+        f'from mugkit import notebook\nsession = notebook.start("{name}", profile, dataset, out)',
+        NUMBERS[name],
+        "from matplotlib.figure import Figure\nfigure = Figure(figsize=(1, 1))",
+        f'figure.gca().plot([n["MAE"] for n in numbers])\nsession.figure(figure, "of_{name}", numbers)',
+        "session.finish()",
+    )
 
 
 def write_notebook(path: Path, sources: tuple[str, ...]) -> None:
@@ -93,8 +89,8 @@ def _start(folder: Path, batch: bool) -> int:
         batch: the few runs are computed before, by workers; without it kernels have to compute them.
     """
     if not folder.exists():
-        for name, sources in NOTEBOOKS.items():
-            write_notebook(folder / "notebooks" / f"{name}.ipynb", sources)
+        for name in NUMBERS:
+            write_notebook(folder / "notebooks" / f"{name}.ipynb", cells(name))
         shutil.copytree(files.home(), folder / "home")
     return fork(lambda: _reproduce(folder, batch))
 
@@ -114,7 +110,7 @@ def _start_and_wait(folder: Path, batch: bool, seconds: float = 0.0) -> int:
 
 def _figures(folder: Path) -> dict[str, str]:
     """SHA-256 of what the notebooks wrote, as it is and as the manifest has it."""
-    written = {path.name: files.sha256(path) for path in folder.glob("figures/*") if path.stem in ("curve", "words")}
+    written = {path.name: files.sha256(path) for path in folder.glob("figures/of_*")}
     manifest = files.read_json(folder / "figures" / "manifest.json")
     return written | {f"entry of {name}": entry["sha256"] for name, entry in manifest.items() if name in written}
 
@@ -129,7 +125,7 @@ def _lost(folder: Path, runs: Runs, expected: dict[str, str]) -> str:
     if left := [path.name for path in folder.rglob(".*.tmp")]:
         return f"left over: {left}"
     receipts = sorted(path.stem for path in (folder / "home" / "executed").rglob("*.json"))
-    if receipts != list(NOTEBOOKS):
+    if receipts != list(NUMBERS):
         return f"receipts of {receipts}"
     return "" if _figures(folder) == expected else f"figures {_figures(folder)} instead of {expected}"
 
@@ -145,7 +141,7 @@ def _kill_kernel(folder: Path, seconds: float, draw: Random) -> str:
         raise TooLate
     if code != 1 or len(failed) != 1 or not re.search(r": cell \d+: the kernel died", failed[0]):
         return f"ended with {code}: {printed[-1500:]}"
-    others = [name for name in NOTEBOOKS if name not in failed[0]]
+    others = [name for name in NUMBERS if name not in failed[0]]
     return "" if all(f"ran     {name}" in printed for name in others) else f"stopped {others}: {printed[-1500:]}"
 
 

@@ -48,7 +48,7 @@ VALUES: list[Callable[[str, int], Any]] = [
     lambda path, n: {path: n},
     lambda path, n: {path: {"bytes": n, "sha256": path}},
     lambda path, n: [2**32, 2**32, n],
-    lambda path, n: [{}] * (n % 2000 + 5000),
+    lambda path, n: [{}] * (n % 1000 + 1000),
     lambda path, n: 10 ** n.bit_length(),
     lambda path, n: "x" * (n % 2**25),
     lambda path, n: "\ud800",

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -39,26 +40,16 @@ _CLIPS = 4  # of the batch that is counted; FLOPs are those of a batch of any si
 
 @dataclass(frozen=True)
 class Card:
-    """What a card does in a second.
-
-    Attributes:
-        flops: that a training step reaches: the peak of matrix products times the share of it.
-        launch: seconds from one operator to the next at least.
-        about: where these come from.
-    """
+    """What a card does."""
 
     name: str
-    flops: float
-    launch: float
-    about: str
+    flops: float  # that a training step reaches in a second: the peak of matrix products times the share of it
+    launch: float  # seconds from one operator to the next at least
+    about: str  # where these come from
 
 
-ASSUMED = Card(
-    "A100, float32",
-    flops=0.5 * 19.5e12,
-    launch=10e-6,
-    about="assumed: half of an A100's 19.5 TFLOPS in float32 without TensorFloat-32, 10 µs an operator",
-)
+_ABOUT = "assumed: half of an A100's 19.5 TFLOPS in float32 without TensorFloat-32, 10 µs an operator"
+ASSUMED = Card("A100, float32", flops=0.5 * 19.5e12, launch=10e-6, about=_ABOUT)
 EPOCHS = 16  # of stage 3 and of baselines, or `max_epochs` if that is less
 
 
@@ -68,9 +59,6 @@ class Stage:
 
     step: Count
     steps: float
-
-    def seconds(self, card: Card) -> float:
-        return self.steps * max(self.step.flops / card.flops, self.step.operators * card.launch)
 
 
 def _counted(todo: Experiment, make: Callable[[Experiment, ClipLoader], paper_size.Step]) -> Count:
@@ -128,16 +116,16 @@ def card_of(figures: Path) -> Card:
     found = files.read_json(path) if path.is_file() else {}
     if "step_flops" not in found:  # also where `make gpu` left that part out
         return ASSUMED
-    reached = f"{found['step_flops'] / 1e12:.1f} TFLOPS in a step of BERT-base at batch 32"
-    about = f"measured (`make gpu`): {reached}, {found['launch_seconds'] * 1e6:.0f} µs an operator"
-    return Card(f"{found['device']}, {found['precision']}", found["step_flops"], found["launch_seconds"], about)
+    flops, launch = found["step_flops"], found["launch_seconds"]
+    reached = f"{flops / 1e12:.1f} TFLOPS in a step of BERT-base at batch 32, {launch * 1e6:.0f} µs an operator"
+    return Card(f"{found['device']}, {found['precision']}", flops, launch, f"measured (`make gpu`): {reached}")
 
 
 def hours(rows: Sequence[Mapping[str, Any]], card: Card, seeds: int) -> pd.DataFrame:
     """GPU hours by system (rows) and data set (columns). Stages 1 and 2 run once for all seeds (section 3.4)."""
     table = pd.DataFrame(rows)
-    step = [Stage(Count(r["flops"], r["operators"]), r["steps"]).seconds(card) / 3600 for r in rows]
-    table["hours"] = [spent * (seeds if row["stage"] == "3" else 1) for spent, row in zip(step, rows, strict=True)]
+    step = np.maximum(table["flops"] / card.flops, table["operators"] * card.launch)
+    table["hours"] = step * table["steps"] * np.where(table["stage"] == "3", seeds, 1) / 3600
     found = table.groupby(["system", "dataset"], sort=False)["hours"].sum().unstack("dataset")
     found.loc["total"] = found.sum()
     found["total"] = found.sum(axis=1)

@@ -44,16 +44,11 @@ DRY = Scale("smoke", (48, 16, 16), (5, 4), 16, None, at_once=(1, 2))
 
 @dataclass(frozen=True)
 class Ground:
-    """A folder in which everything lies.
-
-    Attributes:
-        device: that is checked; on a CPU it is compared with itself.
-        dry: whether there is no card: all sizes are small.
-    """
+    """A folder in which everything lies."""
 
     folder: Path
-    device: torch.device
-    dry: bool
+    device: torch.device  # that is checked; on a CPU it is compared with itself
+    dry: bool  # whether there is no card: all sizes are small
 
     @property
     def scale(self) -> Scale:

@@ -22,17 +22,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a number may be off.
+    """How far a number may be off; the larger of the two counts."""
 
-    Attributes:
-        absolute: in the number's own unit.
-        relative: as a share of the committed number; the larger of the two counts.
-        lengths: whether lists must have equal lengths; if not, their common part is compared.
-    """
-
-    absolute: float = 0.0
-    relative: float = 0.0
-    lengths: bool = True
+    absolute: float = 0.0  # in the number's own unit
+    relative: float = 0.0  # as a share of the committed number
+    lengths: bool = True  # whether lists must have equal lengths; if not, their common part is compared
 
     def allows(self, expected: float, found: float) -> bool:
         return abs(found - expected) <= max(self.absolute, self.relative * abs(expected))

@@ -36,19 +36,12 @@ SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Kind:
-    """Hostile files for one reader.
+    """Hostile files for one reader."""
 
-    Attributes:
-        count: how many are tried.
-        make: writes one into a folder: its form, a path that leads elsewhere, a large number.
-        read: opens what lies in the folder; a UserError is a refusal.
-        forms: how many there are; they are tried in turn.
-    """
-
-    count: int
-    make: Callable[[Path, int, str, int], None]
-    read: Callable[[Path], object]
-    forms: int = 1
+    count: int  # how many are tried
+    make: Callable[[Path, int, str, int], None]  # writes one into a folder; see `payloads`
+    read: Callable[[Path], object]  # opens what lies in the folder; a UserError is a refusal
+    forms: int = 1  # tried in turn
 
 
 def _prepared(folder: Path) -> object:

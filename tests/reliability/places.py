@@ -52,19 +52,13 @@ MORE_ROOM = 'mount -o remount,size=256m "$HOME_OF_MUGKIT"'
 
 @dataclass(frozen=True)
 class Place:
-    """Where and what is tried.
-
-    Attributes:
-        setup: shell commands that make the place; $HOME_OF_MUGKIT is a folder with a prepared data set.
-        around: a command that the command line runs under.
-        after: shell commands that put the place right; '' if that is not tried.
-    """
+    """Where and what is tried. In shell commands $HOME_OF_MUGKIT is a folder with a prepared data set."""
 
     name: str
     arguments: str
-    setup: str = ":"
-    around: str = ""
-    after: str = ""
+    setup: str = ":"  # shell commands that make the place
+    around: str = ""  # a command that the command line runs under
+    after: str = ""  # shell commands that put the place right; '' if that is not tried
 
 
 def places(prepare: str) -> list[Place]:

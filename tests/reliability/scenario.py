@@ -34,16 +34,11 @@ Path({found!r}).write_bytes(pickle.dumps(scenario(*arguments)))
 
 @dataclass
 class Outcome:
-    """Counts of one scenario.
-
-    Attributes:
-        details: how often what was tried, by kind.
-        losses: a line for each trial that did not pass.
-    """
+    """Counts of one scenario."""
 
     tried: int = 0
-    details: dict[str, int] = field(default_factory=dict)
-    losses: list[str] = field(default_factory=list)
+    details: dict[str, int] = field(default_factory=dict)  # how often what was tried, by kind
+    losses: list[str] = field(default_factory=list)  # a line for each trial that did not pass
 
     def count(self, kind: str, loss: str = "") -> None:
         """One trial: passed unless something was lost."""

@@ -73,8 +73,8 @@ def notebooks(ground: Any, clock: Clock) -> dict[str, Any]:
     environment = ground.environment()
     parameters = {"profile": "smoke", "dataset": ground.dataset.name, "out": str(ground.folder / "figures")}
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4)) as pool:
-        rows = pool.map(lambda name: _notebook(name, parameters, environment, clock), NOTEBOOKS)
-        found = dict(zip(NOTEBOOKS, rows, strict=True))
+        jobs = {name: pool.submit(_notebook, name, parameters, environment, clock) for name in NOTEBOOKS}
+    found = {name: job.result() for name, job in jobs.items()}
     used = ground.device.type != "cuda" or any(row["peak_bytes"] for row in found.values())
     return {"results": found, "ok": used and all(row["ok"] for row in found.values())}
 
@@ -84,13 +84,12 @@ def _notebook(name: str, parameters: dict[str, str], environment: dict[str, str]
 
     from mugkit.notebook import FINISHED
 
-    command = [sys.executable, str(REPOSITORY / "tests/gpu/cells.py"), str(REPOSITORY / "notebooks" / f"{name}.ipynb")]
-    started = time.monotonic()
+    folder, started = REPOSITORY / "notebooks", time.monotonic()
+    command = [sys.executable, REPOSITORY / "tests/gpu/cells.py", folder / f"{name}.ipynb", json.dumps(parameters)]
     try:
         ended = subprocess.run(
-            [*command, json.dumps(parameters)], cwd=REPOSITORY / "notebooks", env=environment,
-            timeout=max(clock.left, 1), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            command, cwd=folder, env=environment, timeout=max(clock.left, 1), capture_output=True, text=True
+        )
         told, code = ended.stdout + ended.stderr, ended.returncode
     except subprocess.TimeoutExpired:
         told, code = "took longer than the part has left", 1

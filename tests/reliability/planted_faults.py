@@ -73,19 +73,6 @@ class Fault:
         return [name for name in dict.fromkeys([str(mirror), *self.tests]) if (tree / name).is_file()]
 
 
-def read() -> list[Fault]:
-    """The list of faults."""
-    entries: list[dict[str, Any]] = tomllib.loads(LIST.read_text(encoding="utf-8"))["fault"]
-    return [Fault(**entry) for entry in entries]
-
-
-def copy(commit: str, folder: Path) -> None:
-    """A commit's tree in a folder."""
-    archive = subprocess.run(["git", "archive", commit], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(folder, filter="data")
-
-
 def run_tests(tests: Sequence[str], tree: Path, *options: str) -> list[str] | None:
     """The tests of a tree that fail, as pytest names them; None if they took too long, or pytest did not work."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *tests]
@@ -123,7 +110,9 @@ def count(faults: Sequence[Fault], commit: str) -> dict[str, dict[str, Any]]:
     done: dict[str, Any] = files.read_json(kept) if kept.is_file() else {}
     with tempfile.TemporaryDirectory() as name:
         tree = Path(name).resolve()
-        copy(commit, tree)
+        archive = subprocess.run(["git", "archive", commit], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE).stdout
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            tar.extractall(tree, filter="data")
         found = {}
         for number, fault in enumerate(faults, 1):
             key = files.digest(asdict(fault))
@@ -140,7 +129,8 @@ def count(faults: Sequence[Fault], commit: str) -> dict[str, dict[str, Any]]:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    faults, target = read(), arguments.target
+    target, entries = arguments.target, tomllib.loads(LIST.read_text(encoding="utf-8"))["fault"]
+    faults = [Fault(**entry) for entry in entries]
     revision = ["git", "rev-parse", "--verify", f"{arguments.commit}^{{commit}}"]
     commit = subprocess.run(revision, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     found = count(faults, commit)

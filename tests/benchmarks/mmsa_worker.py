@@ -5,7 +5,6 @@
     {"open": SETTINGS, "weights": PATH}   makes model and trainer; leaves the initial weights as safetensors
     {"batch": [3, 17, …]}                 one step of MMSA's own `do_train` on these clips → {"seconds", "loss"}
     {"epoch": true}                       ends MMSA's epoch: its validation, on one clip
-    {"close": true}                       leaves `do_train`
 
 `do_train` is MMSA's, unchanged: what it iterates over in place of a DataLoader waits for the next command. A step lasts
 from the moment it is given its batch to the moment it asks for the next batch; putting a batch together, which MMSA
@@ -27,10 +26,6 @@ from torch.utils.data import default_collate
 torch.cuda.set_device = lambda *_: None  # MMSA names a GPU even where it has none
 answers = sys.stdout
 sys.stdout = sys.stderr  # whatever MMSA prints is no answer
-
-
-class Closed(Exception):
-    """Out of `do_train`."""
 
 
 def answer(**values: Any) -> None:
@@ -77,8 +72,6 @@ class Feed:
             answer(ready=True)
             return
         while not (asked := command()).get("epoch"):
-            if asked.get("close"):
-                raise Closed
             given = self.batch(asked["batch"])
             self.losses.clear()
             started = time.process_time()
@@ -113,14 +106,10 @@ def session(settings: dict[str, Any], weights: str) -> None:
                 module.p = 0.0
     save_model(model.Model, weights)
     batches = [default_collate([train[0]])]
-    try:
-        trainer.do_train(model, {"train": Feed(train, trainer), "valid": batches, "test": batches})
-    except Closed:
-        answer(ready=True)
+    trainer.do_train(model, {"train": Feed(train, trainer), "valid": batches, "test": batches})
 
 
 if __name__ == "__main__":
     logging.disable()
-    while True:
-        opened = command()
-        session(opened["open"], opened["weights"])
+    opened = command()
+    session(opened["open"], opened["weights"])

@@ -141,8 +141,7 @@ define test_with
 endef
 
 soak: setup  ## faults and hostile files in full (fifteen minutes); counts go to figures/reliability.json
-	HF_HUB_OFFLINE=1 python tests/reliability/soak.py figures/reliability.json
-	python tests/reliability/page.py
+	HF_HUB_OFFLINE=1 python tests/reliability/soak.py
 
 faults: setup  ## plant faults in a copy of the library, one at a time, and count how many the tests catch (AS, COMMIT)
 	python tests/reliability/planted_faults.py figures/planted_faults.json --as $(or $(AS),after) --commit $(or $(COMMIT),HEAD)

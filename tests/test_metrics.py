@@ -129,7 +129,6 @@ def test_sims_cuts_belong_to_the_lower_class(value: float, of_three: int, of_fiv
 def test_evaluate_every_family_has_its_headline_and_known_directions(family: str) -> None:
     result = metrics.evaluate(PREDICTION, TRUTH, family)
     assert set(metrics.HEADLINE[family]) <= set(result) <= set(metrics.HIGHER_IS_BETTER)
-    assert all(isinstance(value, float) for value in result.values())
 
 
 def test_evaluate_mosi_holds_the_papers_convention() -> None:
@@ -145,11 +144,6 @@ def test_evaluate_sims_holds_mmsas_convention() -> None:
     expected = {"Acc2": 75.0, "F1": 100 * (3 * 4 / 5 + 2 / 3) / 4, "Acc3": 50.0, "Acc5": 25.0, "MAE": 0.9 / 4}
     expected["Corr"] = np.corrcoef([0.2, -0.2, 0.0, 1.0], truth)[0, 1]
     assert metrics.evaluate(prediction, truth, "sims") == pytest.approx(expected)
-
-
-def test_evaluate_unknown_family_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="did you mean 'mosei'"):
-        metrics.evaluate(PREDICTION, TRUTH, "moseii")
 
 
 @pytest.mark.parametrize(

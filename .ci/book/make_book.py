@@ -32,13 +32,7 @@ PAGES: Mapping[str, str] = {
 
 
 def build(target: Path) -> Path:
-    """Builds the book.
-
-    Args:
-        target: the folder of its pages; an earlier build there is replaced.
-
-    Returns:
-        Its first page.
+    """Builds the book into a folder, in place of an earlier build; returns its first page.
 
     Raises:
         UserError: if Sphinx is missing, the target holds something else, or the build warns; it shows the warnings.
@@ -49,12 +43,10 @@ def build(target: Path) -> Path:
     with tempfile.TemporaryDirectory() as scratch, files.atomic_folder(target, replace=True) as pages:
         source = Path(scratch) / "source"
         gather(ROOT, source)
-        options = ["-b", "html", "-W", "--keep-going", "-q", "--no-color", "-d", str(Path(scratch) / "doctrees")]
-        options += ["-c", str(HERE)]
+        command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q", "--no-color"]
+        command += ["-d", str(Path(scratch) / "doctrees"), "-c", str(HERE), str(source), str(pages)]
         # A separate process, because Sphinx leaves roles and directives behind in docutils.
-        done = subprocess.run(
-            [sys.executable, "-m", "sphinx", *options, str(source), str(pages)], capture_output=True, text=True
-        )
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             told = done.stderr.replace(scratch, "").strip()
             raise UserError(f"the book was built with warnings:\n{told}", fix="fix the pages that they name")
@@ -85,12 +77,7 @@ def gather(root: Path, source: Path) -> None:
 
 
 def relinked(text: str, folder: Path, root: Path, chapters: Mapping[str, Path]) -> str:
-    """A page whose links stay inside the book: links to files that are not chapters become their text.
-
-    Args:
-        folder: the page's folder, to which its links are relative.
-        chapters: the book's pages and the files that they come from.
-    """
+    """A page of a folder whose links stay inside the book: links to files that are not chapters become their text."""
     page_of = {path.resolve(): page for page, path in chapters.items()}
 
     def link(match: re.Match[str]) -> str:

@@ -108,31 +108,15 @@ def _processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure_all(paths: Sequence[Path]) -> dict[str, Any]:
-    """The cost of each notebook, printed as soon as it is measured: `versions`, and `notebooks` by name."""
-    costs: dict[str, dict[str, float]] = {}
-    for path in progress(paths, "notebooks"):
-        costs[path.stem] = cost = measure(path, files.home())
-        print(f"{path.stem:26} {cost['processor']:7.1f} s {cost['megabytes']:6.0f} MB", flush=True)
-    return {"versions": versions(), "notebooks": costs}
-
-
-@contextlib.contextmanager
-def _empty_store(dataset: str) -> Iterator[Path]:
-    """A temporary folder that holds the data set and nothing else."""
-    with tempfile.TemporaryDirectory(prefix="mugkit-costs-") as folder:
-        shutil.copytree(folder_of(dataset), Path(folder) / "data" / dataset)
-        yield Path(folder)
-
-
 def first(notebook: Path, dataset: str = "reviews") -> str:
     """A sentence that says how soon a notebook shows its first figure and ends, if nothing is stored.
 
     Raises:
         SystemExit: if it ends later than `SOON`; the message holds the sentence.
     """
-    with _empty_store(dataset) as home:
-        found = measure(notebook, home)
+    with tempfile.TemporaryDirectory(prefix="mugkit-costs-") as home:
+        shutil.copytree(folder_of(dataset), Path(home) / "data" / dataset)
+        found = measure(notebook, Path(home))
     figure = f"first figure after {found['figure']:.1f} s, " if "figure" in found else ""
     said = f"{notebook.stem}: {figure}last cell after {found['seconds']:.1f} s, {found['processor']:.1f} s of computing"
     if found["seconds"] > SOON:
@@ -151,8 +135,8 @@ def rewrite(paths: Sequence[Path], costs: Mapping[str, Any]) -> None:
     """Puts the measured costs into the paragraph of the notebooks' first cells; nothing else in them changes."""
     for path in paths:
         notebook = notebook_files.read(path)
-        said = line(costs["notebooks"][path.stem])
-        notebook.cells[0].source = _PARAGRAPH.sub(said, notebook.cells[0].source)
+        first = notebook.cells[0]
+        first.source = _PARAGRAPH.sub(line(costs["notebooks"][path.stem]), first.source)
         with files.atomic_path(path) as temporary:
             nbformat.write(notebook, temporary)
 
@@ -163,9 +147,12 @@ def main(arguments: Sequence[str]) -> None:
     if "first" in arguments:
         print(first(paths[0]))
         return
-    record = paths[0].parent / NAME
+    record, costs = paths[0].parent / NAME, {}
     if "measure" in arguments:
-        files.write_json(record, measure_all(paths))
+        for path in progress(paths, "notebooks"):
+            costs[path.stem] = cost = measure(path, files.home())
+            print(f"{path.stem:26} {cost['processor']:7.1f} s {cost['megabytes']:6.0f} MB", flush=True)
+        files.write_json(record, {"versions": versions(), "notebooks": costs})
     rewrite(paths, files.read_json(record))
 
 

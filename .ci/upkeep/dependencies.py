@@ -31,7 +31,6 @@ TESTED = Path("figures") / "versions.json"
 _NOT_NOTED = f"of a commit that was not noted (when: `git log {TESTED}`)"  # for old records, without a commit
 _UNASKED = {"zh": "unclear of its weights, so nothing installs it unasked"}
 _REASONED = re.compile(r'^\s*"([^"]+)",\s*#\s*(.+?)\s*$', re.MULTILINE)  # an entry and the comment beside it
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _HEAD = """\
 # Dependencies
 
@@ -49,16 +48,11 @@ Where *tested with* has –, such a run noted no version: the package was declar
 
 @dataclass(frozen=True)
 class Dependency:
-    """A declared package.
+    """A declared package."""
 
-    Attributes:
-        group: `dependencies`, or the extra.
-        bound: the versions allowed, as declared.
-    """
-
-    group: str
+    group: str  # `dependencies`, or the extra
     name: str
-    bound: str
+    bound: str  # the versions allowed, as declared
     reason: str
 
 
@@ -75,7 +69,7 @@ def declared(pyproject: str) -> list[Dependency]:
         if entry not in reasons:
             fix = 'write "NAME>=VERSION",  # what it is needed for'
             raise UserError("a dependency without its reason", file="pyproject.toml", field=entry, fix=fix)
-        name = _NAME.match(entry)[0]  # type: ignore[index]
+        name = re.split(r"[^\w.-]", entry)[0]
         found.append(Dependency(group, name, entry.removeprefix(name), reasons[entry]))
     return found
 
@@ -99,28 +93,18 @@ def licence(name: str) -> str:
 
 
 def page(pyproject: str, tested: Mapping[str, Any]) -> str:
-    """The page, with one table per group.
-
-    Args:
-        tested: what `record` noted of each environment; may be empty.
-
-    Raises:
-        UserError: if a package has no reason or is not installed.
-    """
+    """The page, with one table per group; `tested` is what `record` noted of each environment."""
     parts = [_HEAD, _RAN if tested else ""]
     for name, ran in tested.items():
+        commit = f"at commit {ran['commit']}" if ran.get("commit") else _NOT_NOTED
         counts = f"{ran['passed']:,} passed, {ran['skipped']} skipped"
-        parts.append(f"- `make test-{name}`, Python {ran['python']}, {_commit(ran)}: {counts}.\n")
+        parts.append(f"- `make test-{name}`, Python {ran['python']}, {commit}: {counts}.\n")
     parts.append(_DASH if tested else "")
     head = "| package | versions | tested with | needed for | licence |\n| --- | --- | --- | --- | --- |\n"
     for group, found in groupby(declared(pyproject), key=lambda dependency: dependency.group):
         parts.append(f"\n## {'Always' if group == 'dependencies' else f'Extra `{group}`'}\n\n{head}")
         parts += [_row(dependency, tested) for dependency in found]
     return "".join(parts)
-
-
-def _commit(ran: Mapping[str, Any]) -> str:
-    return f"at commit {ran['commit']}" if ran.get("commit") else _NOT_NOTED
 
 
 def _row(found: Dependency, tested: Mapping[str, Any]) -> str:
@@ -154,17 +138,16 @@ def outcome(report: Path) -> dict[str, int]:
 
 def commit(root: Path) -> str:
     """The commit that is checked out, its day, and whether files of the project differ from it; "" outside git."""
-    written = [f":!{TESTED}", f":!{NAME}"]  # written by an earlier run
-    changes = ["status", "--porcelain", "--untracked-files=no", "--", ".", *written]
-    commands = (["log", "-1", "--format=%h of %cs"], changes)
+    earlier = [f":!{TESTED}", f":!{NAME}"]  # written by an earlier run
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+
     try:
-        said = [
-            subprocess.run(["git", *command], cwd=root, check=True, capture_output=True, text=True)
-            for command in commands
-        ]
+        here = git("log", "-1", "--format=%h of %cs")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", *earlier)
     except (OSError, subprocess.CalledProcessError):
         return ""
-    here, changed = (result.stdout.strip() for result in said)
     return f"{here}, with changes" if changed else here
 
 
@@ -181,15 +164,10 @@ def record(name: str, report: Path, root: Path) -> None:
     files.write_json(root / TESTED, dict(sorted((recorded(root) | {name: noted}).items())))
 
 
-def main(arguments: list[str]) -> None:
-    """Writes the page; with a name and a report, notes what passed in this environment."""
-    if arguments:
-        record(arguments[0], Path(arguments[1]), ROOT)
-        return
-    written = page((ROOT / "pyproject.toml").read_text(encoding="utf-8"), recorded(ROOT))
-    with files.atomic_path(ROOT / NAME) as temporary:
-        temporary.write_text(written, encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if len(sys.argv) > 1:
+        record(sys.argv[1], Path(sys.argv[2]), ROOT)
+    else:
+        written = page((ROOT / "pyproject.toml").read_text(encoding="utf-8"), recorded(ROOT))
+        with files.atomic_path(ROOT / NAME) as temporary:
+            temporary.write_text(written, encoding="utf-8")

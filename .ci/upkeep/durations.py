@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable
 from pathlib import Path
 
 from mugkit import files
@@ -22,25 +21,14 @@ TARGET = Path(__file__).resolve().parents[2] / "tests" / "slow.json"
 _LINE = re.compile(r"^\s*([\d.]+)s (?:call|setup|teardown)\s+(tests/\S+?::\w+)")
 
 
-def measured(lines: Iterable[str]) -> dict[str, float]:
-    """Test function → seconds."""
+if __name__ == "__main__":
     seconds: defaultdict[str, float] = defaultdict(float)
-    for found in filter(None, map(_LINE.match, lines)):
+    for found in filter(None, map(_LINE.match, sys.stdin)):
         seconds[found[2]] += float(found[1])
-    return seconds
-
-
-def main() -> None:
-    """Writes the slow functions, the slowest first, and prints how long both kinds take."""
-    seconds = measured(sys.stdin)
     if not seconds:
         sys.exit("no durations in the input; fix: run pytest with --durations=0 and pipe its output here")
-    slow = {name: round(seconds[name], 1) for name in sorted(seconds, key=seconds.__getitem__, reverse=True)}
-    slow = {name: value for name, value in slow.items() if value > LIMIT}
+    slowest = sorted(seconds, key=seconds.__getitem__, reverse=True)
+    slow = {name: round(seconds[name], 1) for name in slowest if seconds[name] > LIMIT}
     files.write_json(TARGET, slow)
     rest = sum(seconds.values()) - sum(slow.values())
     print(f"{len(slow)} of {len(seconds)} functions are slow: {sum(slow.values()):.0f} s; the others: {rest:.0f} s")
-
-
-if __name__ == "__main__":
-    main()

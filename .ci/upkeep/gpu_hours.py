@@ -22,7 +22,7 @@ from mugkit.experiments.registry import SYSTEMS
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from benchmarks.hours import EPOCHS, NAME, TRIALS, Card, card_of, hours, measured, trials  # noqa: E402
+from benchmarks.hours import EPOCHS, NAME, TRIALS, card_of, hours, measured, trials  # noqa: E402
 
 
 def write(rows: Sequence[Mapping[str, Any]], figures: Path) -> pd.DataFrame:
@@ -36,29 +36,20 @@ def write(rows: Sequence[Mapping[str, Any]], figures: Path) -> pd.DataFrame:
     files.write_json(figures / NAME, {**about, "hours": values, "counted": list(rows)})
     shown = table.map("{:.2f}".format)
     shown.index.name = "GPU hours"
-    with files.atomic_path(figures / "tables" / "gpu_hours.md") as temporary:
-        temporary.write_text(f"{markdown(shown)}\n{caption(card, seeds)}\n", encoding="utf-8")
-    return table
-
-
-def caption(card: Card, seeds: int) -> str:
-    """What is counted and what is assumed."""
-    return (
+    caption = (
         f"One {card.name}, one run at a time, {seeds} seeds. Counted: operations of every system's step at the paper's "
         f"sizes (encoders with random weights, clips of mean length), and steps from clips, batches and epochs. "
         f"Of the card: {card.about}. Assumed: early stopping after {EPOCHS} epochs; no cost of reading data. Stages 1 "
         "and 2 are counted for each system; those that share them pay once. Without the studies of Fig. 5 and of "
         "assumptions (`python .ci/upkeep/gpu_hours.py`)."
     )
-
-
-def main(figures: Path) -> None:
-    """Counts and writes; with `again`, uses the counts of an earlier run if there are any."""
-    kept = figures / NAME
-    again = "again" in sys.argv[1:] and kept.is_file()
-    rows = files.read_json(kept)["counted"] if again else measured([n for n, system in SYSTEMS.items() if system.rows])
-    print(write(rows, figures).round(1).to_string())
+    with files.atomic_path(figures / "tables" / "gpu_hours.md") as temporary:
+        temporary.write_text(f"{markdown(shown)}\n{caption}\n", encoding="utf-8")
+    return table
 
 
 if __name__ == "__main__":
-    main(ROOT / "figures")
+    kept = ROOT / "figures" / NAME
+    again = "again" in sys.argv[1:] and kept.is_file()
+    rows = files.read_json(kept)["counted"] if again else measured([n for n, system in SYSTEMS.items() if system.rows])
+    print(write(rows, kept.parent).round(1).to_string())

@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -24,7 +23,7 @@ from mugkit.evaluation.verdicts import written
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from benchmarks.wording import saved_table  # noqa: E402
+from benchmarks.command import saved_table  # noqa: E402
 
 PAGES = ("README.md", "RUNNING.md", "figures/README.md")
 _BLOCK = re.compile(r"(<!-- table: (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
@@ -88,15 +87,14 @@ def table3_brief(figures: Path) -> str:
     rows = files.read_json(figures / "tables" / "table3.json")
     differences = files.read_json(figures / "tables" / "table3_differences.json")
     against = {pair["system"]: pair for pair in differences if pair.get("metric", "MAE") == "MAE"}
-    shown = [_brief(row, against.get(row["system"], {})) for row in rows if row["origin"] == "run"]
+    shown = []
+    for row in (row for row in rows if row["origin"] == "run"):
+        metrics = {name: row["metrics"][name] for name in ("Acc2", "MAE", "Corr")}
+        ours = {name: spread(name, values["mean"], values["std"]) for name, values in metrics.items()}
+        paper = {f"{name}, paper": f"{row['paper'][name]:g}" for name in ("Acc2", "MAE") if name in row["paper"]}
+        verdict = against.get(row["system"], {}).get("verdict", "–")
+        shown.append({"system": row["system"], **ours, **paper, "MAE is": verdict})
     return markdown(pd.DataFrame(shown).set_index("system"))
-
-
-def _brief(row: Mapping[str, Any], against: Mapping[str, Any]) -> dict[str, str]:
-    metrics = {name: row["metrics"][name] for name in ("Acc2", "MAE", "Corr")}
-    ours = {name: spread(name, values["mean"], values["std"]) for name, values in metrics.items()}
-    paper = {f"{name}, paper": f"{row['paper'][name]:g}" for name in ("Acc2", "MAE") if name in row["paper"]}
-    return {"system": row["system"], **ours, **paper, "MAE is": against.get("verdict", "–")}
 
 
 def mosi_words(figures: Path) -> str:
@@ -139,13 +137,8 @@ def rewritten(text: str, figures: Path) -> str:
     return _BLOCK.sub(lambda block: f"{block[1]}\n{content(block[2], figures)}\n{block[4]}", text)
 
 
-def main(root: Path) -> None:
-    """Rewrites the pages of a repository, each atomically."""
-    for path in (root / name for name in PAGES):
-        text = rewritten(path.read_text(encoding="utf-8"), root / "figures")
+if __name__ == "__main__":
+    for path in (ROOT / name for name in PAGES):
+        text = rewritten(path.read_text(encoding="utf-8"), ROOT / "figures")
         with files.atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(ROOT)

@@ -43,19 +43,12 @@ def only(dataset: Dataset, index: Int64[np.ndarray, "chosen"]) -> Dataset:
     split = dataset.train
     ids, text = ([values[clip] for clip in index] for values in (split.ids, split.text))
     labels = {m: values[index] for m, values in split.true_labels.items()}
-    sequences = {
-        m: RaggedFrames(np.concatenate([frames[clip] for clip in index]), offsets(frames.lengths[index]))
-        for m, frames in split.sequences.items()
-    }
+    sequences = {m: RaggedFrames.of([frames[clip] for clip in index]) for m, frames in split.sequences.items()}
     taken = Split(split.name, ids, text, split.labels[index], sequences, labels)
     return dataclasses.replace(dataset, splits={**dataset.splits, "train": taken})
 
 
 def random_frames(lengths: Sequence[int], dim: int, rng: np.random.Generator) -> RaggedFrames:
     """Frames of clips of these lengths: what they hold does not change what they cost."""
-    return RaggedFrames(rng.standard_normal((sum(lengths), dim), dtype=np.float32), offsets(lengths))
-
-
-def offsets(lengths: Sequence[int]) -> Int64[np.ndarray, "clips+1"]:
-    """Where each clip begins, and the end."""
-    return np.cumsum([0, *lengths], dtype=np.int64)
+    frames = rng.standard_normal((sum(lengths), dim), dtype=np.float32)
+    return RaggedFrames(frames, np.cumsum([0, *lengths], dtype=np.int64))

@@ -20,15 +20,10 @@ _FREE = (
 
 @dataclass(frozen=True)
 class Count:
-    """Of one step.
+    """Of one step."""
 
-    Attributes:
-        flops: of matrix products and recurrent layers; an addition and a multiplication are two.
-        operators: other than views. A recurrent layer is one operator, as it is on a GPU.
-    """
-
-    flops: float
-    operators: int
+    flops: float  # of matrix products and recurrent layers; an addition and a multiplication are two
+    operators: int  # other than views; a recurrent layer is one operator, as it is on a GPU
 
 
 def _lstm(x: Any, w: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:

@@ -22,16 +22,13 @@ from mugkit.errors import UserError
 PACKAGES = ("MMSA==2.2.1", "easydict==1.13", "nvidia-ml-py3==7.352.0")
 
 
-def python(folder: Path | None = None) -> Path:
-    """The interpreter of MMSA's environment; the environment is made if it is not there yet.
-
-    Args:
-        folder: where it lies; by default `home()/bench/mmsa`.
+def python() -> Path:
+    """The interpreter of MMSA's environment, `home()/bench/mmsa`, which is made if it is not there yet.
 
     Raises:
         UserError: it cannot be made.
     """
-    folder = folder or files.home() / "bench" / "mmsa"
+    folder = files.home() / "bench" / "mmsa"
     folder.parent.mkdir(parents=True, exist_ok=True)
     ours = sorted({sysconfig.get_path(kind) for kind in ("purelib", "platlib")})  # where our packages lie
     recipe, done = "\n".join((*PACKAGES, sys.version, *ours)), folder / "installed.txt"
@@ -44,21 +41,16 @@ def python(folder: Path | None = None) -> Path:
 
 
 def _make(folder: Path, ours: Sequence[str]) -> None:
-    uv, interpreter = _uv(), str(folder / "bin" / "python")
+    beside, interpreter = Path(sys.executable).with_name("uv"), str(folder / "bin" / "python")
+    uv = str(beside) if beside.is_file() else shutil.which("uv")
+    if uv is None:
+        fix = "run `make setup` (or: pip install uv)"
+        raise UserError("uv, which installs MMSA, is not here", field="mmsa", fix=fix)
     _run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
     _run([uv, "pip", "install", "--quiet", "--no-deps", "--python", interpreter, *PACKAGES])
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "ours.pth").write_text("\n".join(ours) + "\n", encoding="utf-8")
     _run([interpreter, "-c", "import MMSA.trains, torch, transformers"])
-
-
-def _uv() -> str:
-    beside = Path(sys.executable).with_name("uv")
-    found = str(beside) if beside.is_file() else shutil.which("uv")
-    if found is None:
-        fix = "run `make setup` (or: pip install uv)"
-        raise UserError("uv, which installs MMSA, is not here", field="mmsa", fix=fix)
-    return found
 
 
 def _run(command: list[str]) -> None:

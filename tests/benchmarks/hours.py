@@ -10,18 +10,20 @@ figures. `python .ci/upkeep/gpu_hours.py` writes these counts and the hours.
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from benchmarks import paper_size
 from benchmarks.counting import Count, count
 from mugkit import files
-from mugkit.config import MetaLearning, profile
+from mugkit.config import Hyperparameters, profile
+from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, PAPER_SPLITS
 from mugkit.experiments.registry import Experiment
 from mugkit.progress import progress
@@ -38,46 +40,28 @@ _CLIPS = 4  # of the batch that is counted; FLOPs are those of a batch of any si
 
 @dataclass(frozen=True)
 class Card:
-    """What a card does in a second.
-
-    Attributes:
-        flops: that a training step reaches: the peak of matrix products times the share of it.
-        launch: seconds from one operator to the next at least.
-        about: where these come from.
-    """
+    """What a card does."""
 
     name: str
-    flops: float
-    launch: float
-    about: str
+    flops: float  # that a training step reaches in a second: the peak of matrix products times the share of it
+    launch: float  # seconds from one operator to the next at least
+    about: str  # where these come from
 
 
-ASSUMED = Card(
-    "A100, float32",
-    flops=0.5 * 19.5e12,
-    launch=10e-6,
-    about="assumed: half of an A100's 19.5 TFLOPS in float32 without TensorFloat-32, 10 µs an operator",
-)
+_ABOUT = "assumed: half of an A100's 19.5 TFLOPS in float32 without TensorFloat-32, 10 µs an operator"
+ASSUMED = Card("A100, float32", flops=0.5 * 19.5e12, launch=10e-6, about=_ABOUT)
 EPOCHS = 16  # of stage 3 and of baselines, or `max_epochs` if that is less
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One training: a step's count, and how often it is made.
-
-    Attributes:
-        step: of a full batch.
-        steps: all of them, validation included at a third of a step.
-    """
+    """One training: the count of a full batch's step, and how often it is made (validation as a third of a step)."""
 
     step: Count
     steps: float
 
-    def seconds(self, card: Card) -> float:
-        return self.steps * max(self.step.flops / card.flops, self.step.operators * card.launch)
 
-
-def _counted(todo: Experiment, make: Any) -> Count:
+def _counted(todo: Experiment, make: Callable[[Experiment, ClipLoader], paper_size.Step]) -> Count:
     """A step of a full batch, from a few clips of mean length."""
     tokens = [paper_size.MEAN[todo.dataset.family]["l"]] * _CLIPS
     clips = paper_size.Tokenised(todo.dataset.train, paper_size.token_ids(tokens))
@@ -86,45 +70,32 @@ def _counted(todo: Experiment, make: Any) -> Count:
     return Count(found.flops * todo.hp.optimization.batch_size / _CLIPS, found.operators)
 
 
-def stage_1(todo: Experiment) -> Stage:
-    steps = PAPER_SPLITS[todo.dataset.family][0] / todo.hp.optimization.batch_size
-    return Stage(_counted(todo, paper_size.stage_1), steps * todo.hp.pretraining.pretrain_epochs)
-
-
-def stage_2(config: MetaLearning, widths: Mapping[str, int], clips: int) -> Stage:
+def _counted_stage_2(hp: Hyperparameters) -> Count:
     """From two steps of each modality, with as many further clips as a step takes."""
-    few = (config.extra_ratio + 1) * config.meta_batch_size
-    short = MetaLearning(**{**asdict(config), "meta_epochs": 1})
+    config, few = hp.meta, (hp.meta.extra_ratio + 1) * hp.meta.meta_batch_size
+    widths = {"l": hp.network.d_l, "a": hp.network.d_a, "v": hp.network.d_v}
     x, projected = ({m: torch.randn(few, width) for m, width in widths.items()} for _ in range(2))
     y = torch.rand(few)
-    saved = SavedRepresentations(x, projected, dict.fromkeys(MODALITIES, y), y)
+    saved, short = SavedRepresentations(x, projected, dict.fromkeys(MODALITIES, y), y), replace(config, meta_epochs=1)
 
     def epoch() -> None:  # one modality after the other: other processes would not be counted
         for m in MODALITIES:
             ModalityMetaTrainer(ModalityData.of(saved, m, short), m, short, 3.0, 1, Checkpoint()).learn()
 
-    found = count(epoch)
-    made = len(MODALITIES) * few / config.meta_batch_size
-    step = Count(found.flops / made, round(found.operators / made))
-    return Stage(step, len(MODALITIES) * config.meta_epochs * clips / config.meta_batch_size)
-
-
-def stage_3(todo: Experiment) -> Stage:
-    """Of every epoch, training and a forward pass over the validation split."""
-    train, valid, _ = PAPER_SPLITS[todo.dataset.family]
-    epochs = min(EPOCHS, todo.hp.joint.max_epochs)
-    return Stage(_counted(todo, paper_size.stage_3), epochs * (train + valid / 3) / todo.hp.optimization.batch_size)
+    found, made = count(epoch), len(MODALITIES) * few / config.meta_batch_size
+    return Count(found.flops / made, round(found.operators / made))
 
 
 def stages(system: str, family: str) -> dict[str, Stage]:
     """What one run of a system consists of; stages 1 and 2 only where labels are learned."""
-    tokens = [paper_size.MEAN[family]["l"]] * _CLIPS
-    todo = paper_size.work(system, paper_size.made(family, tokens))
-    found = {"3": stage_3(todo)}
+    todo = paper_size.work(system, paper_size.made(family, [paper_size.MEAN[family]["l"]] * _CLIPS))
+    hp, (train, valid, _) = todo.hp, PAPER_SPLITS[family]
+    batch, epochs = hp.optimization.batch_size, min(EPOCHS, hp.joint.max_epochs)
+    found = {"3": Stage(_counted(todo, paper_size.stage_3), epochs * (train + valid / 3) / batch)}
     if todo.system.labels == "mucn":
-        net = todo.hp.network
-        widths = {"l": net.d_l, "a": net.d_a, "v": net.d_v}
-        found |= {"1": stage_1(todo), "2": stage_2(todo.hp.meta, widths, PAPER_SPLITS[family][0])}
+        found["1"] = Stage(_counted(todo, paper_size.stage_1), hp.pretraining.pretrain_epochs * train / batch)
+        meta_steps = len(MODALITIES) * hp.meta.meta_epochs * train / hp.meta.meta_batch_size
+        found["2"] = Stage(_counted_stage_2(hp), meta_steps)
     gc.collect()
     return found
 
@@ -145,16 +116,16 @@ def card_of(figures: Path) -> Card:
     found = files.read_json(path) if path.is_file() else {}
     if "step_flops" not in found:  # also where `make gpu` left that part out
         return ASSUMED
-    reached = f"{found['step_flops'] / 1e12:.1f} TFLOPS in a step of BERT-base at batch 32"
-    about = f"measured (`make gpu`): {reached}, {found['launch_seconds'] * 1e6:.0f} µs an operator"
-    return Card(f"{found['device']}, {found['precision']}", found["step_flops"], found["launch_seconds"], about)
+    flops, launch = found["step_flops"], found["launch_seconds"]
+    reached = f"{flops / 1e12:.1f} TFLOPS in a step of BERT-base at batch 32, {launch * 1e6:.0f} µs an operator"
+    return Card(f"{found['device']}, {found['precision']}", flops, launch, f"measured (`make gpu`): {reached}")
 
 
 def hours(rows: Sequence[Mapping[str, Any]], card: Card, seeds: int) -> pd.DataFrame:
     """GPU hours by system (rows) and data set (columns). Stages 1 and 2 run once for all seeds (section 3.4)."""
     table = pd.DataFrame(rows)
-    step = [Stage(Count(r["flops"], r["operators"]), r["steps"]).seconds(card) / 3600 for r in rows]
-    table["hours"] = [spent * (seeds if row["stage"] == "3" else 1) for spent, row in zip(step, rows, strict=True)]
+    step = np.maximum(table["flops"] / card.flops, table["operators"] * card.launch)
+    table["hours"] = step * table["steps"] * np.where(table["stage"] == "3", seeds, 1) / 3600
     found = table.groupby(["system", "dataset"], sort=False)["hours"].sum().unstack("dataset")
     found.loc["total"] = found.sum()
     found["total"] = found.sum(axis=1)

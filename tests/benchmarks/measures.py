@@ -7,7 +7,6 @@ sides take turns, so that whatever else the machine does slows both alike; on a 
 from __future__ import annotations
 
 import os
-import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -47,29 +46,14 @@ class Ratio:
     unit: str = "×"
     threads: int = 1
 
-    @property
-    def median(self) -> float:
-        return statistics.median(self.values)
-
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        """The first and the third; of a single value, that value twice."""
-        low, high = np.quantile(self.values, [0.25, 0.75]).tolist()
-        return low, high
-
-    @property
-    def ok(self) -> bool:
-        """Whether the median keeps to the bar; NaN never does."""
-        if self.bar is None:
-            return True
-        return self.median >= self.bar if self.at_least else self.median <= self.bar
-
     def as_json(self) -> dict[str, Any]:
-        low, high = self.quartiles
+        """With `ok`, whether the median keeps to the bar; NaN never does."""
+        low, median, high = np.quantile(self.values, [0.25, 0.5, 0.75]).tolist()
+        ok = self.bar is None or (median >= self.bar if self.at_least else median <= self.bar)
         return {
             "name": self.name, "what": self.what, "unit": self.unit, "threads": self.threads,
-            "median": self.median, "lower_quartile": low, "upper_quartile": high, "rounds": len(self.values),
-            "bar": self.bar, "at_least": self.at_least, "ok": self.ok,
+            "median": median, "lower_quartile": low, "upper_quartile": high, "rounds": len(self.values),
+            "bar": self.bar, "at_least": self.at_least, "ok": ok,
         }  # fmt: skip
 
 
@@ -83,13 +67,6 @@ class Found:
 
     ratios: Sequence[Ratio]
     about: str = ""
-
-    def as_json(self) -> dict[str, Any]:
-        """With the machine's cores and the libraries' versions."""
-        return {
-            "cores": os.cpu_count(), "versions": versions(), "about": self.about,
-            "ratios": [ratio.as_json() for ratio in self.ratios],
-        }  # fmt: skip
 
 
 def chosen(names: Iterable[str]) -> dict[str, Callable[[], Found]]:
@@ -112,9 +89,9 @@ def _run(place: str) -> Found:
 
 def keep(folder: Path, name: str, found: Found) -> dict[str, Any]:
     """Enters one benchmark into `bench.json`, beside what others found; returns all of it, in the list's order."""
-    path = folder / NAME
+    path, ratios = folder / NAME, [ratio.as_json() for ratio in found.ratios]
     record = files.read_json(path) if path.is_file() else {}
-    record[name] = found.as_json()
+    record[name] = {"cores": os.cpu_count(), "versions": versions(), "about": found.about, "ratios": ratios}
     record = {listed: record[listed] for listed in BENCHES if listed in record}
     files.write_json(path, record)
     return record

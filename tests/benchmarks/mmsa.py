@@ -13,18 +13,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from benchmarks import environment
 from benchmarks.clips import like_mosi, only
 from benchmarks.measures import Found, Ratio
-from benchmarks.peer import Peer, training
+from benchmarks.peer import training
 from mugkit.config import RunSpec
 from mugkit.data.encoders import OFFLINE_ENCODER
 from mugkit.data.prepare import prepare
@@ -55,7 +56,6 @@ AGREED = {
 }  # fmt: skip
 OURS_AGREED = {"weight_decay": 0.0, "clip_norm": 1e9, "learning_rate": 1e-3, "text_learning_rate": 5e-5}
 OURS = {"Self-MM": "self-mm", "stage 3": "mug-true-labels"}  # where stage 3's labels come from costs nothing
-Timed = Callable[[Sequence[int], int], float]  # clips of a batch, epoch → seconds
 
 
 @dataclass(frozen=True)
@@ -100,46 +100,35 @@ def measure() -> Found:
 
 
 def compared(task: Task) -> list[Ratio]:
-    """MMSA's seconds over ours, round by round."""
+    """MMSA's seconds over ours, round by round; the first is not counted."""
     with contextlib.ExitStack() as stack:
         peers = {number: stack.enter_context(task.theirs(update_epochs=number))[0] for number in (1, ACCUMULATED)}
         ours = {name: task.ours(system) for name, system in OURS.items()}
-        sides = {number: _timed_peer(peer) for number, peer in peers.items()} | {n: timed(o) for n, o in ours.items()}
-        seconds = {name: [0.0] * (1 + ROUNDS) for name in sides}
+        seconds = {name: np.zeros(1 + ROUNDS) for name in (*peers, *ours)}
         for epoch in progress(range(1 + ROUNDS), "mmsa"):
             for batch in ours["Self-MM"].order(SEED, epoch):
-                for name, side in sides.items():
-                    seconds[name][epoch] += side(batch.tolist(), epoch)
+                for number, peer in peers.items():
+                    seconds[number][epoch] += peer.step(batch.tolist())[0]
+                for name, trainer in ours.items():
+                    seconds[name][epoch] += timed(trainer, batch.tolist(), epoch)
             for peer in peers.values():
                 peer.end_epoch()
-    return _ratios({name: values[1:] for name, values in seconds.items()})
-
-
-def timed(trainer: Trainer) -> Timed:
-    """Our step on a batch that lies ready."""
-
-    def timed_step(clips: Sequence[int], epoch: int) -> float:
-        batch = trainer.clips.batch(torch.tensor(clips))
-        started = time.process_time()
-        trainer.step(batch, epoch)
-        return time.process_time() - started
-
-    return timed_step
-
-
-def _timed_peer(peer: Peer) -> Timed:
-    return lambda clips, _: peer.step(clips)[0]
-
-
-def _ratios(seconds: Mapping[int | str, Sequence[float]]) -> list[Ratio]:
     settings = ((1, "", "a step each batch", BAR), (ACCUMULATED, " as published", "a step every 4 batches", None))
-    ratios = []
-    for batches, note, how, bar in settings:
-        for ours in OURS:
-            values = [theirs / own for theirs, own in zip(seconds[batches], seconds[ours], strict=True)]
-            what = f"MMSA's Self_MM trainer, {how}, over our {ours}"
-            ratios.append(Ratio(f"{ours} beside MMSA{note}", what, values, bar, threads=THREADS))
-    return ratios
+    return [
+        Ratio(
+            f"{name} beside MMSA{note}", f"MMSA's Self_MM trainer, {how}, over our {name}",
+            (seconds[batches][1:] / seconds[name][1:]).tolist(), bar, threads=THREADS,
+        )
+        for batches, note, how, bar in settings for name in OURS
+    ]  # fmt: skip
+
+
+def timed(trainer: Trainer, clips: Sequence[int], epoch: int) -> float:
+    """Seconds of our step on a batch that lies ready."""
+    batch = trainer.clips.batch(torch.tensor(clips))
+    started = time.process_time()
+    trainer.step(batch, epoch)
+    return time.process_time() - started
 
 
 def losses_apart(task: Task) -> float:

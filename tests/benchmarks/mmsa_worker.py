@@ -5,7 +5,6 @@
     {"open": SETTINGS, "weights": PATH}   makes model and trainer; leaves the initial weights as safetensors
     {"batch": [3, 17, …]}                 one step of MMSA's own `do_train` on these clips → {"seconds", "loss"}
     {"epoch": true}                       ends MMSA's epoch: its validation, on one clip
-    {"close": true}                       leaves `do_train`
 
 `do_train` is MMSA's, unchanged: what it iterates over in place of a DataLoader waits for the next command. A step lasts
 from the moment it is given its batch to the moment it asks for the next batch; putting a batch together, which MMSA
@@ -29,10 +28,6 @@ answers = sys.stdout
 sys.stdout = sys.stderr  # whatever MMSA prints is no answer
 
 
-class Closed(Exception):
-    """Out of `do_train`."""
-
-
 def answer(**values: Any) -> None:
     print(json.dumps(values), file=answers, flush=True)
 
@@ -54,9 +49,8 @@ class Feed:
     """
 
     def __init__(self, dataset: Any, trainer: Any) -> None:
-        self.dataset, self.passes = dataset, 0
+        self.dataset, self.passes, own = dataset, 0, trainer.weighted_loss
         self.losses: list[torch.Tensor] = []
-        own = trainer.weighted_loss
 
         def noted(*given: Any, **named: Any) -> torch.Tensor:
             loss = own(*given, **named)
@@ -78,8 +72,6 @@ class Feed:
             answer(ready=True)
             return
         while not (asked := command()).get("epoch"):
-            if asked.get("close"):
-                raise Closed
             given = self.batch(asked["batch"])
             self.losses.clear()
             started = time.process_time()
@@ -114,14 +106,10 @@ def session(settings: dict[str, Any], weights: str) -> None:
                 module.p = 0.0
     save_model(model.Model, weights)
     batches = [default_collate([train[0]])]
-    try:
-        trainer.do_train(model, {"train": Feed(train, trainer), "valid": batches, "test": batches})
-    except Closed:
-        answer(ready=True)
+    trainer.do_train(model, {"train": Feed(train, trainer), "valid": batches, "test": batches})
 
 
 if __name__ == "__main__":
     logging.disable()
-    while True:
-        opened = command()
-        session(opened["open"], opened["weights"])
+    opened = command()
+    session(opened["open"], opened["weights"])

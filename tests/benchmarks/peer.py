@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from safetensors.torch import load_file
@@ -89,29 +89,22 @@ def training(
     """
     log = files.home() / "bench" / "mmsa.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="mugkit-mmsa-") as name, log.open("w") as messages:
-        folder = Path(name)
-        part = pickled(split, ids)
-        (folder / "clips.pkl").write_bytes(pickle.dumps(dict.fromkeys(("train", "valid", "test"), part)))
-        places = {"featurePath": str(folder / "clips.pkl"), "model_save_path": str(folder / "model.pt")}
-        with _process(python, messages) as process:
-            peer = Peer(process, log)
-            weights = folder / "weights.safetensors"
-            peer.ask(open={**places, "pretrained": encoders.locate(encoder), **settings}, weights=str(weights))
-            yield peer, translated(load_file(weights))
-
-
-@contextlib.contextmanager
-def _process(python: Path, messages: IO[str]) -> Iterator[subprocess.Popen[str]]:
     pipe = subprocess.PIPE
     as_users_run_it = {name: value for name, value in os.environ.items() if name != "THP_MEM_ALLOC_ENABLE"}
-    command = [python, WORKER]
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=messages, text=True, env=as_users_run_it)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+    with tempfile.TemporaryDirectory(prefix="mugkit-mmsa-") as name, log.open("w") as messages:
+        clips, weights, model = (Path(name) / file for file in ("clips.pkl", "weights.safetensors", "model.pt"))
+        clips.write_bytes(pickle.dumps(dict.fromkeys(("train", "valid", "test"), pickled(split, ids))))
+        places = {"featurePath": str(clips), "model_save_path": str(model), "pretrained": encoders.locate(encoder)}
+        process = subprocess.Popen(
+            [python, WORKER], stdin=pipe, stdout=pipe, stderr=messages, text=True, env=as_users_run_it
+        )
+        try:
+            peer = Peer(process, log)
+            peer.ask(open={**places, **settings}, weights=str(weights))
+            yield peer, translated(load_file(weights))
+        finally:
+            process.kill()
+            process.communicate()
 
 
 # MMSA's names of layers and ours.
@@ -135,10 +128,8 @@ def translated(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     found = {}
     for name, values in weights.items():
-        for theirs, ours in _NAMES:
-            if re.match(theirs, name):
-                found[re.sub(theirs, ours, name, count=1)] = values
-                break
-        else:
+        names = [re.sub(theirs, ours, name, count=1) for theirs, ours in _NAMES if re.match(theirs, name)]
+        if not names:
             raise KeyError(name)
+        found[names[0]] = values
     return found

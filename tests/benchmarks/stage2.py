@@ -57,52 +57,40 @@ def modalities(clips: int) -> tuple[MetaLearning, dict[str, ModalityData]]:
 
 @dataclass(frozen=True)
 class Spent:
-    """What it took.
-
-    Attributes:
-        seconds: that passed.
-        worked: seconds that processors worked.
-        gate_open: share of the steps that found the gate open.
-    """
+    """Seconds that passed, seconds that processors worked, and the share of the steps that found the gate open."""
 
     seconds: float
     worked: float
     gate_open: float
 
 
-class Stage2:
-    """Stage 2 of three modalities.
+def spent(clips: int, steps: meta.BilevelSteps, workers: int, threads: int, epochs: int = 0) -> Spent:
+    """What stage 2 of three modalities takes.
 
     Args:
         steps: one of the two; several workers know ours alone.
         workers: processes; 1: this process.
         threads: CPU threads of a step.
-        epochs: of a call; 0: as many as Table 2 has.
+        epochs: 0: as many as Table 2 has.
     """
-
-    def __init__(self, clips: int, steps: meta.BilevelSteps, workers: int, threads: int, epochs: int = 0) -> None:
-        config, self.data = modalities(clips)
-        self.config = replace(config, meta_epochs=epochs or config.meta_epochs)
-        self.steps, self.workers, self.threads = steps, workers, threads
-
-    def __call__(self) -> Spent:
-        """All epochs."""
-        learning = [
-            meta.ModalityMetaTrainer(data, m, self.config, RHO, 1111, Checkpoint(), self.steps)
-            for m, data in self.data.items()
-        ]
-        started, worked = time.perf_counter(), time.process_time()
-        with cpu_threads(self.threads), tempfile.TemporaryDirectory() as folder:
-            if self.workers > 1:
-                meta.learn_side_by_side(learning, RHO, self.workers, Path(folder) / "modalities")
-            else:
-                for learner in learning:
-                    learner.learn()
-        passed = time.perf_counter() - started, time.process_time() - worked
-        return Spent(*passed, statistics.mean(row["gate_open"] for learner in learning for row in learner.history))
+    config, data = modalities(clips)
+    config = replace(config, meta_epochs=epochs or config.meta_epochs)
+    learning = [meta.ModalityMetaTrainer(data[m], m, config, RHO, 1111, Checkpoint(), steps) for m in data]
+    started, worked = time.perf_counter(), time.process_time()
+    with cpu_threads(threads), tempfile.TemporaryDirectory() as folder:
+        if workers > 1:
+            meta.learn_side_by_side(learning, RHO, workers, Path(folder) / "modalities")
+        else:
+            for learner in learning:
+                learner.learn()
+    passed = time.perf_counter() - started, time.process_time() - worked
+    return Spent(*passed, statistics.mean(row["gate_open"] for learner in learning for row in learner.history))
 
 
-def in_turns(first: Stage2, second: Stage2, what: Callable[[Spent], float], label: str) -> list[float]:
+Side = Callable[[], Spent]
+
+
+def in_turns(first: Side, second: Side, what: Callable[[Spent], float], label: str) -> list[float]:
     """How many times faster the second is, a value a round; a round before them is not counted."""
     rounds = progress(range(ROUNDS + 1), label, total=ROUNDS + 1)
     return [what(first()) / what(second()) for _ in rounds][1:]
@@ -112,30 +100,27 @@ def stage2() -> Found:
     """All three modalities on all cores and on one thread, and stage 2 of MOSEI's size."""
     cores = os.cpu_count() or 1
     workers = min(cores, len(MODALITIES))
-    sides = Stage2(CLIPS, REFERENCE, 1, cores, EPOCHS), Stage2(CLIPS, OURS, workers, cores, EPOCHS)
-    whole = in_turns(*sides, lambda spent: spent.seconds, "all cores")
-    alone_sides = Stage2(CLIPS, REFERENCE, 1, 1, EPOCHS), Stage2(CLIPS, OURS, 1, 1, EPOCHS)
-    alone = in_turns(*alone_sides, lambda spent: spent.worked, "one thread")
-    theirs, ours = (count(side).flops for side in alone_sides)
-    mosei = Stage2(MOSEI_CLIPS, OURS, workers, cores)
-    spent = mosei()
-    times = mosei.config.meta_epochs
+
+    def side(steps: meta.BilevelSteps, workers: int, threads: int) -> Side:
+        return lambda: spent(CLIPS, steps, workers, threads, EPOCHS)
+
+    whole = in_turns(side(REFERENCE, 1, cores), side(OURS, workers, cores), lambda took: took.seconds, "all cores")
+    theirs, ours = side(REFERENCE, 1, 1), side(OURS, 1, 1)
+    alone = in_turns(theirs, ours, lambda took: took.worked, "one thread")
+    products = count(theirs).flops / count(ours).flops
+    mosei, (config, _) = spent(MOSEI_CLIPS, OURS, workers, cores), modalities(1)
     about = (
         f"learn2learn's time over ours for {EPOCHS} epochs of {CLIPS:,} made-up clips, three modalities, Table 2's"
         " sizes for MOSEI; on all cores learn2learn takes one modality after the other, with torch's threads, ours give"
         " the next epoch of whichever modality waits to the next free process; on one thread, time that a processor"
-        f" worked. MOSEI's size: {MOSEI_CLIPS:,} made-up clips; {spent.gate_open:.0%} of the gates were open, and a"
+        f" worked. MOSEI's size: {MOSEI_CLIPS:,} made-up clips; {mosei.gate_open:.0%} of the gates were open, and a"
         " closed one costs twice as much."
     )
-    return Found(
-        [
-            Ratio("stage 2, learn2learn over ours, all cores", "wall time", whole, WHOLE, threads=cores),
-            Ratio("stage 2, learn2learn over ours, one thread", "processor time", alone, ALONE),
-            Ratio("stage 2, products of learn2learn over ours", "operations of matrix products", [theirs / ours]),
-            Ratio(
-                "stage 2 of MOSEI's size", f"seconds of {times} epochs of three modalities, wall time",
-                [spent.seconds], unit="s", threads=cores,
-            ),
-        ],
-        about=about,
-    )  # fmt: skip
+    last = f"seconds of {config.meta_epochs} epochs of three modalities, wall time"
+    ratios = [
+        Ratio("stage 2, learn2learn over ours, all cores", "wall time", whole, WHOLE, threads=cores),
+        Ratio("stage 2, learn2learn over ours, one thread", "processor time", alone, ALONE),
+        Ratio("stage 2, products of learn2learn over ours", "operations of matrix products", [products]),
+        Ratio("stage 2 of MOSEI's size", last, [mosei.seconds], unit="s", threads=cores),
+    ]
+    return Found(ratios, about=about)

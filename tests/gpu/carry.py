@@ -13,7 +13,6 @@ import re
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -25,33 +24,28 @@ INSTALLED = list(dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", 
 LEFT_OUT = {"jedi"}  # completes words at a prompt; most of IPython's bytes
 
 
-def required() -> Iterator[metadata.Distribution]:
-    """What is to be carried. What is not installed is for another platform or version of Python."""
-    waiting, seen = list(NAMES), set(LEFT_OUT)
+def carry(folder: Path) -> list[str]:
+    """Copies them into a folder to be put on PYTHONPATH; returns their names.
+
+    What is not installed is for another platform or version of Python.
+    """
+    carried, waiting, seen = [], list(NAMES), set(LEFT_OUT)
     while waiting:
         name = waiting.pop().lower().replace("_", "-")
         found = next(iter(metadata.distributions(name=name, path=INSTALLED)), None)
         if found is None or name in seen:
             continue
         seen.add(name)
-        if name in ALONE:
-            yield found
-        elif not any(path.suffix in COMPILED for path in found.files or ()):
-            yield found
+        paths = list(found.files or ())
+        if name not in ALONE:
+            if any(path.suffix in COMPILED for path in paths):
+                continue
             lines = [line for line in found.requires or () if "extra ==" not in line]
             waiting += [match[0] for line in lines if (match := re.match(r"[\w.-]+", line))]
-
-
-def carry(folder: Path) -> list[str]:
-    """Copies them into a folder to be put on PYTHONPATH; returns their names."""
-    carried = []
-    for found in required():
-        for path in found.files or ():
-            if path.parts[0] in ("..", "tests") or "__pycache__" in path.parts or path.suffix in COMPILED:
-                continue
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path(str(found.locate_file(path))), target)
+        for path in paths:
+            if path.parts[0] not in ("..", "tests") and "__pycache__" not in path.parts and path.suffix not in COMPILED:
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(Path(str(found.locate_file(path))), folder / path)
         carried.append(f"{found.name} {found.version}")
     return sorted(carried)
 

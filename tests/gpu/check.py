@@ -73,8 +73,8 @@ def notebooks(ground: Any, clock: Clock) -> dict[str, Any]:
     environment = ground.environment()
     parameters = {"profile": "smoke", "dataset": ground.dataset.name, "out": str(ground.folder / "figures")}
     with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 4)) as pool:
-        rows = pool.map(lambda name: _notebook(name, parameters, environment, clock), NOTEBOOKS)
-        found = dict(zip(NOTEBOOKS, rows, strict=True))
+        jobs = {name: pool.submit(_notebook, name, parameters, environment, clock) for name in NOTEBOOKS}
+    found = {name: job.result() for name, job in jobs.items()}
     used = ground.device.type != "cuda" or any(row["peak_bytes"] for row in found.values())
     return {"results": found, "ok": used and all(row["ok"] for row in found.values())}
 
@@ -84,13 +84,12 @@ def _notebook(name: str, parameters: dict[str, str], environment: dict[str, str]
 
     from mugkit.notebook import FINISHED
 
-    command = [sys.executable, str(REPOSITORY / "tests/gpu/cells.py"), str(REPOSITORY / "notebooks" / f"{name}.ipynb")]
-    started = time.monotonic()
+    folder, started = REPOSITORY / "notebooks", time.monotonic()
+    command = [sys.executable, REPOSITORY / "tests/gpu/cells.py", folder / f"{name}.ipynb", json.dumps(parameters)]
     try:
         ended = subprocess.run(
-            [*command, json.dumps(parameters)], cwd=REPOSITORY / "notebooks", env=environment,
-            timeout=max(clock.left, 1), capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            command, cwd=folder, env=environment, timeout=max(clock.left, 1), capture_output=True, text=True
+        )
         told, code = ended.stdout + ended.stderr, ended.returncode
     except subprocess.TimeoutExpired:
         told, code = "took longer than the part has left", 1
@@ -100,25 +99,13 @@ def _notebook(name: str, parameters: dict[str, str], environment: dict[str, str]
     return row if ok else row | {"end": told[-2000:]}
 
 
-def parts(ground: Any) -> dict[str, Callable[[Clock, dict[str, Any]], dict[str, Any]]]:
-    """By name, what is done; each is given what the parts before it found."""
-    import comparing
-    import timing
-
-    return {
-        "systems": lambda clock, _: comparing.systems(ground, clock.within),
-        "waiting": lambda clock, _: comparing.waiting(ground, clock.within),
-        "notebooks": lambda clock, _: notebooks(ground, clock),
-        "bench": lambda clock, _: timing.bench(ground, clock.within),
-        "table3": lambda _, before: timing.table3(before),
-    }  # fmt: skip
-
-
 def run(ground: Any, skip: Iterable[str], path: Path) -> dict[str, Any]:
     """All parts but those; what went wrong in a part does not stop the next. Written after each of them.
 
     What the part bench measured is at the top, where `benchmarks.hours` reads it.
     """
+    import comparing
+    import timing
     import torch
 
     from mugkit import files
@@ -126,15 +113,19 @@ def run(ground: Any, skip: Iterable[str], path: Path) -> dict[str, Any]:
 
     card = torch.cuda.get_device_name(ground.device) if ground.device.type == "cuda" else "CPU"
     found: dict[str, Any] = {"device": card, "dry": ground.dry, "versions": versions(), "parts": {}}
-    for name, part in parts(ground).items():
+    parts: dict[str, Callable[[Clock], dict[str, Any]]] = {
+        "systems": lambda clock: comparing.systems(ground, clock.within),
+        "waiting": lambda clock: comparing.waiting(ground, clock.within),
+        "notebooks": lambda clock: notebooks(ground, clock),
+        "bench": lambda clock: timing.bench(ground, clock.within),
+        "table3": lambda _: timing.table3(found),
+    }
+    for name, part in parts.items():
         clock = Clock(SECONDS[name] * (PATIENCE if ground.dry else 1))
-        if name in skip:
-            row: dict[str, Any] = {"ok": True, "skipped": "--skip"}
-        else:
-            try:
-                row = part(clock, found)
-            except Exception:
-                row = {"ok": False, "error": traceback.format_exc()[-3000:]}
+        try:
+            row = {"ok": True, "skipped": "--skip"} if name in skip else part(clock)
+        except Exception:
+            row = {"ok": False, "error": traceback.format_exc()[-3000:]}
         row |= {"seconds": round(clock.seconds - clock.left, 1), "left_out": clock.left_out}
         row["ok"] = row["ok"] and not clock.left_out
         found["parts"][name] = row

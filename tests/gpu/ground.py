@@ -10,7 +10,6 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from made_up import make_dataset
@@ -30,23 +29,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Scale:
-    """How large everything is.
+    """How large everything is."""
 
-    Attributes:
-        profile: of systems and notebooks.
-        clips: in training, validation and test split.
-        dims: of acoustic and visual frames.
-        batch: clips of a step.
-        width: of text encoders that are trained; None: as small as they come.
-        at_once: runs that share the card.
-    """
-
-    profile: str = "quick"
-    clips: tuple[int, int, int] = (640, 128, 128)
-    dims: tuple[int, int] = PAPER_DIMS["mosi"]
+    profile: str = "quick"  # of systems and notebooks
+    clips: tuple[int, int, int] = (640, 128, 128)  # in training, validation and test split
+    dims: tuple[int, int] = PAPER_DIMS["mosi"]  # of acoustic and visual frames
     batch: int = 32
-    width: int | None = 256
-    at_once: tuple[int, ...] = (1, 2, 4)
+    width: int | None = 256  # of text encoders that are trained; None: as small as they come
+    at_once: tuple[int, ...] = (1, 2, 4)  # runs that share the card
 
 
 DRY = Scale("smoke", (48, 16, 16), (5, 4), 16, None, at_once=(1, 2))
@@ -54,16 +44,11 @@ DRY = Scale("smoke", (48, 16, 16), (5, 4), 16, None, at_once=(1, 2))
 
 @dataclass(frozen=True)
 class Ground:
-    """A folder in which everything lies.
-
-    Attributes:
-        device: that is checked; on a CPU it is compared with itself.
-        dry: whether there is no card: all sizes are small.
-    """
+    """A folder in which everything lies."""
 
     folder: Path
-    device: torch.device
-    dry: bool
+    device: torch.device  # that is checked; on a CPU it is compared with itself
+    dry: bool  # whether there is no card: all sizes are small
 
     @property
     def scale(self) -> Scale:
@@ -97,18 +82,13 @@ class Ground:
         """For a notebook: a home with the data, and an encoder in the place of the profiles'."""
         home, stand_in = self.folder / "home", self.folder / "stand-in"
         store.save(self.dataset, home / "data" / self.dataset.name, replace=True)
-        _stand_in(stand_in, self.dry)
+        package = OFFLINE[OFFLINE_ENCODER]  # the stand-in has its shape, random weights, the made-up data's words
+        about = stand_in / f"{package.distribution.replace('-', '_')}-0.dist-info" / "METADATA"
+        about.parent.mkdir(parents=True)
+        about.write_text(f"Metadata-Version: 2.1\nName: {package.distribution}\nVersion: 0\n")
+        (stand_in / package.folder).parent.mkdir()
+        shape = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+        tiny_bert(stand_in / package.folder, **({} if self.dry else shape))
         paths = [str(stand_in), str(REPOSITORY), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
         own = {"MUGKIT_HOME": str(home), "IPYTHONDIR": str(self.folder / "ipython"), "HF_HUB_OFFLINE": "1"}
         return {**os.environ, **own, "MUGKIT_PROGRESS": "0", "PYTHONPATH": os.pathsep.join(paths)}
-
-
-def _stand_in(folder: Path, dry: bool) -> None:
-    """A package that looks like the offline encoder's: its shape, random weights, the made-up data's words."""
-    package = OFFLINE[OFFLINE_ENCODER]
-    about = folder / f"{package.distribution.replace('-', '_')}-0.dist-info" / "METADATA"
-    about.parent.mkdir(parents=True)
-    about.write_text(f"Metadata-Version: 2.1\nName: {package.distribution}\nVersion: 0\n")
-    (folder / package.folder).parent.mkdir()
-    shape: dict[str, Any] = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12}
-    tiny_bert(folder / package.folder, **({} if dry else shape | {"intermediate_size": 1536}))

@@ -49,8 +49,6 @@ def test_all_parts_run_dry_in_order_from_a_bare_checkout(tmp_path: Path) -> None
     systems = found["parts"]["systems"]["results"]
     assert systems.keys() == {"stages 1 and 2", *SYSTEMS}
     assert all(row["identical_again"] for row in systems.values())
-    assert found["parts"]["waiting"]["waits"].keys() == SYSTEMS.keys()
-    assert len(found["parts"]["notebooks"]["results"]) == 4
     assert not (tmp_path / hours.GPU).exists()  # a CPU's numbers are never taken for a card's
     files.write_json(tmp_path / hours.GPU, found)
     assert hours.card_of(tmp_path).flops == found["step_flops"]
@@ -60,20 +58,15 @@ def test_all_parts_run_dry_in_order_from_a_bare_checkout(tmp_path: Path) -> None
 def test_skipped_parts_are_told_and_a_part_that_fails_stops_no_other(
     ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_: Any) -> dict[str, Any]:
-        raise RuntimeError("out of memory")
-
-    monkeypatch.setattr(check, "notebooks", broken)
+    monkeypatch.setattr(check, "notebooks", lambda ground, clock: 1 / 0)
     monkeypatch.setattr(comparing, "_waits", lambda ground, system: "waited" if system in ("aobert", "tfn") else "")
     found = check.run(ground, ["systems", "bench"], tmp_path / "gpu.json")
     assert files.read_json(tmp_path / "gpu.json") == found
     parts = found["parts"]
     assert {name for name, row in parts.items() if "skipped" in row} == {"systems", "bench", "table3"}
-    assert "out of memory" in parts["notebooks"]["error"]
-    assert parts["waiting"]["not_known"] == ["tfn"]
-    assert parts["waiting"]["known_but_does_not"] == ["mfm"]
+    assert "ZeroDivisionError" in check.told("notebooks", parts["notebooks"])
+    assert check.told("waiting", parts["waiting"]).endswith("not as it should be: tfn")
     assert not parts["waiting"]["ok"]
-    assert "tfn" in check.told("waiting", parts["waiting"])
     assert check.table(found).count("skipped") == 3
     assert hours.card_of(tmp_path) == hours.ASSUMED
     clock = check.Clock(0.0)
@@ -90,10 +83,8 @@ def test_other_losses_on_the_device_are_found(ground: Ground, monkeypatch: pytes
     tries = iter([[1.0, 0.5], [1.0, 0.52], [1.0, 0.53]])
     monkeypatch.setattr(comparing, "epoch", lambda work: (next(tries), {}))
     row = comparing._epoch(ground, "copy")
-    assert row["first step"] == 0
-    assert row["epoch"] == pytest.approx(0.02 / 1.5)
+    assert (row["first step"], row["epoch"]) == (0, pytest.approx(0.02 / 1.5))
     assert (row["ok"], row["identical_again"]) == (False, False)
-    assert comparing._relative([1.0, float("nan")], [1.0, 2.0]) == float("inf")
 
 
 class OnlySame(TorchDispatchMode):
@@ -122,8 +113,7 @@ def test_every_random_number_of_a_step_is_the_same_on_every_device(ground: Groun
 
 
 def test_dropout_keeps_the_mean_and_draws_as_the_cpu_does() -> None:
-    x = torch.ones(1000)
-    drop = torch.nn.Dropout(0.2)
+    x, drop = torch.ones(1000), torch.nn.Dropout(0.2)
     torch.manual_seed(1)
     with same_draws(drop):
         dropped = drop(x)
@@ -131,10 +121,8 @@ def test_dropout_keeps_the_mean_and_draws_as_the_cpu_does() -> None:
     with OnlySame(SameDraws()) as only:
         drop.train()(x)
     assert only.seen  # and so such draws are found
-    assert dropped.unique().tolist() == [0.0, 1.25]
-    assert dropped.mean() == pytest.approx(1.0, abs=0.05)
     torch.manual_seed(1)
-    assert torch.equal(dropped > 0, torch.rand(1000) >= 0.2)
+    assert torch.equal(dropped, (torch.rand(1000) >= 0.2) / 0.8)
 
 
 def test_missing_card_or_packages_are_told_in_one_line(
@@ -143,13 +131,10 @@ def test_missing_card_or_packages_are_told_in_one_line(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert check.main(["--out", str(tmp_path)]) == 2
     assert "--dry" in capsys.readouterr().err
-    real = check.importlib.util.find_spec
-    monkeypatch.setattr(
-        check.importlib.util, "find_spec", lambda name: None if name in ("learn2learn", "IPython") else real(name)
-    )
+    monkeypatch.setattr(check.importlib.util, "find_spec", lambda name: None if name == "IPython" else name)
     assert check.main(["--dry", "--out", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "learn2learn, ipython" in line
+    assert line.startswith("missing here: ipython (")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,7 +148,7 @@ def test_what_is_carried_can_be_imported_alone(tmp_path: Path) -> None:
     assert all(path.startswith(str(tmp_path)) for path in found.stdout.split())
 
 
-def test_notebook_that_stops_early_fails(ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebook_that_stops_early_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [{"cell_type": "code", "source": [line]} for line in ("profile = 'quick'", "1 / (profile == 'quick')")]
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "tests").symlink_to(HERE.parent)

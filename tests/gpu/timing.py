@@ -36,21 +36,13 @@ _ready: Any = None  # of a process among several: all begin to measure together
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured.
+    """How much is measured."""
 
-    Attributes:
-        clips: of made-up data, in batches of Table 2's size.
-        encoder: text encoder of the steps.
-        vocabulary: of that encoder.
-        matrix: rows and columns of the matrices multiplied for the card's ceiling.
-        rounds: over all batches.
-    """
-
-    clips: int = 320
+    clips: int = 320  # of made-up data, in batches of Table 2's size
     encoder: str = "random-bert-base"
-    vocabulary: int = paper_size.VOCABULARY
-    matrix: int = 8192
-    rounds: int = 5
+    vocabulary: int = paper_size.VOCABULARY  # of that encoder
+    matrix: int = 8192  # rows and columns of the matrices multiplied for the card's ceiling
+    rounds: int = 5  # over all batches
 
 
 def bench(ground: Ground, within: Items) -> dict[str, Any]:
@@ -143,14 +135,13 @@ def _begin(ready: Any) -> None:
 
 
 def _clips_per_second(precision: str, device: str, size: Size) -> float:
-    found = step(partial(_made, ready=_ready), precision, torch.device(device), size)
+    def make(todo: Any, clips: Any) -> paper_size.Step:
+        made = paper_size.stage_3(todo, clips)
+        _ready.wait(120)
+        return made
+
+    found = step(make, precision, torch.device(device), size)
     return found["batch"] / found["seconds"]
-
-
-def _made(todo: Any, clips: Any, ready: Any) -> paper_size.Step:
-    made = paper_size.stage_3(todo, clips)
-    ready.wait(120)
-    return made
 
 
 def table3(before: dict[str, Any]) -> dict[str, Any]:

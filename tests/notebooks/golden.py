@@ -22,17 +22,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a number may be off.
+    """How far a number may be off; the larger of the two counts."""
 
-    Attributes:
-        absolute: in the number's own unit.
-        relative: as a share of the committed number; the larger of the two counts.
-        lengths: whether lists must have equal lengths; if not, their common part is compared.
-    """
-
-    absolute: float = 0.0
-    relative: float = 0.0
-    lengths: bool = True
+    absolute: float = 0.0  # in the number's own unit
+    relative: float = 0.0  # as a share of the committed number
+    lengths: bool = True  # whether lists must have equal lengths; if not, their common part is compared
 
     def allows(self, expected: float, found: float) -> bool:
         return abs(found - expected) <= max(self.absolute, self.relative * abs(expected))
@@ -133,15 +127,10 @@ def differences(file: str, expected: Any, found: Any, path: Path = ()) -> Iterat
     elif _is_number(expected) and _is_number(found):
         if not tolerance(file, path).allows(expected, found):
             yield f"{where}: {found} instead of {expected}"
-    elif (
-        expected != found and not (path and FREE_WORDS.fullmatch(path[-1])) and not _may_be_undefined(file, path, found)
-    ):
-        yield f"{where}: {found!r} instead of {expected!r}"
-
-
-def _may_be_undefined(file: str, path: Path, found: Any) -> bool:
-    """Where any number will do, none will, too: of a constant there is no correlation."""
-    return tolerance(file, path) is ANY and (found is None or _is_number(found))
+    elif expected != found and not (path and FREE_WORDS.fullmatch(path[-1])):
+        undefined = found is None or _is_number(found)  # of a constant there is no correlation
+        if not (undefined and tolerance(file, path) is ANY):
+            yield f"{where}: {found!r} instead of {expected!r}"
 
 
 def _is_number(value: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -74,29 +73,26 @@ def test_numbers_are_the_committed_ones_within_tolerances(committed: dict[str, A
 ROW = {"system": "MUG", "metrics": {"MAE": {"mean": 1.0, "n": 3}, "Acc2": {"mean": 80.0}}, "verdict": "closer"}
 
 
-def row(mae: Any = 1.0, n: Any = 3, acc2: Any = 80.0, **others: Any) -> list[dict[str, Any]]:
+def row(mae: Any, n: Any = 3, acc2: Any = 80.0, **others: Any) -> list[dict[str, Any]]:
     return [ROW | {"metrics": {"MAE": {"mean": mae, "n": n}, "Acc2": {"mean": acc2}}} | others]
-
-
-CONSTANT = {"system": "MISA", "metrics": {"Corr": {"mean": None, "std": None}, "MAE": {"mean": 1.2}}}
-NOT_CONSTANT = {"system": "MISA", "metrics": {"Corr": {"mean": 0.6, "std": 0.1}, "MAE": {"mean": 1.5}}}
 
 
 @pytest.mark.parametrize(
     ("file", "expected", "found", "problems"),
     [
-        ("fig5.json", [{"metric": "Acc2", "mean": 80.0}], [{"metric": "Acc2", "mean": 80.5}], 0),  # by that metric's rule
+        (
+            "fig5.json",
+            [{"metric": "Acc2", "mean": 80.0}],
+            [{"metric": "Acc2", "mean": 80.5}],
+            0,
+        ),  # by that metric's rule
         ("fig5.json", [{"metric": "MAE", "mean": 1.0}], [{"metric": "MAE", "mean": 1.5}], 1),
-        # a system that may end at a constant, and others
-        ("tables/table3.json", [CONSTANT], [NOT_CONSTANT], 0),
-        ("tables/table3.json", [CONSTANT | {"system": "MUG"}], [NOT_CONSTANT | {"system": "MUG"}], 3),
         # within the tolerance of a metric, and beyond it
         ("tables/table3.json", [ROW], row(1.07, 3, 85.0, verdict="undecided"), 0),
         ("tables/table3.json", [ROW], row(1.09, 4, 73.9, system="SUGRM"), 4),
         ("tables/table3.json", [ROW], row(float("nan"), 3, "80.0"), 2),
-        # rows and keys that are missing, added or of another kind
+        # rows and keys that are missing or of another kind
         ("t.json", [ROW, ROW], [ROW], 1),
-        ("t.json", [ROW], [ROW | {"another": 1}], 1),
         ("t.json", {"a": [1]}, {"a": {"0": 1}}, 1),
         # curves may end an epoch later, and be no further off
         ("stage3_curves.json", {"train": [1.5, 1.2], "best_epoch": 1}, {"train": [1.5, 1.3, 1.1], "best_epoch": 2}, 0),
@@ -104,10 +100,7 @@ NOT_CONSTANT = {"system": "MISA", "metrics": {"Corr": {"mean": 0.6, "std": 0.1},
         # where any number will do, it must be finite
         ("label_trajectories.json", [{"learned": [0.5, -2.0]}], [{"learned": [3.0, 0.1]}], 0),
         ("label_trajectories.json", [{"learned": [0.5, -2.0]}], [{"learned": [float("nan"), 0.1]}], 1),
-        # without training nothing moves
-        ("fig1.json", {"l": {"joint": [1.0]}}, {"l": {"joint": [1.001]}}, 1),
-        ("fig4.json", {"points": [{"clip": 3, "across": 1.0}]}, {"points": [{"clip": 3, "across": 9.0}]}, 0),
-        ("fig4.json", {"points": [{"clip": 3, "across": 1.0}]}, {"points": [{"clip": 4, "across": 1.0}]}, 1),
+        ("fig1.json", {"l": {"joint": [1.0]}}, {"l": {"joint": [1.001]}}, 1),  # without training nothing moves
     ],
 )
 def test_differences_follow_the_rule_of_their_place(file: str, expected: Any, found: Any, problems: int) -> None:

@@ -7,20 +7,20 @@ import re
 from pathlib import Path
 
 import nbformat
-import notebook_lint
 import pytest
 from made_up import make_dataset
 
 from mugkit import files, notebook
 from mugkit.data import store
-from mugkit.errors import UserError
 
-NOTEBOOKS = sorted((notebook_lint.REPOSITORY / "notebooks").glob("[0-9]*.ipynb"))
+NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("[0-9]*.ipynb"))
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
-def calls(prose: str) -> list[str]:
+def calls(path: Path) -> list[str]:
     """Inline code below the heading 'Questions' that is an expression and calls something."""
+    cells = nbformat.read(path, as_version=4).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     found = []
     for code in INLINE.findall(prose.partition("## Questions")[2]):
         try:
@@ -32,19 +32,13 @@ def calls(prose: str) -> list[str]:
     return found
 
 
-def questions(path: Path) -> str:
-    cells = nbformat.read(path, as_version=4).cells
-    (prose,) = [cell.source for cell in cells if cell.cell_type == "markdown" and "## Questions" in cell.source]
-    return str(prose)
-
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_code_that_a_question_prints_runs(path: Path, tmp_path: Path) -> None:
     store.save(make_dataset(), files.data_home() / "made-up")
     session = notebook.start(path.stem, "smoke", "made-up", str(tmp_path))
-    for code in calls(questions(path)):
+    for code in calls(path):
         assert eval(code, {"session": session}) is not None, code
 
 
 def test_questions_print_code() -> None:
-    assert sum(bool(calls(questions(path))) for path in NOTEBOOKS) >= 3
+    assert sum(bool(calls(path)) for path in NOTEBOOKS) >= 3

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,8 +30,11 @@ WIDE = (("batch_size", 64), ("d_a", 64), ("d_v", 64), ("fusion_width", 512), ("m
 SYSTEMS = ("mug", "self-mm", "mult")
 
 
+Train = Callable[[str, int], tuple[dict[str, Any], list[int]]]
+
+
 @pytest.fixture
-def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, int], tuple[dict[str, Any], list[int]]]:
+def trained(monkeypatch: pytest.MonkeyPatch) -> Train:
     """What a run on so many threads leaves behind as numbers, and how many threads its epochs had."""
     monkeypatch.setattr(text, "_encode", bag_of_words)
     store.save(make_dataset((192, 64, 64), dims=(74, 47)), files.data_home() / "made-up")
@@ -47,24 +49,17 @@ def trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, i
         todo = experiment.work(RunSpec(system, "made-up", 1111, "smoke", changes=WIDE))
         numbers = {"result": files.read_json(todo.result() / "result.json")}
         if todo.system.labels == "mucn":
-            numbers |= _of_labels(LearnedLabels.load(todo.learned_labels()), todo.dataset.train)
+            learned, true = LearnedLabels.load(todo.learned_labels()), todo.dataset.train.true_labels
+            off = {m: float(np.abs(learned.labels[m].numpy() - true[m]).mean()) for m in MODALITIES}
+            numbers |= {"history": learned.history.to_dict("records"), "MAE of labels": off}
         return numbers, list(seen)
 
     return train
 
 
-def _of_labels(learned: LearnedLabels, split: Any) -> dict[str, Any]:
-    """Stage 2's losses and gates, and how far the learned labels are from the true labels."""
-    off = {m: float(np.abs(learned.labels[m].numpy() - split.true_labels[m]).mean()) for m in MODALITIES}
-    return {"history": learned.history.to_dict("records"), "MAE of labels": off}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_two_threads_give_the_numbers_of_one_within_the_tolerances(
-    system: str, trained: Callable[[str, int], tuple[dict[str, Any], list[int]]]
-) -> None:
+def test_two_threads_give_the_numbers_of_one_within_the_tolerances(system: str, trained: Train) -> None:
     (numbers_of_one, threads_of_one), (numbers_of_two, threads_of_two) = trained(system, 1), trained(system, 2)
-    assert set(threads_of_one) == {1}
-    assert set(threads_of_two) == {2}
+    assert (set(threads_of_one), set(threads_of_two)) == ({1}, {2})
     assert list(differences("threads.json", numbers_of_one, numbers_of_two)) == []

@@ -73,15 +73,6 @@ BATCH = batch_of(X)
 TOKENS = Batch(torch.arange(4), Tokens(IDS, MASK), {m: Padded(SIZED[m], MASK) for m in "av"}, random(4, seed=9))
 
 
-def bert(folder: Path) -> Path:
-    """A BERT with MISA's width, in the form in which people save theirs."""
-    tiny_bert(folder)  # for its tokenizer
-    torch.manual_seed(0)
-    shape = {"hidden_size": BERT, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    BertModel(BertConfig(vocab_size=12, **shape)).save_pretrained(folder)
-    return folder
-
-
 def normalised() -> dict[str, Tensor]:
     """Statistics of TFN's and LMF's batch normalisation as training would leave them."""
     found = {}
@@ -168,7 +159,12 @@ class Peer:
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return bert(tmp_path_factory.mktemp("encoder") / "bert")
+    """A BERT with MISA's width, in the form in which people save theirs."""
+    folder = tiny_bert(tmp_path_factory.mktemp("encoder") / "bert")  # for its tokenizer
+    torch.manual_seed(0)
+    shape = {"hidden_size": BERT, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertModel(BertConfig(vocab_size=12, **shape)).save_pretrained(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -232,18 +228,12 @@ def subnets(peer: Peer) -> dict[str, Tensor]:
     return found
 
 
-def one_last(weights: Tensor, dim: int) -> Tensor:
-    """MMSA's vectors begin with the one that ours end in."""
-    return weights.roll(-1, dim)
-
-
 def test_tfn(peer: Callable[[str], Peer]) -> None:
     """Ours is not squeezed into (−3, 3); MMSA's z_l is not rectified, but positive here."""
     theirs = peer("tfn")
     weights = subnets(theirs)
-    fused = theirs.take("post_fusion_layer_1.weight").view(6, 4, 6, 8)  # audio, video, text, each with a one
-    for dim in (1, 2, 3):
-        fused = one_last(fused, dim)
+    # Audio, video, text: MMSA's vectors begin with the one that ours end in.
+    fused = theirs.take("post_fusion_layer_1.weight").view(6, 4, 6, 8).roll((-1, -1, -1), (1, 2, 3))
     weights["inference.0.weight"] = fused.permute(0, 3, 1, 2).flatten(1)
     names = {r"post_fusion_layer_1\.": "inference.0.", r"post_fusion_layer_2\.": "inference.3."}
     weights |= theirs.renamed({**names, r"post_fusion_layer_3\.": "inference.6."})
@@ -256,7 +246,7 @@ def test_lmf(peer: Callable[[str], Peer]) -> None:
     theirs = peer("lmf")
     weights = subnets(theirs)
     factors = theirs.take("text_factor", "audio_factor", "video_factor")
-    weights |= {f"fusion.factors.{i}": one_last(factor, 1) for i, factor in enumerate(factors)}
+    weights |= {f"fusion.factors.{i}": factor.roll(-1, 1) for i, factor in enumerate(factors)}
     weights["fusion.weights"] = theirs.take("fusion_weights")
     weights["fusion.bias"] = theirs.take("fusion_bias")[0]
     network = filled(LMF(SHAPES, None, LMFConfig(lstm=4, d_l=2, d_a=3, d_v=5, rank=3)), weights, theirs)
@@ -277,10 +267,8 @@ def gates(peer: Peer, ours: str, prefix: str = "") -> dict[str, Tensor]:
         weight = peer.take(f"{prefix}{theirs}_fc1.weight")
         assert not weight[:, -MEMORY:].any()
         found[f"{ours}.{name}.0.weight"] = weight[:, :-MEMORY]
-    pairs = {
-        f"{prefix}{k}": f"{ours}.{v}" for k, v in {"att2": "candidate", "gamma1": "retain", "gamma2": "update"}.items()
-    }
-    return found | peer.renamed(layers(pairs))
+    names = {"att2": "candidate", "gamma1": "retain", "gamma2": "update"}
+    return found | peer.renamed(layers({f"{prefix}{theirs}": f"{ours}.{name}" for theirs, name in names.items()}))
 
 
 SIZES = MemorySizes((4, 3, 5), MEMORY, (9, 0.0), (8, 0.0), (10, 0.0), (11, 0.0))
@@ -392,11 +380,9 @@ def test_misa(peer: Callable[[str], Peer], encoder: Path) -> None:
     weights = {}
     fused = theirs.take("fusion.fusion_layer_1.weight").view(-1, 6, hidden)
     weights["predictor.0.weight"] = fused[:, order].flatten(1)
-    for m, theirs_m, dim in (("a", "a", ACOUSTIC), ("v", "v", VISUAL)):
-        projected = theirs.take(f"project_{theirs_m}.project_{theirs_m}.weight").view(hidden, 2, 2, dim)
-        weights[f"project.{m}.0.weight"] = projected.transpose(1, 2).flatten(
-            1
-        )  # (direction, layer) → (layer, direction)
+    for m, dim in (("a", ACOUSTIC), ("v", VISUAL)):
+        projected = theirs.take(f"project_{m}.project_{m}.weight").view(hidden, 2, 2, dim)  # direction, layer
+        weights[f"project.{m}.0.weight"] = projected.transpose(1, 2).flatten(1)
         for number, layer in ((1, "first"), (2, "second")):
             for suffix, direction in (("_reverse", "returning"), ("", "onward")):
                 weights |= theirs.renamed(

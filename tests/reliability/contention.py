@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from mugkit.experiments import store
@@ -23,11 +24,11 @@ def _counted(root: Path, starts: Path) -> None:
 
 def run(folder: Path, processes: tuple[int, ...] = (2, 4, 8)) -> Outcome:
     outcome, alone = Outcome(), folder / "alone"
-    wait(fork(lambda: compute(alone)))
+    wait(fork(partial(compute, alone)))
     expected = content(alone)
     for many in processes:
         root, starts = folder / f"shared-{many}", folder / f"starts-{many}"
-        children = [fork(lambda root=root, starts=starts: _counted(root, starts)) for _ in range(many)]
+        children = [fork(partial(_counted, root, starts)) for _ in range(many)]
         failed = [status for status in map(wait, children) if status]
         begun = sorted(starts.read_text().split())
         loss = f"{len(failed)} failed" if failed else lost(root, expected)

@@ -9,6 +9,7 @@ bit flipped there is harmless if the checksums are read as before; these are cou
 from __future__ import annotations
 
 import logging
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,42 +56,31 @@ def compute_and_log(root: Path, log: Path, code: str = "") -> None:
 def run(folder: Path, trials: int) -> Outcome:
     """One file in one way a trial, all files and ways in turn if there are enough trials."""
     outcome, random, root = Outcome(), draws("damage"), folder / "damaged"
-    if wait(fork(lambda: compute(root))):
+    if wait(fork(partial(compute, root))):
         outcome.count("undamaged", "it failed")
         return outcome
-    expected = content(root)
-    names = sorted(path.relative_to(root) for kind in KINDS for path in (root / kind).rglob("*") if path.is_file())
-    cases = [(name, way) for name in names for way in WAYS]
-    for name, way in random.sample(cases, min(trials, len(cases))):
-        _try(outcome, root, name, way, random.randrange(2**30), expected)
-    outcome.count("made by other code", _other_code(root, expected))
+    expected, log = content(root), folder / "log"
+    paths = sorted(path for kind in KINDS for path in (root / kind).rglob("*") if path.is_file())
+    cases = [(path, way) for path in paths for way in WAYS]
+    for path, way in random.sample(cases, min(trials, len(cases))):
+        before = checksums(path) if path.name == "done.json" else None
+        damage(path, way, random.randrange(2**30))
+        harmless = before is not None and checksums(path) == before
+        failed = wait(fork(partial(compute_and_log, root, log)))
+        told = not failed and f"{path.parent}: damaged" in log.read_text()
+        kind = f"{path.name} {way}, {'told' if told or not harmless else 'where nothing is read'}"
+        loss = "not computed again" if failed else lost(root, expected) if told or harmless else "not told"
+        outcome.count(kind, loss)
+    outcome.count("made by other code", _other_code(root, log, expected))
     return outcome
 
 
-def _other_code(root: Path, expected: dict[str, dict[str, str]]) -> str:
+def _other_code(root: Path, log: Path, expected: dict[str, dict[str, str]]) -> str:
     """What is wrong with a store whose runs were all made by other code; '' if they are told and computed again."""
-    log = root.parent / "log"
-    if wait(fork(lambda: compute_and_log(root, log, code="edited"))):
+    if wait(fork(partial(compute_and_log, root, log, code="edited"))):
         return "not computed again"
     told = [line for line in log.read_text().splitlines() if "made by other code" in line]
     new = [artifacts for name, artifacts in content(root).items() if name not in expected]
     if sorted(map(str, new)) != sorted(map(str, expected.values())):
         return f"{len(new)} new results, or other ones"
     return "" if len(told) == len(KINDS) else f"told {told}"
-
-
-def _try(
-    outcome: Outcome, root: Path, name: Path, way: str, position: int, expected: dict[str, dict[str, str]]
-) -> None:
-    path, log, kind = root / name, root.parent / "log", f"{name.name} {way}"
-    before = checksums(path) if name.name == "done.json" else None
-    damage(path, way, position)
-    harmless = before is not None and checksums(path) == before
-    if wait(fork(lambda: compute_and_log(root, log))):
-        outcome.count(kind, "not computed again")
-        return
-    told = f"{path.parent}: damaged" in log.read_text()
-    if harmless and not told:
-        outcome.count(f"{kind}, where nothing is read", lost(root, expected))
-    else:
-        outcome.count(f"{kind}, told", lost(root, expected) if told else "not told")

@@ -1,18 +1,19 @@
 """`kill -9` at random moments of all three stages, then resumed: bit-identical, each run once, nothing left over.
 
-A moment is a call: of the file system below the store (before an open, a rename, a removal; half of the moments), or
-any time on the clock (the other half). Both are drawn from a seed, the latter within an uninterrupted run's duration.
+In one process a moment is a call that changes the store (before an open, a rename, a removal) or any time. Of runs in
+worker processes one worker is killed, without which the others have to go on, or all of them with the process that
+started them; no worker may outlive it. Their moments are counted from the first checkpoint: before it, workers import.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from small import bag_of_words, hashes
@@ -23,12 +24,16 @@ from mugkit.data import store as data_store
 from mugkit.data import text
 from mugkit.experiments import scheduler
 from mugkit.experiments.store import Store
-from reliability.scenario import Outcome, draws, fork, wait
+from reliability import processes
+from reliability.scenario import Outcome, TooLate, fork, kill_and_resume, wait
 
 SYSTEMS = ("mug", "self-mm", "copy")
 SPECS = [RunSpec(system, "made-up", 1111, "smoke") for system in SYSTEMS]
 KINDS = ("pretrain", "labels", "train")
+WORKER = "LokyProcess"  # in the command of every worker
+SPAN = 0.95  # of an undisturbed run's duration, in which kills fall
 _CHANGES = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"}
+Runs = dict[str, dict[str, str]]  # run → artifact → SHA-256
 
 
 def prepare(dataset: Any) -> None:
@@ -57,12 +62,11 @@ def compute(root: Path, stop_at: int = 0, count: Path | None = None) -> None:
         count.write_text(str(seen))
 
 
-def content(root: Path) -> dict[str, dict[str, str]]:
-    """SHA-256 of every artifact of every run."""
+def content(root: Path) -> Runs:
     return {f"{kind}/{path.name}": hashes(path) for kind in KINDS for path in (root / kind).iterdir()}
 
 
-def lost(root: Path, expected: dict[str, dict[str, str]]) -> str:
+def lost(root: Path, expected: Runs) -> str:
     """What a resumed reproduction lacks or has too much of; '' if nothing."""
     if left := [path.name for path in root.rglob("*.tmp")]:
         return f"left over: {left}"
@@ -74,44 +78,85 @@ def lost(root: Path, expected: dict[str, dict[str, str]]) -> str:
     return "".join(f"{name} differs " for name in expected if found[name] != expected[name])
 
 
-def killed_at(change: int, root: Path) -> int:
-    """How all runs ended, killed before so many changes; fewer, where they made fewer: checkpoints go by the clock."""
-    while not (status := wait(fork(partial(compute, root, change)))) and change > 1:
-        shutil.rmtree(root)
-        change //= 2
-    return status
+def _resumed(root: Path, status: int) -> str:
+    """What is wrong after a start that ended with this status."""
+    if not status:
+        raise TooLate
+    if status != -signal.SIGKILL:
+        return f"ended with {status} before it was killed"
+    return "resuming failed" if wait(fork(partial(compute, root))) else ""
 
 
-def killed_after(seconds: float, root: Path) -> int:
-    """How all runs ended, killed after so long; sooner, where they were over by then."""
-    while True:
-        child = fork(lambda: compute(root))
-        time.sleep(seconds)
-        os.kill(child, signal.SIGKILL)
-        if status := wait(child):
-            return status
-        shutil.rmtree(root)
-        seconds /= 2
+# --- in one process -----------------------------------------------------------------------------------------
 
 
-def run(folder: Path, trials: int) -> Outcome:
-    """Kills and resumes `trials` times."""
-    outcome, random = Outcome(), draws("kills")
-    whole, count = folder / "whole", folder / "count"
+def _at_change(root: Path, change: float, draw: Random) -> str:
+    return _resumed(root, wait(fork(partial(compute, root, max(1, round(change))))))
+
+
+def _at_any_time(root: Path, seconds: float, draw: Random) -> str:
+    child = fork(partial(compute, root))
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    return _resumed(root, wait(child))
+
+
+def stages(folder: Path, trials: int) -> tuple[Outcome, Runs]:
+    """Kills and resumes one process; also what all runs are without a kill."""
+    outcome, whole, count = Outcome(), folder / "whole", folder / "count"
     began = time.monotonic()
-    if wait(fork(lambda: compute(whole, count=count))):
+    if wait(fork(partial(compute, whole, count=count))):
         outcome.count("uninterrupted", "it failed")
+        return outcome, {}
+    duration, runs = time.monotonic() - began, content(whole)
+    ways = {
+        "at a change of a file": (_at_change, float(count.read_text())),
+        "at any time": (_at_any_time, SPAN * duration),
+    }
+    kill_and_resume(outcome, folder, trials, ways, lambda root: lost(root, runs))
+    return outcome, runs
+
+
+# --- in workers ---------------------------------------------------------------------------------------------
+
+
+def _start_workers(root: Path, seconds: float = 0.0) -> int:
+    """Starts all runs in two workers, and waits so long after the first checkpoint; the starter's process."""
+
+    def work() -> None:
+        processes.of_trial(root)
+        scheduler.run_all(SPECS, scheduler.ExecutionConfig(workers=2), store=Store(root))
+
+    starter = fork(work)
+    processes.computes(root)
+    time.sleep(seconds)
+    return starter
+
+
+def _one_worker(root: Path, seconds: float, draw: Random) -> str:
+    starter, alive = _start_workers(root, seconds), processes.of(root, WORKER)
+    processes.kill([draw.choice(alive)] if alive else [])
+    over = os.waitpid(starter, os.WNOHANG)[0]
+    status = 0 if over else wait(starter)
+    if over or not alive:
+        raise TooLate
+    return f"ended with {status}" if status else ""
+
+
+def _all_workers(root: Path, seconds: float, draw: Random) -> str:
+    starter = _start_workers(root, seconds)
+    processes.kill([starter, *processes.of(root, WORKER)])
+    return _resumed(root, wait(starter))
+
+
+def workers(folder: Path, trials: int, runs: Runs) -> Outcome:
+    """Kills workers in both ways; `runs` are those that `stages` found."""
+    outcome, whole = Outcome(), folder / "whole"
+    starter, began = _start_workers(whole), time.monotonic()
+    if wait(starter) or (loss := lost(whole, runs)):
+        outcome.count("uninterrupted", loss or "it failed")
         return outcome
-    duration, changes, expected = time.monotonic() - began, int(count.read_text()), content(whole)
-    for trial in range(trials):
-        root, kind = folder / f"trial-{trial}", ("at a change of a file", "at any time")[trial % 2]
-        if trial % 2 == 0:
-            status = killed_at(random.randint(1, changes), root)
-        else:
-            status = killed_after(random.uniform(0.0, 0.95) * duration, root)
-        if status != -signal.SIGKILL:
-            outcome.count(kind, f"trial {trial} ended with {status} before it was killed")
-            continue
-        resumed = wait(fork(lambda root=root: compute(root)))
-        outcome.count(kind, f"trial {trial}: resuming failed" if resumed else lost(root, expected))
+    latest = SPAN * (time.monotonic() - began)
+    ways = {"one worker": (_one_worker, latest), "all workers and their starter": (_all_workers, latest)}
+    kill_and_resume(outcome, folder, trials, ways, lambda root: lost(root, runs))
     return outcome

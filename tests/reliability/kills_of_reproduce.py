@@ -7,16 +7,14 @@ with 1. After either kill the same command must end with 0, with the runs and fi
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import re
 import shutil
 import signal
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import nbformat
 
@@ -25,55 +23,44 @@ from mugkit.claims import ledger
 from mugkit.experiments import scheduler
 from mugkit.reproduction import kernels, precompute, report
 from reliability import processes
-from reliability.kills import SPECS, SYSTEMS, lost
-from reliability.scenario import Outcome, draws, fork, wait
+from reliability.kills import SPAN, SPECS, SYSTEMS, Runs, lost
+from reliability.scenario import Outcome, TooLate, fork, kill_and_resume, wait
 
 KERNEL = "ipykernel_launcher"
 LIMIT = 300.0  # seconds for one start of the command
 PRELOADED = (kernels, ledger, report)  # once here, not seconds in every start: the command is a fork
 PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
-COMPUTES = (
-    PARAMETERS,
-    'from mugkit import notebook\nsession = notebook.start("00_computes", profile, dataset, out)',
-    "from mugkit.experiments import experiment",
+# The second notebook is alive, and idle, while the first computes.
+NUMBERS = {
+    "00_computes": "from mugkit.experiments import experiment\n"
     f"numbers = [experiment.run(session.spec(name)).metrics for name in {SYSTEMS}]",
-    "from matplotlib.figure import Figure\nfigure = Figure(figsize=(1, 1))",
-    'figure.gca().plot([n["MAE"] for n in numbers])\nsession.figure(figure, "curve", numbers)',
-    "session.finish()",
-)
-# Alive, and idle, while the other notebook computes; it costs little, for it does without torch.
-WRITES = (
-    PARAMETERS,
-    "import pathlib, time\nfrom filelock import FileLock\nfrom mugkit import files\ntime.sleep(5)",
-    'folder = pathlib.Path(out)\nfiles.write_json(folder / "words.json", [profile, dataset])',
-    'entry = {"notebook": "01_writes", "sha256": files.sha256(folder / "words.json")}',
-    """(files.home() / "runs").mkdir(parents=True, exist_ok=True)
-with FileLock(files.home() / "runs" / "manifest.lock"):
-    path = folder / "manifest.json"
-    files.write_json(path, (files.read_json(path) if path.exists() else {}) | {"words.json": entry})""",
-    'print("finished: 01_writes")',
-)
-OUTPUTS = ("curve", "words")
-NOTEBOOKS = {"00_computes": COMPUTES, "01_writes": WRITES}
+    "01_waits": 'import time\ntime.sleep(5)\nnumbers = [{"MAE": 1.0}]',
+}
 
 
-def _repository(folder: Path) -> None:
-    """A repository with the two notebooks, and the prepared data set in a home of its own."""
-    (folder / "notebooks").mkdir(parents=True)
-    for name, sources in NOTEBOOKS.items():
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-        notebook.cells[0].metadata["tags"] = ["parameters"]
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
-    shutil.copytree(files.home(), folder / "home")
+def cells(name: str) -> tuple[str, ...]:
+    """A session, numbers, and a figure of them."""
+    return (
+        PARAMETERS,
+        f'from mugkit import notebook\nsession = notebook.start("{name}", profile, dataset, out)',
+        NUMBERS[name],
+        "from matplotlib.figure import Figure\nfigure = Figure(figsize=(1, 1))",
+        f'figure.gca().plot([n["MAE"] for n in numbers])\nsession.figure(figure, "of_{name}", numbers)',
+        "session.finish()",
+    )
+
+
+def write_notebook(path: Path, sources: tuple[str, ...]) -> None:
+    """A notebook of these cells, the first of which holds its parameters."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
 
 
 def _reproduce(folder: Path, batch: bool) -> None:
-    """In the child: the console script, in a process group of its own and in the trial's repository.
-
-    Args:
-        batch: the few runs are computed before, by workers; without it kernels have to compute them.
-    """
+    """In the child: the console script, in a process group of its own and in the trial's repository."""
     os.setsid()
     said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(said, 1)
@@ -95,42 +82,42 @@ def _reproduce(folder: Path, batch: bool) -> None:
         os._exit(int(stop.code or 0))
 
 
-@dataclass
-class Command:
-    """One start of `mugkit reproduce`."""
+def _start(folder: Path, batch: bool) -> int:
+    """The process of one `mugkit reproduce`, in a repository with both notebooks and a home with the data.
 
-    folder: Path
-    batch: bool
-
-    def __post_init__(self) -> None:
-        self.process = fork(lambda: _reproduce(self.folder, self.batch))
-
-    def computes(self) -> None:
-        """Waits for the first checkpoint."""
-        processes.computes(self.folder / "home" / "runs")
-
-    def end(self) -> tuple[int, str]:
-        """Exit code and what was printed."""
-        return wait(self.process, LIMIT), (self.folder / "said").read_text()
-
-    def kill(self) -> int:
-        """Kills the group: the command and its workers (kernels have groups of their own); its exit code."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process, signal.SIGKILL)
-        return wait(self.process)
+    Args:
+        batch: the few runs are computed before, by workers; without it kernels have to compute them.
+    """
+    if not folder.exists():
+        for name in NUMBERS:
+            write_notebook(folder / "notebooks" / f"{name}.ipynb", cells(name))
+        shutil.copytree(files.home(), folder / "home")
+    return fork(lambda: _reproduce(folder, batch))
 
 
-def figures(folder: Path) -> dict[str, str]:
+def _end(process: int, folder: Path) -> tuple[int, str]:
+    """Exit code and what was printed."""
+    return wait(process, LIMIT), (folder / "said").read_text()
+
+
+def _start_and_wait(folder: Path, batch: bool, seconds: float = 0.0) -> int:
+    """The command's process, so long after the first checkpoint."""
+    process = _start(folder, batch)
+    processes.computes(folder / "home" / "runs")
+    time.sleep(seconds)
+    return process
+
+
+def _figures(folder: Path) -> dict[str, str]:
     """SHA-256 of what the notebooks wrote, as it is and as the manifest has it."""
-    written = {path.name: files.sha256(path) for path in (folder / "figures").iterdir() if path.stem in OUTPUTS}
+    written = {path.name: files.sha256(path) for path in folder.glob("figures/of_*")}
     manifest = files.read_json(folder / "figures" / "manifest.json")
-    entered = {f"entry of {name}": entry["sha256"] for name, entry in manifest.items() if name in written}
-    return dict(sorted({**written, **entered}.items()))
+    return written | {f"entry of {name}": entry["sha256"] for name, entry in manifest.items() if name in written}
 
 
-def _wrong(folder: Path, runs: dict[str, dict[str, str]], expected: dict[str, str]) -> str:
+def _lost(folder: Path, runs: Runs, expected: dict[str, str]) -> str:
     """What the same command does not put right; '' if nothing."""
-    code, printed = Command(folder, batch=True).end()
+    code, printed = _end(_start(folder, batch=True), folder)
     if code:
         return f"resuming ended with {code}: {printed[-1500:]}"
     if loss := lost(folder / "home" / "runs", runs):
@@ -138,85 +125,50 @@ def _wrong(folder: Path, runs: dict[str, dict[str, str]], expected: dict[str, st
     if left := [path.name for path in folder.rglob(".*.tmp")]:
         return f"left over: {left}"
     receipts = sorted(path.stem for path in (folder / "home" / "executed").rglob("*.json"))
-    if receipts != list(NOTEBOOKS):
+    if receipts != list(NUMBERS):
         return f"receipts of {receipts}"
-    return "" if figures(folder) == expected else f"figures {figures(folder)} instead of {expected}"
+    return "" if _figures(folder) == expected else f"figures {_figures(folder)} instead of {expected}"
 
 
-def _kill_kernel(command: Command, choose: random.Random) -> str:
+def _kill_kernel(folder: Path, seconds: float, draw: Random) -> str:
     """Kills one kernel; what is wrong with what the command says of it."""
-    if alive := processes.of(command.folder, KERNEL):
-        processes.kill([choose.choice(alive)])
-    code, printed = command.end()
+    process = _start_and_wait(folder, False, seconds)
+    alive = processes.of(folder, KERNEL)
+    processes.kill([draw.choice(alive)] if alive else [])
+    code, printed = _end(process, folder)
     failed = [line for line in printed.splitlines() if line.startswith("failed")]
     if not alive or (code, failed) == (0, []):
         raise TooLate
     if code != 1 or len(failed) != 1 or not re.search(r": cell \d+: the kernel died", failed[0]):
         return f"ended with {code}: {printed[-1500:]}"
-    others = [name for name in NOTEBOOKS if name not in failed[0]]
+    others = [name for name in NUMBERS if name not in failed[0]]
     return "" if all(f"ran     {name}" in printed for name in others) else f"stopped {others}: {printed[-1500:]}"
 
 
-def _kill_whole(command: Command, choose: random.Random) -> str:
-    """Kills the command and its workers; the kernels must end by themselves."""
-    if command.kill() != -signal.SIGKILL:
+def _kill_whole(folder: Path, seconds: float, draw: Random) -> str:
+    """Kills the command's group, its workers among it; kernels have groups of their own and must end by themselves."""
+    process = _start_and_wait(folder, True, seconds)
+    os.killpg(process, signal.SIGKILL)
+    if wait(process) != -signal.SIGKILL:
         raise TooLate
     return ""
 
 
-class TooLate(Exception):
-    """All was over before the kill."""
+# How they are killed, and until when, as a share of an undisturbed run; a whole one starts kernels after its workers.
+WAYS = {"notebook kernels": (_kill_kernel, SPAN), "a whole reproduction": (_kill_whole, 3.0)}
 
 
-KERNELS, WHOLE = "notebook kernels", "a whole reproduction"
-WAYS = {KERNELS: _kill_kernel, WHOLE: _kill_whole}
-SPANS = {KERNELS: 0.95, WHOLE: 3.0}  # of what `_undisturbed` takes; a whole one starts kernels after its workers' work
-
-
-def _try(folder: Path, kind: str, seconds: float, draw: random.Random) -> str:
-    """What is wrong after a kill so long after the first checkpoint; sooner, where all was over by then."""
-    while True:
-        _repository(folder)
-        command = Command(folder, batch=kind == WHOLE)
-        command.computes()
-        time.sleep(seconds)
-        try:
-            return WAYS[kind](command, draw)
-        except TooLate:
-            shutil.rmtree(folder)
-            seconds /= 2
-
-
-def _undisturbed(folder: Path, runs: dict[str, dict[str, str]]) -> tuple[float, str]:
-    """Seconds from the first checkpoint until the notebook that computes has its receipt; what was wrong."""
-    _repository(folder)
-    command = Command(folder, batch=False)
-    command.computes()
-    began = time.time()
-    code, printed = command.end()
-    if code or (loss := lost(folder / "home" / "runs", runs)):
-        return 0.0, printed if code else loss
-    (receipt,) = (folder / "home" / "executed").rglob("00_computes.json")
-    return receipt.stat().st_mtime - began, ""
-
-
-def run(folder: Path, trials: int, runs: dict[str, dict[str, str]]) -> dict[str, Outcome]:
-    """Kills and resumes so many times in each of WAYS.
-
-    Args:
-        runs: what `kills.content` finds after an uninterrupted run in one process.
-    """
+def run(folder: Path, trials: int, runs: Runs) -> dict[str, Outcome]:
+    """Kills and resumes so many times in each of WAYS; `runs` are those that `kills.stages` found."""
     outcomes, whole = {kind: Outcome() for kind in WAYS}, folder / "undisturbed"
-    duration, wrong = _undisturbed(whole, runs)
-    for kind, outcome in outcomes.items():
-        draw = draws(kind)
-        for trial in range(trials if not wrong else 0):
-            trial_folder = folder / f"{kind} {trial}"
-            moment = draw.uniform(0.0, SPANS[kind]) * duration
-            loss = _try(trial_folder, kind, moment, draw) or _wrong(trial_folder, runs, figures(whole))
-            left = processes.orphans(trial_folder)
-            loss = loss or (f"still running: {left}" if left else "")
-            outcome.count(kind, loss and f"trial {trial}: {loss}")
-        if wrong:
-            outcome.count("undisturbed", wrong)
+    process, began = _start_and_wait(whole, False), time.time()
+    code, printed = _end(process, whole)
+    if wrong := printed if code else lost(whole / "home" / "runs", runs):
+        outcomes[next(iter(WAYS))].count("undisturbed", wrong)
+        return outcomes
+    (receipt,) = (whole / "home" / "executed").rglob("00_computes.json")
+    duration, figures = receipt.stat().st_mtime - began, _figures(whole)
+    for kind, (attempt, share) in WAYS.items():
+        way = {kind: (attempt, share * duration)}
+        kill_and_resume(outcomes[kind], folder, trials, way, lambda root: _lost(root, runs, figures))
     return outcomes

@@ -1,49 +1,90 @@
-"""Generated hostile files, each in a folder of its own; what one of them ran would create the file `canary`."""
+"""Makers of hostile files, each in a folder of its own; what one of them ran would create the file `canary`.
+
+A maker is told the number of the form to write, a path that leads elsewhere, and a large number.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import os
 import pickle
-import random
 import struct
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import h5py
+import nbformat
 import numpy as np
 import pandas as pd
+import torch
 from held_files import LABELS, sound_csd
 from made_up import make_dataset
 
 from mugkit import files
 from mugkit.data import store
 
-
-@dataclass(frozen=True)
-class Payload:
-    """A hostile input.
-
-    Attributes:
-        kind: which reader it is meant for.
-        make: writes it into a folder that is its own.
-    """
-
-    kind: str
-    name: str
-    make: Callable[[Path], object]
+PATHS = (
+    "../../canary", "/tmp/../canary", "..\\..\\canary", "a/../../canary", "canary\0.txt", "~/canary", ".", "..",
+    "/dev/zero", "/dev/stdin", "/proc/kcore", "../../../../../dev/zero",
+)  # fmt: skip
+SUBMISSION, NOTEBOOK, RECEIPT = "handed-in.ipynb", "00_notebook.ipynb", "receipt.json"
+SCRIPT = "<script>open('canary')</script>"
+TABLE = "id,text,label,split\na,so good,1.5,train\nb,so bad,-2,valid\nc,so so,0,test\n"
 
 
-def in_turn(
-    kind: str, forms: int, make: Callable[..., object], draw: Callable[[], dict[str, Any]], count: int
-) -> list[Payload]:
-    """The forms of a kind in turn, each time with other draws: what `make` is told beside the form's number."""
-    drawn = [(number % forms, draw()) for number in range(count)]
-    return [Payload(kind, f"{form}: {given}", partial(make, form=form, **given)) for form, given in drawn]
+# --- JSON -----------------------------------------------------------------------------------------------
+
+VALUES: list[Callable[[str, int], Any]] = [
+    lambda path, n: path,
+    lambda path, n: n,
+    lambda path, n: -n,
+    lambda path, n: None,
+    lambda path, n: [path, n, None],
+    lambda path, n: {path: n},
+    lambda path, n: {path: {"bytes": n, "sha256": path}},
+    lambda path, n: [2**32, 2**32, n],
+    lambda path, n: [{}] * (n % 1000 + 1000),
+    lambda path, n: 10 ** n.bit_length(),
+    lambda path, n: "x" * (n % 2**25),
+    lambda path, n: "\ud800",
+    lambda path, n: SCRIPT,
+    lambda path, n: "import os\nos.system('touch canary')\n!touch canary",
+]
+TEXTS: list[Callable[[int], bytes]] = [
+    lambda n: b"[" * (n % 10**5 + 10**4),
+    lambda n: b'{"cells":' * (n % 10**5 + 10**4),
+    lambda n: b"\xff\xfe" + b"x" * (n % 1000),
+    lambda n: b"",
+    lambda n: b'{"cells": []' + b" " * (n % 10**6),
+    lambda n: b'{"cells": [], "nbformat": ' + b"9" * (n % 10**5 + 5000) + b"}",
+    lambda n: b"NaN",
+]
+
+
+def spoilt(document: Any, path: str, n: int) -> bytes:
+    """A document with another value or name in one place, drawn by `n`; or a text that is no such document."""
+    random, whole = Random(n), {"document": document}
+    if random.random() < 0.2:
+        return random.choice(TEXTS)(n)
+    container, key = random.choice(list(_places(whole)))
+    if isinstance(key, str) and container is not whole and random.random() < 0.3:
+        container[path] = container.pop(key)
+    else:
+        container[key] = random.choice(VALUES)(path, n)
+    return json.dumps(whole["document"]).encode()
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every dictionary and list inside a value, with each of its keys."""
+    for key in list(value if isinstance(value, dict) else range(len(value))):
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from _places(value[key])
 
 
 # --- pickles --------------------------------------------------------------------------------------------
@@ -91,113 +132,92 @@ def _text(text: str) -> bytes:
     return b"X" + struct.pack("<I", len(text)) + text.encode()
 
 
-def _pickle_calls(random: random.Random, count: int) -> list[Payload]:
-    def make(folder: Path, call: int, way: str, inside: bool) -> None:
-        body = WAYS[way](*calls(folder / "canary")[call])
-        content = b"}" + _text("train") + body + b"s" if inside else body
-        (folder / "data.pkl").write_bytes(content + b".")
-
-    number = len(calls(Path("x")))
-    chosen = random.sample([(call, way) for call in range(number) for way in WAYS], count)
-    return [
-        Payload("pickle that calls", f"{calls(Path('x'))[call][1]} by {way}",
-                partial(make, call=call, way=way, inside=random.random() < 0.5))
-        for call, way in chosen
-    ]  # fmt: skip
+def pickle_that_calls(folder: Path, form: int, path: str, n: int) -> None:
+    call, way = divmod(form, len(WAYS))
+    body = list(WAYS.values())[way](*calls(folder / "canary")[call])
+    inside = b"}" + _text("train") + body + b"s"
+    (folder / "data.pkl").write_bytes((inside if n % 2 else body) + b".")
 
 
-def _pickle_sizes(random: random.Random, count: int) -> list[Payload]:
-    array = b"cnumpy\ndtype\n(X\x02\x00\x00\x00f8I0\nI1\ntR"
-    shapes: list[Callable[[int], bytes]] = [
-        lambda n: b"\x80\x04\x8e" + struct.pack("<Q", n) + b"x",
-        lambda n: b"\x80\x04\x8d" + struct.pack("<Q", n) + b"x",
-        lambda n: b"\x80\x05\x96" + struct.pack("<Q", n) + b"x",
-        lambda n: b"\x80\x04\x95" + struct.pack("<Q", n) + b"N",
-        lambda n: b"B" + struct.pack("<I", n % 2**32) + b"x",
-        lambda n: b"\x8b" + struct.pack("<I", n % 2**31) + b"x",
-        lambda n: b"Nr" + struct.pack("<I", n % 2**32),
-        lambda n: b"c__builtin__\nbytes\n(I%d\ntR" % n,
-        lambda n: b"c__builtin__\nbytearray\n(I%d\ntR" % n,
-        lambda n: b"cnumpy.core.numeric\n_frombuffer\n(C\x08" + b"x" * 8 + array + b"(I%d\ntX\x01\x00\x00\x00CtR" % n,
-        lambda n: b"cnumpy.core.multiarray\nscalar\n(" + array + b"C\x04abcdtR",
-        lambda n: b"(" * (n % 2**20),
-        lambda n: b"]" + b"2\x86" * (n % 10**5),
-        lambda n: b"I" + b"9" * (n % 10**6 + 5000) + b"\n",
-    ]
+_ARRAY = b"cnumpy\ndtype\n(X\x02\x00\x00\x00f8I0\nI1\ntR"
+PICKLED_SIZES: list[Callable[[int], bytes]] = [
+    lambda n: b"\x80\x04\x8e" + struct.pack("<Q", n) + b"x",
+    lambda n: b"\x80\x04\x8d" + struct.pack("<Q", n) + b"x",
+    lambda n: b"\x80\x05\x96" + struct.pack("<Q", n) + b"x",
+    lambda n: b"\x80\x04\x95" + struct.pack("<Q", n) + b"N",
+    lambda n: b"B" + struct.pack("<I", n % 2**32) + b"x",
+    lambda n: b"\x8b" + struct.pack("<I", n % 2**31) + b"x",
+    lambda n: b"Nr" + struct.pack("<I", n % 2**32),
+    lambda n: b"c__builtin__\nbytes\n(I%d\ntR" % n,
+    lambda n: b"c__builtin__\nbytearray\n(I%d\ntR" % n,
+    lambda n: b"cnumpy.core.numeric\n_frombuffer\n(C\x08" + b"x" * 8 + _ARRAY + b"(I%d\ntX\x01\x00\x00\x00CtR" % n,
+    lambda n: b"cnumpy.core.multiarray\nscalar\n(" + _ARRAY + b"C\x04abcdtR",
+    lambda n: b"(" * (n % 2**20),
+    lambda n: b"]" + b"2\x86" * (n % 10**5),
+    lambda n: b"I" + b"9" * (n % 10**6 + 5000) + b"\n",
+]
 
-    def make(folder: Path, form: int, size: int) -> None:
-        (folder / "data.pkl").write_bytes(shapes[form](size) + b".")
 
-    return in_turn("pickle that claims", len(shapes), make, lambda: {"size": random.randrange(2**31, 2**62)}, count)
+def pickle_that_claims(folder: Path, form: int, path: str, n: int) -> None:
+    (folder / "data.pkl").write_bytes(PICKLED_SIZES[form](n) + b".")
 
 
 # --- tables, HDF5 ---------------------------------------------------------------------------------------
 
-TRAVERSALS = (
-    "../../canary", "/tmp/../canary", "..\\..\\canary", "a/../../canary", "canary\0.txt", "~/canary", ".", "..",
-)  # fmt: skip
+TABLES: list[Callable[[str, int], str]] = [
+    lambda path, n: TABLE + f'"{path}",fine,1,train\n',
+    lambda path, n: TABLE + f"d,fine,1,{path}\n",
+    lambda path, n: TABLE + "d,=cmd|' /C touch canary'!A0,1,train\n",
+    lambda path, n: TABLE + f"d,fine,{'9' * (n % 10**6)},train\n",
+    lambda path, n: TABLE + f"d,fine,1e{n},train\n",
+    lambda path, n: TABLE + 'd,"' + "x" * (n % 10**7),
+    lambda path, n: ",".join(f"c{i}" for i in range(n % 30_000)) + "\n",
+    lambda path, n: TABLE.replace("text", path),
+    lambda path, n: TABLE + "\0" * (n % 10**6),
+    lambda path, n: TABLE + "d,fine,\"__import__('os').system('touch canary')\",train\n",
+]
 
 
-def _tables(random: random.Random, count: int) -> list[Payload]:
-    rows = "id,text,label,split\na,so good,1.5,train\nb,so bad,-2,valid\nc,so so,0,test\n"
-    hostile: list[Callable[[str, int], str]] = [
-        lambda path, n: rows + f'"{path}",fine,1,train\n',
-        lambda path, n: rows + f"d,fine,1,{path}\n",
-        lambda path, n: rows + "d,=cmd|' /C touch canary'!A0,1,train\n",
-        lambda path, n: rows + f"d,fine,{'9' * (n % 10**6)},train\n",
-        lambda path, n: rows + f"d,fine,1e{n},train\n",
-        lambda path, n: rows + 'd,"' + "x" * (n % 10**7),
-        lambda path, n: ",".join(f"c{i}" for i in range(n % 10**5)) + "\n",
-        lambda path, n: rows.replace("text", path),
-        lambda path, n: rows + "\0" * (n % 10**6),
-        lambda path, n: rows + "d,fine,\"__import__('os').system('touch canary')\",train\n",
-    ]
-
-    def make(folder: Path, form: int, path: str, n: int) -> None:
-        (folder / ("data.csv", "data.tsv")[n % 2]).write_text(hostile[form](path, n))
-
-    def draw() -> dict[str, Any]:
-        return {"path": random.choice(TRAVERSALS), "n": random.randrange(1, 2**40)}
-
-    return in_turn("table", len(hostile), make, draw, count)
+def table(folder: Path, form: int, path: str, n: int) -> None:
+    (folder / ("data.csv", "data.tsv")[n % 2]).write_text(TABLES[form](path, n))
 
 
-def _csds(random: random.Random, count: int) -> list[Payload]:
-    place = f"{LABELS}/data/va/features"
+FEATURES = f"{LABELS}/data/va/features"
 
-    def virtual(file: Any, n: int) -> None:
-        layout = h5py.VirtualLayout((1, 1), "f8")
-        layout[:] = h5py.VirtualSource("/etc/passwd", "x", (1, 1), "f8")
-        file.create_virtual_dataset(place, layout)
 
-    hostile: list[Callable[[Any, int], object]] = [
-        lambda file, n: file.__setitem__(place, h5py.ExternalLink(TRAVERSALS[n % 5].replace("\0", ""), "/x")),
-        lambda file, n: file.__setitem__(place, h5py.SoftLink("/" + "x/" * (n % 50))),
-        lambda file, n: file.create_dataset(place, (n % 16 + 1, 1), "f8", external=[("/etc/passwd", 0, 128)]),
-        virtual,
-        lambda file, n: file.create_dataset(place, (n, 1), "f8", chunks=(1024, 1)),
-        lambda file, n: file.create_dataset(place, (1, n), "f8", chunks=(1, 1024)),
-        lambda file, n: file.create_dataset(place, (1, 1), f"S{n % 2**28 + 1}", chunks=(1, 1), compression="gzip"),
-        lambda file, n: file.create_dataset(place, data=np.zeros(1, [("a", "f8"), ("b", "S4")])),
-        lambda file, n: file.__setitem__(place, file["/"]),
-        lambda file, n: file.create_dataset(place, (1, 1), h5py.ref_dtype),
-        lambda file, n: file.create_dataset(place, (1, 1), h5py.vlen_dtype(np.int8)),
-    ]
+def _virtual(file: Any, path: str, n: int) -> None:
+    layout = h5py.VirtualLayout((1, 1), "f8")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (1, 1), "f8")
+    file.create_virtual_dataset(FEATURES, layout)
 
-    def make(folder: Path, form: int, n: int) -> None:
-        path = sound_csd(folder)
-        if form == len(hostile):  # random bytes of a sound file
-            content = bytearray(path.read_bytes())
-            for _ in range(8):
-                n = n * 6364136223846793005 % 2**64 + 1
-                content[n // 256 % len(content)] = n % 256
-            path.write_bytes(content)
-            return
-        with h5py.File(path, "a") as file:
-            del file[place]
-            hostile[form](file, n)
 
-    return in_turn("csd", len(hostile) + 1, make, lambda: {"n": random.randrange(2**32, 2**44)}, count)
+CSDS: list[Callable[[Any, str, int], object]] = [
+    lambda file, path, n: file.__setitem__(FEATURES, h5py.ExternalLink(path.replace("\0", ""), "/x")),
+    lambda file, path, n: file.__setitem__(FEATURES, h5py.SoftLink("/" + "x/" * (n % 50))),
+    lambda file, path, n: file.create_dataset(FEATURES, (n % 16 + 1, 1), "f8", external=[("/etc/passwd", 0, 128)]),
+    _virtual,
+    lambda file, path, n: file.create_dataset(FEATURES, (n, 1), "f8", chunks=(1024, 1)),
+    lambda file, path, n: file.create_dataset(FEATURES, (1, n), "f8", chunks=(1, 1024)),
+    lambda file, path, n: file.create_dataset(FEATURES, (1, 1), f"S{n % 2**28 + 1}", chunks=(1, 1), compression="gzip"),
+    lambda file, path, n: file.create_dataset(FEATURES, data=np.zeros(1, [("a", "f8"), ("b", "S4")])),
+    lambda file, path, n: file.__setitem__(FEATURES, file["/"]),
+    lambda file, path, n: file.create_dataset(FEATURES, (1, 1), h5py.ref_dtype),
+    lambda file, path, n: file.create_dataset(FEATURES, (1, 1), h5py.vlen_dtype(np.int8)),
+]
+
+
+def csd(folder: Path, form: int, path: str, n: int) -> None:
+    """The last form has random bytes in a sound file."""
+    target = sound_csd(folder)
+    if form < len(CSDS):
+        with h5py.File(target, "a") as file:
+            del file[FEATURES]
+            CSDS[form](file, path, n)
+        return
+    content, random = bytearray(target.read_bytes()), np.random.default_rng(n)
+    for position in random.integers(len(content), size=8):
+        content[position] = random.integers(256)
+    target.write_bytes(content)
 
 
 # --- the stored form ------------------------------------------------------------------------------------
@@ -215,131 +235,80 @@ def signed(folder: Path) -> None:
     (folder / "dataset.json").write_text(json.dumps(manifest))
 
 
-def _safetensors(random: random.Random, count: int) -> list[Payload]:
-    changes: list[Callable[[dict, int], object]] = [
-        lambda header, n: header["a.frames"].update(shape=[n, 5]),
-        lambda header, n: header["a.frames"].update(shape=[n, 0]),
-        lambda header, n: header["a.frames"].update(shape=[-n, -5]),
-        lambda header, n: header["a.offsets"].update(shape=[n]),
-        lambda header, n: header["a.frames"].update(data_offsets=[n, n + 1]),
-        lambda header, n: header["a.frames"].update(data_offsets=[-n, n]),
-        lambda header, n: header["a.frames"].update(dtype=random.choice(["O", "F64", "../x", "I8", ""])),
-        lambda header, n: header["a.frames"].update(shape=[2**32, 2**32, n]),
-        lambda header, n: header.update({"a.frames": n}),
-        lambda header, n: header["a.frames"].update(shape=[str(n)]),
-        lambda header, n: header.pop("a.offsets"),
-        lambda header, n: header["a.frames"].update(data_offsets=[]),
-    ]
-
-    def make(folder: Path, form: int, n: int) -> None:
-        path = _stored(folder) / "train.safetensors"
-        content = path.read_bytes()
-        size = int.from_bytes(content[:8], "little")
-        header = json.loads(content[8 : 8 + size])
-        changes[form](header, n)
-        text = json.dumps(header).encode()
-        path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
-        signed(path.parent)
-
-    return in_turn("safetensors", len(changes), make, lambda: {"n": random.randrange(2**20, 2**60)}, count)
+def safetensors(folder: Path, form: int, path: str, n: int) -> None:
+    """Its header says something else."""
+    target = _stored(folder) / "train.safetensors"
+    content = target.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = spoilt(json.loads(content[8 : 8 + size]), path, n)
+    target.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
+    signed(target.parent)
 
 
-def _parquets(random: random.Random, count: int) -> list[Payload]:
-    spoil: list[Callable[[pd.DataFrame, int], pd.DataFrame]] = [
-        lambda table, n: table.drop(columns=table.columns[n % 4]),
-        lambda table, n: table.assign(y="not a number"),
-        lambda table, n: table.assign(id=None),
-        lambda table, n: table.iloc[:0],
-        lambda table, n: pd.DataFrame({"split": np.repeat("train", 2**22), "id": "x", "text": "x", "y": 0.0}),
-        lambda table, n: table.assign(text=[["x"]] * len(table)),
-        _repeating,
-    ]
-
-    def make(folder: Path, form: int, n: int) -> None:
-        path = _stored(folder) / "clips.parquet"
-        content = bytearray(path.read_bytes())
-        if form < len(spoil):
-            _write(spoil[form](pd.read_parquet(path), n), path)
-        elif form == len(spoil):
-            path.write_bytes(content[: n % len(content)])
-        elif form == len(spoil) + 1:  # the length of its own description
-            path.write_bytes(content[:-8] + struct.pack("<I", n % 2**32) + b"PAR1")
-        else:
-            content[len(content) - 9 - n % min(600, len(content) - 9)] ^= 1 + n % 255
-            path.write_bytes(content)
-        signed(path.parent)
-
-    return in_turn("parquet", len(spoil) + 7, make, lambda: {"n": random.randrange(2**40)}, count)
-
-
-def _repeating(table: pd.DataFrame, n: int) -> pd.DataFrame:
+def _repeating(clips: pd.DataFrame, n: int) -> pd.DataFrame:
     """A long text in every row, which the file holds once."""
-    rows = table.loc[np.repeat(0, 2**17)].reset_index(drop=True)
+    rows = clips.loc[np.repeat(0, 2**17)].reset_index(drop=True)
     return rows.assign(text=pd.Categorical.from_codes(np.zeros(2**17, int), ["x" * (2**16 + n % 2**18)]))
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
-    table.to_parquet(path, index=False, compression="zstd")
+CLIPS: list[Callable[[pd.DataFrame, int], pd.DataFrame]] = [
+    lambda clips, n: clips.drop(columns=clips.columns[n % 4]),
+    lambda clips, n: clips.assign(y="not a number"),
+    lambda clips, n: clips.assign(id=None),
+    lambda clips, n: clips.iloc[:0],
+    lambda clips, n: pd.DataFrame({"split": np.repeat("train", 2**22), "id": "x", "text": "x", "y": 0.0}),
+    lambda clips, n: clips.assign(text=[["x"]] * len(clips)),
+    _repeating,
+]
 
 
-def _manifests(random: random.Random, count: int) -> list[Payload]:
-    texts: list[Callable[[dict, str, int], object]] = [
-        lambda m, path, n: {**m, "files": {path: {"bytes": n, "sha256": ""}}},
-        lambda m, path, n: {**m, "name": path},
-        lambda m, path, n: {**m, "dims": {path: n}},
-        lambda m, path, n: {**m, "family": path},
-        lambda m, path, n: {**m, "format": n},
-        lambda m, path, n: {**m, "files": [path]},
-        lambda m, path, n: [m],
-        lambda m, path, n: {**m, "content": path, "about": n},
-        lambda m, path, n: {**m, "files": {"clips.parquet": path}},
-    ]
-
-    def make(folder: Path, form: int, path: str, n: int) -> None:
-        target = _stored(folder) / "dataset.json"
-        if form == len(texts):
-            target.write_text("[" * (n % 10**6))
-        else:
-            target.write_text(json.dumps(texts[form](files.read_json(target), path, n)))
-
-    def draw() -> dict[str, Any]:
-        return {"path": random.choice(TRAVERSALS), "n": random.randrange(2, 2**40)}
-
-    return in_turn("manifest", len(texts) + 1, make, draw, count)
+def parquet(folder: Path, form: int, path: str, n: int) -> None:
+    """After the tables: a file cut off, one that lies about the length of its description, and flipped bytes in it."""
+    target = _stored(folder) / "clips.parquet"
+    content, damage = bytearray(target.read_bytes()), form - len(CLIPS)
+    if damage < 0:
+        CLIPS[form](pd.read_parquet(target), n).to_parquet(target, index=False, compression="zstd")
+    elif damage == 0:
+        target.write_bytes(content[: n % len(content)])
+    elif damage == 1:
+        target.write_bytes(content[:-8] + struct.pack("<I", n % 2**32) + b"PAR1")
+    else:
+        content[len(content) - 9 - n % min(600, len(content) - 9)] ^= 1 + n % 255
+        target.write_bytes(content)
+    signed(target.parent)
 
 
-# --- runs, checkpoints, receipts --------------------------------------------------------------------------
+def manifest(folder: Path, form: int, path: str, n: int) -> None:
+    target = _stored(folder) / "dataset.json"
+    target.write_bytes(spoilt(files.read_json(target), path, n))
 
 
-def _checkpoints(random: random.Random, count: int) -> list[Payload]:
-    import hashlib
-
-    import torch
-
-    def make(folder: Path, form: int, n: int) -> None:
-        stream = io.BytesIO()
-        torch.save({"network": {"w": torch.ones(8)}}, stream)
-        content = bytearray(stream.getvalue())
-        call = calls(folder / "canary")[n % len(calls(folder))]
-        evil = list(WAYS.values())[n % len(WAYS)](*call) + b"."
-        if form == 0:
-            content = bytearray(_repacked(bytes(content), b"\x80\x02" + evil))
-        elif form == 1:
-            content = bytearray(evil)
-        elif form == 2:
-            content = content[: n % len(content)]
-        elif form == 3:
-            content[n % len(content)] ^= 255
-        else:
-            content = bytearray(_repacked(bytes(content), None, n))
-        unsigned = form == 3 and n % 2
-        digest = bytes(32) if unsigned else hashlib.sha256(content).digest()
-        (folder / "checkpoint.pt").write_bytes(digest + content)
-
-    return in_turn("checkpoint", 5, make, lambda: {"n": random.randrange(2**40)}, count)
+# --- runs, checkpoints, notebooks, receipts ---------------------------------------------------------------
 
 
-def _repacked(content: bytes, program: bytes | None, size: int = 0) -> bytes:
+def checkpoint(folder: Path, form: int, path: str, n: int) -> None:
+    """Another program in it, nothing but a program, cut off, one bit flipped, a storage that claims another size."""
+    stream = io.BytesIO()
+    torch.save({"network": {"w": torch.ones(8)}}, stream)
+    content = bytearray(stream.getvalue())
+    made = calls(folder / "canary")
+    evil = list(WAYS.values())[n % len(WAYS)](*made[n % len(made)]) + b"."
+    if form == 0:
+        content = _repacked(bytes(content), b"\x80\x02" + evil)
+    elif form == 1:
+        content = bytearray(evil)
+    elif form == 2:
+        content = content[: n % len(content)]
+    elif form == 3:
+        content[n % len(content)] ^= 255
+    else:
+        content = _repacked(bytes(content), None, n)
+    unsigned = form == 3 and n % 2
+    digest = bytes(32) if unsigned else hashlib.sha256(content).digest()
+    (folder / "checkpoint.pt").write_bytes(digest + content)
+
+
+def _repacked(content: bytes, program: bytes | None, size: int = 0) -> bytearray:
     """A torch file with another program in it, or a storage that claims another size."""
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(target, "w") as new:
@@ -348,33 +317,50 @@ def _repacked(content: bytes, program: bytes | None, size: int = 0) -> bytes:
             if name.endswith("data.pkl"):
                 body = body.replace(b"K\x08", b"J" + struct.pack("<I", size % 2**31)) if program is None else program
             new.writestr(name, body)
-    return target.getvalue()
+    return bytearray(target.getvalue())
 
 
-def _runs(random: random.Random, count: int) -> list[Payload]:
-    names = (*TRAVERSALS, "/dev/zero", "/dev/stdin", "/proc/kcore", "../../../../../dev/zero")
-    forms: list[Callable[[str], object]] = [
-        lambda name: {"files": {name: "0" * 64}},
-        lambda name: {"files": [name]},
-        lambda name: {"files": {"result.json": [name]}},
-        lambda name: [[[name]]],
-    ]
-
-    def make(folder: Path, form: int, name: str) -> None:
-        (folder / "run").mkdir()
-        (folder / "run" / "result.json").write_text("{}")
-        text = "[" * 10**5 if form == len(forms) else json.dumps(forms[form](name))
-        (folder / "run" / "done.json").write_text(text)
-
-    return in_turn("run", len(forms) + 1, make, lambda: {"name": random.choice(names)}, count)
+def run(folder: Path, form: int, path: str, n: int) -> None:
+    (folder / "run").mkdir()
+    (folder / "run" / "result.json").write_text("{}")
+    (folder / "run" / "done.json").write_bytes(spoilt({"files": {"result.json": "0" * 64}}, path, n))
 
 
-SHARES = {
-    _pickle_calls: 70, _pickle_sizes: 28, _tables: 20, _csds: 24,
-    _safetensors: 24, _parquets: 24, _manifests: 20, _checkpoints: 20, _runs: 15,
-}  # fmt: skip
+def receipt(folder: Path, form: int, path: str, n: int) -> None:
+    sound = {"identity": "the same", "outputs": {"figure.json": "0" * 64}}
+    (folder / RECEIPT).write_bytes(spoilt(sound, path, n))
 
 
-def payloads(random: random.Random, share: float = 1.0) -> list[Payload]:
-    """All payloads, or a share of each kind (at least two)."""
-    return [payload for make, count in SHARES.items() for payload in make(random, max(2, round(count * share)))]
+def released() -> dict[str, Any]:
+    """A small notebook of two cells, as JSON."""
+    cells = [nbformat.v4.new_code_cell("x = 1", id="one"), nbformat.v4.new_markdown_cell("words", id="two")]
+    cells[0].metadata["nbgrader"] = {"grade_id": "answer", "solution": True, "grade": False}
+    made = nbformat.v4.new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    return json.loads(nbformat.writes(made))
+
+
+def _notebook(target: Path, form: int, path: str, n: int) -> None:
+    """The first two forms are a link to an endless file, and a pipe; the others have scripts wherever one can be."""
+    sound = released()
+    first, second = sound["cells"]
+    first["outputs"] = [{"output_type": "display_data", "data": {"text/html": SCRIPT}, "metadata": {"x": SCRIPT}}]
+    second |= {"source": SCRIPT, "attachments": {path: {"image/png": "eA=="}}}
+    sound["cells"].append({"cell_type": "raw", "id": "three", "metadata": {"name": path}, "source": SCRIPT})
+    sound["metadata"]["language_info"] = {"name": path, "file_extension": f"/{path}"}
+    if form == 0:
+        target.symlink_to("/dev/zero")
+    elif form == 1:
+        os.mkfifo(target)
+    else:
+        target.write_bytes(spoilt(sound, path, n))
+
+
+def submission(folder: Path, form: int, path: str, n: int) -> None:
+    """What is handed in to the grader."""
+    _notebook(folder / SUBMISSION, form, path, n)
+
+
+def notebook(folder: Path, form: int, path: str, n: int) -> None:
+    """One among the repository's."""
+    _notebook(folder / NOTEBOOK, form, path, n)

@@ -1,5 +1,4 @@
-"""Processes of a trial, found in Linux's /proc by an environment variable that all of them inherit; commands that are
-stopped by a signal."""
+"""Processes of a trial, found by an environment variable that all of them inherit; commands stopped by a signal."""
 
 from __future__ import annotations
 
@@ -12,6 +11,8 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]
+
 from mugkit import files
 
 MARK = "MUGKIT_SOAK_TRIAL"
@@ -19,15 +20,19 @@ LIMIT = 120.0  # seconds until workers or kernels write a checkpoint
 PATIENCE = 20.0  # seconds; what lost its starter looks for it once a second
 
 
-def of(trial: Path, *words: str) -> list[int]:
-    """Living processes that were started with MARK set to the trial's folder, and whose commands hold the words."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):  # gone in the meantime, or somebody else's
-            if entry.name.isdigit() and f"{MARK}={trial}".encode() in (entry / "environ").read_bytes().split(b"\0"):
-                command = (entry / "cmdline").read_bytes().decode(errors="replace")
-                found += [int(entry.name)] if all(word in command for word in words) else []
-    return sorted(found)
+def commands(trial: Path) -> dict[int, str]:
+    """Living processes that were started with MARK set to the trial's folder, and their commands."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # gone in the meantime, or somebody else's
+            if process.environ().get(MARK) == str(trial):
+                found[process.pid] = " ".join(process.cmdline())
+    return found
+
+
+def of(trial: Path, word: str) -> list[int]:
+    """The trial's processes whose commands hold the word."""
+    return [process for process, command in commands(trial).items() if word in command]
 
 
 def of_trial(trial: Path) -> None:
@@ -61,15 +66,10 @@ def kill(processes: Iterable[int]) -> None:
 def orphans(trial: Path, patience: float = PATIENCE) -> list[str]:
     """Commands of what still runs a while after the trial's end; it is killed then."""
     until = time.monotonic() + patience
-    while (left := of(trial)) and time.monotonic() < until:
+    while (left := commands(trial)) and time.monotonic() < until:
         time.sleep(0.1)
-    names = []
-    for process in left:
-        with contextlib.suppress(OSError):
-            command = (Path("/proc") / str(process) / "cmdline").read_text(errors="replace")
-            names.append(command.replace("\0", " ").strip()[:200])
     kill(left)
-    return names
+    return [command[:200] for command in left.values()]
 
 
 def wait_until(found: Callable[[], object], process: subprocess.Popen[str]) -> None:

@@ -5,19 +5,24 @@ from __future__ import annotations
 import os
 import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from reliability import processes
+
 T = TypeVar("T")
 SEED = 2024
+# Kills at a moment below a folder; returns what is wrong.
+Attempt = Callable[[Path, float, random.Random], str]
 _CALL = """
 import pickle, sys
 from pathlib import Path
@@ -29,28 +34,51 @@ Path({found!r}).write_bytes(pickle.dumps(scenario(*arguments)))
 
 @dataclass
 class Outcome:
-    """Counts of one scenario.
-
-    Attributes:
-        details: how often what was tried, by kind.
-        losses: a line for each trial that did not pass.
-    """
+    """Counts of one scenario."""
 
     tried: int = 0
-    passed: int = 0
-    details: dict[str, int] = field(default_factory=dict)
-    losses: list[str] = field(default_factory=list)
+    details: dict[str, int] = field(default_factory=dict)  # how often what was tried, by kind
+    losses: list[str] = field(default_factory=list)  # a line for each trial that did not pass
 
     def count(self, kind: str, loss: str = "") -> None:
         """One trial: passed unless something was lost."""
         self.tried += 1
-        self.passed += not loss
         self.details[kind] = self.details.get(kind, 0) + 1
-        if loss:
-            self.losses.append(f"{kind}: {loss}")
+        self.losses += [f"{kind}: {loss}"] if loss else []
 
     def plain(self) -> dict[str, Any]:
-        return {"tried": self.tried, "passed": self.passed, "lost": self.tried - self.passed, "details": self.details}
+        lost = len(self.losses)
+        return {"tried": self.tried, "passed": self.tried - lost, "lost": lost, "details": self.details}
+
+
+class TooLate(Exception):
+    """All was over before the kill."""
+
+
+def kill_and_resume(
+    outcome: Outcome, folder: Path, trials: int, ways: Mapping[str, tuple[Attempt, float]], lost: Callable[[Path], str]
+) -> None:
+    """Kills in all ways in turn, each trial in a folder of its own.
+
+    Args:
+        ways: kind → how it is killed, and the latest moment to do so; sooner, where all was over by then.
+        lost: what a trial's folder lacks in the end; '' if nothing.
+    """
+    draw = draws(" ".join(ways))
+    for trial in range(trials):
+        kind = list(ways)[trial % len(ways)]
+        (attempt, latest), root = ways[kind], folder / f"{kind} {trial}"
+        moment = draw.uniform(0.0, latest)
+        while True:
+            try:
+                loss = attempt(root, moment, draw) or lost(root)
+                break
+            except TooLate:
+                shutil.rmtree(root)
+                moment /= 2
+        if left := processes.orphans(root):
+            loss = loss or f"still running: {left}"
+        outcome.count(kind, loss and f"trial {trial}: {loss}")
 
 
 def draws(name: str) -> random.Random:

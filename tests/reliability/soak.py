@@ -1,11 +1,17 @@
-"""Runs every scenario in full, prints the counts, writes `figures/reliability.json`; exits with 1 on any loss."""
+"""Runs every scenario in full, prints the counts, writes them; exits with 1 on any loss.
+
+They go to `figures/reliability.json` and, as a table, to this folder's README.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -13,26 +19,32 @@ from made_up import make_dataset
 
 from mugkit import files
 from mugkit.experiments.store import versions
-from reliability import contention, damage, hostile, kills, kills_of_reproduce, kills_of_workers, places
+from reliability import contention, damage, hostile, kills, kills_of_reproduce, places
 from reliability.scenario import SEED
 
 PLACES = "places that cannot be written to"
+COUNTS = Path(__file__).resolve().parents[2] / "figures" / "reliability.json"
+README = Path(__file__).with_name("README.md")
 
 
-def main(target: Path) -> int:
+def page(text: str, counts: Mapping[str, Any]) -> str:
+    """The README's text with a row a scenario in its table."""
+    rows = "| scenario | tried | passed | lost |\n| --- | --- | --- | --- |\n"
+    for name, count in counts["scenarios"].items():
+        cells = (count["tried"], count["passed"], count["lost"]) if "tried" in count else (count["not tried"], "–", "–")
+        rows += f"| {name} | {' | '.join(map(str, cells))} |\n"
+    return re.sub(r"(?s)(<!-- counts -->\n).*?(<!-- /counts -->)", lambda found: found[1] + rows + found[2], text)
+
+
+def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["MUGKIT_HOME"], os.environ["MUGKIT_PROGRESS"] = str(folder / "home"), "0"
         kills.prepare(make_dataset((24, 8, 8), true_labels=False))
-        stages = kills.run(folder / "kills", 26)
-        runs = kills.content(folder / "kills" / "whole")
-        outcomes = {
-            "kill and resume: stages in one process": stages,
-            "kill and resume: workers": kills_of_workers.run(folder / "workers", 8, runs),
-            **{
-                f"kill and resume: {kind}": outcome
-                for kind, outcome in kills_of_reproduce.run(folder / "reproduce", 8, runs).items()
-            },
+        stages, runs = kills.stages(folder / "kills", 26)
+        outcomes = {"stages in one process": stages, "workers": kills.workers(folder / "workers", 8, runs)}
+        outcomes |= kills_of_reproduce.run(folder / "reproduce", 8, runs)
+        outcomes = {f"kill and resume: {kind}": outcome for kind, outcome in outcomes.items()} | {
             "damaged store": damage.run(folder / "damage", 60),
             "processes on one store": contention.run(folder / "contention"),
             "hostile files": hostile.run(folder / "hostile"),
@@ -45,12 +57,16 @@ def main(target: Path) -> int:
         print(f"{PLACES}: not tried, {reason}")
     for name, outcome in outcomes.items():
         scenarios[name] = outcome.plain()
-        print(f"{name}: {outcome.tried} tried, {outcome.passed} passed, {len(outcome.losses)} lost", flush=True)
+        print(f"{name}: {', '.join(f'{count} {what}' for what, count in outcome.plain().items() if what != 'details')}")
         for loss in outcome.losses:
             print(f"    {loss}")
-    files.write_json(target, {"seed": SEED, "versions": versions(), "scenarios": scenarios})
+    counts = {"seed": SEED, "versions": versions(), "scenarios": scenarios}
+    files.write_json(COUNTS, counts)
+    text = page(README.read_text(encoding="utf-8"), counts)
+    with files.atomic_path(README) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return int(any(outcome.losses for outcome in outcomes.values()))
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())

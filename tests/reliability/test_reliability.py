@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,41 +16,24 @@ import pytest
 from made_up import make_dataset
 
 from mugkit import files
-from reliability import (
-    contention,
-    damage,
-    fuzz,
-    hostile,
-    kills,
-    kills_of_reproduce,
-    kills_of_workers,
-    page,
-    payloads,
-    places,
-    processes,
-)
+from reliability import contention, damage, fuzz, hostile, kills, kills_of_reproduce, payloads, places, processes, soak
 from reliability.scenario import Outcome, apart
 
 T = TypeVar("T")
 
 
-@pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MUGKIT_PROGRESS", "0")
-
-
 def prepared(scenario: Callable[..., T], *arguments: object) -> T:
     """A scenario on made-up data."""
+    os.environ["MUGKIT_PROGRESS"] = "0"
     kills.prepare(make_dataset((24, 8, 8), true_labels=False))
     return scenario(*arguments)
 
 
 def killed(folder: Path) -> list[Outcome]:
     """In one process, in two workers, in a notebook's kernel, of a whole reproduction."""
-    stages = kills.run(folder / "stages", 2)
-    runs = kills.content(folder / "stages" / "whole")
+    stages, runs = kills.stages(folder / "stages", 2)
     reproduced = kills_of_reproduce.run(folder / "reproduce", 1, runs)
-    return [stages, kills_of_workers.run(folder / "workers", 1, runs), *reproduced.values()]
+    return [stages, kills.workers(folder / "workers", 1, runs), *reproduced.values()]
 
 
 @pytest.mark.slow
@@ -67,8 +51,6 @@ def test_process_that_outlives_its_trial_is_found(tmp_path: Path) -> None:
         until = time.monotonic() + 30
         while not processes.of(tmp_path, "time.sleep") and time.monotonic() < until:  # it is not itself at once
             time.sleep(0.02)
-        assert processes.of(tmp_path, "time.sleep") == [process.pid]
-        assert processes.of(tmp_path / "other") == []
         (name,) = processes.orphans(tmp_path, patience=0.1)
         assert "time.sleep(600)" in name
     assert process.returncode == -signal.SIGKILL
@@ -92,18 +74,10 @@ def test_two_processes_compute_each_run_once(tmp_path: Path) -> None:
 def test_hostile_files_run_nothing_and_are_refused(tmp_path: Path) -> None:
     outcome = hostile.run(tmp_path, 0.08)
     assert outcome.losses == []
-    assert outcome.tried >= 20
-    assert {kind.partition(",")[0] for kind in outcome.details} >= {
-        *("csd", "parquet", "manifest", "checkpoint", "run", "submission", "notebook", "receipt"),
-    }
+    assert {kind.partition(",")[0] for kind in outcome.details} == set(hostile.KINDS)
 
 
-def test_hostile_files_are_two_hundred_and_the_calls_would_run(tmp_path: Path) -> None:
-    """A careless reader creates the canary: the payloads are not blunt."""
-    import pickle
-
-    made = hostile.everything()
-    assert len(made) >= 200
+def test_careless_reader_would_run_a_hostile_pickle(tmp_path: Path) -> None:
     blunt = payloads.WAYS["GLOBAL, REDUCE"](*payloads.calls(tmp_path / "canary")[0]) + b"."
     pickle.loads(blunt)
     assert (tmp_path / "canary").exists()
@@ -112,21 +86,17 @@ def test_hostile_files_are_two_hundred_and_the_calls_would_run(tmp_path: Path) -
 @pytest.mark.slow
 @pytest.mark.skipif(bool(places.allowed()), reason=places.allowed() or "allowed")
 def test_places_that_cannot_be_written_to_are_told(tmp_path: Path) -> None:
-    names = ("full disk, run", "read-only folder, prepare", "not writable, run")
-    outcome = places.run(tmp_path, lambda all: [next(p for p in all if p.name == name) for name in names])
-    assert (outcome.losses, outcome.tried) == ([], len(names))
+    outcome = places.run(tmp_path, ("full disk, run", "read-only folder, prepare", "not writable, run"))
+    assert (outcome.losses, outcome.tried) == ([], 3)
 
 
 @pytest.mark.slow
 def test_readers_take_or_refuse_what_is_fuzzed(tmp_path: Path) -> None:
-    counts = fuzz.run(tmp_path, 25)
-    assert len(counts) == 8
-    assert all(sum(taken_and_refused) >= 25 for taken_and_refused in counts.values())
-    assert all(refused for _, refused in counts.values())
+    for name, taken, refused in fuzz.run(tmp_path, 25):
+        assert (taken + refused >= 25, refused > 0) == (True, True), name
 
 
 def test_readme_has_the_counts_of_the_last_soak() -> None:
-    """`python tests/reliability/page.py` writes it anew."""
-    text, counts = page.README.read_text(encoding="utf-8"), files.read_json(page.COUNTS)
-    assert page.rewritten(text, counts) == text
+    text = soak.README.read_text(encoding="utf-8")
+    assert soak.page(text, files.read_json(soak.COUNTS)) == text
     assert "<!-- counts -->" in text

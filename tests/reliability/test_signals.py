@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import nbformat
 import psutil  # type: ignore[import-untyped]
 import pytest
 from living import ends, is_alive
@@ -20,6 +19,7 @@ from mugkit.config import RunSpec
 from mugkit.data import store, text
 from mugkit.data.schema import Dataset
 from reliability import processes
+from reliability.kills_of_reproduce import PARAMETERS, write_notebook
 from reliability.processes import stop, wait_until
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -57,15 +57,12 @@ def start(tmp_path: Path, made_up: Callable[..., Dataset], mugkit_home: Path) ->
     store.save(dataset, files.data_home() / dataset.name)
 
     def begin(*arguments: str, specs: Sequence[RunSpec] = ()) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", MUGKIT.replace("{SPECS}", repr([*specs])), *arguments]
         surroundings = os.environ | {"MUGKIT_PROGRESS": "0", "HF_HUB_OFFLINE": "1"}
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-c", MUGKIT.replace("{SPECS}", repr([*specs])), *arguments],
-                cwd=tmp_path, env=surroundings, text=True, start_new_session=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )
-        )  # fmt: skip
-        return started[-1]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, cwd=tmp_path, env=surroundings, text=True, start_new_session=True, **pipes)
+        started.append(process)
+        return process
 
     yield begin
     for process in started:
@@ -109,7 +106,7 @@ def test_workers_stopped_by_a_signal_leave_nothing_half_written(
 
 # The notebook waits until the test says that it need not; it cannot end by itself.
 CELLS = (
-    'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder',
+    PARAMETERS,
     "import os, pathlib\npathlib.Path('pid').write_text(str(os.getpid()))",
     "import time\nwhile not pathlib.Path('go on').exists():\n    time.sleep(0.05)",
     "pathlib.Path(out).mkdir(parents=True, exist_ok=True)\n(pathlib.Path(out) / 'manifest.json').write_text('{}')",
@@ -121,11 +118,7 @@ CELLS = (
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_reproduce_stopped_by_a_signal_ends_its_kernels(number: signal.Signals, start: Start, tmp_path: Path) -> None:
     folder = tmp_path / "notebooks"
-    folder.mkdir()
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
-    notebook.cells[0].metadata["tags"] = ["parameters"]
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / "00_waits.ipynb")
+    write_notebook(folder / "00_waits.ipynb", CELLS)
     command = ("reproduce", "--profile", "smoke", "--dataset", "made-up", "--out", str(tmp_path / "figures"))
     process = start(*command)
     wait_until(lambda: (folder / "pid").exists() and (folder / "pid").read_text(), process)

@@ -35,8 +35,8 @@ ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 NAME = "made-up"
 # Runs of some seconds: two nodes surely compute at the same time.
 EPOCHS = (("max_epochs", 150), ("patience", 150))
-# Nobody waits for their end before the signal comes: far longer than any machine needs to send it.
-LONG = (("batch_size", 4), ("max_epochs", 600), ("patience", 600))
+# Nobody waits for their end: far longer than any machine needs to send the signal.
+LONG = (("batch_size", 4), ("max_epochs", 100_000), ("patience", 100_000))
 SPECS = [RunSpec("copy", NAME, seed, "smoke", changes=LONG) for seed in (1, 2)]
 
 

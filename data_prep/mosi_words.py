@@ -23,7 +23,7 @@ from mugkit.data.store import load
 from mugkit.evaluation import comparison, verdicts
 from mugkit.experiments import scheduler
 from mugkit.experiments.experiment import Run
-from mugkit.experiments.store import versions
+from mugkit.experiments.run_store import versions
 
 BETAS = (0.01, 1.0)
 TRAINED_TEXT: dict[str, Any] = {"freeze_text": False, "text_learning_rate": 5e-5}

@@ -22,7 +22,7 @@ from mugkit.data import reviews
 from mugkit.data.schema import Dataset, RaggedFrames, Split
 from mugkit.data.store import fingerprint
 from mugkit.experiments.registry import Experiment
-from mugkit.experiments.store import Store, read_result
+from mugkit.experiments.run_store import Store, read_result
 
 SIZES = (229, 500, 1000)
 

@@ -10,7 +10,7 @@ import typer
 from mugkit import files
 from mugkit.course import commands as course
 from mugkit.errors import UserError
-from mugkit.experiments import checks
+from mugkit.experiments import options
 from mugkit.terminal import console, exit_codes, print_table, print_unknown
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def describe(
     from mugkit.data import store
 
     if name:
-        checks.check_dataset(name)
+        options.check_dataset(name)
         console.print(prepared.describe(store.load(name, verify=True)))
         return
     damaged = False
@@ -150,8 +150,8 @@ def convert(
     from mugkit.data.prepare import describe as describe_fully
     from mugkit.data.store import load
 
-    checks.check_dataset(name)
-    columns = None if visual_columns is None else checks.column_numbers(visual_columns, "--visual-columns")
+    options.check_dataset(name)
+    columns = None if visual_columns is None else options.column_numbers(visual_columns, "--visual-columns")
     console.print(describe_fully(load(conversion.convert(name, to, store_as, visual_columns=columns, force=force))))
 
 
@@ -177,9 +177,9 @@ def run(
     from mugkit.overrides import parse_overrides
     from mugkit.reproduction import run_report
 
-    checks.check_device(device)
-    checks.check_dataset(dataset)
-    checks.check_file(report, "--report")
+    options.check_device(device)
+    options.check_dataset(dataset)
+    options.check_file(report, "--report")
     values = tuple(sorted(parse_overrides(changes or []).items()))
     label_seed = seed if label_seed is None else label_seed
     spec = RunSpec(system, dataset, seed, profile, label_seed, values, cast(Any, preset))
@@ -218,7 +218,7 @@ def search(
     """
     from mugkit.experiments import search as searching
 
-    execution = checks.execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
+    execution = options.execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
     _print_search(searching.search(system, dataset, profile, trials, seed, execution), out, with_test=True)
 
 
@@ -244,7 +244,7 @@ def tune(
     """
     from mugkit.experiments import tuning
 
-    execution = checks.execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
+    execution = options.execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
     for name in [system] if system else tuning.tunable():
         found = tuning.tune(name, dataset, profile, tuning.TRIALS if trials is None else trials, seed, execution)
         _print_search(found, out, with_test=False)
@@ -333,7 +333,7 @@ def reproduce(
 
     names, out = dataset or ["reviews"], out or default_out(profile)
     places: dict[str, Path | None] = dict.fromkeys(names) if only_runs else {**batch.folders(names, out)}
-    execution = checks.execution(places, engine, address, cpus_per_run, gpus_per_run, "auto")
+    execution = options.execution(places, engine, address, cpus_per_run, gpus_per_run, "auto")
     if "reviews" in names:
         prepare_data("reviews", [])
     if only_runs:

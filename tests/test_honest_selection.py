@@ -18,7 +18,7 @@ from mugkit.config import RunSpec
 from mugkit.data import encoders, text
 from mugkit.data.schema import Dataset
 from mugkit.experiments.registry import SYSTEMS, Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 
 WIDTH = 16
 CHANGES = (("max_epochs", 2), ("meta_epochs", 2), ("pretrain_epochs", 1))

@@ -28,7 +28,7 @@ import psutil  # type: ignore[import-untyped]
 
 from mugkit import files
 from mugkit.data.store import folder_of
-from mugkit.experiments.store import versions
+from mugkit.experiments.run_store import versions
 from mugkit.progress import progress
 from mugkit.reproduction import notebook_files
 from mugkit.reproduction.reproduce import notebooks

@@ -23,7 +23,7 @@ from mugkit.errors import UserError
 from mugkit.evaluation import comparison, verdicts
 from mugkit.evaluation.comparison import Metric, Rows
 from mugkit.experiments.registry import SYSTEMS, Experiment, seeds_of
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.progress import progress
 from mugkit.studies.label_table import disagreeing
 from mugkit.training.label_sources import source

@@ -27,7 +27,7 @@ from mugkit.evaluation import published, verdicts
 from mugkit.evaluation.tables import markdown, write_text
 from mugkit.experiments.outputs import NO_RESULT, enter
 from mugkit.experiments.registry import SYSTEMS
-from mugkit.experiments.store import versions
+from mugkit.experiments.run_store import versions
 from mugkit.studies.beside import SETTINGS
 
 MAKER = "mugkit report"  # stands in the manifest instead of a notebook's name

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mugkit.data import csd, csd_file, csv_files, file_kinds, misa, mmsa, transcripts
+from mugkit.data import csd, csd_file, csv_files, file_kinds, misa_pickles, mmsa, transcripts
 from mugkit.data.pickles import load_pickle
 from mugkit.data.schema import Dataset, split_name
 from mugkit.data.validate import with_caveats
@@ -170,7 +170,7 @@ def _read_pickles(family: str, paths: Sequence[Path]) -> Dataset:
     names = [split_name(key) for key in keys]
     if twice := [str(key) for key in keys if names.count(split_name(key)) > 1]:
         raise UserError(f"has one split twice: {', '.join(twice)}", file=place(paths), fix="keep one of them")
-    for reader in (mmsa, misa):
+    for reader in (mmsa, misa_pickles):
         if reader.recognises(content):
             return reader.read(content, family, place(paths))
     raise UserError(f"holds {_outline(content)}, which no reader knows", file=paths[0], fix=_FIX)

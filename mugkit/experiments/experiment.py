@@ -11,7 +11,7 @@ from mugkit.data.schema import Dataset
 from mugkit.data.store import folder_of, load
 from mugkit.errors import UserError
 from mugkit.experiments.registry import Experiment
-from mugkit.experiments.store import Store, read_result
+from mugkit.experiments.run_store import Store, read_result
 
 
 @dataclass(frozen=True, repr=False)

@@ -25,7 +25,7 @@ from mugkit.errors import UserError
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.registry import Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.training.seeding import derive_seed
 
 NOISY_SPLITS = ("train", "valid")

@@ -16,7 +16,7 @@ from mugkit import files
 from mugkit.config import Profile
 from mugkit.data.schema import Dataset
 from mugkit.device import choose_device
-from mugkit.experiments.store import versions
+from mugkit.experiments.run_store import versions
 
 NO_RESULT = "smoke: these numbers mean nothing"  # on all outputs of a profile with too few epochs
 

@@ -19,7 +19,7 @@ from mugkit.data.loader import TextLevel
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.device import choose_device, cpu_threads
 from mugkit.errors import unknown_name
-from mugkit.experiments.store import Compute, Store, code_fingerprint
+from mugkit.experiments.run_store import Compute, Store, code_fingerprint
 from mugkit.training import joint
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.divergence import of_clips

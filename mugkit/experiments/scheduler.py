@@ -19,7 +19,7 @@ from mugkit.errors import UserError
 from mugkit.experiments.execution import LOCAL, ExecutionConfig, Slot
 from mugkit.experiments.experiment import Run, finish, work
 from mugkit.experiments.registry import Experiment
-from mugkit.experiments.store import Store, warn_stale
+from mugkit.experiments.run_store import Store, warn_stale
 from mugkit.progress import progress
 from mugkit.training.label_sources.source import LearnedLabels
 

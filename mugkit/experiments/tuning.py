@@ -103,7 +103,7 @@ def table(family: str, profile: str, place: Path = CHOSEN) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).sort_values("valid", ignore_index=True)
 
 
-def display(chosen: pd.DataFrame) -> pd.DataFrame:
+def chosen_table(chosen: pd.DataFrame) -> pd.DataFrame:
     """Formats `table`."""
     shown = {"learning rate": chosen["learning_rate"].map("{:g}".format), "batch size": chosen["batch_size"]}
     shown |= {"weight decay": chosen["weight_decay"].map("{:g}".format)}

@@ -14,7 +14,7 @@ from mugkit.config import MetaLearning
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.evaluation.tables import Row
 from mugkit.experiments.experiment import Run
-from mugkit.experiments.store import read_result
+from mugkit.experiments.run_store import read_result
 from mugkit.metrics import HIGHER_IS_BETTER
 from mugkit.plots.style import ACCENT, MODALITY_COLORS, bars_by_modality, canvas
 from mugkit.training.denoising import decay

@@ -23,7 +23,7 @@ from mugkit.errors import UserError
 from mugkit.evaluation import formats
 from mugkit.evaluation.tables import markdown, page
 from mugkit.evaluation.verdicts import VERDICTS
-from mugkit.experiments import checks
+from mugkit.experiments import options
 from mugkit.reproduction import captions
 
 # Tables in reading order; others follow by name. Those of claims and assumptions have their own sections.
@@ -174,7 +174,7 @@ def write(folder: Path, to: Path, failed: Mapping[str, str] | None = None) -> No
     Raises:
         UserError: if there is nothing to show (see `render`), or the target cannot be written.
     """
-    checks.check_file(to, "--to")
+    options.check_file(to, "--to")
     page = render(folder, failed)
     with files.atomic_path(to) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -16,7 +16,7 @@ from mugkit.errors import UserError
 from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.experiment import missing
 from mugkit.experiments.registry import SYSTEMS
-from mugkit.experiments.store import versions
+from mugkit.experiments.run_store import versions
 from mugkit.progress import progress
 from mugkit.reproduction import notebook_files, precompute
 

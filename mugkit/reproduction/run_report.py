@@ -15,7 +15,7 @@ from mugkit.device import choose_device
 from mugkit.evaluation import comparison
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import configuration
-from mugkit.experiments.store import versions
+from mugkit.experiments.run_store import versions
 from mugkit.metrics import HEADLINE
 
 

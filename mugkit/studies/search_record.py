@@ -25,7 +25,7 @@ from mugkit.errors import UserError
 from mugkit.evaluation.comparison import predictions
 from mugkit.evaluation.tables import markdown, records, write_text
 from mugkit.experiments import search
-from mugkit.experiments.store import code_fingerprint
+from mugkit.experiments.run_store import code_fingerprint
 from mugkit.studies.selection import Hits, sign_hits
 
 FOLDER = Path("figures") / "search"  # in the repository; it is committed

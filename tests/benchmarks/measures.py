@@ -18,7 +18,7 @@ import numpy as np
 
 from mugkit import files
 from mugkit.errors import unknown_name
-from mugkit.experiments.store import versions
+from mugkit.experiments.run_store import versions
 
 # Name → `module:function` of this folder. Those that need the network come last: what was measured before is kept.
 BENCHES: Mapping[str, str] = {"stage2": "stage2:stage2", "mmsa": "mmsa:measure"}

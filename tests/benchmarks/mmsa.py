@@ -34,7 +34,7 @@ from mugkit.data.store import load
 from mugkit.data.text import token_ids
 from mugkit.device import cpu_threads
 from mugkit.experiments.registry import Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.progress import progress
 from mugkit.studies.cost import Trainer
 

@@ -20,7 +20,7 @@ from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import LABEL_SCALE, MODALITIES, SPLITS, Dataset, Split
 from mugkit.data.validate import PAPER_DIMS
 from mugkit.experiments.registry import SYSTEMS, Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.models.mug import build
 from mugkit.studies.cost import Trainer
 from mugkit.training import joint, pretrain

@@ -20,7 +20,7 @@ from mugkit.claims.evidence import Evidence
 from mugkit.data import store
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation import label_quality
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.training.checkpoint import Checkpoint
 from mugkit.training.label_sources.source import LearnedLabels
 

@@ -26,8 +26,8 @@ from mugkit.errors import UserError
 from mugkit.experiments import scheduler
 from mugkit.experiments.execution import ExecutionConfig
 from mugkit.experiments.ray_executor import RayExecutor
+from mugkit.experiments.run_store import Store
 from mugkit.experiments.scheduler import run_all
-from mugkit.experiments.store import Store
 from mugkit.training.checkpoint import Checkpoint
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")

@@ -19,7 +19,7 @@ from mugkit.data import reviews, store
 from mugkit.data.schema import SPLITS, Dataset
 from mugkit.errors import UserError
 from mugkit.experiments import experiment, noise, scheduler
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 
 
 @pytest.fixture

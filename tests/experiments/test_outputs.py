@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from mugkit import config
 from mugkit.data.schema import Dataset
 from mugkit.experiments.outputs import Outputs
-from mugkit.experiments.store import versions
+from mugkit.experiments.run_store import versions
 
 
 def drawn(*values: float) -> Figure:

@@ -24,7 +24,7 @@ from mugkit.evaluation import published
 from mugkit.evaluation.settings import flat
 from mugkit.experiments import registry
 from mugkit.experiments.registry import SYSTEMS, Experiment, configuration
-from mugkit.experiments.store import Store, read_result
+from mugkit.experiments.run_store import Store, read_result
 from mugkit.training import meta, trainer
 from mugkit.training import pretrain as first
 from mugkit.training.label_sources import source

@@ -16,8 +16,8 @@ import torch
 
 from mugkit import files
 from mugkit.errors import UserError
-from mugkit.experiments import store as run_store
-from mugkit.experiments.store import Store
+from mugkit.experiments import run_store
+from mugkit.experiments.run_store import Store
 from mugkit.training.checkpoint import Checkpoint
 
 IDENTITY = {"seed": 1111, "parts": {"beta": 0.01}}

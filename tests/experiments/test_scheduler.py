@@ -29,8 +29,8 @@ from mugkit.errors import UserError
 from mugkit.experiments import experiment, registry, scheduler
 from mugkit.experiments.execution import ExecutionConfig
 from mugkit.experiments.experiment import run, work
+from mugkit.experiments.run_store import Store, read_result
 from mugkit.experiments.scheduler import STAGES, Stage, Task, run_all, run_task
-from mugkit.experiments.store import Store, read_result
 
 NAME = "made-up"
 

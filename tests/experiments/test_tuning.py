@@ -52,8 +52,8 @@ def test_table_is_the_best_first(tmp_path: Path) -> None:
     files.write_json(place := tmp_path / "chosen.json", {"quick": {"reviews": entries}})
     found = tuning.table("reviews", "quick", place)
     assert found["system"].tolist() == ["MUG", "TFN"]
-    assert tuning.display(found).loc["TFN"].tolist() == ["0.001", 32, "0", "1.200", 20, 4]
-    assert tuning.display(tuning.table("mosi", "paper", place)).empty  # nobody tuned there
+    assert tuning.chosen_table(found).loc["TFN"].tolist() == ["0.001", 32, "0", "1.200", 20, 4]
+    assert tuning.chosen_table(tuning.table("mosi", "paper", place)).empty  # nobody tuned there
 
 
 def test_tuning_draws_nothing_that_only_the_label_learner_reads() -> None:

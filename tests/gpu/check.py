@@ -110,7 +110,7 @@ def run(ground: Any, skip: Iterable[str], path: Path) -> dict[str, Any]:
     import torch
 
     from mugkit import files
-    from mugkit.experiments.store import versions
+    from mugkit.experiments.run_store import versions
 
     card = torch.cuda.get_device_name(ground.device) if ground.device.type == "cuda" else "CPU"
     found: dict[str, Any] = {"device": card, "dry": ground.dry, "versions": versions(), "parts": {}}

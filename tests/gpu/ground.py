@@ -21,7 +21,7 @@ from mugkit.data.encoders import OFFLINE, OFFLINE_ENCODER
 from mugkit.data.schema import Dataset
 from mugkit.data.validate import PAPER_DIMS
 from mugkit.experiments.registry import SYSTEMS, Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 
 SEED = 1111
 REPOSITORY = Path(__file__).resolve().parents[2]

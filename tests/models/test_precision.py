@@ -16,7 +16,7 @@ from mugkit.config import RunSpec
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.experiments.registry import Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.models import precision
 from mugkit.models.mug import build
 from mugkit.training import pretrain

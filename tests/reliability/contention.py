@@ -5,20 +5,20 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from mugkit.experiments import store
+from mugkit.experiments import run_store
 from reliability.kills import compute, content, lost
 from reliability.scenario import Outcome, fork, wait
 
 
 def _counted(root: Path, starts: Path) -> None:
-    original = store.Store._compute
+    original = run_store.Store._compute
 
-    def compute_and_note(self: store.Store, folder: Path, *rest: object) -> None:
+    def compute_and_note(self: run_store.Store, folder: Path, *rest: object) -> None:
         with starts.open("a") as stream:
             stream.write(f"{folder.parent.name}/{folder.name}\n")
         original(self, folder, *rest)  # type: ignore[arg-type]
 
-    store.Store._compute = compute_and_note  # type: ignore[method-assign]
+    run_store.Store._compute = compute_and_note  # type: ignore[method-assign]
     compute(root)
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from mugkit.course import handed_in
 from mugkit.data import prepare, store
 from mugkit.errors import UserError
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.reproduction import reproduce
 from mugkit.training.checkpoint import Checkpoint
 from reliability import payloads

@@ -23,7 +23,7 @@ from mugkit.config import RunSpec
 from mugkit.data import store as data_store
 from mugkit.data import text
 from mugkit.experiments import scheduler
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from reliability import processes
 from reliability.scenario import Outcome, TooLate, fork, kill_and_resume, wait
 

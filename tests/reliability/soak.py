@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from made_up import make_dataset
 
 from mugkit import files
-from mugkit.experiments.store import versions
+from mugkit.experiments.run_store import versions
 from reliability import contention, damage, hostile, kills, kills_of_reproduce, places
 from reliability.scenario import SEED
 

@@ -13,7 +13,7 @@ from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.experiments.registry import Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.studies import cost
 from mugkit.training.label_sources.ulgm import ULGM
 

@@ -14,7 +14,7 @@ from mugkit.config import RunSpec
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.experiments.registry import Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.training import divergence
 
 BATCHES = [torch.tensor([3, 1]), torch.tensor([0, 2]), torch.tensor([4])]

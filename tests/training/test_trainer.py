@@ -18,7 +18,7 @@ from torch import nn
 from mugkit.config import Hyperparameters
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
-from mugkit.experiments.store import read_result
+from mugkit.experiments.run_store import read_result
 from mugkit.models.losses import l1
 from mugkit.models.mug import build
 from mugkit.training import trainer

@@ -19,7 +19,7 @@ from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.experiments.registry import SYSTEMS, Experiment
-from mugkit.experiments.store import Store
+from mugkit.experiments.run_store import Store
 from mugkit.models.mug import build
 from mugkit.training import optim, pretrain
 from mugkit.training.optim import StepLosses, adamw

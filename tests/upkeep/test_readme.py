@@ -56,6 +56,6 @@ def test_findings_begin_with_the_answer_and_are_brief_in_the_readme(tmp_path: Pa
     (tmp_path / "findings" / f"{next(iter(readme.BRIEF))}.md").write_text("- On x (made up), a thing\n- a second\n")
     (tmp_path / "findings" / f"{readme.SETTINGS}.md").write_text("- an answer\n- elsewhere\n- labels\n")
     (tmp_path / "findings" / f"{readme.ABLATIONS}.md").write_text("- steps\n- parts\n")
-    assert readme.content("findings", tmp_path).splitlines()[::3] == ["- an answer", "- steps"]
+    assert readme.content("findings", tmp_path).splitlines()[:4:3] == ["- an answer", "- steps"]
     brief = readme.content("findings_brief", tmp_path).splitlines()
     assert [line.rpartition("** ")[2] for line in brief] == ["Parts", "A thing", "Labels"]

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from mugkit.errors import UserError
-from mugkit.experiments import checks
+from mugkit.experiments import options
 
 
 def test_what_can_be_written_is_not_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    checks.check_folder(tmp_path / "new" / "deep", "--out")
-    checks.check_file(tmp_path / "new" / "file", "--report")
-    checks.check_file(tmp_path / "file", "--report")
+    options.check_folder(tmp_path / "new" / "deep", "--out")
+    options.check_file(tmp_path / "new" / "file", "--report")
+    options.check_file(tmp_path / "file", "--report")
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
@@ -23,5 +23,5 @@ def test_folder_that_cannot_be_made_is_refused(name: str, tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     with pytest.raises(UserError, match="nothing can be written") as caught:
-        checks.check_folder(tmp_path / name, "--out")
+        options.check_folder(tmp_path / name, "--out")
     assert (caught.value.file, caught.value.field) == (tmp_path / name, "--out")

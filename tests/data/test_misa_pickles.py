@@ -11,7 +11,7 @@ import pytest
 from held_files import entry
 from held_files import misa as content
 
-from mugkit.data import misa
+from mugkit.data import misa_pickles
 from mugkit.data.pickles import load_pickle
 
 FILE = Path("dev.pkl")
@@ -22,7 +22,9 @@ def entries(prefix: str, count: int) -> list[tuple]:
 
 
 def test_a_dict_of_splits_is_taken_as_it_is() -> None:
-    dataset = misa.read({"train": entries("a", 3), "dev": entries("b", 2), "test": entries("c", 1)}, "mosi", FILE)
+    dataset = misa_pickles.read(
+        {"train": entries("a", 3), "dev": entries("b", 2), "test": entries("c", 1)}, "mosi", FILE
+    )
     assert [len(split) for split in dataset.splits.values()] == [3, 2, 1]
     assert dataset.valid.ids == ["b[0]", "b[1]"]
     assert dataset.train.text == ["a fine film"] * 3
@@ -36,8 +38,8 @@ def test_a_dict_of_splits_is_taken_as_it_is() -> None:
 
 def test_one_list_is_split_by_a_hash_of_the_ids() -> None:
     clips = entries("video", 400)
-    dataset = misa.read(clips, "mosi", FILE)
-    backwards = misa.read(clips[::-1], "mosi", FILE)
+    dataset = misa_pickles.read(clips, "mosi", FILE)
+    backwards = misa_pickles.read(clips[::-1], "mosi", FILE)
     for name, share in (("train", 0.7), ("valid", 0.1), ("test", 0.2)):
         split = dataset.splits[name]
         assert len(split) / 400 == pytest.approx(share, abs=0.06)  # three standard deviations at most
@@ -56,11 +58,11 @@ def test_entries_of_other_forms() -> None:
         ((ids, visual, audio), clip, ""),  # ids of another program's vocabulary
     ):
         parts = {split: [(fields, label, name)] for split in ("training", "development", "testing")}
-        dataset = misa.read(parts, "mosi", FILE)
+        dataset = misa_pickles.read(parts, "mosi", FILE)
         assert (dataset.train.ids, dataset.train.text) == ([clip], [text])
         assert dataset.modalities == (("l", "a", "v") if text else ("a", "v"))
     ragged = ((ids, visual[:2], np.concatenate([audio, audio]), words), label, clip)
-    dataset = misa.read(content(ragged), "mosi", FILE)
+    dataset = misa_pickles.read(content(ragged), "mosi", FILE)
     assert dataset.train.sequences["a"].lengths.tolist() == [3, 3, 6]
     assert dataset.train.sequences["v"].lengths.tolist() == [3, 3, 2]
     assert dataset.about["variant"] == "74/47, unaligned"
@@ -69,7 +71,7 @@ def test_entries_of_other_forms() -> None:
 def test_minus_infinity_in_acoustic_frames_becomes_zero_and_the_input_stays() -> None:
     clip = entry("v[2]")
     clip[0][2][1, 5] = -np.inf
-    frames = misa.read(content(clip), "mosi", FILE).train.sequences["a"][2]
+    frames = misa_pickles.read(content(clip), "mosi", FILE).train.sequences["a"][2]
     assert (frames[1, 5], frames[1, 6]) == (0, 3)
     assert np.isneginf(clip[0][2][1, 5])
 
@@ -77,7 +79,7 @@ def test_minus_infinity_in_acoustic_frames_becomes_zero_and_the_input_stays() ->
 @pytest.mark.shared_data
 def test_the_real_file_agrees_with_the_official_table(shared_data: Path) -> None:
     path = shared_data / "mosi" / "misa_dev.pkl"
-    dataset = misa.read(load_pickle(path), "mosi", path)
+    dataset = misa_pickles.read(load_pickle(path), "mosi", path)
     assert sum(len(split) for split in dataset.splits.values()) == 229
     assert dataset.dims == {"a": 74, "v": 47}
     assert dataset.about["variant"] == "74/47, aligned"

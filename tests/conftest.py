@@ -27,10 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as slow what was measured to be (`make durations`)."""
+    """Marks as slow what was measured to be (`make durations`): functions, and files that share a slow fixture."""
     slow = json.loads((REPOSITORY / "tests" / "slow.json").read_text(encoding="utf-8"))
     for item in items:
-        if item.nodeid.partition("[")[0] in slow:
+        function = item.nodeid.partition("[")[0]
+        if function in slow or function.partition("::")[0] in slow:
             item.add_marker(pytest.mark.slow)
 
 

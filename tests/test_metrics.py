@@ -107,11 +107,13 @@ def test_only_neutral_clips_leave_nothing_to_score(recwarn: pytest.WarningsRecor
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("value", "of_three", "of_five"),
-    zip(
-        (-2.0, -0.7, -0.69, -0.1, -0.09, 0.0, 0.1, 0.11, 0.7, 0.71, 5.0),
-        (0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2),
-        (0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4),
-        strict=True,
+    list(
+        zip(
+            (-2.0, -0.7, -0.69, -0.1, -0.09, 0.0, 0.1, 0.11, 0.7, 0.71, 5.0),
+            (0, 0, 0, 0, 1, 1, 1, 2, 2, 2, 2),
+            (0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4),
+            strict=True,
+        )
     ),
 )
 def test_sims_cuts_belong_to_the_lower_class(value: float, of_three: int, of_five: int, precision: type) -> None:

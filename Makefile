@@ -161,6 +161,8 @@ notebooks: data  ## run every notebook in place, to commit its outputs
 	$(QUIETLY) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \
 		--ExecutePreprocessor.timeout=-1 \
 		notebooks/*.ipynb notebooks/assignments/*.ipynb data_prep/*.ipynb
+	jupyter nbconvert --log-level WARN --to notebook --inplace --coalesce-streams \
+		notebooks/*.ipynb notebooks/assignments/*.ipynb data_prep/*.ipynb  # a kernel may print a line in two parts
 	mugkit report --out figures
 	python .ci/upkeep/readme.py
 

@@ -89,4 +89,5 @@ def stop(process: subprocess.Popen[str], number: signal.Signals, group: bool = F
     assert (process.returncode, "Traceback" in said) == (128 + number, False), said
     assert f"stopped by {number.name}" in said
     assert "the same command resumes" in said
-    assert list(files.home().rglob("*.tmp")) == []
+    left = [str(path.relative_to(files.home())) for path in files.home().rglob("*.tmp")]
+    assert left == [], left

@@ -77,15 +77,19 @@ def paper_numbers(claim: Mapping[str, Any]) -> str:
     if claim["stated"]:
         return "; ".join(map(_amount, claim["stated"]))
     if claim["said"]:
-        return ", ".join(f"{name} {v:g}" if v < 1e5 else f"{v:,.0f}" for name, v in claim["said"].items())
+        return ", ".join(f"{name} {_plain(value)}" for name, value in claim["said"].items())
     rows = {(cell["row"], cell["dataset"]) for cell in claim["paper"]}
     if len(rows) > 2 and claim["kind"] not in ("SameCount", "InOrder"):
         return " and ".join(f"Table {n}" for n in dict.fromkeys(cell["table"] for cell in claim["paper"]))
     by_metric: dict[str, list[str]] = {}
     for cell in claim["paper"]:
-        shown = f"{cell['value']:,g}" if cell["value"] < 1e5 else f"{cell['value']:,.0f}"
-        by_metric.setdefault(cell["metric"], []).append(shown)
+        by_metric.setdefault(cell["metric"], []).append(_plain(cell["value"]))
     return ", ".join(f"{metric} {' / '.join(values)}" for metric, values in by_metric.items()) or "–"
+
+
+def _plain(value: float) -> str:
+    """Without an exponent."""
+    return f"{value:,g}" if value < 1e5 else f"{value:,.0f}"
 
 
 def _amount(amount: Mapping[str, Any]) -> str:

@@ -100,3 +100,8 @@ def test_frames_equal_pytorchs_two_layers_with_directions_summed(name: str, cell
     both = states[..., :4] + states[..., 4:]
     expected = torch.relu(torch.nn.functional.layer_norm(both, (4,))) * mask[..., None]
     torch.testing.assert_close(made(clips.frames["a"], mask), expected)
+
+
+def test_blocks_mix_time_then_modality_then_channel(cubemlp: CubeMLP) -> None:
+    assert [mlp.axis for mlp in cubemlp.blocks] == [1, 2, 3, 1, 2, 3]
+    assert [mlp.residual.weight.shape for mlp in cubemlp.blocks] == [(5, 7), (3, 3), (4, 4), (3, 5), (2, 3), (2, 4)]

@@ -57,3 +57,9 @@ def test_lmf_fuses_its_three_subnetworks_into_one_number() -> None:
          network.subnets.visual(batch.frames["v"]))  # fmt: skip
     expected = outer_product(z) @ full_weight(network.fusion).flatten() + network.fusion.bias
     torch.testing.assert_close(network(batch), expected)
+
+
+def test_low_rank_fusion_starts_with_every_factor_at_its_own_scale() -> None:
+    torch.manual_seed(0)
+    factor = LowRankFusion((199, 3, 3), rank=8, d_out=40).factors[0]
+    torch.testing.assert_close(factor.std().item(), (2 / 240) ** 0.5, rtol=0.03, atol=0)

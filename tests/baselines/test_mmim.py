@@ -107,3 +107,17 @@ def test_restored_state_fits_q_as_an_uninterrupted_run(mmim: MMIM) -> None:
             network.fit_q(network.features(clips))
     for parameter, restored in zip(mmim.q.parameters(), resumed.q.parameters(), strict=True):
         torch.testing.assert_close(parameter, restored, rtol=0, atol=0)
+
+
+def test_main_step_leaves_q_alone_but_passes_through_it(mmim: MMIM) -> None:
+    clips = pooled_batch(12)
+    optimizer = torch.optim.AdamW(mmim.parameters(), lr=0.1)
+    loss = mmim.loss(clips, 0)
+    fitted = {name: p.clone() for name, p in mmim.q.named_parameters()}
+    loss.backward()
+    optimizer.step()
+    for name, p in mmim.q.named_parameters():
+        torch.testing.assert_close(p, fitted[name], rtol=0, atol=0)
+    mmim.zero_grad()
+    (-mmim.log_likelihood(mmim.features(clips))).backward()
+    assert mmim.sequences["a"].down.weight.grad.abs().sum() > 0

@@ -133,3 +133,13 @@ def test_mult_adds_the_residual_layer_before_the_output(mult: MulT) -> None:
     first, _, _, second = mult.residual
     both = last + second(torch.relu(first(last)))
     torch.testing.assert_close(mult(clips), both @ mult.output.weight[0] + mult.output.bias)
+
+
+def test_mult_reads_convolved_frames(mult: MulT) -> None:
+    clips = token_batch((4, 2))
+    x, _ = mult.sequences(clips)
+    frames = torch.nn.functional.pad(clips.frames["a"].values[0], (0, 0, 1, 1))
+    kernel = mult.convolutions["a"].weight
+    for step in range(7):
+        expected = sum(kernel[:, :, k] @ frames[step + k] for k in range(3))
+        torch.testing.assert_close(x["a"][0, step], expected)

@@ -1,4 +1,4 @@
-"""Self-MM's network: the heads by hand."""
+"""Self-MM's network: the heads by hand, and where it has dropout."""
 
 from __future__ import annotations
 
@@ -30,3 +30,14 @@ def test_heads_equal_numpy() -> None:
         np.testing.assert_allclose(reps.unimodal[m].detach(), features[m], rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(found[m].detach(), expected[m][:, 0], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(network(batch).detach(), expected["m"][:, 0], rtol=1e-4, atol=1e-6)
+
+
+def test_dropout_stands_before_text_and_sound_alone() -> None:
+    torch.manual_seed(0)
+    network, batch = SelfMM({"a": SHAPES.acoustic, "v": SHAPES.visual}, SHAPES.text), pooled_batch(5)
+    network.train()
+    torch.manual_seed(0)
+    reps, again = network.represent(batch), network.represent(batch)
+    differs = {m for m in MODALITIES if not torch.equal(reps.unimodal[m], again.unimodal[m])}
+    assert differs == {"l", "a"}
+    assert torch.equal(reps.multimodal, again.multimodal)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from batches import SHAPES, token_batch
+from batches import SHAPES, frames, token_batch
 
-from mugkit.baselines.sugrm import PUBLISHED, SUGRM, Block, Recalibration, window
+from mugkit.baselines.sugrm import MOSEI, PUBLISHED, SUGRM, Block, Recalibration, sizes, window
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.schema import MODALITIES
 
@@ -84,3 +84,18 @@ def test_features_have_one_width_and_predictions_come_from_them(network: SUGRM) 
     for m, predicted in {**network.predict_unimodal(reps.unimodal), "m": network.predict(reps)}.items():
         layer = network.predictors[m]
         torch.testing.assert_close(predicted, (features[m] @ layer.weight.T + layer.bias)[:, 0])
+
+
+def test_every_modality_sees_every_other(network: SUGRM) -> None:
+    batch = token_batch()
+    before = network.features(network.represent(batch))
+    for m in "av":
+        other = {**batch.frames, m: frames(tuple(batch.frames[m].lengths.tolist()), DIMS[m], seed=9)}
+        after = network.features(network.represent(replace(batch, frames=other)))
+        assert all(not torch.allclose(after[k], before[k]) for k in before)
+
+
+def test_sizes_are_published_for_mosei_and_lighter_in_small_profiles() -> None:
+    assert (sizes("mosei", False), sizes("reviews", False)) == (MOSEI, PUBLISHED)
+    light = sizes("mosi", True)
+    assert (light.layers, light.dropout, light.d) == (1, 0.0, PUBLISHED.d)

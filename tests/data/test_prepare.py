@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -285,3 +287,24 @@ def test_every_real_file_is_prepared_by_one_command(shared_data: Path) -> None:
         assert ("as in the paper" in describe(dataset)) == (stored_name != "mosi-dev")
     assert store.available() == sorted(REAL)
     assert set(store.load("mosi-csd").train.ids) == set(store.load("mosi-text").train.ids)
+
+
+def test_a_source_inside_the_data_folder_is_never_deleted(source: Path, mugkit_home: Path) -> None:
+    inside = mugkit_home / "data" / "mosi" / "unaligned.pkl"
+    inside.parent.mkdir(parents=True)
+    source.rename(inside)
+    for force in (False, True):
+        with pytest.raises(UserError, match="holds other files"):
+            prepare("mosi", [inside], force=force)
+    assert inside.is_file()
+
+
+def test_what_a_killed_preparation_left_is_swept(source: Path, mugkit_home: Path) -> None:
+    code = (
+        "import os, signal; from mugkit import files\n"
+        "with files.atomic_folder(files.data_home() / 'mosi'): os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False)
+    assert list((mugkit_home / "data").glob(".mosi.*.tmp"))
+    prepare("mosi", [source], store_as="other")
+    assert not list((mugkit_home / "data").glob(".*.tmp"))

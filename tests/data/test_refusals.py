@@ -306,3 +306,10 @@ def test_full_disk_is_told_and_leaves_nothing(
         prepare("mosi", make(tmp_path))
     assert Path(str(caught.value.file)).is_relative_to(mugkit_home)
     assert left_over(mugkit_home) == []
+
+
+def test_a_failed_preparation_keeps_what_was_prepared_before(tmp_path: Path) -> None:
+    before = store.load(prepare("mosi", [dump(tmp_path / "a.pkl", mmsa())])).fingerprint
+    with pytest.raises(UserError):
+        prepare("mosi", [dump(tmp_path / "b.pkl", mmsa(id=["a", "b", "a"]))], force=True)
+    assert store.load("mosi", verify=True).fingerprint == before

@@ -73,3 +73,11 @@ def test_step_loss_not_finite_is_user_error_and_changes_nothing(value: float) ->
     with pytest.raises(UserError, match="learning_rate"):
         optim.step(layer, torch.optim.SGD(layer.parameters(), lr=1.0), layer.weight.sum() * value, 1.0)
     assert layer.weight.item() == before
+
+
+def test_step_forgets_gradients_of_earlier_steps() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    layer.weight.grad = torch.full((1, 1), 1e6)
+    nn.init.constant_(layer.weight, 1.0)
+    optim.step(layer, torch.optim.SGD(layer.parameters(), lr=1.0), 0.25 * layer.weight.sum(), 10.0)
+    assert layer.weight.item() == pytest.approx(0.75)

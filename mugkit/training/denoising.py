@@ -88,10 +88,12 @@ class ModalityData:
 
     @cached_property
     def wide(self) -> Float[Tensor, "clips d_m+2"]:
+        """[x_m; 0; 1]."""
         return _with_room(self.x)
 
     @cached_property
     def wide_projected(self) -> Float[Tensor, "clips d_m+2"]:
+        """[x_m′; 0; 1]."""
         return _with_room(self.projected)
 
     def to(self, device: torch.device) -> ModalityData:

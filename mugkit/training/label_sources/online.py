@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from safetensors.torch import save_file
 from torch import Tensor
 
 from mugkit.config import Hyperparameters
@@ -16,7 +15,7 @@ from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.models.mug import MultiTaskNetwork, Representations
-from mugkit.training.label_sources.source import FixedLabels
+from mugkit.training.label_sources.source import FixedLabels, save_labels
 
 
 class OnlineLabels(FixedLabels):
@@ -32,8 +31,7 @@ class OnlineLabels(FixedLabels):
         self.y = self.y.to(train.device)
 
     def finish(self, folder: Path) -> None:
-        labels = {f"labels.{m}": values.cpu().contiguous() for m, values in self.values.items()}
-        save_file(labels, folder / "labels.safetensors")
+        save_labels(self.values, folder)
 
     def state(self) -> dict[str, Any]:
         return {"labels": self.values}

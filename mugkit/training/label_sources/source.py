@@ -128,7 +128,12 @@ def online(name: str, dataset: Dataset, hp: Hyperparameters) -> LabelSource:
     return source
 
 
+def save_labels(labels: Mapping[str, Float[Tensor, "clips"]], folder: Path) -> None:
+    """Writes an online source's labels at the end of training to the run's folder."""
+    save_file({f"labels.{m}": values.cpu().contiguous() for m, values in labels.items()}, folder / "labels.safetensors")
+
+
 def saved_labels(folder: Path) -> dict[str, Float[Tensor, "clips"]]:
-    """An online source's labels at the end of training, from the run's folder."""
+    """The labels that `save_labels` wrote."""
     tensors = load_file(folder / "labels.safetensors")
     return {m: tensors[f"labels.{m}"] for m in MODALITIES}

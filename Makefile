@@ -88,8 +88,9 @@ test: data  ## lint, types, the unit tests that answer soon, and every notebook 
 	$(UNIT) -m "not slow"
 	rm -rf $(CHECKED)
 	mkdir -p $(CHECKED)
+	python tests/notebooks/small_reviews.py
 	printf '%s\n' $(NUMBERED) | $(QUIETLY) OMP_NUM_THREADS=1 xargs -P 2 -I{} sh -c \
-		'papermill --no-progress-bar -p profile smoke -p out $(CHECKED)/smoke {} $(CHECKED)/$$(basename {}) || exit 255'
+		'papermill --no-progress-bar -p profile smoke -p dataset reviews-small -p out $(CHECKED)/smoke {} $(CHECKED)/$$(basename {}) || exit 255'
 	$(NBVAL) $(CHECKED)/[0-9]*.ipynb
 
 test-slow: data  ## all that takes long: browser, kills, clusters, attacks, the environment, notebooks' committed outputs

@@ -96,7 +96,7 @@ def labels_panel(axes: Axes, case: Mapping[str, Any], rho: float) -> None:
 def readings_panel(axes: Axes, case: Mapping[str, Any], modality: str) -> None:
     """The reading of each frame: above zero like positive clips, below zero like negative clips."""
     axes.axhline(0, color="#BBBBBB", linewidth=0.8)
-    axes.set(xlabel="frame", ylabel=f"{MODALITY_NAMES[modality]}\nreading (deviations)")
+    axes.set(xlabel="frame", ylabel=f"{MODALITY_NAMES[modality]}\nreading (std)")
     if modality not in case["frames"]:
         axes.text(0.5, 0.5, "no frames", transform=axes.transAxes, ha="center")
         return

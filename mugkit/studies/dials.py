@@ -194,11 +194,11 @@ def sentence(records: Sequence[Mapping[str, Any]], found: Mapping[str, Mapping[s
     parts = []
     for setting in (EXPRESSIONS[0], EXPRESSIONS[-1]):
         pair = [record for record in records if record["expression"] == setting]
-        streams = [f"r {r['probe']:.2f} of {r['ceiling']:.2f} ({MODALITY_NAMES[r['modality']]})" for r in pair]
+        streams = [f"{r['probe']:.2f} of {r['ceiling']:.2f} ({MODALITY_NAMES[r['modality']]})" for r in pair]
         parts.append(f"{listed(streams)} at {setting}")
     lie = {name: listed(_told(numbers, f"corr(y, y_{m})") for m in MODALITIES) for name, numbers in found.items()}
     labels = [f"{lie[name]} at {name}" for name in found if name in simulate.DISAGREEMENT]
     return (
-        f"On {reviews.CAPTION}), a probe reads, of what any reader of the stream could: {'; '.join(parts)}. "
+        f"On {reviews.CAPTION}), a probe's r with y_m, of the ceiling for any reader: {'; '.join(parts)}. "
         f"corr(y, y_m) for language, voice and face is {'; '.join(labels)}; of {SIMS} it is {lie[SIMS]}."
     )

@@ -156,11 +156,11 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
         grid[0, column].set_title(f"modalities disagree: {disagreement}")
         grid[-1, column].set_xlabel("expression: ← can be read · cannot be read →")
     for row, beta in enumerate(weights):
-        grid[row, 0].set_ylabel(f"test MAE minus\nwithout unimodal tasks\n(β = {beta:g})")
+        grid[row, 0].set_ylabel(f"test MAE minus that\nwithout unimodal tasks\n(β = {beta:g})")
     grid[-1, 0].set_ylabel("correlation of labels\nwith the true ones")
     figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(SOURCES))
     labels = grid[-1, 0].get_legend_handles_labels()
-    figure.legend(*labels, loc="outside lower center", ncols=2, fontsize=7, handlelength=3.5)
+    figure.legend(*labels, loc="outside lower center", ncols=2, fontsize=8.5, handlelength=3.5)
     return figure
 
 

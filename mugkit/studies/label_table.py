@@ -123,9 +123,10 @@ def draw_quality_against_result(points: Sequence[Mapping[str, Any]]) -> Figure:
         for point in shown:
             _point(axes, point)
         axes.set(xlabel="labels: mean |label − true label| over modalities")
+        axes.locator_params("x", nbins=6)
     left.set(title="all", ylabel="stage 3: test MAE (± std over seeds)")
     right.set(title="the sources nearest to the truth")
-    figure.legend(*left.get_legend_handles_labels(), fontsize=7, loc="outside right center")
+    figure.legend(*left.get_legend_handles_labels(), fontsize=8, loc="outside right center")
     return figure
 
 

@@ -167,10 +167,10 @@ def draw(bins: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     _lines(left, bins, "bin", "")
     _lines(middle, levels, "k", "labels_")
     _lines(right, levels, "k", "test_")
-    left.set(title="disagreement", xlabel="largest minus smallest true label")
+    left.set(title="labels, by disagreement", xlabel="largest minus smallest true label")
     left.set(ylabel="label MAE (mean over modalities)")
-    middle.set(ylabel="label MAE", title="noisy labels: labels")
-    right.set(ylabel="test MAE", title="noisy labels: stage 3")
+    middle.set(ylabel="label MAE", title="labels, by noise")
+    right.set(ylabel="test MAE", title="stage 3, by noise")
     for axes in (middle, right):
         axes.set(xlabel="noise k (raters' standard deviations)", xticks=LEVELS)
     left.legend()

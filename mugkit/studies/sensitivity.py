@@ -19,10 +19,12 @@ from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.evaluation import comparison, formats
 from mugkit.evaluation.comparison import LABELS
 from mugkit.evaluation.settings import flat
-from mugkit.evaluation.verdicts import Difference, word
+from mugkit.evaluation.tables import records
+from mugkit.evaluation.verdicts import OPEN, Difference, word
 from mugkit.experiments import experiment as engines
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.search import finished
+from mugkit.studies.sentences import grouped, listed
 from mugkit.studies.study import by_setting
 
 FROZEN = "the text encoder is frozen, so it has no learning rate"
@@ -159,3 +161,17 @@ def ledger_table(table: pd.DataFrame) -> pd.DataFrame:
         "labels": table["labels_verdict"],
     }
     return pd.DataFrame(shown).set_index("field")
+
+
+def sentence(data: str, table: pd.DataFrame) -> str:
+    """Which alternatives change the test MAE, and which the labels' distance to the truth; `table` is of `ledger`."""
+    tried = table[table["reason"] == ""].assign(difference=None)  # numbers are in the table
+    decided = tried[tried["test_verdict"] != OPEN].rename(columns={"test_verdict": "verdict"})
+    tests = [grouped(decided, "field")] if len(decided) else []
+    tests.append(f"{OPEN} for {len(tried) - len(decided)} of {len(tried)}")
+    said = f"On {data}, test MAE with an alternative to the default, one open choice at a time: {'; '.join(tests)}."
+    if not tried["labels_verdict"].any():
+        return said
+    moved = tried[tried["labels_verdict"].str.contains("closer|farther")]
+    labels = [f"{row['field']} ({row['labels_verdict']})" for row in records(moved)]
+    return f"{said} Learned labels closer to the truth or farther from it: {listed(labels) if labels else 'with none'}."

@@ -93,22 +93,26 @@ def ablations(data: str, found: Mapping[str, Sequence[Difference]]) -> str:
 
 
 def answer(settings: Mapping[str, Mapping[str, Sequence[Difference]]], beta: float) -> str:
-    """Does MUG work? At how many settings of the data each step lowers the test MAE: name → what `steps` says there."""
-    rows = {name: [found[name][0] for found in settings.values() if name in found] for name in STEPS}
-    said = {name: _lower(of_step) for name, of_step in rows.items() if of_step}
+    """Does MUG work? At how many settings of the data each step has which verdict: name → what `steps` says there."""
     heads = {
-        "MUG": "MUG's labels than with none", "MUG over copies": "MUG's labels than with copies of the clip's label",
-        "copies": "copies than with none", "true labels over MUG": "true labels than with MUG's",
+        "MUG": "MUG's labels against none", "MUG over copies": "MUG's labels against copies of the clip's label",
+        "copies": "Copies against none", "true labels over MUG": "True labels against MUG's",
     }  # fmt: skip
-    parts = [f"with {head} {said[name]}" for name, head in heads.items() if name in said]
-    return f"With β = {beta:g}, at {len(settings)} settings of the data, test MAE is lower {listed(parts)}."
+    rows = {name: [found[name][0] for found in settings.values() if name in found] for name in heads}
+    said = [f"{heads[name]}: {_counted(of_step)}." for name, of_step in rows.items() if of_step]
+    return f"Test MAE at {len(settings)} settings of the data, with β = {beta:g}. {' '.join(said)}"
 
 
-def _lower(rows: Sequence[Difference]) -> str:
-    """`at 2 of 3 (by 0.012 to 0.044)`, or `at none of 3`."""
-    lower = sorted(-row["difference"] for row in rows if judge(row, -1) == "as claimed")
-    ends = " to ".join(dict.fromkeys(number("MAE", value) for value in (*lower[:1], *lower[-1:])))
-    return f"at {len(lower) or 'none'} of {len(rows)}" + (f" (by {ends})" if lower else "")
+def _counted(rows: Sequence[Difference]) -> str:
+    """`better at 2 (by 0.012 to 0.044) and undecided at 1`."""
+    by_word: dict[str, list[float]] = {}
+    for row in rows:
+        by_word.setdefault(word(row, "better", "worse"), []).append(abs(row["difference"]))
+    told = []
+    for name, sizes in by_word.items():
+        ends = " to ".join(dict.fromkeys(number("MAE", size) for size in (min(sizes), max(sizes))))
+        told.append(f"{name} at {len(sizes)}" + (f" (by {ends})" if name in ("better", "worse") else ""))
+    return listed(told)
 
 
 def parts(data: str, table: pd.DataFrame) -> str:
@@ -177,11 +181,13 @@ def two_readings(data: str, claims: pd.DataFrame, validation: pd.DataFrame) -> s
         text = embedding_gap("", rows).partition(". ")[2]
         said.append(f"With the gradient {name}: {text[0].lower()}{text[1:]}")
         every += [f"the gradient {name}"] if set(rows["verdict"]) == {"supported"} else []
-    against = grouped(validation[validation["verdict"] != ""], "reading", "if")
+    whole = "With neither reading does all of it hold in every modality."
+    if every:
+        whole = f"All of it holds in every modality with {listed(every)}."
+    against = grouped(validation[validation["verdict"] != ""], "reading", "with the gradient")
     return (
-        f"On {data}, measured by MMD². {' '.join(said)} All of it holds in every modality with "
-        f"{listed(every) if every else 'neither reading'}. Validation MAE of stage 3, against no contrastive learning: "
-        f"{against}."
+        f"On {data}, measured by MMD². {' '.join(said)} {whole} "
+        f"Validation MAE of stage 3, against no contrastive learning: {against}."
     )
 
 
@@ -213,8 +219,9 @@ def cases(data: str, table: pd.DataFrame) -> str:
         ]
         missed = [100 - row["share"] for row in asked]
         of_those = f" ({min(missed):.0f} to {max(missed):.0f} % are missed)" if finds else ""
-        said.append(f"{name}: {', '.join(rates) or 'no clip'}{of_those}; in points, {grouped(rows, 'modality')}")
-    return f"On {data}, MUG's labels beside the reference of each question: {'. '.join(said)}."
+        asks = f"{str(name)[0].upper()}{str(name)[1:]}"
+        said.append(f"{asks}: {', '.join(rates) or 'no clip'}{of_those}; in points, {grouped(rows, 'modality')}.")
+    return f"On {data}, MUG's labels against the reference of each question. {' '.join(said)}"
 
 
 def cost(times: pd.DataFrame, stages: pd.DataFrame) -> str:

@@ -85,6 +85,7 @@ SAID: Mapping[str, tuple[str, Callable[[], str]]] = {
         lambda: sentences.search(DATA, records(read("search_peeking"))[0], read("hyperparameter_importance")),
     ),
     "curves": ("12", lambda: sentences.curves(DATA, read("fig5_values"))),
+    "open choices": ("12", lambda: sensitivity.sentence(DATA, read("assumptions"))),
     "cases": ("13", lambda: sentences.cases(DATA, read("case_claims"))),
     "payoff": ("14", lambda: label_payoff.sentence(records(read("label_payoff")))),
 }

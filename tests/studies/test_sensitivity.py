@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_study import difference
 
@@ -74,6 +75,17 @@ UNKNOWN, NONE, UP, DOWN = difference(0, 1), difference(0, 1e-4), difference(0.15
 )
 def test_words_say_what_happens_and_for_which_modality(found: dict[str, Any], test: str, labels: str) -> None:
     assert sensitivity._words(found, together=11) == {"test_verdict": test, "labels_verdict": labels}
+
+
+def test_sentence_names_what_changes_the_test_error_and_the_labels() -> None:
+    rows = [("pooling", "worse", "undecided"), ("halfway", "undecided", "language farther"), ("gate", "", "")]
+    table = pd.DataFrame(rows, columns=["field", "test_verdict", "labels_verdict"])
+    table["reason"] = ["", "", "too slow"]
+    text = sensitivity.sentence("made up", table)
+    assert "worse for pooling; undecided for 1 of 2." in text
+    assert text.endswith("halfway (language farther).")
+    assert "gate" not in text
+    assert "Learned labels" not in sensitivity.sentence("made up", table.assign(labels_verdict=""))  # no true labels
 
 
 FEW = ("text_learning_rate", "max_epochs", "residual")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mugkit.config import Hyperparameters
 from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
-from mugkit.evaluation.parameters import count
+from mugkit.evaluation.paper_tables import count
 from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 

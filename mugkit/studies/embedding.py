@@ -23,7 +23,7 @@ from torch import Tensor
 from mugkit.config import RunSpec, repeated
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.evaluation import comparison, formats, gap, label_quality, verdicts
-from mugkit.evaluation.mmd import discrepancy
+from mugkit.evaluation.gap import discrepancy
 from mugkit.evaluation.statistics import mean_std, t_interval
 from mugkit.experiments.experiment import Run
 from mugkit.models.losses import l2_normalise

@@ -19,7 +19,7 @@ from mugkit.config import profile as of_profile
 from mugkit.data.schema import Dataset
 from mugkit.data.store import load
 from mugkit.evaluation import comparison, formats
-from mugkit.evaluation.settings import flat
+from mugkit.evaluation.paper_tables import flat
 from mugkit.evaluation.statistics import mean_std
 from mugkit.evaluation.verdicts import word
 from mugkit.experiments import experiment, scheduler

@@ -16,8 +16,8 @@ from mugkit.config import RunSpec, hyperparameters
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
+from mugkit.evaluation.paper_tables import flat
 from mugkit.evaluation.published import FIELDS
-from mugkit.evaluation.settings import flat
 from mugkit.experiments import search
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS

@@ -11,7 +11,7 @@ import pytest
 
 from mugkit import config, files
 from mugkit.data.schema import Dataset
-from mugkit.evaluation.settings import flat
+from mugkit.evaluation.paper_tables import flat
 from mugkit.experiments import experiment, search, search_space, tuning
 from mugkit.experiments.registry import SYSTEMS, configuration
 from mugkit.studies import search_record

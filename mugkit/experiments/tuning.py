@@ -24,8 +24,7 @@ from mugkit.experiments import registry
 from mugkit.experiments import search as searching
 from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.registry import SYSTEMS
-from mugkit.experiments.search import Search
-from mugkit.experiments.search_space import of_training
+from mugkit.experiments.search import Search, of_training
 
 TRIALS = 20  # for every system; as many as the slowest one allows
 FINALISTS = 3  # of these, run with every study seed of the profile

@@ -4,8 +4,6 @@ It fetches and changes nothing, except that it creates an empty home folder if t
 the user's folder, and outside of it only the last name, as mounts and user names are private.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import importlib.util
 import os

@@ -6,8 +6,6 @@ session.figure(fig, "stage3", numbers)
 session.finish()
 """
 
-from __future__ import annotations
-
 import inspect
 import os
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Tests read what a notebook or `comparisons.measure` has written, and do not comp
 `Missing`, which the ledger turns into "needs data" with the command that produces the input.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -5,8 +5,6 @@ written by hand. Systems are named as in `mugkit systems`, rows and columns as i
 systems on the same clips are in `mugkit.claims.comparisons`.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@
 the results of `comparisons` (stored in `claim_tests.json`, so that verdicts can be checked without the runs).
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence

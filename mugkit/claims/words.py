@@ -1,7 +1,5 @@
 """A claim's numbers as short texts. The code is the same for every claim."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any

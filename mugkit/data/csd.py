@@ -11,8 +11,6 @@ The intervals of the labels define the clips; words and frames are cut to them:
 Files may take gigabytes, so they are read video by video, and frames go to a scratch file.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 from collections import Counter

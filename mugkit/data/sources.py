@@ -1,7 +1,5 @@
 """Finds the reader for a user's files, mostly by their content, and reads the files."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

@@ -10,8 +10,6 @@ Opening a data set reads the labels and maps the frames: frames are read from di
 nor reading needs memory for more than a block of frames. Nothing stored is executable.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -9,8 +9,6 @@ deals their union at random into two samples, many times; p is the share of deal
 Source: A. Gretton et al., "A Kernel Two-Sample Test", JMLR 13 (2012): Eq. 3 (unbiased estimate), section 8 (median).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

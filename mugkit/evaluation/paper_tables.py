@@ -1,7 +1,5 @@
 """The paper's tables with our numbers: rows of systems, Table 2's hyperparameters, Table 6's parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """Tables: our numbers (mean ± std over seeds) beside the paper's, as JSON, CSV and Markdown."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 The case study (Fig. 6) and the label explorer use the same table and the same entry for a clip.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property

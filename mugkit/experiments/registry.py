@@ -4,8 +4,6 @@ The MUG family, Self-MM, SUGRM and MLC share one multi-task training with differ
 other baseline is a network with its own loss. All are trained, stopped and tested by `mugkit.training.trainer`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial

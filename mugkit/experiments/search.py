@@ -5,8 +5,6 @@ that depends on the profile (a fine-tuned BERT needs another learning rate than 
 are absolute: those of Table 2's columns and of section 4.10.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import random
@@ -25,6 +23,11 @@ from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import System
+
+log = logging.getLogger(__name__)
+
+SELECTED_BY = "MAE"  # on the validation split; training stops early by the same loss
+DIGITS = 6  # decimal places of an error in records
 
 
 @dataclass(frozen=True)
@@ -114,12 +117,6 @@ def distributions(space: Mapping[str, Dimension], hp: Hyperparameters) -> dict[s
     """
     now = {name: value for section in asdict(hp).values() for name, value in section.items()}
     return {name: dimension.values(now[name]) for name, dimension in space.items()}
-
-
-log = logging.getLogger(__name__)
-
-SELECTED_BY = "MAE"  # on the validation split; training stops early by the same loss
-DIGITS = 6  # decimal places of an error in records
 
 
 @dataclass(frozen=True)

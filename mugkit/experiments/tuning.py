@@ -8,8 +8,6 @@ keeps Table 2's values: `figures/README.md`, "What was not blind", says why. Of 
 and is the least well known after a random search. So a system with unimodal tasks tries `BETAS` at the best.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path

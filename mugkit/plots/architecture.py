@@ -1,7 +1,5 @@
 """The structure of the networks, read from the modules themselves: layers, shapes on a batch, parameter counts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -4,8 +4,6 @@ parts = architecture.assemble(hp, dataset.dims, dataset.label_scale, text_width)
 figure, numbers = draw_stage(1, parts)
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise

@@ -6,8 +6,6 @@ Without a front end (papermill, nbval, nbconvert, the book), it shows its static
 player: data sets hold frames, and `reviews` simulates them, so there is no recording to listen to.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import os

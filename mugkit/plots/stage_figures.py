@@ -1,7 +1,5 @@
 """Figures of the three stages: losses, the modality gap, MUCN and its gate, labels, validation curves, ablations."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any

@@ -4,8 +4,6 @@ A notebook that runs alone computes what it needs itself. In a batch, the notebo
 would wait for a few of its own; here all runs form one list.
 """
 
-from __future__ import annotations
-
 from mugkit import config
 from mugkit.config import RunSpec
 from mugkit.data.store import available, load

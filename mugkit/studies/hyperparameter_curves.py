@@ -4,8 +4,6 @@ The paper draws the curves and prints no values; its text says that a small β a
 is compared on the same seeds with the run's own default, which a search on the validation split chose.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any

@@ -7,8 +7,6 @@ ones. The effect of a source is its test MAE minus that without unimodal tasks, 
 labels show how much there is to gain, and a source's share of that gain shows how much of it the source reaches.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict

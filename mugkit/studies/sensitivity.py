@@ -5,8 +5,6 @@ study seed of the profile. Two things are compared with the default on the same 
 learned labels are from the true ones. A field that cannot matter here, or would cost too much, gets a reason instead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 

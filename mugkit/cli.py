@@ -251,7 +251,6 @@ def tune(
 
 
 def _print_search(found: "Search", out: Path | None, with_test: bool) -> None:
-    """Writes every trial, prints the best."""
     from mugkit.data.store import load
     from mugkit.studies import search_record
 

@@ -121,7 +121,6 @@ def _datasets() -> Iterator[Check]:
 
 
 def _how(name: str, force: str = "") -> str:
-    """The command that prepares a data set."""
     if name == "reviews":
         return f"mugkit prepare reviews{force}"
     if name in SOURCED_DATASETS:
@@ -130,7 +129,6 @@ def _how(name: str, force: str = "") -> str:
 
 
 def _damage(name: str) -> str:
-    """What is wrong with a prepared data set, or ''."""
     from mugkit.data.store import load
 
     try:

@@ -101,7 +101,6 @@ BETWEEN_RUNS = 0.1
 
 
 def _count(row: str, evidence: Evidence) -> int:
-    """Our number of parameters for a row of Table 6."""
     return int(evidence.table("table6", system=row)[0]["metrics"][COUNT]["mean"])
 
 

@@ -165,7 +165,6 @@ def _otherwise(row: Mapping[str, Any]) -> str:
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The ledger as in the CSV: one line per claim and comparison."""
     lines = []
     for row in rows:
         about = {key: row[key] for key in ("claim", "place", "says", "data", "clips", "seeds", "verdict", "why")}

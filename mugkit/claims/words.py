@@ -86,7 +86,6 @@ def paper_numbers(claim: Mapping[str, Any]) -> str:
 
 
 def _plain(value: float) -> str:
-    """Without an exponent."""
     return f"{value:,g}" if value < 1e5 else f"{value:,.0f}"
 
 

@@ -107,7 +107,6 @@ class _Clip:
 
 
 def _clips(labels: Source, words: Source | None, notes: Counter[str]) -> list[_Clip]:
-    """All clips, video by video."""
     offset = 0 if words is None else _words_offset(words, notes)
     clips: list[_Clip] = []
     for key in labels.data:

@@ -207,7 +207,6 @@ def frame_sequence(
 
 @functools.lru_cache(maxsize=512)
 def _offset(speaker: str, style: StreamStyle, seed: int) -> Float64[np.ndarray, "dim"]:
-    """The offset that all frames of a speaker share."""
     return style.speaker_spread * Draws(seed, speaker, style.modality).gaussian(style.dim)
 
 

@@ -86,7 +86,6 @@ class Utterances:
 
 
 def _summary(over_seeds: Float[np.ndarray, "seeds *epochs"]) -> dict[str, Any]:
-    """Mean and range over seeds."""
     parts = {"mean": over_seeds.mean(0), "low": over_seeds.min(0), "high": over_seeds.max(0)}
     return {name: np.round(values.astype(float), 4).tolist() for name, values in parts.items()}
 

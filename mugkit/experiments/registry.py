@@ -73,7 +73,6 @@ class System:
 
 
 def _baseline(name: str, row: str, cls: str, **more: Any) -> System:
-    """A baseline whose file has the baseline's name."""
     module = name.replace("-", "_")
     rows, where = (row,) if row else (), f"mugkit/baselines/{module}.py"
     return System(name, rows, where, "none", baseline=f"{module}:{cls}", **more)
@@ -179,7 +178,6 @@ class Experiment:
 
     @cached_property
     def _ground(self) -> dict[str, Any]:
-        """The part that all identities share."""
         threads = profile(self.spec.profile).threads
         encoder = encoders.identity(self.hp.network.text_encoder)
         return {"code": code_fingerprint(), "data": self.dataset.fingerprint, "encoder": encoder, "threads": threads}

@@ -136,7 +136,6 @@ def _words(found: Mapping[str, Difference], together: int) -> dict[str, str]:
 
 
 def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
-    """Flat columns of one row."""
     columns = {"test": "test_difference", **{m: f"label_{m}_difference" for m in MODALITIES}}
     ends = {"difference": "", "seeds_low": "_low", "seeds_high": "_high"}
     return {f"{columns[k]}{end}": found.get(k, {}).get(key) for k in columns for key, end in ends.items()}

@@ -1,8 +1,6 @@
 """The paper's tables with our numbers: rows of systems, Table 2's hyperparameters, Table 6's parameters."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import pandas as pd
 import torch
@@ -18,7 +16,7 @@ from mugkit.evaluation import published
 from mugkit.evaluation.formats import COUNT
 from mugkit.evaluation.tables import Row, summarise
 from mugkit.experiments.experiment import Run
-from mugkit.experiments.registry import SYSTEMS, System, configuration, import_attribute
+from mugkit.experiments.registry import SYSTEMS, System, configuration, flat, import_attribute
 from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 
@@ -65,11 +63,6 @@ def catalogue() -> list[tuple[str, tuple[int, ...], System]]:
     """Every row of the paper, its tables and the system that stands for it; then systems without a row."""
     rows = [(row, tables, SYSTEMS[system_of(row)]) for row, tables in published.SYSTEM_ROWS.items()]
     return rows + [(system.title, (), system) for system in SYSTEMS.values() if not system.rows]
-
-
-def flat(hp: Hyperparameters) -> dict[str, Any]:
-    """Field → value, over all sections."""
-    return {name: value for section in asdict(hp).values() for name, value in section.items()}
 
 
 def table2(family: str, profile: str) -> tuple[pd.DataFrame, pd.DataFrame]:

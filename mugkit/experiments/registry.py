@@ -151,6 +151,11 @@ def configuration(spec: RunSpec, family: str) -> Hyperparameters:
     return spec.hyperparameters(family, {**tuned, **wanted.changes}, own, wanted.t5)
 
 
+def flat(hp: Hyperparameters) -> dict[str, Any]:
+    """Field → value, over all sections."""
+    return {name: value for section in asdict(hp).values() for name, value in section.items()}
+
+
 @dataclass(frozen=True, repr=False)
 class Experiment:
     """The stages of one run: what each depends on, and how it is computed if it is not stored yet.

@@ -9,7 +9,7 @@ import logging
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
@@ -22,7 +22,7 @@ from mugkit.errors import UserError
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.experiment import Run
-from mugkit.experiments.registry import System
+from mugkit.experiments.registry import System, flat
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def distributions(space: Mapping[str, Dimension], hp: Hyperparameters) -> dict[s
     Args:
         hp: the profile's own values.
     """
-    now = {name: value for section in asdict(hp).values() for name, value in section.items()}
+    now = flat(hp)
     return {name: dimension.values(now[name]) for name, dimension in space.items()}
 
 

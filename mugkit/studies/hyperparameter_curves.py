@@ -15,11 +15,11 @@ from mugkit.config import RunSpec, hyperparameters, repeated
 from mugkit.config import profile as of_profile
 from mugkit.data.schema import Dataset
 from mugkit.evaluation import comparison, formats
-from mugkit.evaluation.paper_tables import flat
 from mugkit.evaluation.statistics import mean_std
 from mugkit.evaluation.verdicts import word
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.experiment import Run
+from mugkit.experiments.registry import flat
 from mugkit.experiments.search import finished
 from mugkit.plots.style import ACCENT, MODALITY_COLORS, canvas
 from mugkit.studies.study import by_setting, grid, over_seeds

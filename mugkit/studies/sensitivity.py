@@ -16,10 +16,10 @@ from mugkit.config import Hyperparameters, Profile, RunSpec, open_choices, repea
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.evaluation import comparison, formats
 from mugkit.evaluation.comparison import LABELS
-from mugkit.evaluation.paper_tables import flat
 from mugkit.evaluation.verdicts import Difference, word
 from mugkit.experiments import experiment as engines
 from mugkit.experiments.experiment import Run
+from mugkit.experiments.registry import flat
 from mugkit.experiments.search import finished
 from mugkit.studies.study import by_setting
 

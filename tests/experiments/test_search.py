@@ -16,11 +16,10 @@ from mugkit.config import RunSpec, hyperparameters
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
-from mugkit.evaluation.paper_tables import flat
 from mugkit.evaluation.published import FIELDS
 from mugkit.experiments import search
 from mugkit.experiments.experiment import Run
-from mugkit.experiments.registry import SYSTEMS
+from mugkit.experiments.registry import SYSTEMS, flat
 from mugkit.experiments.search import SPACE, Search, Trial, distributions, of_system
 from mugkit.overrides import override, parse_overrides
 

@@ -11,9 +11,8 @@ import pytest
 
 from mugkit import config, files
 from mugkit.data.schema import Dataset
-from mugkit.evaluation.paper_tables import flat
 from mugkit.experiments import experiment, search, tuning
-from mugkit.experiments.registry import SYSTEMS, configuration
+from mugkit.experiments.registry import SYSTEMS, configuration, flat
 from mugkit.studies import search_record
 
 NAME = "made-up"

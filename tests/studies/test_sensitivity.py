@@ -12,8 +12,8 @@ from made_study import difference
 from mugkit.config import hyperparameters, open_choices, profile
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation import comparison
-from mugkit.evaluation.paper_tables import flat
 from mugkit.experiments import experiment
+from mugkit.experiments.registry import flat
 from mugkit.overrides import override
 from mugkit.studies import sensitivity
 

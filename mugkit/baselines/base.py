@@ -13,8 +13,6 @@ module says otherwise. Training stops after more than eight epochs (MISA 6, MMIM
 several published programs train to the last epoch. Each module lists its further departures.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

@@ -4,8 +4,6 @@ The baselines published before 2020 scale features beforehand or apply batch nor
 and standard deviation of the training split replace both: they do not depend on the other clips of a batch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

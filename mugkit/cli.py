@@ -1,7 +1,5 @@
 """The command line: parses arguments, calls the library, prints results. `mugkit.terminal` defines how commands end."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -252,8 +250,7 @@ def tune(
         console.print(f"recorded for {name}")
 
 
-def _print_search(found: Search, out: Path | None, with_test: bool) -> None:
-    """Writes every trial, prints the best."""
+def _print_search(found: "Search", out: Path | None, with_test: bool) -> None:
     from mugkit.data.store import load
     from mugkit.studies import search_record
 

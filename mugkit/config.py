@@ -5,8 +5,6 @@ into the table that the README and the notebooks show. Field names are unique ov
 is simply `{"beta": 0.1}`.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json

@@ -1,7 +1,5 @@
 """Where a computation runs: the device of networks and batches, and the number of CPU threads."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import sys

@@ -4,8 +4,6 @@ It fetches and changes nothing, except that it creates an empty home folder if t
 the user's folder, and outside of it only the last name, as mounts and user names are private.
 """
 
-from __future__ import annotations
-
 import importlib.metadata
 import importlib.util
 import os
@@ -123,7 +121,6 @@ def _datasets() -> Iterator[Check]:
 
 
 def _how(name: str, force: str = "") -> str:
-    """The command that prepares a data set."""
     if name == "reviews":
         return f"mugkit prepare reviews{force}"
     if name in SOURCED_DATASETS:
@@ -132,7 +129,6 @@ def _how(name: str, force: str = "") -> str:
 
 
 def _damage(name: str) -> str:
-    """What is wrong with a prepared data set, or ''."""
     from mugkit.data.store import load
 
     try:

@@ -1,7 +1,5 @@
 """One exception for everything that a user can fix: it names the file, the field and the fix."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from functools import partial

@@ -1,7 +1,5 @@
 """Files on disk: where mugkit keeps its own, and atomic writes, which happen completely or not at all."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import hashlib

@@ -14,8 +14,6 @@ number of clips of each true class. An undefined metric is NaN: the correlation 
 metrics that drop neutral clips, if all clips are neutral. Files store null for NaN; `undefined` gives the reason.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

@@ -6,8 +6,6 @@ session.figure(fig, "stage3", numbers)
 session.finish()
 """
 
-from __future__ import annotations
-
 import inspect
 import os
 from collections.abc import Sequence
@@ -211,7 +209,6 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
 
 
 def _folder(out: str, profile: str) -> Path:
-    """The folder that a notebook writes to; see `start`."""
     if (elsewhere := os.environ.get("MUGKIT_OUT")) and not Path(out).is_absolute():
         return Path(elsewhere).absolute()
     # The copy of the repository that the kernel runs in, even if its library is installed from another copy.

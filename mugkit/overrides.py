@@ -1,7 +1,5 @@
 """Overrides of a configuration: `{"beta": 0.1}` changes this field in its section, after checking the value."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json

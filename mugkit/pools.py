@@ -3,8 +3,6 @@
 Work is idempotent and stored, so if a worker is lost, only what is missing is computed again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """Progress of long work: a bar in terminals and notebooks, a line a minute in logs."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterable

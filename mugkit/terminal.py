@@ -1,7 +1,5 @@
 """How a command prints and ends: bad input exits with 2 and a line that says how to fix it, a signal with its code."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import signal
@@ -34,7 +32,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], lines: boo
     console.print(table)
 
 
-def print_unknown(dataset: Dataset, spec: RunSpec) -> None:
+def print_unknown(dataset: "Dataset", spec: "RunSpec") -> None:
     """Prints how many tokens a run's text encoder does not know, and a warning if they are many."""
     from mugkit.data.vocabulary import unknown
     from mugkit.experiments.registry import configuration

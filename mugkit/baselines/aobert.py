@@ -23,8 +23,6 @@ Departures:
 - Words are hidden only in clips that keep their own video and sound.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

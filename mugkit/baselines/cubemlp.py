@@ -19,8 +19,6 @@ Departures:
 - Residual layers start orthogonal; torch's default shrinks the cube, too much for the small profiles' lower rate.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise

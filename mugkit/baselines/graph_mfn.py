@@ -19,8 +19,6 @@ Departures:
 - The paper gives no MOSI sizes; those below are an early MMSA toolbox's, except the graph's inner width (100 there).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

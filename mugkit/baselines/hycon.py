@@ -18,8 +18,6 @@ Departures:
 - Networks and fusion are MUG's; a layer per modality brings sound and video to the common width.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
@@ -81,7 +79,7 @@ class Pairs:
     negative: Bool[Tensor, "batch batch"]
 
     @classmethod
-    def of(cls, classes: Float[Tensor, "batch"]) -> Pairs:
+    def of(cls, classes: Float[Tensor, "batch"]) -> "Pairs":
         same = classes[:, None] == classes[None]
         own = torch.eye(len(classes), dtype=torch.bool, device=classes.device)
         return cls(same & ~own, ~same)

@@ -18,8 +18,6 @@ Departures:
 - The paper does not print the sizes for MOSI; those below lie within the ranges of the published search.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

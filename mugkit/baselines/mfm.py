@@ -20,8 +20,6 @@ Departures:
   it is such an LSTM, with the factors as the first input and zeros after.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

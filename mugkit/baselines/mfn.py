@@ -13,8 +13,6 @@ and after the last word ŷ = D_y([h_l; h_a; h_v; u]). `mugkit.models.memory` imp
 Departure: the gates read only ĉ, as in the paper; in the authors' published code they also read u^{t−1}.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from jaxtyping import Float

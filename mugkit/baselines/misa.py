@@ -20,8 +20,6 @@ Departures:
 - The mean of the token states excludes padding; in the published code it includes padding.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations

@@ -26,8 +26,6 @@ Departures:
 - The gradient of q is not clipped.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

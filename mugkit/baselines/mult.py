@@ -21,8 +21,6 @@ Departures:
 - Matrices have torch's default initialisation; the published code has Xavier's, about twice as large.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -19,8 +19,6 @@ Departures:
 - Pooling is as configured (the default is the first token, as published).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 

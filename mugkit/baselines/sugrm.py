@@ -25,8 +25,6 @@ Departures:
 - The gates of each modality multiply that modality; the published call exchanges sound and vision.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial

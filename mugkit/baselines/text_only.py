@@ -1,7 +1,5 @@
 """Text only: the language network of Eq. 1 and one predictor; the reference for what sound and video add."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jaxtyping import Float

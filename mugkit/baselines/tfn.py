@@ -18,8 +18,6 @@ Departures:
 - AdamW's weight decay on all weights replaces the paper's L2 penalty on the subnetworks.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from jaxtyping import Float

@@ -29,8 +29,6 @@ Departures:
 - L1 is not trained: the loss is the paper's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass

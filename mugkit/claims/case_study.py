@@ -8,8 +8,6 @@ Three questions per modality, each with a reference that it must beat:
   modalities")? Reference: how often the same happens if the modality agrees with y, which is a false alarm.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,8 +5,6 @@ compared (`evaluation.comparison`). The others are left out, and their claims sa
 same comparisons work on another data set with runs in that store: another setting of the dials of `reviews`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile

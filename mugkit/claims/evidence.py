@@ -4,8 +4,6 @@ Tests read what a notebook or `comparisons.measure` has written, and do not comp
 `Missing`, which the ledger turns into "needs data" with the command that produces the input.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +104,6 @@ class Evidence:
     again: str = "mugkit reproduce"
     sizes: Mapping[str, float] = field(default_factory=dict)
     amount: verdicts.Amount = "any"
-    read: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def table(self, name: str, **wanted: Any) -> list[dict[str, Any]]:
         """The records of `tables/NAME.json`, or of a figure's numbers, that have these values.
@@ -115,13 +112,12 @@ class Evidence:
             Missing: if there is none, or the file cannot be read.
         """
         fix = f"{self.again} (notebook {WRITERS[name]})"
-        if name not in self.read:
-            folder = self.folder if name.startswith("fig") else self.folder / "tables"
-            try:
-                self.read[name] = files.read_json(folder / f"{name}.json")
-            except (OSError, ValueError) as error:
-                raise Missing(f"{name}.json, which a notebook writes", fix) from error
-        found = [record for record in self.read[name] if has(record, wanted)]
+        folder = self.folder if name.startswith("fig") else self.folder / "tables"
+        try:
+            records = files.read_json(folder / f"{name}.json")
+        except (OSError, ValueError) as error:
+            raise Missing(f"{name}.json, which a notebook writes", fix) from error
+        found = [record for record in records if has(record, wanted)]
         if not found:
             raise Missing(f"the row of {', '.join(map(str, wanted.values()))} in {name}.json", fix)
         return found

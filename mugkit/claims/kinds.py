@@ -5,8 +5,6 @@ written by hand. Systems are named as in `mugkit systems`, rows and columns as i
 systems on the same clips are in `mugkit.claims.comparisons`.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,7 +101,6 @@ BETWEEN_RUNS = 0.1
 
 
 def _count(row: str, evidence: Evidence) -> int:
-    """Our number of parameters for a row of Table 6."""
     return int(evidence.table("table6", system=row)[0]["metrics"][COUNT]["mean"])
 
 

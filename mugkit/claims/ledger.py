@@ -4,8 +4,6 @@
 the results of `comparisons` (stored in `claim_tests.json`, so that verdicts can be checked without the runs).
 """
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -167,7 +165,6 @@ def _otherwise(row: Mapping[str, Any]) -> str:
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The ledger as in the CSV: one line per claim and comparison."""
     lines = []
     for row in rows:
         about = {key: row[key] for key in ("claim", "place", "says", "data", "clips", "seeds", "verdict", "why")}

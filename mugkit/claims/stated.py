@@ -3,8 +3,6 @@
 Sentences are in our words; systems are named as in `mugkit systems`, rows and columns as in the paper's tables.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 

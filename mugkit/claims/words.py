@@ -1,7 +1,5 @@
 """A claim's numbers as short texts. The code is the same for every claim."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -88,7 +86,6 @@ def paper_numbers(claim: Mapping[str, Any]) -> str:
 
 
 def _plain(value: float) -> str:
-    """Without an exponent."""
     return f"{value:,g}" if value < 1e5 else f"{value:,.0f}"
 
 

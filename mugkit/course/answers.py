@@ -5,8 +5,6 @@ A test calls `contrastive_loss(a, b, 0.1)` and may call `.backward()` on the res
 them. The same test cell therefore runs in a student's notebook and here.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import time
@@ -103,7 +101,7 @@ class SandboxedAnswers:
         except Died as death:
             raise AnswerError(f"the gradient was not computed: {death}") from None
 
-    def fresh(self) -> SandboxedAnswers:
+    def fresh(self) -> "SandboxedAnswers":
         """A new instance with the same settings and no names."""
         return SandboxedAnswers(self.protected, self.limits, self.blocked, self.preload)
 

@@ -5,8 +5,6 @@ nbgrader's metadata says what a cell is (`kind`); the notebook's own metadata sa
     "mugkit": {"title": …, "minutes": [60, 90], "goals": […], "blocked": [modules that hold the answer]}
 """
 
-from __future__ import annotations
-
 import ast
 import re
 import textwrap

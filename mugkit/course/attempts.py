@@ -3,8 +3,6 @@
 python -m mugkit.course.attempts FILE     FILE: a file outside the sandbox that must not be visible
 """
 
-from __future__ import annotations
-
 import ctypes
 import json
 import os

@@ -9,8 +9,6 @@ OUT/instructor_guide.md   goals, points, hints, rubrics and solutions
 OUT/nbgrader_config.py    makes nbgrader, whoever starts it here, grade in the sandbox
 """
 
-from __future__ import annotations
-
 import ast
 import json
 import os

@@ -5,8 +5,6 @@
 A failure states the value found, the value expected, and the usual mistake. Nothing here gives an answer away.
 """
 
-from __future__ import annotations
-
 from types import CodeType
 from typing import Any
 

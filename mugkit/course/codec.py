@@ -5,8 +5,6 @@ a student's process must not execute code in the process that decides on points.
 keep their types. torch takes seconds to import, so only a process that handles tensors imports it.
 """
 
-from __future__ import annotations
-
 import base64
 import math
 import sys
@@ -28,7 +26,7 @@ class NotTransferable(TypeError):
     """A value or an encoded form that this module does not support."""
 
 
-def encode(value: Any, tensors: list[torch.Tensor] | None = None) -> Any:
+def encode(value: Any, tensors: "list[torch.Tensor] | None" = None) -> Any:
     """`value` in a form that JSON can hold; adds its tensors to `tensors`, in the order in which `decode` meets them.
 
     Raises:
@@ -59,7 +57,7 @@ def _array(values: np.ndarray) -> dict[str, Any]:
     return {"dtype": values.dtype.str, "shape": list(values.shape), "data": data}
 
 
-def decode(form: Any, tensor: Callable[[torch.Tensor, dict[str, Any]], Any] | None = None, depth: int = 0) -> Any:
+def decode(form: Any, tensor: "Callable[[torch.Tensor, dict[str, Any]], Any] | None" = None, depth: int = 0) -> Any:
     """The value of a form that `encode` made; sizes are checked before anything is built.
 
     Args:
@@ -78,7 +76,7 @@ def decode(form: Any, tensor: Callable[[torch.Tensor, dict[str, Any]], Any] | No
         raise NotTransferable(f"malformed value: {error}") from None
 
 
-def _decode(form: dict[str, Any], tensor: Callable[[torch.Tensor, dict[str, Any]], Any], depth: int) -> Any:
+def _decode(form: dict[str, Any], tensor: "Callable[[torch.Tensor, dict[str, Any]], Any]", depth: int) -> Any:
     kind = form["kind"]
     if kind in ("list", "tuple"):
         items = [decode(item, tensor, depth) for item in form["items"]]

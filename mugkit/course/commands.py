@@ -1,7 +1,5 @@
 """`mugkit course`: builds, checks and grades assignments."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,7 +74,7 @@ def protection() -> None:
     raise typer.Exit(0 if all(layer.active for layer in _print_protection()) else 1)
 
 
-def _print_protection() -> list[Layer]:
+def _print_protection() -> "list[Layer]":
     from mugkit.course import sandbox
 
     layers = sandbox.protection()

@@ -1,7 +1,5 @@
 """Replaces nbgrader's execution step with the judge."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path

@@ -9,8 +9,6 @@
 One student's files never stop the grading of others: an error that they cause becomes that student's status.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

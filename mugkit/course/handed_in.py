@@ -7,8 +7,6 @@ The whole file is untrusted. `assemble` copies the text of answers and of added 
 else has an effect: not its metadata, points, cell types or outputs, and not tests that were changed or deleted.
 """
 
-from __future__ import annotations
-
 import copy
 import hashlib
 import os

@@ -7,8 +7,6 @@ printed, returned or written anywhere is text; nothing reads it as a score. A mi
 tests are judged a second time, with the solution replacing earlier answers that were wrong.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 from collections.abc import Iterator, Sequence

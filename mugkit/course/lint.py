@@ -4,8 +4,6 @@ nbgrader reports many such errors late and vaguely: duplicate ids, missing point
 The allowed content of a release is computed here a second time, independently of nbgrader, and compared.
 """
 
-from __future__ import annotations
-
 import re
 import zipfile
 from collections import Counter

@@ -10,8 +10,6 @@ Layers, from the outside in; `protection()` tests each one on this machine and r
    hold an assignment's answers.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

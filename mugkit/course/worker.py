@@ -11,8 +11,6 @@ Each request and each reply is one line of JSON:
 Nothing here decides on points or sees a test or an expected value: code that overwrites it can only change answers.
 """
 
-from __future__ import annotations
-
 import ast
 import contextlib
 import importlib
@@ -111,7 +109,7 @@ class Worker:
         inputs: list[torch.Tensor] = []
         outputs: list[torch.Tensor] = []
 
-        def receive(values: torch.Tensor, form: dict[str, Any]) -> torch.Tensor:
+        def receive(values: "torch.Tensor", form: dict[str, Any]) -> "torch.Tensor":
             inputs.append(values.requires_grad_(bool(form["grad"])))
             return inputs[-1]
 

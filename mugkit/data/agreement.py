@@ -4,8 +4,6 @@ A multimodal label y is only a weak label of each modality (paper, sections 1 an
 weak: its annotators rated every clip four times, once with all modalities and once with each modality alone.
 """
 
-from __future__ import annotations
-
 import itertools
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Mini-batches: clips of different lengths in one zero-padded array, with a mask."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +21,7 @@ class Tokens:
     mask: Int64[Tensor, "batch length"]
     places: Int64[Tensor, "tokens"] | None = None  # in the flattened batch; computing them would synchronize a GPU
 
-    def to(self, device: torch.device) -> Tokens:
+    def to(self, device: torch.device) -> "Tokens":
         places = None if self.places is None else to_device(self.places, device)
         return Tokens(to_device(self.ids, device), to_device(self.mask, device), places)
 
@@ -45,7 +43,7 @@ class Padded:
     mask: Int64[Tensor, "batch length"]  # 1 on elements, 0 on padding
 
     @classmethod
-    def of(cls, clips: Sequence[Float[Tensor, "_ dim"]]) -> Padded:
+    def of(cls, clips: Sequence[Float[Tensor, "_ dim"]]) -> "Padded":
         lengths = torch.tensor([len(clip) for clip in clips])
         mask = torch.arange(int(lengths.max())) < lengths[:, None]
         return cls(pad_sequence(list(clips), batch_first=True), mask.long())
@@ -56,7 +54,7 @@ class Padded:
         elements: Float32[np.ndarray, "elements dim"],
         offsets: Int64[np.ndarray, "clips+1"],
         index: Int64[np.ndarray, "batch"],
-    ) -> Padded:
+    ) -> "Padded":
         """Selects clips from the elements of all clips (possibly memory-mapped), in a single copy."""
         start, end = offsets[index, None], offsets[index + 1, None]
         position = start + np.arange((end - start).max())
@@ -69,7 +67,7 @@ class Padded:
     def lengths(self) -> Int64[Tensor, "batch"]:
         return self.mask.sum(1)
 
-    def to(self, device: torch.device) -> Padded:
+    def to(self, device: torch.device) -> "Padded":
         return Padded(to_device(self.values, device), to_device(self.mask, device))
 
 

@@ -9,8 +9,6 @@ each number would mean the previous column, and one of the 20 columns would not 
 beyond doubt: the data set says so in its caveats, and the list can be replaced.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -11,8 +11,6 @@ The intervals of the labels define the clips; words and frames are cut to them:
 Files may take gigabytes, so they are read video by video, and frames go to a scratch file.
 """
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 from collections import Counter
@@ -109,7 +107,6 @@ class _Clip:
 
 
 def _clips(labels: Source, words: Source | None, notes: Counter[str]) -> list[_Clip]:
-    """All clips, video by video."""
     offset = 0 if words is None else _words_offset(words, notes)
     clips: list[_Clip] = []
     for key in labels.data:

@@ -4,8 +4,6 @@ It holds `NAME/metadata`, `NAME/data/VIDEO/intervals` (n, 2), in seconds, and `N
 that the SDK wrote after aligning to the labels use clips, `VIDEO[0]`, as keys instead of videos.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Mapping
@@ -52,7 +50,7 @@ class Source:
     data: Any  # the HDF5 group of all videos
 
     @classmethod
-    def open(cls, path: Path, stack: contextlib.ExitStack) -> Source:
+    def open(cls, path: Path, stack: contextlib.ExitStack) -> "Source":
         import h5py
 
         try:

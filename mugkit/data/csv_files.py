@@ -5,8 +5,6 @@ There is either one table with a column for the split, or one table per split. A
 from it has language at most. A table or a JSON file may also give the split of each video of a CMU SDK data set.
 """
 
-from __future__ import annotations
-
 import codecs
 import dataclasses
 import re
@@ -73,7 +71,7 @@ def read(paths: Sequence[Path], family: str, encoding: str | None = None) -> Dat
     return dataclasses.replace(dataset, about=about)
 
 
-def _by_split(tables: Sequence[Table]) -> dict[SplitName, Table]:
+def _by_split(tables: "Sequence[Table]") -> "dict[SplitName, Table]":
     if len(tables) == 1:
         (table,) = tables
         splits = np.array(table.splits(), dtype=str)
@@ -85,7 +83,7 @@ def _by_split(tables: Sequence[Table]) -> dict[SplitName, Table]:
     return named
 
 
-def _split(name: SplitName, table: Table) -> Split:
+def _split(name: SplitName, table: "Table") -> Split:
     if "y" not in table.columns:
         raise table.lacks("y", "for the label")
     text = table.frame["text"].tolist() if "text" in table.columns else [""] * len(table.frame)
@@ -158,7 +156,7 @@ class Table:
     all_columns: Sequence[str]  # the file's names
 
     @classmethod
-    def read(cls, path: Path, encoding: str | None = None) -> Table:
+    def read(cls, path: Path, encoding: str | None = None) -> "Table":
         """Reads a table.
 
         Args:

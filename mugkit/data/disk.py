@@ -5,8 +5,6 @@ that reads through a map releases the pages behind it (`release`), unless the ma
 mapped again.
 """
 
-from __future__ import annotations
-
 import contextlib
 import mmap
 import shutil

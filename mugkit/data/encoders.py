@@ -4,8 +4,6 @@ A name is an offline encoder (its weights come inside a Python package), a local
 hub. Offline encoders and folders never use the network; a hub model uses it once, unless `HF_HUB_OFFLINE=1`.
 """
 
-from __future__ import annotations
-
 import functools
 import importlib.metadata
 import os
@@ -73,7 +71,7 @@ OFFLINE: Mapping[str, Package] = {
 SHAPES: Mapping[str, str] = {"random-bert-base": OFFLINE_ENCODER, "random-t5-base": "traceforge-t5-small"}
 
 
-def _of_shape(encoder: str) -> nn.Module:
+def _of_shape(encoder: str) -> "nn.Module":
     """bert-base's or t5-base's encoder with random weights, in evaluation mode."""
     from transformers import BertConfig, BertModel, T5Config, T5EncoderModel
 
@@ -207,7 +205,7 @@ def model_type(encoder: str) -> str:
     return str(load(AutoConfig, encoder).model_type)
 
 
-def load_encoder(encoder: str) -> nn.Module:
+def load_encoder(encoder: str) -> "nn.Module":
     """The pretrained encoder without a task head, in evaluation mode; for T5, only the encoder half.
 
     Raises:

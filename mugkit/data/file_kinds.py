@@ -3,8 +3,6 @@
 Downloads break off or return a web page instead, cloud drives rename files, and many formats share a suffix.
 """
 
-from __future__ import annotations
-
 import bz2
 import contextlib
 import gzip

@@ -1,7 +1,5 @@
 """Turns a split on disk into batches on a device: text as features or tokens, frames gathered batch by batch."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, TypeVar

@@ -5,8 +5,6 @@ the first field holds the words themselves, the fourth may be absent. MISA has o
 with all three splits.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence

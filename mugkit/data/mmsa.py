@@ -8,8 +8,6 @@ MulT's files have `labels` (N, 1, 1) instead of `regression_labels`, and `id` (N
 Their `text` is GloVe vectors of the words, so transcripts come from other files (`transcripts`).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -88,7 +86,7 @@ class _Part:
     path: Path
 
     @classmethod
-    def of(cls, key: Any, fields: Mapping[Any, Any], path: Path) -> _Part:
+    def of(cls, key: Any, fields: Mapping[Any, Any], path: Path) -> "_Part":
         return cls({as_text(name): value for name, value in fields.items()}, as_text(key), path)
 
     @property

@@ -5,8 +5,6 @@ of a `MatMulInteger` node is stored transposed, with a number as its name; only 
 Both halves exist, so the folder serves as encoder (`T5EncoderModel`) and as sequence-to-sequence model.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

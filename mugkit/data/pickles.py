@@ -10,8 +10,6 @@ Long byte strings stay in the file: an array of gigabytes is a read-only view of
 until it is read. In protocol 2, Python 3 writes bytes as text; such arrays are decoded into a scratch file.
 """
 
-from __future__ import annotations
-
 import codecs
 import functools
 import math
@@ -89,7 +87,7 @@ class _Long:
     def read(self) -> bytes | bytearray | str:
         return _KINDS[self.kind](self.view)
 
-    def decode(self) -> _Long:
+    def decode(self) -> "_Long":
         """Writes the bytes of latin-1 text, which the file holds as UTF-8, to a scratch file."""
         decoder = codecs.getincrementaldecoder("utf-8")("surrogatepass")
         with disk.room(files.home(), len(self.view)), disk.scratch() as stream:

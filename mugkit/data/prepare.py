@@ -3,8 +3,6 @@
 Preparing the same files again only hashes them. Other files replace prepared data only on request.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -7,8 +7,6 @@ The other two modalities are simulated (`mugkit.data.simulate`), so true labels 
 learning can be measured.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import shutil

@@ -3,8 +3,6 @@
 Frames are stored flat: clip i owns rows `offsets[i]:offsets[i + 1]`, so nothing is padded on disk or in memory.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,7 +55,7 @@ class RaggedFrames:
     offsets: Int64[np.ndarray, "clips+1"]  # the start of each clip, followed by the end of the last clip
 
     @classmethod
-    def of(cls, clips: Sequence[Float32[np.ndarray, "_ dim"]]) -> RaggedFrames:
+    def of(cls, clips: Sequence[Float32[np.ndarray, "_ dim"]]) -> "RaggedFrames":
         """Concatenates the frames of clips."""
         return cls(np.concatenate(clips), np.cumsum([0, *map(len, clips)], dtype=np.int64))
 

@@ -12,8 +12,6 @@ sum may differ in the last bit. Labels and frames are then rounded to coarse gri
 2⁻⁸), so even a different last bit could matter only within about 10⁻¹³ of a rounding edge.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json
@@ -75,7 +73,7 @@ class LabelStructure:
     blend: float  # weight of each modality if none leads; above 1/3, agreeing modalities reinforce each other
 
     @classmethod
-    def of(cls, disagreement: str) -> LabelStructure:
+    def of(cls, disagreement: str) -> "LabelStructure":
         """The constants of a setting of DISAGREEMENT; the fit is that of `data_prep/calibrate_reviews.py`."""
         constants = sims_agreement()["constants"]
         factors, others = DISAGREEMENT[disagreement]
@@ -107,7 +105,7 @@ class LabelDraws:
     uniform: Float64[np.ndarray, "clips 3"]
 
     @classmethod
-    def of(cls, clips: Sequence[str], seed: int) -> LabelDraws:
+    def of(cls, clips: Sequence[str], seed: int) -> "LabelDraws":
         """Two Gaussians and three uniforms for each clip, from (seed, clip) alone."""
         gaussian, uniform = np.empty((len(clips), 2)), np.empty((len(clips), 3))
         for row, clip in enumerate(clips):
@@ -209,7 +207,6 @@ def frame_sequence(
 
 @functools.lru_cache(maxsize=512)
 def _offset(speaker: str, style: StreamStyle, seed: int) -> Float64[np.ndarray, "dim"]:
-    """The offset that all frames of a speaker share."""
     return style.speaker_spread * Draws(seed, speaker, style.modality).gaussian(style.dim)
 
 

@@ -1,7 +1,5 @@
 """Finds the reader for a user's files, mostly by their content, and reads the files."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -177,7 +175,6 @@ def _read_pickles(family: str, paths: Sequence[Path]) -> Dataset:
 
 
 def _outline(content: Any) -> str:
-    """A short description of an unpickled object."""
     if isinstance(content, Mapping):
         keys = [str(key)[:30] for key in content]
         return f"a dict of {len(keys)} keys ({', '.join(keys[:6])}{', …' if len(keys) > 6 else ''})"

@@ -10,8 +10,6 @@ Opening a data set reads the labels and maps the frames: frames are read from di
 nor reading needs memory for more than a block of frames. Nothing stored is executable.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
@@ -21,6 +19,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from mugkit import files
 from mugkit.data import disk
@@ -30,6 +31,9 @@ from mugkit.errors import UserError
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9_-]+")
 CLIPS, MANIFEST = "clips.parquet", "dataset.json"
+TEXTS = ("split", "id", "text")
+LABELS = ("y", "y_l", "y_a", "y_v")
+LARGEST = 2**28  # bytes of one column's texts: MOSEI's transcripts take 3 MB
 _ON_DISK: Mapping[str, str] = {"F32": "<f4", "I64": "<i8"}  # safetensors' names of the two types in use
 
 
@@ -81,7 +85,10 @@ def load(name_or_folder: str | Path, *, verify: bool = False) -> Dataset:
         fix = f"mugkit prepare {folder.name} --force{source}; then prepare the other data under another name"
         raise UserError(f"'{folder.name}' holds {family}, another data set", file=folder / MANIFEST, fix=fix)
     _check_files(folder, manifest, verify)
-    table = _read_clips(folder / CLIPS)
+    try:
+        table = read_clips(folder / CLIPS)
+    except Exception as error:  # a corrupt file can make its reader fail in any way
+        raise _damaged(folder / CLIPS, "is not a table of clips") from error
     splits = {name: _open_split(folder, name, table[table["split"] == name], manifest["dims"]) for name in SPLITS}
     return Dataset(name, family, splits, _fingerprint(family, manifest["content"]), manifest["about"])
 
@@ -216,14 +223,43 @@ def _check_files(folder: Path, manifest: Mapping[str, Any], verify: bool) -> Non
             raise _damaged(path, "has changed since it was prepared (its SHA-256 differs)")
 
 
-def _read_clips(path: Path) -> pd.DataFrame:
-    """Ids, texts and labels, with the types that other code expects."""
-    from mugkit.data import clip_table  # imports pyarrow only when it is needed
+def read_clips(path: Path) -> pd.DataFrame:
+    """Splits, ids, texts and labels, with the types that other code expects; other columns are left out.
 
-    try:
-        return clip_table.read(path)
-    except Exception as error:  # a corrupt file can make its reader fail in any way
-        raise _damaged(path, "is not a table of clips") from error
+    Parquet stores a text that many rows share once, and the count of a repeated value in a few bytes, so a small file
+    can expand beyond any memory. So the columns are checked first, texts are read in their dictionary encoding, and
+    only columns within the limits are expanded.
+
+    Raises:
+        Exception: if columns are missing or of another type, the file claims more than it can hold, or it is corrupt.
+    """
+    described, schema = pq.read_metadata(path), pq.read_schema(path)
+    if described.num_rows > 8 * path.stat().st_size:  # ids differ: each takes more than a bit, even compressed
+        raise ValueError(f"claims {described.num_rows} clips, which it cannot hold")
+    columns = [*TEXTS, *(name for name in LABELS if name in schema.names or name == "y")]
+    for name in columns:
+        kind = schema.field(name).type
+        text = kind.value_type if pa.types.is_dictionary(kind) else kind
+        is_text = pa.types.is_string(text) or pa.types.is_large_string(text)
+        # Only flat columns: lists can claim any number of elements per row.
+        if not (is_text if name in TEXTS else pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+            raise ValueError(f"{name}: {kind} is not the type of this column")
+    table = pq.read_table(path, columns=columns, read_dictionary=list(TEXTS))
+    for place, name in enumerate(TEXTS):
+        _check_texts(name, table[name])
+        table = table.set_column(place, name, table[name].cast(pa.large_string()))
+    frame: pd.DataFrame = table.replace_schema_metadata(None).to_pandas()
+    return frame.astype(dict.fromkeys(columns[len(TEXTS) :], "float32"))
+
+
+def _check_texts(name: str, column: pa.ChunkedArray) -> None:
+    """Rejects missing texts, and texts that take more than LARGEST bytes when expanded."""
+    size = 0
+    for chunk in column.chunks:
+        lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
+        size += pc.sum(lengths.take(chunk.indices)).as_py() or 0
+    if size > LARGEST or column.null_count:
+        raise ValueError(f"{name}: {size} bytes of text, more than {LARGEST}, or rows without text")
 
 
 def _open_split(folder: Path, name: SplitName, table: pd.DataFrame, modalities: Iterable[str]) -> Split:

@@ -4,8 +4,6 @@ A frozen encoder's features never change, so they are computed once per data set
 (`mugkit.models.mug.LanguageNetwork`) then starts from the features. A trained encoder reads tokens.
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import itertools

@@ -5,8 +5,6 @@ these. If the table also has labels, they must match those of the clips: files n
 offset of 1 would give every clip its neighbour's words.
 """
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -5,8 +5,6 @@ data that differs from the paper's (other features, other sizes) is accepted. Th
 caveats, which every table made from it shows.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

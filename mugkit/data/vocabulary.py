@@ -4,8 +4,6 @@ A vocabulary of another language maps most words to the unknown token. Training 
 from the remaining tokens, and only this check reveals the problem.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

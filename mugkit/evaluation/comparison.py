@@ -8,8 +8,6 @@ A difference has two intervals. The bootstrap over clips, of the mean over seeds
 clips. Student's interval over the paired seeds asks whether it would hold with other seeds. `verdicts` judges both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

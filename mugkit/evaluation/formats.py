@@ -1,7 +1,5 @@
 """Formats numbers, spreads, intervals and differences; shared by tables, claims and sentences."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import TypeGuard

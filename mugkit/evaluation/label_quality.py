@@ -4,8 +4,6 @@ MOSI and MOSEI have no unimodal labels, so this cannot be measured there. Every 
 seeds of stages 1 and 2 and over clips (`comparison`) and a verdict from `verdicts`, as in the ledger of claims.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

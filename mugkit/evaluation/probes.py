@@ -4,8 +4,6 @@ Ridge regression has a closed form, so a probe takes less than a second and is d
 the strength of the penalty, is chosen on the validation split.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np

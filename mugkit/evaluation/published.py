@@ -7,8 +7,6 @@ Source: S. Mai, Y. Zhao, Y. Zeng, J. Yao, H. Hu, "Meta-Learn Unimodal Signals wi
 Sentiment Analysis", arXiv:2408.16029v2.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Uncertainty of a number over seeds, and Holm's correction. `comparison` has the uncertainty over clips."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Tables: our numbers (mean ± std over seeds) beside the paper's, as JSON, CSV and Markdown."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,7 +107,6 @@ def _sides(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
 
 
 def _table(rows: Sequence[Row], metrics: Sequence[str], sides: Sequence[str]) -> pd.DataFrame:
-    """Systems as rows; metrics and their sides as columns."""
     columns = {(name, side): [_CELLS[side](row, name) for row in rows] for name in metrics for side in sides}
     if len({row.dataset for row in rows}) > 1:
         columns = {("data", ""): [row.dataset for row in rows], **columns}

@@ -3,8 +3,6 @@
 The case study (Fig. 6) and the label explorer use the same table and the same entry for a clip.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,7 +86,6 @@ class Utterances:
 
 
 def _summary(over_seeds: Float[np.ndarray, "seeds *epochs"]) -> dict[str, Any]:
-    """Mean and range over seeds."""
     parts = {"mean": over_seeds.mean(0), "low": over_seeds.min(0), "high": over_seeds.max(0)}
     return {name: np.round(values.astype(float), 4).tolist() for name, values in parts.items()}
 

@@ -18,8 +18,6 @@ therefore refutes such a claim only if its outcome is the same with both interva
 (the first step of Holm's) requires. Studies that look for any difference among many use the same widths.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 

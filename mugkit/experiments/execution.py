@@ -1,7 +1,5 @@
 """Where runs are computed, and what each asks for: CPU cores, and a share of a GPU card."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor

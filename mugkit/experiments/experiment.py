@@ -1,7 +1,5 @@
 """Computes a single run."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path

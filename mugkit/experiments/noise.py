@@ -6,8 +6,6 @@ instead of the mean of all. Training and validation labels change, since an anno
 split and all true labels stay as they are. Noisy data sets exist only in memory, with a fingerprint of their own.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache, partial

@@ -1,7 +1,5 @@
 """Checks the options of a command before any work starts: output folder, device, data set, engine."""
 
-from __future__ import annotations
-
 import difflib
 import tempfile
 from collections.abc import Mapping
@@ -73,7 +71,7 @@ def column_numbers(text: str, field: str) -> list[int]:
 
 def execution(
     places: Mapping[str, Path | None], engine: str, address: str, cpus: float | None, gpus: float | None, device: str
-) -> ExecutionConfig:
+) -> "ExecutionConfig":
     """Checks options and returns where runs are computed.
 
     Args:

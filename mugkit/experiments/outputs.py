@@ -1,7 +1,5 @@
 """What a notebook writes: figures with their numbers beside them, and the manifest that records how they were made."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -4,8 +4,6 @@ The run store must be on a path that all nodes share; a node computes a task as 
 worker is lost, Ray reschedules its task, which resumes from its checkpoint.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

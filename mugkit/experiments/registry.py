@@ -4,8 +4,6 @@ The MUG family, Self-MM, SUGRM and MLC share one multi-task training with differ
 other baseline is a network with its own loss. All are trained, stopped and tested by `mugkit.training.trainer`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, partial
@@ -75,7 +73,6 @@ class System:
 
 
 def _baseline(name: str, row: str, cls: str, **more: Any) -> System:
-    """A baseline whose file has the baseline's name."""
     module = name.replace("-", "_")
     rows, where = (row,) if row else (), f"mugkit/baselines/{module}.py"
     return System(name, rows, where, "none", baseline=f"{module}:{cls}", **more)
@@ -154,6 +151,11 @@ def configuration(spec: RunSpec, family: str) -> Hyperparameters:
     return spec.hyperparameters(family, {**tuned, **wanted.changes}, own, wanted.t5)
 
 
+def flat(hp: Hyperparameters) -> dict[str, Any]:
+    """Field → value, over all sections."""
+    return {name: value for section in asdict(hp).values() for name, value in section.items()}
+
+
 @dataclass(frozen=True, repr=False)
 class Experiment:
     """The stages of one run: what each depends on, and how it is computed if it is not stored yet.
@@ -181,7 +183,6 @@ class Experiment:
 
     @cached_property
     def _ground(self) -> dict[str, Any]:
-        """The part that all identities share."""
         threads = profile(self.spec.profile).threads
         encoder = encoders.identity(self.hp.network.text_encoder)
         return {"code": code_fingerprint(), "data": self.dataset.fingerprint, "encoder": encoder, "threads": threads}

@@ -8,8 +8,6 @@ results it was made from). The hash of that value names its folder, so that the 
     runs/locks/<key>     held while a process computes; others wait, then reuse
 """
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import logging
@@ -68,7 +66,7 @@ class Store:
     root: Path
 
     @classmethod
-    def default(cls) -> Store:
+    def default(cls) -> "Store":
         return cls(files.home() / "runs")
 
     def folder(self, kind: str, identity: Any) -> Path:

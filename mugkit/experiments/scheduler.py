@@ -1,7 +1,5 @@
 """Computes many runs: each shared stage once, and each task as soon as its inputs are there."""
 
-from __future__ import annotations
-
 import os
 import socket
 import time

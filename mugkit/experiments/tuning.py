@@ -8,8 +8,6 @@ keeps Table 2's values: `figures/README.md`, "What was not blind", says why. Of 
 and is the least well known after a random search. So a system with unimodal tasks tries `BETAS` at the best.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +22,7 @@ from mugkit.experiments import registry
 from mugkit.experiments import search as searching
 from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.registry import SYSTEMS
-from mugkit.experiments.search import Search
-from mugkit.experiments.search_space import of_training
+from mugkit.experiments.search import Search, of_training
 
 TRIALS = 20  # for every system; as many as the slowest one allows
 FINALISTS = 3  # of these, run with every study seed of the profile

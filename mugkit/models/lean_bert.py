@@ -5,8 +5,6 @@ them into padded rows. If Eq. 1 reads only the first token, the last layer compu
 for that token only; keys and values still come from all tokens. Results and gradients are those of the full encoder.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +33,7 @@ class Layout:
     places: Int64[Tensor, "tokens"]  # in the flattened rows
 
     @classmethod
-    def of(cls, mask: Int64[Tensor, "batch length"], places: Int64[Tensor, "tokens"] | None = None) -> Layout:
+    def of(cls, mask: Int64[Tensor, "batch length"], places: Int64[Tensor, "tokens"] | None = None) -> "Layout":
         """The layout of a mask that is 1 on tokens; every row begins with a token."""
         return cls(mask.bool(), mask.flatten().nonzero()[:, 0] if places is None else places)
 

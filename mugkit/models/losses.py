@@ -1,7 +1,5 @@
 """The losses of MUG on a batch: the mean absolute error of a prediction and the contrastive loss (Eqs. 10, 11)."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float
 from torch import Tensor

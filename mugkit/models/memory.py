@@ -6,8 +6,6 @@ only the LSTMs and u are computed step by step; everything between them is compu
 the end and no step reads later steps, so it is enough to read the states at each clip's own last step.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any

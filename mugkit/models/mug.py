@@ -8,8 +8,6 @@ video ─▶ SequenceNetwork ─▶ x_v ─┘                    └─▶ CPM_
 In stage 2, MUCN_m reads x_m or x_m′ and a noisy label, and outputs a corrected label.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -161,7 +159,7 @@ class Representations:
     unimodal: Mapping[str, Float[Tensor, "batch d_m"]]
     multimodal: Float[Tensor, "batch d"]
 
-    def detach(self) -> Representations:
+    def detach(self) -> "Representations":
         """The same values; no gradient flows back through them."""
         return Representations({m: x.detach() for m, x in self.unimodal.items()}, self.multimodal.detach())
 

@@ -5,8 +5,6 @@ products use it, and only while the encoder trains. Its weights and everything a
 stay float32. So does everything outside training: validation, test, and the representations that stage 1 saves.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The subnetworks before the fusion of TFN and LMF: an LSTM over words, three layers over the mean frame."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from jaxtyping import Float, Int64

@@ -1,7 +1,5 @@
 """Layers and functions for padded clips: token states, frames per token, last steps, positions, both directions."""
 
-from __future__ import annotations
-
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn

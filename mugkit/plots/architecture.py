@@ -1,7 +1,5 @@
 """The structure of the networks, read from the modules themselves: layers, shapes on a batch, parameter counts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +12,7 @@ from torch import Tensor, nn
 from mugkit.config import Hyperparameters
 from mugkit.data.batch import Batch, Padded, Tokens
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES
-from mugkit.evaluation.parameters import count
+from mugkit.evaluation.paper_tables import count
 from mugkit.models.mug import MUCN, MUGNetwork, TextEncoder
 
 

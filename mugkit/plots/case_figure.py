@@ -4,8 +4,6 @@ The paper shows two clips. Two clips prove little, so these are drawn at random 
 says how often the same happens over all clips.
 """
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 Every figure is drawn from a dict of plain numbers, so the JSON file beside it holds what it shows.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

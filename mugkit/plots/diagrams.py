@@ -4,8 +4,6 @@ parts = architecture.assemble(hp, dataset.dims, dataset.label_scale, text_width)
 figure, numbers = draw_stage(1, parts)
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -75,7 +73,6 @@ def draw_method(parts: Parts) -> tuple[Figure, dict[str, Any]]:
 
 
 def _column(x: float, title: str, texts: list[str]) -> dict[str, Box]:
-    """A stack of boxes: data first and last, layers between."""
     boxes = {}
     for i, text in enumerate(texts):
         kind: BoxKind = "representation" if i in (0, len(texts) - 1) else "network"
@@ -97,13 +94,11 @@ def _network(at: Point, title: str, module: nn.Module | list[Layer], width: floa
 
 
 def _legend_of(boxes: Mapping[str, Box]) -> dict[BoxKind, str]:
-    """The meaning of the colours that occur."""
     used = {box.kind for box in boxes.values()}
     return {kind: meaning for kind, meaning in _LEGEND.items() if kind in used}
 
 
 def _dims(parts: Parts) -> dict[str, str]:
-    """d_m by modality."""
     return {m: layers(parts.network.projections[m])[0].dims[1] for m in MODALITIES}
 
 

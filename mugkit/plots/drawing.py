@@ -1,7 +1,5 @@
 """Boxes and arrows: a diagram as data, drawn with matplotlib. Other modules decide what is in the boxes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -47,7 +45,7 @@ class Box:
     def tall(self) -> float:
         return self.height or 0.2 + 0.19 * (len(self.lines) + bool(self.title))
 
-    def anchor(self, other: Box) -> Point:
+    def anchor(self, other: "Box") -> Point:
         """Where an arrow from or to `other` ends: the centre, moved level with `other` if this box reaches that far."""
         (x, y), (there_x, there_y) = self.at, other.at
         level = abs(there_y - y) < self.tall / 2 and self.tall > other.tall

@@ -6,8 +6,6 @@ Without a front end (papermill, nbval, nbconvert, the book), it shows its static
 player: data sets hold frames, and `reviews` simulates them, so there is no recording to listen to.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import os
@@ -75,7 +73,6 @@ def listing(table: pd.DataFrame, clips: list[int]) -> str:
 
 
 def _html(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """An HTML table of plain text."""
     head = "".join(f"<th>{cell}</th>" for cell in heads)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -149,7 +146,6 @@ class LabelExplorer:
         self._list()
 
     def _list(self, _: object = None) -> None:
-        """Refills the list and selects its first utterance."""
         table, order = self.utterances.table, self.order.value
         found = ordered(table, order, self.search.value)
         rest = f", {LISTED} listed" if len(found) > LISTED else ""

@@ -1,7 +1,5 @@
 """The look of all figures: legible, labelled, safe for colour-blind readers."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

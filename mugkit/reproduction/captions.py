@@ -3,8 +3,6 @@
 Captions describe what is shown, never the result, so they stay true when the numbers change.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from mugkit.evaluation import published

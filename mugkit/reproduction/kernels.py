@@ -1,7 +1,5 @@
 """Runs one notebook in its own kernel, with a time limit per cell, and can end it early."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from pathlib import Path

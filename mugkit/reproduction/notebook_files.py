@@ -1,7 +1,5 @@
 """Reads untrusted notebook files: limits their size and refuses invalid files with an error that names them."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

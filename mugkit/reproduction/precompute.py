@@ -4,8 +4,6 @@ A notebook that runs alone computes what it needs itself. In a batch, the notebo
 would wait for a few of its own; here all runs form one list.
 """
 
-from __future__ import annotations
-
 from mugkit import config
 from mugkit.config import RunSpec
 from mugkit.data.store import available, load
@@ -45,8 +43,7 @@ def studied(profile: str, dataset: str) -> list[RunSpec]:
         return []
     curves = hyperparameter_curves.specifications(dataset, profile).values()
     alternatives = sensitivity.specifications(dataset, profile).values()
-    with_table_2 = hyperparameter_curves.with_table_2(dataset, profile)
-    return tried(profile, dataset) + [spec for specs in (*curves, *alternatives, with_table_2) for spec in specs]
+    return tried(profile, dataset) + [spec for specs in (*curves, *alternatives) for spec in specs]
 
 
 def tried(profile: str, dataset: str) -> list[RunSpec]:

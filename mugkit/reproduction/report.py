@@ -3,8 +3,6 @@
 Tables, pictures and style are part of the page; it needs no network and runs no script.
 """
 
-from __future__ import annotations
-
 import base64
 import re
 import struct

@@ -1,7 +1,5 @@
 """Batch reproduction: runs every notebook with papermill, only once for the same code, data and parameters."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """One run as a file that can be read without the machine it ran on: run, data, caveats, metrics."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict

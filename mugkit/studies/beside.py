@@ -4,8 +4,6 @@ The steps (`sentences.STEPS`) lead from no unimodal tasks over copies of y and M
 depend on the method alone, but also on how far modalities disagree and on how well they can be read.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 

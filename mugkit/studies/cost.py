@@ -4,8 +4,6 @@ Only ratios within one run are reported. Steps of the systems alternate on the s
 machine slows all of them alike.
 """
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +41,7 @@ class Trainer:
     optimization: Optimization
 
     @classmethod
-    def of(cls, work: Experiment) -> Trainer:
+    def of(cls, work: Experiment) -> "Trainer":
         clips = ClipLoader(work.dataset.train, work.hp.network, choose_device(work.device), work.level)
         torch.manual_seed(derive_seed(work.spec.seed, "weights"))
         network, objective = work.builder()(clips)

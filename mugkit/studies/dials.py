@@ -4,8 +4,6 @@ modalities' labels are at each setting of disagreement, compared with human labe
 Only what a network reads takes trainings, one per setting of expression.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -10,8 +10,6 @@ weaker form of the latter is tested, too: does x_m move less than x_m′? The st
 the validation error of stage 3, which needs no true labels.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -23,7 +21,7 @@ from torch import Tensor
 from mugkit.config import RunSpec, repeated
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.evaluation import comparison, formats, gap, label_quality, verdicts
-from mugkit.evaluation.mmd import discrepancy
+from mugkit.evaluation.gap import discrepancy
 from mugkit.evaluation.statistics import mean_std, t_interval
 from mugkit.experiments.experiment import Run
 from mugkit.models.losses import l2_normalise
@@ -189,7 +187,7 @@ def claim_table(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).set_index(pd.Index([CLAIMS[c].sentence for c in table["claim"]], name="section 4.9"))
 
 
-def _with_std(values: pd.Series[float]) -> str:
+def _with_std(values: "pd.Series[float]") -> str:
     mean, std, _ = mean_std(list(values))
     return formats.spread("MMD²", mean, std)
 

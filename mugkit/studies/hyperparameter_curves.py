@@ -4,10 +4,7 @@ The paper draws the curves and prints no values; its text says that a small β a
 is compared on the same seeds with the run's own default, which a search on the validation split chose.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -17,13 +14,12 @@ from matplotlib.figure import Figure
 from mugkit.config import RunSpec, hyperparameters, repeated
 from mugkit.config import profile as of_profile
 from mugkit.data.schema import Dataset
-from mugkit.data.store import load
 from mugkit.evaluation import comparison, formats
-from mugkit.evaluation.settings import flat
 from mugkit.evaluation.statistics import mean_std
 from mugkit.evaluation.verdicts import word
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.experiment import Run
+from mugkit.experiments.registry import flat
 from mugkit.experiments.search import finished
 from mugkit.plots.style import ACCENT, MODALITY_COLORS, canvas
 from mugkit.studies.study import by_setting, grid, over_seeds
@@ -61,21 +57,14 @@ def specifications(dataset: str, profile: str) -> dict[tuple[str, float], list[R
     }
 
 
-def with_table_2(dataset: str, profile: str) -> list[RunSpec]:
-    """MUG with all chosen values except β, which is Table 2's: one run per seed."""
-    beta = table_2(load(dataset).family, profile)["beta"]
-    return repeated("mug", dataset, profile, {"beta": beta}, of_profile(profile).all_seeds[:SEEDS])
-
-
 def beside_table_2(dataset: Dataset, profile: str) -> pd.DataFrame:
     """MUG with Table 2's β and MUG with the chosen one, a row each: beta, mean, std and n of the test MAE; in the first
-    also the difference, its intervals and a verdict."""
-    specs = with_table_2(dataset.name, profile)
-    wanted = {"Table 2": specs, "chosen": [replace(spec, changes=()) for spec in specs]}
+    also the difference, its intervals and a verdict. Both are points of the curve over β."""
+    specs = specifications(dataset.name, profile)
+    betas = [of["beta"] for of in (table_2(dataset.family, profile), defaults(dataset.name, profile))]
+    wanted = {name: specs["beta", beta] for name, beta in zip(("Table 2", "chosen"), betas, strict=True)}
     theirs, chosen = by_setting(scheduler.run_all, wanted).values()
-    used = [
-        {"beta": float(experiment.work(runs[0].spec).hp.joint.beta), **over_seeds(runs)} for runs in (theirs, chosen)
-    ]
+    used = [{"beta": beta, **over_seeds(runs)} for beta, runs in zip(betas, (theirs, chosen), strict=True)]
     found = comparison.of_runs(theirs, chosen, dataset)
     return pd.DataFrame([{**used[0], **found, "verdict": word(found, BETTER, WORSE)}, {**used[1], "verdict": DEFAULT}])
 

@@ -7,8 +7,6 @@ ones. The effect of a source is its test MAE minus that without unimodal tasks, 
 labels show how much there is to gain, and a source's share of that gain shows how much of it the source reaches.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -86,7 +84,6 @@ def study(profile: str) -> pd.DataFrame:
 
 
 def _wanted(profile: str) -> dict[tuple[Dials, str, float], list[RunSpec]]:
-    """All specifications of the map."""
     by_place = {setting: specifications(setting, profile) for setting in settings(profile)}
     return {(setting, *key): specs for setting, groups in by_place.items() for key, specs in groups.items()}
 
@@ -165,7 +162,6 @@ def draw(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
 
 def _draw_worth(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draws differences with intervals over seeds."""
     axes.axhline(0.0, color="0.6", linewidth=0.8)
     for offset, (source, name) in zip((-0.08, 0.0, 0.08), SOURCES.items(), strict=True):
         part = rows[rows["source"] == source]

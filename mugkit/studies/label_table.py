@@ -5,8 +5,6 @@ how often a label has the sign of the true label. Stage 3's result with the same
 a better model.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any

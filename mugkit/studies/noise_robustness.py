@@ -4,8 +4,6 @@ Two questions: Are labels wrong on those clips whose modalities disagree? And wh
 3, if training sees only noisier labels of clips?
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

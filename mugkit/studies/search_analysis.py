@@ -5,8 +5,6 @@ effects; its p is corrected by Holm for the number of fields. A random forest se
 its permutation importance is measured on held-out trials, and counts only as far as the forest predicts them at all.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from typing import Any

@@ -4,8 +4,6 @@
 test set needs nothing else. `mugkit tune` records no test score at all.
 """
 
-from __future__ import annotations
-
 import base64
 import math
 import platform

@@ -4,8 +4,6 @@ Half of the test clips stand for the test set that a paper reports; the other ha
 best of n models on the first half gives a reported score that the second half does not confirm.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -5,8 +5,6 @@ study seed of the profile. Two things are compared with the default on the same 
 learned labels are from the true ones. A field that cannot matter here, or would cost too much, gets a reason instead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,11 +16,11 @@ from mugkit.config import Hyperparameters, Profile, RunSpec, open_choices, repea
 from mugkit.data.schema import MODALITIES, MODALITY_NAMES, Dataset
 from mugkit.evaluation import comparison, formats
 from mugkit.evaluation.comparison import LABELS
-from mugkit.evaluation.settings import flat
 from mugkit.evaluation.tables import records
 from mugkit.evaluation.verdicts import OPEN, Difference, word
 from mugkit.experiments import experiment as engines
 from mugkit.experiments.experiment import Run
+from mugkit.experiments.registry import flat
 from mugkit.experiments.search import finished
 from mugkit.studies.sentences import grouped, listed
 from mugkit.studies.study import by_setting
@@ -140,7 +138,6 @@ def _words(found: Mapping[str, Difference], together: int) -> dict[str, str]:
 
 
 def _numbers(found: Mapping[str, Difference]) -> dict[str, Any]:
-    """Flat columns of one row."""
     columns = {"test": "test_difference", **{m: f"label_{m}_difference" for m in MODALITIES}}
     ends = {"difference": "", "seeds_low": "_low", "seeds_high": "_high"}
     return {f"{columns[k]}{end}": found.get(k, {}).get(key) for k in columns for key, end in ends.items()}

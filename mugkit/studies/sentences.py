@@ -4,8 +4,6 @@ Every sentence begins with the data that it holds for. Brackets are the interval
 every word comes from `verdicts`, so a sentence cannot say more than the table and the ledger do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Shared by all studies: runs many settings over seeds, summarises a metric, arranges cells as a grid."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 

@@ -1,7 +1,5 @@
 """What a stage writes: a checkpoint, from which an interrupted run resumes, and the final weights."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import logging
@@ -30,7 +28,7 @@ class Checkpoint:
     pause: float = 0.0  # minimum seconds from one save to the next; an epoch may take less time than a save
     _written: float = field(default=-math.inf, repr=False, compare=False)
 
-    def part(self, name: str) -> Checkpoint:
+    def part(self, name: str) -> "Checkpoint":
         """The checkpoint of a part of the stage, in the same folder."""
         return Checkpoint(self.path and self.path.with_name(f"{name}-{self.path.name}"), self.pause)
 

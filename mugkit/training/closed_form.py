@@ -20,8 +20,6 @@ hidden layers of D use the same buffers in every step, because newly allocated m
 `tests/training/test_closed_form.py` compares all of it with learn2learn.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -63,7 +61,7 @@ class Theta:
         return self.make()
 
     @classmethod
-    def of(cls, mucn: MUCN) -> Theta:
+    def of(cls, mucn: MUCN) -> "Theta":
         """The parameters of the network. They share its memory, so they change as it learns."""
         first = laid_out(mucn)
         _, _, second, *rest = (p.data for p in mucn.parameters())

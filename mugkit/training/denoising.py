@@ -4,8 +4,6 @@ Unimodal: from a modality's own representation and the clip's label plus noise, 
 with MUCN's previous label. Multimodal: from the projected representation and a noisy prediction, recover the label.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +28,7 @@ class Task:
     target: Float[Tensor, "batch"]
 
     @classmethod
-    def of(cls, x: Float[Tensor, "batch d_m"], noisy: Float[Tensor, "batch"], target: Float[Tensor, "batch"]) -> Task:
+    def of(cls, x: Float[Tensor, "batch d_m"], noisy: Float[Tensor, "batch"], target: Float[Tensor, "batch"]) -> "Task":
         return cls(torch.cat([x, noisy[:, None], torch.ones_like(noisy)[:, None]], dim=1), noisy, target)
 
     @property
@@ -41,7 +39,7 @@ class Task:
         """Mean absolute error of the corrected labels."""
         return l1(mucn(self.x, self.noisy), self.target)  # Eqs. 14, 16 and 20
 
-    def clip(self, row: int) -> Task:
+    def clip(self, row: int) -> "Task":
         return Task(self.inputs[row : row + 1], self.noisy[row : row + 1], self.target[row : row + 1])
 
 
@@ -54,7 +52,7 @@ class StepSample:
     chosen: Int64[Tensor, "steps D"] | None = None
     noise_multimodal: Float[Tensor, "steps D"] | None = None
 
-    def to(self, device: torch.device) -> StepSample:
+    def to(self, device: torch.device) -> "StepSample":
         chosen, noise = (None if part is None else part.to(device) for part in (self.chosen, self.noise_multimodal))
         return StepSample(self.batches.to(device), self.noise.to(device), chosen, noise)
 
@@ -80,7 +78,7 @@ class ModalityData:
     labels: Float[Tensor, "clips"]
 
     @classmethod
-    def of(cls, saved: SavedRepresentations, modality: str, config: MetaLearning) -> ModalityData:
+    def of(cls, saved: SavedRepresentations, modality: str, config: MetaLearning) -> "ModalityData":
         x, projected = saved.unimodal[modality], saved.projected[modality]
         if config.normalise_representations:
             x, projected = l2_normalise(x), l2_normalise(projected)  # Eq. 10
@@ -96,7 +94,7 @@ class ModalityData:
         """[x_m′; 0; 1]."""
         return _with_room(self.projected)
 
-    def to(self, device: torch.device) -> ModalityData:
+    def to(self, device: torch.device) -> "ModalityData":
         return ModalityData(
             *(part.to(device) for part in (self.x, self.projected, self.projected_prediction, self.labels))
         )

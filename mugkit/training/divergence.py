@@ -4,8 +4,6 @@ If the step size α is too large, MUCN's parameters grow until they are no longe
 for a while (the loss stays within 2ρ), so the parameters are checked as well as the losses.
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Sequence
 

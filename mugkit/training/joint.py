@@ -1,7 +1,5 @@
 """Stage 3: multi-task training from scratch on y and the unimodal labels (section 3.4, Eqs. 24–27)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -4,8 +4,6 @@
 MAML needs neither. Once empty packages are registered, Python can import the one submodule from its folder.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.machinery
 import importlib.util

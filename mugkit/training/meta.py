@@ -11,8 +11,6 @@ respect to the parameters *before* it (Eq. 23). That is a gradient through a gra
 Modalities do not depend on each other: each has a `ModalityMetaTrainer`, and several processes share their epochs.
 """
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait

@@ -1,7 +1,5 @@
 """The optimizer of stages 1 and 3 and of every baseline, one step of it, and the losses of an epoch's steps."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 from collections.abc import Iterator, Sequence

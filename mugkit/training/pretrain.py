@@ -5,8 +5,6 @@ unimodal predictor must predict the label from the projection (Eq. 9), and the p
 unimodal representation out of the batch (Eq. 11). What stage 2 needs is saved once, as `SavedRepresentations`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,11 +45,11 @@ class SavedRepresentations:
         save_file(tensors | {"labels": self.labels}, path)
 
     @classmethod
-    def load(cls, path: Path) -> SavedRepresentations:
+    def load(cls, path: Path) -> "SavedRepresentations":
         return cls.of(load_file(path))
 
     @classmethod
-    def of(cls, tensors: Mapping[str, Tensor]) -> SavedRepresentations:
+    def of(cls, tensors: Mapping[str, Tensor]) -> "SavedRepresentations":
         """Builds the representations from tensors named by part and modality, and the labels."""
         x, projected, prediction = (
             {m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("x", "projected", "prediction")

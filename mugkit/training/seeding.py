@@ -1,7 +1,5 @@
 """Seeds: every purpose and every epoch has its own stream of random numbers; the order of clips is drawn here."""
 
-from __future__ import annotations
-
 import zlib
 
 import torch

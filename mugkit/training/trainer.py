@@ -5,8 +5,6 @@ module: the optimizer, the order of clips and the choice of weights on the valid
 once, after that choice.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -1,13 +1,17 @@
-"""Rows of the paper's tables: each stands beside the right numbers and system, and what is missing is named."""
+"""The paper's tables: rows beside the right numbers and system, Table 2's presets, Table 6's counts to the digit."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
+from mugkit import config
 from mugkit.config import RunSpec
 from mugkit.evaluation import paper_tables, published, tables
 from mugkit.evaluation.published import RESULTS
+from mugkit.evaluation.tables import Row
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.metrics import HEADLINE
@@ -64,3 +68,41 @@ def test_differences_to_the_paper_are_shown_on_its_own_data_only() -> None:
     assert (absent["data", ""], absent["MAE", "ours"]) == ("sims", "–")
     own = tables.whole_table(paper_tables.rows(4, "sims", runs("tfn"), defaultdict(str)), HEADLINE["sims"])
     assert own.iloc[0]["MAE", "Δ"] == "+0.568"  # TFN's 0.432
+
+
+def test_table2_has_the_papers_presets_and_what_was_chosen_on_validation() -> None:
+    table, shown = paper_tables.table2("reviews", "quick")
+    assert list(table["hyperparameter"]) == list(published.TABLE2)
+    for name in published.DATASETS:
+        assert table[f"{name} preset"].tolist() == table[f"{name} paper"].tolist()
+        assert shown.loc["Batch Size", name] == f"{published.TABLE2['Batch Size'][name]:g}"
+    here = table.set_index("hyperparameter")["quick on reviews"]
+    chosen = config.chosen("mug", "reviews", "quick")
+    assert here["Learning Rate"] == chosen["learning_rate"]
+    assert shown.loc["Unimodal Task Loss Weight β", "quick on reviews"] == f"{chosen['beta']:g}"
+
+
+@pytest.mark.parametrize(("theirs", "tau"), [((1, 2, 3, 4), 1.0), ((4, 3, 2, 1), -1.0), ((1, 2, 4, 3), 2 / 3)])
+def test_rank_agreement_by_hand(theirs: tuple[float, ...], tau: float) -> None:
+    rows = [Row(str(i), "x", {"MAE": {"mean": i}}, {"MAE": value}) for i, value in enumerate(theirs)]
+    without = Row("not in the paper", "x", {"MAE": {"mean": 9}})
+    found = paper_tables.rank_agreement([*rows, without], "MAE").iloc[0]
+    assert (found["tau"], found["rows"]) == (pytest.approx(tau), 4)
+
+
+def test_table6_has_the_papers_counts_to_the_digit() -> None:
+    found = {row.system: row.metrics["Parameters"]["mean"] for row in paper_tables.table6("mosei")}
+    assert found == {"Self-MM": 109_647_908, "MISA": 110_917_345, "MMIM": 109_821_129, "MUG": 110_089_956}
+    assert list(found) == list(published.TABLE6)
+
+
+def test_totals_at_other_dims_and_of_parts_add_up() -> None:
+    table = paper_tables.over_families()
+    assert list(table.columns) == list(published.DATASETS)
+    # Self-MM at MOSI: Facet has 47 instead of 35 dims, so the visual LSTM's first matrix has 4·32·12 more.
+    assert table.loc["Self-MM", "mosi"] - table.loc["Self-MM", "mosei"] == 4 * 32 * 12
+
+    parts = paper_tables.by_part("mug", "mosei")
+    assert parts["text encoder"] == 109_482_240  # bert-base-uncased with its pooler
+    assert parts.drop("all").sum() == parts["all"] == 110_089_956
+    assert parts["language"] == 768 * 64 + 64

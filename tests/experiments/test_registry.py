@@ -21,9 +21,8 @@ from mugkit.data import store as data_store
 from mugkit.data.loader import ClipLoader
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation import published
-from mugkit.evaluation.settings import flat
 from mugkit.experiments import registry
-from mugkit.experiments.registry import SYSTEMS, Experiment, configuration
+from mugkit.experiments.registry import SYSTEMS, Experiment, configuration, flat
 from mugkit.experiments.run_store import Store, read_result
 from mugkit.training import meta, trainer
 from mugkit.training import pretrain as first

@@ -17,12 +17,10 @@ from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
 from mugkit.evaluation.published import FIELDS
-from mugkit.evaluation.settings import flat
 from mugkit.experiments import search
 from mugkit.experiments.experiment import Run
-from mugkit.experiments.registry import SYSTEMS
-from mugkit.experiments.search import Search, Trial
-from mugkit.experiments.search_space import SPACE, distributions, of_system
+from mugkit.experiments.registry import SYSTEMS, flat
+from mugkit.experiments.search import SPACE, Search, Trial, distributions, of_system
 from mugkit.overrides import override, parse_overrides
 
 NAME = "made-up"

@@ -11,9 +11,8 @@ import pytest
 
 from mugkit import config, files
 from mugkit.data.schema import Dataset
-from mugkit.evaluation.settings import flat
-from mugkit.experiments import experiment, search, search_space, tuning
-from mugkit.experiments.registry import SYSTEMS, configuration
+from mugkit.experiments import experiment, search, tuning
+from mugkit.experiments.registry import SYSTEMS, configuration, flat
 from mugkit.studies import search_record
 
 NAME = "made-up"
@@ -57,12 +56,12 @@ def test_table_is_the_best_first(tmp_path: Path) -> None:
 
 
 def test_tuning_draws_nothing_that_only_the_label_learner_reads() -> None:
-    searched, tuned = search_space.of_system(SYSTEMS["mug"]), search_space.of_training(SYSTEMS["mug"])
+    searched, tuned = search.of_system(SYSTEMS["mug"]), search.of_training(SYSTEMS["mug"])
     hp = config.Hyperparameters()
     of_learner = {field.name for part in (hp.pretraining, hp.meta) for field in dataclasses.fields(part)}
     assert {"beta", "learning_rate", "d"} <= tuned.keys() == searched.keys() - of_learner
     assert {"pretrain_epochs", "meta_epochs", "alpha"} <= searched.keys()
-    assert "alpha_prime" in search_space.of_training(SYSTEMS["mlc"])  # its own rate, inside stage 3
+    assert "alpha_prime" in search.of_training(SYSTEMS["mlc"])  # its own rate, inside stage 3
 
 
 def test_the_best_of_one_seed_does_not_win_when_other_seeds_disagree() -> None:

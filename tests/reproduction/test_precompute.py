@@ -50,7 +50,6 @@ def test_studied_is_the_search_the_curves_and_the_alternatives(name: str, monkey
     specs = set(precompute.studied("smoke", name))
     groups = (hyperparameter_curves.specifications(name, "smoke"), sensitivity.specifications(name, "smoke"))
     shared = {spec for group in groups for some in group.values() for spec in some}
-    shared |= {*hyperparameter_curves.with_table_2(name, "smoke")}
     drawn = search.specifications("mug", name, "smoke", 4)
     assert shared <= specs
     assert specs - shared == {spec for _, spec in drawn}

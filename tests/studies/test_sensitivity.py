@@ -13,8 +13,8 @@ from made_study import difference
 from mugkit.config import hyperparameters, open_choices, profile
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.evaluation import comparison
-from mugkit.evaluation.settings import flat
 from mugkit.experiments import experiment
+from mugkit.experiments.registry import flat
 from mugkit.overrides import override
 from mugkit.studies import sensitivity
 

@@ -29,8 +29,6 @@ Here MLC regresses unimodal labels (the original classifies images):
 - Adam has learning rate α′, the meta-learning rate of the strategy that MLC replaces.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """Base classes of sources that make labels during training: a table of labels, and the rule that moves them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

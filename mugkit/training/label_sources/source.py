@@ -5,8 +5,6 @@ copies of the clip's label (y_mc ← y), human unimodal labels, or the labels th
 source (`ulgm`, `sugrm`, `mlc`) makes labels while the network is trained, from the network's own features.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,7 +106,7 @@ class LearnedLabels:
         files.write_json(folder / "history.json", rows)
 
     @classmethod
-    def load(cls, folder: Path) -> LearnedLabels:
+    def load(cls, folder: Path) -> "LearnedLabels":
         tensors = load_file(folder / "labels.safetensors")
         labels, trajectory = ({m: tensors[f"{part}.{m}"] for m in MODALITIES} for part in ("labels", "trajectory"))
         return cls(labels, trajectory, pd.DataFrame(files.read_json(folder / "history.json")))

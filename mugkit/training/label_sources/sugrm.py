@@ -24,8 +24,6 @@ Departures:
 - If a class has no clip, or D is 0, labels stay as they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from jaxtyping import Bool, Float, Int64

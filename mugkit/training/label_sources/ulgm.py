@@ -20,8 +20,6 @@ Departures and choices:
 - If a class has no clip (no negative label at all), labels stay as they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from jaxtyping import Float, Int64

@@ -1,7 +1,5 @@
 """Fixtures that every test may use: a home of its own, the development data, made-up data sets."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """JupyterLab on a scratch folder, driven in a real browser: its server, and what a reader does with a notebook."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -1,7 +1,5 @@
 """Whether processes of a test still run. Looked up in one go: a process that ends meanwhile is gone, not an error."""
 
-from __future__ import annotations
-
 import time
 
 import psutil  # type: ignore[import-untyped]

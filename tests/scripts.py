@@ -1,7 +1,5 @@
 """Scripts of `data_prep/` as modules: they are run by their path and belong to no package."""
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from pathlib import Path

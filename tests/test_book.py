@@ -1,7 +1,5 @@
 """The book: its parts, one build of the whole, and how its pages look in a real browser."""
 
-from __future__ import annotations
-
 import base64
 import html
 import re

@@ -1,7 +1,5 @@
 """The command line: what each command prints and writes, and exit code 2 with field and fix for bad input."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

@@ -1,7 +1,5 @@
 """The doctor on this machine, and on machines made ill in one place each."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib.metadata
 import importlib.util

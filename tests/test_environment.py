@@ -1,7 +1,5 @@
 """The files that describe the environment agree, and what they describe can be built and used."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

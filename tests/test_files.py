@@ -1,7 +1,5 @@
 """Writes happen whole or not at all; hashes are those of hashlib; mugkit's home is where it is said to be."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """No system of any table can see the test split before its weights are chosen, and validation decides alone."""
 
-from __future__ import annotations
-
 import dataclasses
 import zlib
 from collections.abc import Callable, Sequence

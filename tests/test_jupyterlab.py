@@ -1,7 +1,5 @@
 """JupyterLab in a real browser: notebooks run, the explorer answers, an assignment's tests turn green."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path

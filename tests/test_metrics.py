@@ -1,7 +1,5 @@
 """Each convention against hand-worked numbers, numpy and scikit-learn; what is undefined, and what is refused."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any

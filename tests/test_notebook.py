@@ -1,7 +1,5 @@
 """A notebook's session, in this process: parameters, captions, runs, what it writes, and its last line."""
 
-from __future__ import annotations
-
 import dataclasses
 import html
 import inspect

@@ -1,7 +1,5 @@
 """RUNNING.md: scripts are shell, commands and configuration exist, and Slurm's script and `make setup` do their job."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

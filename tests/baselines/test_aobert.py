@@ -1,7 +1,5 @@
 """AOBERT: what goes into its one BERT, the two tasks of pre-training, and where its weights come from."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """What all baselines inherit: their loss, how they are built, and frames on the training split's scale."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, ClassVar
 

@@ -1,7 +1,5 @@
 """What holds for every baseline: padding changes nothing, sixteen clips are learned by heart, all of it is trained."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name

@@ -1,7 +1,5 @@
 """MulT: attention, positions, blocks and readout against references worked out with loops in float64."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

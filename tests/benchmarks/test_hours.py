@@ -1,7 +1,5 @@
 """Counts of a step against counts by hand, lengths of clips, and GPU hours."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Ratios against their bars, what `bench.json` keeps, and how the table and the figure show it."""
 
-from __future__ import annotations
-
 import math
 from importlib import import_module
 from pathlib import Path

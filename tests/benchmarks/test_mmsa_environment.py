@@ -1,7 +1,5 @@
 """MMSA's environment: made once, never half, and a clear error where it cannot be made."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The comparison with MMSA, with trainers of ours in MMSA's place: equal trainers are found equal, others are not."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path

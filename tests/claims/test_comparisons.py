@@ -1,7 +1,5 @@
 """Comparisons for the claims: from finished runs only, on the seeds that both have."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The ledger: each claim has a verdict from its numbers, quoted numbers are the paper's, nothing missing crashes."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

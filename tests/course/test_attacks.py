@@ -3,8 +3,6 @@
 Most attacks sit in one answer of assignment 1; its other answers are right and must keep their points.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import socket

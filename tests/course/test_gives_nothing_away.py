@@ -4,8 +4,6 @@ Such code would be an answer to paste. So a visible test compares with numbers, 
 functions, what the notebook gives, and the few others listed here, none of which is part of an answer.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 

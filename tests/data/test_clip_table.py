@@ -1,7 +1,5 @@
 """The table of clips: what was written is read back, and files that claim too much are refused in little memory."""
 
-from __future__ import annotations
-
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The reader of the CMU SDK's computational sequences, on small files whose clips are worked out by hand."""
 
-from __future__ import annotations
-
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Sequence

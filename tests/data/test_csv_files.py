@@ -1,7 +1,5 @@
 """The reader of tables, on tables written by hand and on the real tables."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

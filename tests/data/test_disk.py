@@ -1,7 +1,5 @@
 """Frames between a file and memory: blocks, scratch files, free space; and that memory stays bounded by a block."""
 
-from __future__ import annotations
-
 import errno
 import os
 import resource

@@ -1,7 +1,5 @@
 """Encoders by name: folders, packages and the hub; their weights and tokenizers; and never the network when offline."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Batches against the split they came from: every clip once, its own frames, text and label, and no padding."""
 
-from __future__ import annotations
-
 import threading
 import warnings
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The reader of MMSA pickles, on contents small enough to work out by hand and on the real file."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The offline T5: a made-up T5 quantized by hand, and the package's own against its ONNX graph."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

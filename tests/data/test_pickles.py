@@ -1,7 +1,5 @@
 """The pickle reader: plain data comes through unchanged, large arrays stay in the file, nothing else is run."""
 
-from __future__ import annotations
-
 import copyreg
 import os
 import pickle

@@ -1,7 +1,5 @@
 """`prepare`: from files to the store, once; never over other data; and the description of what was stored."""
 
-from __future__ import annotations
-
 import dataclasses
 import subprocess
 import sys

@@ -4,8 +4,6 @@ Each case is a function that writes files into a folder and returns what `prepar
 `FILE: FIELD: ` or, where there is no field, the file and the first words. The folder itself is called `here`.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import shutil

@@ -1,7 +1,5 @@
 """The data set `reviews`: fetching, reading, assembling, with made-up and (where fetched) real sentences."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import subprocess

@@ -3,8 +3,6 @@
 Any field of a file may hold anything, and is read or refused.
 """
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from typing import Any

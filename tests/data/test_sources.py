@@ -1,7 +1,5 @@
 """Which reader gets which files, told by what they hold: renamed, compressed, in other encodings, or something else."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

@@ -1,7 +1,5 @@
 """The on-disk store: what goes in comes out, frames stay on disk, damage is noticed."""
 
-from __future__ import annotations
-
 import dataclasses
 import errno
 import json

@@ -1,7 +1,5 @@
 """The language network: pooling by hand, frozen states and features against the encoder itself, and their cache."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Frames of a clip from two files, and the scaling that goes with a data set."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

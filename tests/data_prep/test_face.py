@@ -1,7 +1,5 @@
 """The drawn face: geometry by hand, and OpenFace's columns consistent with each other."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from example import face

@@ -1,7 +1,5 @@
 """The corpus made on the spot, with tones in place of espeak-ng's voice."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """The pictures' numbers, against the files and scores they are drawn from."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

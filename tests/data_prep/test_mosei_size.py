@@ -1,7 +1,5 @@
 """The measurement of MOSEI's size: its source is what MMSA's files are, its peaks are seen, its limit holds."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import pickle

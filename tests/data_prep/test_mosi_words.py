@@ -1,7 +1,5 @@
 """The study of MOSI's words: its rows, and a result file whose numbers are those of its runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType

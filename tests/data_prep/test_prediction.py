@@ -1,7 +1,5 @@
 """A clip to scores with a trained run: the run's own predictions come out again, and what does not fit is refused."""
 
-from __future__ import annotations
-
 import runpy
 from collections.abc import Callable
 from dataclasses import replace

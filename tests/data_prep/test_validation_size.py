@@ -1,7 +1,5 @@
 """The measurement of the validation split's size: it cuts that split and nothing else."""
 
-from __future__ import annotations
-
 import numpy as np
 import scripts
 from made_up import make_dataset

@@ -1,7 +1,5 @@
 """The one comparison: against the metrics themselves, scipy, and cases known by hand; then of finished runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The modality gap on clouds whose gap is known by construction."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

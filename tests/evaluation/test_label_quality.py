@@ -1,7 +1,5 @@
 """Distances to the true labels, by hand and by scipy; words from the rule that the ledger has too."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

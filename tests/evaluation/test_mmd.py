@@ -1,7 +1,5 @@
 """MMD against sums written out by hand, and its test on samples whose distributions are known."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Rows of the paper's tables: each stands beside the right numbers and system, and what is missing is named."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from pathlib import Path
 

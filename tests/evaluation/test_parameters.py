@@ -1,7 +1,5 @@
 """Table 6's four counts, exactly, and what they consist of."""
 
-from __future__ import annotations
-
 from mugkit.evaluation import parameters, published
 
 

@@ -1,7 +1,5 @@
 """Table 2 beside our presets, and the agreement of two orders of rows."""
 
-from __future__ import annotations
-
 import pytest
 
 from mugkit import config

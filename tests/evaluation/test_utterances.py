@@ -1,7 +1,5 @@
 """What the case study and the explorer know of a clip, against values worked out by hand."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A prepared data set whose texts cost nothing, for tests that run systems on it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Runs over a Ray cluster on this machine: a node is lost, cards are shared, a signal ends everything cleanly."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Noisy labels: the raters' own spread, equal draws for every k, true labels and test split untouched."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What notebooks write: pictures with their numbers, equal bytes for equal pictures, one manifest for all."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable

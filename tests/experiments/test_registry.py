@@ -1,7 +1,5 @@
 """Which stages a system runs, what each depends on, and that the same seed gives the same bytes from end to end."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The run store: computed once, whole or not at all, noticed when damaged, and addressed by what it is made of."""
 
-from __future__ import annotations
-
 import logging
 import multiprocessing
 import os

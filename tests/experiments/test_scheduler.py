@@ -1,7 +1,5 @@
 """Many runs: order kept, finished runs reused, a failing run told while the others finish."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """Random search: draws that can be repeated, validation decides alone, finished trials are reused."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Hyperparameters chosen on validation: who is tuned, and what is recorded and read of it."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The check of a GPU, on a CPU: its order, its JSON, that it tells what is missing and what is wrong."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """BERT without padding and unread states against transformers' own in float64: outputs, gradients, what falls back."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

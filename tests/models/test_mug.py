@@ -1,7 +1,5 @@
 """MUG's networks, each against numpy or by hand, and that every box of Fig. 3 is fed from the right place."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

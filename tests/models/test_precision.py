@@ -1,7 +1,5 @@
 """bfloat16 while training: close to float32; weights and all behind the encoder float32. Compiled where that works."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Frames on the training split's scale."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What the notebooks wrote under nbval against the committed figures/, as numbers (nbval never looks at pictures)."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What papermill's and nbconvert's users do with a notebook on the command line, from any folder."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Every notebook keeps to the suite's conventions; each check yields its complaints, so that all are seen at once."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Callable, Iterator

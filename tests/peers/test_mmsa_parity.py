@@ -6,8 +6,6 @@ departs from MMSA, the test says how: a weight of MMSA's that switches the depar
 output that is carried over. Clips are as long as each other where MMSA's networks read on into the padding.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Diagrams and counts must follow the modules: change a module, and what is drawn changes with it."""
 
-from __future__ import annotations
-
 from itertools import combinations, pairwise
 from typing import Any
 

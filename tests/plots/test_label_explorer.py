@@ -1,7 +1,5 @@
 """The label explorer: orders, pages, the static version; and its controls, driven in Python as clicks would."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """What stage 1's pictures plot, against values worked out by hand."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

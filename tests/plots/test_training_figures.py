@@ -1,7 +1,5 @@
 """Numbers behind the figures of stages 2 and 3."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path

@@ -5,8 +5,6 @@ manifest. A killed kernel must be told with the cell, must not stop the other no
 with 1. After either kill the same command must end with 0, with the runs and figures of an undisturbed reproduction.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Processes of a trial, found by an environment variable that all of them inherit; commands stopped by a signal."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

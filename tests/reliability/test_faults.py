@@ -1,7 +1,5 @@
 """Training faults are told where they arise, with the clips to look at; checkpoints are read as data alone."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Callable
 from dataclasses import replace

@@ -3,8 +3,6 @@
 All warnings of numpy, scipy and torch are errors here, and everything that is written must be finite or null.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The soak's scenarios, few trials of each: `make soak` runs them all."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import signal

@@ -1,7 +1,5 @@
 """SIGINT and SIGTERM to a running `mugkit`: a line on how to resume, nothing half-written; started again, it ends."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """What a batch computes before its notebooks start: every row and study once, and nothing that cannot run here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

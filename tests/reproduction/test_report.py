@@ -1,7 +1,5 @@
 """The report: what is on the page, that it needs nothing else, and how it looks in a real browser."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Batch runs of small notebooks made on the spot: what ran, what is reused, and every way to fail."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

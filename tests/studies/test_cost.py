@@ -1,7 +1,5 @@
 """Steps alternate between systems, warm-up is left out, and only ratios within one run are reported."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

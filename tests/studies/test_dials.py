@@ -1,7 +1,5 @@
 """The dials: the most that can be read, against closed forms; probes and labels at each setting; figure, sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

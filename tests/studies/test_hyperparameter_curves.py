@@ -1,7 +1,5 @@
 """Fig. 5: the grid, its verdicts from made runs, and its picture."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

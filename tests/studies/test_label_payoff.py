@@ -1,7 +1,5 @@
 """The map of when learned labels pay: what is trained, what is counted, what is said."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

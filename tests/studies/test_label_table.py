@@ -1,7 +1,5 @@
 """Labels of every source against the truth: measures worked out by hand, groups of clips, stage 3's result beside."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path

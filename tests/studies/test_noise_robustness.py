@@ -1,7 +1,5 @@
 """Robustness of labels: bins by hand, verdicts from made labels, one real small study."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The record of a search: what was written is read back, and what is damaged or of something else is refused."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import astuple, replace

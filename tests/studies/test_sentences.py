@@ -1,7 +1,5 @@
 """Sentences say what the numbers are, whichever way they come out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

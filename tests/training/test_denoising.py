@@ -1,7 +1,5 @@
 """Stage 2's tasks: what they are made of, whom they draw, and which labels they are to recover."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats

@@ -1,7 +1,5 @@
 """Stage 2 with a step size that throws MUCN's parameters out of range: the batch, the epoch, the modality, the ids."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from pathlib import Path

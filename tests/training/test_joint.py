@@ -1,7 +1,5 @@
 """Stage 3: Eq. 27 by hand, and the proof that the test split decides nothing."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path

@@ -4,8 +4,6 @@ The references for Eq. 23 are the function θ ↦ L_post(θ − α∇L(θ)), wri
 module of two numbers, paper. learn2learn appears in neither.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

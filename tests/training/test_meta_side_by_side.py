@@ -1,7 +1,5 @@
 """Stage 2 in several processes: the same bytes as in one process, whatever ends it in between."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import signal

@@ -1,7 +1,5 @@
 """Stage 1: Eq. 12 by hand, where each of its terms may move weights, and what is saved for stage 2."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path

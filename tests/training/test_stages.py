@@ -1,7 +1,5 @@
 """What holds for every stage and every online source of labels: seeds decide, runs are resumed, splits stay apart."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping

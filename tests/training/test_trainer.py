@@ -1,7 +1,5 @@
 """What all systems share of training: early stopping by hand, resuming, and that the test split is no argument."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A training step never waits for its device; the epoch's end does once, and still names the clips of a bad step."""
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The notebooks' lines about time and memory: measured on a kernel, and kept to what was measured."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The list of dependencies is current, and says of each why it is there, its licence, and which versions passed."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from platform import python_version
 

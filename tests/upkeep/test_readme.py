@@ -1,7 +1,5 @@
 """The README's generated blocks."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What the tests of online sources share: batches of given clips, and a network whose features are given."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 

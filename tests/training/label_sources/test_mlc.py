@@ -1,7 +1,5 @@
 """MLC's meta-gradient against autograd through the step itself, in float64 on a tiny network."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Iterator, Mapping
 

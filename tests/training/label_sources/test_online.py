@@ -1,7 +1,5 @@
 """What online sources share: labels that start as y, momentum by hand, classes' centres."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

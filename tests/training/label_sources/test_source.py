@@ -1,7 +1,5 @@
 """Label sources: each clip gets its own labels, and what a data set lacks is said."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

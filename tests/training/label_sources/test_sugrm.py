@@ -1,7 +1,5 @@
 """SUGRM's shifts by hand, and where features must lie for them to move labels the right way."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

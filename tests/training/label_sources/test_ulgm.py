@@ -1,7 +1,5 @@
 """ULGM worked out clip by clip in Python's own numbers, and where its rule has no answer."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

@@ -50,12 +50,6 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def made_up() -> Callable[..., Dataset]:
-    """`made_up.make_dataset`: a factory of small data sets with a signal in text and frames."""
-    return make_dataset
-
-
 @pytest.fixture
 def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sentences are read as bags of the made-up data's words: no text encoder is needed."""
@@ -65,9 +59,7 @@ def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def prepared(
-    made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch, cheap_text: None
-) -> Callable[..., Dataset]:
+def prepared(monkeypatch: pytest.MonkeyPatch, cheap_text: None) -> Callable[..., Dataset]:
     """A factory of stored data sets; their words are read as a bag, and trainings stay in this process."""
     from mugkit.experiments import experiment
 
@@ -75,7 +67,7 @@ def prepared(
     monkeypatch.setattr("mugkit.experiments.execution.workers_of", lambda workers, device: 1)
 
     def prepare(*sizes: Any, **options: Any) -> Dataset:
-        dataset = made_up(*sizes, **options)
+        dataset = make_dataset(*sizes, **options)
         store.save(dataset, files.data_home() / dataset.name)
         return store.load(dataset.name)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import typer
 from benchmarks import measures
-from made_up import changed
+from made_up import changed, make_dataset
 
 from mugkit import cli, doctor, files
 from mugkit.claims.stated import CLAIMS
@@ -231,11 +231,9 @@ def test_prepare_says_what_is_missing_and_warns_of_text_that_the_encoder_cannot_
         assert f"no {what}: text-only runs with language alone" in done.out
 
 
-def test_data_describe_is_all_of_one_or_a_line_for_each_also_past_damaged_data(
-    mugkit: Mugkit, made_up: Callable[..., Dataset]
-) -> None:
+def test_data_describe_is_all_of_one_or_a_line_for_each_also_past_damaged_data(mugkit: Mugkit) -> None:
     assert mugkit("data", "describe") == Done(0, "no data set is prepared\n", "")
-    folders = {name: store.save(made_up(name=name), files.data_home() / name) for name in ("a", "b", "c")}
+    folders = {name: store.save(make_dataset(name=name), files.data_home() / name) for name in ("a", "b", "c")}
     by_name = mugkit("data", "describe", "a")
     assert by_name.out.startswith("a: made up\n")
     assert "clips by label:" in by_name.out
@@ -250,8 +248,8 @@ def test_data_describe_is_all_of_one_or_a_line_for_each_also_past_damaged_data(
     assert lines[2] == "c: made up; 48/16/16 clips; language, acoustic, visual"
 
 
-def test_data_convert_stores_the_columns_of_mmsa(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
-    store.save(made_up(dims=(74, 47), name="mosi"), files.data_home() / "mosi")
+def test_data_convert_stores_the_columns_of_mmsa(mugkit: Mugkit) -> None:
+    store.save(make_dataset(dims=(74, 47), name="mosi"), files.data_home() / "mosi")
     done = mugkit("data", "convert", "mosi", "--to", "5/20", "--store-as", "mosi-5-20")
     assert (done.code, "acoustic 5 dims; visual 20 dims" in done.out) == (0, True), done.err
     done = mugkit("data", "convert", "mosi", "--to", "5/20", "--as", "two", "--visual-columns", "3, 4")
@@ -307,8 +305,8 @@ def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
     assert not (tmp_path / "out").exists()
 
 
-def test_reproduce_only_runs_says_that_nothing_can_run(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
-    dataset = made_up()
+def test_reproduce_only_runs_says_that_nothing_can_run(mugkit: Mugkit) -> None:
+    dataset = make_dataset()
     bare = {n: dataclasses.replace(s, text=[""] * len(s), sequences={}) for n, s in dataset.splits.items()}
     store.save(dataclasses.replace(dataset, splits=bare), files.data_home() / "made-up")
     done = mugkit("reproduce", "--dataset", "made-up", "--only-runs", "--profile", "smoke")

@@ -1,12 +1,12 @@
 """What all baselines inherit: their loss, how they are built, and frames on the training split's scale."""
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from batches import SHAPES, token_batch
 from jaxtyping import Float
+from made_up import make_dataset
 from small import bag_of_words
 from torch import Tensor, nn
 
@@ -31,8 +31,8 @@ class Constant(Baseline):
 
 
 @pytest.fixture
-def dataset(made_up: Callable[..., Dataset], cheap_text: None) -> Dataset:
-    return made_up((12, 4, 4))
+def dataset(cheap_text: None) -> Dataset:
+    return make_dataset((12, 4, 4))
 
 
 def test_loss_is_the_mean_absolute_error() -> None:

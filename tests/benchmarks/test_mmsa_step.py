@@ -1,25 +1,25 @@
 """The comparison with MMSA, with trainers of ours in MMSA's place: equal trainers are found equal, others are not."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from made_up import make_dataset
 from small import tiny_bert
 
 from benchmarks import mmsa
 from benchmarks.mmsa import Task
 from mugkit.baselines.self_mm import PUBLISHED
-from mugkit.data.schema import Dataset
 from mugkit.data.text import token_ids
 from mugkit.studies.cost import Trainer
 
 
 @pytest.fixture
-def task(made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
-    dataset, encoder = made_up((40, 4, 4)), str(tiny_bert(tmp_path / "bert"))
+def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Task:
+    dataset, encoder = make_dataset((40, 4, 4)), str(tiny_bert(tmp_path / "bert"))
     monkeypatch.setattr(mmsa, "OFFLINE_ENCODER", encoder)
     monkeypatch.setattr(mmsa, "ROUNDS", 2)
     monkeypatch.setenv("MUGKIT_PROGRESS", "0")

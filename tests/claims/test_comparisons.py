@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from mugkit.claims import comparisons, ledger
 from mugkit.claims.comparisons import Better, Finished, Pair
 from mugkit.claims.evidence import Evidence
 from mugkit.data import store
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.evaluation import label_quality
 from mugkit.experiments.run_store import Store
 from mugkit.training.checkpoint import Checkpoint
@@ -126,9 +125,9 @@ def test_a_table_and_the_ledger_say_the_same_of_the_same_labels() -> None:
         assert table[modality, measure].startswith(said[result["outcome"]])
 
 
-def test_other_settings_of_the_dials_are_measured_where_prepared_and_run(made_up: Callable[..., Dataset]) -> None:
+def test_other_settings_of_the_dials_are_measured_where_prepared_and_run() -> None:
     for seed, (name, true) in enumerate({"made-up": 1.0, "made-up-faint-sims": 0.2}.items()):
-        dataset = made_up((8, 4, 80), name=name, seed=seed)
+        dataset = make_dataset((8, 4, 80), name=name, seed=seed)
         store.save(dataset, files.data_home() / name)
         runs = Finished(dataset, config.profile("smoke"), Store.default())
         pretend(runs, {"copy": 1.2 - true, "mug-true-labels": true})

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from made_up import make_dataset
 from reproductions import compared, counts, evidence, of_runs, write
 
 from mugkit import files
@@ -16,7 +16,6 @@ from mugkit.claims.comparisons import Better
 from mugkit.claims.evidence import Evidence
 from mugkit.claims.stated import CLAIMS, Claim
 from mugkit.data import store
-from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation.tables import markdown
 from mugkit.experiments.registry import SYSTEMS
@@ -156,9 +155,9 @@ def test_committed_ledger_is_what_the_committed_numbers_say() -> None:
 
 
 @pytest.fixture
-def reproduced(tmp_path: Path, made_up: Callable[..., Dataset]) -> Path:
+def reproduced(tmp_path: Path) -> Path:
     """A folder that a notebook wrote into, of a data set that is prepared."""
-    dataset = made_up()
+    dataset = make_dataset()
     store.save(dataset, files.data_home() / dataset.name)
     folder = write(tmp_path / "figures", table6=counts(mug=110_089_956, misa=110_917_345))
     entry = {"notebook": "10_table6_cost", "dataset": dataset.name, "data": dataset.fingerprint, "profile": "smoke"}

@@ -1,7 +1,6 @@
 """The table of clips: what was written is read back, and files that claim too much are refused in little memory."""
 
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +8,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_up import make_dataset
 
 from mugkit.data import clip_table, store
-from mugkit.data.schema import Dataset
 
 
 @pytest.fixture
-def path(made_up: Callable[..., Dataset], tmp_path: Path) -> Path:
-    return store.save(made_up(), tmp_path / "stored") / "clips.parquet"
+def path(tmp_path: Path) -> Path:
+    return store.save(make_dataset(), tmp_path / "stored") / "clips.parquet"
 
 
 def test_read_is_what_pandas_reads_whether_texts_are_in_a_dictionary_or_not(path: Path) -> None:

@@ -1,16 +1,14 @@
 """The pictures' numbers, against the files and scores they are drawn from."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from example import media_figures as figures
+from made_up import make_dataset
 from tones import openface_rows, tone, write_rows
-
-from mugkit.data.schema import Dataset
 
 
 @pytest.fixture
@@ -45,8 +43,8 @@ def test_chance_is_the_tabulated_critical_value(clips: int, critical: float) -> 
     assert figures.chance(clips) == pytest.approx(critical, abs=5e-4)
 
 
-def test_score_numbers_hold_each_scores_own_truth(made_up: Callable[..., Dataset]) -> None:
-    split = made_up((4, 4, 12)).test
+def test_score_numbers_hold_each_scores_own_truth() -> None:
+    split = make_dataset((4, 4, 12)).test
     rng = np.random.default_rng(0)
     scores = {name: rng.standard_normal(12).astype(np.float32) for name in ("M", "l", "a", "v")}
     clip_scores = {"M": 1.0, "l": 2.0, "a": 3.0, "v": -1.0}

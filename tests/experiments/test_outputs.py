@@ -7,10 +7,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from made_up import make_dataset
 from matplotlib.figure import Figure
 
 from mugkit import config
-from mugkit.data.schema import Dataset
 from mugkit.experiments.outputs import Outputs
 from mugkit.experiments.run_store import versions
 
@@ -24,9 +24,9 @@ def drawn(*values: float) -> Figure:
 
 
 @pytest.fixture
-def notebook(tmp_path: Path, made_up: Callable[..., Dataset]) -> Callable[[str], Outputs]:
+def notebook(tmp_path: Path) -> Callable[[str], Outputs]:
     """A factory of notebooks that write into one folder."""
-    dataset = made_up()
+    dataset = make_dataset()
     return lambda name: Outputs(tmp_path, name, config.profile("smoke"), dataset)
 
 

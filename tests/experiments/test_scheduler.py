@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import torch
 from living import ends
+from made_up import make_dataset
 from small import hashes
 
 from mugkit import cli, files, pools
@@ -72,10 +73,10 @@ def test_run_all_keeps_order_returns_what_it_stored_and_says_what_was_reused() -
         assert all(result[name] == getattr(done, name) for name in ("metrics", "valid_metrics", "best_epoch"))
 
 
-def test_run_data_prepared_again_is_noticed(made_up: Callable[..., Dataset]) -> None:
+def test_run_data_prepared_again_is_noticed() -> None:
     # In a notebook: prepare, run, prepare --force, run.
     before = run(spec())
-    data_store.save(made_up((24, 8, 8), true_labels=False, seed=1), files.data_home() / NAME, replace=True)
+    data_store.save(make_dataset((24, 8, 8), true_labels=False, seed=1), files.data_home() / NAME, replace=True)
     assert run(spec()).folder != before.folder
 
 

@@ -1,14 +1,13 @@
 """Frames on the training split's scale."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
+from made_up import make_dataset
 
 from mugkit.data import disk
 from mugkit.data.batch import Padded
-from mugkit.data.schema import Dataset, RaggedFrames
+from mugkit.data.schema import RaggedFrames
 from mugkit.models.standardise import Standardise
 
 
@@ -16,16 +15,14 @@ def sequences(values: np.ndarray) -> RaggedFrames:
     return RaggedFrames(values.astype(np.float32), np.array([0, 3, len(values)]))
 
 
-@pytest.fixture
-def frames() -> np.ndarray:
-    return np.random.default_rng(0).normal([100.0, -5.0, 0.0], [50.0, 0.01, 1.0], (40, 3))
+FRAMES = np.random.default_rng(0).normal([100.0, -5.0, 0.0], [50.0, 0.01, 1.0], (40, 3))
 
 
-def test_standardise_gives_mean_zero_and_deviation_one(frames: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standardise_gives_mean_zero_and_deviation_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "BLOCK_BYTES", 100)  # several blocks
     scaler = Standardise({"a": 3})
-    scaler.fit({"a": sequences(frames)})
-    given = Padded.of([torch.from_numpy(frames[:3]).float(), torch.from_numpy(frames[3:]).float()])
+    scaler.fit({"a": sequences(FRAMES)})
+    given = Padded.of([torch.from_numpy(FRAMES[:3]).float(), torch.from_numpy(FRAMES[3:]).float()])
     scaled = scaler({"a": given})["a"]
     values = scaled.values[scaled.mask.bool()]
     torch.testing.assert_close(values.mean(0), torch.zeros(3), atol=1e-3, rtol=0)
@@ -41,9 +38,9 @@ def test_standardise_leaves_a_constant_dim_at_its_size(constant: float) -> None:
     torch.testing.assert_close(moved.values, torch.tensor([[[2.0]]]), atol=1e-4, rtol=0)
 
 
-def test_standardise_is_saved_with_the_weights(made_up: Callable[..., Dataset]) -> None:
+def test_standardise_is_saved_with_the_weights() -> None:
     scaler, other = Standardise({"a": 5, "v": 4}), Standardise({"a": 5, "v": 4})
-    scaler.fit(made_up().train.sequences)
+    scaler.fit(make_dataset().train.sequences)
     assert not torch.equal(scaler.mean_v, other.mean_v)
     other.load_state_dict(scaler.state_dict())
     given = {"a": Padded.of([torch.ones(2, 5)]), "v": Padded.of([torch.ones(2, 4)])}

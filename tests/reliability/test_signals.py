@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 from living import ends, is_alive
+from made_up import make_dataset
 from small import bag_of_words
 
 from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.data import store, text
-from mugkit.data.schema import Dataset
 from reliability import processes
 from reliability.kills_of_reproduce import PARAMETERS, write_notebook
 from reliability.processes import stop, wait_until
@@ -49,9 +49,9 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start(tmp_path: Path, made_up: Callable[..., Dataset], mugkit_home: Path) -> Iterator[Start]:
+def start(tmp_path: Path, mugkit_home: Path) -> Iterator[Start]:
     """Starts `mugkit ARGUMENTS`; what still runs at the test's end is killed."""
-    dataset, started = made_up(), []
+    dataset, started = make_dataset(), []
     store.save(dataset, files.data_home() / dataset.name)
 
     def begin(*arguments: str, specs: Sequence[RunSpec] = ()) -> subprocess.Popen[str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from made_up import make_dataset
 
 from mugkit import cli, files
 from mugkit.data import store
-from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.reproduction import kernels, reproduce
 from mugkit.reproduction.reproduce import Report
@@ -36,14 +36,14 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Write:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """A repository of its own; the fixture's value adds a notebook of the given cells, which writes and finishes."""
     folder = tmp_path / "repository" / "notebooks"
     folder.mkdir(parents=True)
     (folder.parent / "pyproject.toml").touch()
     monkeypatch.setattr(files, "repository", lambda: folder.parent)
     monkeypatch.setattr(reproduce.precompute, "compute", lambda *_: [])
-    dataset = made_up()
+    dataset = make_dataset()
     store.save(dataset, files.data_home() / dataset.name)
 
     def add(name: str, *cells: str, parameters: str = PARAMETERS) -> Path:
@@ -201,10 +201,10 @@ def test_run_notebook_parameter_it_does_not_have_is_refused(repository: Write, o
 
 
 def test_reproduce_several_data_sets_have_a_folder_each(
-    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]
+    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository("01_first")
-    other = made_up(name="other", seed=1)
+    other = make_dataset(name="other", seed=1)
     store.save(other, files.data_home() / "other")
     seen = []
     monkeypatch.setattr(reproduce, "run_notebook", lambda *job: seen.append(job) or Report("x", "ran", out))
@@ -240,8 +240,8 @@ print(reproduce.runs_alone("smoke", ["made-up"]), wanted)
 """
 
 
-def test_runs_alone_need_no_jupyter(made_up: Callable[..., Dataset]) -> None:
-    store.save(made_up(), files.data_home() / "made-up")
+def test_runs_alone_need_no_jupyter() -> None:
+    store.save(make_dataset(), files.data_home() / "made-up")
     done = subprocess.run([sys.executable, "-c", WITHOUT_JUPYTER], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout == "[] [('smoke', 'made-up')]\n"

@@ -1,16 +1,16 @@
 """The map of when learned labels pay: what is trained, what is counted, what is said."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from made_study import difference, finished
+from made_up import make_dataset
 
 from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.experiments.experiment import Run
 from mugkit.studies import label_payoff
 from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT
@@ -46,9 +46,9 @@ def test_share_is_of_what_true_labels_gain_and_only_where_they_gain(
 
 
 def test_study_counts_from_no_unimodal_tasks_and_shares_from_true_labels(
-    made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, wrong = made_up((6, 4, 60)), {WITHOUT: 0.5, "copy": 0.4, "mug": 0.3, TRUE: 0.1}
+    data, wrong = make_dataset((6, 4, 60)), {WITHOUT: 0.5, "copy": 0.4, "mug": 0.3, TRUE: 0.1}
 
     def run_all(specs: list[RunSpec]) -> list[Run]:
         return [finished(data, tmp_path / f"{spec.system}-{spec.seed}", wrong[spec.system], spec) for spec in specs]

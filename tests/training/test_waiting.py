@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_up import make_dataset
 from small import PERHAPS_WAITING, WAITING, small
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -54,8 +55,8 @@ def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def data(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((32, 8, 8))
+def data() -> Dataset:
+    return make_dataset((32, 8, 8))
 
 
 def steps(todo: Experiment, epoch: int = 0) -> Callable[[], None]:

@@ -1,17 +1,16 @@
 """The notebooks' lines about time and memory: measured on a kernel, and kept to what was measured."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import costs
 import nbformat
 import pytest
+from made_up import make_dataset
 from nbclient.exceptions import CellExecutionError
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from mugkit import files
 from mugkit.data import store
-from mugkit.data.schema import Dataset
 from mugkit.reproduction.reproduce import notebooks
 
 FIGURE = "from IPython.display import Image, display; display(Image(data=b'\\x89PNG\\r\\n\\x1a\\n', format='png'))"
@@ -38,9 +37,9 @@ def test_measure_tells_time_memory_computing_and_when_the_first_figure_was_there
 
 @pytest.mark.slow
 def test_first_starts_from_the_data_alone_and_fails_when_it_is_late(
-    tmp_path: Path, made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.save(made_up(), files.data_home() / "made-up")
+    store.save(make_dataset(), files.data_home() / "made-up")
     only = "import os, pathlib; assert [p.name for p in pathlib.Path(os.environ['MUGKIT_HOME']).iterdir()] == ['data']"
     path = written(tmp_path / "n.ipynb", only, FIGURE)
     assert costs.first(path, "made-up").startswith("n: first figure after ")

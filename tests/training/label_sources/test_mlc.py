@@ -1,16 +1,17 @@
 """MLC's meta-gradient against autograd through the step itself, in float64 on a tiny network."""
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 import torch
+from made_up import make_dataset
 from small import small
 from torch import Tensor, nn
 
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.models.mug import MUGNetwork
 from mugkit.training.label_sources import mlc
 from mugkit.training.label_sources.mlc import LOOK_AHEAD, MLC, perturbed, shared_parameters, slope
@@ -36,8 +37,8 @@ def network() -> MUGNetwork:
 
 
 @pytest.fixture
-def source(made_up: Callable[..., Dataset], network: MUGNetwork) -> MLC:
-    made = MLC(made_up((12, 2, 2)), HP)
+def source(network: MUGNetwork) -> MLC:
+    made = MLC(make_dataset((12, 2, 2)), HP)
     made._make_corrections(1, torch.device("cpu"))
     made.values = {m: values.double() for m, values in made.values.items()}
     return made
@@ -172,9 +173,9 @@ def test_before_step_writes_what_the_corrections_said_before_they_move(network: 
     assert source.weights(S.index) is None
 
 
-def test_clean_batches_are_half_and_cover_the_training_split(made_up: Callable[..., Dataset]) -> None:
+def test_clean_batches_are_half_and_cover_the_training_split() -> None:
     torch.set_default_dtype(torch.float32)
-    dataset = made_up((40, 4, 4))
+    dataset = make_dataset((40, 4, 4))
     source = MLC(dataset, HP)
     source.begin_epoch(ClipLoader(dataset.train, HP.network), 0, 1)
     batches = [batch.index.tolist() for batch in source._clean]

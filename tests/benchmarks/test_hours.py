@@ -7,7 +7,6 @@ import gpu_hours
 import numpy as np
 import pytest
 import torch
-from made_up import make_dataset
 from small import tiny_bert
 from torch import nn
 
@@ -59,18 +58,6 @@ def test_chosen_lengths_have_mosis_quantiles() -> None:
     quantiles = np.quantile(lengths[chosen], np.linspace(0, 1, len(MOSI_TOKENS)))
     np.testing.assert_allclose(quantiles[1:], MOSI_TOKENS[1:], atol=1)
     assert clips.like_mosi(np.array([60, 30, 20, 40, 25]), 2).tolist() == [2, 4]  # the nearest there are
-
-
-def test_only_keeps_text_frames_and_labels_together() -> None:
-    dataset, index = make_dataset((9, 3, 3)), np.array([7, 0, 4])
-    taken, whole = clips.only(dataset, index).train, dataset.train
-    assert taken.ids == [whole.ids[i] for i in index]
-    assert taken.text == [whole.text[i] for i in index]
-    np.testing.assert_array_equal(taken.labels, whole.labels[index])
-    for m in ("a", "v"):
-        np.testing.assert_array_equal(taken.true_labels[m], whole.true_labels[m][index])
-        for clip, i in enumerate(index):
-            np.testing.assert_array_equal(taken.sequences[m][clip], whole.sequences[m][i])
 
 
 def row(system: str, dataset: str, stage: str, **counted: float) -> dict[str, object]:

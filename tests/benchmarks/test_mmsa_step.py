@@ -12,7 +12,6 @@ from small import tiny_bert
 
 from benchmarks import mmsa
 from benchmarks.mmsa import Task
-from mugkit.baselines.self_mm import PUBLISHED
 from mugkit.data.text import token_ids
 from mugkit.studies.cost import Trainer
 
@@ -77,21 +76,3 @@ def test_losses_of_equal_training_are_equal_and_of_other_training_apart(
     apart = mmsa.losses_apart(task)
     assert apart < 1e-6 if equal else apart > mmsa.TOLERANCE
     assert (made[0].steps, made[0].epoch) == (9, 3)  # three batches an epoch
-
-
-def test_compared_takes_turns_and_leaves_the_first_round_out(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = in_mmsas_place(task, monkeypatch)
-    monkeypatch.setattr(mmsa, "timed", lambda trainer, clips, epoch: 1.0 if epoch == 0 else 2.0)
-    ratios = mmsa.compared(task)
-    assert [(trainer.steps, trainer.epoch) for trainer in made] == [(9, 3), (9, 3)]
-    assert [ratio.values for ratio in ratios] == [[3.0, 3.0]] * 4
-    assert [ratio.bar for ratio in ratios] == [mmsa.BAR, mmsa.BAR, None, None]
-    assert [ratio.name.partition(" beside")[0] for ratio in ratios] == ["Self-MM", "stage 3"] * 2
-
-
-def test_our_side_has_mmsas_batch_and_dims_and_trains_the_encoder_along(task: Task) -> None:
-    for system in mmsa.OURS.values():
-        trainer = task.ours(system)
-        assert (trainer.optimization.batch_size, trainer.clips.text_width) == (mmsa.BATCH, 0)
-    published = {"a": 16, "v": 32}  # MMSA's settings for MOSI, which it is left with
-    assert (dict(PUBLISHED.lstm), dict(PUBLISHED.out)) == (published, published)

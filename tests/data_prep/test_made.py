@@ -1,10 +1,7 @@
 """The corpus made on the spot, with tones in place of espeak-ng's voice."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -119,17 +116,3 @@ def test_prepare_again_reuses_what_is_stored_unless_the_recipe_changed(monkeypat
         made.prepare(SOURCE, sizes=SIZES | {"train": train}, workers=1)
         assert len(calls) == recorded
     assert store.available() == [made.NAME]
-
-
-def test_first_clip_is_made_before_workers_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """So that what numba compiles is stored by one process alone."""
-    seen: list[str] = []
-
-    def workers(*_: object, **__: object) -> ThreadPoolExecutor:
-        assert seen == ["a"]
-        return ThreadPoolExecutor(1)
-
-    monkeypatch.setattr(made, "make", lambda clip, folder: seen.append(clip.id) or {})
-    monkeypatch.setattr(made, "ProcessPoolExecutor", workers)
-    clips: list[Any] = [SimpleNamespace(id=name) for name in "abc"]
-    assert list(made._make_all(clips, tmp_path / "media", workers=2)) == seen == ["a", "b", "c"]

@@ -1,6 +1,6 @@
 """What the case study and the explorer know of a clip, against values worked out by hand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,12 +8,10 @@ import pytest
 import torch
 from made_up import changed, make_dataset
 
-from mugkit.data.schema import MODALITIES, Dataset, RaggedFrames
+from mugkit.data.schema import MODALITIES, RaggedFrames
 from mugkit.errors import UserError
 from mugkit.evaluation.utterances import Utterances, direction
 from mugkit.training.label_sources.source import LearnedLabels
-
-Make = Callable[..., Dataset]
 
 
 def learned(language: Sequence[float], *others: Sequence[float]) -> LearnedLabels:

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 import torch
-from living import ends
 from made_up import make_dataset
+from reliability.processes import ends
 from small import hashes
 
 from mugkit import cli, files, pools

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from living import ends, is_alive
 from made_up import make_dataset
 from small import bag_of_words
 
@@ -18,7 +17,7 @@ from mugkit.config import RunSpec
 from mugkit.data import store, text
 from reliability import processes
 from reliability.kills_of_reproduce import PARAMETERS, write_notebook
-from reliability.processes import stop, wait_until
+from reliability.processes import ends, is_alive, stop, wait_until
 
 TESTS = Path(__file__).resolve().parents[1]
 # The console script, with a text encoder that costs nothing and a repository of the test's own.

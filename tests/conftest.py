@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,23 @@ def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
     from small import bag_of_words  # which brings torch and the networks along
 
     monkeypatch.setattr("mugkit.data.text._encode", bag_of_words)
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> str:
+    """The folder of a tiny BERT."""
+    from small import tiny_bert
+
+    return str(tiny_bert(tmp_path / "bert"))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser, where there is one."""
+    from pages import browser
+
+    with browser() as started:
+        yield started
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import html
 import re
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from book_extension import picture
 from matplotlib import image
-from pages import DESKTOP, PHONE, browser, pdf_pages, visit
+from pages import DESKTOP, PHONE, pdf_pages, visit
 from playwright.sync_api import Browser
 
 from mugkit.errors import UserError
@@ -54,12 +53,6 @@ def test_build_with_a_warning_or_over_other_things_is_refused(monkeypatch: pytes
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The book of this repository, built once; a warning is an error."""
     return book.build(tmp_path_factory.mktemp("book") / "pages").parent
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.mark.slow

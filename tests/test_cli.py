@@ -141,11 +141,6 @@ def test_place_that_cannot_be_written_is_refused_before_anything_is_computed(
     assert (done.code, f"{file}: MUGKIT_HOME" in done.err) == (2, True)
 
 
-def test_module_is_the_command_line() -> None:
-    done = subprocess.run([sys.executable, "-m", "mugkit", "systm"], capture_output=True, text=True, check=False)
-    assert (done.returncode, "systm" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
-
-
 def test_systems_lists_every_row_of_tables_3_to_6(mugkit: Mugkit) -> None:
     lines = mugkit("systems").out.splitlines()
     for row, tables in SYSTEM_ROWS.items():
@@ -325,22 +320,18 @@ def outputs(tmp_path: Path) -> Path:
     return tmp_path / "figures"
 
 
-def test_report_writes_ledger_and_page(outputs: Path, tmp_path: Path, mugkit: Mugkit) -> None:
-    done = mugkit("report", "--out", str(outputs), "--to", str(tmp_path / "page.html"))
-    assert done.code == 0
+def test_report_writes_ledger_page_and_book(
+    outputs: Path, tmp_path: Path, mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("make_book.build", lambda target: target / "index.html")
+    book = tmp_path / "book"
+    done = mugkit("report", "--out", str(outputs), "--to", str(tmp_path / "page.html"), "--book", str(book))
+    assert (done.code, f"book: {book / 'index.html'}" in done.out) == (0, True)
     assert f"{len(CLAIMS)} claims: 1 supported, 0 not supported, 0 undecided, {len(CLAIMS) - 1} needs data" in done.out
     assert len(files.read_json(outputs / "claims.json")) == len(CLAIMS)
     assert "profile <code>smoke</code>" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert mugkit("report", "--out", str(outputs)).code == 0
     assert (outputs / "report.html").is_file()
-
-
-def test_report_builds_the_book_of_a_checkout(
-    outputs: Path, tmp_path: Path, mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("make_book.build", lambda target: target / "index.html")
-    done = mugkit("report", "--out", str(outputs), "--book", str(tmp_path / "book"))
-    assert f"book: {tmp_path / 'book' / 'index.html'}" in done.out
 
 
 def test_report_without_outputs_or_onto_a_folder_is_refused(outputs: Path, tmp_path: Path, mugkit: Mugkit) -> None:

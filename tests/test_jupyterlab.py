@@ -197,12 +197,6 @@ WRONG = MAE + "    return float((prediction - truth).mean())"
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def at(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """JupyterLab on notebooks of made-up data, in the profile of seconds, and on a student's assignment."""
     folder, private, home = (tmp_path_factory.mktemp(name) for name in ("notebooks", "private", "home"))

@@ -24,11 +24,6 @@ def need(encoder: str) -> Path:
 
 
 @pytest.fixture
-def bert(tmp_path: Path) -> str:
-    return str(tiny_bert(tmp_path / "bert"))
-
-
-@pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What was asked of the network, which is down."""
     asked: list[Any] = []

@@ -23,11 +23,6 @@ def refuse(*_: Any) -> Any:
     raise AssertionError("the encoder was loaded again")
 
 
-@pytest.fixture
-def bert(tmp_path: Path) -> str:
-    return str(tiny_bert(tmp_path / "bert"))
-
-
 # --- pooling and padding
 
 

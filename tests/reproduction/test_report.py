@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from io import BytesIO
 from itertools import pairwise
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
-from pages import DESKTOP, PHONE, browser, pdf_pages, visit
+from pages import DESKTOP, PHONE, pdf_pages, visit
 from playwright.sync_api import Browser
 
 from mugkit import files
@@ -76,22 +75,6 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("committed") / "report.html"
     report.write(FIGURES, target)
     return target
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
-
-
-def test_page_needs_nothing_from_outside(written: Path) -> None:
-    text = written.read_text(encoding="utf-8")
-    page = Page(text)
-    assert page.all("script") == []
-    assert [a["src"][:22] for a in page.all("img")] == ["data:image/png;base64,"]
-    assert all(a["href"].startswith(("#", "data:")) for a in page.all("a", "link"))
-    assert "@import" not in text
-    assert "url(" not in text
 
 
 def test_page_is_structured_for_screen_readers_and_its_links_lead_somewhere(written: Path) -> None:

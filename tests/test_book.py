@@ -20,9 +20,6 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 
-# --- parts ------------------------------------------------------------------------------------------------
-
-
 def test_formulas_of_all_notebooks_can_be_typeset() -> None:
     cells = [cell for path in NOTEBOOKS for cell in nbformat.read(path, as_version=4).cells]
     text = "\n\n".join(re.sub(r"`[^`]*`", "", cell.source) for cell in cells if cell.cell_type == "markdown")
@@ -44,9 +41,6 @@ def test_build_with_a_warning_or_over_other_things_is_refused(monkeypatch: pytes
     with pytest.raises(UserError, match="replaced as a whole"):
         book.build(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
-
-
-# --- the whole --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

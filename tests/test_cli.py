@@ -158,9 +158,6 @@ def test_doctor_prints_a_line_a_check_and_exits_with_1_if_one_failed(
     assert (done.code, "not [installed]" in done.out, "make setup" in done.out) == (1, True, True)
 
 
-# --- run ----------------------------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("dataset")
 def test_run_prints_metrics_and_folder_and_is_reused(mugkit: Mugkit) -> None:
     first = mugkit(*RUN, "--system", "mug")
@@ -210,9 +207,6 @@ def test_run_tells_what_it_is_trained_on_and_what_the_encoder_cannot_read(
     assert files.read_json(tmp_path / "report.json")["data"]["unknown_tokens"]["share"] > 0.3
 
 
-# --- data ---------------------------------------------------------------------------------------------
-
-
 def test_prepare_says_what_is_missing_and_warns_of_text_that_the_encoder_cannot_read(
     mugkit: Mugkit, tmp_path: Path
 ) -> None:
@@ -251,9 +245,6 @@ def test_data_convert_stores_the_columns_of_mmsa(mugkit: Mugkit) -> None:
     assert (done.code, store.load("two").dims) == (0, {"a": 5, "v": 2}), done.err
 
 
-# --- search and tune ----------------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("dataset")
 def test_search_prints_the_best_trial_and_writes_all(mugkit: Mugkit, tmp_path: Path) -> None:
     words = ("--dataset", "made-up", "--profile", "smoke", "--system", "copy", "--trials", "2")
@@ -283,9 +274,6 @@ def test_tune_records_its_choice_and_no_test_score(
     assert not any("test" in text for text in written)
 
 
-# --- reproduce ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("dataset")
 def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
     mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -306,9 +294,6 @@ def test_reproduce_only_runs_says_that_nothing_can_run(mugkit: Mugkit) -> None:
     store.save(dataclasses.replace(dataset, splits=bare), files.data_home() / "made-up")
     done = mugkit("reproduce", "--dataset", "made-up", "--only-runs", "--profile", "smoke")
     assert (done.code, done.out.startswith("no system can run on made-up: ")) == (1, True)
-
-
-# --- report -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -339,9 +324,6 @@ def test_report_without_outputs_or_onto_a_folder_is_refused(outputs: Path, tmp_p
     assert (done.code, f"mugkit reproduce --out {tmp_path / 'gone'}`" in done.err) == (2, True)
     done = mugkit("report", "--out", str(outputs), "--to", str(tmp_path))
     assert (done.code, f"{tmp_path}: --to: this is a folder" in done.err) == (2, True)
-
-
-# --- bench --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -63,9 +63,6 @@ def test_no_file_in_the_repository_names_a_package_registry() -> None:
     assert [name for name, text in texts.items() if REGISTRY.search(text)] == []
 
 
-# --- building for real
-
-
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A temporary folder that is removed at once: pytest would keep the gigabytes of its last three runs."""

@@ -59,9 +59,6 @@ def test_sha256_and_digest_are_hashlibs(tmp_path: Path) -> None:
     assert files.digest("λ") == hashlib.sha256('"λ"'.encode()).hexdigest()
 
 
-# --- files and folders
-
-
 def write(path: Path, content: str, error: type[BaseException] | None = None) -> None:
     with files.atomic_path(path) as temporary:
         temporary.write_text(content)
@@ -107,9 +104,6 @@ def test_atomic_write_that_fails_keeps_what_was_there(writer: Callable[..., None
         writer(tmp_path / "target", "half", ValueError)
     assert read(tmp_path / "target") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
-
-
-# --- Ctrl-C
 
 
 def interrupted_at(number: int, call: Callable[[], None]) -> bool:
@@ -186,9 +180,6 @@ def test_write_json_is_read_again_and_refuses_nan(tmp_path: Path) -> None:
     assert files.read_json(tmp_path / "a.json") == json.loads(written) == {"λ": [1, 2.5, None], "ok": True}
     assert "λ" in written
     assert written.endswith("}\n")
-
-
-# --- what killed processes leave
 
 
 def test_sweep_removes_what_dead_processes_left_and_nothing_else(tmp_path: Path) -> None:

@@ -186,8 +186,6 @@ def sizes(images: Locator) -> Sequence[int]:
     return widths
 
 
-# --- tests
-
 PARAMETERS = 'profile: str = "smoke"\ndataset: str = "made-up"\nout: str = "figures"'
 EXPLORER = ("profile:", "notebook.start(", "cases = Utterances(", "explorer.explore(")
 FIRST = "1_metrics_and_protocol"

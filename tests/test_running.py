@@ -74,9 +74,6 @@ def test_commands_and_configuration_of_ray_exist_with_their_options() -> None:
     util.validate_config(util.prepare_config(yaml.safe_load(blocks("yaml")[0])))
 
 
-# --- scripts, with the programs that they call played by others that note how they are called
-
-
 def play(folder: Path, programs: Mapping[str, str]) -> None:
     """Writes programs into the environment that scripts look into first."""
     (folder / ".venv" / "bin").mkdir(parents=True)

@@ -24,9 +24,6 @@ FIGURES = Path(__file__).resolve().parents[2] / "figures"
 PLACES = ("abstract", *(f"4.{section}" for section in range(6, 13)))
 
 
-# --- the paper's side
-
-
 def test_claims_are_of_the_abstract_and_sections_4_6_to_4_12_and_name_what_exists() -> None:
     assert list(dict.fromkeys(claim.place for claim in CLAIMS)) == list(PLACES)
     assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
@@ -82,9 +79,6 @@ def test_claims_without_a_comparison_of_their_own_are_counted() -> None:
     rows = [{"results": [{"of": of, "difference": 0.1} for of in name], "compares": "MUG against x"} for name in names]
     assert ledger.repeated(rows) == 2
     assert ledger.repeated([{**rows[0], "compares": "another against x"}, rows[0]]) == 0
-
-
-# --- rows of the ledger
 
 
 @pytest.mark.parametrize(
@@ -151,9 +145,6 @@ def test_committed_ledger_is_what_the_committed_numbers_say() -> None:
     assert text == (FIGURES / "tables" / "claims.md").read_text(encoding="utf-8")
 
 
-# --- files
-
-
 @pytest.fixture
 def reproduced(tmp_path: Path) -> Path:
     """A folder that a notebook wrote into, of a data set that is prepared."""
@@ -204,9 +195,6 @@ def test_ledger_of_a_mixed_folder_has_no_verdicts_and_says_why(reproduced: Path,
     rows = ledger.write(reproduced)
     assert [row["results"] for row in rows] == [row["results"] for row in before]
     assert all(row["verdict"] == "needs data" and ledger.mixture(mixed) in row["needs"] for row in rows)
-
-
-# --- words
 
 
 def test_words_show_the_clearest_comparisons_of_many() -> None:

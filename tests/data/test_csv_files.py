@@ -83,9 +83,6 @@ def test_version_1_alone_is_taken_and_quoted_cells_may_hold_separators(tmp_path:
     assert dataset.about["caveats"][-1] == "columns that are not used: Start"
 
 
-# --- recognition and folds --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "content", "known"),
     [

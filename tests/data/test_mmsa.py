@@ -89,9 +89,6 @@ def test_a_file_without_lengths_and_with_equal_padding_is_aligned() -> None:
         assert mmsa.read(whole, "mosi", FILE).about["variant"] == variant
 
 
-# --- files larger than memory ---------------------------------------------------------------------
-
-
 def random_part(name: str, clips: int, dtype: str, order: str) -> dict[str, Any]:
     rng = np.random.default_rng(len(name))
     audio, vision = (np.asarray(rng.standard_normal((clips, *shape)), dtype, order=order) for shape in ((9, 4), (5, 3)))

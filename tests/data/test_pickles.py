@@ -138,9 +138,6 @@ def test_large_arrays_take_no_memory(protocol: Any, tmp_path: Path, monkeypatch:
     assert found.sum() == 4_000_000
 
 
-# --- hostile files --------------------------------------------------------------------------------
-
-
 class Calls:
     """Pickles as a call of any function."""
 
@@ -286,8 +283,6 @@ def test_bombs_and_misused_long_strings_are_refused_cheaply(trick: str, tmp_path
         tracemalloc.stop()
     assert list(mugkit_home.iterdir()) == []
 
-
-# --- damaged files ----------------------------------------------------------------------------------
 
 SAMPLE = pickle.dumps({"id": ["a", "b"], "audio": np.arange(4.0), "words": [("x", np.float32(1))]})
 

@@ -153,9 +153,6 @@ def test_options_that_do_not_fit_are_refused_by_name(family: str, options: dict[
     assert word in str(refused.value)
 
 
-# --- missing modalities -----------------------------------------------------------------------------
-
-
 def table(folder: Path, dataset: Dataset, *columns: str) -> Path:
     """A data set as one table, without its frames."""
     parts = [split.frame().assign(split=name) for name, split in dataset.splits.items()]
@@ -199,9 +196,6 @@ def test_frames_are_aligned_to_words_on_demand(tmp_path: Path) -> None:
         prepare("mosi", [tmp_path], align=True)
     prepare("mosi", [tmp_path], align=True, store_as="aligned")
     assert store.load("aligned").train.sequences["a"].lengths.tolist() == [2]
-
-
-# --- describing -------------------------------------------------------------------------------------
 
 
 def test_splits_and_labels_are_described_by_numbers_worked_out_by_hand() -> None:

@@ -257,9 +257,6 @@ def test_files_of_other_data_are_refused(family: str, make: Make, align: bool, f
     assert caught.value.field == field
 
 
-# --- labels that are no numbers -----------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("cell", ["good", '"1,5"', "", "inf"])
 def test_a_label_that_is_no_number_is_named_by_column_and_line(cell: str, tmp_path: Path) -> None:
     lines = ["id,split,label,label_A", *(f"{split},{split},1,1" for split in SPLITS)]

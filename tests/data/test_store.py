@@ -162,9 +162,6 @@ def test_save_on_a_disk_that_fills_up_leaves_the_earlier_data(
     assert [path.name for path in tmp_path.iterdir()] == ["stored"]
 
 
-# --- damage -------------------------------------------------------------------------------------------
-
-
 def flip(content: bytes, position: int) -> bytes:
     return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
 

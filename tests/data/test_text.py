@@ -23,9 +23,6 @@ def refuse(*_: Any) -> Any:
     raise AssertionError("the encoder was loaded again")
 
 
-# --- pooling and padding
-
-
 def test_pool_by_hand() -> None:
     states = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [100.0, 100.0]], [[5.0, 0.0], [0.0, 3.0], [1.0, 3.0]]])
     mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
@@ -50,9 +47,6 @@ def test_token_ids_are_cached_and_tell_how_many_transcripts_were_cut(
     ]
 
 
-# --- the language network
-
-
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_language_network_trained_encoder_equals_first_token_of_transformers(activation: str, bert: str) -> None:
     from transformers import AutoModel, AutoTokenizer
@@ -74,9 +68,6 @@ def test_first_token_of_t5_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="pooling=mean") as caught:
         text.frozen_features(SENTENCES, folder, "first")
     assert caught.value.field == "pooling"
-
-
-# --- frozen features
 
 
 @pytest.mark.parametrize("make", [tiny_bert, tiny_t5, lambda folder: OFFLINE_ENCODER])

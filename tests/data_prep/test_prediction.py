@@ -89,9 +89,6 @@ def test_open_of_what_is_no_run_of_mug_is_refused(tmp_path: Path) -> None:
     assert refused(folder) == (folder, "data")
 
 
-# --- the command
-
-
 @pytest.mark.parametrize("dims", [(33, 709), (5, 4)])
 def test_command_prints_four_scores_or_names_other_columns(dims: tuple[int, int], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "clip.wav", tone(200, 0.3), 22_050)

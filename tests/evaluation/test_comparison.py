@@ -67,9 +67,6 @@ def test_compare_leaves_out_what_is_undefined() -> None:
     assert constant["difference"] is constant["clips_low"] is None
 
 
-# --- finished runs
-
-
 DATASET = make_dataset(sizes=(4, 40, 40))
 
 

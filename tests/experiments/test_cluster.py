@@ -148,8 +148,6 @@ def test_cluster_of_this_machine_refuses_what_it_has_not_and_is_not_left_running
     assert not ray.is_initialized()
 
 
-# --- Ctrl-C and SIGTERM while a table runs: nothing runs on, nothing is half-written, the next command can resume
-
 # The console script with runs of the test's own as what its notebooks need, and a repository of the test's own.
 MUGKIT = f"""
 from pathlib import Path

@@ -49,9 +49,6 @@ def work(tmp_path: Path) -> Callable[..., Experiment]:
 Make = Callable[..., Experiment]
 
 
-# --- the registry
-
-
 def test_systems_are_implemented_where_they_say_and_stand_for_rows_of_the_paper() -> None:
     rows = {row for table in published.RESULTS.values() for row in table}
     ablations = {row for row in published.TABLE5 if row.startswith("W/O") or "←" in row} | {"MUG"}
@@ -132,9 +129,6 @@ def test_own_networks_have_the_sizes_published_for_the_data_and_hold_them_in_the
     assert work("sugrm").training != before
 
 
-# --- identities: what depends on what
-
-
 def test_systems_with_unimodal_tasks_have_more_seeds_than_other_baselines_and_t5() -> None:
     quick = config.profile("quick")
     for count, names in ((20, ("mug", "copy", "sugrm", "self-mm")), (5, ("misa", "mug-t5"))):
@@ -203,9 +197,6 @@ def test_identity_of_equal_specs_is_equal(work: Make) -> None:
     assert files.digest(experiment.training) == files.digest(other.training)
 
 
-# --- running
-
-
 @pytest.fixture
 def computed(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, int]]]:
     """Each stage that is computed, and on how many threads; this process has two."""
@@ -257,9 +248,6 @@ def test_result_interrupted_in_every_stage_equals_uninterrupted(work: Make, monk
                 work(folder="resumed").result()
         assert not work(folder="resumed").finished()
     assert all_hashes(work(folder="resumed")) == whole
-
-
-# --- the test split decides nothing, from end to end
 
 
 @pytest.mark.parametrize("name", ["mug", "self-mm"])

@@ -68,9 +68,6 @@ def test_folder_is_that_of_the_identity_and_kind_alone(store: Store) -> None:
     assert len(folders | {store.folder("labels", IDENTITY)}) == 5
 
 
-# --- damage
-
-
 def _write(name: str, content: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_text(content)
 
@@ -102,9 +99,6 @@ def test_get_damaged_result_is_told_and_computed_again(
     assert store.intact(folder)
 
 
-# --- made by other code
-
-
 def identity(code: str, seed: int = 1111, before: str = "") -> dict:
     return {"code": code, "seed": seed, "labels": {"stage": 2, "code": before or code}, "made_from": code}
 
@@ -130,9 +124,6 @@ def test_get_tells_once_of_other_code_where_the_same_was_asked_for(
     assert [line.partition(";")[0] for line in caplog.messages] == [
         f"{store.root / 'train'}: stored results were made by other code"
     ] * told
-
-
-# --- failure
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, UserError])
@@ -179,9 +170,6 @@ def test_get_interrupted_resumes_from_its_checkpoint_and_tidies_up(
     assert list((store.root / "partial").iterdir()) == []
 
 
-# --- two processes
-
-
 def slow(folder: Path, _: Checkpoint) -> None:
     """Notes its start outside the store, then takes long enough for the other process to come."""
     with (folder.parents[2] / "starts.txt").open("a") as stream:
@@ -207,8 +195,6 @@ def test_get_two_processes_compute_once(store: Store) -> None:
     assert (store.root.parent / "starts.txt").read_text() == "start\n"
     assert store.intact(store.folder("train", IDENTITY))
 
-
-# --- the code's fingerprint
 
 NUMERIC = ("config", "overrides", "metrics", "models/mug", "training/maml", "training/label_sources/source")
 NUMERIC += tuple(f"data/{name}" for name in ("batch", "encoders", "loader", "offline_t5", "schema", "text"))

@@ -51,9 +51,6 @@ HERE, SPREAD = ExecutionConfig(workers=1), ExecutionConfig(workers=2)
 TWO = [spec(seed=seed) for seed in (1111, 1112)]
 
 
-# --- in this process
-
-
 @pytest.mark.parametrize("wrong", [spec("mgu"), spec(changes=(("bta", 1),)), RunSpec("mug", "no-such-data", 1111)])
 def test_wrong_spec_is_refused_before_any_other_runs(wrong: RunSpec) -> None:
     with pytest.raises(UserError, match="fix: "):
@@ -112,9 +109,6 @@ def test_altered_frames_are_refused(opened: Callable[[], object]) -> None:
         opened()
 
 
-# --- over processes
-
-
 def test_run_all_over_processes(tmp_path: Path) -> None:
     # One start of workers (seconds each) for everything that only they can show.
     good, store = [spec("copy"), spec("mug-without-unimodal")], Store(tmp_path / "spread")
@@ -166,9 +160,6 @@ def test_learn_all_returns_labels_in_order_and_keeps_them(one_process: list[str]
     assert one_process == ["with", "with"]  # each label seed once
     assert all(torch.equal(a.labels["v"], b.labels["v"]) for a, b in zip(learned, again, strict=True))
     assert not torch.equal(learned[0].labels["v"], learned[1].labels["v"])
-
-
-# --- nodes that share nothing with this machine, and workers that are lost
 
 
 def test_task_that_would_be_another_run_here_is_refused() -> None:

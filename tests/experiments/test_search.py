@@ -37,9 +37,6 @@ def made_trial(number: int, valid: float | None, test: float | None) -> Trial:
     return Trial(number, {"beta": 0.1 * number}, search.error(run.valid_metrics), run)
 
 
-# --- what is drawn
-
-
 def test_specifications_are_whole_runs_and_a_smaller_search_has_the_first_of_a_larger() -> None:
     first, larger, other = (
         search.specifications("mug", NAME, "smoke", count, seed) for count, seed in ((5, 1), (20, 1), (5, 2))
@@ -59,9 +56,6 @@ def test_search_wrong_value_is_refused_before_any_work(wrong: dict[str, Any]) ->
     with pytest.raises(UserError, match="fix: "):
         search.search(**(given | wrong))
     assert not (files.home() / "runs" / "train").exists()
-
-
-# --- the space
 
 
 def ends(values: Any) -> tuple[float, float]:
@@ -87,9 +81,6 @@ def test_of_system_is_what_it_reads_without_what_makes_it_that_system() -> None:
     assert not {"beta", "alpha", "gamma"} & of_system(SYSTEMS["mug-without-unimodal"]).keys()
 
 
-# --- who wins
-
-
 def test_choose_is_the_lowest_finite_score_and_the_first_of_equals() -> None:
     assert search.choose([math.nan, 2.0, 1.0, 1.0, math.inf]) == 2
     trials = [Trial(0, {}, math.nan), made_trial(1, None, 0.1), made_trial(2, 5.0, 9.0)]
@@ -103,9 +94,6 @@ def test_best_depends_on_validation_and_not_on_test() -> None:
     for tests in (valid, valid[::-1], [None] * 12):
         trials = [made_trial(i, v, t) for i, (v, t) in enumerate(zip(valid, tests, strict=True))]
         assert Search(RunSpec("mug", NAME, 1111), 1, trials).best.number == int(valid.argmin())
-
-
-# --- runs
 
 
 def test_search_trains_each_trial_and_reuses_it() -> None:

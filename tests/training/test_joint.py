@@ -66,9 +66,6 @@ def test_unimodal_losses_reach_unimodal_networks_and_heads_only(parts: tuple[MUG
     assert not any(g.any() for name, g in whole.items() if name.startswith("projections"))
 
 
-# --- the test split decides nothing
-
-
 def train(dataset: Dataset, folder: Path, hp: Hyperparameters = HP) -> Result:
     folder.mkdir(parents=True)
     return train_jointly(dataset, hp, labels.true(dataset), 1111, folder)
@@ -98,9 +95,6 @@ def test_train_jointly_selection_does_read_validation_labels(tmp_path: Path) -> 
     old, new = train(DATASET, tmp_path / "1"), train(other, tmp_path / "2")
     assert [row["valid"] for row in old.history] != [row["valid"] for row in new.history]
     assert [row["train"] for row in old.history] == [row["train"] for row in new.history]
-
-
-# --- the whole stage
 
 
 def test_train_jointly_result_belongs_to_best_epochs_weights(tmp_path: Path) -> None:

@@ -78,9 +78,6 @@ def test_losses_equal_numpy(parts: tuple[MUGNetwork, Batch]) -> None:
         assert found.contrastive[m].item() == pytest.approx(expected, rel=1e-4)
 
 
-# --- who learns from what
-
-
 def test_each_loss_trains_its_own_parts(parts: tuple[MUGNetwork, Batch]) -> None:
     network, batch = parts
     near, far = (
@@ -94,9 +91,6 @@ def test_each_loss_trains_its_own_parts(parts: tuple[MUGNetwork, Batch]) -> None
         assert far.contrastive[m].item() == near.contrastive[m].item()  # the same number, another gradient
         assert touched(network, far.contrastive[m]) == {*SHARED, f"CPM {m}"}
         assert touched(network, near.contrastive[m]) == {f"CPM {m}"}
-
-
-# --- what is saved
 
 
 def test_save_representations_equals_clips_one_by_one_without_dropout() -> None:
@@ -115,9 +109,6 @@ def test_save_representations_equals_clips_one_by_one_without_dropout() -> None:
             expected = network.unimodal_predictors[m](projected[m])[0]
             torch.testing.assert_close(saved.projected_prediction[m][clip], expected)
             assert not saved.unimodal[m].requires_grad
-
-
-# --- the whole stage
 
 
 def test_pretrain_learns_and_saves_what_it_returns(tmp_path: Path) -> None:

@@ -109,9 +109,6 @@ def test_interrupted_then_resumed_equals_uninterrupted(
     assert calls[2] == calls[0] - (call - 1)  # finished epochs are not done again
 
 
-# --- splits
-
-
 def test_stage_1_reads_the_training_split_without_true_labels_only(run: Callable[..., dict]) -> None:
     unreadable = {"text": None, "labels": None, "sequences": None, "true_labels": None}
     splits = {name: dataclasses.replace(split, **unreadable) for name, split in DATASET.splits.items()}

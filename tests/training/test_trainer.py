@@ -39,9 +39,6 @@ def test_predict_is_every_clip_in_order_without_dropout() -> None:
     np.testing.assert_allclose(predictions, alone, rtol=1e-5, atol=1e-6)
 
 
-# --- early stopping
-
-
 @pytest.mark.parametrize(
     ("losses", "patience", "ran", "best_epoch"),
     [

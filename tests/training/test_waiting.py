@@ -111,15 +111,6 @@ def test_step_does_not_wait_for_its_device(
     assert waits.seen == []
 
 
-@pytest.mark.usefixtures("unseen")
-@pytest.mark.parametrize("system", sorted(WAITING))
-def test_step_said_to_wait_does(system: str, data: Dataset, tmp_path: Path) -> None:
-    two = steps(Experiment(RunSpec(system, "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
-    with Waits() as waits:
-        two()
-    assert waits.seen  # else it belongs among those that do not
-
-
 def test_step_on_a_cpu_is_looked_at(data: Dataset, tmp_path: Path) -> None:
     two = steps(Experiment(RunSpec("copy", "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
     with Waits() as waits:

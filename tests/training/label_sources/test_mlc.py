@@ -92,9 +92,6 @@ def accumulate(network: MUGNetwork, source: MLC) -> Tensor:
     return source._sum
 
 
-# --- the meta-gradient
-
-
 @pytest.mark.parametrize(("difference", "tolerance"), [(1e-2, 1e-3), (1e-4, 1e-7)])
 def test_meta_gradient_equals_autograd_through_the_step(
     network: MUGNetwork, source: MLC, monkeypatch: pytest.MonkeyPatch, difference: float, tolerance: float
@@ -113,9 +110,6 @@ def test_slope_ignores_dropout_and_leaves_it_on(network: MUGNetwork) -> None:
             module.p = 0.5
     torch.testing.assert_close(slope(network, S, direction), expected)
     assert network.training
-
-
-# --- γ and the look-ahead
 
 
 def test_second_step_adds_gamma_times_the_first(network: MUGNetwork, source: MLC) -> None:
@@ -145,9 +139,6 @@ def test_corrections_move_every_fifth_step_by_adam_with_the_meta_learning_rate(
             large = total.abs() > 1e-4
             assert large.any()
             torch.testing.assert_close(change[large], -0.01 * total[large].sign(), rtol=1e-3, atol=0)
-
-
-# --- what a step may touch
 
 
 def test_before_step_leaves_the_network_as_it_was(network: MUGNetwork, source: MLC) -> None:

@@ -37,9 +37,6 @@ def test_true_without_labels_is_user_error() -> None:
     assert "reviews" in str(caught.value)
 
 
-# --- online sources
-
-
 HP = small()
 
 

@@ -26,9 +26,6 @@ def begun(y: list[float] = Y) -> SUGRM:
     return source
 
 
-# --- the shift
-
-
 @pytest.mark.parametrize(
     ("features", "expected"),
     [
@@ -74,9 +71,6 @@ def test_extremes_on_one_spot_propose_nothing() -> None:
     source.features["m"] = torch.zeros(4, 2)  # D = 0
     seen = {m: torch.tensor([[float(i), 1.0]]) for i, m in enumerate("mlav")}
     assert all(labels.isnan().all() for labels in source.proposed(seen, torch.tensor([0])).values())
-
-
-# --- epoch by epoch
 
 
 def correlation(x: Tensor, y: Tensor) -> float:

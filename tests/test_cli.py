@@ -150,7 +150,7 @@ def test_systems_lists_every_row_of_tables_3_to_6(mugkit: Mugkit) -> None:
         assert any(f" {system.name} " in line and system.where in line for line in lines), system.name
 
 
-def test_doctor_prints_a_line_a_check_and_exits_with_1_if_one_failed(
+def test_doctor_prints_a_line_a_check_and_exits_with_1_if_one_fails(
     mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "examine", lambda: [Check("torch", False, "not [installed]", "make setup")])
@@ -170,9 +170,7 @@ def test_run_prints_metrics_and_folder_and_is_reused(mugkit: Mugkit) -> None:
     assert mugkit(*RUN, "--system", "mug").out == first.out.replace("stored: ", "reused: ")
 
 
-def test_run_undefined_metric_is_printed_with_its_reason_and_stored_as_null(
-    mugkit: Mugkit, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_run_undefined_metric_has_its_reason_and_is_null(mugkit: Mugkit, dataset: Dataset, tmp_path: Path) -> None:
     """Every clip of the test split has the label 0: a constant, and neutral."""
     neutral = changed(dataset, "test", labels=np.zeros(8, np.float32))
     store.save(dataclasses.replace(neutral, name="neutral"), files.data_home() / "neutral")
@@ -195,9 +193,7 @@ def test_run_options_reach_the_run(mugkit: Mugkit, monkeypatch: pytest.MonkeyPat
     assert repr((spec, "cpu")) in mugkit(*RUN, "--system", "copy", *given, "--device", "cpu").err
 
 
-def test_run_tells_what_it_is_trained_on_and_what_the_encoder_cannot_read(
-    mugkit: Mugkit, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_run_tells_its_data_and_what_the_encoder_cannot_read(mugkit: Mugkit, dataset: Dataset, tmp_path: Path) -> None:
     about = {"caption": "MOSI (made up)", "caveats": ["beware"]}
     unread = changed(dataset, "train", text=["我不知道你在说什么"] * 24)
     store.save(dataclasses.replace(unread, name="zh", about=about), files.data_home() / "zh")
@@ -207,9 +203,7 @@ def test_run_tells_what_it_is_trained_on_and_what_the_encoder_cannot_read(
     assert files.read_json(tmp_path / "report.json")["data"]["unknown_tokens"]["share"] > 0.3
 
 
-def test_prepare_says_what_is_missing_and_warns_of_text_that_the_encoder_cannot_read(
-    mugkit: Mugkit, tmp_path: Path
-) -> None:
+def test_prepare_says_what_is_missing_and_warns_of_text_the_encoder_cannot_read(mugkit: Mugkit, tmp_path: Path) -> None:
     rows = "".join(f"{split},我不知道你在说什么,0.5,{split}\n" for split in ("train", "dev", "test"))
     (path := tmp_path / "clips.csv").write_bytes(("id,text,label,split\n" + rows).encode("gbk"))
     done = mugkit("prepare", "sims", "--source", str(path), "--encoding", "gbk", "--as", "tiny")
@@ -260,7 +254,7 @@ def test_search_prints_the_best_trial_and_writes_all(mugkit: Mugkit, tmp_path: P
 
 
 @pytest.mark.usefixtures("dataset")
-def test_tune_records_its_choice_and_no_test_score(
+def test_tune_records_a_choice_and_no_test_score(
     mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.write_json(tmp_path / "chosen.json", {})
@@ -275,7 +269,7 @@ def test_tune_records_its_choice_and_no_test_score(
 
 
 @pytest.mark.usefixtures("dataset")
-def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
+def test_reproduce_only_runs_starts_no_notebook(
     mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = RunSpec("text-only", "made-up", 1111, "smoke")
@@ -343,9 +337,7 @@ def test_bench_exits_with_1_under_its_bar_and_says_which(mugkit: Mugkit, tmp_pat
     assert [line.split()[1] for line in done.out.splitlines() if line.rstrip().endswith("under")] == ["slower"]
 
 
-def test_bench_finds_a_checkouts_benchmarks_by_itself_and_needs_one(
-    mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bench_finds_a_checkout_and_needs_one(mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = [sys.executable, "-m", "mugkit", "bench", "--only", "fats"]
     ended = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True)
     assert (ended.returncode, b"mmsa" in ended.stderr) == (2, True)

@@ -68,7 +68,7 @@ def test_what_ails_a_machine_is_a_failed_check(name: str, monkeypatch: pytest.Mo
         ("traceforge-t5-small", "make setup EXTRAS=t5", False),
     ],
 )
-def test_missing_offline_encoder_names_what_installs_it(
+def test_missing_encoder_names_its_extra(
     monkeypatch: pytest.MonkeyPatch, encoder: str, fix: str, required: bool
 ) -> None:
     gone, real = encoders.OFFLINE[encoder].distribution, importlib.metadata.distribution

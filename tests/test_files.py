@@ -35,9 +35,7 @@ def test_home_is_the_environments_the_repositorys_or_a_cache(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("chosen", ["", "~nobody-of-this-name/runs"])
-def test_home_of_a_user_without_one_says_what_to_set(
-    chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_home_of_nobody_says_what_to_set(chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def nobody(_: object) -> None:
         raise KeyError
 
@@ -79,9 +77,7 @@ def read(path: Path) -> str:
 
 
 @pytest.mark.parametrize(("writer", "mode"), [(write, 0o644), (fill, 0o755)])
-def test_atomic_write_makes_folders_and_leaves_one_readable_thing(
-    writer: Callable[..., None], mode: int, tmp_path: Path
-) -> None:
+def test_atomic_write_leaves_one_readable_thing(writer: Callable[..., None], mode: int, tmp_path: Path) -> None:
     target = tmp_path / "new" / "target"
     for content in ("one", "two"):
         writer(target, content)
@@ -128,9 +124,7 @@ def interrupted_at(number: int, call: Callable[[], None]) -> bool:
 
 
 @pytest.mark.parametrize("writer", [write, fill])
-def test_interrupt_at_any_line_of_a_write_leaves_it_whole_or_nothing(
-    writer: Callable[[Path, str], None], tmp_path: Path
-) -> None:
+def test_interrupt_at_any_line_leaves_it_whole_or_nothing(writer: Callable[[Path, str], None], tmp_path: Path) -> None:
     lines = 0
     while interrupted_at(lines, lambda: writer(tmp_path / "target", "whole")):
         lines += 1

@@ -90,9 +90,7 @@ def test_page_names_what_is_assumed_until_a_card_was_measured(tmp_path: Path) ->
     assert ASSUMED.about not in page.read_text()
 
 
-def test_stages_of_systems_with_learned_labels_are_three_of_others_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_stages_are_three_with_learned_labels_and_else_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bert, original = str(tiny_bert(tmp_path / "bert")), paper_size.work
     monkeypatch.setattr(paper_size, "work", lambda *args: original(*args, text_encoder=bert))
     monkeypatch.setattr(paper_size, "token_ids", lambda tokens: [[3] * n for n in tokens])

@@ -104,9 +104,7 @@ def test_a_claim_that_says_how_much_is_held_to_it(
 
 
 @pytest.mark.parametrize(("there", "shown"), [(-0.1, ""), (0.1, "made-up-faint-sims: not supported"), (None, "")])
-def test_a_verdict_stands_beside_that_on_other_data_where_it_differs(
-    there: float | None, shown: str, tmp_path: Path
-) -> None:
+def test_a_verdict_stands_beside_another_on_other_data(there: float | None, shown: str, tmp_path: Path) -> None:
     faint = of_runs(*([] if there is None else [compared("hycon", "MAE", there)]))
     faint |= {"dataset": "made-up-faint-sims", "caption": "made up, faint"}
     tests = of_runs(compared("hycon", "MAE", -0.1)) | {"beside": [faint]}

@@ -44,9 +44,7 @@ def test_one_table_is_divided_by_its_split_column(whole: Path) -> None:
 
 
 @pytest.mark.parametrize(("separator", "encoding"), [(",", "utf-8-sig"), (";", "utf-8"), ("\t", "utf-8-sig")])
-def test_three_tables_with_any_separator_are_named_after_their_splits(
-    separator: str, encoding: str, tmp_path: Path
-) -> None:
+def test_three_tables_with_any_separator_are_named_after_splits(separator: str, encoding: str, tmp_path: Path) -> None:
     paths, header = [], "ID,Raw_Text,Sentiment"
     for name in ("test", "dev", "train"):
         rows = [(f"{name}1", "sehr schön", "1")]

@@ -144,9 +144,7 @@ def test_folders_and_cached_encoders_never_touch_the_network(bert: str, hub_cach
     assert calls == []
 
 
-def test_hub_encoder_offline_is_user_error_without_asking(
-    hub_cache: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hub_encoder_offline_is_an_error(hub_cache: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for load in (encoders.load_encoder, encoders.load_tokenizer):
         with pytest.raises(UserError, match="no-such/encoder") as caught:

@@ -57,9 +57,7 @@ def test_files_of_one_split_each_are_joined_by_their_names(other: Path, tmp_path
         assert store.load(name).fingerprint == whole.fingerprint
 
 
-def test_preparing_the_same_file_again_does_nothing(
-    source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_preparing_a_file_again_does_nothing(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = prepare("mosi", [source])
     before = (folder / "dataset.json").stat().st_mtime_ns
     moved = source.rename(tmp_path / "elsewhere.pkl")
@@ -114,9 +112,7 @@ def test_a_familys_name_holds_that_family_only(source: Path) -> None:
     assert not check.ok
 
 
-def test_reviews_is_made_once_for_each_seed_setting_of_the_dials_and_name(
-    monkeypatch: pytest.MonkeyPatch, mugkit_home: Path
-) -> None:
+def test_reviews_is_made_once_for_each_seed_and_setting(monkeypatch: pytest.MonkeyPatch, mugkit_home: Path) -> None:
     made: list[tuple] = []
 
     def assemble(sentences: Path, seed: int, dials: reviews.Dials) -> Dataset:

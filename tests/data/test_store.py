@@ -62,9 +62,7 @@ def test_load_returns_what_was_saved_and_a_fingerprint_of_content_alone(true_lab
 
 
 @pytest.mark.parametrize("block", [1, 100, 10**9])
-def test_frames_are_written_as_safetensors_does_in_float32(
-    block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_frames_are_written_as_safetensors_does_it(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "BLOCK_BYTES", block)
     wide = {
         m: RaggedFrames(np.asfortranarray(s.frames.astype(">f8")), s.offsets.astype(np.int32))
@@ -146,7 +144,7 @@ def test_save_keeps_what_is_there(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("writer", ["parquet", "frames"])
-def test_save_on_a_disk_that_fills_up_leaves_the_earlier_data(
+def test_save_on_a_full_disk_keeps_data(
     writer: str, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def full(*_: object, **__: object) -> None:

@@ -30,9 +30,7 @@ def notebook(tmp_path: Path) -> Callable[[str], Outputs]:
     return lambda name: Outputs(tmp_path, name, config.profile("smoke"), dataset)
 
 
-def test_figure_is_png_svg_and_numbers_and_equal_pictures_are_equal_files(
-    notebook: Callable[[str], Outputs], tmp_path: Path
-) -> None:
+def test_figure_is_png_svg_and_numbers_and_can_be_repeated(notebook: Callable[[str], Outputs], tmp_path: Path) -> None:
     seen = []
     for values in ((1.0, 3.0), (1.0, 3.0), (1.0, 4.0)):
         notebook("01_first").figure(drawn(*values), "fig5", {"loss": values})
@@ -63,9 +61,7 @@ def test_manifest_entry_says_how_an_output_came_about(notebook: Callable[[str], 
         assert expected.items() <= entry.items()
 
 
-def test_manifest_merges_notebooks_and_replaces_what_one_that_runs_again_wrote(
-    notebook: Callable[[str], Outputs], tmp_path: Path
-) -> None:
+def test_manifest_merges_notebooks_and_replaces_entries(notebook: Callable[[str], Outputs], tmp_path: Path) -> None:
     for name, figures in (("02_second", ["fig6"]), ("01_first", ["fig4", "fig5"]), ("01_first", ["fig5"])):
         made = notebook(name)
         for figure in figures:

@@ -115,7 +115,7 @@ def test_baselines_have_their_papers_settings(name: str) -> None:
     assert flat(configuration(RunSpec(name, "", 1111, "paper"), "mosi")) == expected
 
 
-def test_own_networks_have_the_sizes_published_for_the_data_and_hold_them_in_the_identity(
+def test_own_networks_have_published_sizes_and_hold_them_in_the_identity(
     work: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for family, batch in (("mosi", 16), ("reviews", 16), ("mosei", 32), ("sims", 32)):

@@ -127,9 +127,7 @@ def test_get_tells_once_of_other_code_where_the_same_was_asked_for(
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, UserError])
-def test_get_failed_computation_leaves_nothing_and_does_not_pass_for_done(
-    store: Store, error: type[BaseException]
-) -> None:
+def test_get_failed_computation_leaves_nothing_that_passes_for_done(store: Store, error: type[BaseException]) -> None:
     def fail(folder: Path, _: Checkpoint) -> None:
         (folder / "half.txt").write_text("half")
         raise error("stop")
@@ -144,9 +142,7 @@ def test_get_failed_computation_leaves_nothing_and_does_not_pass_for_done(
     assert not store.intact(folder)
 
 
-def test_get_interrupted_resumes_from_its_checkpoint_and_tidies_up(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_get_interrupted_resumes_from_its_checkpoint_and_tidies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_store, "PAUSE", 0.0)
 
     def compute(folder: Path, checkpoint: Checkpoint) -> None:
@@ -200,9 +196,7 @@ NUMERIC = ("config", "overrides", "metrics", "models/mug", "training/maml", "tra
 NUMERIC += tuple(f"data/{name}" for name in ("batch", "encoders", "loader", "offline_t5", "schema", "text"))
 
 
-def test_code_fingerprint_is_of_the_code_that_decides_numbers_wherever_it_lies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_fingerprint_is_of_the_code_that_decides_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, fingerprint = tmp_path / "mugkit", run_store.code_fingerprint.__wrapped__
     shutil.copytree(Path(run_store.__file__).parents[1], root, ignore=shutil.ignore_patterns("__pycache__"))
     before = fingerprint()

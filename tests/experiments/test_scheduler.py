@@ -141,9 +141,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("execution", [HERE, SPREAD], ids=["here", "spread"])
-def test_failed_stage_1_is_told_once_and_leaves_other_runs_finished(
-    execution: ExecutionConfig, one_process: list[str]
-) -> None:
+def test_failed_stage_1_is_told_once_and_stops_no_other_run(execution: ExecutionConfig, one_process: list[str]) -> None:
     run(spec(seed=1113))
     good = [spec("mug"), spec("copy"), spec(seed=1113)]
     with pytest.raises(UserError, match="mug-without-contrastive"):
@@ -193,9 +191,7 @@ LOST = BrokenProcessPool("a worker died")
 @pytest.mark.parametrize(
     ("answer", "told"), [(None, "not to be seen here"), (LOST, "copy on made-up, seed 1111, train: a worker died")]
 )
-def test_run_all_result_that_does_not_arrive_is_told(
-    answer: BaseException | None, told: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_all_lost_result_is_told(answer: BaseException | None, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "processes", lambda *_: Answering(lambda *_: ended(answer)))
     monkeypatch.setattr(scheduler, "VISIBLE_WITHIN", 0.0)
     with pytest.raises(UserError, match=told):
@@ -250,9 +246,7 @@ def _until_stopped(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("interrupts", [0, 1])
-def test_executor_shut_down_now_clears_away_what_was_begun_and_begins_nothing_more(
-    interrupts: int, tmp_path: Path
-) -> None:
+def test_executor_shut_down_now_clears_away_what_was_begun_and_begins_no_more(interrupts: int, tmp_path: Path) -> None:
     pool = pools.processes(2)
     futures = [pool.submit(_until_stopped, tmp_path) for _ in range(3)]
     while len(list(tmp_path.iterdir())) < 2:

@@ -106,9 +106,7 @@ def test_search_trains_each_trial_and_reuses_it() -> None:
         assert search.specification(larger, trial) == trial.run.spec
 
 
-def test_search_trial_that_diverges_is_a_result_unless_all_do(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_search_counts_trials_that_diverge(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     drawn = search.specifications("copy", NAME, "smoke", 2)
     changes = {**dict(drawn[0][1].changes), "learning_rate": 1e30}
     broken = dataclasses.replace(drawn[0][1], changes=tuple(sorted(changes.items())))

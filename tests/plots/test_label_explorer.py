@@ -115,7 +115,7 @@ def test_choosing_and_sorting_turn_page_and_picture(utterances: Utterances) -> N
     assert found.details.value == page_of(utterances, 0)
 
 
-def test_searching_narrows_the_list_empties_the_page_and_recovers(
+def test_searching_narrows_empties_and_recovers_the_list(
     utterances: Utterances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = LabelExplorer(utterances)

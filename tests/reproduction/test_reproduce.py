@@ -84,7 +84,7 @@ def test_notebooks_are_the_numbered_ones_in_order(repository: Write, monkeypatch
         reproduce.notebooks()
 
 
-def test_reproduce_runs_once_then_reuses_until_something_changes(
+def test_reproduce_reuses_until_something_changes(
     repository: Write, out: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     repository("01_first", "a = 1")
@@ -134,9 +134,7 @@ def test_notebook_runs_in_its_folder_on_its_share_of_the_cores_unless_the_user_s
     assert {Path(to) for to in changes} <= {Path.cwd()}
 
 
-def test_identity_depends_on_cells_parameters_data_and_versions_but_not_on_outputs(
-    repository: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_identity_depends_on_all_but_the_outputs(repository: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     def identity(profile: str = "smoke", data: str = "data") -> str:
         return reproduce._identity(path, {"profile": profile}, data)
 
@@ -200,9 +198,7 @@ def test_run_notebook_parameter_it_does_not_have_is_refused(repository: Write, o
     assert not out.exists()
 
 
-def test_reproduce_several_data_sets_have_a_folder_each(
-    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reproduce_data_sets_have_a_folder_each(repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository("01_first")
     other = make_dataset(name="other", seed=1)
     store.save(other, files.data_home() / "other")

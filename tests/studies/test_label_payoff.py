@@ -38,14 +38,12 @@ def test_every_beta_trains_every_source_and_none_trains_without_twice(monkeypatc
 @pytest.mark.parametrize(
     ("found", "true", "share"), [(-0.05, -0.1, 0.5), (-0.1, -0.1, 1.0), (0.05, -0.1, -0.5), (-0.05, -0.005, None)]
 )
-def test_share_is_of_what_true_labels_gain_and_only_where_they_gain(
-    found: float, true: float, share: float | None
-) -> None:
+def test_share_is_of_what_true_labels_gain_where_they_gain(found: float, true: float, share: float | None) -> None:
     counted = label_payoff._share(row("mug", found), row(TRUE, true))
     assert counted == share if share is None else counted == pytest.approx(share)
 
 
-def test_study_counts_from_no_unimodal_tasks_and_shares_from_true_labels(
+def test_study_counts_from_no_tasks_and_shares_from_true_labels(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, wrong = make_dataset((6, 4, 60)), {WITHOUT: 0.5, "copy": 0.4, "mug": 0.3, TRUE: 0.1}

@@ -64,7 +64,7 @@ def test_sentence_tells_mug_s_labels_and_stage_3_against_copies(made: tuple[Data
     assert "better at k = 2 (-0.800 [-0.800, -0.800])" in stage_3
 
 
-def test_study_runs_every_source_at_every_level(
+def test_study_runs_all_sources_at_all_levels(
     prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = prepared((24, 8, 8))

@@ -80,7 +80,7 @@ def test_fit_stops_as_worked_out_by_hand_or_at_max_epochs(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("before", [2, 3, 10, 11])  # 11: interrupted when all was done but the saving
-def test_fit_resumed_remembers_best_epoch_and_patience(
+def test_fit_resumed_keeps_best_epoch_and_patience(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
     losses, checkpoint, hp = [1.0, 0.5, *[0.75] * 9], Checkpoint(tmp_path / "checkpoint.pt"), small(max_epochs=50)

@@ -127,9 +127,7 @@ def test_second_step_adds_gamma_times_the_first(network: MUGNetwork, source: MLC
     torch.testing.assert_close(accumulate(network, source), direct + gamma * first, rtol=1e-3, atol=1e-6)
 
 
-def test_corrections_move_every_fifth_step_by_adam_with_the_meta_learning_rate(
-    network: MUGNetwork, source: MLC
-) -> None:
+def test_corrections_move_every_fifth_step_by_adam_with_the_meta_rate(network: MUGNetwork, source: MLC) -> None:
     for step in range(2 * LOOK_AHEAD):
         start = nn.utils.parameters_to_vector(source.corrections.parameters()).detach().clone()
         total = accumulate(network, source).clone()

@@ -15,14 +15,7 @@ from made_up import changed, make_dataset, only
 from mugkit import doctor, files
 from mugkit.data import disk, reviews, sources, store
 from mugkit.data import prepare as preparing
-from mugkit.data.prepare import (
-    describe,
-    describe_briefly,
-    describe_labels,
-    describe_splits,
-    describe_true_labels,
-    prepare,
-)
+from mugkit.data.prepare import describe, describe_briefly, describe_labels, describe_splits, prepare
 from mugkit.data.schema import SPLITS, Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
 
@@ -219,13 +212,13 @@ def test_labels_of_single_modalities_are_compared_with_y() -> None:
         name: Split(name, ["x"] * len(y[part]), ["x"] * len(y[part]), y[part], {}, {"l": y_l[part], "v": y_v[part]})
         for name, part in parts.items()
     }
-    rows = describe_true_labels(dataclasses.replace(DATASET, splits=splits))
+    rows = preparing.describe_true_labels(dataclasses.replace(DATASET, splits=splits))
     assert list(rows.index) == ["language", "visual"]
     expected = {"mean": 3.5 / 4, "same as y": 0.75, "opposite sign": 0.25, "gap": 1.0}
     assert rows.loc["language", list(expected)].to_dict() == pytest.approx(expected)
     assert rows.loc["language", "r with y"] == pytest.approx(np.corrcoef(y_l, y)[0, 1])
     assert rows.loc["visual", ["std", "opposite sign", "gap"]].tolist() == pytest.approx([0, 0.25, 1.125])
-    assert describe_true_labels(DATASET).empty
+    assert preparing.describe_true_labels(DATASET).empty
 
 
 def test_the_description_has_the_caption_the_sizes_and_the_caveats() -> None:

@@ -10,14 +10,13 @@ from pathlib import Path
 import nbformat
 import pytest
 from made_up import make_dataset
+from reliability.kills_of_reproduce import PARAMETERS, write_notebook
 
 from mugkit import cli, files
 from mugkit.data import store
 from mugkit.errors import UserError
 from mugkit.reproduction import kernels, reproduce
 from mugkit.reproduction.reproduce import Report
-
-PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
 
 # What a notebook does at its end, without the seconds that importing torch takes in a kernel of its own.
 WRITE = """\
@@ -48,11 +47,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
     def add(name: str, *cells: str, parameters: str = PARAMETERS) -> Path:
         sources = [parameters, *cells, WRITE.format(name=name), f'print("finished: {name}")']
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-        notebook.cells[0].metadata["tags"] = ["parameters"]
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, folder / f"{name}.ipynb")
-        return folder / f"{name}.ipynb"
+        write_notebook(path := folder / f"{name}.ipynb", sources)
+        return path
 
     return add
 

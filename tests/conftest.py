@@ -1,10 +1,8 @@
 """Fixtures that every test may use: a home of its own, the development data, made-up data sets."""
 
-from __future__ import annotations
-
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +50,6 @@ def shared_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def made_up() -> Callable[..., Dataset]:
-    """`made_up.make_dataset`: a factory of small data sets with a signal in text and frames."""
-    return make_dataset
-
-
 @pytest.fixture
 def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sentences are read as bags of the made-up data's words: no text encoder is needed."""
@@ -67,9 +59,24 @@ def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def prepared(
-    made_up: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch, cheap_text: None
-) -> Callable[..., Dataset]:
+def bert(tmp_path: Path) -> str:
+    """The folder of a tiny BERT."""
+    from small import tiny_bert
+
+    return str(tiny_bert(tmp_path / "bert"))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser, where there is one."""
+    from pages import browser
+
+    with browser() as started:
+        yield started
+
+
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch, cheap_text: None) -> Callable[..., Dataset]:
     """A factory of stored data sets; their words are read as a bag, and trainings stay in this process."""
     from mugkit.experiments import experiment
 
@@ -77,7 +84,7 @@ def prepared(
     monkeypatch.setattr("mugkit.experiments.execution.workers_of", lambda workers, device: 1)
 
     def prepare(*sizes: Any, **options: Any) -> Dataset:
-        dataset = made_up(*sizes, **options)
+        dataset = make_dataset(*sizes, **options)
         store.save(dataset, files.data_home() / dataset.name)
         return store.load(dataset.name)
 

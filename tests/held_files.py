@@ -1,7 +1,5 @@
 """Data sets' files as people hold them: small, sound, and easy to spoil."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

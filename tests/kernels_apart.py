@@ -3,8 +3,6 @@
 PYTHONPATH=tests pytest -p kernels_apart --numprocesses=2 --dist=loadfile --nbval notebooks/*.ipynb
 """
 
-from __future__ import annotations
-
 from jupyter_client.manager import KernelManager
 from nbval import kernel
 

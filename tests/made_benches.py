@@ -1,7 +1,5 @@
 """Made-up benchmarks: `measures.BENCHES` names their functions."""
 
-from __future__ import annotations
-
 from benchmarks.measures import Found, Ratio
 
 FAST = Ratio("ours over theirs", "a made-up step beside another", [2.5, 3.0, 4.0, 3.5, 2.0], bar=2.0)

@@ -1,7 +1,5 @@
 """Small made-up data sets with something to learn, for tests that need clips but no files of anybody's."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 from typing import Any

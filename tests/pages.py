@@ -1,7 +1,5 @@
 """Pages in a real browser (Debian's Chromium, headless): what tests of the report and the book share."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

@@ -1,7 +1,5 @@
 """What tests of networks, stages and runs share: text encoders that cost nothing, runs that take a second."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,11 +1,7 @@
 """The book: its parts, one build of the whole, and how its pages look in a real browser."""
 
-from __future__ import annotations
-
-import base64
 import html
 import re
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -13,9 +9,9 @@ import make_book as book
 import nbformat
 import numpy as np
 import pytest
-from book_extension import for_mathtext, picture
+from book_extension import picture
 from matplotlib import image
-from pages import DESKTOP, PHONE, browser, pdf_pages, visit
+from pages import DESKTOP, PHONE, pdf_pages, visit
 from playwright.sync_api import Browser
 
 from mugkit.errors import UserError
@@ -24,47 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
 
-# --- parts ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("tex", "expected"),
-    [
-        (r"\tfrac{1}{n}\textstyle\sum_j y^j \tag{25}", r"\frac{1}{n}\sum_j y^j \qquad (25)"),
-        (r"\frac1n", r"\frac{1}{n}"),
-        (r"\mathcal L_{m'}", r"\mathcal{L}_{m'}"),
-        ("\\ge 0,\n\\gets \\lVert x\\rVert", r"\geq 0, \gets \Vert x\Vert"),
-        (r"W_\mathrm{down} \text{noise}", r"W_{\mathrm{down}} \mathrm{noise}"),
-    ],
-)
-def test_for_mathtext_keeps_the_formula_in_other_words(tex: str, expected: str) -> None:
-    assert for_mathtext(tex) == expected
-
-
-def test_picture_is_svg_in_the_page_with_its_formula_as_text() -> None:
-    shown = picture(r"\hat y < \mathbf{x}_{m'}")
-    (source,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', shown)
-    assert b"<svg" in base64.b64decode(source)
-    assert r'alt="\hat y &lt; \mathbf{x}_{m&#x27;}"' in shown
-    with pytest.raises(ValueError, match="Unknown symbol"):
-        picture(r"\nosuchthing")
-
-
 def test_formulas_of_all_notebooks_can_be_typeset() -> None:
     cells = [cell for path in NOTEBOOKS for cell in nbformat.read(path, as_version=4).cells]
     text = "\n\n".join(re.sub(r"`[^`]*`", "", cell.source) for cell in cells if cell.cell_type == "markdown")
     formulas = set(re.findall(r"(?<!\\)\$\$?([^$]+)\$\$?", text))
     assert len(formulas) > 50
     assert [tex for tex in formulas if "<img" not in picture(tex)] == []
-
-
-def test_relinked_keeps_links_inside_the_book(tmp_path: Path) -> None:
-    (tmp_path / "data_prep").mkdir()
-    for name in ("data_prep/README.md", "fig.png", "LICENSE"):
-        (tmp_path / name).touch()
-    text = "[data](data_prep/README.md#here) [law](LICENSE) [web](https://x.org) [top](#top) ![f](fig.png) ![g](no.png)"
-    made = book.relinked(text, tmp_path, tmp_path, {"data_prep/README.md": tmp_path / "data_prep" / "README.md"})
-    assert made == "[data](/data_prep/README.md) law [web](https://x.org) [top](#top) ![f](/fig.png) g"
 
 
 def test_build_with_a_warning_or_over_other_things_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -82,19 +43,10 @@ def test_build_with_a_warning_or_over_other_things_is_refused(monkeypatch: pytes
     assert (tmp_path / "thesis.txt").exists()
 
 
-# --- the whole --------------------------------------------------------------------------------------------
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The book of this repository, built once; a warning is an error."""
     return book.build(tmp_path_factory.mktemp("book") / "pages").parent
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
 
 
 @pytest.mark.slow

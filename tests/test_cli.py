@@ -1,7 +1,5 @@
 """The command line: what each command prints and writes, and exit code 2 with field and fix for bad input."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re
@@ -16,7 +14,7 @@ import numpy as np
 import pytest
 import typer
 from benchmarks import measures
-from made_up import changed
+from made_up import changed, make_dataset
 
 from mugkit import cli, doctor, files
 from mugkit.claims.stated import CLAIMS
@@ -143,11 +141,6 @@ def test_place_that_cannot_be_written_is_refused_before_anything_is_computed(
     assert (done.code, f"{file}: MUGKIT_HOME" in done.err) == (2, True)
 
 
-def test_module_is_the_command_line() -> None:
-    done = subprocess.run([sys.executable, "-m", "mugkit", "systm"], capture_output=True, text=True, check=False)
-    assert (done.returncode, "systm" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
-
-
 def test_systems_lists_every_row_of_tables_3_to_6(mugkit: Mugkit) -> None:
     lines = mugkit("systems").out.splitlines()
     for row, tables in SYSTEM_ROWS.items():
@@ -157,15 +150,12 @@ def test_systems_lists_every_row_of_tables_3_to_6(mugkit: Mugkit) -> None:
         assert any(f" {system.name} " in line and system.where in line for line in lines), system.name
 
 
-def test_doctor_prints_a_line_a_check_and_exits_with_1_if_one_failed(
+def test_doctor_prints_a_line_a_check_and_exits_with_1_if_one_fails(
     mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "examine", lambda: [Check("torch", False, "not [installed]", "make setup")])
     done = mugkit("doctor")
     assert (done.code, "not [installed]" in done.out, "make setup" in done.out) == (1, True, True)
-
-
-# --- run ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("dataset")
@@ -180,9 +170,7 @@ def test_run_prints_metrics_and_folder_and_is_reused(mugkit: Mugkit) -> None:
     assert mugkit(*RUN, "--system", "mug").out == first.out.replace("stored: ", "reused: ")
 
 
-def test_run_undefined_metric_is_printed_with_its_reason_and_stored_as_null(
-    mugkit: Mugkit, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_run_undefined_metric_has_its_reason_and_is_null(mugkit: Mugkit, dataset: Dataset, tmp_path: Path) -> None:
     """Every clip of the test split has the label 0: a constant, and neutral."""
     neutral = changed(dataset, "test", labels=np.zeros(8, np.float32))
     store.save(dataclasses.replace(neutral, name="neutral"), files.data_home() / "neutral")
@@ -205,9 +193,7 @@ def test_run_options_reach_the_run(mugkit: Mugkit, monkeypatch: pytest.MonkeyPat
     assert repr((spec, "cpu")) in mugkit(*RUN, "--system", "copy", *given, "--device", "cpu").err
 
 
-def test_run_tells_what_it_is_trained_on_and_what_the_encoder_cannot_read(
-    mugkit: Mugkit, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_run_tells_its_data_and_what_the_encoder_cannot_read(mugkit: Mugkit, dataset: Dataset, tmp_path: Path) -> None:
     about = {"caption": "MOSI (made up)", "caveats": ["beware"]}
     unread = changed(dataset, "train", text=["我不知道你在说什么"] * 24)
     store.save(dataclasses.replace(unread, name="zh", about=about), files.data_home() / "zh")
@@ -217,12 +203,7 @@ def test_run_tells_what_it_is_trained_on_and_what_the_encoder_cannot_read(
     assert files.read_json(tmp_path / "report.json")["data"]["unknown_tokens"]["share"] > 0.3
 
 
-# --- data ---------------------------------------------------------------------------------------------
-
-
-def test_prepare_says_what_is_missing_and_warns_of_text_that_the_encoder_cannot_read(
-    mugkit: Mugkit, tmp_path: Path
-) -> None:
+def test_prepare_says_what_is_missing_and_warns_of_text_the_encoder_cannot_read(mugkit: Mugkit, tmp_path: Path) -> None:
     rows = "".join(f"{split},我不知道你在说什么,0.5,{split}\n" for split in ("train", "dev", "test"))
     (path := tmp_path / "clips.csv").write_bytes(("id,text,label,split\n" + rows).encode("gbk"))
     done = mugkit("prepare", "sims", "--source", str(path), "--encoding", "gbk", "--as", "tiny")
@@ -233,11 +214,9 @@ def test_prepare_says_what_is_missing_and_warns_of_text_that_the_encoder_cannot_
         assert f"no {what}: text-only runs with language alone" in done.out
 
 
-def test_data_describe_is_all_of_one_or_a_line_for_each_also_past_damaged_data(
-    mugkit: Mugkit, made_up: Callable[..., Dataset]
-) -> None:
+def test_data_describe_is_all_of_one_or_a_line_for_each_also_past_damaged_data(mugkit: Mugkit) -> None:
     assert mugkit("data", "describe") == Done(0, "no data set is prepared\n", "")
-    folders = {name: store.save(made_up(name=name), files.data_home() / name) for name in ("a", "b", "c")}
+    folders = {name: store.save(make_dataset(name=name), files.data_home() / name) for name in ("a", "b", "c")}
     by_name = mugkit("data", "describe", "a")
     assert by_name.out.startswith("a: made up\n")
     assert "clips by label:" in by_name.out
@@ -252,15 +231,12 @@ def test_data_describe_is_all_of_one_or_a_line_for_each_also_past_damaged_data(
     assert lines[2] == "c: made up; 48/16/16 clips; language, acoustic, visual"
 
 
-def test_data_convert_stores_the_columns_of_mmsa(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
-    store.save(made_up(dims=(74, 47), name="mosi"), files.data_home() / "mosi")
+def test_data_convert_stores_the_columns_of_mmsa(mugkit: Mugkit) -> None:
+    store.save(make_dataset(dims=(74, 47), name="mosi"), files.data_home() / "mosi")
     done = mugkit("data", "convert", "mosi", "--to", "5/20", "--store-as", "mosi-5-20")
     assert (done.code, "acoustic 5 dims; visual 20 dims" in done.out) == (0, True), done.err
     done = mugkit("data", "convert", "mosi", "--to", "5/20", "--as", "two", "--visual-columns", "3, 4")
     assert (done.code, store.load("two").dims) == (0, {"a": 5, "v": 2}), done.err
-
-
-# --- search and tune ----------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("dataset")
@@ -278,7 +254,7 @@ def test_search_prints_the_best_trial_and_writes_all(mugkit: Mugkit, tmp_path: P
 
 
 @pytest.mark.usefixtures("dataset")
-def test_tune_records_its_choice_and_no_test_score(
+def test_tune_records_a_choice_and_no_test_score(
     mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files.write_json(tmp_path / "chosen.json", {})
@@ -292,11 +268,8 @@ def test_tune_records_its_choice_and_no_test_score(
     assert not any("test" in text for text in written)
 
 
-# --- reproduce ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.usefixtures("dataset")
-def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
+def test_reproduce_only_runs_starts_no_notebook(
     mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = RunSpec("text-only", "made-up", 1111, "smoke")
@@ -309,15 +282,12 @@ def test_reproduce_only_runs_computes_them_and_starts_no_notebook(
     assert not (tmp_path / "out").exists()
 
 
-def test_reproduce_only_runs_says_that_nothing_can_run(mugkit: Mugkit, made_up: Callable[..., Dataset]) -> None:
-    dataset = made_up()
+def test_reproduce_only_runs_says_that_nothing_can_run(mugkit: Mugkit) -> None:
+    dataset = make_dataset()
     bare = {n: dataclasses.replace(s, text=[""] * len(s), sequences={}) for n, s in dataset.splits.items()}
     store.save(dataclasses.replace(dataset, splits=bare), files.data_home() / "made-up")
     done = mugkit("reproduce", "--dataset", "made-up", "--only-runs", "--profile", "smoke")
     assert (done.code, done.out.startswith("no system can run on made-up: ")) == (1, True)
-
-
-# --- report -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -329,9 +299,13 @@ def outputs(tmp_path: Path) -> Path:
     return tmp_path / "figures"
 
 
-def test_report_writes_ledger_and_page(outputs: Path, tmp_path: Path, mugkit: Mugkit) -> None:
-    done = mugkit("report", "--out", str(outputs), "--to", str(tmp_path / "page.html"))
-    assert done.code == 0
+def test_report_writes_ledger_page_and_book(
+    outputs: Path, tmp_path: Path, mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("make_book.build", lambda target: target / "index.html")
+    book = tmp_path / "book"
+    done = mugkit("report", "--out", str(outputs), "--to", str(tmp_path / "page.html"), "--book", str(book))
+    assert (done.code, f"book: {book / 'index.html'}" in done.out) == (0, True)
     assert f"{len(CLAIMS)} claims: 1 supported, 0 not supported, 0 undecided, {len(CLAIMS) - 1} needs data" in done.out
     assert len(files.read_json(outputs / "claims.json")) == len(CLAIMS)
     assert "profile <code>smoke</code>" in (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -339,22 +313,11 @@ def test_report_writes_ledger_and_page(outputs: Path, tmp_path: Path, mugkit: Mu
     assert (outputs / "report.html").is_file()
 
 
-def test_report_builds_the_book_of_a_checkout(
-    outputs: Path, tmp_path: Path, mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("make_book.build", lambda target: target / "index.html")
-    done = mugkit("report", "--out", str(outputs), "--book", str(tmp_path / "book"))
-    assert f"book: {tmp_path / 'book' / 'index.html'}" in done.out
-
-
 def test_report_without_outputs_or_onto_a_folder_is_refused(outputs: Path, tmp_path: Path, mugkit: Mugkit) -> None:
     done = mugkit("report", "--out", str(tmp_path / "gone"))
     assert (done.code, f"mugkit reproduce --out {tmp_path / 'gone'}`" in done.err) == (2, True)
     done = mugkit("report", "--out", str(outputs), "--to", str(tmp_path))
     assert (done.code, f"{tmp_path}: --to: this is a folder" in done.err) == (2, True)
-
-
-# --- bench --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -374,9 +337,7 @@ def test_bench_exits_with_1_under_its_bar_and_says_which(mugkit: Mugkit, tmp_pat
     assert [line.split()[1] for line in done.out.splitlines() if line.rstrip().endswith("under")] == ["slower"]
 
 
-def test_bench_finds_a_checkouts_benchmarks_by_itself_and_needs_one(
-    mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bench_finds_a_checkout_and_needs_one(mugkit: Mugkit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = [sys.executable, "-m", "mugkit", "bench", "--only", "fats"]
     ended = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True)
     assert (ended.returncode, b"mmsa" in ended.stderr) == (2, True)

@@ -1,7 +1,5 @@
 """Table 2 field by field, what wins over what, and the table of what the paper leaves open."""
 
-from __future__ import annotations
-
 import dataclasses
 from typing import Any
 

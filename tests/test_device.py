@@ -1,7 +1,5 @@
 """Blocks with a number of threads, of every library that has threads, and of no other block."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import types

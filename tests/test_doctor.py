@@ -1,7 +1,5 @@
 """The doctor on this machine, and on machines made ill in one place each."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib.metadata
 import importlib.util
@@ -13,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_up import make_dataset
 
 from mugkit import doctor, files
 from mugkit.data import encoders, store
-from mugkit.data.schema import Dataset
 from mugkit.doctor import Check
 
 Usage = namedtuple("Usage", "total used free")
@@ -70,7 +68,7 @@ def test_what_ails_a_machine_is_a_failed_check(name: str, monkeypatch: pytest.Mo
         ("traceforge-t5-small", "make setup EXTRAS=t5", False),
     ],
 )
-def test_missing_offline_encoder_names_what_installs_it(
+def test_missing_encoder_names_its_extra(
     monkeypatch: pytest.MonkeyPatch, encoder: str, fix: str, required: bool
 ) -> None:
     gone, real = encoders.OFFLINE[encoder].distribution, importlib.metadata.distribution
@@ -126,9 +124,9 @@ def test_report_shows_no_private_path(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert "…/elsewhere can be written" in str(check_named("home"))
 
 
-def test_data_sets_prepared_missing_and_damaged_are_told_apart(made_up: Callable[..., Dataset]) -> None:
+def test_data_sets_prepared_missing_and_damaged_are_told_apart() -> None:
     for name, family in {"mosi": "mosi", "mine": "mosi", "whole": "mosi", "sims": "sims"}.items():
-        store.save(made_up(name=name, family=family), files.data_home() / name)
+        store.save(make_dataset(name=name, family=family), files.data_home() / name)
     os.truncate(files.data_home() / "mosi" / "train.safetensors", 100)
     (files.data_home() / "mine" / store.MANIFEST).write_text("{")
     found = {check.name.removeprefix("data set "): check for check in doctor.examine()}

@@ -1,7 +1,5 @@
 """The files that describe the environment agree, and what they describe can be built and used."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -63,9 +61,6 @@ def test_no_file_in_the_repository_names_a_package_registry() -> None:
     texts = {name: (REPOSITORY / name).read_text(errors="ignore") for name in names if (REPOSITORY / name).is_file()}
     assert "pyproject.toml" in texts
     assert [name for name, text in texts.items() if REGISTRY.search(text)] == []
-
-
-# --- building for real
 
 
 @pytest.fixture

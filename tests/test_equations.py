@@ -1,7 +1,5 @@
 """Every equation of the paper stands as a comment beside the line of code that is that equation."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """UserError says where and how to mend it, and survives the way back from a worker process."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 

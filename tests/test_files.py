@@ -1,7 +1,5 @@
 """Writes happen whole or not at all; hashes are those of hashlib; mugkit's home is where it is said to be."""
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import json
@@ -37,9 +35,7 @@ def test_home_is_the_environments_the_repositorys_or_a_cache(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("chosen", ["", "~nobody-of-this-name/runs"])
-def test_home_of_a_user_without_one_says_what_to_set(
-    chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_home_of_nobody_says_what_to_set(chosen: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def nobody(_: object) -> None:
         raise KeyError
 
@@ -59,9 +55,6 @@ def test_sha256_and_digest_are_hashlibs(tmp_path: Path) -> None:
     assert files.digest({"a": 1, "b": [1, 2]}) == files.digest({"b": [1, 2], "a": 1})
     assert files.digest({"a": 1, "b": [1, 2]}) != files.digest({"a": 1, "b": [2, 1]})
     assert files.digest("λ") == hashlib.sha256('"λ"'.encode()).hexdigest()
-
-
-# --- files and folders
 
 
 def write(path: Path, content: str, error: type[BaseException] | None = None) -> None:
@@ -84,9 +77,7 @@ def read(path: Path) -> str:
 
 
 @pytest.mark.parametrize(("writer", "mode"), [(write, 0o644), (fill, 0o755)])
-def test_atomic_write_makes_folders_and_leaves_one_readable_thing(
-    writer: Callable[..., None], mode: int, tmp_path: Path
-) -> None:
+def test_atomic_write_leaves_one_readable_thing(writer: Callable[..., None], mode: int, tmp_path: Path) -> None:
     target = tmp_path / "new" / "target"
     for content in ("one", "two"):
         writer(target, content)
@@ -111,9 +102,6 @@ def test_atomic_write_that_fails_keeps_what_was_there(writer: Callable[..., None
     assert [path.name for path in tmp_path.iterdir()] == ["target"]
 
 
-# --- Ctrl-C
-
-
 def interrupted_at(number: int, call: Callable[[], None]) -> bool:
     """Calls with a Ctrl-C before the numbered line, of all that run; False if it ended before that line."""
 
@@ -136,9 +124,7 @@ def interrupted_at(number: int, call: Callable[[], None]) -> bool:
 
 
 @pytest.mark.parametrize("writer", [write, fill])
-def test_interrupt_at_any_line_of_a_write_leaves_it_whole_or_nothing(
-    writer: Callable[[Path, str], None], tmp_path: Path
-) -> None:
+def test_interrupt_at_any_line_leaves_it_whole_or_nothing(writer: Callable[[Path, str], None], tmp_path: Path) -> None:
     lines = 0
     while interrupted_at(lines, lambda: writer(tmp_path / "target", "whole")):
         lines += 1
@@ -188,9 +174,6 @@ def test_write_json_is_read_again_and_refuses_nan(tmp_path: Path) -> None:
     assert files.read_json(tmp_path / "a.json") == json.loads(written) == {"λ": [1, 2.5, None], "ok": True}
     assert "λ" in written
     assert written.endswith("}\n")
-
-
-# --- what killed processes leave
 
 
 def test_sweep_removes_what_dead_processes_left_and_nothing_else(tmp_path: Path) -> None:

@@ -1,15 +1,14 @@
 """No system of any table can see the test split before its weights are chosen, and validation decides alone."""
 
-from __future__ import annotations
-
 import dataclasses
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_up import make_dataset
 from small import bag_of_words, exchanged
 from torch import Tensor
 
@@ -39,9 +38,7 @@ def cheap_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoders, "locate", lambda name: name)
 
 
-@pytest.fixture(scope="module")
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((24, 12, 12))
+DATASET = make_dataset((24, 12, 12))
 
 
 def weights(name: str, dataset: Dataset, folder: Path) -> str:
@@ -50,9 +47,9 @@ def weights(name: str, dataset: Dataset, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_system_test_split_changes_no_weight_training_split_does(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    other_test = dataclasses.replace(dataset, splits={**dataset.splits, "test": exchanged(dataset.test)})
-    first = weights(name, dataset, tmp_path / "1")
+def test_system_test_split_changes_no_weight_training_split_does(name: str, tmp_path: Path) -> None:
+    other_test = dataclasses.replace(DATASET, splits={**DATASET.splits, "test": exchanged(DATASET.test)})
+    first = weights(name, DATASET, tmp_path / "1")
     assert weights(name, other_test, tmp_path / "2") == first
-    other_train = dataclasses.replace(dataset, splits={**dataset.splits, "train": exchanged(dataset.train)})
+    other_train = dataclasses.replace(DATASET, splits={**DATASET.splits, "train": exchanged(DATASET.train)})
     assert weights(name, other_train, tmp_path / "3") != first  # the comparison can tell runs apart

@@ -1,7 +1,5 @@
 """The library has layers: no module, and no package, is imported by what it imports."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator, Mapping

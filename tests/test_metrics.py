@@ -1,7 +1,5 @@
 """Each convention against hand-worked numbers, numpy and scikit-learn; what is undefined, and what is refused."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from typing import Any
@@ -68,9 +66,6 @@ def test_correlations_and_mae_equal_numpys_on_the_clips_that_count() -> None:
     assert metrics.sims_corr(*BEYOND) == pytest.approx(clipped) != pytest.approx(metrics.corr(*BEYOND))
 
 
-# --- classes of MOSI and MOSEI
-
-
 @pytest.mark.parametrize(
     ("value", "acc7_class"),
     [(0.5, 0), (1.5, 2), (2.5, 2), (-0.5, 0), (-1.5, -2), (-2.5, -2), (0.51, 1), (3.4, 3), (-9.0, -3)],
@@ -79,9 +74,6 @@ def test_acc7_class_of_one_value_rounds_half_to_even(value: float, acc7_class: i
     truth = np.arange(-3.0, 4.0)
     expected = [100.0 if label == acc7_class else 0.0 for label in truth]
     assert [metrics.acc7(np.array([value]), np.array([label])) for label in truth] == expected
-
-
-# --- two classes: neutral clips
 
 
 def test_prediction_of_exactly_zero_is_negative_in_non0_and_positive_in_has0_and_mag() -> None:
@@ -99,9 +91,6 @@ def test_only_neutral_clips_leave_nothing_to_score(recwarn: pytest.WarningsRecor
     assert all(math.isnan(value) for value in values)
     assert metrics.acc2_f1_has0(prediction, truth)[0] == 50.0
     assert not recwarn.list
-
-
-# --- SIMS
 
 
 @pytest.mark.parametrize("precision", [np.float32, np.float64])
@@ -122,9 +111,6 @@ def test_sims_cuts_belong_to_the_lower_class(value: float, of_three: int, of_fiv
     assert hits == [100.0 * (i == of_three) for i in range(3)]
     hits = [metrics.sims_acc5(np.array([value], precision), np.array([label], precision)) for label in five]
     assert hits == [100.0 * (i == of_five) for i in range(5)]
-
-
-# --- evaluate
 
 
 @pytest.mark.parametrize("family", list(LABEL_SCALE))
@@ -162,9 +148,6 @@ def test_evaluate_sims_holds_mmsas_convention() -> None:
 def test_evaluate_unusable_input_is_refused(prediction: list, truth: list, message: str, family: str) -> None:
     with pytest.raises(UserError, match=message):
         metrics.evaluate(np.array(prediction), np.array(truth), family)
-
-
-# --- undefined
 
 
 @pytest.mark.filterwarnings("error")

@@ -1,7 +1,5 @@
 """A notebook's session, in this process: parameters, captions, runs, what it writes, and its last line."""
 
-from __future__ import annotations
-
 import dataclasses
 import html
 import inspect
@@ -65,9 +63,7 @@ def test_start_writes_to_the_repository_of_the_notebook_and_the_folder_of_the_pr
     assert notebook.start("01_first", profile, "made-up", out).outputs.folder.resolve() == tmp_path / below
 
 
-def test_labelled_is_the_data_set_itself_where_it_has_true_labels_else_reviews(
-    session: notebook.Session, prepared: Prepare
-) -> None:
+def test_labelled_is_the_data_set_with_true_labels_else_reviews(session: notebook.Session, prepared: Prepare) -> None:
     assert session.labelled is session.dataset
     prepared(name="reviews", family="reviews", seed=1)
     prepared(name="silent", true_labels=False)
@@ -97,9 +93,7 @@ def test_spec_and_work_take_seeds_and_changed_fields(session: notebook.Session) 
         session.work(bta=0.1)
 
 
-def test_runs_and_labels_take_changed_fields_and_every_seed(
-    session: notebook.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_runs_and_labels_take_changes_and_all_seeds(session: notebook.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[RunSpec] = []
     monkeypatch.setattr(
         notebook.scheduler, "run_all", lambda specs: asked.extend(specs) or [Run(s, *NOTHING) for s in specs]
@@ -115,9 +109,7 @@ def test_runs_and_labels_take_changed_fields_and_every_seed(
     assert asked[-1].dataset == "other"
 
 
-def test_session_writes_and_finishes(
-    session: notebook.Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_session_writes_and_ends(session: notebook.Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     figure = Figure()
     figure.subplots().plot([1, 2])
     session.figure(figure, "fig5", [1, 2])
@@ -170,7 +162,7 @@ def fake_runs(specs: list[RunSpec]) -> list[Run]:
     return [Run(spec, Path(), dict(metrics), {}, 0, True) for spec in specs]
 
 
-def test_paper_rows_in_quick_are_this_data_set_and_what_the_papers_need(
+def test_paper_rows_in_quick_are_these_and_what_is_needed(
     session: notebook.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notebook.scheduler, "run_all", fake_runs)
@@ -186,7 +178,7 @@ def test_paper_rows_in_quick_are_this_data_set_and_what_the_papers_need(
     assert all("mugkit prepare" in row.needs for row in theirs)
 
 
-def test_paper_rows_in_paper_take_the_other_prepared_data_sets_along(
+def test_paper_rows_in_paper_are_of_all_prepared_data(
     session: notebook.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(notebook.scheduler, "run_all", fake_runs)

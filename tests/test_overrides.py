@@ -1,7 +1,5 @@
 """Overrides: one field of one section changes, and what no training can use is refused."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 

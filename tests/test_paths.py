@@ -1,7 +1,5 @@
 """Pages, notebooks' prose and docstrings name files of the repository that are there."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Progress in logs: lines, and none of work that is over soon."""
 
-from __future__ import annotations
-
 import sys
 
 import pytest

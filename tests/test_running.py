@@ -1,7 +1,5 @@
 """RUNNING.md: scripts are shell, commands and configuration exist, and Slurm's script and `make setup` do their job."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re
@@ -74,9 +72,6 @@ def test_commands_and_configuration_of_ray_exist_with_their_options() -> None:
     for words in calls:
         check(words, scripts.cli)
     util.validate_config(util.prepare_config(yaml.safe_load(blocks("yaml")[0])))
-
-
-# --- scripts, with the programs that they call played by others that note how they are called
 
 
 def play(folder: Path, programs: Mapping[str, str]) -> None:

@@ -1,7 +1,5 @@
 """What tests of sound and faces share: tones, and OpenFace files written out by the format's documentation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Small random batches for tests of baselines, with padding that can be made to hold anything."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import torch

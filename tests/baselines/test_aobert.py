@@ -1,7 +1,5 @@
 """AOBERT: what goes into its one BERT, the two tasks of pre-training, and where its weights come from."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -107,9 +105,7 @@ def test_recovery_of_states_is_their_normalised_squared_error(network: AOBERT) -
     assert network.recovery(states, torch.zeros_like(chosen), text).item() == 0.0
 
 
-def test_pretraining_asks_for_words_of_clips_with_their_own_frames(
-    network: AOBERT, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pretraining_asks_for_words_of_clips_with_own_frames(network: AOBERT, monkeypatch: pytest.MonkeyPatch) -> None:
     mask = torch.ones(4, 6, dtype=torch.long)
     monkeypatch.setattr(aobert, "exchange", lambda *_: torch.tensor([3, 1, 1, 3]))
     monkeypatch.setattr(aobert, "choose", lambda m, _: m.bool())

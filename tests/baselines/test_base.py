@@ -1,8 +1,5 @@
 """What all baselines inherit: their loss, how they are built, and frames on the training split's scale."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +7,7 @@ import pytest
 import torch
 from batches import SHAPES, token_batch
 from jaxtyping import Float
+from made_up import make_dataset
 from small import bag_of_words
 from torch import Tensor, nn
 
@@ -35,8 +33,8 @@ class Constant(Baseline):
 
 
 @pytest.fixture
-def dataset(made_up: Callable[..., Dataset], cheap_text: None) -> Dataset:
-    return made_up((12, 4, 4))
+def dataset(cheap_text: None) -> Dataset:
+    return make_dataset((12, 4, 4))
 
 
 def test_loss_is_the_mean_absolute_error() -> None:
@@ -99,9 +97,9 @@ def test_standardise_leaves_a_constant_dim_at_its_size(constant: float) -> None:
     torch.testing.assert_close(moved.values, torch.tensor([[[2.0]]]), atol=1e-4, rtol=0)
 
 
-def test_standardise_is_saved_with_the_weights(made_up: Callable[..., Dataset]) -> None:
+def test_standardise_is_saved_with_the_weights() -> None:
     scaler, other = Standardise({"a": 5, "v": 4}), Standardise({"a": 5, "v": 4})
-    scaler.fit(made_up().train.sequences)
+    scaler.fit(make_dataset().train.sequences)
     assert not torch.equal(scaler.mean_v, other.mean_v)
     other.load_state_dict(scaler.state_dict())
     given = {"a": Padded.of([torch.ones(2, 5)]), "v": Padded.of([torch.ones(2, 4)])}

@@ -1,8 +1,5 @@
 """What holds for every baseline: padding changes nothing, sixteen clips are learned by heart, all of it is trained."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -10,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_up import make_dataset
 from small import small, tiny_bert, tiny_t5
 from torch import Tensor, nn
 
@@ -31,9 +29,7 @@ every = pytest.mark.parametrize("system", BASELINES.values(), ids=BASELINES)
 every_and_mug = pytest.mark.parametrize("system", [MUG, *BASELINES.values()], ids=["mug", *BASELINES])
 
 
-@pytest.fixture(scope="module")
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((32, 16, 8))
+DATASET = make_dataset((32, 16, 8))
 
 
 def made(system: System, dataset: Dataset, config: Network | None = None) -> tuple[nn.Module, Objective]:
@@ -92,8 +88,8 @@ class MadeUpClips(ClipLoader):
 
 
 @every_and_mug
-def test_baseline_output_does_not_depend_on_padding_or_company(system: System, dataset: Dataset) -> None:
-    (network, _), clips = made(system, dataset), MadeUpClips(dataset, level(system))
+def test_baseline_output_does_not_depend_on_padding_or_company(system: System) -> None:
+    (network, _), clips = made(system, DATASET), MadeUpClips(DATASET, level(system))
     network.eval()
     with torch.no_grad():
         together = network(clips.batch(torch.arange(12)))
@@ -104,8 +100,8 @@ def test_baseline_output_does_not_depend_on_padding_or_company(system: System, d
 
 
 @every
-def test_baseline_training_reaches_every_parameter(system: System, dataset: Dataset) -> None:
-    (network, objective), clips = made(system, dataset), MadeUpClips(dataset, level(system))
+def test_baseline_training_reaches_every_parameter(system: System) -> None:
+    (network, objective), clips = made(system, DATASET), MadeUpClips(DATASET, level(system))
     objective.begin_epoch(clips, 0, 1111)
     seen: set[str] = set()
     for epoch in range(2):
@@ -119,8 +115,8 @@ def test_baseline_training_reaches_every_parameter(system: System, dataset: Data
 
 
 @every
-def test_baseline_learns_sixteen_clips_by_heart(system: System, dataset: Dataset) -> None:
-    (network, objective), clips = made(system, dataset), MadeUpClips(dataset, level(system))
+def test_baseline_learns_sixteen_clips_by_heart(system: System) -> None:
+    (network, objective), clips = made(system, DATASET), MadeUpClips(DATASET, level(system))
     batch = clips.batch(torch.arange(16))
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
 
@@ -144,10 +140,10 @@ def test_baseline_learns_sixteen_clips_by_heart(system: System, dataset: Dataset
 
 
 @every_and_mug
-def test_baseline_trains_a_text_encoder(system: System, dataset: Dataset, tmp_path: Path) -> None:
+def test_baseline_trains_a_text_encoder(system: System, tmp_path: Path) -> None:
     folder = (tiny_t5 if system.t5 else tiny_bert)(tmp_path / "encoder")
     config = small(text_encoder=str(folder), freeze_text=False).network
-    (network, objective), clips = made(system, dataset, config), ClipLoader(dataset.train, config, level=level(system))
+    (network, objective), clips = made(system, DATASET, config), ClipLoader(DATASET.train, config, level=level(system))
     objective.begin_epoch(clips, 0, 1111)
     batch = clips.batch(torch.arange(6))
     objective.before_step(batch, 0)

@@ -1,7 +1,5 @@
 """CubeMLP: mixing along each axis against einsum, and the cube's filling."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

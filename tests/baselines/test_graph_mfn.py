@@ -1,7 +1,5 @@
 """Graph-MFN: how the graph is wired, and what efficacies do."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

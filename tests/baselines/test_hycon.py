@@ -1,7 +1,5 @@
 """HyCon's pairs and losses, against loops over clips; batches without pairs."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

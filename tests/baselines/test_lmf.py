@@ -1,7 +1,5 @@
 """LMF: the low-rank product equals a full weight tensor's."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

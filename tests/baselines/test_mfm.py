@@ -1,7 +1,5 @@
 """MFM: the discrepancy, the decoder, and what each term of the loss trains."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """MFN: what its memory is fed with; the memory is tested in tests/models/test_memory.py."""
 
-from __future__ import annotations
-
 import torch
 from batches import SHAPES, token_batch
 

@@ -1,7 +1,5 @@
 """MISA: its three extra losses, its encoders and its size against references worked out by hand."""
 
-from __future__ import annotations
-
 import dataclasses
 from itertools import combinations
 

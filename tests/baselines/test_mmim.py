@@ -1,7 +1,5 @@
 """MMIM: its bounds against SciPy and loops, who trains what, what is remembered, and its size."""
 
-from __future__ import annotations
-
 import copy
 
 import numpy as np

@@ -1,7 +1,5 @@
 """MulT: attention, positions, blocks and readout against references worked out with loops in float64."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 
@@ -106,9 +104,7 @@ def test_memory_is_self_attention_read_at_each_clips_last_element() -> None:
         np.testing.assert_allclose(found[clip], norm(states, network.norm)[-1], atol=1e-6)
 
 
-def test_mult_uses_each_crossmodal_transformer_with_its_own_source_and_target(
-    mult: MulT, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mult_uses_each_transformer_with_its_own_source_and_target(mult: MulT, monkeypatch: pytest.MonkeyPatch) -> None:
     x, masks = mult.sequences(token_batch((4, 2)))
     position = {id(x[m]): m for m in x}
     called = {}

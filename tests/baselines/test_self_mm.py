@@ -1,7 +1,5 @@
 """Self-MM's network: the heads by hand, and where it has dropout."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from batches import SHAPES, pooled_batch

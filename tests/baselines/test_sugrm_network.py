@@ -1,7 +1,5 @@
 """SUGRM's network: recalibration and windows against loops, attention by its windows alone."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

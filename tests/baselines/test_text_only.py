@@ -1,7 +1,5 @@
 """Text alone: its layers by hand, and that frames are not looked at."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import torch

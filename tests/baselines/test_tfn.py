@@ -1,7 +1,5 @@
 """TFN: the outer product and what it holds."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from batches import SHAPES, token_batch

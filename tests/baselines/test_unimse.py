@@ -1,7 +1,5 @@
 """UniMSE: spelled scores, fusion inside T5, contrast, and decoding that always ends in a number."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

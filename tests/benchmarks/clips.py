@@ -4,8 +4,6 @@ The sentences of `reviews` are longer than MOSI's (27 tokens against 15), and wh
 tokens. To compare at MOSI's lengths, clips are chosen so that the quantiles of their lengths are MOSI's.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """What `mugkit bench` does: measures, keeps what was found, and shows it in the terminal, the README and a figure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

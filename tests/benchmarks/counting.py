@@ -1,7 +1,5 @@
 """What a training step computes: floating-point operations, and operators that a GPU would be handed one by one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

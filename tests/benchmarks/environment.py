@@ -4,8 +4,6 @@ MMSA and what only MMSA needs are installed into it. torch and transformers are 
 by a path file: both sides compute with the same build of the same version, and nothing large is fetched twice.
 """
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -7,8 +7,6 @@ the longer of its arithmetic and its handing over. `make gpu` measures a card's 
 figures. `python .ci/upkeep/gpu_hours.py` writes these counts and the hours.
 """
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace

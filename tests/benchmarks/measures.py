@@ -4,8 +4,6 @@ A benchmark is a function without arguments that returns what it `Found`. Its ra
 sides take turns, so that whatever else the machine does slows both alike; on a CPU no time is reported by itself.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

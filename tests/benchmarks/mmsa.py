@@ -9,8 +9,6 @@ A round is an epoch of 128 clips, so that every round holds the same work. MMSA'
 every 4 batches only, which is less work a clip; with a step after each batch both train alike, to the same losses.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 from collections.abc import Sequence
@@ -67,7 +65,7 @@ class Task:
     ids: list[list[int]]
 
     @classmethod
-    def of(cls, python: Path, dataset: Dataset) -> Task:
+    def of(cls, python: Path, dataset: Dataset) -> "Task":
         lengths = torch.tensor([len(clip) for clip in token_ids(dataset.train.text, OFFLINE_ENCODER)])
         chosen = only(dataset, like_mosi(lengths.numpy(), CLIPS))
         return cls(python, chosen, token_ids(chosen.train.text, OFFLINE_ENCODER))

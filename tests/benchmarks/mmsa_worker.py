@@ -11,8 +11,6 @@ from the moment it is given its batch to the moment it asks for the next batch; 
 leaves to other processes, is not counted. Its seconds are those that the processor worked for this process.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

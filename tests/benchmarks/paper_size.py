@@ -4,8 +4,6 @@ Clips are made up; their number, dims and lengths are those of the paper's data 
 t5-base's shape and random weights. Neither changes what a step costs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """MMSA's trainer in its own process, one batch at a time, and its weights in our network."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -4,8 +4,6 @@ Both sides take the same steps on the same made-up representations, at the sizes
 counted is all of an epoch: drawing, gathering, the bi-level steps, writing the parameters and the labels.
 """
 
-from __future__ import annotations
-
 import os
 import statistics
 import tempfile

@@ -1,7 +1,5 @@
 """Counts of a step against counts by hand, lengths of clips, and GPU hours."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,6 @@ import gpu_hours
 import numpy as np
 import pytest
 import torch
-from made_up import make_dataset
 from small import tiny_bert
 from torch import nn
 
@@ -63,18 +60,6 @@ def test_chosen_lengths_have_mosis_quantiles() -> None:
     assert clips.like_mosi(np.array([60, 30, 20, 40, 25]), 2).tolist() == [2, 4]  # the nearest there are
 
 
-def test_only_keeps_text_frames_and_labels_together() -> None:
-    dataset, index = make_dataset((9, 3, 3)), np.array([7, 0, 4])
-    taken, whole = clips.only(dataset, index).train, dataset.train
-    assert taken.ids == [whole.ids[i] for i in index]
-    assert taken.text == [whole.text[i] for i in index]
-    np.testing.assert_array_equal(taken.labels, whole.labels[index])
-    for m in ("a", "v"):
-        np.testing.assert_array_equal(taken.true_labels[m], whole.true_labels[m][index])
-        for clip, i in enumerate(index):
-            np.testing.assert_array_equal(taken.sequences[m][clip], whole.sequences[m][i])
-
-
 def row(system: str, dataset: str, stage: str, **counted: float) -> dict[str, object]:
     """An hour of `CARD`."""
     counts = {"flops": 1e12, "operators": 0, "steps": 3600}
@@ -105,9 +90,7 @@ def test_page_names_what_is_assumed_until_a_card_was_measured(tmp_path: Path) ->
     assert ASSUMED.about not in page.read_text()
 
 
-def test_stages_of_systems_with_learned_labels_are_three_of_others_one(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_stages_are_three_with_learned_labels_and_else_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     bert, original = str(tiny_bert(tmp_path / "bert")), paper_size.work
     monkeypatch.setattr(paper_size, "work", lambda *args: original(*args, text_encoder=bert))
     monkeypatch.setattr(paper_size, "token_ids", lambda tokens: [[3] * n for n in tokens])

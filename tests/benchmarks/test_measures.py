@@ -1,7 +1,5 @@
 """Ratios against their bars, what `bench.json` keeps, and how the table and the figure show it."""
 
-from __future__ import annotations
-
 import math
 from importlib import import_module
 from pathlib import Path
@@ -10,8 +8,7 @@ import made_benches as made
 import pytest
 
 from benchmarks import command, measures
-from benchmarks.measures import Found, Ratio
-from mugkit import files
+from benchmarks.measures import Ratio
 from mugkit.errors import UserError
 
 
@@ -38,12 +35,6 @@ def test_every_listed_benchmark_is_there_and_others_are_refused() -> None:
     assert list(measures.chosen(["mmsa", "stage2", "mmsa"])) == list(measures.chosen([])) == ["stage2", "mmsa"]
     with pytest.raises(UserError, match="did you mean 'stage2'"):
         measures.chosen(["stage"])
-
-
-def test_keep_leaves_what_others_found_and_replaces_its_own(record: dict, tmp_path: Path) -> None:
-    assert list(record) == ["fast", "slow"]
-    assert files.read_json(tmp_path / "bench.json") == record
-    assert measures.keep(tmp_path, "slow", Found([made.FAST]))["slow"]["ratios"][0]["name"] == "ours over theirs"
 
 
 def test_table_and_figure_have_units_quartiles_bars_and_verdicts(record: dict, tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """The benchmark of stage 2 on next to nothing. That both of its sides take the same steps, tests/training has."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import pytest

@@ -1,7 +1,5 @@
 """Made-up outputs of a reproduction, for tests of claims."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

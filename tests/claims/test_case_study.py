@@ -1,7 +1,5 @@
 """The questions of section 4.11 on labels whose answers are known by construction."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Each kind of test at its edges: supported, refuted and open, on outputs made up for it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,15 +1,13 @@
 """The ledger: each claim has a verdict from its numbers, quoted numbers are the paper's, nothing missing crashes."""
 
-from __future__ import annotations
-
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from made_up import make_dataset
 from reproductions import compared, counts, evidence, of_runs, write
 
 from mugkit import files
@@ -18,16 +16,12 @@ from mugkit.claims.comparisons import Better
 from mugkit.claims.evidence import Evidence
 from mugkit.claims.stated import CLAIMS, Claim
 from mugkit.data import store
-from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation.tables import markdown
 from mugkit.experiments.registry import SYSTEMS
 
 FIGURES = Path(__file__).resolve().parents[2] / "figures"
 PLACES = ("abstract", *(f"4.{section}" for section in range(6, 13)))
-
-
-# --- the paper's side
 
 
 def test_claims_are_of_the_abstract_and_sections_4_6_to_4_12_and_name_what_exists() -> None:
@@ -87,9 +81,6 @@ def test_claims_without_a_comparison_of_their_own_are_counted() -> None:
     assert ledger.repeated([{**rows[0], "compares": "another against x"}, rows[0]]) == 0
 
 
-# --- rows of the ledger
-
-
 @pytest.mark.parametrize(
     ("amount", "sizes", "middle", "half", "verdict", "why"),
     [
@@ -113,9 +104,7 @@ def test_a_claim_that_says_how_much_is_held_to_it(
 
 
 @pytest.mark.parametrize(("there", "shown"), [(-0.1, ""), (0.1, "made-up-faint-sims: not supported"), (None, "")])
-def test_a_verdict_stands_beside_that_on_other_data_where_it_differs(
-    there: float | None, shown: str, tmp_path: Path
-) -> None:
+def test_a_verdict_stands_beside_another_on_other_data(there: float | None, shown: str, tmp_path: Path) -> None:
     faint = of_runs(*([] if there is None else [compared("hycon", "MAE", there)]))
     faint |= {"dataset": "made-up-faint-sims", "caption": "made up, faint"}
     tests = of_runs(compared("hycon", "MAE", -0.1)) | {"beside": [faint]}
@@ -154,13 +143,10 @@ def test_committed_ledger_is_what_the_committed_numbers_say() -> None:
     assert text == (FIGURES / "tables" / "claims.md").read_text(encoding="utf-8")
 
 
-# --- files
-
-
 @pytest.fixture
-def reproduced(tmp_path: Path, made_up: Callable[..., Dataset]) -> Path:
+def reproduced(tmp_path: Path) -> Path:
     """A folder that a notebook wrote into, of a data set that is prepared."""
-    dataset = made_up()
+    dataset = make_dataset()
     store.save(dataset, files.data_home() / dataset.name)
     folder = write(tmp_path / "figures", table6=counts(mug=110_089_956, misa=110_917_345))
     entry = {"notebook": "10_table6_cost", "dataset": dataset.name, "data": dataset.fingerprint, "profile": "smoke"}
@@ -207,9 +193,6 @@ def test_ledger_of_a_mixed_folder_has_no_verdicts_and_says_why(reproduced: Path,
     rows = ledger.write(reproduced)
     assert [row["results"] for row in rows] == [row["results"] for row in before]
     assert all(row["verdict"] == "needs data" and ledger.mixture(mixed) in row["needs"] for row in rows)
-
-
-# --- words
 
 
 def test_words_show_the_clearest_comparisons_of_many() -> None:

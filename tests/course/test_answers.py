@@ -1,8 +1,6 @@
 """Calls across the pipe: values, gradients, errors, and a worker that is started anew. The code here is harmless, so
 no bubblewrap is needed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Most attacks sit in one answer of assignment 1; its other answers are right and must keep their points.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import socket
@@ -61,9 +59,7 @@ IN_CELL = {
 
 
 @pytest.mark.parametrize("attack", IN_CELL)
-def test_cell_that_never_ends_or_kills_its_process_costs_its_own_points_at_most(
-    attack: str, answers: SandboxedAnswers
-) -> None:
+def test_cell_that_never_ends_or_kills_its_process_costs_its_own_points(attack: str, answers: SandboxedAnswers) -> None:
     found = lost(answers, "choose", f"{variants.solution(1, 'choose')}\n{IN_CELL[attack]}")
     assert found <= {"test-choose"}
 
@@ -82,9 +78,7 @@ IN_CALL = {
 
 
 @pytest.mark.parametrize("attack", IN_CALL)
-def test_function_that_misbehaves_when_called_loses_its_own_points_alone(
-    attack: str, answers: SandboxedAnswers
-) -> None:
+def test_function_that_misbehaves_when_called_loses_its_points_alone(attack: str, answers: SandboxedAnswers) -> None:
     found = lost(answers, "acc2", f"def acc2_non0(prediction, truth):\n    {IN_CALL[attack]}")
     assert found == {"test-acc2"}
 
@@ -104,7 +98,7 @@ time.sleep(60)
     assert "memory" in (answers.run(code).error or {})["message"]
 
 
-def test_files_outside_the_scratch_folder_can_neither_be_read_nor_written(
+def test_files_outside_the_scratch_folder_are_neither_read_nor_written(
     answers: SandboxedAnswers, tmp_path: Path
 ) -> None:
     other = tmp_path / "submissions" / "other" / "1_metrics_and_protocol.ipynb"

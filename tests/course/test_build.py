@@ -1,7 +1,5 @@
 """What `mugkit course build` makes of the sources, and what `check` finds in a build that was changed."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What travels between judge and worker: the same values, and nothing that is not a value."""
 
-from __future__ import annotations
-
 import json
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """`mugkit course` on the command line: what it refuses, and how it says which protection there is."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

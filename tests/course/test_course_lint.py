@@ -1,7 +1,5 @@
 """The sources keep to the rules; and the lint sees each fault in a source that has it."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from pathlib import Path

@@ -1,8 +1,6 @@
 """The solution earns every automatic point and the blank release none; wrong answers lose points where they should,
 right answers nowhere."""
 
-from __future__ import annotations
-
 import pytest
 import variants
 from variants import RIGHT, WRONG, Variant

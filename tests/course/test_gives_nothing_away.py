@@ -4,8 +4,6 @@ Such code would be an answer to paste. So a visible test compares with numbers, 
 functions, what the notebook gives, and the few others listed here, none of which is part of an answer.
 """
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 
@@ -73,14 +71,3 @@ def test_visible_cells_do_no_answers_work(number: int) -> None:
     visible = variants.numbered(number).cells("test", "explore")
     found = {grade_id(cell) or cell.id: given_away(number, without_solution(cell)) for cell in visible}
     assert {name: parts for name, parts in found.items() if parts} == {}
-
-
-@pytest.mark.parametrize(("number", "source"), [  # were once in a release
-    (2, "expected = torch.stack([torch.tanh(torch.mv(weight, clip) + bias) for clip in x])"),
-    (2, "loss = -similarity(torch.tanh(x @ weight.T), seen, 0.2).log_softmax(1).diagonal().mean()"),
-    (2, "expect_close(stage1_loss(a, b, c, 0.1, 0.2), a + sum(0.1 * b[m] + 0.2 * c[m] for m in b), 'a sum')"),
-    (3, "step = theta - 0.05 * torch.autograd.grad((corrected(theta, x, noisy) - y).abs().mean(), theta)[0]"),
-    (4, "expected = 0.5 * y * a / b + 0.5 * (y + a - b)\nexpect_close(generated(y, a, b), expected, 'halves')"),
-])  # fmt: skip
-def test_check_sees_an_answer_in_visible_code(number: int, source: str) -> None:
-    assert given_away(number, source)

@@ -1,7 +1,5 @@
 """Submissions through nbgrader itself: points, feedback, and files that were tampered with or are none."""
 
-from __future__ import annotations
-
 import copy
 import json
 import os

@@ -1,7 +1,5 @@
 """Submissions made from the sources: the solution with some answers replaced, judged in this process."""
 
-from __future__ import annotations
-
 import dataclasses
 import tomllib
 from collections.abc import Mapping
@@ -53,7 +51,7 @@ class LocalAnswers:
     def get(self, name: str) -> Any:
         return self.worker.names[name]
 
-    def fresh(self) -> LocalAnswers:
+    def fresh(self) -> "LocalAnswers":
         return LocalAnswers()
 
     def close(self) -> None:

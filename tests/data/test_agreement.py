@@ -1,7 +1,5 @@
 """Agreement statistics against numbers worked out by hand, scipy and scikit-learn."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 

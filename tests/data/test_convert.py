@@ -1,7 +1,5 @@
 """Conversion to the 5 and 20 columns of MMSA's MOSI."""
 
-from __future__ import annotations
-
 import dataclasses
 
 import numpy as np

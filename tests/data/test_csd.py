@@ -1,7 +1,5 @@
 """The reader of the CMU SDK's computational sequences, on small files whose clips are worked out by hand."""
 
-from __future__ import annotations
-
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -103,8 +101,6 @@ def test_labels_at_other_times_are_named_as_the_cause(make: Callable[[Path], Pat
     assert caught.value.file == other
 
 
-# --- frames -----------------------------------------------------------------------------------------
-
 STEPS = [[t, t + 0.5] for t in np.arange(0, 5, 0.5)]  # two frames a second
 
 
@@ -163,9 +159,6 @@ def test_videos_are_read_one_at_a_time(tmp_path: Path, mugkit_home: Path) -> Non
     assert list(mugkit_home.iterdir()) == []  # the scratch file has no name
 
 
-# --- words off their intervals ----------------------------------------------------------------------
-
-
 def spoken(count: int) -> tuple[list[list[float]], list[str]]:
     """Words that take as long as they have letters, with pauses between some of them."""
     rng = np.random.default_rng(5)
@@ -188,9 +181,6 @@ def test_words_stored_beside_their_neighbours_intervals_are_put_back(late: int, 
         assert ("before theirs" if late == 1 else "after theirs") in said[0]
 
 
-# --- recognition ------------------------------------------------------------------------------------
-
-
 def test_kinds_are_told_from_names_dims_and_descriptions(tmp_path: Path) -> None:
     """Those of no use are named, and of seven labels the first is sentiment."""
     rated = sequence(tmp_path / "r.csd", "All", everywhere([[0, 2], [2, 4]], np.arange(14.0).reshape(2, 7) / 7))
@@ -205,9 +195,6 @@ def test_kinds_are_told_from_names_dims_and_descriptions(tmp_path: Path) -> None
     assert "sequences that are not used: phonemes, glove_vectors" in dataset.about["caveats"]
 
 
-# --- splits -----------------------------------------------------------------------------------------
-
-
 def test_the_standard_folds_of_mosi_are_known() -> None:
     folds = csd._standard_folds("mosi")
     assert Counter(folds.values()) == {"train": 52, "valid": 10, "test": 31}
@@ -220,9 +207,6 @@ def test_folds_may_name_clips_and_what_they_do_not_name_is_left_out_and_counted(
     dataset = csd.read([labels(tmp_path)], "mosi", folds)
     assert [split.ids for split in dataset.splits.values()] == [["one$_$1"], ["one$_$2"], ["two$_$1", "two$_$2"]]
     assert "2 clips are in no split and left out" in dataset.about["caveats"]
-
-
-# --- the real files ---------------------------------------------------------------------------------
 
 
 @pytest.mark.shared_data

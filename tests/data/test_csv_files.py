@@ -1,7 +1,5 @@
 """The reader of tables, on tables written by hand and on the real tables."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
@@ -46,9 +44,7 @@ def test_one_table_is_divided_by_its_split_column(whole: Path) -> None:
 
 
 @pytest.mark.parametrize(("separator", "encoding"), [(",", "utf-8-sig"), (";", "utf-8"), ("\t", "utf-8-sig")])
-def test_three_tables_with_any_separator_are_named_after_their_splits(
-    separator: str, encoding: str, tmp_path: Path
-) -> None:
+def test_three_tables_with_any_separator_are_named_after_splits(separator: str, encoding: str, tmp_path: Path) -> None:
     paths, header = [], "ID,Raw_Text,Sentiment"
     for name in ("test", "dev", "train"):
         rows = [(f"{name}1", "sehr schön", "1")]
@@ -83,9 +79,6 @@ def test_version_1_alone_is_taken_and_quoted_cells_may_hold_separators(tmp_path:
     dataset = csv_files.read([path], "mosi")
     assert [split.text for split in dataset.splits.values()] == [['well, "good"'], ["NA"], ["null"]]
     assert dataset.about["caveats"][-1] == "columns that are not used: Start"
-
-
-# --- recognition and folds --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

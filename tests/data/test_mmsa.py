@@ -1,7 +1,5 @@
 """The reader of MMSA pickles, on contents small enough to work out by hand and on the real file."""
 
-from __future__ import annotations
-
 import csv
 from pathlib import Path
 from typing import Any
@@ -89,9 +87,6 @@ def test_a_file_without_lengths_and_with_equal_padding_is_aligned() -> None:
     for frames, variant in ((4, "5/20, aligned"), (3, "5/20, unaligned")):
         whole = {name: unmeasured(name, vision=np.ones((3, frames, 20))) for name in SPLITS}
         assert mmsa.read(whole, "mosi", FILE).about["variant"] == variant
-
-
-# --- files larger than memory ---------------------------------------------------------------------
 
 
 def random_part(name: str, clips: int, dtype: str, order: str) -> dict[str, Any]:

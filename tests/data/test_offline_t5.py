@@ -1,7 +1,5 @@
 """The offline T5: a made-up T5 quantized by hand, and the package's own against its ONNX graph."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,6 @@ from mugkit.errors import UserError
 onnx = pytest.importorskip("onnx", reason="the optional package onnx is not installed")
 NAME = "traceforge-t5-small"
 PACKAGE = encoders.OFFLINE[NAME].path
-
-# --- a made-up T5
 
 
 def quantize(values: np.ndarray, kind: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -124,9 +120,6 @@ def test_converted_is_strict(tmp_path: Path, weights: dict[str, np.ndarray], mug
     with pytest.raises(UserError, match=r"decoder\.block\.1\.layer\.1\.EncDecAttention"):
         offline_t5.converted("tiny", tmp_path)
     assert [path.suffix for path in (mugkit_home / "encoders").iterdir()] == [".lock"]  # nothing half done
-
-
-# --- the package's T5
 
 
 def float_graph(path: Path) -> Any:

@@ -1,7 +1,5 @@
 """The pickle reader: plain data comes through unchanged, large arrays stay in the file, nothing else is run."""
 
-from __future__ import annotations
-
 import copyreg
 import os
 import pickle
@@ -14,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from reliability.payloads import WAYS, calls
 
 from mugkit.data import disk, pickles
@@ -65,9 +61,7 @@ def load(content: bytes, folder: Path, large: int = pickles.LARGE) -> Any:
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("kind", PLAIN | MAPPED | LONG)
-def test_plain_data_comes_through_unchanged_and_large_arrays_are_mapped(
-    kind: str, protocol: int, tmp_path: Path
-) -> None:
+def test_plain_data_comes_through_and_large_arrays_are_mapped(kind: str, protocol: int, tmp_path: Path) -> None:
     expected = (PLAIN | MAPPED | LONG)[kind]
     found = load(pickle.dumps([expected, 0], protocol), tmp_path, 256)[0]
     assert type(found) is type(expected)
@@ -140,9 +134,6 @@ def test_large_arrays_take_no_memory(protocol: Any, tmp_path: Path, monkeypatch:
     tracemalloc.stop()
     assert peak < 2e6
     assert found.sum() == 4_000_000
-
-
-# --- hostile files --------------------------------------------------------------------------------
 
 
 class Calls:
@@ -291,8 +282,6 @@ def test_bombs_and_misused_long_strings_are_refused_cheaply(trick: str, tmp_path
     assert list(mugkit_home.iterdir()) == []
 
 
-# --- damaged files ----------------------------------------------------------------------------------
-
 SAMPLE = pickle.dumps({"id": ["a", "b"], "audio": np.arange(4.0), "words": [("x", np.float32(1))]})
 
 
@@ -303,17 +292,3 @@ def test_missing_and_truncated_files_are_refused(tmp_path: Path) -> None:
     for length in range(0, len(SAMPLE), 3):
         with pytest.raises(UserError):
             load(SAMPLE[:length], tmp_path)
-
-
-@settings(
-    max_examples=300, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(position=st.integers(0, len(SAMPLE) - 1), value=st.integers(0, 255), large=st.sampled_from([1, 8, 2**20]))
-def test_changed_bytes_give_plain_data_or_an_error(position: int, value: int, large: int, tmp_path: Path) -> None:
-    content = bytearray(SAMPLE)
-    content[position] = value
-    try:
-        found = load(bytes(content), tmp_path, large)
-    except UserError:
-        return
-    pickles._settle(found, {})  # accepts plain data alone

@@ -1,7 +1,5 @@
 """`prepare`: from files to the store, once; never over other data; and the description of what was stored."""
 
-from __future__ import annotations
-
 import dataclasses
 import subprocess
 import sys
@@ -17,21 +15,11 @@ from made_up import changed, make_dataset, only
 from mugkit import doctor, files
 from mugkit.data import disk, reviews, sources, store
 from mugkit.data import prepare as preparing
-from mugkit.data.prepare import (
-    describe,
-    describe_briefly,
-    describe_labels,
-    describe_splits,
-    describe_true_labels,
-    prepare,
-)
+from mugkit.data.prepare import describe, describe_briefly, describe_labels, describe_splits, prepare
 from mugkit.data.schema import SPLITS, Dataset, RaggedFrames, Split
 from mugkit.errors import UserError
 
-
-@pytest.fixture
-def dataset() -> Dataset:
-    return make_dataset((8, 3, 4), true_labels=False, seed=4)
+DATASET = make_dataset((8, 3, 4), true_labels=False, seed=4)
 
 
 @pytest.fixture
@@ -62,9 +50,7 @@ def test_files_of_one_split_each_are_joined_by_their_names(other: Path, tmp_path
         assert store.load(name).fingerprint == whole.fingerprint
 
 
-def test_preparing_the_same_file_again_does_nothing(
-    source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_preparing_a_file_again_does_nothing(source: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = prepare("mosi", [source])
     before = (folder / "dataset.json").stat().st_mtime_ns
     moved = source.rename(tmp_path / "elsewhere.pkl")
@@ -119,9 +105,7 @@ def test_a_familys_name_holds_that_family_only(source: Path) -> None:
     assert not check.ok
 
 
-def test_reviews_is_made_once_for_each_seed_setting_of_the_dials_and_name(
-    monkeypatch: pytest.MonkeyPatch, mugkit_home: Path
-) -> None:
+def test_reviews_is_made_once_for_each_seed_and_setting(monkeypatch: pytest.MonkeyPatch, mugkit_home: Path) -> None:
     made: list[tuple] = []
 
     def assemble(sentences: Path, seed: int, dials: reviews.Dials) -> Dataset:
@@ -158,9 +142,6 @@ def test_options_that_do_not_fit_are_refused_by_name(family: str, options: dict[
     assert word in str(refused.value)
 
 
-# --- missing modalities -----------------------------------------------------------------------------
-
-
 def table(folder: Path, dataset: Dataset, *columns: str) -> Path:
     """A data set as one table, without its frames."""
     parts = [split.frame().assign(split=name) for name, split in dataset.splits.items()]
@@ -168,10 +149,10 @@ def table(folder: Path, dataset: Dataset, *columns: str) -> Path:
     return path
 
 
-def test_data_sets_of_text_or_of_labels_alone_are_stored_and_described(dataset: Dataset, tmp_path: Path) -> None:
-    stored = store.load(prepare("mosi", [table(tmp_path, dataset, "text")], store_as="text"), verify=True)
+def test_data_sets_of_text_or_of_labels_alone_are_stored_and_described(tmp_path: Path) -> None:
+    stored = store.load(prepare("mosi", [table(tmp_path, DATASET, "text")], store_as="text"), verify=True)
     assert (stored.modalities, stored.dims) == (("l",), {})
-    assert [split.text for split in stored.splits.values()] == [split.text for split in dataset.splits.values()]
+    assert [split.text for split in stored.splits.values()] == [split.text for split in DATASET.splits.values()]
     assert list(describe_splits(stored)) == ["clips", "paper", "words", "y mean", "y std"]
     lines = describe(stored).splitlines()
     assert lines[:2] == ["text: MOSI (text only)", "inputs: text only"]
@@ -206,14 +187,11 @@ def test_frames_are_aligned_to_words_on_demand(tmp_path: Path) -> None:
     assert store.load("aligned").train.sequences["a"].lengths.tolist() == [2]
 
 
-# --- describing -------------------------------------------------------------------------------------
-
-
-def test_splits_and_labels_are_described_by_numbers_worked_out_by_hand(dataset: Dataset) -> None:
+def test_splits_and_labels_are_described_by_numbers_worked_out_by_hand() -> None:
     labels = np.array([-3, -3, -1.6, 0, 0.4, 0.6, 2, 3], np.float32)
-    other = changed(dataset, labels=labels, text=["one two", "one"] * 4)
+    other = changed(DATASET, labels=labels, text=["one two", "one"] * 4)
     table = describe_splits(other).loc["train"]
-    lengths = sorted(dataset.train.sequences["a"].lengths.tolist())
+    lengths = sorted(DATASET.train.sequences["a"].lengths.tolist())
     assert (table["clips"], table["paper"], table["words"]) == (8, 1284, "1/1.5/2")
     assert table["acoustic frames"] == f"{lengths[0]}/{(lengths[3] + lengths[4]) / 2:g}/{lengths[-1]}"
     assert table["y mean"] == pytest.approx(-1.6 / 8)
@@ -226,7 +204,7 @@ def test_splits_and_labels_are_described_by_numbers_worked_out_by_hand(dataset: 
     assert describe_labels(rated)["train"].tolist() == [2, 1, 1, 1, 1]
 
 
-def test_labels_of_single_modalities_are_compared_with_y(dataset: Dataset) -> None:
+def test_labels_of_single_modalities_are_compared_with_y() -> None:
     """Worked out by hand: y_l = y but for the sign of one clip, y_v constant."""
     y, y_l, y_v = (np.array(labels, np.float32) for labels in ([1, -2, 0.5, 0], [1, 2, 0.5, 0], [1] * 4))
     parts = {"train": slice(0, 2), "valid": slice(2, 3), "test": slice(3, 4)}
@@ -234,33 +212,33 @@ def test_labels_of_single_modalities_are_compared_with_y(dataset: Dataset) -> No
         name: Split(name, ["x"] * len(y[part]), ["x"] * len(y[part]), y[part], {}, {"l": y_l[part], "v": y_v[part]})
         for name, part in parts.items()
     }
-    rows = describe_true_labels(dataclasses.replace(dataset, splits=splits))
+    rows = preparing.describe_true_labels(dataclasses.replace(DATASET, splits=splits))
     assert list(rows.index) == ["language", "visual"]
     expected = {"mean": 3.5 / 4, "same as y": 0.75, "opposite sign": 0.25, "gap": 1.0}
     assert rows.loc["language", list(expected)].to_dict() == pytest.approx(expected)
     assert rows.loc["language", "r with y"] == pytest.approx(np.corrcoef(y_l, y)[0, 1])
     assert rows.loc["visual", ["std", "opposite sign", "gap"]].tolist() == pytest.approx([0, 0.25, 1.125])
-    assert describe_true_labels(dataset).empty
+    assert preparing.describe_true_labels(DATASET).empty
 
 
-def test_the_description_has_the_caption_the_sizes_and_the_caveats(dataset: Dataset) -> None:
+def test_the_description_has_the_caption_the_sizes_and_the_caveats() -> None:
     about = {"caption": "MOSI (12/7)", "variant": "other 12/7, aligned", "caveats": ["beware", "of this"]}
-    text = describe(dataclasses.replace(dataset, about=about))
+    text = describe(dataclasses.replace(DATASET, about=about))
     assert text.splitlines()[0] == "made-up: MOSI (12/7)"
     assert "inputs: other 12/7, aligned; acoustic 5 dims; visual 4 dims" in text
     assert "8/3/4 clips; the paper has 1284/229/686" in text
     assert text.splitlines()[-2:] == ["caveat: beware", "caveat: of this"]
-    assert "no transcripts: every system reads text, so no system runs" in describe(only("av", dataset))
+    assert "no transcripts: every system reads text, so no system runs" in describe(only("av", DATASET))
 
 
-def test_clips_that_lack_a_modality_are_described(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_that_lack_a_modality_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = np.zeros((9, 3), np.float32)
     frames[1, 2] = 1e-30  # the second frame of the first clip
     frames[5, 0] = -1
     sequences = RaggedFrames(frames, np.array([0, 2, 3, 5, 6, 7, 7, 8, 9]))
     monkeypatch.setattr(disk, "BLOCK_BYTES", 12)  # a frame at a time
     assert preparing.silent(sequences) == [1, 2, 4, 5, 6, 7]
-    text = describe(changed(dataset, sequences={"a": sequences, "v": dataset.train.sequences["v"]}))
+    text = describe(changed(DATASET, sequences={"a": sequences, "v": DATASET.train.sequences["v"]}))
     shown = "train_1, train_2, train_4, train_5, train_6, …"
     assert f"no acoustic frames but zeros in 6 of 8 clips of train: {shown}" in text
     assert text.count("but zeros") == 1

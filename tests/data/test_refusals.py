@@ -4,8 +4,6 @@ Each case is a function that writes files into a folder and returns what `prepar
 `FILE: FIELD: ` or, where there is no field, the file and the first words. The folder itself is called `here`.
 """
 
-from __future__ import annotations
-
 import os
 import pickle
 import shutil
@@ -257,9 +255,6 @@ def test_files_of_other_data_are_refused(family: str, make: Make, align: bool, f
     with pytest.raises(UserError) as caught:
         prepare(family, make(tmp_path), align=align)
     assert caught.value.field == field
-
-
-# --- labels that are no numbers -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("cell", ["good", '"1,5"', "", "inf"])

@@ -1,7 +1,5 @@
 """Simulated labels and frames: deterministic to the byte, and with the structure they are documented to have."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import replace
 

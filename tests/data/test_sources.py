@@ -1,7 +1,5 @@
 """Which reader gets which files, told by what they hold: renamed, compressed, in other encodings, or something else."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io
@@ -44,9 +42,6 @@ def table(folder: Path, ids: Callable[[str, int], dict[str, Any]], shift: int = 
     return path
 
 
-# --- tables and sequences ---------------------------------------------------------------------------
-
-
 def test_a_folder_gives_its_data_files_in_order(tmp_path: Path) -> None:
     for name in ("b.pkl", "a.CSD", "c.tsv", "d.txt"):
         (tmp_path / name).touch()
@@ -72,9 +67,6 @@ def test_sequences_take_folds_and_transcripts_from_a_table(tmp_path: Path) -> No
     spoken = sources.read("mosei", [labels, words, table])
     assert spoken.valid.text == ["so"]
     assert any("folds.csv are not used" in caveat for caveat in spoken.about["caveats"])
-
-
-# --- pickles and texts beside them ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -114,9 +106,6 @@ def test_a_table_may_divide_the_clips_in_another_way_but_one_of_other_clips_is_r
             prepare("mosi", [source, texts])
         assert (caught.value.file, caught.value.field) == (texts, field)
     assert store.load("mosi").valid.text == [f"valid says {k}" for k in range(CLIPS)]
-
-
-# --- compressed, renamed, encoded -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -173,9 +162,6 @@ def test_a_table_in_gbk_is_read_with_its_encoding_and_asks_for_it(tmp_path: Path
         assert caught.value.field == "encoding"
 
 
-# --- something else ---------------------------------------------------------------------------------
-
-
 def zipped(name: str) -> Callable[[io.BytesIO], None]:
     def save(stream: io.BytesIO) -> None:
         with zipfile.ZipFile(stream, "w") as archive:
@@ -228,9 +214,6 @@ def test_folders_in_a_folder_are_asked_about(inner: str, beside: list[str], tmp_
         prepare("mosi", [tmp_path])
     assert inner in caught.value.problem
     assert "--source" in str(caught.value.fix)
-
-
-# --- text that the encoder cannot read --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The on-disk store: what goes in comes out, frames stay on disk, damage is noticed."""
 
-from __future__ import annotations
-
 import dataclasses
 import errno
 import json
@@ -25,15 +23,12 @@ from mugkit.data import disk, store
 from mugkit.data.schema import SPLITS, Dataset, RaggedFrames
 from mugkit.errors import UserError
 
-
-@pytest.fixture
-def dataset() -> Dataset:
-    return make_dataset((6, 3, 2), seed=1)
+DATASET = make_dataset((6, 3, 2), seed=1)
 
 
 @pytest.fixture
-def folder(dataset: Dataset, tmp_path: Path) -> Path:
-    return store.save(dataset, tmp_path / "stored")
+def folder(tmp_path: Path) -> Path:
+    return store.save(DATASET, tmp_path / "stored")
 
 
 def edit_manifest(folder: Path, **changes: object) -> None:
@@ -71,23 +66,21 @@ def test_load_returns_what_was_saved_and_a_fingerprint_of_content_alone(true_lab
 
 
 @pytest.mark.parametrize("block", [1, 100, 10**9])
-def test_frames_are_written_as_safetensors_does_in_float32(
-    block: int, dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_frames_are_written_as_safetensors_does_it(block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "BLOCK_BYTES", block)
     wide = {
         m: RaggedFrames(np.asfortranarray(s.frames.astype(">f8")), s.offsets.astype(np.int32))
-        for m, s in dataset.train.sequences.items()
+        for m, s in DATASET.train.sequences.items()
     }
-    folder = store.save(changed(dataset, sequences=wide), tmp_path / "stored")
-    for name, split in dataset.splits.items():
+    folder = store.save(changed(DATASET, sequences=wide), tmp_path / "stored")
+    for name, split in DATASET.splits.items():
         arrays = load_file(folder / f"{name}.safetensors")
         assert {str(array.dtype) for array in arrays.values()} == {"float32", "int64"}
         for m, sequences in split.sequences.items():
             np.testing.assert_array_equal(arrays[f"{m}.frames"], sequences.frames)
             np.testing.assert_array_equal(arrays[f"{m}.offsets"], sequences.offsets)
-    assert_same(dataset, loaded := store.load(folder))
-    assert loaded.fingerprint == dataset.fingerprint
+    assert_same(DATASET, loaded := store.load(folder))
+    assert loaded.fingerprint == DATASET.fingerprint
 
 
 def resident_bytes() -> int:
@@ -95,10 +88,10 @@ def resident_bytes() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read from Linux's /proc")
-def test_load_does_not_bring_frames_into_memory(dataset: Dataset, tmp_path: Path) -> None:
+def test_load_does_not_bring_frames_into_memory(tmp_path: Path) -> None:
     frames = np.ones((500_000, 20), dtype=np.float32)  # 40 MB
     sequences = RaggedFrames(frames, np.linspace(0, len(frames), 7).astype(np.int64))
-    large = changed(dataset, sequences={"a": sequences, "v": dataset.train.sequences["v"]})
+    large = changed(DATASET, sequences={"a": sequences, "v": DATASET.train.sequences["v"]})
     store.load(folder := store.save(large, tmp_path / "large"))  # the first use of parquet loads libraries
     before = resident_bytes()
     frames = store.load(folder).train.sequences["a"].frames
@@ -135,11 +128,11 @@ CHANGES: dict[str, Callable[[Dataset], Dataset]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_fingerprint_sees_a_change_of(change: str, dataset: Dataset) -> None:
-    assert store.fingerprint(CHANGES[change](dataset)) != dataset.fingerprint
+def test_fingerprint_sees_a_change_of(change: str) -> None:
+    assert store.fingerprint(CHANGES[change](DATASET)) != DATASET.fingerprint
 
 
-def test_save_keeps_what_is_there(dataset: Dataset, folder: Path) -> None:
+def test_save_keeps_what_is_there(folder: Path) -> None:
     """Unless it may replace it, and it never replaces what is not a data set's."""
     other = make_dataset((2, 2, 2), seed=9)
     with pytest.raises(UserError, match="stored here already"):
@@ -155,7 +148,7 @@ def test_save_keeps_what_is_there(dataset: Dataset, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("writer", ["parquet", "frames"])
-def test_save_on_a_disk_that_fills_up_leaves_the_earlier_data(
+def test_save_on_a_full_disk_keeps_data(
     writer: str, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -169,9 +162,6 @@ def test_save_on_a_disk_that_fills_up_leaves_the_earlier_data(
     monkeypatch.undo()
     assert len(store.load(folder, verify=True).train) == 6
     assert [path.name for path in tmp_path.iterdir()] == ["stored"]
-
-
-# --- damage -------------------------------------------------------------------------------------------
 
 
 def flip(content: bytes, position: int) -> bytes:
@@ -233,8 +223,8 @@ def test_load_refuses_a_description_of_another_form(change: dict[str, object], f
     assert ("newer" in error.problem) == (change.get("format") == store.FORMAT + 1)
 
 
-def test_load_refuses_frames_of_other_clips_or_modalities(dataset: Dataset, folder: Path) -> None:
-    less = changed(dataset, sequences={"a": dataset.train.sequences["a"]})
+def test_load_refuses_frames_of_other_clips_or_modalities(folder: Path) -> None:
+    less = changed(DATASET, sequences={"a": DATASET.train.sequences["a"]})
     for number, other in enumerate((make_dataset((7, 3, 2), seed=1), less)):
         there = store.save(other, folder.with_name(f"other{number}"))
         shutil.copy(path := there / "train.safetensors", folder)
@@ -272,8 +262,8 @@ def test_load_of_unprepared_data_says_how_to_prepare_it(name: str, fix: str) -> 
 
 
 @pytest.fixture
-def path(made_up: Callable[..., Dataset], tmp_path: Path) -> Path:
-    return store.save(made_up(), tmp_path / "stored") / "clips.parquet"
+def path(tmp_path: Path) -> Path:
+    return store.save(make_dataset(), tmp_path / "stored") / "clips.parquet"
 
 
 def test_read_is_what_pandas_reads_whether_texts_are_in_a_dictionary_or_not(path: Path) -> None:

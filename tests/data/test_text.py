@@ -1,7 +1,5 @@
 """The language network: pooling by hand, frozen states and features against the encoder itself, and their cache."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any
@@ -23,14 +21,6 @@ SENTENCES = ["a good film", "the story was awful and the cast was weak with a ba
 
 def refuse(*_: Any) -> Any:
     raise AssertionError("the encoder was loaded again")
-
-
-@pytest.fixture
-def bert(tmp_path: Path) -> str:
-    return str(tiny_bert(tmp_path / "bert"))
-
-
-# --- pooling and padding
 
 
 def test_pool_by_hand() -> None:
@@ -57,9 +47,6 @@ def test_token_ids_are_cached_and_tell_how_many_transcripts_were_cut(
     ]
 
 
-# --- the language network
-
-
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_language_network_trained_encoder_equals_first_token_of_transformers(activation: str, bert: str) -> None:
     from transformers import AutoModel, AutoTokenizer
@@ -81,9 +68,6 @@ def test_first_token_of_t5_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="pooling=mean") as caught:
         text.frozen_features(SENTENCES, folder, "first")
     assert caught.value.field == "pooling"
-
-
-# --- frozen features
 
 
 @pytest.mark.parametrize("make", [tiny_bert, tiny_t5, lambda folder: OFFLINE_ENCODER])

@@ -1,7 +1,5 @@
 """Validation: sound data passes, and each kind of unsound data is refused with the row to look at."""
 
-from __future__ import annotations
-
 import dataclasses
 import tracemalloc
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """CH-SIMS's 33 acoustic columns against tones of known pitch, and MFCC against another computation."""
 
-from __future__ import annotations
-
 import warnings
 
 import numpy as np

@@ -1,7 +1,5 @@
 """COVAREP's layout, its files, and what stands in for a part of it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

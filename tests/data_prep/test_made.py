@@ -1,13 +1,7 @@
 """The corpus made on the spot, with tones in place of espeak-ng's voice."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +11,10 @@ from example.made import Clip
 from example.speech import Prosody
 from features.clips import Scaling, clip_frames
 from features.openface import COLUMNS, INTENSITIES, read_openface
+from made_up import make_dataset
 from tones import tone
 
 from mugkit.data import store
-from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 
 SIZES = {"train": 3, "valid": 1, "test": 2}
@@ -40,9 +34,7 @@ def _voice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speech, "version", lambda: "a hum")
 
 
-@pytest.fixture
-def source(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((40, 20, 20), family="reviews", name="reviews")
+SOURCE = make_dataset((40, 20, 20), family="reviews", name="reviews")
 
 
 def test_clip_expresses_its_label_and_something_of_its_own() -> None:
@@ -81,19 +73,19 @@ def test_record_leaves_sound_and_a_track_with_lost_pictures(tmp_path: Path) -> N
     assert csv.read_bytes() == before
 
 
-def test_choose_takes_short_sentences_in_their_order(source: Dataset) -> None:
-    bare, clips = made.choose(source.train, 5, 3.0)
-    short = [i for i, text in enumerate(source.train.text) if 4 <= len(text.split()) <= 11][:5]
+def test_choose_takes_short_sentences_in_their_order() -> None:
+    bare, clips = made.choose(SOURCE.train, 5, 3.0)
+    short = [i for i, text in enumerate(SOURCE.train.text) if 4 <= len(text.split()) <= 11][:5]
     assert short != list(range(5))
-    assert bare.ids == [clip.id for clip in clips] == [source.train.ids[i] for i in short]
-    assert bare.labels.tolist() == source.train.labels[short].tolist()
+    assert bare.ids == [clip.id for clip in clips] == [SOURCE.train.ids[i] for i in short]
+    assert bare.labels.tolist() == SOURCE.train.labels[short].tolist()
     assert [3 * clip.visual for clip in clips] == pytest.approx(bare.true_labels["v"].tolist(), abs=1e-6)
     with pytest.raises(UserError, match=r"(?s)sentences of 4 to 11 words in train.*use the data set reviews"):
-        made.choose(source.train, 41, 3.0)
+        made.choose(SOURCE.train, 41, 3.0)
 
 
-def test_prepare_stores_scaled_frames_of_the_recordings(source: Dataset) -> None:
-    dataset = made.prepare(source, sizes=SIZES, workers=1)
+def test_prepare_stores_scaled_frames_of_the_recordings() -> None:
+    dataset = made.prepare(SOURCE, sizes=SIZES, workers=1)
     assert dataset.dims == {"a": 33, "v": 709}
     assert {name: len(split) for name, split in dataset.splits.items()} == SIZES
     assert (dataset.has_true_labels, dataset.family) == (True, "reviews")
@@ -110,9 +102,7 @@ def test_prepare_stores_scaled_frames_of_the_recordings(source: Dataset) -> None
     assert all(np.array_equal(again[m], dataset.test.sequences[m][1]) for m in "av")
 
 
-def test_prepare_again_reuses_what_is_stored_unless_the_recipe_changed(
-    monkeypatch: pytest.MonkeyPatch, source: Dataset
-) -> None:
+def test_prepare_again_reuses_what_is_stored_unless_the_recipe_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
 
     def make(clip: Clip, folder: Path) -> dict[str, np.ndarray]:
@@ -123,20 +113,6 @@ def test_prepare_again_reuses_what_is_stored_unless_the_recipe_changed(
     monkeypatch.setattr(made, "make", make)
     for voice, train, recorded in (("a hum", 3, 6), ("a hum", 3, 6), ("another hum", 3, 12), ("another hum", 2, 17)):
         monkeypatch.setattr(speech, "version", lambda voice=voice: voice)
-        made.prepare(source, sizes=SIZES | {"train": train}, workers=1)
+        made.prepare(SOURCE, sizes=SIZES | {"train": train}, workers=1)
         assert len(calls) == recorded
     assert store.available() == [made.NAME]
-
-
-def test_first_clip_is_made_before_workers_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """So that what numba compiles is stored by one process alone."""
-    seen: list[str] = []
-
-    def workers(*_: object, **__: object) -> ThreadPoolExecutor:
-        assert seen == ["a"]
-        return ThreadPoolExecutor(1)
-
-    monkeypatch.setattr(made, "make", lambda clip, folder: seen.append(clip.id) or {})
-    monkeypatch.setattr(made, "ProcessPoolExecutor", workers)
-    clips: list[Any] = [SimpleNamespace(id=name) for name in "abc"]
-    assert list(made._make_all(clips, tmp_path / "media", workers=2)) == seen == ["a", "b", "c"]

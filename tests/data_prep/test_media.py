@@ -1,7 +1,5 @@
 """Sound files of every kind become one channel at one rate; what cannot be read is said with the way out."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from pathlib import Path

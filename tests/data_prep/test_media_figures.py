@@ -1,9 +1,6 @@
 """The pictures' numbers, against the files and scores they are drawn from."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +8,6 @@ import pytest
 import soundfile
 from example import media_figures as figures
 from tones import openface_rows, tone, write_rows
-
-from mugkit.data.schema import Dataset
 
 
 @pytest.fixture
@@ -45,20 +40,3 @@ def test_clip_numbers_are_of_the_files(clip: tuple[Path, Path]) -> None:
 @pytest.mark.parametrize(("clips", "critical"), [(10, 0.632), (50, 0.279), (100, 0.197)])
 def test_chance_is_the_tabulated_critical_value(clips: int, critical: float) -> None:
     assert figures.chance(clips) == pytest.approx(critical, abs=5e-4)
-
-
-def test_score_numbers_hold_each_scores_own_truth(made_up: Callable[..., Dataset]) -> None:
-    split = made_up((4, 4, 12)).test
-    rng = np.random.default_rng(0)
-    scores = {name: rng.standard_normal(12).astype(np.float32) for name in ("M", "l", "a", "v")}
-    clip_scores = {"M": 1.0, "l": 2.0, "a": 3.0, "v": -1.0}
-    numbers = figures.score_numbers(split, scores, clip_scores, dict.fromkeys(clip_scores, 0.5))
-    for name, truth in {"M": split.labels, **split.true_labels}.items():
-        assert numbers[name]["truth"] == pytest.approx(truth.tolist(), abs=1e-4)
-        assert numbers[name]["corr"] == pytest.approx(np.corrcoef(scores[name], truth)[0, 1], abs=1e-5)
-        assert numbers[name]["corr_with_y"] == pytest.approx(np.corrcoef(scores[name], split.labels)[0, 1], abs=1e-5)
-        assert numbers[name]["clip"] == clip_scores[name]
-    json.dumps(numbers, allow_nan=False)
-    figure = figures.score_figure(numbers, 3.0)
-    assert [axes.get_title().split(":")[0] for axes in figure.axes] == ["multimodal", "language", "acoustic", "visual"]
-    assert f"r = {numbers['M']['corr']:.2f}" in figure.axes[0].get_title()

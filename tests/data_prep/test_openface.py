@@ -1,7 +1,5 @@
 """OpenFace 2's files: 709 columns by name, and what happens where the tracker lost the face."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """eGeMAPS through openSMILE: 25 named columns every 10 ms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from features import opensmile_features as smile

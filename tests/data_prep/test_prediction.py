@@ -1,9 +1,6 @@
 """A clip to scores with a trained run: the run's own predictions come out again, and what does not fit is refused."""
 
-from __future__ import annotations
-
 import runpy
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import soundfile
 import typer
 from features.clips import Scaling
 from features.prediction import TrainedRun
+from made_up import make_dataset
 from tones import openface_rows, tone, write_rows
 from typer.testing import CliRunner
 
@@ -32,9 +30,7 @@ def _encoder(cheap_text: None) -> None:
     experiment._dataset.cache_clear()
 
 
-@pytest.fixture
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((24, 8, 8))
+DATASET = make_dataset((24, 8, 8))
 
 
 def trained(dataset: Dataset) -> Path:
@@ -42,28 +38,26 @@ def trained(dataset: Dataset) -> Path:
     return experiment.run(RunSpec("mug", dataset.name, 1111, "smoke")).folder
 
 
-def test_scores_are_the_runs_own_predictions(dataset: Dataset) -> None:
-    folder = trained(dataset)
-    scores = TrainedRun.open(folder).scores(dataset.test)
+def test_scores_are_the_runs_own_predictions() -> None:
+    folder = trained(DATASET)
+    scores = TrainedRun.open(folder).scores(DATASET.test)
     saved = pd.read_parquet(folder / "predictions.parquet")
     saved = saved[saved["split"] == "test"] if "split" in saved else saved
-    expected = saved.set_index("id").loc[dataset.test.ids, "prediction"]
+    expected = saved.set_index("id").loc[DATASET.test.ids, "prediction"]
     assert np.allclose(scores["M"], expected, atol=1e-5)
     assert set(scores) == {"M", "l", "a", "v"}
     assert len({round(float(values[0]), 4) for values in scores.values()}) == 4
 
 
-def test_predict_scales_frames_like_the_corpus_and_a_modality_changes_its_own_score_and_the_whole(
-    dataset: Dataset,
-) -> None:
-    scaling = Scaling.of({m: dataset.train.sequences[m].frames for m in "av"})
+def test_predict_scales_frames_like_the_corpus_and_a_modality_changes_its_own_score_and_the_whole() -> None:
+    scaling = Scaling.of({m: DATASET.train.sequences[m].frames for m in "av"})
     splits = {}
-    for name, split in dataset.splits.items():
+    for name, split in DATASET.splits.items():
         frames = scaling({m: split.sequences[m].frames for m in "av"})
         sequences = {m: RaggedFrames(frames[m], split.sequences[m].offsets) for m in "av"}
         splits[name] = replace(split, sequences=sequences)
-    scaled = replace(dataset, splits=splits, about={**dataset.about, "scaling": scaling.plain()})
-    run, raw = TrainedRun.open(trained(scaled)), dataset.test
+    scaled = replace(DATASET, splits=splits, about={**DATASET.about, "scaling": scaling.plain()})
+    run, raw = TrainedRun.open(trained(scaled)), DATASET.test
     scores = run.scores(scaled.test)
     for i in (0, 5):
         clip = {m: raw.sequences[m][i] for m in "av"}
@@ -76,8 +70,8 @@ def test_predict_scales_frames_like_the_corpus_and_a_modality_changes_its_own_sc
     assert caught.value.field == "text"
 
 
-def test_open_of_what_is_no_run_of_mug_is_refused(made_up: Callable[..., Dataset], tmp_path: Path) -> None:
-    folder = trained(made_up((24, 8, 8)))
+def test_open_of_what_is_no_run_of_mug_is_refused(tmp_path: Path) -> None:
+    folder = trained(make_dataset((24, 8, 8)))
     labels, weights = next((files.home() / "runs" / "labels").iterdir()), folder / "weights.safetensors"
 
     def refused(folder: Path) -> tuple[object, object]:
@@ -91,21 +85,16 @@ def test_open_of_what_is_no_run_of_mug_is_refused(made_up: Callable[..., Dataset
     assert refused(folder) == (weights, None)
     weights.unlink()
     assert refused(folder) == (weights, None)
-    store.save(made_up((24, 8, 8), seed=1), files.data_home() / "made-up", replace=True)
+    store.save(make_dataset((24, 8, 8), seed=1), files.data_home() / "made-up", replace=True)
     assert refused(folder) == (folder, "data")
 
 
-# --- the command
-
-
 @pytest.mark.parametrize("dims", [(33, 709), (5, 4)])
-def test_command_prints_four_scores_or_names_other_columns(
-    dims: tuple[int, int], made_up: Callable[..., Dataset], tmp_path: Path
-) -> None:
+def test_command_prints_four_scores_or_names_other_columns(dims: tuple[int, int], tmp_path: Path) -> None:
     soundfile.write(tmp_path / "clip.wav", tone(200, 0.3), 22_050)
     write_rows(tmp_path / "clip.csv", openface_rows(3))
     given = {"--audio": tmp_path / "clip.wav", "--openface": tmp_path / "clip.csv", "--text": "good film"}
-    given["--run"] = trained(made_up((24, 8, 8), dims=dims))
+    given["--run"] = trained(make_dataset((24, 8, 8), dims=dims))
     app = typer.Typer()
     app.command()(runpy.run_path(str(SCRIPT))["command"])
     answer = CliRunner().invoke(app, [str(part) for option in given.items() for part in option])

@@ -1,7 +1,5 @@
 """Speech made on the spot: what is asked of espeak-ng, and, where it is installed, what comes out."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from pathlib import Path

@@ -1,18 +1,16 @@
 """The one comparison: against the metrics themselves, scipy, and cases known by hand; then of finished runs."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import make_dataset
 from scipy import stats
 
 from mugkit import metrics
 from mugkit.config import RunSpec
-from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import comparison
 from mugkit.experiments.experiment import Run
@@ -69,16 +67,11 @@ def test_compare_leaves_out_what_is_undefined() -> None:
     assert constant["difference"] is constant["clips_low"] is None
 
 
-# --- finished runs
+DATASET = make_dataset(sizes=(4, 40, 40))
 
 
 @pytest.fixture
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up(sizes=(4, 40, 40))
-
-
-@pytest.fixture
-def run_with(dataset: Dataset, tmp_path: Path) -> Callable[..., Run]:
+def run_with(tmp_path: Path) -> Callable[..., Run]:
     """Makes a finished run that is wrong by so much on every clip, stored in an order that is not the data set's."""
 
     def make(system: str, seed: int, wrong: float | np.ndarray) -> Run:
@@ -86,44 +79,44 @@ def run_with(dataset: Dataset, tmp_path: Path) -> Callable[..., Run]:
         place.mkdir()
         parts = [
             pd.DataFrame({"split": name, "id": split.ids, "prediction": split.labels + wrong})
-            for name, split in dataset.splits.items()
+            for name, split in DATASET.splits.items()
             if name != "train"
         ]
         pd.concat(parts).sample(frac=1, random_state=seed).to_parquet(place / "predictions.parquet", index=False)
-        return Run(RunSpec(system, dataset.name, seed), place, {}, {}, 0, True)
+        return Run(RunSpec(system, DATASET.name, seed), place, {}, {}, 0, True)
 
     return make
 
 
 @pytest.mark.parametrize("split", ["valid", "test"])
-def test_predictions_are_in_the_order_of_the_clips(split: str, dataset: Dataset, run_with: Callable[..., Run]) -> None:
+def test_predictions_are_in_the_order_of_the_clips(split: str, run_with: Callable[..., Run]) -> None:
     folders = [run_with("mug", seed, 0.5 * seed).folder for seed in (1, 2)]
-    labels = dataset.splits[split].labels
-    read = comparison.predictions(folders, dataset, split)
+    labels = DATASET.splits[split].labels
+    read = comparison.predictions(folders, DATASET, split)
     np.testing.assert_allclose(read, [labels + 0.5, labels + 1.0], atol=1e-6)
 
 
-def test_true_labels_of_data_that_have_none_are_refused(made_up: Callable[..., Dataset]) -> None:
+def test_true_labels_of_data_that_have_none_are_refused() -> None:
     with pytest.raises(UserError, match="'made-up' has no true unimodal labels"):
-        comparison.true_labels(made_up(true_labels=False))
+        comparison.true_labels(make_dataset(true_labels=False))
 
 
-def test_of_runs_pairs_the_seeds_that_both_have(dataset: Dataset, run_with: Callable[..., Run]) -> None:
+def test_of_runs_pairs_the_seeds_that_both_have(run_with: Callable[..., Run]) -> None:
     ours = [run_with("mug", seed, 0.1 * seed) for seed in (3, 1, 2)]
     theirs = [run_with("copy", seed, 0.1 * seed + 0.5) for seed in (2, 3, 4)]
-    found = comparison.of_runs(ours, theirs, dataset)
+    found = comparison.of_runs(ours, theirs, DATASET)
     assert found["seeds"] == 2
     ends = [found[key] for key in ("difference", "clips_low", "clips_high", "seeds_low", "seeds_high")]
     assert ends == pytest.approx([-0.5] * 5, abs=1e-5)
     with pytest.raises(UserError, match="no seed in common"):
-        comparison.of_runs(ours[1:2], theirs, dataset)
+        comparison.of_runs(ours[1:2], theirs, DATASET)
 
 
-def test_against_says_who_is_better_than_the_reference(dataset: Dataset, run_with: Callable[..., Run]) -> None:
+def test_against_says_who_is_better_than_the_reference(run_with: Callable[..., Run]) -> None:
     wrong = {"mug": 0.5, "copy": 0.25, "mug-without-unimodal": 0.75, "mug-true-labels": 0.504}
     runs = {name: [run_with(name, seed, by) for seed in (1, 2)] for name, by in wrong.items()}
     runs["mlc"] = [run_with("mlc", seed, 0.5 + np.tile([0.1 * seed, -0.1], 20)) for seed in (1, 2)]
-    table = comparison.against(dataset, runs, "mug")
+    table = comparison.against(DATASET, runs, "mug")
     assert table[table["metric"] == "MAE"].set_index("system")["verdict"].to_dict() == {
         "y_mc ← y": "better than MUG",
         "W/O Unimodal Tasks": "worse than MUG",

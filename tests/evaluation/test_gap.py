@@ -1,7 +1,5 @@
 """The gap of clouds known by construction; MMD against sums written out, and its test on known distributions."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

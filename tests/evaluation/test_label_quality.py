@@ -1,13 +1,10 @@
 """Distances to the true labels, by hand and by scipy; words from the rule that the ledger has too."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_up import make_dataset
 from scipy import stats
 
 from mugkit.data.schema import MODALITIES, Dataset
@@ -25,15 +22,13 @@ def moved(dataset: Dataset, share: float) -> list[LearnedLabels]:
     return made
 
 
-@pytest.fixture(scope="module")
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up()
+DATASET = make_dataset()
 
 
-def test_compare_numbers_by_hand_and_scipy(dataset: Dataset) -> None:
-    closer = moved(dataset, 0.5)
-    table = compare(dataset, closer).set_index(["modality", "measure"])
-    y, true = (np.asarray(v, np.float64) for v in (dataset.train.labels, dataset.train.true_labels["a"]))
+def test_compare_numbers_by_hand_and_scipy() -> None:
+    closer = moved(DATASET, 0.5)
+    table = compare(DATASET, closer).set_index(["modality", "measure"])
+    y, true = (np.asarray(v, np.float64) for v in (DATASET.train.labels, DATASET.train.true_labels["a"]))
     for measure, of in (("MAE", lambda x: np.abs(x - true).mean()), ("Corr", lambda x: stats.pearsonr(x, true)[0])):
         ours = [of(run.labels["a"].double().numpy()) for run in closer]
         low, high = stats.t.interval(0.95, 2, np.mean(ours) - of(y), stats.sem(ours))
@@ -42,10 +37,10 @@ def test_compare_numbers_by_hand_and_scipy(dataset: Dataset) -> None:
         assert table.loc[("acoustic", measure), list(expected)].to_dict() == pytest.approx(expected, abs=1e-5)
 
 
-def test_compare_with_other_labels_pairs_seeds(dataset: Dataset) -> None:
-    closer, far = moved(dataset, 0.5), moved(dataset, 0.2)
-    table = compare(dataset, closer, far)
+def test_compare_with_other_labels_pairs_seeds() -> None:
+    closer, far = moved(DATASET, 0.5), moved(DATASET, 0.2)
+    table = compare(DATASET, closer, far)
     assert set(table["verdict"]) == {"closer"}
-    assert set(compare(dataset, far, closer)["verdict"]) == {"farther"}
-    apart = compare(dataset, closer)["difference"] - compare(dataset, far)["difference"]
+    assert set(compare(DATASET, far, closer)["verdict"]) == {"farther"}
+    apart = compare(DATASET, closer)["difference"] - compare(DATASET, far)["difference"]
     assert table["difference"].to_numpy() == pytest.approx(apart.to_numpy())

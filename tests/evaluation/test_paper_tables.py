@@ -1,7 +1,5 @@
 """The paper's tables: rows beside the right numbers and system, Table 2's presets, Table 6's counts to the digit."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The typed-out tables against sums of the paper's columns, and each note against the numbers it is about."""
 
-from __future__ import annotations
-
 import pandas as pd
 import pytest
 

@@ -1,7 +1,5 @@
 """Means, intervals over seeds and Holm's correction against hand-worked numbers and scipy."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Tables: what is promised about tableN.json, numbers by hand, and files read back by other libraries."""
 
-from __future__ import annotations
-
 import json
 import statistics
 from dataclasses import replace

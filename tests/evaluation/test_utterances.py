@@ -1,21 +1,17 @@
 """What the case study and the explorer know of a clip, against values worked out by hand."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_up import changed
+from made_up import changed, make_dataset
 
-from mugkit.data.schema import MODALITIES, Dataset, RaggedFrames
+from mugkit.data.schema import MODALITIES, RaggedFrames
 from mugkit.errors import UserError
 from mugkit.evaluation.utterances import Utterances, direction
 from mugkit.training.label_sources.source import LearnedLabels
-
-Make = Callable[..., Dataset]
 
 
 def learned(language: Sequence[float], *others: Sequence[float]) -> LearnedLabels:
@@ -27,17 +23,17 @@ def learned(language: Sequence[float], *others: Sequence[float]) -> LearnedLabel
 
 
 @pytest.fixture
-def three(made_up: Make) -> Utterances:
+def three() -> Utterances:
     """Three clips; two seeds that disagree by 0.4 about the second."""
     true = {"l": [1, -2, 3], "a": [1.5, 2, 0], "v": [1, -1, -0.5]}
     known = {m: np.array(values, np.float32) for m, values in true.items()}
-    dataset = changed(made_up((3, 2, 2)), labels=np.array([1, -2, 0], np.float32), true_labels=known)
+    dataset = changed(make_dataset((3, 2, 2)), labels=np.array([1, -2, 0], np.float32), true_labels=known)
     return Utterances(dataset, [learned([1.0, -1.0, 0.0]), learned([1.0, -1.4, 0.0])])
 
 
-def test_table_without_truth_takes_the_range_of_learned_labels(made_up: Make) -> None:
+def test_table_without_truth_takes_the_range_of_learned_labels() -> None:
     seed = learned([1.0, -1.0, 0.0], [1.5, -0.5, 0.5], [1.0, 1.0, 0.25])
-    utterances = Utterances(made_up((3, 2, 2), true_labels=False), [seed])
+    utterances = Utterances(make_dataset((3, 2, 2), true_labels=False), [seed])
     assert utterances.table["disagreement"].tolist() == [0.5, 2.0, 0.5]
     assert "true_l" not in utterances.table
     assert utterances.entry(0)["true"] == {}

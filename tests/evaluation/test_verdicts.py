@@ -1,7 +1,5 @@
 """The rule at its edges: what is decided, what is too small to matter, and what stays open."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

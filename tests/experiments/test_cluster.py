@@ -1,7 +1,5 @@
 """Runs over a Ray cluster on this machine: a node is lost, cards are shared, a signal ends everything cleanly."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -149,8 +147,6 @@ def test_cluster_of_this_machine_refuses_what_it_has_not_and_is_not_left_running
         RayExecutor("", lambda _: {"CPU": 4096.0, "GPU": 0.0})
     assert not ray.is_initialized()
 
-
-# --- Ctrl-C and SIGTERM while a table runs: nothing runs on, nothing is half-written, the next command can resume
 
 # The console script with runs of the test's own as what its notebooks need, and a repository of the test's own.
 MUGKIT = f"""

@@ -1,7 +1,5 @@
 """What a run asks of a machine: the profile's word, the user's word, and what is there."""
 
-from __future__ import annotations
-
 import os
 import time
 

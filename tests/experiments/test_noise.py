@@ -1,9 +1,6 @@
 """Noisy labels: the raters' own spread, equal draws for every k, true labels and test split untouched."""
 
-from __future__ import annotations
-
 import pickle
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_up import changed
+from made_up import changed, make_dataset
 
 from mugkit import files
 from mugkit.config import RunSpec
@@ -23,13 +20,13 @@ from mugkit.experiments.run_store import Store
 
 
 @pytest.fixture
-def dataset(made_up: Callable[..., Dataset], prepared: object, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+def dataset(prepared: object, monkeypatch: pytest.MonkeyPatch) -> Dataset:
     """Made-up clips with ids as those of `reviews`; sentence i was rated with a spread of i / 100 on ±4."""
     noise._spreads.cache_clear()
     sentences = pd.DataFrame({"id": range(100), "spread": np.arange(100) / 100})
     monkeypatch.setattr(reviews, "fetch", lambda folder: Path("sdist"))
     monkeypatch.setattr(reviews, "read_sentences", lambda sdist: sentences)
-    made = made_up((40, 16, 16), family="reviews")
+    made = make_dataset((40, 16, 16), family="reviews")
     for name in SPLITS:
         made = changed(made, name, ids=[f"{name}03_{i:05d}" for i in range(len(made.splits[name]))])
     store.save(made, files.data_home() / made.name)

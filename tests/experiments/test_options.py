@@ -1,7 +1,5 @@
 """Folders and files that cannot be written are refused before any work; the look leaves nothing behind."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

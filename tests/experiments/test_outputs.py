@@ -1,7 +1,5 @@
 """What notebooks write: pictures with their numbers, equal bytes for equal pictures, one manifest for all."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable
@@ -9,10 +7,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from made_up import make_dataset
 from matplotlib.figure import Figure
 
 from mugkit import config
-from mugkit.data.schema import Dataset
 from mugkit.experiments.outputs import Outputs
 from mugkit.experiments.run_store import versions
 
@@ -26,15 +24,13 @@ def drawn(*values: float) -> Figure:
 
 
 @pytest.fixture
-def notebook(tmp_path: Path, made_up: Callable[..., Dataset]) -> Callable[[str], Outputs]:
+def notebook(tmp_path: Path) -> Callable[[str], Outputs]:
     """A factory of notebooks that write into one folder."""
-    dataset = made_up()
+    dataset = make_dataset()
     return lambda name: Outputs(tmp_path, name, config.profile("smoke"), dataset)
 
 
-def test_figure_is_png_svg_and_numbers_and_equal_pictures_are_equal_files(
-    notebook: Callable[[str], Outputs], tmp_path: Path
-) -> None:
+def test_figure_is_png_svg_and_numbers_and_can_be_repeated(notebook: Callable[[str], Outputs], tmp_path: Path) -> None:
     seen = []
     for values in ((1.0, 3.0), (1.0, 3.0), (1.0, 4.0)):
         notebook("01_first").figure(drawn(*values), "fig5", {"loss": values})
@@ -65,9 +61,7 @@ def test_manifest_entry_says_how_an_output_came_about(notebook: Callable[[str], 
         assert expected.items() <= entry.items()
 
 
-def test_manifest_merges_notebooks_and_replaces_what_one_that_runs_again_wrote(
-    notebook: Callable[[str], Outputs], tmp_path: Path
-) -> None:
+def test_manifest_merges_notebooks_and_replaces_entries(notebook: Callable[[str], Outputs], tmp_path: Path) -> None:
     for name, figures in (("02_second", ["fig6"]), ("01_first", ["fig4", "fig5"]), ("01_first", ["fig5"])):
         made = notebook(name)
         for figure in figures:

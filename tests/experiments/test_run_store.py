@@ -1,7 +1,5 @@
 """The run store: computed once, whole or not at all, noticed when damaged, and addressed by what it is made of."""
 
-from __future__ import annotations
-
 import logging
 import multiprocessing
 import os
@@ -70,9 +68,6 @@ def test_folder_is_that_of_the_identity_and_kind_alone(store: Store) -> None:
     assert len(folders | {store.folder("labels", IDENTITY)}) == 5
 
 
-# --- damage
-
-
 def _write(name: str, content: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_text(content)
 
@@ -104,9 +99,6 @@ def test_get_damaged_result_is_told_and_computed_again(
     assert store.intact(folder)
 
 
-# --- made by other code
-
-
 def identity(code: str, seed: int = 1111, before: str = "") -> dict:
     return {"code": code, "seed": seed, "labels": {"stage": 2, "code": before or code}, "made_from": code}
 
@@ -134,13 +126,8 @@ def test_get_tells_once_of_other_code_where_the_same_was_asked_for(
     ] * told
 
 
-# --- failure
-
-
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, UserError])
-def test_get_failed_computation_leaves_nothing_and_does_not_pass_for_done(
-    store: Store, error: type[BaseException]
-) -> None:
+def test_get_failed_computation_leaves_nothing_that_passes_for_done(store: Store, error: type[BaseException]) -> None:
     def fail(folder: Path, _: Checkpoint) -> None:
         (folder / "half.txt").write_text("half")
         raise error("stop")
@@ -155,9 +142,7 @@ def test_get_failed_computation_leaves_nothing_and_does_not_pass_for_done(
     assert not store.intact(folder)
 
 
-def test_get_interrupted_resumes_from_its_checkpoint_and_tidies_up(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_get_interrupted_resumes_from_its_checkpoint_and_tidies(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_store, "PAUSE", 0.0)
 
     def compute(folder: Path, checkpoint: Checkpoint) -> None:
@@ -179,9 +164,6 @@ def test_get_interrupted_resumes_from_its_checkpoint_and_tidies_up(
     kept.rename(store.root / "partial" / folder.name)  # as a kill leaves it
     store.get("train", IDENTITY, compute)
     assert list((store.root / "partial").iterdir()) == []
-
-
-# --- two processes
 
 
 def slow(folder: Path, _: Checkpoint) -> None:
@@ -210,15 +192,11 @@ def test_get_two_processes_compute_once(store: Store) -> None:
     assert store.intact(store.folder("train", IDENTITY))
 
 
-# --- the code's fingerprint
-
 NUMERIC = ("config", "overrides", "metrics", "models/mug", "training/maml", "training/label_sources/source")
 NUMERIC += tuple(f"data/{name}" for name in ("batch", "encoders", "loader", "offline_t5", "schema", "text"))
 
 
-def test_code_fingerprint_is_of_the_code_that_decides_numbers_wherever_it_lies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_fingerprint_is_of_the_code_that_decides_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root, fingerprint = tmp_path / "mugkit", run_store.code_fingerprint.__wrapped__
     shutil.copytree(Path(run_store.__file__).parents[1], root, ignore=shutil.ignore_patterns("__pycache__"))
     before = fingerprint()

@@ -1,7 +1,5 @@
 """Many runs: order kept, finished runs reused, a failing run told while the others finish."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -18,7 +16,8 @@ from typing import Any
 
 import pytest
 import torch
-from living import ends
+from made_up import make_dataset
+from reliability.processes import ends
 from small import hashes
 
 from mugkit import cli, files, pools
@@ -52,9 +51,6 @@ HERE, SPREAD = ExecutionConfig(workers=1), ExecutionConfig(workers=2)
 TWO = [spec(seed=seed) for seed in (1111, 1112)]
 
 
-# --- in this process
-
-
 @pytest.mark.parametrize("wrong", [spec("mgu"), spec(changes=(("bta", 1),)), RunSpec("mug", "no-such-data", 1111)])
 def test_wrong_spec_is_refused_before_any_other_runs(wrong: RunSpec) -> None:
     with pytest.raises(UserError, match="fix: "):
@@ -74,10 +70,10 @@ def test_run_all_keeps_order_returns_what_it_stored_and_says_what_was_reused() -
         assert all(result[name] == getattr(done, name) for name in ("metrics", "valid_metrics", "best_epoch"))
 
 
-def test_run_data_prepared_again_is_noticed(made_up: Callable[..., Dataset]) -> None:
+def test_run_data_prepared_again_is_noticed() -> None:
     # In a notebook: prepare, run, prepare --force, run.
     before = run(spec())
-    data_store.save(made_up((24, 8, 8), true_labels=False, seed=1), files.data_home() / NAME, replace=True)
+    data_store.save(make_dataset((24, 8, 8), true_labels=False, seed=1), files.data_home() / NAME, replace=True)
     assert run(spec()).folder != before.folder
 
 
@@ -113,9 +109,6 @@ def test_altered_frames_are_refused(opened: Callable[[], object]) -> None:
         opened()
 
 
-# --- over processes
-
-
 def test_run_all_over_processes(tmp_path: Path) -> None:
     # One start of workers (seconds each) for everything that only they can show.
     good, store = [spec("copy"), spec("mug-without-unimodal")], Store(tmp_path / "spread")
@@ -148,9 +141,7 @@ def one_process(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.parametrize("execution", [HERE, SPREAD], ids=["here", "spread"])
-def test_failed_stage_1_is_told_once_and_leaves_other_runs_finished(
-    execution: ExecutionConfig, one_process: list[str]
-) -> None:
+def test_failed_stage_1_is_told_once_and_stops_no_other_run(execution: ExecutionConfig, one_process: list[str]) -> None:
     run(spec(seed=1113))
     good = [spec("mug"), spec("copy"), spec(seed=1113)]
     with pytest.raises(UserError, match="mug-without-contrastive"):
@@ -167,9 +158,6 @@ def test_learn_all_returns_labels_in_order_and_keeps_them(one_process: list[str]
     assert one_process == ["with", "with"]  # each label seed once
     assert all(torch.equal(a.labels["v"], b.labels["v"]) for a, b in zip(learned, again, strict=True))
     assert not torch.equal(learned[0].labels["v"], learned[1].labels["v"])
-
-
-# --- nodes that share nothing with this machine, and workers that are lost
 
 
 def test_task_that_would_be_another_run_here_is_refused() -> None:
@@ -203,9 +191,7 @@ LOST = BrokenProcessPool("a worker died")
 @pytest.mark.parametrize(
     ("answer", "told"), [(None, "not to be seen here"), (LOST, "copy on made-up, seed 1111, train: a worker died")]
 )
-def test_run_all_result_that_does_not_arrive_is_told(
-    answer: BaseException | None, told: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_run_all_lost_result_is_told(answer: BaseException | None, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "processes", lambda *_: Answering(lambda *_: ended(answer)))
     monkeypatch.setattr(scheduler, "VISIBLE_WITHIN", 0.0)
     with pytest.raises(UserError, match=told):
@@ -260,9 +246,7 @@ def _until_stopped(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("interrupts", [0, 1])
-def test_executor_shut_down_now_clears_away_what_was_begun_and_begins_nothing_more(
-    interrupts: int, tmp_path: Path
-) -> None:
+def test_executor_shut_down_now_clears_away_what_was_begun_and_begins_no_more(interrupts: int, tmp_path: Path) -> None:
     pool = pools.processes(2)
     futures = [pool.submit(_until_stopped, tmp_path) for _ in range(3)]
     while len(list(tmp_path.iterdir())) < 2:

@@ -1,7 +1,5 @@
 """Hyperparameters chosen on validation: who is tuned, and what is recorded and read of it."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from collections.abc import Callable
@@ -28,9 +26,7 @@ def test_tunable_are_the_systems_whose_hyperparameters_are_their_own() -> None:
     assert not {"copy", "mug-true-labels", "mug-without-contrastive"} & set(tuning.tunable())
 
 
-def test_record_is_what_later_runs_take_and_keeps_other_systems(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_record_is_what_later_runs_take(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files.write_json(place := tmp_path / "chosen.json", {})
     found = {name: search.search(name, NAME, "smoke", 2) for name in ("text-only", "copy")}
     for searched in found.values():
@@ -73,9 +69,7 @@ def test_the_best_of_one_seed_does_not_win_when_other_seeds_disagree() -> None:
     assert diverged.best.number == 1
 
 
-def test_finalists_are_the_best_of_one_seed_run_with_every_study_seed_and_are_recorded(
-    dataset: Dataset, tmp_path: Path
-) -> None:
+def test_finalists_are_the_best_of_one_seed_run_with_every_study_seed(dataset: Dataset, tmp_path: Path) -> None:
     found = tuning.tune("text-only", NAME, "smoke", 4)
     best = sorted(found.trials, key=lambda trial: trial.valid)[: tuning.FINALISTS]
     seeds = config.profile("smoke").study_seeds

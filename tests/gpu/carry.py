@@ -7,8 +7,6 @@ Copied are learn2learn, IPython, jaxtyping and all they require, as far as they 
 (torch, numpy, pandas) has to be there. Wheels of the same names, unpacked, serve as well.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import sys

@@ -3,8 +3,6 @@
 python tests/gpu/cells.py notebooks/06_stage3_joint_training.ipynb '{"profile": "smoke"}'
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

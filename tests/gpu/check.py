@@ -15,8 +15,6 @@ carried: see `tests/gpu/carry.py`. With --dry everything runs on the CPU at a sm
 card is missing.
 """
 
-from __future__ import annotations
-
 import argparse
 import importlib.util
 import json

@@ -1,7 +1,5 @@
 """A device beside the CPU and beside itself, and whether a training step waits for it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """The same random numbers on every device: drawn on the CPU, then moved."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -4,8 +4,6 @@ Encoders have random weights. That changes no time and no comparison of a device
 means nothing.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from functools import cached_property

@@ -5,8 +5,6 @@ Batches of 32 clips have MOSI's token lengths; the encoder has bert-base's shape
 trained weights do.
 """
 
-from __future__ import annotations
-
 import multiprocessing
 import statistics
 import time

@@ -1,7 +1,5 @@
 """BERT without padding and unread states against transformers' own in float64: outputs, gradients, what falls back."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +54,7 @@ def test_states_and_gradients_equal_the_whole_encoders(bert: Any, first_only: bo
 
 
 @pytest.mark.parametrize("pooling", ["first", "mean"])
-def test_text_encoder_takes_the_lean_path_and_pools_as_before(
-    bert: Any, pooling: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_text_encoder_is_lean_and_pools_as_before(bert: Any, pooling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder, batch = TextEncoder(bert, pooling), tokens()
     lean = encoder(batch)
     monkeypatch.setattr(lean_bert, "applies", lambda _: False)

@@ -1,7 +1,5 @@
 """CPM: Eqs. 7, 10 and 11 in numpy, and where the contrastive loss may and may not send gradients."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

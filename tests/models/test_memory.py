@@ -1,7 +1,5 @@
 """Parallel LSTMs and the gated memory, against loops over steps, clips and dims in float64."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 from torch import Tensor, nn

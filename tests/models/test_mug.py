@@ -1,14 +1,12 @@
 """MUG's networks, each against numpy or by hand, and that every box of Fig. 3 is fed from the right place."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from made_up import make_dataset
 from small import small
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
@@ -16,7 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from mugkit.config import Network
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.models import mug
 from mugkit.models.mug import MUCN, Fusion, MUGNetwork, Predictor, SequenceNetwork, build
 
@@ -24,8 +22,8 @@ pytestmark = pytest.mark.usefixtures("cheap_text")
 
 
 @pytest.fixture
-def parts(made_up: Callable[..., Dataset]) -> tuple[MUGNetwork, Batch]:
-    dataset = made_up((12, 4, 4))
+def parts() -> tuple[MUGNetwork, Batch]:
+    dataset = make_dataset((12, 4, 4))
     config = small().network
     clips = ClipLoader(dataset.train, config)
     torch.manual_seed(0)

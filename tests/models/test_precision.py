@@ -1,15 +1,13 @@
 """bfloat16 while training: close to float32; weights and all behind the encoder float32. Compiled where that works."""
 
-from __future__ import annotations
-
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from made_up import make_dataset
 from small import tiny_bert, tiny_t5
 
 from mugkit.config import RunSpec
@@ -26,9 +24,7 @@ from mugkit.training.optim import step
 TOLERANCE = 0.02
 
 
-@pytest.fixture
-def data(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((24, 8, 8))
+DATA = make_dataset((24, 8, 8))
 
 
 def work(system: str, data: Dataset, folder: Path, **changes: Any) -> Experiment:
@@ -57,9 +53,9 @@ def first_loss(todo: Experiment) -> tuple[torch.Tensor, Any, set[torch.dtype]]:
 
 
 @pytest.mark.parametrize("system", ["copy", "self-mm", "mult", "misa", "aobert", "unimse"])
-def test_loss_in_bfloat16_agrees_with_float32(system: str, data: Dataset, tmp_path: Path) -> None:
-    exact, _, single = first_loss(work(system, data, tmp_path))
-    rounded, network, half = first_loss(work(system, data, tmp_path, precision="bfloat16"))
+def test_loss_in_bfloat16_agrees_with_float32(system: str, tmp_path: Path) -> None:
+    exact, _, single = first_loss(work(system, DATA, tmp_path))
+    rounded, network, half = first_loss(work(system, DATA, tmp_path, precision="bfloat16"))
     assert exact.dtype == rounded.dtype == torch.float32
     assert rounded.item() == pytest.approx(exact.item(), rel=TOLERANCE)
     assert (torch.bfloat16 in half, torch.bfloat16 in single) == (True, False)
@@ -68,20 +64,20 @@ def test_loss_in_bfloat16_agrees_with_float32(system: str, data: Dataset, tmp_pa
     assert {p.grad.dtype for p in network.parameters() if p.grad is not None} == {torch.float32}
 
 
-def test_without_training_everything_is_float32(data: Dataset, tmp_path: Path) -> None:
+def test_without_training_everything_is_float32(tmp_path: Path) -> None:
     """Validation, test and what stage 1 saves are the same in either configuration."""
-    hp = work("copy", data, tmp_path).hp
+    hp = work("copy", DATA, tmp_path).hp
     exact, rounded = (replace(hp.network, precision=name) for name in ("float32", "bfloat16"))
-    clips, saved = ClipLoader(data.train, exact), []
+    clips, saved = ClipLoader(DATA.train, exact), []
     for config in (exact, rounded):
         torch.manual_seed(0)
-        saved.append(pretrain.save_representations(build(config, data.dims, 0), clips))
+        saved.append(pretrain.save_representations(build(config, DATA.dims, 0), clips))
     assert torch.equal(saved[0].unimodal["l"], saved[1].unimodal["l"])
     assert torch.equal(saved[0].projected["v"], saved[1].projected["v"])
 
 
 def test_compile_that_does_not_work_is_told_and_left(
-    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(_: object) -> object:
         raise RuntimeError("no C++ compiler\nand much more")
@@ -89,18 +85,18 @@ def test_compile_that_does_not_work_is_told_and_left(
     assert precision.why_not_compiled(fails) == "RuntimeError: no C++ compiler"
     monkeypatch.setattr(precision, "why_not_compiled", lambda: "no C++ compiler")
     with caplog.at_level(logging.WARNING):
-        loss, _, _ = first_loss(work("copy", data, tmp_path, compile=True))
+        loss, _, _ = first_loss(work("copy", DATA, tmp_path, compile=True))
     assert "not compiled: no C++ compiler" in caplog.text
-    assert loss.item() == first_loss(work("copy", data, tmp_path))[0].item()
+    assert loss.item() == first_loss(work("copy", DATA, tmp_path))[0].item()
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(precision.why_not_compiled()), reason="torch.compile does not work on this machine")
-def test_compiled_encoder_gives_the_same_gradients(data: Dataset, tmp_path: Path) -> None:
+def test_compiled_encoder_gives_the_same_gradients(tmp_path: Path) -> None:
     gradients = []
     for compiled in (False, True):
-        todo = work("copy", data, tmp_path, compile=compiled)
-        clips = ClipLoader(data.train, todo.hp.network)
+        todo = work("copy", DATA, tmp_path, compile=compiled)
+        clips = ClipLoader(DATA.train, todo.hp.network)
         torch.manual_seed(0)
         network, _ = todo.builder()(clips)
         assert precision.is_compiled(network.language.encoder.encoder) is compiled

@@ -1,7 +1,5 @@
 """The subnetworks of TFN and LMF."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence

@@ -1,7 +1,5 @@
 """Clips of different lengths in one array, against loops over the clips."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import Tensor, nn

@@ -10,8 +10,6 @@ all other numbers within four fifths of what is allowed. Tolerances leave more t
 not a rounding error.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Under the profile `smoke` no number means anything, and encoding thousands of sentences was half of the time.
 """
 
-from __future__ import annotations
-
 import dataclasses
 
 from mugkit import files

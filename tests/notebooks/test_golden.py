@@ -1,7 +1,5 @@
 """What the notebooks wrote under nbval against the committed figures/, as numbers (nbval never looks at pictures)."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 from typing import Any
@@ -80,12 +78,8 @@ def row(mae: Any, n: Any = 3, acc2: Any = 80.0, **others: Any) -> list[dict[str,
 @pytest.mark.parametrize(
     ("file", "expected", "found", "problems"),
     [
-        (
-            "fig5.json",
-            [{"metric": "Acc2", "mean": 80.0}],
-            [{"metric": "Acc2", "mean": 80.5}],
-            0,
-        ),  # by that metric's rule
+        # by that metric's rule
+        ("fig5.json", [{"metric": "Acc2", "mean": 80.0}], [{"metric": "Acc2", "mean": 80.5}], 0),
         ("fig5.json", [{"metric": "MAE", "mean": 1.0}], [{"metric": "MAE", "mean": 1.5}], 1),
         # within the tolerance of a metric, and beyond it
         ("tables/table3.json", [ROW], row(1.07, 3, 85.0, verdict="undecided"), 0),

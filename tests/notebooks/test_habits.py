@@ -1,7 +1,5 @@
 """What papermill's and nbconvert's users do with a notebook on the command line, from any folder."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -29,7 +27,7 @@ def command(*arguments: object, folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["repository", "another folder"])
-def test_papermill_runs_a_notebook_from_any_folder_and_nbconvert_makes_it_a_page(
+def test_papermill_and_nbconvert_work_from_any_folder(
     elsewhere: bool, mugkit_home: Path, tmp_path: Path
 ) -> None:
     store.save(make_dataset(), mugkit_home / "data" / "made-up")

@@ -1,7 +1,5 @@
 """Whatever code a question prints can be run as it is printed, in a session of its notebook."""
 
-from __future__ import annotations
-
 import ast
 import re
 from pathlib import Path

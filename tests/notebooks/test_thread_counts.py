@@ -4,8 +4,6 @@ The committed figures are made on one thread a run (`Profile.threads`), which gi
 `paper` leaves the number to torch: what it may change is bounded here by what `golden.py` allows another machine.
 """
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable
 from typing import Any

@@ -7,8 +7,6 @@ are set before it runs; FOUND gets, by model, all `weights` and the `outputs`. N
 network asks for normal noise it gets numbers that depend on the shape alone.
 """
 
-from __future__ import annotations
-
 import sys
 from importlib import import_module
 from typing import Any

@@ -6,8 +6,6 @@ departs from MMSA, the test says how: a weight of MMSA's that switches the depar
 output that is carried over. Clips are as long as each other where MMSA's networks read on into the padding.
 """
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Callable, Mapping
@@ -205,9 +203,6 @@ def layers(pairs: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-# --- TFN and LMF
-
-
 def subnets(peer: Peer) -> dict[str, Tensor]:
     """The networks in front of fusion. Batch normalisation becomes our standardisation by the same statistics."""
     found = peer.renamed(
@@ -251,9 +246,6 @@ def test_lmf(peer: Callable[[str], Peer]) -> None:
     weights["fusion.bias"] = theirs.take("fusion_bias")[0]
     network = filled(LMF(SHAPES, None, LMFConfig(lstm=4, d_l=2, d_a=3, d_v=5, rank=3)), weights, theirs)
     close(network(BATCH), theirs.outputs["M"])
-
-
-# --- memories over time
 
 
 def cells(ours: str, prefix: str = "") -> dict[str, str]:
@@ -368,9 +360,6 @@ def test_mfm(peer: Callable[[str], Peer], monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch, "randn_like", lambda x: torch.linspace(-1, 1, x.numel()).view(x.shape))
     beside = network.loss(BATCH, 0) - (network(BATCH) - BATCH.labels).abs().mean()
     torch.testing.assert_close(beside, theirs.outputs["generation"] + theirs.outputs["prior"], rtol=1e-5, atol=1e-6)
-
-
-# --- with a text encoder trained along
 
 
 def test_misa(peer: Callable[[str], Peer], encoder: Path) -> None:

@@ -1,7 +1,5 @@
 """Which cases are drawn, and that Fig. 6 draws what it is given."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,12 +1,11 @@
 """Diagrams and counts must follow the modules: change a module, and what is drawn changes with it."""
 
-from __future__ import annotations
-
 from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
 import torch
+from made_up import make_dataset
 from small import small
 from torch import nn
 
@@ -66,8 +65,8 @@ def test_parameter_table_at_mosei_is_table_6() -> None:
 
 
 @pytest.mark.usefixtures("cheap_text")
-def test_trace_on_a_batch_of_unequal_lengths(made_up: Any) -> None:
-    dataset: Dataset = made_up((6, 2, 2))
+def test_trace_on_a_batch_of_unequal_lengths() -> None:
+    dataset: Dataset = make_dataset((6, 2, 2))
     clips = ClipLoader(dataset.train, small().network)
     network = assemble(small(), dataset.dims, 3.0, clips.text_width).network
     table = architecture.trace(network, clips.batch(torch.tensor([0, 1, 2])))

@@ -1,18 +1,16 @@
 """The label explorer: orders, pages, the static version; and its controls, driven in Python as clicks would."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_up import make_dataset
 from matplotlib.figure import Figure
 
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.evaluation.utterances import Utterances
 from mugkit.plots import label_explorer
 from mugkit.plots.label_explorer import LabelExplorer
@@ -35,8 +33,8 @@ def entry(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def utterances(made_up: Callable[..., Dataset]) -> Utterances:
-    dataset = made_up((12, 2, 2))
+def utterances() -> Utterances:
+    dataset = make_dataset((12, 2, 2))
     y = torch.from_numpy(dataset.train.labels)
     labels = {m: (0.8 + k / 10) * y for k, m in enumerate(MODALITIES)}
     paths = {m: torch.stack([y, values]) for m, values in labels.items()}
@@ -117,7 +115,7 @@ def test_choosing_and_sorting_turn_page_and_picture(utterances: Utterances) -> N
     assert found.details.value == page_of(utterances, 0)
 
 
-def test_searching_narrows_the_list_empties_the_page_and_recovers(
+def test_searching_narrows_empties_and_recovers_the_list(
     utterances: Utterances, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = LabelExplorer(utterances)

@@ -1,18 +1,16 @@
 """Figures of the three stages: their numbers by hand, and that each is drawn."""
 
-from __future__ import annotations
-
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from made_up import make_dataset
 
 from mugkit.config import MetaLearning, RunSpec
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.evaluation.tables import Row
 from mugkit.experiments.experiment import Run
 from mugkit.files import write_json
@@ -115,8 +113,8 @@ def test_history_numbers_are_split_by_modality() -> None:
     assert len(stage_figures.history_figure(numbers).axes) == 3
 
 
-def test_trajectory_numbers_choose_clips_that_disagree_most(made_up: Callable[..., Dataset]) -> None:
-    dataset = made_up(sizes=(5, 2, 2))
+def test_trajectory_numbers_choose_clips_that_disagree_most() -> None:
+    dataset = make_dataset(sizes=(5, 2, 2))
     true = {m: np.zeros(5, np.float32) for m in MODALITIES}
     true["a"][3], true["v"][1] = 2.5, -1.0
     train = dataclasses.replace(dataset.train, true_labels=true)
@@ -126,7 +124,7 @@ def test_trajectory_numbers_choose_clips_that_disagree_most(made_up: Callable[..
     assert clips[0]["true"] == {"l": 0.0, "a": 2.5, "v": 0.0}
     assert clips[0]["learned"]["a"] == pytest.approx([1.3, 1.31, 1.32])
     assert len(stage_figures.trajectory_figure(clips, 3.0).axes) == 2
-    unknown = made_up(sizes=(5, 2, 2), true_labels=False)
+    unknown = make_dataset(sizes=(5, 2, 2), true_labels=False)
     assert stage_figures.trajectory_numbers(unknown, made_up_labels(5), clips=1)[0]["true"] == {}
 
 

@@ -1,7 +1,5 @@
 """Two, four and eight processes on one store: each run is computed once, and all see the same results."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 

@@ -6,8 +6,6 @@ A run's `done.json` holds, beside the checksums, what no result depends on: time
 bit flipped there is harmless if the checksums are read as before; these are counted apart.
 """
 
-from __future__ import annotations
-
 import logging
 from functools import partial
 from pathlib import Path

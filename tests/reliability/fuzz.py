@@ -4,8 +4,6 @@
 makes a reader fail in another way; it exits with 1 then.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

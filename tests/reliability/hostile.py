@@ -4,8 +4,6 @@ Passed is: no canary, nothing written outside of MUGKIT_HOME, no crash, no memor
 a UserError (of checkpoints and runs: a warning, and computing again) or harmless data. These are counted apart.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -5,8 +5,6 @@ worker processes one worker is killed, without which the others have to go on, o
 started them; no worker may outlive it. Their moments are counted from the first checkpoint: before it, workers import.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -5,14 +5,13 @@ manifest. A killed kernel must be told with the cell, must not stop the other no
 with 1. After either kill the same command must end with 0, with the runs and figures of an undisturbed reproduction.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
@@ -50,7 +49,7 @@ def cells(name: str) -> tuple[str, ...]:
     )
 
 
-def write_notebook(path: Path, sources: tuple[str, ...]) -> None:
+def write_notebook(path: Path, sources: Sequence[str]) -> None:
     """A notebook of these cells, the first of which holds its parameters."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     notebook.cells[0].metadata["tags"] = ["parameters"]

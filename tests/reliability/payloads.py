@@ -3,8 +3,6 @@
 A maker is told the number of the form to write, a path that leads elsewhere, and a large number.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -5,8 +5,6 @@ Each command is a process in a mount namespace of its own (a small tmpfs, a read
 where the disk was full, the same command must succeed once there is room.
 """
 
-from __future__ import annotations
-
 import os
 import shlex
 import shutil

@@ -8,8 +8,6 @@ Where a fault's place or tests are not found, it is neither caught nor survived.
 python tests/reliability/planted_faults.py figures/planted_faults.json --as after
 """
 
-from __future__ import annotations
-
 import argparse
 import io
 import os

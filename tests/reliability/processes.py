@@ -1,7 +1,5 @@
 """Processes of a trial, found by an environment variable that all of them inherit; commands stopped by a signal."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal
@@ -17,6 +15,7 @@ from mugkit import files
 
 MARK = "MUGKIT_SOAK_TRIAL"
 LIMIT = 120.0  # seconds until workers or kernels write a checkpoint
+ENDS_WITHIN = 60.0  # seconds that a process may take to end by itself
 PATIENCE = 20.0  # seconds; what lost its starter looks for it once a second
 
 
@@ -91,3 +90,19 @@ def stop(process: subprocess.Popen[str], number: signal.Signals, group: bool = F
     assert "the same command resumes" in said
     left = [str(path.relative_to(files.home())) for path in files.home().rglob("*.tmp")]
     assert left == [], left
+
+
+def is_alive(process: int) -> bool:
+    """Whether a process runs; a zombie, which nobody waited for yet, does not."""
+    try:
+        return bool(psutil.Process(process).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def ends(process: int) -> bool:
+    """Whether a process ends by itself within `ENDS_WITHIN`."""
+    until = time.monotonic() + ENDS_WITHIN
+    while (alive := is_alive(process)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not alive

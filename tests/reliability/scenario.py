@@ -1,7 +1,5 @@
 """What every scenario of the soak reports, and processes that may be killed without harm to the tests."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import random

@@ -3,8 +3,6 @@
 They go to `figures/reliability.json` and, as a table, to this folder's README.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

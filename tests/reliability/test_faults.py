@@ -1,15 +1,12 @@
 """Training faults are told where they arise, with the clips to look at; checkpoints are read as data alone."""
 
-from __future__ import annotations
-
 import ast
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up import changed
+from made_up import changed, make_dataset
 from small import small, train_jointly
 
 import mugkit
@@ -23,9 +20,9 @@ pytestmark = pytest.mark.usefixtures("cheap_text")
 
 
 @pytest.fixture
-def spoilt(made_up: Callable[..., Dataset]) -> Dataset:
+def spoilt() -> Dataset:
     """A data set with one NaN among the acoustic frames of the clip train_7."""
-    dataset = made_up((24, 8, 8))
+    dataset = make_dataset((24, 8, 8))
     acoustic = dataset.train.sequences["a"]
     frames = np.array(acoustic.frames)
     frames[acoustic.offsets[7], 2] = np.nan

@@ -3,8 +3,6 @@
 All warnings of numpy, scipy and torch are errors here, and everything that is written must be finite or null.
 """
 
-from __future__ import annotations
-
 import re
 import warnings
 from pathlib import Path
@@ -103,7 +101,7 @@ def test_system_trains_on_odd_data(name: str, odd: str, encoders: dict[bool, str
 
 
 @pytest.mark.parametrize("label", [0.0, 2.0])
-def test_tables_and_claims_of_labels_that_are_all_equal_say_undefined(
+def test_tables_and_claims_of_equal_labels_are_undefined(
     label: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """No clip's labels disagree either: claims about such clips compare nothing."""

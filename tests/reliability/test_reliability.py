@@ -1,13 +1,7 @@
 """The soak's scenarios, few trials of each: `make soak` runs them all."""
 
-from __future__ import annotations
-
 import os
 import pickle
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +10,7 @@ import pytest
 from made_up import make_dataset
 
 from mugkit import files
-from reliability import contention, damage, fuzz, hostile, kills, kills_of_reproduce, payloads, places, processes, soak
+from reliability import contention, damage, fuzz, hostile, kills, kills_of_reproduce, payloads, places, soak
 from reliability.scenario import Outcome, apart
 
 T = TypeVar("T")
@@ -42,18 +36,6 @@ def test_kill_at_random_moments_resumes_to_the_same_bits(tmp_path: Path) -> None
     outcomes = apart(prepared, killed, tmp_path)
     assert [outcome.losses for outcome in outcomes] == [[], [], [], []]
     assert [outcome.tried for outcome in outcomes] == [2, 1, 1, 1]
-
-
-def test_process_that_outlives_its_trial_is_found(tmp_path: Path) -> None:
-    """The search for orphans is not blind."""
-    command = [sys.executable, "-c", "import time; time.sleep(600)"]
-    with subprocess.Popen(command, env=os.environ | {processes.MARK: str(tmp_path)}) as process:
-        until = time.monotonic() + 30
-        while not processes.of(tmp_path, "time.sleep") and time.monotonic() < until:  # it is not itself at once
-            time.sleep(0.02)
-        (name,) = processes.orphans(tmp_path, patience=0.1)
-        assert "time.sleep(600)" in name
-    assert process.returncode == -signal.SIGKILL
 
 
 @pytest.mark.slow

@@ -1,7 +1,5 @@
 """SIGINT and SIGTERM to a running `mugkit`: a line on how to resume, nothing half-written; started again, it ends."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -11,16 +9,15 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from living import ends, is_alive
+from made_up import make_dataset
 from small import bag_of_words
 
 from mugkit import files
 from mugkit.config import RunSpec
 from mugkit.data import store, text
-from mugkit.data.schema import Dataset
 from reliability import processes
 from reliability.kills_of_reproduce import PARAMETERS, write_notebook
-from reliability.processes import stop, wait_until
+from reliability.processes import ends, is_alive, stop, wait_until
 
 TESTS = Path(__file__).resolve().parents[1]
 # The console script, with a text encoder that costs nothing and a repository of the test's own.
@@ -51,9 +48,9 @@ Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
-def start(tmp_path: Path, made_up: Callable[..., Dataset], mugkit_home: Path) -> Iterator[Start]:
+def start(tmp_path: Path, mugkit_home: Path) -> Iterator[Start]:
     """Starts `mugkit ARGUMENTS`; what still runs at the test's end is killed."""
-    dataset, started = made_up(), []
+    dataset, started = make_dataset(), []
     store.save(dataset, files.data_home() / dataset.name)
 
     def begin(*arguments: str, specs: Sequence[RunSpec] = ()) -> subprocess.Popen[str]:

@@ -1,7 +1,5 @@
 """Notebook files: those of this repository are read, and what is none, or too much, is refused with the reason."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

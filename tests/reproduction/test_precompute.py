@@ -1,7 +1,5 @@
 """What a batch computes before its notebooks start: every row and study once, and nothing that cannot run here."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,9 +25,7 @@ def name(prepared: Callable[..., Dataset]) -> str:
     return prepared().name
 
 
-def test_trained_is_every_seed_of_every_row_of_the_tables_that_can_run(
-    name: str, prepared: Callable[..., Dataset]
-) -> None:
+def test_trained_is_every_seed_of_every_row_that_can_run(name: str, prepared: Callable[..., Dataset]) -> None:
     specs = precompute.trained("smoke", name)
     systems = {spec.system for spec in specs}
     assert {row for system in systems for row in SYSTEMS[system].rows} == set(SYSTEM_ROWS)
@@ -63,7 +59,7 @@ def test_studied_is_the_search_the_curves_and_the_alternatives(name: str, monkey
     assert len(again) == len(set(again) & {spec for _, spec in drawn}) == 3
 
 
-def test_settings_and_noisy_are_of_reviews_alone(
+def test_settings_and_noisy_are_reviews(
     name: str, prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precompute.beside, "prepared", lambda: ["reviews-faint"])
@@ -81,9 +77,7 @@ def test_settings_and_noisy_are_of_reviews_alone(
 
 
 @pytest.mark.parametrize("studies", [True, False])
-def test_compute_is_one_list_goes_on_after_a_failure_and_tells_every_one(
-    studies: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compute_is_one_list_and_tells_every_failure(studies: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(jobs: list[str], *_: Any, learn: Sequence[str] = ()) -> None:
         raise UserError(" ".join([*jobs, *learn]))
 

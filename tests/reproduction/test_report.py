@@ -1,10 +1,7 @@
 """The report: what is on the page, that it needs nothing else, and how it looks in a real browser."""
 
-from __future__ import annotations
-
 import re
 import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from io import BytesIO
 from itertools import pairwise
@@ -14,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
-from pages import DESKTOP, PHONE, browser, pdf_pages, visit
+from pages import DESKTOP, PHONE, pdf_pages, visit
 from playwright.sync_api import Browser
 
 from mugkit import files
@@ -80,22 +77,6 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser() as started:
-        yield started
-
-
-def test_page_needs_nothing_from_outside(written: Path) -> None:
-    text = written.read_text(encoding="utf-8")
-    page = Page(text)
-    assert page.all("script") == []
-    assert [a["src"][:22] for a in page.all("img")] == ["data:image/png;base64,"]
-    assert all(a["href"].startswith(("#", "data:")) for a in page.all("a", "link"))
-    assert "@import" not in text
-    assert "url(" not in text
-
-
 def test_page_is_structured_for_screen_readers_and_its_links_lead_somewhere(written: Path) -> None:
     page = Page(written.read_text(encoding="utf-8"))
     assert page.all("html") == [{"lang": "en"}]
@@ -112,9 +93,7 @@ def test_page_is_structured_for_screen_readers_and_its_links_lead_somewhere(writ
     assert {a["href"][1:] for a in page.all("a")} <= set(ids)
 
 
-def test_page_shows_claims_with_verdicts_findings_what_is_missing_and_how_every_file_was_made(
-    written: Path, outputs: Path
-) -> None:
+def test_page_shows_claims_findings_what_is_missing_and_how_files_were_made(written: Path, outputs: Path) -> None:
     text, rows = written.read_text(encoding="utf-8"), files.read_json(outputs / "claims.json")
     summary = text.partition('id="summary"')[2].partition("</section>")[0]
     assert text.index('id="summary"') < text.index('id="claims"')
@@ -135,9 +114,7 @@ def test_page_shows_claims_with_verdicts_findings_what_is_missing_and_how_every_
     assert "made up &amp; small" in text
 
 
-def test_page_says_on_top_what_failed_and_that_a_folder_is_mixed_and_shows_a_study_of_assumptions(
-    outputs: Path, tmp_path: Path
-) -> None:
+def test_page_says_what_failed_what_is_mixed_and_what_assumptions_do(outputs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "figures"
     shutil.copytree(outputs, folder)
     assert report.render(folder).count('role="alert"') == 0
@@ -166,9 +143,7 @@ def test_render_refuses_what_cannot_be_shown_and_says_what_to_run(tmp_path: Path
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("which", ["written", "committed"])
-def test_browser_shows_the_page(
-    which: str, size: tuple[int, int], chromium: Browser, request: pytest.FixtureRequest
-) -> None:
+def test_browser_shows_it(which: str, size: tuple[int, int], chromium: Browser, request: pytest.FixtureRequest) -> None:
     with visit(chromium, request.getfixturevalue(which), size) as seen:
         assert seen.troubles == []
         assert seen.broken_images() == []

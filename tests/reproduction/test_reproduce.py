@@ -1,7 +1,5 @@
 """Batch runs of small notebooks made on the spot: what ran, what is reused, and every way to fail."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess
@@ -11,15 +9,14 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from made_up import make_dataset
+from reliability.kills_of_reproduce import PARAMETERS, write_notebook
 
 from mugkit import cli, files
 from mugkit.data import store
-from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.reproduction import kernels, reproduce
 from mugkit.reproduction.reproduce import Report
-
-PARAMETERS = 'profile: str = "smoke"  # a profile\ndataset: str = "x"  # a data set\nout: str = "x"  # a folder'
 
 # What a notebook does at its end, without the seconds that importing torch takes in a kernel of its own.
 WRITE = """\
@@ -38,23 +35,20 @@ Write = Callable[..., Path]
 
 
 @pytest.fixture
-def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]) -> Write:
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """A repository of its own; the fixture's value adds a notebook of the given cells, which writes and finishes."""
     folder = tmp_path / "repository" / "notebooks"
     folder.mkdir(parents=True)
     (folder.parent / "pyproject.toml").touch()
     monkeypatch.setattr(files, "repository", lambda: folder.parent)
     monkeypatch.setattr(reproduce.precompute, "compute", lambda *_: [])
-    dataset = made_up()
+    dataset = make_dataset()
     store.save(dataset, files.data_home() / dataset.name)
 
     def add(name: str, *cells: str, parameters: str = PARAMETERS) -> Path:
         sources = [parameters, *cells, WRITE.format(name=name), f'print("finished: {name}")']
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-        notebook.cells[0].metadata["tags"] = ["parameters"]
-        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        nbformat.write(notebook, folder / f"{name}.ipynb")
-        return folder / f"{name}.ipynb"
+        write_notebook(path := folder / f"{name}.ipynb", sources)
+        return path
 
     return add
 
@@ -86,7 +80,7 @@ def test_notebooks_are_the_numbered_ones_in_order(repository: Write, monkeypatch
         reproduce.notebooks()
 
 
-def test_reproduce_runs_once_then_reuses_until_something_changes(
+def test_reproduce_reuses_until_something_changes(
     repository: Write, out: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     repository("01_first", "a = 1")
@@ -136,9 +130,7 @@ def test_notebook_runs_in_its_folder_on_its_share_of_the_cores_unless_the_user_s
     assert {Path(to) for to in changes} <= {Path.cwd()}
 
 
-def test_identity_depends_on_cells_parameters_data_and_versions_but_not_on_outputs(
-    repository: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_identity_depends_on_all_but_the_outputs(repository: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     def identity(profile: str = "smoke", data: str = "data") -> str:
         return reproduce._identity(path, {"profile": profile}, data)
 
@@ -202,11 +194,9 @@ def test_run_notebook_parameter_it_does_not_have_is_refused(repository: Write, o
     assert not out.exists()
 
 
-def test_reproduce_several_data_sets_have_a_folder_each(
-    repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch, made_up: Callable[..., Dataset]
-) -> None:
+def test_reproduce_data_sets_have_a_folder_each(repository: Write, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository("01_first")
-    other = made_up(name="other", seed=1)
+    other = make_dataset(name="other", seed=1)
     store.save(other, files.data_home() / "other")
     seen = []
     monkeypatch.setattr(reproduce, "run_notebook", lambda *job: seen.append(job) or Report("x", "ran", out))
@@ -242,8 +232,8 @@ print(reproduce.runs_alone("smoke", ["made-up"]), wanted)
 """
 
 
-def test_runs_alone_need_no_jupyter(made_up: Callable[..., Dataset]) -> None:
-    store.save(made_up(), files.data_home() / "made-up")
+def test_runs_alone_need_no_jupyter() -> None:
+    store.save(make_dataset(), files.data_home() / "made-up")
     done = subprocess.run([sys.executable, "-c", WITHOUT_JUPYTER], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout == "[] [('smoke', 'made-up')]\n"

@@ -1,17 +1,14 @@
 """The report of one run."""
 
-from __future__ import annotations
-
 import json
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
+from made_up import make_dataset
 from typer.testing import CliRunner
 
 from mugkit.cli import commands
 from mugkit.config import RunSpec
-from mugkit.data.schema import Dataset
 from mugkit.experiments.experiment import Run
 from mugkit.overrides import parse_overrides
 from mugkit.reproduction.run_report import command, run_report
@@ -30,8 +27,8 @@ def test_command_is_understood_by_the_command_line() -> None:
     assert "made-up" in str(result.exception)
 
 
-def test_run_report_names_data_caveats_and_configuration(made_up: Callable[..., Dataset]) -> None:
-    dataset = made_up()
+def test_run_report_names_data_caveats_and_configuration() -> None:
+    dataset = make_dataset()
     report = json.loads(json.dumps(run_report(RUN, dataset, "cpu")))
     assert report["data"]["caveats"] == ["made up"]
     assert report["data"]["sizes"] == {"train": 48, "valid": 16, "test": 16}

@@ -1,7 +1,5 @@
 """Differences and finished runs that are known by construction, for the tests of studies."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

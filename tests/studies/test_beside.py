@@ -1,7 +1,5 @@
 """Table 5's steps at several settings: which data sets, and numbers that stay what the comparison found."""
 
-from __future__ import annotations
-
 import pytest
 from made_study import difference
 

@@ -1,7 +1,5 @@
 """Pages and findings are what the committed numbers say: every table is formatted and every sentence written anew."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -1,17 +1,15 @@
 """Steps alternate between systems, warm-up is left out, and only ratios within one run are reported."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from made_up import make_dataset
 
 from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data.schema import Dataset
 from mugkit.experiments.registry import Experiment
 from mugkit.experiments.run_store import Store
 from mugkit.studies import cost
@@ -19,8 +17,8 @@ from mugkit.training.label_sources.ulgm import ULGM
 
 
 @pytest.fixture
-def work(made_up: Callable[..., Dataset], tmp_path: Path, cheap_text: None) -> Callable[..., Experiment]:
-    dataset, store = made_up((40, 8, 8)), Store(tmp_path / "runs")
+def work(tmp_path: Path, cheap_text: None) -> Callable[..., Experiment]:
+    dataset, store = make_dataset((40, 8, 8)), Store(tmp_path / "runs")
     changes = (("meta_epochs", 1), ("pretrain_epochs", 1), ("max_epochs", 1), ("batch_size", 16))
 
     def make(name: str, seed: int = 1111, label_seed: int = 1111) -> Experiment:

@@ -1,7 +1,5 @@
 """The dials: the most that can be read, against closed forms; probes and labels at each setting; figure, sentence."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
@@ -23,19 +21,17 @@ from mugkit.training.trainer import predict
 SIZES = (400, 100, 400)
 
 
-@pytest.fixture(scope="module")
-def sentences() -> pd.DataFrame:
-    return made_up_sentences(900)
+SENTENCES = made_up_sentences(900)
 
 
 @pytest.fixture(scope="module")
-def records(sentences: pd.DataFrame) -> list[dict[str, Any]]:
-    return dials.reading(sentences, {"vivid": {"a": 0.75, "v": 0.5}}, sizes=SIZES)
+def records() -> list[dict[str, Any]]:
+    return dials.reading(SENTENCES, {"vivid": {"a": 0.75, "v": 0.5}}, sizes=SIZES)
 
 
 @pytest.fixture(scope="module")
-def found(sentences: pd.DataFrame) -> dict[str, dict[str, float]]:
-    return dials.apart(sentences, sizes=SIZES)
+def found() -> dict[str, dict[str, float]]:
+    return dials.apart(SENTENCES, sizes=SIZES)
 
 
 @pytest.mark.parametrize("noise", [0.3, 1.0, 3.0])
@@ -68,12 +64,10 @@ def test_readings_fall_as_the_noise_grows_and_stay_below_what_can_be_read(record
         assert all(row["with y"] < row["probe"] < row["ceiling"] for row in own[:3])  # chance blurs the faint ones
 
 
-def test_labels_lie_apart_as_those_of_the_assembled_data(
-    sentences: pd.DataFrame, found: dict[str, dict[str, float]]
-) -> None:
+def test_labels_lie_apart_as_those_of_the_assembled_data(found: dict[str, dict[str, float]]) -> None:
     assert list(found) == ["strong", "sims", dials.SIMS, dials.CREMA_D]
     for setting in DISAGREEMENT:
-        data = reviews.assemble(sentences, 2024, reviews.Dials(disagreement=setting), SIZES)
+        data = reviews.assemble(SENTENCES, 2024, reviews.Dials(disagreement=setting), SIZES)
         expected = agreement(pd.concat([split.frame() for split in data.splits.values()]), scale=3.0)
         assert found[setting] == pytest.approx({"clips": 900, **expected.to_dict()}, abs=1e-4)
 

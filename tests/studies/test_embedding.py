@@ -1,7 +1,5 @@
 """Section 4.9 in numbers, on clouds whose gaps and shapes are known by construction."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

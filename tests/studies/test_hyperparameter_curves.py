@@ -1,7 +1,5 @@
 """Fig. 5: the grid, its verdicts from made runs, and its picture."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,9 +36,7 @@ def test_specifications_are_whole_runs_of_every_value_and_the_default_s(dataset:
         assert all(spec.changes == ((field, value),) for spec in group)
 
 
-def test_beside_table_2_compares_its_beta_with_the_chosen_one(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_beside_table_2_compares_both_betas(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = partial(made_run, dataset=dataset, folder=tmp_path, worse=0.01)
     monkeypatch.setattr(curves.scheduler, "run_all", partial(map, made))
     found = curves.beside_table_2(dataset, "smoke")

@@ -1,18 +1,16 @@
 """The map of when learned labels pay: what is trained, what is counted, what is said."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from made_study import difference, finished
+from made_up import make_dataset
 
 from mugkit import files
 from mugkit.config import RunSpec
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.experiments.experiment import Run
 from mugkit.studies import label_payoff
 from mugkit.studies.label_payoff import SETTINGS, SOURCES, TRUE, WITHOUT
@@ -40,17 +38,15 @@ def test_every_beta_trains_every_source_and_none_trains_without_twice(monkeypatc
 @pytest.mark.parametrize(
     ("found", "true", "share"), [(-0.05, -0.1, 0.5), (-0.1, -0.1, 1.0), (0.05, -0.1, -0.5), (-0.05, -0.005, None)]
 )
-def test_share_is_of_what_true_labels_gain_and_only_where_they_gain(
-    found: float, true: float, share: float | None
-) -> None:
+def test_share_is_of_what_true_labels_gain_where_they_gain(found: float, true: float, share: float | None) -> None:
     counted = label_payoff._share(row("mug", found), row(TRUE, true))
     assert counted == share if share is None else counted == pytest.approx(share)
 
 
-def test_study_counts_from_no_unimodal_tasks_and_shares_from_true_labels(
-    made_up: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_study_counts_from_no_tasks_and_shares_from_true_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data, wrong = made_up((6, 4, 60)), {WITHOUT: 0.5, "copy": 0.4, "mug": 0.3, TRUE: 0.1}
+    data, wrong = make_dataset((6, 4, 60)), {WITHOUT: 0.5, "copy": 0.4, "mug": 0.3, TRUE: 0.1}
 
     def run_all(specs: list[RunSpec]) -> list[Run]:
         return [finished(data, tmp_path / f"{spec.system}-{spec.seed}", wrong[spec.system], spec) for spec in specs]

@@ -1,14 +1,12 @@
 """Labels of every source against the truth: measures worked out by hand, groups of clips, stage 3's result beside."""
 
-from __future__ import annotations
-
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made_study import two_seeds
+from made_up import make_dataset
 
 from mugkit.config import RunSpec
 from mugkit.data.schema import MODALITIES, Dataset
@@ -17,9 +15,9 @@ from mugkit.studies import label_table
 
 
 @pytest.fixture
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
+def dataset() -> Dataset:
     """Four training clips with known labels; the last two have modalities that disagree."""
-    data = made_up((4, 2, 2))
+    data = make_dataset((4, 2, 2))
     true = {"l": [1.0, -1.0, 2.0, -2.0], "a": [1.0, -1.0, -1.0, 0.0], "v": [2.0, 0.0, 1.0, 1.0]}
     labels = {m: np.array(values, np.float32) for m, values in true.items()}
     train = dataclasses.replace(data.train, true_labels=labels)
@@ -82,9 +80,9 @@ def point(source: str, labels: float, result: float, network: str = "MUG's") -> 
     ],
 )
 def test_orders_of_labels_and_results_are_told_with_the_anchors_beside_best_and_worst(
-    results: tuple[float, ...], said: str, made_up: Callable[..., Dataset], tmp_path: Path
+    results: tuple[float, ...], said: str, tmp_path: Path
 ) -> None:
-    data, names = made_up((6, 4, 60)), ["copy", "ulgm", "mlc", "mug", *list(label_table.NAMES)[5:7]]
+    data, names = make_dataset((6, 4, 60)), ["copy", "ulgm", "mlc", "mug", *list(label_table.NAMES)[5:7]]
     points = [point(name, 0.1 * i, result) for i, (name, result) in enumerate(zip(names, results, strict=True))]
     points.append(point("sugrm", 9.0, 0.0, "its own"))  # its height is not due to labels alone
     wrong = {**dict(zip(names, results, strict=True)), label_table.TRUE: 0.05, label_table.WITHOUT: 0.9}

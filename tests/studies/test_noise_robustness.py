@@ -1,7 +1,5 @@
 """Robustness of labels: bins by hand, verdicts from made labels, one real small study."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_study import two_seeds
+from made_up import make_dataset
 
 from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.experiments import noise
@@ -16,8 +15,8 @@ from mugkit.studies import noise_robustness as robustness
 from mugkit.studies.noise_robustness import LEVELS, SOURCES, Runs, SeenLabels
 
 
-def test_by_disagreement_bins_clips_and_averages_modalities(made_up: Callable[..., Dataset]) -> None:
-    dataset = made_up((50, 4, 4))
+def test_by_disagreement_bins_clips_and_averages_modalities() -> None:
+    dataset = make_dataset((50, 4, 4))
     true = dataset.train.true_labels
     off_by_one = {m: true[m] + (1.0 if m == "l" else 0.0) for m in MODALITIES}
     table = robustness.by_disagreement(dataset, {"true": [true], "one off": [off_by_one, true]})
@@ -30,9 +29,9 @@ def test_by_disagreement_bins_clips_and_averages_modalities(made_up: Callable[..
 
 
 @pytest.fixture
-def made(made_up: Callable[..., Dataset], tmp_path: Path) -> tuple[Dataset, Runs, SeenLabels]:
+def made(tmp_path: Path) -> tuple[Dataset, Runs, SeenLabels]:
     """Copies are off by 0.5 + k, MUCN by half of that, ULGM by as much; stage 3 is worse for copies at k = 2 alone."""
-    dataset, runs, labels = made_up((60, 4, 60)), {}, {}
+    dataset, runs, labels = make_dataset((60, 4, 60)), {}, {}
     for system, k in product(SOURCES, LEVELS):
         off = (0.5 + k) * (0.5 if system == "mug" else 1.0)
         true = dataset.train.true_labels
@@ -65,7 +64,7 @@ def test_sentence_tells_mug_s_labels_and_stage_3_against_copies(made: tuple[Data
     assert "better at k = 2 (-0.800 [-0.800, -0.800])" in stage_3
 
 
-def test_study_runs_every_source_at_every_level(
+def test_study_runs_all_sources_at_all_levels(
     prepared: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = prepared((24, 8, 8))

@@ -1,7 +1,5 @@
 """What trials tell: a field that matters is found, a field that does not is not, and peeking gains what it gains."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The record of a search: what was written is read back, and what is damaged or of something else is refused."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import astuple, replace
@@ -47,9 +45,7 @@ def same(record: Record, other: Record) -> bool:
     return about == theirs and all(map(np.array_equal, astuple(record.tested), astuple(other.tested)))
 
 
-def test_read_gives_what_was_written_which_signs_are_right_on_which_clips(
-    made: Record, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_read_gives_what_was_written_and_which_signs_are_right(made: Record, dataset: Dataset, tmp_path: Path) -> None:
     paths = search_record.write(made, tmp_path / "out")
     assert [path.name for path in paths] == ["copy.json", "copy.csv", "copy.md"]
     assert same(search_record.read(paths[0]), made)
@@ -62,9 +58,7 @@ def test_read_gives_what_was_written_which_signs_are_right_on_which_clips(
         np.testing.assert_array_equal(hits, sign_hits(predictions(folders, dataset, split), truth))
 
 
-def test_write_pages_hold_no_test_score_and_without_a_look_at_it_neither_does_the_record(
-    made: Record, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_write_pages_hold_no_test_score_nor_does_a_blind_record(made: Record, dataset: Dataset, tmp_path: Path) -> None:
     pages = search_record.write(made, tmp_path / "searched")[1:]
     blind = search_record.record(made.search, dataset, with_test=False)
     for path in (*pages, *search_record.write(blind, tmp_path / "tuned")):
@@ -99,7 +93,7 @@ def test_read_damaged_record_is_told_with_its_path(made: Record, tmp_path: Path)
         assert told.value.file == path, way
 
 
-def test_known_is_the_committed_record_of_these_data_and_else_a_search(
+def test_known_is_the_committed_record_of_these_data_or_a_search(
     made: Record, dataset: Dataset, tmp_path: Path
 ) -> None:
     path = search_record.write(made, tmp_path / "repository" / search_record.FOLDER)[0]

@@ -1,7 +1,5 @@
 """The ledger: every open choice has an alternative that the configuration accepts, and words follow the numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,17 +1,14 @@
 """Sentences say what the numbers are, whichever way they come out."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from made_study import difference, finished
+from made_up import make_dataset
 
 from mugkit.config import RunSpec
-from mugkit.data.schema import Dataset
 from mugkit.studies import sentences
 from mugkit.studies.search_analysis import MATTERS, UNSEEN
 
@@ -59,8 +56,8 @@ def test_labels_elsewhere_are_grouped_by_what_they_are() -> None:
     assert text.endswith("On far: closer for language; farther for acoustic and visual.")
 
 
-def test_steps_are_those_of_systems_that_ran(made_up: Callable[..., Dataset], tmp_path: Path) -> None:
-    dataset, wrong = made_up((4, 4, 30)), {"mug-without-unimodal": 0.5, "copy": 0.4, "mug": 0.2}
+def test_steps_are_those_of_systems_that_ran(tmp_path: Path) -> None:
+    dataset, wrong = make_dataset((4, 4, 30)), {"mug-without-unimodal": 0.5, "copy": 0.4, "mug": 0.2}
     runs = {name: [finished(dataset, tmp_path / name, by, RunSpec(name, "made-up", 1))] for name, by in wrong.items()}
     found = {name: changes[0]["difference"] for name, changes in sentences.steps(dataset, runs).items()}
     assert found == pytest.approx({"copies": -0.1, "MUG": -0.3, "MUG over copies": -0.2}, abs=1e-5)

@@ -1,7 +1,5 @@
 """What tests of all stages share: a text encoder that costs nothing."""
 
-from __future__ import annotations
-
 import pytest
 
 

@@ -1,7 +1,5 @@
 """What tests of stage 2 share: small settings and data, denoising tasks, and a bi-level step worked out another way."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """Checkpoints that hold no code, and weights written once."""
 
-from __future__ import annotations
-
 import logging
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The written-out bi-level step against learn2learn's: one step in every branch, and a whole epoch."""
 
-from __future__ import annotations
-
 import dataclasses
 import warnings
 

@@ -1,7 +1,5 @@
 """Stage 2's tasks: what they are made of, whom they draw, and which labels they are to recover."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.stats
@@ -39,9 +37,6 @@ def test_modality_data_normalises_representations_if_asked(normalise: bool) -> N
     assert torch.equal(data.labels, given.labels)
 
 
-# --- S ∪ S′
-
-
 @pytest.mark.parametrize(
     ("batch", "clips", "ratio", "size"),
     [
@@ -69,9 +64,6 @@ def test_multimodal_set_others_are_as_likely_as_any(clips: int, ratio: int) -> N
     assert counts[:5].sum() == 0
     expected = draws * 5 * ratio / (clips - 5)
     assert scipy.stats.chisquare(counts[5:], [expected] * (clips - 5)).pvalue > 0.01
-
-
-# --- noise
 
 
 @pytest.mark.parametrize("std", [1.0, 0.3])

@@ -1,17 +1,14 @@
 """Stage 2 with a step size that throws MUCN's parameters out of range: the batch, the epoch, the modality, the ids."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from made_up import make_dataset
 from torch import nn
 
 from mugkit.config import RunSpec
-from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.experiments.registry import Experiment
 from mugkit.experiments.run_store import Store
@@ -39,10 +36,8 @@ def test_check_epoch_parameters_not_finite_behind_finite_losses_name_the_last_ba
     assert caught.value.clips == [4]
 
 
-def test_exploding_meta_gradients_end_a_run_with_modality_and_ids(
-    made_up: Callable[..., Dataset], tmp_path: Path
-) -> None:
-    dataset, spec = made_up((24, 8, 8)), RunSpec("mug", "made-up", 1111, "smoke", changes=(("alpha", 1e38),))
+def test_exploding_meta_gradients_end_a_run_with_modality_and_ids(tmp_path: Path) -> None:
+    dataset, spec = make_dataset((24, 8, 8)), RunSpec("mug", "made-up", 1111, "smoke", changes=(("alpha", 1e38),))
     todo = Experiment(spec, dataset, Store(tmp_path), "cpu")
     with pytest.raises(UserError, match=r"alpha: .* labels' network became not finite in epoch 0 of stage 2") as caught:
         todo.learned_labels()

@@ -1,7 +1,5 @@
 """learn2learn's MAML is the real one, comes without torchvision and gym, and is missed politely."""
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import subprocess

@@ -4,8 +4,6 @@ The references for Eq. 23 are the function θ ↦ L_post(θ − α∇L(θ)), wri
 module of two numbers, paper. learn2learn appears in neither.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,9 +87,6 @@ def test_meta_gradient_closed_form_of_two_numbers() -> None:
     assert abs(by_a - u * b_) > 0.1  # the first-order term alone is another number
 
 
-# --- an epoch
-
-
 class Spy:
     """Wraps the bi-level steps: notes the tasks, θ at the time, and what was proposed."""
 
@@ -159,9 +154,6 @@ def test_train_epoch_without_multimodal_denoising_has_no_second_task(spy: Spy) -
     assert math.isnan(row["pre"])
 
 
-# --- all epochs
-
-
 def test_learning_hands_each_epoch_the_labels_after_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[Tensor] = []
     original = meta.train_epoch
@@ -194,9 +186,6 @@ def test_correct_feeds_label_without_noise(label_input: str) -> None:
     out = correct(mucn, data, config(label_input=label_input))
     assert torch.equal(out, mucn(data.x, given).detach())
     assert not out.requires_grad
-
-
-# --- the whole stage
 
 
 def learn(folder: Path, given: SavedRepresentations | None = None, rho: float = RHO, **changes: Any) -> Any:

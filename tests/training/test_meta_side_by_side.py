@@ -1,7 +1,5 @@
 """Stage 2 in several processes: the same bytes as in one process, whatever ends it in between."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import signal
@@ -66,9 +64,7 @@ def test_side_by_side_interrupted_then_resumed_equals_uninterrupted(tmp_path: Pa
     assert learn(tmp_path / "resumed", checkpoint=checkpoint) == alone
 
 
-def test_side_by_side_lost_worker_is_replaced(
-    tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_side_by_side_replaces_a_worker(tmp_path: Path, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     original, count = meta.packed, itertools.count(1)
 
     def packed(learning: meta.ModalityMetaTrainer) -> bytes:

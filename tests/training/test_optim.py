@@ -1,7 +1,5 @@
 """The optimizer's groups, and clipping by hand."""
 
-from __future__ import annotations
-
 import math
 from types import SimpleNamespace
 

@@ -1,14 +1,12 @@
 """Stage 1: Eq. 12 by hand, where each of its terms may move weights, and what is saved for stage 2."""
 
-from __future__ import annotations
-
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_up import make_dataset
 from safetensors.torch import load_file
 from small import small, train_jointly
 from torch import Tensor
@@ -17,7 +15,7 @@ from mugkit import files
 from mugkit.config import Pretraining
 from mugkit.data.batch import Batch
 from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.models.mug import MUGNetwork, build
 from mugkit.training import pretrain as stage
 from mugkit.training.label_sources.source import FixedLabels
@@ -26,16 +24,14 @@ from mugkit.training.pretrain import Losses, SavedRepresentations, losses, pretr
 HP = small()
 
 
-@pytest.fixture(scope="module")
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((40, 8, 8))
+DATASET = make_dataset((40, 8, 8))
 
 
 @pytest.fixture
-def parts(dataset: Dataset) -> tuple[MUGNetwork, Batch]:
-    clips = ClipLoader(dataset.train, HP.network)
+def parts() -> tuple[MUGNetwork, Batch]:
+    clips = ClipLoader(DATASET.train, HP.network)
     torch.manual_seed(0)
-    return build(HP.network, dataset.dims, clips.text_width), clips.batch(torch.arange(12))
+    return build(HP.network, DATASET.dims, clips.text_width), clips.batch(torch.arange(12))
 
 
 def touched(network: MUGNetwork, loss: Tensor) -> set[str]:
@@ -82,9 +78,6 @@ def test_losses_equal_numpy(parts: tuple[MUGNetwork, Batch]) -> None:
         assert found.contrastive[m].item() == pytest.approx(expected, rel=1e-4)
 
 
-# --- who learns from what
-
-
 def test_each_loss_trains_its_own_parts(parts: tuple[MUGNetwork, Batch]) -> None:
     network, batch = parts
     near, far = (
@@ -100,16 +93,13 @@ def test_each_loss_trains_its_own_parts(parts: tuple[MUGNetwork, Batch]) -> None
         assert touched(network, near.contrastive[m]) == {f"CPM {m}"}
 
 
-# --- what is saved
-
-
-def test_save_representations_equals_clips_one_by_one_without_dropout(dataset: Dataset) -> None:
+def test_save_representations_equals_clips_one_by_one_without_dropout() -> None:
     config = dataclasses.replace(HP.network, dropout=0.5)
-    clips = ClipLoader(dataset.train, config)
+    clips = ClipLoader(DATASET.train, config)
     torch.manual_seed(0)
-    network = build(config, dataset.dims, clips.text_width).train()
+    network = build(config, DATASET.dims, clips.text_width).train()
     saved = stage.save_representations(network, clips, batch_size=7)
-    assert saved.labels.tolist() == dataset.train.labels.tolist()
+    assert saved.labels.tolist() == DATASET.train.labels.tolist()
     for clip in (0, 13, 39):
         reps = network.represent(clips.batch(torch.tensor([clip])))
         projected = network.project(reps)
@@ -121,12 +111,9 @@ def test_save_representations_equals_clips_one_by_one_without_dropout(dataset: D
             assert not saved.unimodal[m].requires_grad
 
 
-# --- the whole stage
-
-
-def test_pretrain_learns_and_saves_what_it_returns(dataset: Dataset, tmp_path: Path) -> None:
+def test_pretrain_learns_and_saves_what_it_returns(tmp_path: Path) -> None:
     hp = small(pretrain_epochs=12, learning_rate=1e-2, eta=1.0)
-    saved = pretrain(dataset, hp, 1111, tmp_path)
+    saved = pretrain(DATASET, hp, 1111, tmp_path)
     history = files.read_json(tmp_path / "history.json")
     assert [row["epoch"] for row in history] == list(range(12))
     assert history[-1]["multimodal"] < 0.6 * history[0]["multimodal"]
@@ -139,11 +126,11 @@ def test_pretrain_learns_and_saves_what_it_returns(dataset: Dataset, tmp_path: P
             assert torch.equal(getattr(loaded, part)[m], getattr(saved, part)[m])
 
 
-def test_stages_1_and_3_of_the_same_seed_start_from_other_weights(dataset: Dataset, tmp_path: Path) -> None:
+def test_stages_1_and_3_of_the_same_seed_start_from_other_weights(tmp_path: Path) -> None:
     hp = small(pretrain_epochs=0, max_epochs=1, learning_rate=0.0)  # weights stay where they start
-    pretrain(dataset, hp, 1111, tmp_path)
+    pretrain(DATASET, hp, 1111, tmp_path)
     first = load_file(tmp_path / "weights.safetensors")
-    train_jointly(dataset, hp, FixedLabels(), 1111, tmp_path)
+    train_jointly(DATASET, hp, FixedLabels(), 1111, tmp_path)
     third = load_file(tmp_path / "weights.safetensors")
     assert first.keys() == third.keys()
     assert not any(torch.equal(value, third[name]) for name, value in first.items())

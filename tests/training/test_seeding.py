@@ -1,7 +1,5 @@
 """Seeds: a stream for every purpose, and the order of clips."""
 
-from __future__ import annotations
-
 import zlib
 
 import torch

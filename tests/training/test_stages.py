@@ -1,7 +1,5 @@
 """What holds for every stage and every online source of labels: seeds decide, runs are resumed, splits stay apart."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -11,6 +9,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
+from made_up import make_dataset
 from meta_cases import config, saved
 from small import StopAt, hashes, small, train_jointly
 
@@ -66,9 +65,7 @@ STAGES: dict[str, tuple[Stage, ModuleType, str, set[str]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((40, 8, 8))
+DATASET = make_dataset((40, 8, 8))
 
 
 @pytest.fixture
@@ -84,11 +81,11 @@ def run(tmp_path: Path) -> Callable[..., dict[str, str]]:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_same_seed_same_bytes_other_seed_others(name: str, dataset: Dataset, run: Callable[..., dict]) -> None:
+def test_same_seed_same_bytes_other_seed_others(name: str, run: Callable[..., dict]) -> None:
     found = []
     for number, seed in enumerate((1111, 1111, 1112)):
         torch.manual_seed(number)  # the process's own random state decides nothing
-        found.append(run(name, str(number), dataset, seed))
+        found.append(run(name, str(number), DATASET, seed))
     assert found[0] == found[1]
     assert set(found[0]) == STAGES[name][3]
     assert all(found[0][file] != found[2][file] for file in found[0])
@@ -96,7 +93,7 @@ def test_same_seed_same_bytes_other_seed_others(name: str, dataset: Dataset, run
 
 @pytest.mark.parametrize(("name", "call"), [*((name, 3) for name in STAGES), ("2", 12)])
 def test_interrupted_then_resumed_equals_uninterrupted(
-    name: str, call: int, dataset: Dataset, run: Callable[..., dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, call: int, run: Callable[..., dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, module, function, _ = STAGES[name]
     calls = []
@@ -105,37 +102,32 @@ def test_interrupted_then_resumed_equals_uninterrupted(
         torch.manual_seed(len(calls))  # another process has another random state
         with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
             patch.setattr(module, function, counted)
-            run(name, folder, dataset)
+            run(name, folder, DATASET)
         calls.append(stop - counted.left)
         assert bool(hashes(tmp_path / folder)) == (stop == 1000)  # nothing is there that looks finished
     assert hashes(tmp_path / "resumed") == hashes(tmp_path / "whole")
     assert calls[2] == calls[0] - (call - 1)  # finished epochs are not done again
 
 
-# --- splits
-
-
-def test_stage_1_reads_the_training_split_without_true_labels_only(dataset: Dataset, run: Callable[..., dict]) -> None:
+def test_stage_1_reads_the_training_split_without_true_labels_only(run: Callable[..., dict]) -> None:
     unreadable = {"text": None, "labels": None, "sequences": None, "true_labels": None}
-    splits = {name: dataclasses.replace(split, **unreadable) for name, split in dataset.splits.items()}
-    splits["train"] = dataclasses.replace(dataset.train, true_labels={})
-    assert run("1", "1", dataclasses.replace(dataset, splits=splits)) == run("1", "2", dataset)
+    splits = {name: dataclasses.replace(split, **unreadable) for name, split in DATASET.splits.items()}
+    splits["train"] = dataclasses.replace(DATASET.train, true_labels={})
+    assert run("1", "1", dataclasses.replace(DATASET, splits=splits)) == run("1", "2", DATASET)
 
 
 @pytest.mark.parametrize("name", source.ONLINE)
-def test_online_labels_see_the_training_split_alone(
-    name: str, dataset: Dataset, run: Callable[..., dict], tmp_path: Path
-) -> None:
+def test_online_labels_see_the_training_split_alone(name: str, run: Callable[..., dict], tmp_path: Path) -> None:
     """Every label of the test split exchanged, those of the validation split negated, true unimodal labels gone."""
     garbage = np.random.default_rng(7).uniform(-3, 3, 8).astype(np.float32)
-    replaced = {"train": dataset.train.labels, "valid": -dataset.valid.labels, "test": garbage}
-    splits = {k: dataclasses.replace(dataset.splits[k], labels=v, true_labels={}) for k, v in replaced.items()}
-    before, after = run(name, "1", dataset), run(name, "2", dataclasses.replace(dataset, splits=splits))
+    replaced = {"train": DATASET.train.labels, "valid": -DATASET.valid.labels, "test": garbage}
+    splits = {k: dataclasses.replace(DATASET.splits[k], labels=v, true_labels={}) for k, v in replaced.items()}
+    before, after = run(name, "1", DATASET), run(name, "2", dataclasses.replace(DATASET, splits=splits))
     assert before["labels.safetensors"] == after["labels.safetensors"]
     assert before["weights.safetensors"] != after["weights.safetensors"]  # validation labels do choose the epoch
     found = source.saved_labels(tmp_path / "1")
     for m in MODALITIES:
         assert found[m].abs().max() <= 3
-        assert found[m].tolist() != dataset.train.labels.tolist()
+        assert found[m].tolist() != DATASET.train.labels.tolist()
     # SUGRM's shifts may saturate, so that two modalities agree on so few clips.
     assert len({tuple(found[m].tolist()) for m in MODALITIES}) >= 2

@@ -1,10 +1,7 @@
 """What all systems share of training: early stopping by hand, resuming, and that the test split is no argument."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock, call
@@ -12,6 +9,7 @@ from unittest.mock import MagicMock, call
 import numpy as np
 import pytest
 import torch
+from made_up import make_dataset
 from small import small
 from torch import nn
 
@@ -28,22 +26,17 @@ from mugkit.training.trainer import EarlyStop, Objective, Result
 HP = small()
 
 
-@pytest.fixture(scope="module")
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((40, 10, 12))
+DATASET = make_dataset((40, 10, 12))
 
 
-def test_predict_is_every_clip_in_order_without_dropout(dataset: Dataset) -> None:
+def test_predict_is_every_clip_in_order_without_dropout() -> None:
     config = dataclasses.replace(HP.network, dropout=0.5)
-    clips = ClipLoader(dataset.test, config)
+    clips = ClipLoader(DATASET.test, config)
     torch.manual_seed(0)
-    network = build(config, dataset.dims, clips.text_width).train()
+    network = build(config, DATASET.dims, clips.text_width).train()
     predictions = trainer.predict(network, clips, batch_size=5)
     alone = [network(clips.batch(torch.tensor([i]))).item() for i in range(12)]
     np.testing.assert_allclose(predictions, alone, rtol=1e-5, atol=1e-6)
-
-
-# --- early stopping
 
 
 @pytest.mark.parametrize(
@@ -77,26 +70,26 @@ def fit_with(
     return trainer.fit(network, Objective(), train, valid, hp, 1, *(checkpoint or [Checkpoint()]))
 
 
-def test_fit_stops_as_worked_out_by_hand_or_at_max_epochs(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    stop, history = fit_with(dataset, monkeypatch, [1.0, -0.5, *[0.75] * 50], small(max_epochs=50))
+def test_fit_stops_as_worked_out_by_hand_or_at_max_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    stop, history = fit_with(DATASET, monkeypatch, [1.0, -0.5, *[0.75] * 50], small(max_epochs=50))
     assert (len(history), stop.best_epoch) == (11, 1)
     assert [row["valid"] for row in history] == pytest.approx([1.0, 0.5, *[0.75] * 9], rel=1e-6)
     falling = [1 / (epoch + 1) for epoch in range(50)]
-    stop, history = fit_with(dataset, monkeypatch, falling, small(max_epochs=7))
+    stop, history = fit_with(DATASET, monkeypatch, falling, small(max_epochs=7))
     assert (len(history), stop.best_epoch) == (7, 6)
 
 
 @pytest.mark.parametrize("before", [2, 3, 10, 11])  # 11: interrupted when all was done but the saving
-def test_fit_resumed_remembers_best_epoch_and_patience(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
+def test_fit_resumed_keeps_best_epoch_and_patience(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: int
 ) -> None:
     losses, checkpoint, hp = [1.0, 0.5, *[0.75] * 9], Checkpoint(tmp_path / "checkpoint.pt"), small(max_epochs=50)
     if before < 11:
         with pytest.raises(StopIteration):
-            fit_with(dataset, monkeypatch, losses[:before], hp, checkpoint)
+            fit_with(DATASET, monkeypatch, losses[:before], hp, checkpoint)
     else:
-        fit_with(dataset, monkeypatch, losses, hp, checkpoint)
-    stop, history = fit_with(dataset, monkeypatch, losses[before:], hp, checkpoint)
+        fit_with(DATASET, monkeypatch, losses, hp, checkpoint)
+    stop, history = fit_with(DATASET, monkeypatch, losses[before:], hp, checkpoint)
     assert (len(history), stop.best_epoch, stop.best) == (11, 1, pytest.approx(0.5))
     assert [row["epoch"] for row in history] == list(range(11))
 
@@ -113,16 +106,16 @@ def test_save_result_undefined_metric_is_null(tmp_path: Path) -> None:
     assert read_result(tmp_path)["best_epoch"] == 3
 
 
-def test_objective_is_told_of_epochs_and_steps_in_order(dataset: Dataset, tmp_path: Path) -> None:
+def test_objective_is_told_of_epochs_and_steps_in_order(tmp_path: Path) -> None:
     hp, objective = small(max_epochs=2), MagicMock(spec=Objective)
     objective.state.return_value = {}
 
     def make(train: ClipLoader) -> tuple[nn.Module, Objective]:
-        network = build(hp.network, dataset.dims, train.text_width)
+        network = build(hp.network, DATASET.dims, train.text_width)
         objective.loss.side_effect = lambda batch, epoch: l1(network(batch), batch.labels)
         return network, objective
 
-    trainer.train_and_test(dataset, hp, make, 1, tmp_path)
+    trainer.train_and_test(DATASET, hp, make, 1, tmp_path)
     *calls, last = [made for made in objective.mock_calls if made[0] != "state"]
     told = [(name, given[1]) for name, given, _ in calls]
     steps = ("before_step", "loss", "after_step")

@@ -1,7 +1,5 @@
 """A training step never waits for its device; the epoch's end does once, and still names the clips of a bad step."""
 
-from __future__ import annotations
-
 import math
 import sys
 from collections.abc import Callable
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from made_up import make_dataset
 from small import PERHAPS_WAITING, WAITING, small
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -56,8 +55,8 @@ def unseen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def data(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((32, 8, 8))
+def data() -> Dataset:
+    return make_dataset((32, 8, 8))
 
 
 def steps(todo: Experiment, epoch: int = 0) -> Callable[[], None]:
@@ -110,15 +109,6 @@ def test_step_does_not_wait_for_its_device(
             monkeypatch.setattr(f"mugkit.{place}.to_device", lambda values, device: values)
         two()
     assert waits.seen == []
-
-
-@pytest.mark.usefixtures("unseen")
-@pytest.mark.parametrize("system", sorted(WAITING))
-def test_step_said_to_wait_does(system: str, data: Dataset, tmp_path: Path) -> None:
-    two = steps(Experiment(RunSpec(system, "made-up", 1, "smoke"), data, Store(tmp_path), "cpu"))
-    with Waits() as waits:
-        two()
-    assert waits.seen  # else it belongs among those that do not
 
 
 def test_step_on_a_cpu_is_looked_at(data: Dataset, tmp_path: Path) -> None:

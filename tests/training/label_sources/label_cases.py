@@ -1,12 +1,11 @@
 """What the tests of online sources share: batches of given clips, and a network whose features are given."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from made_up import make_dataset
 from torch import Tensor
 
 from mugkit.data.batch import Batch
@@ -14,9 +13,9 @@ from mugkit.data.schema import Dataset
 from mugkit.models.mug import Representations
 
 
-def labelled(made_up: Callable[..., Dataset], y: list[float]) -> Dataset:
+def labelled(y: list[float]) -> Dataset:
     """A data set with these labels in its training split."""
-    dataset = made_up((len(y), 2, 2))
+    dataset = make_dataset((len(y), 2, 2))
     dataset.train.labels[:] = np.array(y, np.float32)
     return dataset
 

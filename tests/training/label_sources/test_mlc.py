@@ -1,18 +1,17 @@
 """MLC's meta-gradient against autograd through the step itself, in float64 on a tiny network."""
 
-from __future__ import annotations
-
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import pytest
 import torch
+from made_up import make_dataset
 from small import small
 from torch import Tensor, nn
 
 from mugkit.data.batch import Batch, Padded
 from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.models.mug import MUGNetwork
 from mugkit.training.label_sources import mlc
 from mugkit.training.label_sources.mlc import LOOK_AHEAD, MLC, perturbed, shared_parameters, slope
@@ -38,8 +37,8 @@ def network() -> MUGNetwork:
 
 
 @pytest.fixture
-def source(made_up: Callable[..., Dataset], network: MUGNetwork) -> MLC:
-    made = MLC(made_up((12, 2, 2)), HP)
+def source(network: MUGNetwork) -> MLC:
+    made = MLC(make_dataset((12, 2, 2)), HP)
     made._make_corrections(1, torch.device("cpu"))
     made.values = {m: values.double() for m, values in made.values.items()}
     return made
@@ -93,9 +92,6 @@ def accumulate(network: MUGNetwork, source: MLC) -> Tensor:
     return source._sum
 
 
-# --- the meta-gradient
-
-
 @pytest.mark.parametrize(("difference", "tolerance"), [(1e-2, 1e-3), (1e-4, 1e-7)])
 def test_meta_gradient_equals_autograd_through_the_step(
     network: MUGNetwork, source: MLC, monkeypatch: pytest.MonkeyPatch, difference: float, tolerance: float
@@ -116,9 +112,6 @@ def test_slope_ignores_dropout_and_leaves_it_on(network: MUGNetwork) -> None:
     assert network.training
 
 
-# --- γ and the look-ahead
-
-
 def test_second_step_adds_gamma_times_the_first(network: MUGNetwork, source: MLC) -> None:
     first, direct = accumulate(network, source).clone(), reference(network, source)
     w, at, labels = shared_parameters(network), At(network), {m: source.values[m][S.index] for m in MODALITIES}
@@ -134,9 +127,7 @@ def test_second_step_adds_gamma_times_the_first(network: MUGNetwork, source: MLC
     torch.testing.assert_close(accumulate(network, source), direct + gamma * first, rtol=1e-3, atol=1e-6)
 
 
-def test_corrections_move_every_fifth_step_by_adam_with_the_meta_learning_rate(
-    network: MUGNetwork, source: MLC
-) -> None:
+def test_corrections_move_every_fifth_step_by_adam_with_the_meta_rate(network: MUGNetwork, source: MLC) -> None:
     for step in range(2 * LOOK_AHEAD):
         start = nn.utils.parameters_to_vector(source.corrections.parameters()).detach().clone()
         total = accumulate(network, source).clone()
@@ -146,9 +137,6 @@ def test_corrections_move_every_fifth_step_by_adam_with_the_meta_learning_rate(
             large = total.abs() > 1e-4
             assert large.any()
             torch.testing.assert_close(change[large], -0.01 * total[large].sign(), rtol=1e-3, atol=0)
-
-
-# --- what a step may touch
 
 
 def test_before_step_leaves_the_network_as_it_was(network: MUGNetwork, source: MLC) -> None:
@@ -174,9 +162,9 @@ def test_before_step_writes_what_the_corrections_said_before_they_move(network: 
     assert source.weights(S.index) is None
 
 
-def test_clean_batches_are_half_and_cover_the_training_split(made_up: Callable[..., Dataset]) -> None:
+def test_clean_batches_are_half_and_cover_the_training_split() -> None:
     torch.set_default_dtype(torch.float32)
-    dataset = made_up((40, 4, 4))
+    dataset = make_dataset((40, 4, 4))
     source = MLC(dataset, HP)
     source.begin_epoch(ClipLoader(dataset.train, HP.network), 0, 1)
     batches = [batch.index.tolist() for batch in source._clean]

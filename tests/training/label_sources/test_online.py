@@ -1,28 +1,26 @@
 """What online sources share: labels that start as y, momentum by hand, classes' centres."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
 from label_cases import labelled
+from made_up import make_dataset
 from small import small
 
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.training.label_sources.online import MovingLabels, OnlineLabels
 
 Y = [0.0, 1.5, -2.0, 3.0]
 
 
 @pytest.fixture
-def moving(made_up: Callable[..., Dataset]) -> MovingLabels:
-    return MovingLabels(labelled(made_up, Y), small())
+def moving() -> MovingLabels:
+    return MovingLabels(labelled(Y), small())
 
 
-def test_labels_start_as_y_each_modality_with_its_own(made_up: Callable[..., Dataset]) -> None:
-    dataset = labelled(made_up, Y)
+def test_labels_start_as_y_each_modality_with_its_own() -> None:
+    dataset = labelled(Y)
     source = OnlineLabels(dataset, small())
     source.values["a"][1] = 9
     assert source.values["l"].tolist() == source.values["v"].tolist() == Y
@@ -43,14 +41,12 @@ def test_move_has_momentum_over_three_epochs(moving: MovingLabels) -> None:
     assert moving.values["l"].tolist() == Y
 
 
-def test_move_clamps_what_is_proposed_and_leaves_labels_without_a_proposal(
-    moving: MovingLabels, made_up: Callable[..., Dataset]
-) -> None:
+def test_move_clamps_what_is_proposed_and_leaves_labels_without_a_proposal(moving: MovingLabels) -> None:
     moving.move("v", torch.tensor([1, 2]), torch.tensor([50.0, -50.0]), 1)
     assert moving.values["v"].tolist() == pytest.approx([0, 1.5 / 3 + 2, -2 / 3 - 2, 3])
     moving.move("a", torch.tensor([0, 1]), torch.tensor([math.nan, 3.0]), 1)
     assert moving.values["a"].tolist() == pytest.approx([Y[0], Y[1] / 3 + 2, *Y[2:]])
-    sims = MovingLabels(made_up((4, 2, 2), family="sims"), small())  # whose labels end at ±1
+    sims = MovingLabels(make_dataset((4, 2, 2), family="sims"), small())  # whose labels end at ±1
     sims.move("l", torch.tensor([0]), torch.tensor([50.0]), 1)
     assert sims.values["l"][0].item() == pytest.approx(sims.y[0].item() / 3 + 2 / 3)
 

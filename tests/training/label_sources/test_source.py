@@ -1,12 +1,11 @@
 """Label sources: each clip gets its own labels, and what a data set lacks is said."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from made_up import make_dataset
 from small import small
 
 from mugkit.data.loader import ClipLoader
@@ -19,9 +18,9 @@ INDEX = torch.tensor([5, 0, 5, 2])
 
 @pytest.mark.parametrize("make", [source.copied, source.true])
 def test_fixed_labels_are_the_clips_own_and_share_no_memory_with_the_data_set(
-    made_up: Callable[..., Dataset], make: Callable[[Dataset], source.FixedLabels]
+    make: Callable[[Dataset], source.FixedLabels],
 ) -> None:
-    dataset = made_up((8, 4, 4))
+    dataset = make_dataset((8, 4, 4))
     train, fixed = dataset.train, make(dataset)
     true = {m: train.true_labels[m] if make is source.true else train.labels for m in MODALITIES}
     assert {m: t.tolist() for m, t in fixed.targets(INDEX).items()} == {m: true[m][INDEX].tolist() for m in MODALITIES}
@@ -31,22 +30,17 @@ def test_fixed_labels_are_the_clips_own_and_share_no_memory_with_the_data_set(
     assert all(train.true_labels[m].any() for m in MODALITIES)
 
 
-def test_true_without_labels_is_user_error(made_up: Callable[..., Dataset]) -> None:
+def test_true_without_labels_is_user_error() -> None:
     with pytest.raises(UserError, match="made-up") as caught:
-        source.true(made_up((8, 4, 4), true_labels=False))
+        source.true(make_dataset((8, 4, 4), true_labels=False))
     assert caught.value.field == "system"
     assert "reviews" in str(caught.value)
-
-
-# --- online sources
 
 
 HP = small()
 
 
-@pytest.fixture(scope="module")
-def dataset(made_up: Callable[..., Dataset]) -> Dataset:
-    return made_up((40, 8, 8))
+DATASET = make_dataset((40, 8, 8))
 
 
 def tensors(part: Any) -> list[torch.Tensor]:
@@ -58,11 +52,11 @@ def tensors(part: Any) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", ["copy", *source.ONLINE])
-def test_source_takes_what_it_has_to_the_device_of_the_training_split(name: str, dataset: Dataset) -> None:
-    made = source.copied(dataset) if name == "copy" else source.online(name, dataset, HP)
+def test_source_takes_what_it_has_to_the_device_of_the_training_split(name: str) -> None:
+    made = source.copied(DATASET) if name == "copy" else source.online(name, DATASET, HP)
     if name == "ulgm":
         made.restore({**made.state(), "features": {"l": torch.zeros(40, 2)}})  # as a checkpoint is read
-    clips = ClipLoader(dataset.train, HP.network)
+    clips = ClipLoader(DATASET.train, HP.network)
     clips.device = torch.device("meta")
     made.begin_epoch(clips, 1, 1)
     held = tensors({k: part for k, part in vars(made).items() if k != "_clean"})

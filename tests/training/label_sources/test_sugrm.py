@@ -1,16 +1,12 @@
 """SUGRM's shifts by hand, and where features must lie for them to move labels the right way."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-
 import pytest
 import torch
 from label_cases import Given, batch_of, labelled, reps_of
 from small import small
 from torch import Tensor
 
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.training.label_sources.sugrm import SUGRM, extremes, shifted
 
 Y = [0.5, 3.0, -1.0, -3.0]
@@ -24,13 +20,10 @@ class Train:
     device = torch.device("cpu")
 
 
-def begun(made_up: Callable[..., Dataset], y: list[float] = Y) -> SUGRM:
-    source = SUGRM(labelled(made_up, y), HP)
+def begun(y: list[float] = Y) -> SUGRM:
+    source = SUGRM(labelled(y), HP)
     source.begin_epoch(Train(), 0, 1)
     return source
-
-
-# --- the shift
 
 
 @pytest.mark.parametrize(
@@ -59,9 +52,9 @@ def test_extremes_are_the_largest_labels_or_the_outermost_twentieth() -> None:
     assert low.nonzero().flatten().tolist() == [0, 1, 2, 3, 4, 5]
 
 
-def test_labels_by_hand(made_up: Callable[..., Dataset]) -> None:
+def test_labels_by_hand() -> None:
     # C⁺ = (3, 0) and C⁻ = (−3, 0) over all clips, D = 8 between clips 1 and 3, which are labelled 3 and −3.
-    source = begun(made_up)
+    source = begun()
     source.features["m"] = torch.tensor([[2.0, 0.0], [4.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]])
     seen = {
         "m": torch.tensor([[3.0, 8.0]]),
@@ -73,21 +66,18 @@ def test_labels_by_hand(made_up: Callable[..., Dataset]) -> None:
     assert proposed == {"l": [0.5 + 1.5], "a": [0.5 - 4.5], "v": [0.5 + 6.0]}
 
 
-def test_extremes_on_one_spot_propose_nothing(made_up: Callable[..., Dataset]) -> None:
-    source = begun(made_up)
+def test_extremes_on_one_spot_propose_nothing() -> None:
+    source = begun()
     source.features["m"] = torch.zeros(4, 2)  # D = 0
     seen = {m: torch.tensor([[float(i), 1.0]]) for i, m in enumerate("mlav")}
     assert all(labels.isnan().all() for labels in source.proposed(seen, torch.tensor([0])).values())
-
-
-# --- epoch by epoch
 
 
 def correlation(x: Tensor, y: Tensor) -> float:
     return torch.corrcoef(torch.stack([x, y]))[0, 1].item()
 
 
-def moved(made_up: Callable[..., Dataset], place: Tensor) -> tuple[SUGRM, dict[str, Tensor]]:
+def moved(place: Tensor) -> tuple[SUGRM, dict[str, Tensor]]:
     """Six epochs on features that tell sentiments without error, and the sentiments.
 
     The fusion says y along the first of four axes. Each modality says its own sentiment, about as much its own as y's,
@@ -101,14 +91,14 @@ def moved(made_up: Callable[..., Dataset], place: Tensor) -> tuple[SUGRM, dict[s
         return sentiment[:, None] * torch.eye(4)[0]
 
     reps = reps_of({"m": along(y).tolist(), **{m: (along(true[m]) + place).tolist() for m in MODALITIES}})
-    source = begun(made_up, y.tolist())
+    source = begun(y.tolist())
     for epoch in range(6):
         source.after_step(Given(), reps, batch_of(list(range(61)), source.y), epoch)
     return source, true
 
 
-def test_separable_features_in_the_fusions_place_move_labels_to_the_truth(made_up: Callable[..., Dataset]) -> None:
-    source, true = moved(made_up, torch.zeros(4))
+def test_separable_features_in_the_fusions_place_move_labels_to_the_truth() -> None:
+    source, true = moved(torch.zeros(4))
     for m in MODALITIES:
         between = (source.y.abs() < 1.5) & (true[m].abs() < 1.5)  # the centres lie at ±1.5
         assert between.sum() > 15
@@ -117,8 +107,8 @@ def test_separable_features_in_the_fusions_place_move_labels_to_the_truth(made_u
         torch.testing.assert_close(source.values[m][between], expected[between], rtol=0, atol=1e-4)
 
 
-def test_the_same_features_in_a_place_of_their_own_turn_labels_round(made_up: Callable[..., Dataset]) -> None:
-    source, true = moved(made_up, torch.tensor([0.0, 30.0, 0.0, 0.0]))  # as far from either class
+def test_the_same_features_in_a_place_of_their_own_turn_labels_round() -> None:
+    source, true = moved(torch.tensor([0.0, 30.0, 0.0, 0.0]))  # as far from either class
     for m in MODALITIES:
         assert correlation(source.values[m], true[m]) < -0.4
         assert correlation(source.values[m], source.y) < -0.8

@@ -1,16 +1,13 @@
 """ULGM worked out clip by clip in Python's own numbers, and where its rule has no answer."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
 
 import pytest
 import torch
 from label_cases import Given, batch_of, labelled, reps_of
 
 from mugkit.config import hyperparameters
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES
 from mugkit.training.label_sources.ulgm import ULGM
 
 Y = [0.5, 1.0, -1.0, -2.0]
@@ -20,35 +17,35 @@ FIRST = [[4.0, 0.0], [2.0, 0.0], [-2.0, 0.0], [-4.0, 0.0]]
 EVERYBODY = dict.fromkeys("lavm", FIRST)
 
 
-def after_first_epoch(made_up: Callable[..., Dataset], y: list[float] = Y) -> ULGM:
-    source = ULGM(labelled(made_up, y), HP)
+def after_first_epoch(y: list[float] = Y) -> ULGM:
+    source = ULGM(labelled(y), HP)
     source.after_step(Given(), reps_of(EVERYBODY), batch_of([0, 1, 2, 3], source.y), 0)
     return source
 
 
 @pytest.fixture
-def source(made_up: Callable[..., Dataset]) -> ULGM:
-    return after_first_epoch(made_up)
+def source() -> ULGM:
+    return after_first_epoch()
 
 
 def show(source: ULGM, clip: int, features: dict[str, list[float]], epoch: int = 1) -> None:
     source.after_step(Given(), reps_of({m: [f] for m, f in features.items()}), batch_of([clip], source.y), epoch)
 
 
-def test_zero_counts_as_positive(made_up: Callable[..., Dataset]) -> None:
-    source = after_first_epoch(made_up, [0.0, 1.0, -1.0, -2.0])
+def test_zero_counts_as_positive() -> None:
+    source = after_first_epoch([0.0, 1.0, -1.0, -2.0])
     assert source.centres_of("m")[0].tolist() == [3, 0]
 
 
 @pytest.mark.parametrize("y", [[1.0, 2.0, 0.0, 3.0], [-1.0, -2.0, -0.5, -3.0]])
-def test_one_class_alone_moves_nothing(made_up: Callable[..., Dataset], y: list[float]) -> None:
-    source = after_first_epoch(made_up, y)
+def test_one_class_alone_moves_nothing(y: list[float]) -> None:
+    source = after_first_epoch(y)
     show(source, 1, {"m": [3.0, 8.0], "l": [3.0, 2.5], "a": [-3.0, 2.5], "v": [3.0, 0.1]})
     assert all(source.values[m].tolist() == y for m in MODALITIES)
 
 
-def test_dead_features_give_no_nan(made_up: Callable[..., Dataset]) -> None:
-    source = ULGM(labelled(made_up, Y), HP)
+def test_dead_features_give_no_nan() -> None:
+    source = ULGM(labelled(Y), HP)
     dead = dict.fromkeys("lavm", [[0.0, 0.0]] * 4)
     for epoch in (0, 1, 2):
         source.after_step(Given(), reps_of(dead), batch_of([0, 1, 2, 3], source.y), epoch)
@@ -82,9 +79,9 @@ class ByDefinition:
                 self.stored[m][clip] = features[m][row]
 
 
-def test_three_epochs_equal_the_definition_clip_by_clip(made_up: Callable[..., Dataset]) -> None:
+def test_three_epochs_equal_the_definition_clip_by_clip() -> None:
     draw = torch.Generator().manual_seed(3)
-    source = ULGM(labelled(made_up, torch.randn(6, generator=draw).tolist()), HP)
+    source = ULGM(labelled(torch.randn(6, generator=draw).tolist()), HP)
     reference = ByDefinition(source.y.tolist())
     for n in (1, 2, 3):
         for index in ([4, 0, 2], [1, 5, 3]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import tomllib
 from collections.abc import Mapping
@@ -76,7 +77,9 @@ def wrong(variant: Variant) -> dict[str, str]:
     answer, (old, new) = variant.place.split("-")[1], variant.code
     right = solution(variant.assignment, answer)
     assert old in right
-    return {answer: right.replace(old, new)}
+    changed = right.replace(old, new)
+    ast.parse(changed)  # a slip of the pen would fail every test
+    return {answer: changed}
 
 
 def blank(number: int) -> dict[str, str]:

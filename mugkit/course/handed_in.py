@@ -96,7 +96,7 @@ def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | Non
     unreadable: list[UserError] = []
     for path in _files(folder):
         if not path.name.lower().endswith(_NOTEBOOK):
-            if path.stem == name or path.suffix.lower() == ".zip":
+            if path.stem == name or (path.suffix.lower() == ".zip" and path.stem not in releases):
                 fix = "hand in the notebook itself, neither packed nor exported"
                 unreadable.append(UserError(f"{printable(path.name)} is no notebook", fix=fix))
             continue

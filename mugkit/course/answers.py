@@ -117,7 +117,7 @@ class SandboxedAnswers:
         except Ended:
             reply = self._ask_once(action, details, rest=_REST)
         if failed := _error(reply.get("failed")):
-            raise AnswerError(f"{failed['type']}: {failed['message']}")
+            raise AnswerError(": ".join(filter(None, (failed["type"], failed["message"]))))
         return reply
 
     def _ask_once(self, action: str, details: dict[str, Any], rest: float) -> dict[str, Any]:

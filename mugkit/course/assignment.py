@@ -117,12 +117,13 @@ def read(path: Path) -> Assignment:
 
 
 def all_assignments() -> list[Assignment]:
-    """All sources, in the order of their names; UserError if the package is installed without its repository."""
+    """All sources, in the order of their names; UserError if the package or a copy of its repository lacks them."""
     root = files.repository()
-    if root is None:
+    paths = sorted((root / "notebooks" / "assignments").glob("*.ipynb")) if root else []
+    if not paths:
         fix = "clone the repository and install it with `make setup`"
-        raise UserError("the assignments are in the repository, not in the package", fix=fix)
-    return [read(path) for path in sorted((root / "notebooks" / "assignments").glob("*.ipynb"))]
+        raise UserError("the assignments are in the repository, which is not here as a whole", fix=fix)
+    return [read(path) for path in paths]
 
 
 def find(name: str) -> Assignment:

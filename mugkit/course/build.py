@@ -52,18 +52,25 @@ _NO_KERNEL = {"name": "judged-in-a-sandbox", "display_name": "graded by mugkit c
 _README = """\
 # Assignments
 
-Install mugkit as its README says, then run `jupyter lab` in this folder. Work through the notebooks in order and run
-the test below each exercise. Hand in the notebooks without renaming them, in a folder with your name.
+Install mugkit as its README says and activate its environment (`source MUGKIT/.venv/bin/activate`), then run
+`jupyter lab` in this folder. Work through the notebooks in order and run the test below each exercise. Hand in the
+notebooks without renaming them, in a folder with your name.
 """
 _GUIDE = """\
 # Instructor's guide
 
 Written by `mugkit course build` from the sources in `notebooks/assignments/`. Not for students: it has solutions.
 
-Hand out `students.zip`. Put the notebooks that students hand in into one folder per student,
-`SUBMISSIONS/NAME/ASSIGNMENT.ipynb`, and run `mugkit course grade SUBMISSIONS --out DIR`. This fills nbgrader's
-gradebook and writes feedback pages and `points.csv`. Grade essays by hand with the rubrics below: run
-`nbgrader formgrader` in DIR. Autograding from there or with `nbgrader autograde` uses the same sandbox or refuses.
+Hand out `students.zip`. The repository has the solutions, so give students a copy of it without them to install:
+`git archive --output mugkit.zip HEAD . ':!notebooks/assignments' ':!tests/course'`.
+
+Put the notebooks that students hand in into one folder per student, `SUBMISSIONS/NAME/ASSIGNMENT.ipynb`, and run
+`mugkit course grade SUBMISSIONS --out DIR`. This fills nbgrader's gradebook and writes feedback pages and `points.csv`.
+Other students, other assignments and corrected notebooks can follow into the same DIR.
+
+Grade essays by hand with the rubrics below: run `jupyter lab` in DIR and choose Formgrader in the menu Nbgrader. Then
+`nbgrader export` in DIR writes all points to `grades.csv`, and `nbgrader generate_feedback ASSIGNMENT --force` puts
+them into the feedback pages. Autograding from Formgrader or with `nbgrader autograde` uses the same sandbox or refuses.
 """
 
 
@@ -99,9 +106,12 @@ def build(out: Path, chosen: Sequence[Assignment] | None = None) -> list[Path]:
     """Builds all assignments (or the chosen ones) into `out`, replacing an earlier build; returns the files' paths.
 
     Raises:
-        UserError: if `out` holds something else, or nbgrader refuses a source.
+        UserError: if `out` holds submissions or something else, or nbgrader refuses a source.
     """
     out = files.replaceable(out, "nbgrader_config.py")
+    if (out / "submitted").exists():
+        problem = "holds submissions and their points, which a build would delete"
+        raise UserError(problem, file=out, fix="build into another folder with --out")
     chosen = all_assignments() if chosen is None else chosen
     with files.atomic_folder(out, replace=True) as folder:
         _configure(folder, chosen)

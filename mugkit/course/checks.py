@@ -56,9 +56,12 @@ def _array(value: Any, hint: str) -> np.ndarray:
             return np.stack([_array(item, hint) for item in value]) if len(value) else np.empty(0)
         if hasattr(value, "detach"):  # a tensor, which may require a gradient
             value = value.detach().numpy()
+        if value is None:
+            raise TypeError("numpy would take it for NaN")
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise AssertionError(f"found {type(value).__name__}, expected numbers of equal shapes\nHint: {hint}") from None
+        what = "None (is a `return` missing?)" if value is None else type(value).__name__
+        raise AssertionError(f"found {what}, expected numbers of equal shapes\nHint: {hint}") from None
 
 
 def _short(values: np.ndarray) -> str:

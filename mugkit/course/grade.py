@@ -1,10 +1,10 @@
 """Grades a folder of submissions: the judge decides on points; nbgrader keeps the gradebook and writes feedback.
 
     SUBMISSIONS/NAME/A.ipynb    (or NAME/A/A.ipynb)
-    OUT/                        a build of the course, and:
+    OUT/                        a build of the whole course, so that any assignment can follow, and:
     OUT/submitted, autograded, feedback     nbgrader's folders; OUT/gradebook.db for grading by hand
-    OUT/points.csv              one line per student and assignment
-    OUT/tests.csv               one line per student and test, with the hint if it failed
+    OUT/points.csv              one line per student and assignment; those that are not graded this time stay
+    OUT/tests.csv               one line per student and test, with the hint if it failed; likewise
 
 One student's files never stop the grading of others: an error that they cause becomes that student's status.
 """
@@ -23,6 +23,11 @@ from mugkit.course.assignment import Assignment, all_assignments, grade_id, kind
 from mugkit.course.handed_in import Student
 from mugkit.errors import UserError
 from mugkit.progress import progress
+
+_COLUMNS = {
+    "points": ["student", "assignment", "automatic", "of", "status", "id"],
+    "tests": ["student", "assignment", "test", "points", "of", "message"],
+}
 
 
 @dataclass(frozen=True)
@@ -51,21 +56,24 @@ def grade(
     """Grades every student on every assignment; a submission that cannot be graded does not stop the others.
 
     Raises:
-        UserError: if there are no submissions, or `out` holds a build of other sources.
+        UserError: if there are no submissions, or `out` holds a build of other sources or a table that is not ours.
     """
-    students = handed_in.students(submissions)
-    chosen = all_assignments() if chosen is None else chosen
+    students, course = handed_in.students(submissions), all_assignments()
+    chosen = course if chosen is None else chosen
     if not (out / "gradebook.db").exists():
-        build.build(out, chosen)
-    elif complaints := lint.build_problems(out, chosen):  # not rebuilt: its gradebook may hold points given by hand
+        build.build(out)
+    elif complaints := lint.release_problems(out, chosen):  # not rebuilt: its gradebook may hold points given by hand
         fix = "grade into another folder, or restore the sources"
         raise UserError(f"built from other sources: {complaints[0]}", file=out, fix=fix)
+    earlier = {name: _rows(out / f"{name}.csv", columns) for name, columns in _COLUMNS.items()}
     build.guard(out, chosen)
     grader = build.api(out, protected)
-    releases = {task.name: nbformat.read(build.release(out, task.name), as_version=4) for task in chosen}
+    # Not only the chosen: a notebook of another assignment must not be taken for one of them.
+    paths = {task.name: build.release(out, task.name) for task in course}
+    releases = {name: nbformat.read(path, as_version=4) for name, path in paths.items() if path.is_file()}
     pairs = [(student, task) for student in students for task in chosen]
     graded = [_grade(student, task, out, grader, releases) for student, task in progress(pairs, "grading")]
-    _write(graded, out)
+    _write(graded, earlier, out)
     return graded
 
 
@@ -86,7 +94,7 @@ def _grade(student: Student, task: Assignment, out: Path, grader: Any, releases:
         automatic = sum(test["points"] for test in tests)
         return replace(empty, status=f"graded ({notes})" if notes else "graded", automatic=automatic, tests=tests)
     except UserError as error:
-        return replace(empty, status=f"could not be graded: {handed_in.printable(error.problem)}")
+        return replace(empty, status=f"could not be graded: {handed_in.printable(f'{error.problem}; {error.fix}')}")
     except Exception as error:  # nbgrader's errors are whole tracebacks, whose last line says what happened
         said = handed_in.printable((str(error).strip().splitlines() or [""])[-1][:300])
         return replace(empty, status=f"could not be graded: {type(error).__name__}: {said}")
@@ -111,10 +119,27 @@ def _tests(task: Assignment, student: str, out: Path, grader: Any) -> tuple[dict
         )  # fmt: skip
 
 
-def _write(graded: Sequence[Graded], out: Path) -> None:
-    points = pd.DataFrame(graded).drop(columns="tests")
+def _rows(path: Path, columns: list[str]) -> list[dict[str, Any]]:
+    """The rows of a table that an earlier call wrote, as text."""
+    if not path.is_file():
+        return []
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError:  # not UTF-8, or no table
+        table = pd.DataFrame()
+    if list(table) != columns:
+        fix = "move it elsewhere: grading writes it anew and keeps its rows only in the form it had"
+        raise UserError(f"its columns are not {', '.join(columns)}", file=path, fix=fix)
+    return [dict(zip(columns, row, strict=True)) for row in table.to_numpy()]
+
+
+def _write(graded: Sequence[Graded], earlier: dict[str, list[dict[str, Any]]], out: Path) -> None:
+    """Writes both tables: what was graded now, and earlier rows of other students and assignments."""
     tests = [{"student": row.student, "assignment": row.assignment, **test} for row in graded for test in row.tests]
-    columns = ["student", "assignment", "test", "points", "of", "message"]
-    for name, table in (("points", points), ("tests", pd.DataFrame(tests, columns=columns))):
+    now = {"points": [vars(row) for row in graded], "tests": tests}
+    again = {(row.student, row.assignment) for row in graded}
+    for name, columns in _COLUMNS.items():
+        kept = [row for row in earlier[name] if (row["student"], row["assignment"]) not in again]
+        rows = sorted([*kept, *now[name]], key=lambda row: (row["student"], row["assignment"]))
         with files.atomic_path(out / f"{name}.csv") as path:
-            table.to_csv(path, index=False)
+            pd.DataFrame(rows, columns=columns).to_csv(path, index=False)

@@ -23,6 +23,7 @@ from mugkit.reproduction.notebook_files import LARGEST, MOST_CELLS, parse
 
 _LARGEST_FILE = 256 * 1024**2  # bytes including outputs, which are removed before `LARGEST` applies
 _MOST_FILES = 500  # files examined in one student's folder
+_NOTEBOOK = (".ipynb", ".ipynb.txt", ".ipynb.json")  # how the names of notebooks end
 _PLAIN_NAME = re.compile(r"\w[\w.@ -]{0,79}")
 _MARKER = re.compile(r"(BEGIN|END) (HIDDEN TESTS)")
 _SAVE = "open it in JupyterLab, clear the outputs and save it again"
@@ -39,7 +40,7 @@ class Student(NamedTuple):
 
 
 class HandedIn(NamedTuple):
-    """A notebook's cells, and a note for the instructor about where it was found, or ''."""
+    """A notebook's cells, and a note for the instructor about its place or about copies beside it, or ''."""
 
     cells: Cells
     note: str
@@ -82,7 +83,7 @@ def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | Non
         releases: assignment name → release version.
 
     Raises:
-        UserError: if what may be the notebook cannot be read, is a link, or exists more than once.
+        UserError: if what may be the notebook cannot be read, is a link, is packed or exported, or is there twice.
     """
     if folder.is_symlink() or not folder.is_dir():
         what = "a link" if folder.is_symlink() else "a file"
@@ -91,7 +92,12 @@ def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | Non
     usual = (folder / f"{name}.ipynb", folder / name / f"{name}.ipynb")
     of_this: dict[Path, Cells] = {}
     unreadable: list[UserError] = []
-    for path in _notebooks(folder):
+    for path in _files(folder):
+        if not path.name.lower().endswith(_NOTEBOOK):
+            if path.stem == name or (path.suffix.lower() == ".zip" and path.stem not in releases):
+                fix = "hand in the notebook itself, neither packed nor exported"
+                unreadable.append(UserError(f"{printable(path.name)} is no notebook", fix=fix))
+            continue
         try:
             cells = read(path)
         except UserError as error:
@@ -105,23 +111,33 @@ def find(folder: Path, name: str, releases: Mapping[str, Any]) -> HandedIn | Non
         raise unreadable[0]
     if not best:
         return None
-    shown = ", ".join(printable(str(path.relative_to(folder))) for path in best)
     if len(best) > 1:
-        raise UserError(f"handed in {len(best)} times: {shown[:300]}", fix="keep the one that counts")
-    return HandedIn(of_this[best[0]], "" if best[0] in usual else f"found as {shown}")
+        raise UserError(f"handed in {len(best)} times: {_shown(best, folder)}", fix="keep the one that counts")
+    copies = [path for path in of_this if path not in best]
+    note = f"left out: {_shown(copies, folder)}" if copies else ""
+    return HandedIn(of_this[best[0]], note if best[0] in usual else f"found as {_shown(best, folder)}")
 
 
-def _notebooks(folder: Path) -> Iterator[Path]:
-    """Every notebook in a folder, except the hidden copies that editors keep."""
+def _shown(paths: Sequence[Path], folder: Path) -> str:
+    return ", ".join(printable(str(path.relative_to(folder))) for path in paths)[:300]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Every file in a folder, except the hidden copies that editors keep."""
     looked_at = 0
-    for at, below, files in os.walk(folder):
+    for at, below, files in os.walk(folder, onerror=_refuse):
         below[:] = sorted(name for name in below if not name.startswith("."))
         looked_at += len(files)
         if looked_at > _MOST_FILES:
             raise UserError(f"more than {_MOST_FILES} files", fix="keep the notebooks alone")
         for name in sorted(files):
-            if name.lower().endswith((".ipynb", ".ipynb.txt", ".ipynb.json")) and not name.startswith("."):
+            if not name.startswith("."):
                 yield Path(at, name)
+
+
+def _refuse(error: OSError) -> None:
+    name = printable(Path(error.filename).name)
+    raise UserError(f"{name} cannot be read: {error.strerror}", fix="check who may read it") from error
 
 
 def read(path: Path) -> Cells:
@@ -136,7 +152,7 @@ def read(path: Path) -> Cells:
     try:
         found = _field(parse(path, _LARGEST_FILE), "cells", list)
     except UserError as error:
-        raise UserError(f"{name} {error.problem}", file=name, fix=_SAVE) from error
+        raise UserError(f"{name} {error.problem}", file=name, fix=error.fix) from error
     cells = [
         {"cell_type": cell.get("cell_type"), "source": _text(cell), "metadata": _field(cell, "metadata", dict)}
         for cell in found

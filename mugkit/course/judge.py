@@ -68,7 +68,7 @@ def judge(cells: Sequence[Cell], answers: SandboxedAnswers) -> dict[str, Ran]:
 def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False) -> Iterator[tuple[str, Ran]]:
     """One run of all cells; with `mend`, the solution replaces an answer after one of its tests has failed."""
     own: dict[str, Any] = {"__name__": "__judge__"}
-    wanted: dict[str, None] = {}
+    wanted: dict[str, dict[str, str] | None] = {}
     answer: Cell | None = None
     given: list[Cell] = []
     wrong = False
@@ -87,12 +87,17 @@ def _round(cells: Sequence[Cell], answers: SandboxedAnswers, mend: bool = False)
         if cell.kind == "given":
             given.append(cell)
             exec(compile(cell.source, f"<{cell.name}>", "exec"), own)
-        yield cell.name, answers.run(cell.source)
-        wanted |= dict.fromkeys(names(cell.solution))
+        ran = answers.run(cell.source)
+        yield cell.name, ran
+        wanted |= dict.fromkeys(names(cell.solution), ran.error)
 
 
-def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: SandboxedAnswers) -> Ran:
-    """Runs a test with the current values of the student's names; an error costs the test's points."""
+def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, dict[str, str] | None], answers: SandboxedAnswers) -> Ran:
+    """Runs a test with the current values of the student's names; an error costs the test's points.
+
+    Args:
+        wanted: the names that answers should define, and the error that ended the answer's cell, if one did.
+    """
     try:
         for name in wanted:
             own.pop(name, None)
@@ -104,8 +109,10 @@ def _test(cell: Cell, own: dict[str, Any], wanted: dict[str, None], answers: San
         said = str(error)
     except AnswerError as error:
         said = f"your code failed: {error}"
-    except Exception as error:  # the test met a value of an unexpected type
+    except Exception as error:  # the test met a value of an unexpected type, or no value
         said = f"{type(error).__name__}: {error}"
+        if isinstance(error, NameError) and (cause := wanted.get(str(error.name))):
+            said += f", because its cell failed: {cause['type']}: {cause['message']}"
     else:
         return Ran()
     return Ran(error={"type": "Failed", "message": said, "trace": said})

@@ -42,12 +42,11 @@ class Printed(io.StringIO):
         return len(text)
 
 
-def parse(source: str) -> ast.Module:
+def parse(source: str, name: str) -> ast.Module:
     """A cell's syntax tree; if the cell does not parse, lines with IPython's magics are left out."""
-    try:
-        return ast.parse(source)
-    except SyntaxError:
-        return ast.parse(_MAGIC.sub("", source))
+    with contextlib.suppress(SyntaxError):
+        return ast.parse(source, name)
+    return ast.parse(_MAGIC.sub("", source), name)
 
 
 def apply_limits(limits: dict[str, int]) -> None:
@@ -91,10 +90,11 @@ class Worker:
 
     def run(self, source: str) -> dict[str, Any]:
         self.cells += 1
+        name = f"<cell {self.cells}>"
         printed = Printed()
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             try:
-                exec(compile(parse(source), f"<cell {self.cells}>", "exec"), self.names)
+                exec(compile(parse(source, name), name, "exec"), self.names)
             except BaseException as error:  # sys.exit and Ctrl-C included
                 return {"output": printed.getvalue(), "error": problem(error)}
         return {"output": printed.getvalue(), "error": None}

@@ -19,7 +19,7 @@ def parse(path: Path, largest: int = LARGEST) -> Any:
     """A file's JSON, in any encoding that an editor may have used.
 
     Raises:
-        UserError: if there is no file, or it has more than `largest` bytes or is not JSON.
+        UserError: if there is no file, it cannot be read, has more than `largest` bytes, or is not JSON.
     """
     if not path.is_file():
         raise UserError("is not a file", file=path.name, fix="put the notebook itself there")
@@ -34,7 +34,9 @@ def parse(path: Path, largest: int = LARGEST) -> Any:
         except UnicodeDecodeError:
             text = content.decode("cp1252", errors="replace")
         return json.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError, OSError) as error:
+    except OSError as error:
+        raise UserError(f"cannot be read ({error.strerror})", file=path.name, fix="check who may read it") from error
+    except (ValueError, RecursionError) as error:
         kind = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
         raise UserError(f"is not JSON ({kind})", file=path.name, fix=_RESAVE) from error
 

@@ -59,6 +59,9 @@ def test_magics_do_no_harm_and_errors_have_their_type_and_the_students_line(answ
     error = answers.run("x = 1\ny = x / 0").error or {}
     assert error["type"] == "ZeroDivisionError"
     assert 'File "<cell 2>", line 2' in error["trace"]
+    error = answers.run("x = 1\ny = (").error or {}
+    assert 'File "<cell 3>", line 2' in error["trace"]
+    assert error["trace"].count("SyntaxError") == 1
     with pytest.raises(AnswerError, match=r"KeyError.*no such clip"):
         answers.get("f")()
 

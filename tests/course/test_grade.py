@@ -117,12 +117,14 @@ ODD: dict[str | bytes, tuple[str, bytes, str]] = {  # by student: path and conte
     "below": (f"week 1/mine/{USUAL}", encoded(filled()), "found as week 1/mine"),
     "plots": (USUAL, encoded(with_plots()), "graded"),
     "markers": (USUAL, encoded(with_markers()), "graded"),
+    "copy": (USUAL, encoded(filled()), "graded (left out: old.ipynb)"),
     **{name: (USUAL, encoded(filled()), "graded") for name in ("[a-z]*", "two\nlines", "n" * 200, b"Jos\xe9")},
 }
 SHOWN = {"two\nlines": "two\\nlines", b"Jos\xe9": "Jos\\xe9"}
 UNREADABLE = {
     "broken": "could not be graded", "linked": "a link", "absent": "not handed in",
     "a link to a folder": "a link in place of a folder", "twice": "handed in 2 times: one.ipynb, other.ipynb",
+    "packed": "week1.zip is no notebook", "exported": f"{ONE.name}.html is no notebook",
 }  # fmt: skip
 
 
@@ -134,6 +136,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> GradedCourse:
     files |= {f"{os.fsdecode(student)}/{place}": content for student, (place, content, _) in ODD.items()}
     files |= {f"twice/{name}.ipynb": encoded(filled()) for name in ("one", "other")}
     files[f"broken/{USUAL}"] = b"{{ no notebook"
+    files["copy/old.ipynb"] = encoded(release())
+    files |= {"packed/week1.zip": b"PK", f"exported/{ONE.name}.html": b"<html>"}
     for place, content in files.items():
         (root / "in" / place).parent.mkdir(parents=True, exist_ok=True)
         (root / "in" / place).write_bytes(content)
@@ -170,6 +174,7 @@ def test_grade_unusual_name_or_file_is_recognised_and_said(name: str | bytes, co
 def test_grade_unreadable_submission_stops_nobody_else(student: str, course: GradedCourse) -> None:
     found = course[1][student]
     assert (UNREADABLE[student] in found.status, found.automatic) == (True, 0)
+    assert student == "absent" or "; " in found.status, "what to do about it"
 
 
 def test_grade_writes_a_table_of_points_and_one_of_tests(course: GradedCourse) -> None:
@@ -178,6 +183,27 @@ def test_grade_writes_a_table_of_points_and_one_of_tests(course: GradedCourse) -
     swapped = tests[(tests.student == "swapped") & (tests.points == 0)].set_index("test")
     assert set(swapped.index) == {"test-f1-value", "test-f1-order"}
     assert "weights come from the truth" in swapped.loc["test-f1-order", "message"]
+
+
+def test_another_assignment_and_other_students_extend_the_tables_and_nothing_replaces_them(
+    course: GradedCourse, tmp_path: Path
+) -> None:
+    out, five = shutil.copytree(course[0], tmp_path / "graded"), variants.numbered(5)
+    before = {name: pd.read_csv(out / f"{name}.csv", dtype=str) for name in ("points", "tests")}
+    (tmp_path / "in" / "right").mkdir(parents=True)
+    for name, notebook in ((ONE.name, filled()), (five.name, release(5))):
+        nbformat.write(notebook, tmp_path / "in" / "right" / f"{name}.ipynb")
+    (found,) = grade(tmp_path / "in", out, sandbox.contains(sandbox.protection()), chosen=[five])
+    assert (found.status, found.automatic) == ("graded", 0)
+    for name, earlier in before.items():
+        table = pd.read_csv(out / f"{name}.csv", dtype=str)
+        assert table[table.assignment == ONE.name].reset_index(drop=True).equals(earlier)
+        assert set(table[table.assignment == five.name].student) == {"right"}
+    with pytest.raises(UserError, match="would delete"):
+        build(out)
+    (out / "points.csv").write_text("student;points\n")
+    with pytest.raises(UserError, match="columns"):
+        grade(tmp_path / "in", out, chosen=[five])
 
 
 def test_grade_feedback_has_points_and_hints_but_no_hidden_test_and_no_script(course: GradedCourse) -> None:

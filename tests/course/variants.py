@@ -1,5 +1,6 @@
 """Submissions made from the sources: the solution with some answers replaced, judged in this process."""
 
+import ast
 import dataclasses
 import tomllib
 from collections.abc import Mapping
@@ -74,7 +75,9 @@ def wrong(variant: Variant) -> dict[str, str]:
     answer, (old, new) = variant.place.split("-")[1], variant.code
     right = solution(variant.assignment, answer)
     assert old in right
-    return {answer: right.replace(old, new)}
+    changed = right.replace(old, new)
+    ast.parse(changed)  # a slip of the pen would fail every test
+    return {answer: changed}
 
 
 def blank(number: int) -> dict[str, str]:

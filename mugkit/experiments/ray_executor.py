@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 def _call(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Runs on a node. Ray takes functions only, but `fn` may be a partial object."""
+    # A cluster that a script started in the background ignores SIGINT, and then `ray.cancel` would interrupt nothing.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return fn(*args, **kwargs)
 
 

@@ -47,10 +47,17 @@ def prepared(monkeypatch: pytest.MonkeyPatch, prepare: Callable[..., Dataset]) -
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A cluster whose head has the cores and cards of the parameter."""
+    """A cluster whose head has the cores and cards of the parameter.
+
+    It begins with SIGINT ignored, as what a script starts in the background: its workers inherit that.
+    """
     from ray.cluster_utils import Cluster as Nodes
 
-    made = Nodes(initialize_head=True, head_node_args={"include_dashboard": False, **request.param})
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        made = Nodes(initialize_head=True, head_node_args={"include_dashboard": False, **request.param})
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         yield made
     finally:

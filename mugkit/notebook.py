@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from pygments.lexers import PythonLexer
 
 from mugkit import config, files
 from mugkit.config import Hyperparameters, Profile, RunSpec
-from mugkit.data.schema import Dataset
+from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.data.store import available, load
 from mugkit.data.vocabulary import unknown
 from mugkit.evaluation import comparison, paper_tables, published, tables
@@ -190,7 +190,9 @@ class Session:
         print(FINISHED, self.outputs.notebook, *(f"\n  {name}" for name in names), sep=" ")
 
 
-def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
+def start(
+    notebook: str, profile: str, dataset: str, out: str, needs: Collection[str] = MODALITIES
+) -> Session:  # fmt: skip
     """Checks the parameters, loads the data set, sets the figures' style.
 
     Args:
@@ -198,15 +200,17 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
         out: folder for figures and tables. Relative: from the kernel's folder, unless `$MUGKIT_OUT` replaces it;
             a batch run passes an absolute path. The default is `figures/` of the repository that holds the kernel's
             folder, with a subfolder for every profile but `quick`.
+        needs: modalities without which the notebook cannot begin.
 
     Raises:
-        UserError: if the profile is unknown or the data set is not prepared.
+        UserError: if the profile is unknown, or the data set is not prepared or lacks one of `needs`.
     """
     apply_style()
     if shell := get_ipython():  # IPython would only print the names of figures that were made without pyplot
         select_figure_formats(shell, {"png"}, bbox_inches="tight")
     pd.set_option("display.max_colwidth", None)  # pandas would truncate reasons and verdicts
     chosen, data = config.profile(profile), load(dataset, verify=True)
+    data.require(needs, f"notebook {notebook}")
     return Session(chosen, data, Outputs(_folder(out, profile), notebook, chosen, data))
 
 

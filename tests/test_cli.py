@@ -47,9 +47,8 @@ Mugkit = Callable[..., Done]
 
 @pytest.fixture
 def mugkit(prepared: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mugkit:
-    """`mugkit ARGUMENTS` in this process, on a terminal of 200 columns; texts cost nothing, runs stay here."""
+    """`mugkit ARGUMENTS` in this process; texts cost nothing, runs stay here. Help, not tables, has 200 columns."""
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(cli.console, "width", 200)  # made when the variable had another value
 
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["mugkit", *arguments])

@@ -65,10 +65,12 @@ def prepare(
     if name == "reviews":
         if align:
             raise UserError("reviews has no word times", field="align", fix="leave out --align")
+        if sources:
+            _sdist(sources)  # checked even if the data is there already
         dials = Dials(**settings)
         origin = {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed}
         origin |= {"sizes": list(schema.PAPER_SPLITS["reviews"]), "dials": dataclasses.asdict(dials)}
-        return store_once(stored_name, origin, lambda: reviews.assemble(_sentences(sources), seed, dials), name, force)
+        return store_once(stored_name, origin, lambda: _simulated(sources, seed, dials), name, force)
     for dial in settings:
         raise UserError(f"{name} is not simulated", field=dial, fix=f"leave out --{dial}: `reviews` alone has it")
     paths = expand(name, sources)
@@ -83,10 +85,14 @@ def simulated(dials: Dials) -> str:
     return dials.stored_as
 
 
-def _sentences(sources: Sequence[Path]) -> pd.DataFrame:
+def _simulated(sources: Sequence[Path], seed: int, dials: Dials) -> Dataset:
+    return reviews.assemble(reviews.read_sentences(_sdist(sources)), seed, dials)
+
+
+def _sdist(sources: Sequence[Path]) -> Path:
     if len(sources) > 1:
         raise UserError("reviews is made from one file", field="source", fix="pass no --source, or the sdist alone")
-    return reviews.read_sentences(reviews.fetch(files.home() / "downloads", sources[0] if sources else None))
+    return reviews.fetch(files.home() / "downloads", sources[0] if sources else None)
 
 
 def checked_name(stored_name: str, family: str) -> str:

@@ -84,7 +84,7 @@ def features(
         variant = f"{kind}{ours}, {'aligned' if aligned else 'unaligned'}"
         if ours != theirs:
             caveats.append(f"not the paper's features: acoustic/visual dims {ours} instead of {theirs}")
-    what = "text + acoustics + timing" if dims == WORD_TIMING else f"({variant})"
+    what = "text + acoustics + timing" if dims == WORD_TIMING and language else f"({variant})"
     return {"variant": variant, "caption": f"{family.upper()} {what}", "caveats": caveats}
 
 

@@ -35,7 +35,6 @@ from mugkit.evaluation import comparison, paper_tables, published, tables
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.outputs import NO_RESULT, Outputs
 from mugkit.experiments.registry import SYSTEMS, Experiment, configuration, seeds_of
-from mugkit.metrics import HEADLINE
 from mugkit.plots.style import apply_style
 from mugkit.training.label_sources import source
 from mugkit.training.label_sources.source import LearnedLabels
@@ -157,7 +156,7 @@ class Session:
 
         By default `metrics` are the paper's columns for this family of data sets. `caption` replaces the usual caption.
         """
-        shown = metrics or HEADLINE[self.dataset.family]
+        shown = metrics or tuple(comparison.metrics_of(self.dataset.family))
         below = self._marked(caption) if caption else self.caption(note, rows)
         self.outputs.note(tables.write(rows, shown, self.outputs.folder / "tables", name, below))
         print(*filter(None, (below, tables.rest(rows, shown, name))), sep="\n")

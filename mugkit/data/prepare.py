@@ -20,7 +20,7 @@ from mugkit.data.agreement import disagreement as disagreement_of
 from mugkit.data.reviews import Dials
 from mugkit.data.schema import LABEL_SCALE, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames, Split
 from mugkit.data.sources import expand, place, read
-from mugkit.data.validate import split_note, validate
+from mugkit.data.validate import paper_sizes, split_note, validate
 from mugkit.errors import UserError, unknown_name
 
 LONGEST_NAME = 100  # characters: temporary names are longer, and file systems allow 255
@@ -213,12 +213,12 @@ def describe_briefly(dataset: Dataset) -> str:
 def describe_splits(dataset: Dataset) -> pd.DataFrame:
     """One row per split: clips here and in the paper, words and frames per clip (min/median/max), mean, std of y.
 
-    The paper does not use `reviews`, so its table has no column `paper`.
+    Of a family that the paper does not use, the table has no column `paper`.
     """
     rows = {name: {"clips": len(split), **_measures(split)} for name, split in dataset.splits.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
-    if dataset.family != "reviews":
-        paper = dict(zip(schema.SPLITS, schema.PAPER_SPLITS[dataset.family], strict=True))
+    if sizes := paper_sizes(dataset.family):
+        paper = dict(zip(schema.SPLITS, sizes, strict=True))
         table.insert(1, "paper", [paper[name] for name in rows])
     return table
 

@@ -8,7 +8,7 @@ session.finish()
 
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,14 +26,13 @@ from pygments.lexers import PythonLexer
 
 from mugkit import config, files
 from mugkit.config import Hyperparameters, Profile, RunSpec
-from mugkit.data.schema import Dataset
+from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.data.store import available, load
 from mugkit.data.vocabulary import unknown
 from mugkit.evaluation import comparison, paper_tables, published, tables
 from mugkit.experiments import experiment, scheduler
 from mugkit.experiments.outputs import NO_RESULT, Outputs
 from mugkit.experiments.registry import SYSTEMS, Experiment, configuration, seeds_of
-from mugkit.metrics import HEADLINE
 from mugkit.plots.style import apply_style
 from mugkit.training.label_sources import source
 from mugkit.training.label_sources.source import LearnedLabels
@@ -155,7 +154,7 @@ class Session:
 
         By default `metrics` are the paper's columns for this family of data sets. `caption` replaces the usual caption.
         """
-        shown = metrics or HEADLINE[self.dataset.family]
+        shown = metrics or tuple(comparison.metrics_of(self.dataset.family))
         below = self._marked(caption) if caption else self.caption(note, rows)
         self.outputs.note(tables.write(rows, shown, self.outputs.folder / "tables", name, below))
         print(*filter(None, (below, tables.rest(rows, shown, name))), sep="\n")
@@ -188,7 +187,9 @@ class Session:
         print(FINISHED, self.outputs.notebook, *(f"\n  {name}" for name in names), sep=" ")
 
 
-def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
+def start(
+    notebook: str, profile: str, dataset: str, out: str, needs: Collection[str] = MODALITIES
+) -> Session:  # fmt: skip
     """Checks the parameters, loads the data set, sets the figures' style.
 
     Args:
@@ -196,15 +197,17 @@ def start(notebook: str, profile: str, dataset: str, out: str) -> Session:
         out: folder for figures and tables. Relative: from the kernel's folder, unless `$MUGKIT_OUT` replaces it;
             a batch run passes an absolute path. The default is `figures/` of the repository that holds the kernel's
             folder, with a subfolder for every profile but `quick`.
+        needs: modalities without which the notebook cannot begin.
 
     Raises:
-        UserError: if the profile is unknown or the data set is not prepared.
+        UserError: if the profile is unknown, or the data set is not prepared or lacks one of `needs`.
     """
     apply_style()
     if shell := get_ipython():  # IPython would only print the names of figures that were made without pyplot
         select_figure_formats(shell, {"png"}, bbox_inches="tight")
     pd.set_option("display.max_colwidth", None)  # pandas would truncate reasons and verdicts
     chosen, data = config.profile(profile), load(dataset, verify=True)
+    data.require(needs, f"notebook {notebook}")
     return Session(chosen, data, Outputs(_folder(out, profile), notebook, chosen, data))
 
 

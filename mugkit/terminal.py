@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from mugkit.config import RunSpec
     from mugkit.data.schema import Dataset
 
-console = Console(soft_wrap=True, markup=False, highlight=False)
+# Tables are as wide as their cells: in 80 columns, as in a pipe, rich would cut names that are there to be copied.
+console = Console(soft_wrap=True, markup=False, highlight=False, width=1000)
 errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 

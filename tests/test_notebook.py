@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from made_up import only
 from matplotlib.figure import Figure
 
 from mugkit import config, files, notebook
 from mugkit.config import RunSpec
-from mugkit.data import schema
+from mugkit.data import schema, store
 from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
@@ -61,6 +62,16 @@ def test_start_writes_to_the_repository_of_the_notebook_and_the_folder_of_the_pr
     monkeypatch.setenv("MUGKIT_OUT", named)
     monkeypatch.chdir(tmp_path / kernel_in)
     assert notebook.start("01_first", profile, "made-up", out).outputs.folder.resolve() == tmp_path / below
+
+
+def test_start_refuses_data_that_lacks_a_modality_unless_the_notebook_does_without(
+    prepared: Prepare, tmp_path: Path
+) -> None:
+    wordy = only("l", prepared())
+    store.save(wordy, files.data_home() / "wordy")
+    with pytest.raises(UserError, match=r"acoustic frames and visual frames"):
+        notebook.start("05_stage2", "smoke", "wordy", str(tmp_path))
+    assert notebook.start("01_data", "smoke", "wordy", str(tmp_path), needs=()).dataset.modalities == ("l",)
 
 
 def test_labelled_is_the_data_set_with_true_labels_else_reviews(session: notebook.Session, prepared: Prepare) -> None:

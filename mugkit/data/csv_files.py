@@ -238,8 +238,8 @@ def _encoding(path: Path) -> str:
 
 
 def _undecodable(path: Path, encoding: str) -> UserError:
-    """The error for other encodings; shows the first non-ASCII line as two common encodings would read it."""
-    if encoding not in ("utf-8-sig", "utf-16"):
+    """The error for other encodings; if none was named, shows the first non-ASCII line as two common ones read it."""
+    if encoding != _encoding(path):
         fix = "name another --encoding, or store it as UTF-8"
         return UserError(f"is not text in {encoding}", file=path, field="encoding", fix=fix)
     with path.open("rb") as stream:

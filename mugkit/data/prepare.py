@@ -18,7 +18,7 @@ from mugkit.data.agreement import disagreement as disagreement_of
 from mugkit.data.reviews import Dials
 from mugkit.data.schema import LABEL_SCALE, MODALITIES, MODALITY_NAMES, Dataset, RaggedFrames, Split
 from mugkit.data.sources import expand, place, read
-from mugkit.data.validate import split_note, validate
+from mugkit.data.validate import paper_sizes, split_note, validate
 from mugkit.errors import UserError, unknown_name
 
 LONGEST_NAME = 100  # characters: temporary names are longer, and file systems allow 255
@@ -63,10 +63,12 @@ def prepare(
     if name == "reviews":
         if align:
             raise UserError("reviews has no word times", field="align", fix="leave out --align")
+        if sources:
+            _sdist(sources)  # checked even if the data is there already
         dials = Dials(**settings)
         origin = {"family": "reviews", "sha256": [reviews.SDIST_SHA256], "seed": seed}
         origin |= {"sizes": list(schema.PAPER_SPLITS["reviews"]), "dials": dataclasses.asdict(dials)}
-        return store_once(stored_name, origin, lambda: reviews.assemble(_sentences(sources), seed, dials), name, force)
+        return store_once(stored_name, origin, lambda: _simulated(sources, seed, dials), name, force)
     for dial in settings:
         raise UserError(f"{name} is not simulated", field=dial, fix=f"leave out --{dial}: `reviews` alone has it")
     paths = expand(name, sources)
@@ -81,10 +83,14 @@ def simulated(dials: Dials) -> str:
     return dials.stored_as
 
 
-def _sentences(sources: Sequence[Path]) -> pd.DataFrame:
+def _simulated(sources: Sequence[Path], seed: int, dials: Dials) -> Dataset:
+    return reviews.assemble(reviews.read_sentences(_sdist(sources)), seed, dials)
+
+
+def _sdist(sources: Sequence[Path]) -> Path:
     if len(sources) > 1:
         raise UserError("reviews is made from one file", field="source", fix="pass no --source, or the sdist alone")
-    return reviews.read_sentences(reviews.fetch(files.home() / "downloads", sources[0] if sources else None))
+    return reviews.fetch(files.home() / "downloads", sources[0] if sources else None)
 
 
 def checked_name(stored_name: str, family: str) -> str:
@@ -205,12 +211,12 @@ def describe_briefly(dataset: Dataset) -> str:
 def describe_splits(dataset: Dataset) -> pd.DataFrame:
     """One row per split: clips here and in the paper, words and frames per clip (min/median/max), mean, std of y.
 
-    The paper does not use `reviews`, so its table has no column `paper`.
+    Of a family that the paper does not use, the table has no column `paper`.
     """
     rows = {name: {"clips": len(split), **_measures(split)} for name, split in dataset.splits.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
-    if dataset.family != "reviews":
-        paper = dict(zip(schema.SPLITS, schema.PAPER_SPLITS[dataset.family], strict=True))
+    if sizes := paper_sizes(dataset.family):
+        paper = dict(zip(schema.SPLITS, sizes, strict=True))
         table.insert(1, "paper", [paper[name] for name in rows])
     return table
 

@@ -76,13 +76,13 @@ def fetch(download_dir: Path, source: Path | None = None) -> Path:
 
     Args:
         download_dir: the folder to keep it in; a copy there with the right hash is used without a download.
-        source: a copy on this machine to use instead of downloading.
+        source: a copy on this machine to use instead of downloading; checked even if there is one already.
 
     Raises:
         UserError: if it cannot be downloaded, is not at `source`, or has a different hash.
     """
     target = download_dir / SDIST
-    if target.is_file() and sha256(target) == SDIST_SHA256:
+    if source is None and target.is_file() and sha256(target) == SDIST_SHA256:
         return target
     with tempfile.TemporaryDirectory() as folder, atomic_path(target) as temporary:
         sdist = Path(source) if source else _download(Path(folder))

@@ -77,12 +77,12 @@ def features(
         variant = f"{' + '.join(['text'] * language + frames) or 'labels'} only"
         caveats.append(f"not the paper's data: no {', no '.join(missing)}")
     else:
-        ours, theirs = ("/".join(map(str, pair)) for pair in (dims, PAPER_DIMS[family]))
+        ours, theirs = ("/".join(map(str, pair)) for pair in (dims, PAPER_DIMS.get(family, dims)))
         kind = "" if dims in _NAMED else "custom " if dims == WORD_TIMING else "other "
         variant = f"{kind}{ours}, {'aligned' if aligned else 'unaligned'}"
         if ours != theirs:
             caveats.append(f"not the paper's features: acoustic/visual dims {ours} instead of {theirs}")
-    what = "text + acoustics + timing" if dims == WORD_TIMING else f"({variant})"
+    what = "text + acoustics + timing" if dims == WORD_TIMING and language else f"({variant})"
     return {"variant": variant, "caption": f"{family.upper()} {what}", "caveats": caveats}
 
 
@@ -125,10 +125,15 @@ def number(cell: Any, source: Path, place: str) -> float:
 def split_note(dataset: Dataset) -> str:
     """The numbers of clips in train/valid/test, compared with the paper's (section 4.1) if it uses these data."""
     sizes = [len(dataset.splits[name]) for name in SPLITS]
-    ours, theirs = ("/".join(map(str, counts)) for counts in (sizes, PAPER_SPLITS[dataset.family]))
-    if dataset.family == "reviews":
+    ours, theirs = ("/".join(map(str, counts)) for counts in (sizes, paper_sizes(dataset.family)))
+    if not theirs:
         return f"{ours} clips"
     return f"{ours} clips, as in the paper" if ours == theirs else f"{ours} clips; the paper has {theirs}"
+
+
+def paper_sizes(family: str) -> tuple[int, ...]:
+    """The numbers of clips in train/valid/test in the paper; () if the paper does not use such data."""
+    return () if family == "reviews" else PAPER_SPLITS.get(family, ())
 
 
 def validate(dataset: Dataset, source: Path | str) -> None:

@@ -1,6 +1,7 @@
 """One run as a file that can be read without the machine it ran on: run, data, caveats, metrics."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from types import MappingProxyType
@@ -14,17 +15,16 @@ from mugkit.evaluation import comparison
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.registry import configuration
 from mugkit.experiments.run_store import versions
-from mugkit.metrics import HEADLINE
 
 
 def command(run: Run) -> str:
     """The command that repeats the run."""
     spec = run.spec
     values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in spec.changes}
-    changes = "".join(f" --set {name}={value}" for name, value in values.items())
+    changes = "".join(f" --set {shlex.quote(f'{name}={value}')}" for name, value in values.items())
     return (
         f"mugkit run --system {spec.system} --dataset {spec.dataset} --seed {spec.seed} "
-        f"--label-seed {spec.label_seed} --profile {spec.profile}{changes}"
+        f"--label-seed {spec.label_seed} --profile {spec.profile} --preset {spec.preset}{changes}"
     )
 
 
@@ -68,7 +68,7 @@ def run_report(
             "unknown_tokens": tokens,
         },
         "hyperparameters": asdict(hyperparameters),
-        "headline": list(HEADLINE[dataset.family]),
+        "headline": list(comparison.metrics_of(dataset.family)),
         "test": run.metrics, "valid": run.valid_metrics, "best_epoch": run.best_epoch,
         **({"undefined": dict(why)} if why else {}),
         "versions": versions(), "device": str(choose_device(device)),

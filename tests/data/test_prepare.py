@@ -120,6 +120,8 @@ def test_reviews_is_made_once_for_each_seed_and_setting(monkeypatch: pytest.Monk
     for other in ({"seed": 1}, {"expression": "faint"}):
         with pytest.raises(UserError, match="another source or seed"):
             prepare("reviews", [], **other)
+    with pytest.raises(UserError, match="one file"):  # a source is checked even if nothing is left to make
+        prepare("reviews", [Path("a"), Path("b")])
     for _ in range(2):
         prepare("reviews", [Path("mine.tar.gz")], seed=1, expression="faint", disagreement="sims", store_as="faint")
     assert made == [

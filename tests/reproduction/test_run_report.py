@@ -3,28 +3,30 @@
 import json
 import shlex
 from pathlib import Path
+from unittest.mock import Mock
 
+import pytest
 from made_up import make_dataset
 from typer.testing import CliRunner
 
 from mugkit.cli import commands
 from mugkit.config import RunSpec
+from mugkit.errors import UserError
+from mugkit.experiments import experiment
 from mugkit.experiments.experiment import Run
-from mugkit.overrides import parse_overrides
 from mugkit.reproduction.run_report import command, run_report
 
-CHANGES = (("beta", 0.1), ("freeze_text", False), ("gate", "sample"), ("text_learning_rate", 5e-5))
-SPEC = RunSpec("mug", "made-up", 1112, "smoke", 1113, CHANGES)
+CHANGES = (("beta", 0.1), ("freeze_text", False), ("text_encoder", "my encoders/bert"), ("text_learning_rate", 5e-5))
+SPEC = RunSpec("mug", "made-up", 1112, "smoke", 1113, CHANGES, "table2")
 RUN = Run(SPEC, Path("somewhere"), {"MAE": 1.0, "Corr": None}, {"MAE": 1.1, "Corr": 0.5}, 3, False)
 
 
-def test_command_is_understood_by_the_command_line() -> None:
-    words = shlex.split(command(RUN))
-    assert words[:2] == ["mugkit", "run"]
-    assert parse_overrides([word for word in words if "=" in word]) == dict(CHANGES)
-    # Only the missing data set stops it: every option was accepted.
-    result = CliRunner().invoke(commands, words[1:])
-    assert "made-up" in str(result.exception)
+def test_command_asks_for_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Mock(side_effect=UserError("enough"))
+    monkeypatch.setattr(experiment, "work", asked)
+    program, *words = shlex.split(command(RUN))
+    CliRunner().invoke(commands, words)
+    assert (program, asked.call_args.args) == ("mugkit", (SPEC,))
 
 
 def test_run_report_names_data_caveats_and_configuration() -> None:

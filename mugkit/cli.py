@@ -236,10 +236,13 @@ def tune(
 ) -> None:
     """Choose hyperparameters on validation, with the same number of complete trials per system, and record them.
 
+    They are recorded in the package (`mugkit/chosen.json`), as part of the code, not in the run store.
+
     Later runs of the system on this family of data and under this profile use them (--preset table2 does not).
 
     Example: mugkit tune --system mfn
     """
+    from mugkit.config import CHOSEN
     from mugkit.experiments import tuning
 
     execution = options.execution({dataset: out}, engine, address, cpus_per_run, gpus_per_run, device)
@@ -247,7 +250,7 @@ def tune(
         found = tuning.tune(name, dataset, profile, tuning.TRIALS if trials is None else trials, seed, execution)
         _print_search(found, out, with_test=False)
         tuning.record(found)
-        console.print(f"recorded for {name}")
+        console.print(f"recorded for {name}: {CHOSEN}")
 
 
 def _print_search(found: "Search", out: Path | None, with_test: bool) -> None:

@@ -278,7 +278,8 @@ def test_tune_records_a_choice_and_no_test_score(
     original = tuning.record
     monkeypatch.setattr(tuning, "record", lambda found: original(found, tmp_path / "chosen.json"))
     words = ("--system", "text-only", "--dataset", "made-up", "--profile", "smoke", "--trials", "2")
-    assert mugkit("tune", *words, "--out", str(tmp_path / "out")).code == 0
+    done = mugkit("tune", *words, "--out", str(tmp_path / "out"))
+    assert (done.code, done.out.strip().endswith(f"mugkit{os.sep}chosen.json")) == (0, True)
     assert files.read_json(tmp_path / "chosen.json")["smoke"]
     written = [path.read_text() for path in (*(tmp_path / "out").iterdir(), tmp_path / "chosen.json")]
     assert len(written) == 4

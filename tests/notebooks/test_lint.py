@@ -144,7 +144,7 @@ def first_cells(notebook: Any, path: Path) -> Iterator[str]:
         yield "the first cell is not a title"
     if not COST.search(first.source):
         yield "the first cell does not say 'Takes about … s and … MB'"
-    if f'notebook.start("{path.stem}", profile, dataset, out)' not in notebook.cells[2].source:
+    if f'notebook.start("{path.stem}", profile, dataset, out' not in notebook.cells[2].source:
         yield "the third cell does not start the session under the notebook's name with its parameters"
 
 

@@ -72,12 +72,18 @@ def override(base: Configuration, changes: Mapping[str, Any]) -> Configuration:
 
 
 def parse_overrides(pairs: list[str]) -> dict[str, Any]:
-    """`["beta=0.1", "gate=sample"]` as typed values: parsed as JSON if possible, else text."""
+    """`["beta=0.1", "gate=sample"]` as typed values: parsed as JSON if possible, else text.
+
+    Raises:
+        UserError: if a pair has no `=`, or a name is given twice.
+    """
     values: dict[str, Any] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
         if not sign:
             raise UserError(f"'{pair}' is not NAME=VALUE", field="--set", fix="write for example --set beta=0.1")
+        if name in values:
+            raise UserError(f"{name} is given twice", field="--set", fix="keep the value that counts")
         try:
             values[name] = json.loads(text)
         except json.JSONDecodeError:

@@ -68,3 +68,5 @@ def test_parse_overrides_types() -> None:
     for bad in ("beta", "", "beta 0.1"):
         with pytest.raises(UserError, match="NAME=VALUE"):
             parse_overrides([bad])
+    with pytest.raises(UserError, match="beta is given twice"):
+        parse_overrides(["beta=1", "d=16", "beta=2"])

@@ -7,15 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from made_up import make_dataset
 
 from mugkit import config, files, metrics
 from mugkit.claims import comparisons, ledger
 from mugkit.claims.comparisons import Better, Finished, Pair
+from mugkit.claims.evidence import Evidence
 from mugkit.data import store
 from mugkit.data.schema import MODALITIES
+from mugkit.evaluation import label_quality
 from mugkit.experiments.run_store import Store
 from mugkit.training.checkpoint import Checkpoint
+from mugkit.training.label_sources.source import LearnedLabels
 
 
 @pytest.fixture
@@ -114,3 +118,24 @@ def test_other_settings_of_the_dials_are_measured_where_prepared_and_run() -> No
     kept = [{"dataset": "made-up-vivid-sims", "comparisons": [{}]}]  # its runs are elsewhere
     names = [setting["dataset"] for setting in ledger.beside("made-up", "smoke", kept)]
     assert names == ["made-up-vivid-sims", "made-up-faint-sims"]
+
+
+def test_a_table_and_the_ledger_say_the_same_of_the_same_labels() -> None:
+    """MUCN's labels against copies: every row of notebook 05's table has the ledger's outcome."""
+    dataset, rng = make_dataset((80, 4, 4)), np.random.default_rng(0)
+    y, true = dataset.train.labels, dataset.train.true_labels
+    shares = {"l": 0.5, "a": 0.0, "v": -0.5}
+    made = {m: y + share * (true[m] - y) + 0.05 * rng.standard_normal((3, 80)) for m, share in shares.items()}
+    seeds = [{m: torch.from_numpy(rows[i]) for m, rows in made.items()} for i in range(3)]
+    learned = [LearnedLabels(labels, {}, pd.DataFrame()) for labels in seeds]
+    table = label_quality.compare(dataset, learned).set_index(["modality", "measure"])["verdict"]
+    read = {("mug", True): made, ("copy", True): {m: np.stack([y] * 3) for m in made}}
+    runs = Finished(dataset, config.profile("smoke"), Store(Path("nowhere")), read)
+    test = Better("mug", ("copy",), ("MAE", "Corr"), "labels")
+    compared = [comparisons.compare(pair, runs) for pair in test.pairs("mosi")]
+    results = test.find(Evidence(Path("nowhere"), {"family": "mosi", "comparisons": compared})).results
+    said = {"as claimed": "closer", "opposite": "farther", "no effect": ("no", "undecided"), "open": "undecided"}
+    assert {result["outcome"] for result in results} >= {"as claimed", "opposite"}
+    for result in results:
+        _, modality, measure = result["of"].split(", ")
+        assert table[modality, measure].startswith(said[result["outcome"]])

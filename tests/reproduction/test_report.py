@@ -163,3 +163,13 @@ def test_browser_prints_the_summary_on_one_page(committed: Path, chromium: Brows
         assert pdf_pages(seen.page.pdf(format="A4")) > 1
         assert seen.page.locator("#summary .findings li").count() == len(report.SUMMARY)
         assert seen.page.locator("#summary").evaluate("one => one.getBoundingClientRect().bottom + scrollY") < 1032
+
+
+def test_page_needs_nothing_from_outside(written: Path) -> None:
+    text = written.read_text(encoding="utf-8")
+    page = Page(text)
+    assert page.all("script") == []
+    assert [a["src"][:22] for a in page.all("img")] == ["data:image/png;base64,"]
+    assert all(a["href"].startswith(("#", "data:")) for a in page.all("a", "link"))
+    assert "@import" not in text
+    assert "url(" not in text

@@ -144,8 +144,8 @@ endef
 soak: setup  ## faults and hostile files in full (fifteen minutes); counts go to figures/reliability.json
 	HF_HUB_OFFLINE=1 python tests/reliability/soak.py
 
-faults: setup  ## plant faults in a copy of the library, one at a time, and count how many the tests catch (AS, COMMIT)
-	python tests/reliability/planted_faults.py figures/planted_faults.json --as $(or $(AS),after) --commit $(or $(COMMIT),HEAD)
+faults: setup  ## plant faults in a copy of the library, one at a time, and count how many the tests catch (WHEN, COMMIT)
+	python tests/reliability/planted_faults.py figures/planted_faults.json --as $(or $(WHEN),after) --commit $(or $(COMMIT),HEAD)
 
 fuzz: setup  ## look for files that make a reader fail (EXAMPLES of each reader, another seed each time)
 	HF_HUB_OFFLINE=1 python tests/reliability/fuzz.py $(EXAMPLES)

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from reliability.payloads import WAYS, calls
 
 from mugkit.data import disk, pickles
@@ -292,3 +294,17 @@ def test_missing_and_truncated_files_are_refused(tmp_path: Path) -> None:
     for length in range(0, len(SAMPLE), 3):
         with pytest.raises(UserError):
             load(SAMPLE[:length], tmp_path)
+
+
+@settings(
+    max_examples=300, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(position=st.integers(0, len(SAMPLE) - 1), value=st.integers(0, 255), large=st.sampled_from([1, 8, 2**20]))
+def test_changed_bytes_give_plain_data_or_an_error(position: int, value: int, large: int, tmp_path: Path) -> None:
+    content = bytearray(SAMPLE)
+    content[position] = value
+    try:
+        found = load(bytes(content), tmp_path, large)
+    except UserError:
+        return
+    pickles._settle(found, {})  # accepts plain data alone

@@ -38,11 +38,14 @@ OLD_PYTHON := mugkit needs Python 3.11 or newer. Name one: make setup PYTHON=pyt
 # Where the notebooks write while they are tested: figures/ stays as committed.
 CHECKED := $(CURDIR)/.mugkit/checked
 QUIETLY := HF_HUB_OFFLINE=1 MUGKIT_PROGRESS=0
+# Two targets at a time, where each leaves a core idle now and then.
+BESIDE := $(MAKE) --no-print-directory --jobs 2
 # Unit tests side by side, a file's together: they share what they set up.
 SPREAD := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-.PHONY: help setup other-parts data reproduce test test-slow test-studies durations test-peers test-lowest test-newest soak faults fuzz audit notebooks costs first bench gpu report \
-	book lab pins sizes clean
+.PHONY: help setup other-parts data reproduce test test-types test-units test-slow test-slow-units runs test-studies \
+	durations test-peers test-lowest test-newest soak faults fuzz audit notebooks costs first bench gpu report book lab \
+	pins sizes clean
 
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 14
@@ -84,8 +87,7 @@ NBVAL := $(QUIETLY) MUGKIT_OUT=$(CHECKED) PYTHONPATH=tests OMP_NUM_THREADS=1 pyt
 test: data  ## lint, types, the unit tests that answer soon, and every notebook twice under smoke with the same outputs
 	ruff check
 	ruff format --check
-	mypy
-	$(UNIT) -m "not slow"
+	$(BESIDE) test-types test-units
 	rm -rf $(CHECKED)
 	mkdir -p $(CHECKED)
 	python tests/notebooks/small_reviews.py
@@ -93,19 +95,31 @@ test: data  ## lint, types, the unit tests that answer soon, and every notebook 
 		'papermill --no-progress-bar -p profile smoke -p dataset reviews-small -p out $(CHECKED)/smoke {} $(CHECKED)/$$(basename {}) || exit 255'
 	$(NBVAL) $(CHECKED)/[0-9]*.ipynb
 
+test-types: setup
+	mypy
+
+test-units: data
+	$(UNIT) -m "not slow"
+
 test-slow: data  ## all that takes long: browser, kills, clusters, attacks, the environment, notebooks' committed outputs
-	$(UNIT) -m slow
-	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: needs the network
-	@$(LIKE_PIP) $(PEER) || echo "tests/peers will be skipped: MMSA's environment cannot be made here"
-	HF_HUB_OFFLINE=1 pytest tests/peers
+	$(BESIDE) test-slow-units runs
 	rm -rf $(CHECKED)
-	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs --no-studies
 	# The longest notebook first. Kernels share no ports (tests/kernels_apart.py), and each takes a core.
 	$(NBVAL) $$(command -v espeak-ng >/dev/null && echo data_prep/*.ipynb) \
 		$(filter-out $(STUDIES),$(NUMBERED)) notebooks/assignments/*.ipynb
 	@command -v espeak-ng >/dev/null || \
 		echo "data_prep/*.ipynb not run: it needs speech (apt-get install espeak-ng); .ci/run installs it"
 	MUGKIT_OUT=$(CHECKED) pytest tests/notebooks/test_golden.py  # what the notebooks wrote, against figures/
+
+test-slow-units: data
+	$(UNIT) -m slow
+	@$(LIKE_PIP) pytest tests/test_environment.py  # builds an environment from scratch: needs the network
+	@$(LIKE_PIP) $(PEER) || echo "tests/peers will be skipped: MMSA's environment cannot be made here"
+	HF_HUB_OFFLINE=1 pytest tests/peers
+
+# Trainings use the time in which slow tests wait, and no more: tests have limits of time.
+runs: data
+	HF_HUB_OFFLINE=1 nice -n 15 mugkit reproduce --only-runs --no-studies
 
 test-studies: data  ## compare the committed outputs of the studies' notebooks, all runs computed
 	HF_HUB_OFFLINE=1 mugkit reproduce --only-runs

@@ -26,7 +26,7 @@ from pygments.lexers import PythonLexer
 
 from mugkit import config, files
 from mugkit.config import Hyperparameters, Profile, RunSpec
-from mugkit.data.schema import MODALITIES, Dataset
+from mugkit.data.schema import MODALITIES, Dataset, Split
 from mugkit.data.store import available, load
 from mugkit.data.vocabulary import unknown
 from mugkit.evaluation import comparison, paper_tables, published, tables
@@ -205,10 +205,21 @@ def start(
     apply_style()
     if shell := get_ipython():  # IPython would only print the names of figures that were made without pyplot
         select_figure_formats(shell, {"png"}, bbox_inches="tight")
+        for kind in (Dataset, Split):
+            shell.display_formatter.formatters["text/plain"].for_type(kind, _print_in_short)
     pd.set_option("display.max_colwidth", None)  # pandas would truncate reasons and verdicts
     chosen, data = config.profile(profile), load(dataset, verify=True)
     data.require(needs, f"notebook {notebook}")
     return Session(chosen, data, Outputs(_folder(out, profile), notebook, chosen, data))
+
+
+def _print_in_short(data: Dataset | Split, printer: Any, _: bool) -> None:
+    """Prints a data set or a split as the result of a cell: their `repr` shows every clip."""
+    if isinstance(data, Split):
+        printer.text(f"Split({data.name}: {len(data):,} clips); .text, .labels, .sequences, .true_labels, .frame()")
+    else:
+        sizes = ", ".join(f"{len(split):,} {name}" for name, split in data.splits.items())
+        printer.text(f"Dataset({data.name}: {sizes} clips); .train, .valid, .test")
 
 
 def _folder(out: str, profile: str) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from made_up import only
 from matplotlib.figure import Figure
 
@@ -20,6 +21,7 @@ from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
 from mugkit.evaluation.tables import Row
+from mugkit.evaluation.utterances import Utterances
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.outputs import NO_RESULT
 
@@ -72,6 +74,20 @@ def test_start_refuses_data_that_lacks_a_modality_unless_the_notebook_does_witho
     with pytest.raises(UserError, match=r"acoustic frames and visual frames"):
         notebook.start("05_stage2", "smoke", "wordy", str(tmp_path))
     assert notebook.start("01_data", "smoke", "wordy", str(tmp_path), needs=()).dataset.modalities == ("l",)
+
+
+def test_data_as_the_result_of_a_cell_is_one_line(
+    prepared: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared()
+    shell = InteractiveShell()
+    monkeypatch.setattr(notebook, "get_ipython", lambda: shell)
+    data = notebook.start("01_first", "smoke", "made-up", str(tmp_path)).dataset
+    for result in (data, data.train, Utterances(data, [])):
+        shown = shell.display_formatter.format(result)[0]["text/plain"]
+        assert str(len(data.train)) in shown
+        assert "\n" not in shown
+        assert data.train.ids[0] not in shown
 
 
 def test_labelled_is_the_data_set_with_true_labels_else_reviews(session: notebook.Session, prepared: Prepare) -> None:

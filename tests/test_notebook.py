@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from IPython.core.interactiveshell import InteractiveShell
 from made_up import only
 from matplotlib.figure import Figure
 
@@ -20,8 +22,11 @@ from mugkit.data.schema import Dataset
 from mugkit.errors import UserError
 from mugkit.evaluation import published
 from mugkit.evaluation.tables import Row
+from mugkit.evaluation.utterances import Utterances
 from mugkit.experiments.experiment import Run
 from mugkit.experiments.outputs import NO_RESULT
+from mugkit.training.label_sources.source import LearnedLabels
+from mugkit.training.pretrain import SavedRepresentations
 
 Prepare = Callable[..., Dataset]
 NOTHING = (Path(), {}, {}, 0, True)  # of a run that nobody looks at
@@ -72,6 +77,23 @@ def test_start_refuses_data_that_lacks_a_modality_unless_the_notebook_does_witho
     with pytest.raises(UserError, match=r"acoustic frames and visual frames"):
         notebook.start("05_stage2", "smoke", "wordy", str(tmp_path))
     assert notebook.start("01_data", "smoke", "wordy", str(tmp_path), needs=()).dataset.modalities == ("l",)
+
+
+def test_what_holds_every_clip_is_one_line_as_the_result_of_a_cell(
+    prepared: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared()
+    shell = InteractiveShell()
+    monkeypatch.setattr(notebook, "get_ipython", lambda: shell)
+    data = notebook.start("01_first", "smoke", "made-up", str(tmp_path)).dataset
+    numbers = {m: torch.zeros(len(data.train)) for m in schema.MODALITIES}
+    learned = LearnedLabels(numbers, numbers, pd.DataFrame())
+    saved = SavedRepresentations(numbers, numbers, numbers, numbers["l"])
+    for result in (data, data.train, Utterances(data, [learned]), learned, saved):
+        shown = shell.display_formatter.format(result)[0]["text/plain"]
+        assert str(len(data.train)) in shown
+        assert "\n" not in shown
+        assert not any(dump in shown for dump in (data.train.ids[0], "tensor"))
 
 
 def test_labelled_is_the_data_set_with_true_labels_else_reviews(session: notebook.Session, prepared: Prepare) -> None:

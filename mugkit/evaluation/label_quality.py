@@ -22,7 +22,7 @@ def compare(dataset: Dataset, learned: Sequence[LearnedLabels], others: Sequence
 
     Args:
         learned: stage 2's labels, one per seed.
-        others: labels with the same seeds, to compare with instead of copies.
+        others: labels with the same seeds, to compare with instead of copies; their column is `others`, not `copy`.
 
     Raises:
         UserError: if the data set has no true unimodal labels.
@@ -31,21 +31,22 @@ def compare(dataset: Dataset, learned: Sequence[LearnedLabels], others: Sequence
     copies = {m: np.broadcast_to(dataset.train.labels, ours[m].shape) for m in MODALITIES}
     theirs = comparison.label_rows([seed.labels for seed in others]) if others else copies
     rows = [_row(name, m, ours[m], theirs[m], true[m]) for m in MODALITIES for name in ("MAE", "Corr")]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).rename(columns={"copy": "others"} if others else {})
 
 
 def _row(name: str, modality: str, ours: Rows, theirs: Rows, true: Values) -> dict[str, object]:
     metric, ours, theirs = LABELS[name], ours.astype(np.float64), theirs.astype(np.float64)
-    mean, std, n = mean_std([metric.of(of_seed, true) for of_seed in ours])
-    found, other = comparison.compare(metric, ours, theirs, true), metric.of(theirs[0], true)
+    (mean, std, n), (other, *_) = (mean_std([metric.of(of_seed, true) for of_seed in rows]) for rows in (ours, theirs))
+    found = comparison.compare(metric, ours, theirs, true)
     levels = {"modality": MODALITY_NAMES[modality], "measure": name, "copy": other, "mucn": mean}
     return {**levels, "mucn_std": std, "n": n, **found, "verdict": word(found, "closer", "farther")}
 
 
 def comparison_table(table: pd.DataFrame) -> pd.DataFrame:
     """Formats the result of `compare`."""
+    name, reference = ("others", "others") if "others" in table else ("y_m ← y", "copy")
     shown = {
-        "y_m ← y": table["copy"].map("{:.3f}".format),
+        name: table[reference].map("{:.3f}".format),
         "MUCN": formats.spreads("MAE", table["mucn"], table["mucn_std"]),
         **comparison.columns(table),
         "MUCN is": table["verdict"],

@@ -21,12 +21,16 @@ from mugkit.training.label_sources.source import LearnedLabels
 MOMENT_FRAMES = 100_000  # at most; enough for a mean and a standard deviation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Utterances:
     """The training split of a data set and its labels from stage 2, one `LearnedLabels` per seed."""
 
     dataset: Dataset
     learned: Sequence[LearnedLabels]
+
+    def __repr__(self) -> str:
+        clips, seeds = len(self.dataset.train), len(self.learned)
+        return f"Utterances({clips:,} clips of {self.dataset.name}, {seeds} seeds); .table, .entry(position)"
 
     @cached_property
     def _labels(self) -> dict[str, Float[np.ndarray, "seeds clips"]]:
@@ -53,7 +57,7 @@ class Utterances:
         return table.assign(disagreement=spread, moved=np.mean(changes, axis=0))
 
     def entry(self, clip: int) -> dict[str, Any]:
-        """One clip as plain numbers.
+        """One clip as plain numbers; `clip` is its position in `table`.
 
         Returns:
             id, text, y; `true` and `learned` by modality (`learned` as mean, low and high over seeds); `trajectory`,
@@ -62,7 +66,7 @@ class Utterances:
         Raises:
             UserError: if there is no clip at that position.
         """
-        if not 0 <= clip < len(self.table):
+        if clip not in range(len(self.table)):
             raise UserError(f"no clip {clip}", field="clip", fix=f"positions are 0 to {len(self.table) - 1}")
         row = self.table.iloc[clip]
         true = {m: round(float(row[f"true_{m}"]), 4) for m in MODALITIES if f"true_{m}" in row}

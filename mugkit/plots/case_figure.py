@@ -39,13 +39,17 @@ def draw_lots(pools: Mapping[str, Sequence[int]], count: int = 2, seed: int = 11
 
 
 def figure(cases: Sequence[Mapping[str, Any]], rho: float) -> Figure:
-    """One column per case (`Utterances.entry` with its `pool`): words and labels above, readings of frames below."""
+    """One column per case, headed by its `pool` or id: words and labels above, readings of frames below.
+
+    Args:
+        cases: of `Utterances.entry`, perhaps with the `pool` that each was drawn from.
+    """
     drawn = Figure(figsize=(3.1 * len(cases), 7.2))
     drawn.set_layout_engine("constrained", wspace=0.06)
     grid = drawn.subplots(3, len(cases), squeeze=False, sharey="row", height_ratios=(1.6, 1, 1))
     for column, case in zip(grid.T, cases, strict=True):
         words = textwrap.shorten(case["text"], 130, placeholder=" …")
-        column[0].set_title(f"{case['pool']}\n" + textwrap.fill(f"“{words}”", 36), fontsize=8.5)
+        column[0].set_title(f"{_heading(case)}\n" + textwrap.fill(f"“{words}”", 36), fontsize=8.5)
         labels_panel(column[0], case, rho)
         for axes, m in zip(column[1:], FRAME_MODALITIES, strict=True):
             readings_panel(axes, case, m)
@@ -60,7 +64,7 @@ def in_words(case: Mapping[str, Any], near: float) -> str:
 
     If the true label is closer to y than `near`, y is right; a learned label within a tenth of that hardly moved.
     """
-    lines = [f"{case['pool']}: y = {case['y']:+.1f}, {textwrap.shorten(case['text'], 70, placeholder=' …')}"]
+    lines = [f"{_heading(case)}: y = {case['y']:+.1f}, {textwrap.shorten(case['text'], 70, placeholder=' …')}"]
     for m in MODALITIES:
         mean, y, true = case["learned"][m]["mean"], case["y"], case["true"].get(m)
         said = f"  {MODALITY_NAMES[m]}: {mean:+.2f}, moved by {mean - y:+.2f}"
@@ -72,6 +76,10 @@ def in_words(case: Mapping[str, Any], near: float) -> str:
             said += ", towards the truth" if (mean - y) * (true - y) > 0 else ", away from the truth"
         lines.append(said)
     return "\n".join(lines)
+
+
+def _heading(case: Mapping[str, Any]) -> str:
+    return str(case.get("pool") or case["id"])
 
 
 def labels_panel(axes: Axes, case: Mapping[str, Any], rho: float) -> None:

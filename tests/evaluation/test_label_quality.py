@@ -8,7 +8,7 @@ from made_up import make_dataset
 from scipy import stats
 
 from mugkit.data.schema import MODALITIES, Dataset
-from mugkit.evaluation.label_quality import compare
+from mugkit.evaluation.label_quality import compare, comparison_table
 from mugkit.training.label_sources.source import LearnedLabels
 
 
@@ -44,3 +44,5 @@ def test_compare_with_other_labels_pairs_seeds() -> None:
     assert set(compare(DATASET, far, closer)["verdict"]) == {"farther"}
     apart = compare(DATASET, closer)["difference"] - compare(DATASET, far)["difference"]
     assert table["difference"].to_numpy() == pytest.approx(apart.to_numpy())
+    assert table["others"].to_numpy() == pytest.approx((table["mucn"] - table["difference"]).to_numpy())
+    assert "y_m ← y" not in comparison_table(table)

@@ -52,7 +52,7 @@ def test_entry_has_the_path_of_every_epoch(three: Utterances) -> None:
     assert entry["trajectory"]["v"]["low"][-1] == pytest.approx(entry["learned"]["v"]["low"])
     assert entry["true"] == {"l": -2, "a": 2, "v": -1}
     assert [len(entry["frames"][m]) for m in "av"] == [three.dataset.train.sequences[m].lengths[1] for m in "av"]
-    for absent in (-1, 3):
+    for absent in (-1, 3, three.table["id"][0]):
         with pytest.raises(UserError, match="0 to 2"):
             three.entry(absent)
 

@@ -15,6 +15,12 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("[0-
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 
 
+def imports(path: Path) -> str:
+    """The import statements of a notebook."""
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    return "\n".join(ast.unparse(line) for line in ast.parse(code).body if isinstance(line, ast.Import | ast.ImportFrom))
+
+
 def calls(path: Path) -> list[str]:
     """Inline code below the heading 'Questions' that is an expression and calls something."""
     cells = nbformat.read(path, as_version=4).cells
@@ -34,8 +40,10 @@ def calls(path: Path) -> list[str]:
 def test_code_that_a_question_prints_runs(path: Path, tmp_path: Path) -> None:
     store.save(make_dataset(), files.data_home() / "made-up")
     session = notebook.start(path.stem, "smoke", "made-up", str(tmp_path))
+    names = {"session": session}
+    exec(imports(path), names)
     for code in calls(path):
-        assert eval(code, {"session": session}) is not None, code
+        assert eval(code, names) is not None, code
 
 
 def test_questions_print_code() -> None:

@@ -64,3 +64,9 @@ def test_in_words_says_where_labels_went() -> None:
     hardly = case_figure.in_words(case(true={"l": 9.0}), near=6.0).splitlines()[1]
     assert hardly == "  language: +1.00, moved by -0.50, hardly anywhere"
     assert case_figure.in_words(case(true={}), near=0.3).endswith("visual: -1.00, moved by -2.50")
+
+
+def test_a_clip_of_no_pool_is_headed_by_its_id() -> None:
+    chosen = {name: of for name, of in case(id="train07").items() if name != "pool"}
+    assert case_figure.in_words(chosen, near=0.3).startswith("train07")
+    assert case_figure.figure([chosen], rho=3.0).axes[0].get_title().startswith("train07")

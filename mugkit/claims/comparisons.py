@@ -99,12 +99,17 @@ def _metrics(on: On, family: str) -> Mapping[str, Metric]:
 
 @dataclass
 class Finished:
-    """The finished runs of a data set under a profile, from the run store."""
+    """The finished runs of a data set under a profile, from the run store.
+
+    Attributes:
+        most: how many of the profile's seeds may count; a store can hold more than the notebooks ran. None: all.
+    """
 
     dataset: Dataset
     profile: Profile
     store: Store
     read: dict[tuple[str, bool], Mapping[str, Rows]] = field(default_factory=dict)
+    most: int | None = None
 
     def rows(self, system: str, labels: bool) -> Mapping[str, Rows]:
         """One row per finished seed: labels of the training split by modality, or ŷ of the test split under ""."""
@@ -121,12 +126,12 @@ class Finished:
             yield Experiment(RunSpec(system, self.dataset.name, seed, self.profile.name), self.dataset, self.store)
 
     def _predictions(self, system: str) -> Mapping[str, Rows]:
-        ran = takewhile(Experiment.finished, self.experiments(system, seeds_of(system, self.profile)))
+        ran = takewhile(Experiment.finished, self.experiments(system, seeds_of(system, self.profile)[: self.most]))
         folders = [experiment.result() for experiment in ran]
         return {"": comparison.predictions(folders, self.dataset)} if folders else {}
 
     def _labels(self, system: str) -> Mapping[str, Rows]:
-        ran = list(takewhile(_has_labels, self.experiments(system, self.profile.all_seeds)))
+        ran = list(takewhile(_has_labels, self.experiments(system, self.profile.all_seeds[: self.most])))
         return comparison.training_labels(ran) if ran else {}
 
 
@@ -153,13 +158,15 @@ def compare(pair: Pair, finished: Finished) -> dict[str, Any] | None:
     return asdict(pair) | comparison.compare(_metrics(pair.on, data.family)[pair.metric], mine, yours, true)
 
 
-def measure(tests: Sequence[Test], dataset: Dataset, profile: str, store: Store | None = None) -> dict[str, Any]:
-    """Makes every comparison of the tests for which finished runs exist.
+def measure(
+    tests: Sequence[Test], dataset: Dataset, profile: str, store: Store | None = None, seeds: int | None = None
+) -> dict[str, Any]:
+    """Makes every comparison of the tests for which finished runs exist, on the first `seeds` (None: all) of them.
 
     Returns:
         data set, caption, family, profile, and `comparisons`: each `Pair` with the result of `comparison.compare`.
     """
-    finished = Finished(dataset, config.profile(profile), store or Store.default())
+    finished = Finished(dataset, config.profile(profile), store or Store.default(), most=seeds)
     better = [test for test in tests if isinstance(test, Better)]
     wanted = list(dict.fromkeys(pair for test in better for pair in test.pairs(dataset.family)))
     made = [compare(pair, finished) for pair in progress(wanted, "claims")]

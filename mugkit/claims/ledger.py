@@ -26,7 +26,7 @@ from mugkit.evaluation.tables import markdown, write_text
 from mugkit.experiments.outputs import NO_RESULT, enter
 from mugkit.experiments.registry import SYSTEMS
 from mugkit.experiments.run_store import versions
-from mugkit.studies.beside import SETTINGS
+from mugkit.studies.beside import SEEDS, SETTINGS
 
 MAKER = "mugkit report"  # stands in the manifest instead of a notebook's name
 
@@ -249,18 +249,19 @@ def tests_of(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {**made, "beside": others} if others else made
 
 
-def measured(dataset: str, profile: str, kept: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The comparisons that finished runs allow, or the stored ones if there are more of them."""
-    made = comparisons.measure([claim.test for claim in CLAIMS], load(dataset), profile)
+def measured(dataset: str, profile: str, kept: Mapping[str, Any], seeds: int | None = None) -> Mapping[str, Any]:
+    """The comparisons that finished runs with the first `seeds` allow, or the stored ones if there are more of them."""
+    made = comparisons.measure([claim.test for claim in CLAIMS], load(dataset), profile, seeds=seeds)
     return made if len(made["comparisons"]) >= len(kept.get("comparisons", [])) else kept
 
 
 def beside(dataset: str, profile: str, kept: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The same comparisons on other settings of the dials: those that are prepared and have runs, or are stored."""
+    """The same comparisons on other settings of the dials, with notebook 15's seeds: those that are prepared and have
+    runs, or are stored."""
     settings = {tests["dataset"]: tests for tests in kept}
     for name in (f"{dataset}-{setting}" for setting in SETTINGS):
         if name in available():
-            settings[name] = measured(name, profile, settings.get(name, {}))
+            settings[name] = measured(name, profile, settings.get(name, {}), SEEDS)
     return [tests for tests in settings.values() if tests["comparisons"]]
 
 

@@ -90,7 +90,7 @@ def ablations(data: str, found: Mapping[str, Sequence[Difference]]) -> str:
     return f"On {data}: {'; '.join(told)}."
 
 
-def answer(settings: Mapping[str, Mapping[str, Sequence[Difference]]], beta: float) -> str:
+def answer(data: str, settings: Mapping[str, Mapping[str, Sequence[Difference]]], beta: float) -> str:
     """Does MUG work? At how many settings of the data each step has which verdict: name → what `steps` says there."""
     heads = {
         "MUG": "MUG's labels against none", "MUG over copies": "MUG's labels against copies of the clip's label",
@@ -98,7 +98,12 @@ def answer(settings: Mapping[str, Mapping[str, Sequence[Difference]]], beta: flo
     }  # fmt: skip
     rows = {name: [found[name][0] for found in settings.values() if name in found] for name in heads}
     said = [f"{heads[name]}: {_counted(of_step)}." for name, of_step in rows.items() if of_step]
-    return f"Test MAE at {len(settings)} settings of the data, with β = {beta:g}. {' '.join(said)}"
+    return f"{_at_settings(data, len(settings))}, test MAE with β = {beta:g}. {' '.join(said)}"
+
+
+def _at_settings(data: str, count: int) -> str:
+    others = f" and {count - 1} other settings of its dials" if count > 1 else ""
+    return f"On {data}{others}"
 
 
 def _counted(rows: Sequence[Difference]) -> str:
@@ -145,11 +150,12 @@ def label_quality(
     return f"On {data}, how close {ours} are to the true labels, compared with {theirs}: {'. And '.join(said)}."
 
 
-def labels_elsewhere(settings: Mapping[str, pd.DataFrame]) -> str:
+def labels_elsewhere(data: str, settings: Mapping[str, pd.DataFrame]) -> str:
     """In which modalities labels are closer in MAE, at each setting of the data: name → of `label_quality.compare`."""
     wordy = {name: table[table["measure"] == "MAE"].assign(difference=None) for name, table in settings.items()}
     said = [f"On {name}: {grouped(rows, 'modality')}" for name, rows in wordy.items()]
-    return f"How close MUG's labels are to the true labels by MAE, compared with copies. {'. '.join(said)}."
+    place = _at_settings(data, len(settings))
+    return f"{place}, how close MUG's labels are to the true labels by MAE, compared with copies. {'. '.join(said)}."
 
 
 def curves(data: str, table: pd.DataFrame) -> str:

@@ -104,7 +104,7 @@ def test_measure_is_json_with_what_could_be_compared(finished: Finished) -> None
     json.dumps(found, allow_nan=False)
 
 
-def test_other_settings_of_the_dials_are_measured_where_prepared_and_run() -> None:
+def test_other_settings_of_the_dials_are_measured_where_prepared_and_run(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed, (name, true) in enumerate({"made-up": 1.0, "made-up-faint-sims": 0.2}.items()):
         dataset = make_dataset((8, 4, 80), name=name, seed=seed)
         store.save(dataset, files.data_home() / name)
@@ -118,6 +118,11 @@ def test_other_settings_of_the_dials_are_measured_where_prepared_and_run() -> No
     kept = [{"dataset": "made-up-vivid-sims", "comparisons": [{}]}]  # its runs are elsewhere
     names = [setting["dataset"] for setting in ledger.beside("made-up", "smoke", kept)]
     assert names == ["made-up-vivid-sims", "made-up-faint-sims"]
+    # Seeds in the store beyond notebook 15's do not count, of predictions or of labels.
+    assert {each["seeds"] for each in found["comparisons"] if each["on"] == "test split"} == {2}
+    monkeypatch.setattr(ledger, "SEEDS", 1)
+    (fewer,) = ledger.beside("made-up", "smoke", [])
+    assert {each["seeds"] for each in fewer["comparisons"]} == {1}
 
 
 def test_a_table_and_the_ledger_say_the_same_of_the_same_labels() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mugkit import files
+from mugkit import config, files
 from mugkit.claims import case_study
 from mugkit.evaluation import comparison, label_quality, tables
 from mugkit.evaluation.tables import records
@@ -63,9 +63,11 @@ def test_page_of_a_table_is_what_its_numbers_say(name: str) -> None:
     assert page.startswith(tables.markdown(SHOWN[name](read(name))) + "\n")
 
 
-def steps() -> dict[str, list[dict[str, Any]]]:
-    rows = read("table5_steps").query("setting == 'reviews'")
-    return {str(step): records(changes) for step, changes in rows.groupby("step", sort=False)}
+def steps() -> dict[str, dict[str, list[dict[str, Any]]]]:
+    return {
+        str(setting): {str(step): records(changes) for step, changes in rows.groupby("step", sort=False)}
+        for setting, rows in read("table5_steps").groupby("setting", sort=False)
+    }
 
 
 SAID: Mapping[str, tuple[str, Callable[[], str]]] = {
@@ -74,7 +76,7 @@ SAID: Mapping[str, tuple[str, Callable[[], str]]] = {
     "label quality": ("05", lambda: sentences.label_quality(DATA, read("label_quality"))),
     "baselines": ("07", lambda: sentences.baselines(DATA, read("table3_differences"), 3)),
     "parts": ("09", lambda: sentences.parts(DATA, read("table5_differences"))),
-    "ablations": ("09", lambda: sentences.ablations(DATA, steps())),
+    "ablations": ("09", lambda: sentences.ablations(DATA, steps()["reviews"])),
     "cost": ("10", lambda: sentences.cost(read("step_times"), read("stage_shares"))),
     "embedding": ("11", lambda: sentences.embedding_gap(DATA, read("embedding_claims"))),
     "readings": ("11", lambda: sentences.two_readings(DATA, read("readings_claims"), read("readings_validation"))),
@@ -86,6 +88,7 @@ SAID: Mapping[str, tuple[str, Callable[[], str]]] = {
     "open choices": ("12", lambda: sensitivity.sentence(DATA, read("assumptions"))),
     "cases": ("13", lambda: sentences.cases(DATA, read("case_claims"))),
     "payoff": ("14", lambda: label_payoff.sentence(records(read("label_payoff")))),
+    "answer": ("15", lambda: sentences.answer(DATA, steps(), config.chosen("mug", "reviews", "quick")["beta"])),
 }
 
 
@@ -94,3 +97,8 @@ def test_finding_is_what_the_numbers_say(name: str) -> None:
     number, sentence = SAID[name]
     (page,) = (FIGURES / "findings").glob(f"{number}_*.md")
     assert f"- {sentence()}" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", sorted((FIGURES / "findings").glob("*.md")), ids=lambda page: page.stem)
+def test_findings_begin_with_what_they_hold_for(page: Path) -> None:
+    assert all(line.startswith("- On ") for line in page.read_text(encoding="utf-8").splitlines())

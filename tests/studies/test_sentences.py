@@ -43,7 +43,7 @@ def test_ablations_go_from_no_tasks_to_true_labels_as_far_as_they_ran() -> None:
 
 def test_answer_counts_settings_by_verdict() -> None:
     here, there = {"MUG": [BETTER], "copies": [OPEN]}, {"MUG": [NONE], "copies": [WORSE]}
-    text = sentences.answer({"vivid": here, "faint": there}, 1.0)
+    text = sentences.answer("made up", {"vivid": here, "faint": there}, 1.0)
     assert "MUG's labels against none: better at 1 (by 0.060) and no difference above 0.01 at 1." in text
     assert "Copies against none: undecided at 1 and worse at 1 (by 0.060)." in text
     assert "True labels" not in text  # did not run
@@ -52,7 +52,7 @@ def test_answer_counts_settings_by_verdict() -> None:
 def test_labels_elsewhere_are_grouped_by_what_they_are() -> None:
     said = {"l": "closer", "a": "farther", "v": "farther"}
     rows = [{"modality": m, "measure": "MAE", **WORSE, "verdict": word} for m, word in said.items()]
-    text = sentences.labels_elsewhere({"far": pd.DataFrame([*rows, {**rows[0], "measure": "Corr"}])})
+    text = sentences.labels_elsewhere("made up", {"far": pd.DataFrame([*rows, {**rows[0], "measure": "Corr"}])})
     assert text.endswith("On far: closer for language; farther for acoustic and visual.")
 
 

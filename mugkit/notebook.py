@@ -8,7 +8,7 @@ session.finish()
 
 import inspect
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from pygments.lexers import PythonLexer
 
 from mugkit import config, files
 from mugkit.config import Hyperparameters, Profile, RunSpec
-from mugkit.data.schema import MODALITIES, Dataset, Split
+from mugkit.data.schema import MODALITIES, Dataset
 from mugkit.data.store import available, load
 from mugkit.data.vocabulary import unknown
 from mugkit.evaluation import comparison, paper_tables, published, tables
@@ -36,27 +36,10 @@ from mugkit.experiments.registry import SYSTEMS, Experiment, configuration, seed
 from mugkit.plots.style import apply_style
 from mugkit.training.label_sources import source
 from mugkit.training.label_sources.source import LearnedLabels
-from mugkit.training.pretrain import SavedRepresentations
 
 # The batch runner and the tests look for this line: a notebook that stopped early does not have it.
 FINISHED = "finished:"
 DEFAULT_OUT = "../figures"  # of every notebook
-# What a cell shows of its result where the `repr` would hold every clip.
-_IN_SHORT: Mapping[type, Callable[[Any], str]] = {
-    Dataset: lambda data: f"{data.name}: {_sizes(data)} clips); .train, .valid, .test",
-    Split: lambda split: f"{split.name}: {len(split):,} clips); .text, .labels, .sequences, .true_labels, .frame()",
-    LearnedLabels: lambda learned: f"{len(learned.labels['l']):,} clips); .labels, .trajectory, .history",
-    SavedRepresentations: lambda saved: f"{len(saved.labels):,} clips); .unimodal, .projected, .projected_prediction",
-}
-
-
-def _sizes(data: Dataset) -> str:
-    return ", ".join(f"{len(split):,} {name}" for name, split in data.splits.items())
-
-
-def _print_in_short(item: Any, printer: Any, _: bool) -> None:
-    """A line of _IN_SHORT, as IPython asks for it."""
-    printer.text(f"{type(item).__name__}({_IN_SHORT[type(item)](item)}")
 
 
 @dataclass(repr=False)
@@ -222,9 +205,6 @@ def start(
     apply_style()
     if shell := get_ipython():  # IPython would only print the names of figures that were made without pyplot
         select_figure_formats(shell, {"png"}, bbox_inches="tight")
-        formatter: Any = shell.display_formatter
-        for kind in _IN_SHORT:
-            formatter.formatters["text/plain"].for_type(kind, _print_in_short)
     pd.set_option("display.max_colwidth", None)  # pandas would truncate reasons and verdicts
     chosen, data = config.profile(profile), load(dataset, verify=True)
     data.require(needs, f"notebook {notebook}")

@@ -74,7 +74,7 @@ class RaggedFrames:
         return np.diff(self.offsets)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """The clips of one split: their ids, texts, labels, frames, and true unimodal labels where the data has them."""
 
@@ -88,6 +88,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __repr__(self) -> str:
+        return f"Split({self.name}: {len(self):,} clips); .text, .labels, .sequences, .true_labels, .frame()"
+
     @property
     def modalities(self) -> tuple[str, ...]:
         """The modalities that this split has, in the order of MODALITIES."""
@@ -100,7 +103,7 @@ class Split:
         return pd.DataFrame(columns | {f"y_{m}": values for m, values in self.true_labels.items()})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """A prepared data set. Its family decides label scale, hyperparameters and metric conventions."""
 
@@ -109,6 +112,10 @@ class Dataset:
     splits: Mapping[SplitName, Split]  # train, valid and test
     fingerprint: str = ""  # SHA-256 over the stored content; part of every run's identity
     about: Mapping[str, Any] = field(default_factory=dict)  # source, variant and caveats, as shown under tables
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(split):,} {name}" for name, split in self.splits.items())
+        return f"Dataset({self.name}: {sizes} clips); .train, .valid, .test"
 
     @property
     def label_scale(self) -> float:

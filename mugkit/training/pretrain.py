@@ -30,7 +30,7 @@ from mugkit.training.optim import StepLosses, adamw, step
 from mugkit.training.seeding import derive_seed, similar_lengths
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SavedRepresentations:
     """What stage 1 computes for the training split; stage 2 reads nothing else (section 3.3.4)."""
 
@@ -38,6 +38,9 @@ class SavedRepresentations:
     projected: Mapping[str, Float[Tensor, "clips d_m"]]  # x_m′
     projected_prediction: Mapping[str, Float[Tensor, "clips"]]  # ŷ_m′
     labels: Float[Tensor, "clips"]  # y
+
+    def __repr__(self) -> str:
+        return f"SavedRepresentations({len(self.labels):,} clips); .unimodal, .projected, .projected_prediction"
 
     def save(self, path: Path) -> None:
         parts = {"x": self.unimodal, "projected": self.projected, "prediction": self.projected_prediction}

@@ -28,6 +28,12 @@ def test_by_disagreement_bins_clips_and_averages_modalities() -> None:
     np.testing.assert_allclose(others["std"], 1 / 3 / np.sqrt(2), atol=1e-6)
 
 
+def test_disagreement_does_not_depend_on_rounding_errors_of_labels() -> None:
+    tenths = np.arange(-30, 19)
+    low, high = ((numbers / 10).astype(np.float32) for numbers in (tenths, tenths + 12))
+    assert set(robustness.disagreement({"l": low, "a": high, "v": low})) == {1.2}
+
+
 @pytest.fixture
 def made(tmp_path: Path) -> tuple[Dataset, Runs, SeenLabels]:
     """Copies are off by 0.5 + k, MUCN by half of that, ULGM by as much; stage 3 is worse for copies at k = 2 alone."""

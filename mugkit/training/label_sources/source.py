@@ -91,13 +91,16 @@ def true(dataset: Dataset) -> FixedLabels:
     return FixedLabels({m: torch.from_numpy(dataset.train.true_labels[m].copy()) for m in MODALITIES})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LearnedLabels:
     """y_mc of the training split, and how stage 2 arrived at them."""
 
     labels: Mapping[str, Float[Tensor, "clips"]]  # y_mc by modality, after the last epoch
     trajectory: Mapping[str, Float[Tensor, "epochs clips"]]  # after every epoch, for figures and the label explorer
     history: pd.DataFrame  # one row per epoch and modality: losses, share of open gates, λ
+
+    def __repr__(self) -> str:
+        return f"LearnedLabels({len(self.labels['l']):,} clips); .labels, .trajectory, .history"
 
     def save(self, folder: Path) -> None:
         tensors = {f"trajectory.{m}": values.contiguous() for m, values in self.trajectory.items()}

@@ -1,4 +1,4 @@
-"""What holds for every baseline: padding changes nothing, inputs are read, clips are learned by heart, all of it is trained."""
+"""Every baseline: padding changes nothing, inputs are read, clips learned by heart, all of it trained."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -72,7 +72,7 @@ endif
 data: setup  ## fetch and prepare the default data set
 	mugkit prepare reviews
 
-reproduce: setup  ## run every notebook and write figures/ (PROFILE, DATASET and OUT can be set)
+reproduce: data  ## run every notebook and write figures/ (PROFILE, DATASET and OUT can be set)
 	mugkit reproduce --profile $(PROFILE) --dataset $(DATASET) --out $(OUT)
 
 # Where notebooks are compared with committed outputs, those of studies are left out, whose runs take longer than all

@@ -113,7 +113,7 @@ def test_sims_cuts_belong_to_the_lower_class(value: float, of_three: int, of_fiv
     assert hits == [100.0 * (i == of_five) for i in range(5)]
 
 
-@pytest.mark.parametrize("family", list(LABEL_SCALE))
+@pytest.mark.parametrize("family", list(metrics.HEADLINE))
 def test_evaluate_every_family_has_its_headline_and_known_directions(family: str) -> None:
     result = metrics.evaluate(PREDICTION, TRUTH, family)
     assert set(metrics.HEADLINE[family]) <= set(result) <= set(metrics.HIGHER_IS_BETTER)

@@ -37,6 +37,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "version 1": ("is_v1",),  # marks the clips of CH-SIMS's first version, which the paper uses
 }
 _MEANINGS = {"y": "the label", "y_l": "the language label", "y_a": "the acoustic label", "y_v": "the visual label"}
+_MARKS = {"true": True, "1": True, "false": False, "0": False, "": False}  # cells of the column of version 1
 _UNREAD = ("start", "stop")  # columns that are used only to join transcripts
 
 
@@ -163,14 +164,20 @@ class Table:
             encoding: Python's name of the text encoding; by default UTF-8, or UTF-16 if the file starts with its mark.
 
         Raises:
-            UserError: if the file is not a table, or a single letter as the name of a column is ambiguous.
+            UserError: if the file is not a table, a single letter as the name of a column is ambiguous, or a cell of
+                `is_v1` is neither true nor false.
         """
         whole = _cells(path, encoding or _encoding(path))
         names = [str(column) for column in whole]
         found = _found(names, path)
         frame = whole[list(found.values())].set_axis(list(found), axis=1).apply(lambda cells: cells.str.strip())
         if "version 1" in found:
-            frame = frame[frame["version 1"].str.lower().isin(("true", "1"))]
+            marks = frame["version 1"].str.lower().map(_MARKS)
+            if (unknown := marks.isna()).any():
+                line, column = unknown.idxmax(), found["version 1"]
+                problem, fix = f"'{frame.at[line, 'version 1']}' is not a truth value", "write True or False"
+                raise UserError(problem, file=path, field=f"{column}, line {line}", fix=fix)
+            frame = frame[marks.astype(bool)]
         return cls(path, frame, found, names)
 
     def lacks(self, column: str, what: str, fix: str = "") -> UserError:

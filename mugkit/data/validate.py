@@ -20,6 +20,7 @@ from mugkit.data import disk
 from mugkit.data.schema import (
     FRAME_MODALITIES,
     INPUTS,
+    LABEL_SCALE,
     MODALITY_NAMES,
     PAPER_SPLITS,
     SPLITS,
@@ -53,6 +54,9 @@ def described(
     train = splits["train"]
     acoustic, visual = (train.sequences[m].dim if m in train.sequences else None for m in FRAME_MODALITIES)
     about = features(family, (acoustic, visual), aligned=aligned, language="l" in train.modalities)
+    largest, scale = max(np.abs(split.labels).max(initial=0) for split in splits.values()), LABEL_SCALE[family]
+    if largest < scale / 2:
+        about["caveats"].append(f"no label is beyond ±{largest:.3g} on a scale of ±{scale:g}: other data, or rescaled")
     about["caveats"] += [f"{count} {what}" for what, count in notes.items() if count]
     return Dataset(family, family, splits, about={"reader": reader, **about})
 

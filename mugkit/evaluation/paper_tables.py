@@ -62,7 +62,7 @@ def waiting(number: int, have: Iterable[str]) -> list[Row]:
 def catalogue() -> list[tuple[str, tuple[int, ...], System]]:
     """Every row of the paper, its tables and the system that stands for it; then systems without a row."""
     rows = [(row, tables, SYSTEMS[system_of(row)]) for row, tables in published.SYSTEM_ROWS.items()]
-    return rows + [(system.title, (), system) for system in SYSTEMS.values() if not system.rows]
+    return rows + [(system.row, (), system) for system in SYSTEMS.values() if not system.rows]
 
 
 def table2(family: str, profile: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -44,7 +44,7 @@ class System:
         level: what a multi-task network reads of the text.
         baseline: `module:class` of a baseline with its own loss.
         needs: the modalities that it requires.
-        title: its name in tables if the paper has no row for it.
+        title: its name in tables if the paper has no row for it; by default `name`.
     """
 
     name: str
@@ -69,7 +69,7 @@ class System:
     @property
     def row(self) -> str:
         """Its name in tables."""
-        return self.title or self.rows[0]
+        return self.title or next(iter(self.rows), self.name)
 
 
 def _baseline(name: str, row: str, cls: str, **more: Any) -> System:

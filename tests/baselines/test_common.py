@@ -1,5 +1,6 @@
-"""What holds for every baseline: padding changes nothing, sixteen clips are learned by heart, all of it is trained."""
+"""Every baseline: padding changes nothing, inputs are read, clips learned by heart, all of it trained."""
 
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -15,7 +16,7 @@ from mugkit.baselines.base import Shapes
 from mugkit.config import Network
 from mugkit.data.batch import Padded
 from mugkit.data.loader import ClipLoader
-from mugkit.data.schema import Dataset
+from mugkit.data.schema import FRAME_MODALITIES, Dataset
 from mugkit.data.text import load_encoder
 from mugkit.experiments.registry import SYSTEMS, System, import_attribute
 from mugkit.training.joint import JointObjective
@@ -95,8 +96,23 @@ def test_baseline_output_does_not_depend_on_padding_or_company(system: System) -
         together = network(clips.batch(torch.arange(12)))
         alone = torch.cat([network(clips.batch(torch.tensor([i]))) for i in range(12)])
         reversed_ = network(clips.batch(torch.arange(12).flip(0))).flip(0)
+    assert together.shape == (12,)  # a column would be broadcast against the labels
     torch.testing.assert_close(together, alone, atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(together, reversed_, atol=2e-5, rtol=1e-4)
+
+
+@every_and_mug
+def test_baseline_reads_the_modalities_that_it_needs_and_no_others(system: System) -> None:
+    (network, _), clips = made(system, DATASET), MadeUpClips(DATASET, level(system))
+    network.eval()
+    batch, other = (clips.batch(torch.arange(start, start + 16)) for start in (0, 16))
+    exchanged = {"l": replace(batch, text=other.text)}
+    exchanged |= {m: replace(batch, frames={**batch.frames, m: other.frames[m]}) for m in FRAME_MODALITIES}
+    with torch.no_grad():
+        for p in network.parameters():  # a layer that starts near zero passes next to nothing on
+            p.add_(torch.randn_like(p), alpha=0.25)
+        read = {m for m, mixed in exchanged.items() if not torch.equal(network(mixed), network(batch))}
+    assert read == set(system.needs)
 
 
 @every

@@ -21,7 +21,7 @@ def everywhere(intervals: Sequence[Sequence[float]], values: Any) -> Entries:
 
 
 def labels(folder: Path, intervals: Sequence[Sequence[float]] = ((0, 2), (2, 4))) -> Path:
-    values = [[1.0 - clip] for clip in range(len(intervals))]
+    values = [[2.0 - clip] for clip in range(len(intervals))]
     return sequence(folder / "labels.csd", LABELS, everywhere(intervals, values))
 
 
@@ -43,7 +43,7 @@ def test_a_word_belongs_to_the_clip_with_its_middle(sources: list[Path]) -> None
     # "film" lies across the boundary at 2, its middle 2.1 in the second clip; "outside" is in none; sp is a pause.
     assert dataset.train.text == ["a fine", "film indeed"]
     assert dataset.train.ids == ["one$_$1", "one$_$2"]
-    assert dataset.train.labels.tolist() == [1, 0]
+    assert dataset.train.labels.tolist() == [2, 1]
     assert [split.ids[0] for split in dataset.splits.values()] == ["one$_$1", "two$_$1", "three$_$1"]
     assert dataset.modalities == ("l",)
     assert dataset.about["caption"] == "MOSI (text only)"

@@ -130,6 +130,9 @@ TABLES: Cases = {
     "no splits": (written("id,text,label\na,b,1\n"), "data.csv: has no column for the split"),
     "no valid split": (written("id,text,label,split\na,x,1,train\nb,y,1,test\n"), "data.csv: valid: "),
     "an unknown split": (row("d,fine,1,exam"), "data.csv: split, line 5: 'exam'"),
+    "a mark of version 1 that is neither true nor false": (
+        written("id,label,split,is_v1\na,1,train,True\nb,1,valid,\nc,1,test,1.0\n"), "data.csv: is_v1, line 4: '1.0'",
+    ),
     "too few cells": (row("d,fine"), "data.csv: split, line 5: ''"),
     "too many cells": (row("d,fine,1,train,more,cells"), "data.csv: is not a table"),
     "a label off the scale": (row("d,fine,11,train"), "data.csv: train.labels[1] (clip 'd'): "),

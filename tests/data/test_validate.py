@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_up import changed, make_dataset, only
 
-from mugkit.data.schema import Dataset, RaggedFrames, Split
-from mugkit.data.validate import features, validate
+from mugkit.data.schema import SPLITS, Dataset, RaggedFrames, Split
+from mugkit.data.validate import described, features, validate
 from mugkit.errors import UserError
 
 
@@ -107,6 +107,13 @@ def test_frames_are_looked_at_in_blocks(frame: int) -> None:
     row = int(np.searchsorted(offsets, frame, side="right")) - 1
     assert caught.value.field.startswith(f"test.acoustic frames[{row}]")
     assert f"frame {frame - offsets[row]} is" in caught.value.problem
+
+
+@pytest.mark.parametrize(("labels", "told"), [([0.0, 0.0], True), ([0.4, -1.0], True), ([0.4, -1.5], False)])
+def test_labels_on_less_than_half_of_the_scale_are_a_caveat(labels: list[float], told: bool) -> None:
+    splits = {name: Split(name, ["a", "b"], ["", ""], np.array(labels, np.float32), {}) for name in SPLITS}
+    caveats = described("some", "mosi", splits, {}).about["caveats"]
+    assert any("scale" in caveat for caveat in caveats) == told
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def runs(*systems: str) -> dict[str, list[Run]]:
 def test_catalogue_has_every_row_of_the_paper_once_with_its_tables_and_its_system_then_our_own() -> None:
     lines = paper_tables.catalogue()
     own = [(row, system.name) for row, numbers, system in lines if not numbers]
-    assert own == [("ULGM on MUG's networks", "ulgm"), ("text only", "text-only")]
+    assert {("ULGM on MUG's networks", "ulgm"), ("text only", "text-only")} <= set(own)
     assert all((REPOSITORY / system.where).exists() for _, _, system in lines)
     quoted = [line for line in lines if line[1]]
     assert sorted(row for row, _, _ in quoted) == sorted({row for table in RESULTS.values() for row in table})

@@ -58,6 +58,10 @@ def test_systems_are_implemented_where_they_say_and_stand_for_rows_of_the_paper(
         assert (Path(registry.__file__).parents[2] / found.where).exists()
 
 
+def test_a_system_without_a_row_or_a_title_goes_by_its_name_in_tables() -> None:
+    assert registry.System("mine", (), "mugkit/baselines/mine.py").row == "mine"
+
+
 DIFFERS = {
     "mug-without-contrastive": {"gamma": 0.0},
     "mug-without-multimodal-denoising": {"multimodal_denoising": False},

@@ -32,6 +32,7 @@ def test_readme_fits_on_a_few_screens_and_its_pictures_exist() -> None:
 
 def test_every_notebook_says_what_was_measured() -> None:
     record = files.read_json(notebooks()[0].parent / costs.NAME)
+    assert record["notebooks"].keys() == {path.stem for path in notebooks()}, "`make costs` measures all"
     for path in notebooks():
         said = costs.line(record["notebooks"][path.stem])
         first = nbformat.read(path, as_version=4).cells[0].source

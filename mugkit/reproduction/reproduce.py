@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from mugkit import config, files
 from mugkit.config import RunSpec
-from mugkit.data.store import load
+from mugkit.data.store import available, load
 from mugkit.errors import UserError
 from mugkit.experiments.execution import LOCAL, ExecutionConfig
 from mugkit.experiments.experiment import missing
@@ -67,6 +67,8 @@ def reproduce(
         UserError: if the profile or a data set is unknown, or a data set is damaged; before anything runs.
     """
     fingerprints = _checked(profile, datasets)
+    if "reviews" not in available():
+        log.warning("notebooks that read reviews beside any data set will fail; fix: mugkit prepare reviews")
     files.remove_stale_temporaries(out)
     jobs = [
         (path, {"profile": profile, "dataset": name, "out": str(target)}, fingerprints[name])

@@ -86,6 +86,7 @@ def test_reproduce_reuses_until_something_changes(
     repository("01_first", "a = 1")
     repository("02_second")
     assert outcomes(out) == {"01_first": "ran", "02_second": "ran"}
+    assert "mugkit prepare reviews" in caplog.text  # said before hours of work, not by notebooks after it
     assert json.loads((out / "01_first.json").read_text()) == ["smoke", "made-up"]
     assert outcomes(out) == {"01_first": "reused", "02_second": "reused"}
 

@@ -174,9 +174,9 @@ def resampled(
 def compare(metric: Metric, ours: Rows, theirs: Rows, truth: Values) -> dict[str, Any]:
     """Our metric minus theirs, of predictions or labels, as `resampled` returns it.
 
-    Rows (seeds) are paired in order; rows without a partner are ignored.
+    Rows (seeds) are paired in order; rows without a partner are ignored. An array of one dimension is one row.
     """
-    pairs = zip(ours, theirs, strict=False)
+    pairs = zip(np.atleast_2d(ours), np.atleast_2d(theirs), strict=False)
     parts = np.stack([np.concatenate([metric.parts(x, truth) for x in pair], axis=1) for pair in pairs])
 
     def difference(sums: Sums) -> Float[np.ndarray, "..."]:

@@ -63,6 +63,7 @@ def test_compare_leaves_out_what_is_undefined() -> None:
     single = comparison.compare(known["MAE"], GOOD, BAD[:1], TRUTH)  # as many seeds as both have
     assert (single["seeds"], single["seeds_low"]) == (1, None)
     assert single["clips_low"] is not None
+    assert comparison.compare(known["MAE"], GOOD[0], BAD[0], TRUTH) == single  # no axis of seeds: one seed
     constant = comparison.compare(known["Corr"], np.ones((2, 200)), BAD[:2], TRUTH)
     assert constant["difference"] is constant["clips_low"] is None
 

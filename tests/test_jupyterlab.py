@@ -125,6 +125,8 @@ class Opened:
         self.menu("File", "Save Notebook")
         expect(self.page.locator(".lm-TabBar-tab.jp-mod-dirty")).to_have_count(0)
         self.menu("Kernel", "Shut Down Kernel")
+        # A page that is loaded while the kernel still ends joins that kernel's session, and starts no other.
+        expect(self.notebook.get_by_role("button", name="No Kernel")).to_be_visible()
         self.page.on("dialog", lambda dialog: dialog.accept())
         self.page.reload()
         expect(self.page.locator("#jp-main-statusbar").get_by_text(READY)).to_be_visible()

@@ -5,7 +5,7 @@ compared (`evaluation.comparison`). The others are left out, and their claims sa
 same comparisons work on another data set with runs in that store: another setting of the dials of `reviews`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from typing import Any, Literal
@@ -120,18 +120,18 @@ class Finished:
                 self.read[system, labels] = {}
         return self.read[system, labels]
 
-    def experiments(self, system: str, seeds: Iterable[int]) -> Iterator[Experiment]:
-        """The system's experiments with these seeds."""
-        for seed in seeds:
+    def experiments(self, system: str, seeds: Sequence[int]) -> Iterator[Experiment]:
+        """The system's experiments with those of these seeds that may count."""
+        for seed in seeds[: self.most]:
             yield Experiment(RunSpec(system, self.dataset.name, seed, self.profile.name), self.dataset, self.store)
 
     def _predictions(self, system: str) -> Mapping[str, Rows]:
-        ran = takewhile(Experiment.finished, self.experiments(system, seeds_of(system, self.profile)[: self.most]))
+        ran = takewhile(Experiment.finished, self.experiments(system, seeds_of(system, self.profile)))
         folders = [experiment.result() for experiment in ran]
         return {"": comparison.predictions(folders, self.dataset)} if folders else {}
 
     def _labels(self, system: str) -> Mapping[str, Rows]:
-        ran = list(takewhile(_has_labels, self.experiments(system, self.profile.all_seeds[: self.most])))
+        ran = list(takewhile(_has_labels, self.experiments(system, self.profile.all_seeds)))
         return comparison.training_labels(ran) if ran else {}
 
 

@@ -226,7 +226,8 @@ def made_with(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_notebooks(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [entry for entry in manifest.values() if entry.get("notebook") != MAKER]
+    """The entries of numbered notebooks, all of which `mugkit reproduce` runs; no claim rests on what others wrote."""
+    return [entry for entry in manifest.values() if entry.get("notebook", "")[:1].isdigit()]
 
 
 def mixture(manifest: Mapping[str, Any]) -> str:

@@ -189,6 +189,8 @@ def test_ledger_of_a_mixed_folder_has_no_verdicts_and_says_why(reproduced: Path,
     for key, other in {"profile": "quick", "data": "1", "dataset": "other", "versions": {"mugkit": "0"}}.items():
         mixed = manifest | {"fig5.json": {**manifest["tables/table6.json"], key: other}}
         assert ledger.mixture(mixed)
+        # `mugkit reproduce` does not run data_prep's notebook: what it wrote elsewhere, with another Python, stays.
+        assert not ledger.mixture(manifest | {"fig5.json": mixed["fig5.json"] | {"notebook": "from_media_to_frames"}})
     files.write_json(reproduced / "manifest.json", mixed)
     rows = ledger.write(reproduced)
     assert [row["results"] for row in rows] == [row["results"] for row in before]

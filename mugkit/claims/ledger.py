@@ -221,7 +221,7 @@ def made_with(manifest: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("dataset", "data", "profile", "seeds", "device")
     found = [{key: entry.get(key) for key in keys} for entry in _of_notebooks(manifest)]
     if not found:
-        raise UserError("the manifest names no notebook's output", fix="run `mugkit reproduce`")
+        raise UserError("the manifest names no numbered notebook's output", fix="run `mugkit reproduce`")
     return max(found, key=found.count)
 
 

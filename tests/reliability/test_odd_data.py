@@ -122,6 +122,6 @@ def test_tables_and_claims_of_equal_labels_are_undefined(
     of_corr = [row for row in found if row["metric"] == "Corr"]
     assert of_corr
     assert {(row["difference"], row["clips_low"]) for row in of_corr} == {(None, None)}
-    entry = {"notebook": "x", "dataset": "made-up", "data": dataset.fingerprint, "profile": "smoke", "sha256": "0"}
+    entry = {"notebook": "07_x", "dataset": "made-up", "data": dataset.fingerprint, "profile": "smoke", "sha256": "0"}
     files.write_json(tmp_path / "manifest.json", {"tables/table3.json": entry})
     assert len(ledger.write(tmp_path)) > 50

@@ -168,7 +168,7 @@ class SmallShare(Test):
         ends = share(LOWER, UPPER) * (1 - BETWEEN_RUNS), share(UPPER, LOWER) * (1 + BETWEEN_RUNS)
         of = f"share of {' and '.join(self.stages)} with {seeds} seeds of stage 3"
         compares = (
-            "median seconds of each stage; stages 1 and 2 once, stage 3 once a seed; whether it is below"
+            "median processor time of each stage; stages 1 and 2 once, stage 3 once a seed; whether it is below"
             f" {self.below:g} at the quartiles over seeds that make it large and small, and {BETWEEN_RUNS:.0%} beyond"
             " them, as reproductions differ"
         )

@@ -3,7 +3,7 @@
 A result's identity is a JSON value (hyperparameters, seed, data fingerprint, code fingerprint, the identities of the
 results it was made from). The hash of that value names its folder, so that the same request finds it again.
 
-    runs/<kind>/<key>/   artifacts, and done.json: identity, seconds, versions, SHA-256 of every artifact
+    runs/<kind>/<key>/   artifacts, and done.json: identity, processor seconds, versions, SHA-256 of artifacts
     runs/partial/<key>/  the checkpoint of an interrupted computation
     runs/locks/<key>     held while a process computes; others wait, then reuse
 """
@@ -98,11 +98,11 @@ class Store:
         if not folder.exists():  # a damaged one was reported already
             warn_stale(folder.parent, identity)
         partial = self.root / "partial" / folder.name
-        started = time.perf_counter()
+        started = time.process_time()  # on a busy machine, wall time would count waiting
         with files.atomic_folder(folder, replace=True) as temporary:
             compute(temporary, Checkpoint(partial / "checkpoint.pt", PAUSE))
             artifacts = {p.name: files.sha256(p) for p in sorted(temporary.iterdir())}
-            seconds = round(time.perf_counter() - started, 3)
+            seconds = round(time.process_time() - started, 3)
             about = {"identity": identity, "seconds": seconds, "versions": versions(), "files": artifacts}
             files.write_json(temporary / "done.json", about)
         shutil.rmtree(partial, ignore_errors=True)

@@ -24,7 +24,7 @@ TABLES: Mapping[str, str] = {
     "table5_steps": "Table 5's steps at several settings of the data's dials",
     "case_claims": "Section 4.11's observations, checked over all clips",
     "step_times": "Time of a training step relative to Self-MM's, and to that of Self-MM's labels on MUG's networks",
-    "stage_shares": "Each stage's share of a run's time, medians and quartiles over seeds",
+    "stage_shares": "Each stage's share of a run's processor time, medians and quartiles over seeds",
     "gpu_hours": "What a full reproduction costs in GPU hours",
     "parameters": "Parameters of MUG by part",
     "stage3": "Stage 3 with and without unimodal tasks",

@@ -117,7 +117,7 @@ def _table(quartiles: dict[str, list[float]], name: str, value: str) -> pd.DataF
 
 
 def stage_shares(labelled: Sequence[Experiment], trained: Sequence[Path]) -> pd.DataFrame:
-    """Each stage's share of the seconds that a run of MUG takes, medians over seeds; runs missing stages.
+    """Each stage's share of the processor time of a run of MUG, medians over seeds; runs missing stages.
 
     Medians are used because the first run also encodes the texts. Quartiles are divided by the medians' total.
     Experiments `labelled` are for stages 1 and 2; `trained`, at least two folders of runs, for stage 3.
